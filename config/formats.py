@@ -1,0 +1,72 @@
+"""The shapes that text settings may have: origins, classes, algorithms, rules.
+
+A check takes a value of the right type and answers what was expected in its place, or None.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+
+BROKERS = ("memory", "redis", "rabbitmq", "nats")
+ALGORITHMS = ("HS256", "HS384", "HS512")
+
+_ORIGIN = re.compile(
+    r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[^\s/?#@:*\[\]\\]+)(:(?P<port>\d{1,5}))?", re.IGNORECASE
+)
+
+
+def origins(values: Sequence[str]) -> str | None:
+    """Check a list of origins (RFC 6454, section 6.2): scheme, host, port, nothing more."""
+    for value in values:
+        if value == "*":
+            return 'exact origins: "*" would let every site use its visitors\' sign-in'
+        if value == "null":
+            return 'exact origins: "null" is what any sandboxed page and local file sends'
+        match = _ORIGIN.fullmatch(value)
+        if match is None or int(match["port"] or 0) > 65535:
+            return f'origins like "https://example.org:8443", which "{value[:60]}" is not'
+    return None
+
+
+def class_path(value: str) -> str | None:
+    """Check the name of a class, such as `package.module:Class`."""
+    module, colon, name = value.partition(":")
+    parts = module.split(".") + name.split(".")
+    if colon and all(part.isidentifier() for part in parts):
+        return None
+    return 'a class written "package.module:Class"'
+
+
+def room_classes(values: Mapping[str, str]) -> str | None:
+    """Check the classes of the rooms: pattern of a room's name to `package.module:Class`."""
+    for pattern, value in values.items():
+        if not pattern:
+            return "patterns of room names that are not empty"
+        if class_path(value) is not None:
+            return f'classes written "package.module:Class", which "{value[:60]}" is not'
+    return None
+
+
+def patterns(values: Mapping[str, object]) -> str | None:
+    """Check the patterns of room names that rules are kept by."""
+    return None if all(values) else "patterns of room names that are not empty"
+
+
+def broker(value: str) -> str | None:
+    """Check the kind of a broker: one that is built in, or the name of a class."""
+    if value in BROKERS or class_path(value) is None:
+        return None
+    near = get_close_matches(value, BROKERS, 1)
+    hint = f' (did you mean "{near[0]}"?)' if near else ""
+    return f'one of {", ".join(BROKERS)}, or a class written "package.module:Class"{hint}'
+
+
+def algorithms(values: Sequence[str]) -> str | None:
+    """Check the algorithms that tokens may be signed with (RFC 7518, section 3.2)."""
+    if any(value.lower() == "none" for value in values):
+        return f'one or more of {", ".join(ALGORITHMS)}: with "none" anybody could write tokens'
+    others = sorted(set(values) - set(ALGORITHMS))
+    if others or not values:
+        wrong = f', which "{others[0][:60]}" is not' if others else ""
+        return f"one or more of {', '.join(ALGORITHMS)}{wrong}"
+    return None

@@ -1,0 +1,79 @@
+"""The limits section: what clients may use."""
+
+import attrs
+
+from .fields import setting
+
+KIB, MIB = 2**10, 2**20
+
+
+@attrs.frozen
+class Limits:
+    """What one client, and all of them together, may use."""
+
+    max_connections: int = setting(
+        10_000, unit="connections", ge=1, help="Clients of one pod; more are answered 503."
+    )
+    max_rooms_per_client: int = setting(
+        100, unit="rooms", ge=1, help="Rooms that one client may be in."
+    )
+    message_rate_limit: float = setting(
+        100.0, unit="messages/s", ge=0, help="What one client may send; 0 is no limit."
+    )
+    ping_interval: float = setting(
+        54.0, unit="seconds", gt=0, help="Time between two pings to a client."
+    )
+    pong_timeout: float = setting(
+        10.0, unit="seconds", gt=0, help="How long a client may take to answer a ping."
+    )
+    message_buffer_size: int = setting(
+        256, unit="messages", ge=1, help="What may wait for one client before it is closed."
+    )
+    room_cleanup_interval: float = setting(
+        300.0, unit="seconds", gt=0, help="Time after which a room without members stops."
+    )
+    dead_client_timeout: float = setting(
+        60.0,
+        unit="seconds",
+        gt=0,
+        help="How long a client may leave what waits for it untouched before it is closed.",
+    )
+    max_message_bytes: int = setting(
+        64 * KIB, unit="bytes", ge=1, help="Size of one message from a client."
+    )
+    max_fragments: int = setting(
+        64, unit="fragments", ge=1, help="Frames that one message may come in."
+    )
+    max_buffer_bytes: int = setting(
+        MIB, unit="bytes", ge=1, help="What may wait for one client before it is closed."
+    )
+    max_client_rooms: int = setting(
+        10_000, unit="rooms", ge=0, help="Rooms of one pod that clients may create."
+    )
+    max_name_length: int = setting(
+        128, unit="characters", ge=1, help="Length of the name of a room or an event."
+    )
+    handshake_timeout: float = setting(
+        10.0, unit="seconds", gt=0, help="How long a client may take to send a request's head."
+    )
+    max_head_bytes: int = setting(
+        16 * KIB, unit="bytes", ge=256, help="Size of a request's head; more is answered 431."
+    )
+    max_body_bytes: int = setting(
+        MIB, unit="bytes", ge=0, help="Size of a request's body; more is answered 413."
+    )
+    abuse_limit: int = setting(
+        20, unit="errors", ge=1, help="Errors in `abusePeriod` after which a client is closed."
+    )
+    abuse_period: float = setting(
+        10.0, unit="seconds", gt=0, help="Time over which a client's errors are counted."
+    )
+    room_mailbox_size: int = setting(
+        1000, unit="messages", ge=1, help="What may wait for one room; then emitters wait."
+    )
+    room_mailbox_bytes: int = setting(
+        8 * MIB, unit="bytes", ge=1, help="What may wait for one room; then emitters wait."
+    )
+    emit_timeout: float = setting(
+        5.0, unit="seconds", gt=0, help="How long an emit may wait for a busy room."
+    )

@@ -1,0 +1,118 @@
+"""Logging: structlog for this project's lines, and the same form for those of libraries."""
+
+import json
+import re
+from collections.abc import Mapping
+from logging import DEBUG, NOTSET, StreamHandler, getLevelNamesMapping, getLogger
+from typing import TextIO, cast
+
+import orjson
+import structlog
+from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
+
+from .redact import redact
+from .schema import Logging
+
+_COMPONENT = "realtime"
+_FIRST = ("timestamp", "level", "component", "event")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_tracing = False
+
+
+class _Handler(StreamHandler[TextIO]):
+    """The root logger's handler that came from here, to be told from those of others."""
+
+
+def configure_logging(logging: Logging, *, tty: bool, stream: TextIO) -> None:
+    """Send all lines of the process to `stream`; `tty` tells whether a terminal reads them.
+
+    Called again it replaces what it did before. Handlers that others gave the root logger stay.
+    """
+    global _tracing
+    level = getLevelNamesMapping()[logging.level]
+    _tracing = logging.realtime_debug or level <= DEBUG
+    human = logging.format == "human" or (logging.format == "auto" and tty)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *_common(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(DEBUG if _tracing else level),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    _attach(_Handler(stream), level, _human(colors=tty) if human else [_json])
+    # Tracing shows this component's debug lines, and not those of everything else.
+    getLogger(_name(_COMPONENT)).setLevel(DEBUG if _tracing else NOTSET)
+
+
+def get_logger(component: str = _COMPONENT) -> FilteringBoundLogger:
+    """Give a logger whose lines carry `component`."""
+    logger = structlog.get_logger(_name(component), component=component)
+    return cast(FilteringBoundLogger, logger)
+
+
+def tracing() -> bool:
+    """Tell whether each message's way is to be logged (at debug); cheap enough to ask always."""
+    return _tracing
+
+
+def _name(component: str) -> str:
+    return f"deployd.{component}"
+
+
+def _common() -> list[Processor]:
+    return [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        redact,
+    ]
+
+
+def _attach(handler: _Handler, level: int, renderer: list[Processor]) -> None:
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[_name_library, *_common()],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
+        )
+    )
+    root = getLogger()
+    root.handlers = [kept for kept in root.handlers if not isinstance(kept, _Handler)]
+    root.addHandler(handler)
+    root.setLevel(level)
+
+
+def _name_library(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    event["component"] = event["_record"].name
+    return event
+
+
+def _human(*, colors: bool) -> list[Processor]:
+    # Not structlog's own tracebacks: they show the values of locals, secrets among them.
+    plain = structlog.dev.plain_traceback
+    return [_printable, structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)]
+
+
+def _printable(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Escape what could move a terminal's cursor or forge a line; tracebacks keep their lines."""
+    return {key: _escaped(key, value) for key, value in event.items()}
+
+
+def _escaped(key: str, value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    kept = "\n" if key in ("exception", "stack") else ""
+    return _CONTROL.sub(
+        lambda found: found[0] if found[0] == kept else ascii(found[0])[1:-1], value
+    )
+
+
+def _json(_: WrappedLogger, __: str, event: Mapping[str, object]) -> str:
+    """Write one line of JSON, without spaces so that it can be searched for."""
+    ordered = {key: event[key] for key in _FIRST if key in event} | dict(event)
+    try:
+        return orjson.dumps(ordered, default=repr, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:  # lone surrogates, and numbers above 64 bits
+        return json.dumps(ordered, default=repr, skipkeys=True, separators=(",", ":"))

@@ -1,0 +1,229 @@
+"""Everything that can be set: one frozen class a section, `Config` at the root.
+
+Attributes are snake_case, the keys in files camelCase (`ping_interval`, `pingInterval`).
+`Config()` is a pod with all defaults.
+"""
+
+# ruff: noqa: RUF009 - `setting` declares a field, as `attrs.field` does
+
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+
+import attrs
+
+from . import formats
+from .brokers import Broker
+from .errors import ConfigError, Problem
+from .fields import setting
+from .limits import KIB, Limits
+
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+
+class Who(StrEnum):
+    """Who may do a thing."""
+
+    ANYONE = "anyone"
+    AUTHENTICATED = "authenticated"
+    ROOT = "root"
+    NOBODY = "nobody"
+
+
+@attrs.frozen
+class Performance:
+    """Work traded for speed."""
+
+    worker_pool_size: int = setting(
+        8, unit="threads", ge=1, acted_on=False, help="Threads for work that blocks."
+    )
+    batch_message_processing: bool = setting(
+        True, help="Rooms join the messages that wait into one write a member."
+    )
+    compression_enabled: bool = setting(
+        True, acted_on=False, help="Offer permessage-deflate (RFC 7692)."
+    )
+    keep_alive_optimization: bool = setting(
+        True, acted_on=False, help="Let traffic stand in for pings."
+    )
+
+
+@attrs.frozen
+class Network:
+    """Sockets."""
+
+    tcp_no_delay: bool = setting(True, help="Send small messages at once (TCP_NODELAY).")
+    read_buffer_size: int = setting(
+        4 * KIB, unit="bytes", ge=64, help="Read from a socket at a time."
+    )
+    write_buffer_size: int = setting(
+        4 * KIB, unit="bytes", ge=64, acted_on=False, help="Written to a socket at a time."
+    )
+    compression_threshold: int = setting(
+        KIB, unit="bytes", ge=0, acted_on=False, help="Smaller messages are not compressed."
+    )
+
+
+@attrs.frozen
+class Server:
+    """Where the pod listens and keeps its things."""
+
+    host: str = setting(
+        "127.0.0.1",
+        help='Address to listen on; in a container `"0.0.0.0"` (DEPLOYD_SERVER__HOST).',
+    )
+    port: int = setting(
+        2403, ge=0, le=65535, help="Port for HTTP and WebSocket; 0 is any free one."
+    )
+    data: str = setting("data", help="Folder of secrets and documents, made when missing.")
+    api_enabled: bool = setting(
+        True, acted_on=False, help="Serve collections over HTTP (also API_ENABLED)."
+    )
+
+
+@attrs.frozen
+class Auth:
+    """Tokens (JWT, RFC 7519), and what becomes of clients without a valid one."""
+
+    algorithms: tuple[str, ...] = setting(
+        ("HS256",), check=formats.algorithms, help="What tokens may be signed with."
+    )
+    issuer: str = setting("go-deployd", help="Written into the tokens that this pod signs.")
+    require_issuer: bool = setting(False, help="Refuse tokens of any other issuer.")
+    token_ttl: float = setting(
+        86_400.0, unit="seconds", gt=0, help="How long a token that this pod signs is valid."
+    )
+    required: bool = setting(False, help="Close clients that do not authenticate in `timeout`.")
+    timeout: float = setting(
+        10.0, unit="seconds", gt=0, help="Deadline for authenticating where it is required."
+    )
+    on_expiry: str = setting(
+        "close",
+        choices=("close", "downgrade"),
+        help="Whether an expired token closes its connection or makes it anonymous.",
+    )
+    leeway: float = setting(
+        5.0, unit="seconds", ge=0, help="Difference of clocks that is allowed for."
+    )
+
+
+@attrs.frozen
+class Rule:
+    """Who may do what in the rooms of one pattern."""
+
+    join: Who = setting(Who.ANYONE, choices=tuple(Who), help="Who may join.")
+    emit: Who = setting(Who.ANYONE, choices=tuple(Who), help="Who may emit.")
+
+
+@attrs.frozen
+class Access:
+    """Who may do what."""
+
+    emit_to_all: Who = setting(
+        Who.AUTHENTICATED, choices=tuple(Who), help="Who may emit to everyone."
+    )
+    rules: Mapping[str, Rule] = setting(
+        {}, check=formats.patterns, help='Rules by pattern of a room\'s name, such as `"admin-*"`.'
+    )
+
+
+@attrs.frozen
+class Origins:
+    """Web pages that may connect (RFC 6454)."""
+
+    allowed: tuple[str, ...] = setting(
+        (), check=formats.origins, help="Exact origins; none is this pod's own host only."
+    )
+    allow_missing: bool = setting(
+        True, help="Let in clients that name no origin: those that are not browsers."
+    )
+
+
+@attrs.frozen
+class Tls:
+    """Encryption by the pod itself."""
+
+    cert_file: str = setting("", acted_on=False, help="File of the certificate chain (PEM).")
+    key_file: str = setting("", acted_on=False, help="File of the private key (PEM).")
+
+
+@attrs.frozen
+class Drain:
+    """How a pod that stops lets its clients go."""
+
+    window: float = setting(
+        5.0, unit="seconds", ge=0, help="Time over which the closing of clients is spread."
+    )
+    deadline: float = setting(
+        15.0, unit="seconds", ge=0, help="Time after which the pod stops whatever is left."
+    )
+    retry_after_min: float = setting(
+        1.0, unit="seconds", ge=0, help="Shortest wait that a client is told to reconnect after."
+    )
+    retry_after_max: float = setting(
+        5.0, unit="seconds", ge=0, help="Longest wait that a client is told to reconnect after."
+    )
+
+
+@attrs.frozen
+class Logging:
+    """What is logged, and how."""
+
+    level: str = setting("INFO", choices=LEVELS, help="Least level shown (also LOG_LEVEL).")
+    realtime_debug: bool = setting(
+        False, help="Trace each message's way by its id (also REALTIME_DEBUG)."
+    )
+    format: str = setting(
+        "auto",
+        choices=("auto", "human", "json"),
+        help="Lines for people or JSON; auto is by whether a terminal reads.",
+    )
+
+
+@attrs.frozen
+class Config:
+    """All settings of a pod."""
+
+    enabled: bool = setting(True, help="Accept WebSocket clients (also REALTIME_ENABLED).")
+    message_ttl: float = setting(
+        3600.0, unit="seconds", ge=0, acted_on=False, help="How long a broker keeps a message."
+    )
+    broker: Broker = attrs.field(factory=Broker)
+    limits: Limits = attrs.field(factory=Limits)
+    performance: Performance = attrs.field(factory=Performance)
+    network: Network = attrs.field(factory=Network)
+    server: Server = attrs.field(factory=Server)
+    auth: Auth = attrs.field(factory=Auth)
+    access: Access = attrs.field(factory=Access)
+    origins: Origins = attrs.field(factory=Origins)
+    rooms: Mapping[str, str] = setting(
+        {},
+        check=formats.room_classes,
+        help='Classes by pattern: `"chat-*": "app.rooms:Chat"`.',
+    )
+    tls: Tls = attrs.field(factory=Tls)
+    drain: Drain = attrs.field(factory=Drain)
+    logging: Logging = attrs.field(factory=Logging)
+
+    def __attrs_post_init__(self) -> None:
+        found = tuple(_conflicts(self))
+        if found:
+            raise ConfigError(*found)
+
+
+def _conflicts(config: Config) -> Iterator[Problem]:
+    """Find values that are possible alone and impossible together."""
+    limits, drain, tls = config.limits, config.drain, config.tls
+    if limits.pong_timeout >= limits.ping_interval:
+        yield _order("limits.pongTimeout", "below", "limits.pingInterval")
+    if drain.window > drain.deadline:
+        yield _order("drain.window", "at most", "drain.deadline")
+    if drain.retry_after_min > drain.retry_after_max:
+        yield _order("drain.retryAfterMin", "at most", "drain.retryAfterMax")
+    if bool(tls.cert_file) != bool(tls.key_file):
+        missing, given = ("keyFile", "certFile") if tls.cert_file else ("certFile", "keyFile")
+        sentence = f"tls.{missing} must be set too where tls.{given} is"
+        yield Problem(sentence, ("tls.certFile", "tls.keyFile"))
+
+
+def _order(small: str, relation: str, large: str) -> Problem:
+    return Problem(f"{small} must be {relation} {large}", (small, large))

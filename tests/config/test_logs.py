@@ -1,0 +1,226 @@
+"""Log lines: their form, their levels, and what they never show."""
+
+import io
+import logging
+from collections.abc import Iterator
+
+import orjson
+import pytest
+import structlog
+from deployd.config import Logging, configure_logging, get_logger, tracing
+
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJ1c2VyIjoiYSJ9.c2lnbmF0dXJl"
+
+
+@pytest.fixture(autouse=True)
+def _restored() -> Iterator[None]:
+    root, realtime = logging.getLogger(), logging.getLogger("deployd.realtime")
+    before, level = list(root.handlers), root.level
+    yield
+    configure_logging(Logging(), tty=False, stream=io.StringIO())
+    root.handlers[:] = before
+    root.setLevel(level)
+    realtime.setLevel(logging.NOTSET)
+    structlog.reset_defaults()
+
+
+def configured(settings: Logging, *, tty: bool = False) -> io.StringIO:
+    stream = io.StringIO()
+    configure_logging(settings, tty=tty, stream=stream)
+    return stream
+
+
+def lines(stream: io.StringIO) -> list[dict[str, object]]:
+    return [orjson.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_a_line_is_json_that_grep_finds() -> None:
+    stream = configured(Logging())
+
+    get_logger().info("room started", room="chat", members=3)
+
+    assert '"component":"realtime"' in stream.getvalue()
+    (line,) = lines(stream)
+    assert list(line) == ["timestamp", "level", "component", "event", "room", "members"]
+    assert (line["level"], line["event"], line["members"]) == ("info", "room started", 3)
+    assert str(line["timestamp"]).endswith("Z")
+
+
+def test_a_component_of_its_own_is_named() -> None:
+    stream = configured(Logging())
+
+    get_logger("hub").warning("busy")
+
+    assert lines(stream)[0]["component"] == "hub"
+
+
+def test_a_logger_made_before_the_configuration_follows_it() -> None:
+    log = get_logger()
+    stream = configured(Logging())
+
+    log.info("hello")
+
+    assert lines(stream)[0]["event"] == "hello"
+
+
+@pytest.mark.parametrize(("form", "tty", "human"), [
+    ("auto", True, True), ("auto", False, False), ("human", False, True), ("json", True, False),
+])  # fmt: skip
+def test_people_read_lines_and_machines_json(form: str, tty: bool, human: bool) -> None:
+    stream = configured(Logging(format=form), tty=tty)
+
+    get_logger().info("hello")
+
+    assert stream.getvalue().startswith("{") is not human
+    assert ("\x1b[" in stream.getvalue()) is (human and tty)
+
+
+def test_libraries_log_through_the_same() -> None:
+    stream = configured(Logging())
+
+    logging.getLogger("hypercorn.error").warning("bound to %s", "a port")
+
+    (line,) = lines(stream)
+    assert line["event"] == "bound to a port"
+    assert (line["component"], line["level"]) == ("hypercorn.error", "warning")
+
+
+def test_the_level_holds_for_this_project_and_for_libraries() -> None:
+    stream = configured(Logging(level="WARNING"))
+
+    get_logger().info("no")
+    logging.getLogger("library").info("no")
+    get_logger().warning("yes")
+    logging.getLogger("library").warning("yes")
+
+    assert [line["event"] for line in lines(stream)] == ["yes", "yes"]
+
+
+def test_tracing_shows_the_debug_lines_of_messages_and_no_others() -> None:
+    stream = configured(Logging(realtime_debug=True))
+
+    get_logger().debug("message", id="m1")
+    get_logger("hub").debug("no")
+    logging.getLogger("library").debug("no")
+
+    assert [(line["event"], line["id"]) for line in lines(stream)] == [("message", "m1")]
+
+
+@pytest.mark.parametrize(("settings", "expected"), [
+    (Logging(), False),
+    (Logging(level="DEBUG"), True),
+    (Logging(realtime_debug=True), True),
+    (Logging(level="ERROR", realtime_debug=True), True),
+])  # fmt: skip
+def test_the_fast_path_can_ask_whether_to_trace(settings: Logging, expected: bool) -> None:
+    configured(settings)
+
+    assert tracing() is expected
+
+
+def test_tracing_ends_when_it_is_configured_away() -> None:
+    configured(Logging(realtime_debug=True))
+    stream = configured(Logging())
+
+    get_logger().debug("no")
+
+    assert not tracing()
+    assert stream.getvalue() == ""
+
+
+def test_configuring_again_does_not_double_lines_and_keeps_foreign_handlers() -> None:
+    foreign = logging.NullHandler()
+    logging.getLogger().addHandler(foreign)
+    first, second = configured(Logging()), configured(Logging())
+
+    get_logger().info("once")
+
+    assert first.getvalue() == ""
+    assert len(lines(second)) == 1
+    assert foreign in logging.getLogger().handlers
+
+
+@pytest.mark.parametrize("form", ["json", "human"])
+@pytest.mark.parametrize("given", [
+    {"token": "hunter2"},
+    {"password": "hunter2"},
+    {"secret": b"hunter2"},
+    {"Authorization": "Basic hunter2"},
+    {"master_key": "hunter2"},
+    {"masterKey": "hunter2"},
+    {"jwt_secret": "hunter2"},
+    {"headers": {"X-Master-Key": "hunter2"}},
+    {"messages": [{"token": "hunter2"}]},
+    {"target": "/socket.io/?token=hunter2&x=1"},
+    {"target": b"/socket.io/?x=1&token=hunter2"},
+    {"text": '{"type":"auth","token":"hunter2"}'},
+    {"header": "Bearer hunter2"},
+    {"text": f"is {JWT} valid"},
+])  # fmt: skip
+def test_no_line_shows_a_secret(form: str, given: dict[str, object]) -> None:
+    stream = configured(Logging(format=form))
+
+    get_logger().info("given", **given)
+
+    text = stream.getvalue()
+    assert "hunter2" not in text
+    assert JWT[:20] not in text
+    assert "********" in text
+
+
+def test_an_event_and_an_exception_show_no_secret_either() -> None:
+    stream = configured(Logging())
+
+    get_logger().info("GET /?token=hunter2")
+    try:
+        raise ValueError("no user has password=hunter2")
+    except ValueError:
+        get_logger().exception("failed")
+    logging.getLogger("library").warning("GET /?token=%s", "hunter2")
+
+    assert "hunter2" not in stream.getvalue()
+    assert "Traceback" in str(lines(stream)[1]["exception"])
+
+
+def test_tracebacks_for_people_do_not_show_locals() -> None:
+    stream = configured(Logging(format="human"), tty=True)
+    hidden = "sword" + "fish"
+
+    try:
+        raise ValueError(len(hidden))
+    except ValueError:
+        get_logger().exception("failed")
+
+    assert "ValueError: 9" in stream.getvalue()
+    assert "swordfish" not in stream.getvalue()
+
+
+def test_what_is_not_secret_is_left_alone() -> None:
+    stream = configured(Logging())
+
+    get_logger().info("tokens refused", tokens=3, target="/?room=a&tokens=5", path="pod/rooms/a")
+
+    (line,) = lines(stream)
+    assert (line["tokens"], line["target"], line["path"]) == (3, "/?room=a&tokens=5", "pod/rooms/a")
+
+
+@pytest.mark.parametrize("text", ["a\nfake line", "\x1b[2J", "\r", "\x9b", "\u2028", "\ud800"])
+def test_a_text_cannot_forge_a_line_or_move_the_cursor(text: str) -> None:
+    stream = configured(Logging(format="human"))
+
+    get_logger().info("joined", room=text)
+    logging.getLogger("library").info("joined %s", text)
+
+    assert text not in stream.getvalue()
+    assert len(stream.getvalue().splitlines()) == 2
+    stream.getvalue().encode()
+
+
+@pytest.mark.parametrize("value", ["\ud800", 2**70, object(), {1: "a"}, float("nan")])
+def test_a_line_is_written_whatever_it_holds(value: object) -> None:
+    stream = configured(Logging())
+
+    get_logger().info("odd", value=value)
+
+    assert len(stream.getvalue().splitlines()) == 1
+    assert '"component":"realtime"' in stream.getvalue()

@@ -1,0 +1,83 @@
+"""What is in force, for people."""
+
+from pathlib import Path
+
+from deployd.config import Row, explain, load, reference_markdown
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "configuration.md"
+
+
+def rows(**environ: str) -> dict[str, Row]:
+    return {row.path: row for row in explain(load(None, environ=environ))}
+
+
+def test_the_reference_is_current() -> None:
+    assert REFERENCE.read_text(encoding="utf-8") == reference_markdown(), (
+        f"write reference_markdown() to {REFERENCE.name} again"
+    )
+
+
+def test_the_reference_has_every_setting() -> None:
+    text = reference_markdown()
+
+    assert [path for path in rows() if f"| `{path}`" not in text] == []
+
+
+def test_a_row_says_everything_of_a_setting() -> None:
+    assert rows(LOG_LEVEL="ERROR")["logging.level"] == Row(
+        path="logging.level",
+        value="ERROR",
+        unit="",
+        source="environment LOG_LEVEL",
+        acted_on=True,
+        help="Least level shown (also LOG_LEVEL).",
+    )
+    assert rows()["limits.pingInterval"].unit == "seconds"
+
+
+def test_values_are_written_as_files_write_them() -> None:
+    found = rows(
+        DEPLOYD_ORIGINS__ALLOWED="https://a.org",
+        DEPLOYD_ACCESS__RULES='{"a-*": {"join": "root"}}',
+        DEPLOYD_LIMITS__PING_INTERVAL="20.5",
+    )
+
+    assert found["origins.allowed"].value == '["https://a.org"]'
+    assert found["access.rules"].value == '{"a-*":{"join":"root","emit":"anyone"}}'
+    assert found["limits.pingInterval"].value == "20.5"
+    assert found["limits.pongTimeout"].value == "10"
+    assert found["enabled"].value == "true"
+    assert found["tls.certFile"].value == '""'
+    assert found["access.emitToAll"].value == "authenticated"
+
+
+def test_secrets_are_masked_when_there_are_any() -> None:
+    found = rows(DEPLOYD_BROKER__REDIS__PASSWORD="hunter2")
+
+    assert found["broker.redis.password"].value == "********"
+    assert found["broker.nats.password"].value == '""'
+    assert "hunter2" not in repr(found)
+
+
+def test_what_is_not_acted_on_yet_says_so() -> None:
+    found = rows()
+
+    not_yet = {path for path, row in found.items() if not row.acted_on}
+
+    assert {path for path in found if path.startswith(("broker.", "tls."))} - not_yet == {
+        "broker.type"
+    }
+    assert {path for path in not_yet if not path.startswith(("broker.", "tls."))} == {
+        "messageTTL",
+        "performance.workerPoolSize",
+        "performance.compressionEnabled",
+        "performance.keepAliveOptimization",
+        "network.writeBufferSize",
+        "network.compressionThreshold",
+        "server.apiEnabled",
+    }
+
+
+def test_only_the_memory_broker_is_acted_on_yet() -> None:
+    assert not rows(DEPLOYD_BROKER__TYPE="redis")["broker.type"].acted_on
+    assert "`broker.type` († beyond `memory`)" in reference_markdown()
