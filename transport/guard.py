@@ -1,0 +1,220 @@
+"""The receiving half of RFC 6455 with limits: wsproto, watched frame by frame.
+
+trio-websocket counts the characters of a message, not its bytes, and neither fragments nor
+pings; and it drops the connection on a protocol error without telling the peer why.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Generator
+
+import h11
+from attrs import frozen
+from wsproto import ConnectionType, WSConnection
+from wsproto.connection import ConnectionState
+from wsproto.events import (
+    AcceptConnection,
+    CloseConnection,
+    Event,
+    Ping,
+    RejectConnection,
+    Request,
+    TextMessage,
+)
+from wsproto.extensions import Extension
+from wsproto.frame_protocol import CloseReason, FrameDecoder, FrameProtocol, Opcode, RsvBits
+from wsproto.utilities import LocalProtocolError, RemoteProtocolError
+
+from .errors import HandshakeRejected
+from .frames import close_frame
+from .token_bucket import TokenBucket
+
+__all__ = ["MAX_CONTROL_FRAMES", "Closed", "FrameGuard", "GuardedProtocol"]
+
+MAX_CONTROL_FRAMES = 20
+"""Pings and pongs that a client may send in a second: each ping costs the pod an answer."""
+
+_HEAD_END = re.compile(rb"\n\r?\n")  # as h11 sees it
+_NO_RESERVED_BITS = RsvBits(False, False, False)
+
+
+@frozen
+class Closed:
+    """How a connection ended; `by_peer` when the peer began it, or simply vanished (1006)."""
+
+    code: int
+    reason: str
+    by_peer: bool
+
+
+class FrameGuard(Extension):
+    """Judges each frame by its header, before the pod holds any of its payload.
+
+    It is no extension of the protocol but uses wsproto's hooks for one; it is never negotiated.
+    wsproto parses a header again when it came in parts, so what a header says is only noted, and
+    counts from when its frame is complete.
+    """
+
+    name = "deployd-frame-guard"
+
+    def __init__(
+        self, max_message_bytes: int, max_fragments: int, clock: Callable[[], float]
+    ) -> None:
+        self.message_bytes = 0  # of the message under way, with the frame under way
+        self.sentence: str | None = None  # why the last verdict was bad
+        self._opcode = Opcode.TEXT  # of the frame under way
+        self._complete_bytes = self._complete_frames = 0  # of the message under way
+        self._max_message_bytes = max_message_bytes
+        self._max_fragments = max_fragments
+        self._clock = clock
+        self._control: TokenBucket | None = None
+
+    def enabled(self) -> bool:
+        """Say that the hooks are wanted."""
+        return True
+
+    def offer(self) -> bool | str:
+        """Offer nothing."""
+        return False
+
+    def frame_inbound_header(
+        self,
+        proto: FrameDecoder | FrameProtocol,
+        opcode: Opcode,
+        rsv: RsvBits,
+        payload_length: int,
+    ) -> CloseReason | RsvBits:
+        """Return the reserved bits that may be set (none), or a close code."""
+        self._opcode = opcode
+        if opcode.iscontrol():
+            return _NO_RESERVED_BITS
+        if opcode is Opcode.BINARY:
+            return self._refuse(CloseReason.UNSUPPORTED_DATA, "Send text messages, not binary.")
+        if opcode is Opcode.TEXT:
+            self._complete_bytes = self._complete_frames = 0
+        self.message_bytes = self._complete_bytes + payload_length
+        if self.message_bytes > self._max_message_bytes:
+            sentence = f"A message may have at most {self._max_message_bytes} bytes."
+            return self._refuse(CloseReason.MESSAGE_TOO_BIG, sentence)
+        if self._complete_frames >= self._max_fragments:
+            sentence = f"A message may come in at most {self._max_fragments} frames."
+            return self._refuse(CloseReason.POLICY_VIOLATION, sentence)
+        return _NO_RESERVED_BITS
+
+    def frame_inbound_complete(
+        self, proto: FrameDecoder | FrameProtocol, fin: bool
+    ) -> bytes | CloseReason | None:
+        """Count the frame; return a close code when there were too many pings and pongs."""
+        if self._opcode.iscontrol():
+            return self._judge_control()
+        self._complete_bytes = self.message_bytes
+        self._complete_frames += 1
+        return None
+
+    def _judge_control(self) -> CloseReason | None:
+        if self._opcode is Opcode.CLOSE:
+            return None
+        now = self._clock()
+        if self._control is None:
+            self._control = TokenBucket(MAX_CONTROL_FRAMES, MAX_CONTROL_FRAMES, now)
+        if self._control.take(now):
+            return None
+        sentence = f"Send at most {MAX_CONTROL_FRAMES} pings and pongs a second."
+        return self._refuse(CloseReason.POLICY_VIOLATION, sentence)
+
+    def _refuse(self, code: CloseReason, sentence: str) -> CloseReason:
+        self.sentence = sentence
+        return code
+
+
+class GuardedProtocol(WSConnection):
+    """One server connection's protocol state; whole messages leave through `deliver`.
+
+    `deliver(text, nbytes)` is called synchronously while events are read, and only as long as
+    nobody has begun to close. `ended` tells how the connection ended as soon as that is known,
+    a frame that RFC 6455 forbids included: then its code is the one that the peer must be sent.
+    """
+
+    def __init__(self, guard: FrameGuard, deliver: Callable[[str, int], None]) -> None:
+        super().__init__(ConnectionType.SERVER)
+        self.ended: Closed | None = None
+        self._guard = guard
+        self._deliver = deliver
+        self._parts: io.StringIO | None = None
+
+    def accept(self, request: bytes) -> bytes:
+        """Take the upgrade request and whatever follows it, and return the 101 response.
+
+        Raises `HandshakeRejected`, whatever the bytes are (RFC 6455 section 4.2).
+        """
+        end = _HEAD_END.search(request)
+        if end is None:
+            raise HandshakeRejected(400, "The upgrade request is not complete.")
+        try:
+            self.receive_data(request[: end.end()])
+            if not any(isinstance(event, Request) for event in self.handshake.events()):
+                raise HandshakeRejected(400, "There is no upgrade request.")
+            response = self.send(AcceptConnection(extensions=[self._guard]))
+        except RemoteProtocolError as error:
+            raise _rejection(error) from error
+        except (UnicodeError, h11.ProtocolError, LocalProtocolError) as error:
+            raise HandshakeRejected(400, "The upgrade request is malformed.") from error
+        del self.handshake  # a parser and the request's headers, of no use any more
+        self.receive_data(request[end.end() :])
+        return response
+
+    def close(self, code: int, reason: str) -> bytes:
+        """Begin to close, and return the close frame; what the peer still says is not delivered."""
+        if self.ended is None:
+            self.ended = Closed(code, reason, by_peer=False)
+        if self.open:
+            self.send(CloseConnection(code=code))
+        return close_frame(code, reason)
+
+    @property
+    def open(self) -> bool:
+        """Whether nobody has begun to close."""
+        return self.state is ConnectionState.OPEN
+
+    def events(self) -> Generator[Event, None, None]:
+        """Yield what trio-websocket has to answer: pings and the end."""
+        for event in self.connection.events() if self.connection else ():
+            if isinstance(event, TextMessage):
+                if self.open:
+                    self._collect(event)
+            elif isinstance(event, CloseConnection):
+                yield self._note_end(event)
+            elif isinstance(event, Ping) and self.open:  # wsproto cannot answer one while closing
+                yield event
+
+    def _collect(self, event: TextMessage) -> None:
+        """Gather a message; StringIO, for it may come in as many parts as it has bytes."""
+        if event.message_finished and self._parts is None:
+            self._deliver(event.data, self._guard.message_bytes)
+            return
+        if self._parts is None:
+            self._parts = io.StringIO()
+        self._parts.write(event.data)
+        if event.message_finished:
+            text, self._parts = self._parts.getvalue(), None
+            self._deliver(text, self._guard.message_bytes)
+
+    def _note_end(self, event: CloseConnection) -> CloseConnection:
+        """Tell the peer's close frame from a frame that could not be parsed."""
+        by_peer = not self.open and self.state is not ConnectionState.LOCAL_CLOSING
+        reason = event.reason or ""
+        if not by_peer:
+            reason = self._guard.sentence or reason
+        if self.ended is None:
+            self.ended = Closed(int(event.code), reason, by_peer)
+        return event
+
+
+def _rejection(error: RemoteProtocolError) -> HandshakeRejected:
+    hint = error.event_hint
+    if isinstance(hint, RejectConnection) and hint.status_code == 426:
+        sentence = "This version of WebSocket is not spoken here; use version 13."
+        return HandshakeRejected(426, sentence, (("Sec-WebSocket-Version", "13"),))
+    return HandshakeRejected(400, f"The upgrade request is wrong: {error}.")

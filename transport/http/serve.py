@@ -1,0 +1,224 @@
+"""Ordinary HTTP on a connection that the listener has already read from.
+
+Hypercorn speaks HTTP, the application answers. What is bounded here and not there: the time to
+send, the time to read a body, and the life of a connection whose client has gone.
+"""
+
+import logging
+from typing import Any, cast
+
+import orjson
+import trio
+from attrs import frozen
+from hypercorn.config import Config
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import ASGIFramework, ConnectionState, LifespanState
+from hypercorn.utils import wrap_app
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+__all__ = ["HttpLimits", "HttpServer", "ReplayStream"]
+
+
+@frozen
+class HttpLimits:
+    """What one HTTP client may take: bytes and seconds."""
+
+    max_head_bytes: int = 16 * 1024
+    max_body_bytes: int = 1024 * 1024
+    body_timeout: float = 10.0
+    send_timeout: float = 10.0
+    keep_alive_timeout: float = 5.0
+
+
+class ReplayStream(trio.abc.HalfCloseableStream):
+    """A TCP stream whose first bytes have been read already and are given out once more.
+
+    A client that does not read what it asked for is given up after `send_timeout` seconds:
+    Hypercorn shields its sending from cancellation, so nobody else could.
+    """
+
+    def __init__(self, sock: trio.socket.SocketType, head: bytes, send_timeout: float) -> None:
+        self.socket = sock
+        self._stream = trio.SocketStream(sock)
+        self._head = head
+        self._send_timeout = send_timeout
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """Return what was read before, then what comes; nothing at the end."""
+        if self._head:
+            await trio.lowlevel.checkpoint()
+            size = len(self._head) if max_bytes is None else max_bytes
+            first, self._head = self._head[:size], self._head[size:]
+            return first
+        return await self._stream.receive_some(max_bytes)
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Send everything; raise `trio.BrokenResourceError` when the client does not take it."""
+        with trio.move_on_after(self._send_timeout):
+            await self._stream.send_all(data)
+            return
+        self.abort()
+        raise trio.BrokenResourceError("the client does not read its response")
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Wait until the socket takes more."""
+        await self._stream.wait_send_all_might_not_block()
+
+    async def send_eof(self) -> None:
+        """Say that nothing more will be sent."""
+        await self._stream.send_eof()
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._stream.aclose()
+
+    def abort(self) -> None:
+        """Close the connection now; whoever waits for it is woken."""
+        self.socket.close()
+
+
+class HttpServer:
+    """Serves an ASGI application, one connection a call. It holds nothing between calls."""
+
+    def __init__(self, app: ASGIApp, limits: HttpLimits | None = None) -> None:
+        self._limits = limits or HttpLimits()
+        bounded = _BoundedBody(app, self._limits.max_body_bytes, self._limits.body_timeout)
+        self._app = wrap_app(cast("ASGIFramework", bounded), 0, "asgi")
+        self._config = _hypercorn_config(self._limits)
+
+    async def serve(self, sock: trio.socket.SocketType, head: bytes, stopping: trio.Event) -> None:
+        """Answer requests until the client goes, falls silent, or `stopping` is set.
+
+        Takes the socket over and closes it. `head` is what was read from it already. A request
+        under way is answered also after `stopping`; cancelling cuts it off.
+        """
+        stream = ReplayStream(sock, head, self._limits.send_timeout)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_abort_at_the_end, stream)
+            await _Connection(
+                self._app,
+                self._config,
+                _context(stopping),
+                ConnectionState(LifespanState({})),
+                cast("Any", stream),
+            ).run()
+            nursery.cancel_scope.cancel()
+
+
+class _Connection(TCPServer):
+    """Hypercorn's connection, but when the client has hung up nobody waits for its next request."""
+
+    async def _read_data(self) -> None:
+        await super()._read_data()
+        await self.idle_task.stop()
+
+
+async def _abort_at_the_end(stream: ReplayStream) -> None:
+    # Hypercorn sends under a shield, so a cancelled exchange would outlive its deadline.
+    try:
+        await trio.sleep_forever()
+    finally:
+        stream.abort()
+
+
+class _Stopping:
+    """Hypercorn's kind of event over one of trio's."""
+
+    def __init__(self, event: trio.Event) -> None:
+        self._event = event
+
+    async def wait(self) -> None:
+        await self._event.wait()
+
+    async def set(self) -> None:
+        self._event.set()
+
+    async def clear(self) -> None:
+        raise RuntimeError("a stopping listener does not start again")
+
+    def is_set(self) -> bool:
+        return self._event.is_set()
+
+
+def _context(stopping: trio.Event) -> WorkerContext:
+    context = WorkerContext(None)
+    context.terminated = cast("Any", _Stopping(stopping))
+    return context
+
+
+def _hypercorn_config(limits: HttpLimits) -> Config:
+    config = Config()
+    config.accesslog = None
+    config.errorlog = logging.getLogger("hypercorn.error")
+    config.include_server_header = False
+    config.h11_max_incomplete_size = limits.max_head_bytes
+    config.h2_max_concurrent_streams = 10
+    config.keep_alive_timeout = limits.keep_alive_timeout
+    # A full queue that the application has stopped reading blocks Hypercorn for good. The body
+    # is bounded before the application runs, so the queue need not be.
+    config.max_app_queue_size = cast("int", float("inf"))
+    return config
+
+
+class _BoundedBody:
+    """ASGI middleware: reads the whole body first, within a size and a time, or refuses it."""
+
+    def __init__(self, app: ASGIApp, max_bytes: int, timeout: float) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+        self._timeout = timeout
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        body: bytes | None = b""
+        with trio.move_on_after(self._timeout) as patience:
+            body = await self._read(scope, receive)
+        if patience.cancelled_caught:
+            await _refuse(send, 408, f"Send the body within {self._timeout:g} seconds.")
+        elif body is None:
+            await _refuse(send, 413, f"Send a body of at most {self._max_bytes} bytes.")
+        else:
+            await self._app(scope, _replay(body, receive), send)
+
+    async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
+        if _declared_length(scope) > self._max_bytes:
+            return None
+        body = bytearray()
+        more = True
+        while more:
+            message = await receive()
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+            if len(body) > self._max_bytes:
+                return None
+        return bytes(body)
+
+
+def _declared_length(scope: Scope) -> int:
+    lengths = [value for name, value in scope["headers"] if name == b"content-length"]
+    return int(lengths[0]) if lengths else 0  # h11 has checked that it is a number
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return replay
+
+
+async def _refuse(send: Send, status: int, sentence: str) -> None:
+    body = orjson.dumps({"error": sentence})
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+        (b"connection", b"close"),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

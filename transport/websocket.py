@@ -1,0 +1,169 @@
+"""One accepted WebSocket (RFC 6455): messages in, frames out, and an honest end.
+
+trio-websocket's reader task runs over a stream of our own and never holds a message: whole ones
+go to the inbox as they are parsed, and all that is sent goes through one outbox. So there is one
+task for each idle connection, and a room may write to the socket without asking anyone.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable
+
+import trio
+from attrs import frozen
+from trio_websocket import WebSocketConnection
+
+from .close_codes import CloseCode
+from .errors import HandshakeRejected
+from .frames import PING
+from .guard import Closed, FrameGuard, GuardedProtocol
+from .outbox import Outbox, Spawn
+from .stream import Inbox, OutboxStream
+
+__all__ = ["Closed", "HandshakeRejected", "Inbox", "WebSocket", "WebSocketLimits"]
+
+_library_log = logging.getLogger("trio-websocket")
+if _library_log.level == logging.NOTSET:
+    # At debug it formats several records a frame, the payloads of pings among them.
+    _library_log.setLevel(logging.WARNING)
+
+
+@frozen
+class WebSocketLimits:
+    """What one connection may cost.
+
+    `max_message_bytes` (UTF-8, without headers) and `max_fragments` bound a received message,
+    `max_buffer_messages` and `max_buffer_bytes` what waits to be sent. A peer that takes nothing
+    for `stall_timeout` seconds has stalled. At most `read_buffer_size` bytes are read at a time,
+    and their messages delivered, before the inbox is asked for room again. Closing takes at most
+    `close_timeout` seconds.
+    """
+
+    max_message_bytes: int
+    max_fragments: int
+    max_buffer_messages: int
+    max_buffer_bytes: int
+    stall_timeout: float
+    read_buffer_size: int
+    close_timeout: float = 2.0
+
+
+class WebSocket:
+    """The server's end of one connection; `sock` is non-blocking, and ours once this returns.
+
+    `head` is the upgrade request and whatever the client sent behind it. The 101 response is
+    sent at once. Raises `HandshakeRejected` for any other head, and leaves the socket alone.
+    Whoever makes a WebSocket must see to it that `close`, `abandon` or `abort` is called.
+    """
+
+    __slots__ = ("_close_timeout", "_over", "_protocol", "_reader", "_running", "_stream", "outbox")
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        head: bytes,
+        limits: WebSocketLimits,
+        inbox: Inbox,
+        clock: Callable[[], float] = trio.current_time,
+    ) -> None:
+        guard = FrameGuard(limits.max_message_bytes, limits.max_fragments, clock)
+        self._protocol = GuardedProtocol(guard, inbox.put)
+        response = self._protocol.accept(head)
+        self.outbox = Outbox(
+            sock,
+            max_messages=limits.max_buffer_messages,
+            max_bytes=limits.max_buffer_bytes,
+            stall_timeout=limits.stall_timeout,
+            on_failure=inbox.outbox_failed,
+        )
+        self._stream = OutboxStream(sock, self.outbox, inbox, clock)
+        self._reader = WebSocketConnection(
+            self._stream, self._protocol, receive_buffer_size=limits.read_buffer_size
+        )
+        self._close_timeout = limits.close_timeout
+        self._running = False
+        self._over: trio.Event | None = None
+        self.outbox.write(response, 0)
+
+    @property
+    def last_received(self) -> float:
+        """When the last byte came from the peer (seconds of the clock)."""
+        return self._stream.last_received
+
+    @property
+    def paused(self) -> bool:
+        """Whether reading waits for the inbox to have room."""
+        return self._stream.paused
+
+    async def run(self, spawn: Spawn) -> Closed:
+        """Read until the connection is over, close the socket, and return how it ended.
+
+        Never raises for what a peer does. `spawn` starts the outbox's drain task. A run that is
+        cancelled leaves the socket open, so that a close frame can still be sent.
+        """
+        self._running = True
+        self.outbox.attach(spawn)
+        try:
+            await self._reader._reader_task()
+            ended = await self._part()
+            self.outbox.close()
+            return ended
+        finally:
+            self._running = False
+            if self._over is not None:
+                self._over.set()
+
+    def write(self, frames: bytes, messages: int = 1) -> None:
+        """Send whole data frames, or queue them; does nothing once a close frame was queued."""
+        self.outbox.write(frames, messages)
+
+    def ping(self) -> None:
+        """Send a ping; any byte that comes back shows in `last_received`."""
+        self.outbox.write(PING, 0)
+
+    async def close(self, code: CloseCode, reason: str = "") -> None:
+        """Say goodbye behind what waits, hear the peer's, and close the socket.
+
+        Takes `close_timeout` seconds at most, also with a peer that does not listen. Harmless
+        when repeated. When cancelled, the socket is closed at once.
+        """
+        if not self.outbox.closed:
+            self.outbox.end(self._protocol.close(code, reason))
+            await self._leave()
+
+    async def abandon(self, code: CloseCode, reason: str) -> None:
+        """Like `close`, for a client that is slow or broken: what waits for it is forgotten."""
+        if not self.outbox.closed:
+            self.outbox.abandon(self._protocol.close(code, reason))
+            await self._leave()
+
+    def abort(self) -> None:
+        """Close the socket now, whatever waits."""
+        if self._protocol.ended is None:
+            self._protocol.ended = Closed(1006, "aborted", by_peer=False)
+        self.outbox.close()
+
+    async def _leave(self) -> None:
+        self._stream.ignore_inbox()
+        try:
+            with trio.move_on_after(self._close_timeout):
+                await (self._run_over() if self._running else self.outbox.flushed())
+        finally:
+            self.outbox.close()
+
+    async def _run_over(self) -> None:
+        if self._over is None:
+            self._over = trio.Event()
+        await self._over.wait()
+
+    async def _part(self) -> Closed:
+        """After the last frame was read: send the close frame that the peer has earned."""
+        ended = self._protocol.ended
+        if ended is None:
+            return Closed(1006, "connection lost", by_peer=True)
+        self.outbox.end(self._protocol.close(ended.code, ended.reason))
+        with trio.move_on_after(self._close_timeout):
+            await self._stream.linger()
+        return ended
