@@ -1,0 +1,93 @@
+"""What can go wrong between actors. The class says whose fault it was, the message what to do."""
+
+# ruff: noqa: N818 - the names are the field's words for it
+
+from __future__ import annotations
+
+__all__ = [
+    "ActorDead",
+    "ActorDefinitionError",
+    "ActorError",
+    "AskTimeout",
+    "EnvironmentFailure",
+    "MailboxFull",
+    "Poisoned",
+    "RoomImportError",
+    "TooManyRooms",
+    "Unhandled",
+]
+
+
+class ActorError(Exception):
+    """The root of this package's errors."""
+
+
+class ActorDefinitionError(ActorError):
+    """An actor class or its use contradicts itself: the fault of who wrote it."""
+
+
+class ActorDead(ActorError):
+    """The actor has ended for good and is not restarted: ask someone else."""
+
+    def __init__(self, path: str, reason: str = "") -> None:
+        because = f" ({reason})" if reason else ""
+        super().__init__(f"'{path}' has ended{because}; look it up again or start it anew.")
+        self.path = path
+        self.reason = reason
+
+
+class AskTimeout(ActorError):
+    """No answer in time. The request is withdrawn if the actor has not begun with it."""
+
+    def __init__(self, path: str, request: str, seconds: float) -> None:
+        super().__init__(
+            f"'{path}' did not answer {request} within {seconds:g} s; "
+            "see what its handler is doing, or allow it more time."
+        )
+        self.path = path
+
+
+class MailboxFull(ActorError):
+    """The actor cannot keep up: send less, wait with `send`, or give it a larger mailbox."""
+
+    def __init__(self, path: str, bounds: str) -> None:
+        super().__init__(
+            f"The mailbox of '{path}' takes no more ({bounds}); "
+            "send less, wait with `send`, or raise its bounds."
+        )
+        self.path = path
+
+
+class Poisoned(ActorError):
+    """The request itself ended its actor on each attempt; `__cause__` is the last error."""
+
+    def __init__(self, path: str, request: str) -> None:
+        super().__init__(
+            f"{request} ended '{path}' each time it was tried and was set aside; "
+            "correct the request or the handler, do not simply repeat it."
+        )
+        self.path = path
+
+
+class Unhandled(ActorError):
+    """The actor has no handler for this type of request: the fault of who asked."""
+
+    def __init__(self, path: str, request: str) -> None:
+        super().__init__(f"'{path}' has no handler for {request}; add one with @handles.")
+        self.path = path
+
+
+class EnvironmentFailure(ActorError):
+    """The world is broken (refused, no DNS, disk full), not the code.
+
+    Raise it from a handler, a timer or `on_start`: supervision then backs off for ever and
+    does not use up the restart intensity.
+    """
+
+
+class TooManyRooms(ActorError):
+    """Clients have opened all the rooms they may on this pod: raise the limit, or let some go."""
+
+
+class RoomImportError(ActorError):
+    """A room class that the configuration names cannot be had: correct the name or the module."""
