@@ -1,0 +1,306 @@
+"""A supervisor with a fixed set of children: it acts on what `restart.decide` decides."""
+
+import math
+import random as random_module
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import attrs
+import trio
+
+from ..actors import Exit, LogLimiter
+from ..config import get_logger
+from .child import ChildRecord, ChildrenView, ChildSpec, Node, Status
+from .errors import IntensityExceeded, InvalidSpec
+from .restart import (
+    Decision,
+    Intensity,
+    Restart,
+    RestartState,
+    Strategy,
+    Subject,
+    came_up,
+    decide,
+    is_environment_failure,
+)
+
+__all__ = ["CrashLog", "Supervisor"]
+
+_log = get_logger("realtime")
+
+
+class CrashLog:
+    """Says each crash once; a storm of them at most `burst` times in `period` seconds."""
+
+    def __init__(self, clock: Callable[[], float], *, burst: int = 5, period: float = 60.0) -> None:
+        self._clock = clock
+        self._limiter = LogLimiter(burst, period)
+
+    def report(self, record: ChildRecord) -> None:
+        """Log how the last incarnation ended if that was not as it should be."""
+        ended = record.exit
+        if ended is None or not ended.abnormal:
+            return
+        suppressed = self._limiter.admit(self._clock())
+        if suppressed is None:
+            return
+        # What the world did needs no traceback; what the code did is useless without.
+        bug = None if is_environment_failure(ended.error) else ended.error
+        _log.warning(
+            f"child {ended.kind.value}",
+            path=record.child.path,
+            incarnation=record.incarnation,
+            reason=ended.reason[:500],
+            suppressed=suppressed,
+            exc_info=bug,
+        )
+
+
+@attrs.define
+class _Sequence:
+    """Children to start one after another, the first not before `due`."""
+
+    due: float
+    names: deque[str]
+
+
+class Supervisor:
+    """A child that starts, restarts and stops children of its own.
+
+    Children start in order, each waited for until it is up or has failed; they stop in reverse,
+    each with its own deadline. `started` is called when each was tried once: a child that failed
+    is backing off then, so a broken world does not hold up the boot.
+
+    One task decides everything, driven by a queue of what happened: at most two entries wait for
+    each child. Nothing here waits for one child while another could be served.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        children: Sequence[ChildSpec],
+        *,
+        strategy: Strategy = Strategy.ONE_FOR_ONE,
+        intensity: Intensity = Intensity(),  # noqa: B008 - frozen
+        clock: Callable[[], float] = trio.current_time,
+        random: Callable[[], float] = random_module.random,
+    ) -> None:
+        self.path = path
+        self._strategy = strategy
+        self._intensity = intensity
+        self._clock = clock
+        self._random = random
+        self._records: dict[str, ChildRecord] = {}
+        for spec in children:
+            if spec.name in self._records:
+                raise InvalidSpec(f"{path} has two children named '{spec.name}'; rename one.")
+            self._records[spec.name] = ChildRecord(spec, spec.factory(f"{path}/{spec.name}"))
+        self._crash_logs = {name: CrashLog(clock) for name in self._records}
+        self._stop_reason: str | None = None
+        self._status = Status.STOPPED
+        self._incarnation = 0
+        self._reset()
+
+    def _reset(self) -> None:
+        self._state = RestartState((), self._strategy, self._intensity)
+        self._happened: deque[Callable[[], None]] = deque()
+        self._wake = trio.Event()
+        self._stopping: deque[ChildRecord] = deque()
+        self._sequences: list[_Sequence] = []
+        self._quitting = False
+        self._failure: IntensityExceeded | None = None
+
+    @property
+    def children(self) -> ChildrenView:
+        """The children by name, in start order."""
+        return ChildrenView(self._records)
+
+    async def run(self, started: Callable[[], None]) -> None:
+        """Supervise until `request_stop`. Raises `IntensityExceeded` when it gives up.
+
+        A run after another begins with a clean sheet; temporary children that have lived
+        are gone.
+        """
+        self._reset()
+        self._incarnation += 1
+        self._status = Status.STARTING
+        try:
+            async with trio.open_nursery() as nursery:
+                await self._supervise(nursery, started)
+        finally:
+            self._status = Status.STOPPED
+            self._stop_reason = None
+            self._forget_temporary()
+        if self._failure is not None:
+            raise self._failure
+
+    def request_stop(self, reason: str) -> None:
+        """Stop all children in reverse order; `run` then returns."""
+        self._stop_reason = reason
+        self._wake.set()
+
+    def terminated(self, exit: Exit) -> None:  # noqa: A002
+        """Tell the children, last first, that none of them will live again."""
+        while self._records:
+            _, record = self._records.popitem()
+            record.settle(exit)
+
+    def describe(self) -> Node:
+        """Draw the tree from here down."""
+        return Node(
+            path=self.path,
+            kind=type(self).__name__,
+            status=self._status,
+            incarnation=self._incarnation,
+            restarts=max(0, self._incarnation - 1),
+            children=tuple(record.node() for record in self._records.values()),
+            detail={
+                "strategy": self._strategy.value,
+                "recent_restarts": len(self._state.recent),
+                "intensity": self._intensity.restarts,
+                "period": self._intensity.period,
+            },
+        )
+
+    # The loop ------------------------------------------------------------------------------
+
+    async def _supervise(self, nursery: trio.Nursery, started: Callable[[], None]) -> None:
+        boot = _Sequence(self._clock(), deque(self._records))
+        self._sequences.append(boot)
+        self._state = attrs.evolve(
+            self._state, children=tuple(_subject(r.spec) for r in self._records.values())
+        )
+        while True:
+            self._take_in()
+            self._advance(nursery)
+            if self._status is Status.STARTING and not boot.names and not self._quitting:
+                self._status = Status.RUNNING
+                started()
+            if self._quitting and not self._stopping:
+                return
+            await self._wait()
+
+    def _take_in(self) -> None:
+        """Handle all that happened before anything is done about it: no exit is then stale."""
+        while self._happened:
+            self._happened.popleft()()
+        if self._stop_reason is not None and not self._quitting:
+            self._quit(tuple(reversed(self._records)))
+
+    def _advance(self, nursery: trio.Nursery) -> None:
+        self._stop_next()
+        if not self._stopping:
+            self._start_due(nursery)
+
+    async def _wait(self) -> None:
+        with trio.move_on_after(max(0.0, self._next_due() - self._clock())):
+            await self._wake.wait()
+        self._wake = trio.Event()
+
+    def _next_due(self) -> float:
+        if self._stopping:
+            return math.inf
+        waiting = (s.due for s in self._sequences if not self._records[s.names[0]].alive)
+        return min(waiting, default=math.inf)
+
+    # What happened -------------------------------------------------------------------------
+
+    async def _live(self, record: ChildRecord) -> None:
+        try:
+            await record.run(lambda record: self._post(partial(self._came_up, record)))
+        finally:
+            self._post(partial(self._exited, record))
+
+    def _post(self, event: Callable[[], None]) -> None:
+        self._happened.append(event)
+        self._wake.set()
+
+    def _came_up(self, record: ChildRecord) -> None:
+        if record not in self._stopping:
+            self._state = came_up(self._state, record.spec.name, self._clock())
+
+    def _exited(self, record: ChildRecord) -> None:
+        self._crash_logs[record.spec.name].report(record)
+        if not self._quitting and record not in self._stopping:
+            self._decide(record)
+        if record.final:
+            self._forget(record)
+
+    def _decide(self, record: ChildRecord) -> None:
+        name, ended = record.spec.name, record.exit or Exit.normal()
+        now = self._clock()
+        self._state, decision = decide(self._state, name, ended, now, self._random)
+        for gone in decision.forget:
+            self._records[gone].final = True
+        if decision.escalate is not None:
+            self._escalate(decision.escalate, decision.stop, ended.error)
+            return
+        self._schedule({name, *decision.stop}, decision)
+        if decision.start and decision.due > now:
+            record.status = Status.BACKING_OFF
+
+    def _schedule(self, affected: set[str], decision: Decision) -> None:
+        for sequence in self._sequences:
+            sequence.names = deque(n for n in sequence.names if n not in affected)
+        self._sequences = [s for s in self._sequences if s.names]
+        if decision.start:
+            self._sequences.append(_Sequence(decision.due, deque(decision.start)))
+        self._stop(decision.stop)
+
+    def _stop(self, names: Sequence[str]) -> None:
+        # Who is in line already stands before who is added: rest_for_one adds earlier children.
+        records = (self._records[name] for name in names)
+        self._stopping.extend(record for record in records if record not in self._stopping)
+
+    def _quit(self, names: Sequence[str]) -> None:
+        self._quitting = True
+        self._status = Status.STOPPING
+        self._sequences.clear()
+        self._stop(names)
+
+    def _escalate(self, why: str, others: Sequence[str], cause: Exception | None) -> None:
+        self._failure = IntensityExceeded(
+            f"{self.path} gives up: {why}. "
+            "Mend what the log says above, or allow more with Intensity(restarts, period)."
+        )
+        self._failure.__cause__ = cause
+        self._quit(others)
+
+    # What is done about it -------------------------------------------------------------------
+
+    def _stop_next(self) -> None:
+        """Ask the next in line to stop; those before it have ended."""
+        while self._stopping:
+            record = self._stopping[0]
+            if record.alive:
+                record.stop(self._stop_reason or "stopped with a sibling")
+                return
+            record.status = Status.STOPPED
+            self._stopping.popleft()
+
+    def _start_due(self, nursery: trio.Nursery) -> None:
+        now = self._clock()
+        for sequence in self._sequences:
+            while sequence.names:
+                record = self._records[sequence.names[0]]
+                if record.status is not Status.RUNNING:
+                    if not record.alive and sequence.due <= now:
+                        record.prepare()
+                        nursery.start_soon(self._live, record, name=record.child.path)
+                    break
+                sequence.names.popleft()
+        self._sequences = [s for s in self._sequences if s.names]
+
+    def _forget(self, record: ChildRecord) -> None:
+        del self._records[record.spec.name]
+        record.settle(Exit.normal())
+
+    def _forget_temporary(self) -> None:
+        for record in list(self._records.values()):
+            if record.spec.restart is Restart.TEMPORARY and record.incarnation:
+                self._forget(record)
+
+
+def _subject(spec: ChildSpec) -> Subject:
+    return Subject(spec.name, spec.restart, spec.backoff)
