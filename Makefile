@@ -1,0 +1,60 @@
+# The developer's loop. Nothing but Python 3.11, make and a C compiler is needed before it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PACKAGES := config transport actors supervisors tools
+SOURCES := $(PACKAGES) tests examples bench
+
+.PHONY: run test lint types install install-dev bench repeat clean
+
+run: $(VENV)/run.stamp ## install what a pod needs and serve on http://localhost:2403
+	@$(BIN)/deployd serve --dev --config config/realtime.json --data data
+
+test: lint types ## everything that must be true of a commit
+	@$(BIN)/python -m pytest -q
+
+lint: $(VENV)/dev.stamp
+	@$(BIN)/ruff check $(SOURCES)
+	@$(BIN)/ruff format --check $(SOURCES)
+
+types: $(VENV)/dev.stamp
+	@$(BIN)/mypy $(addprefix -p deployd.,$(PACKAGES))
+	@$(BIN)/mypy tests examples bench
+
+bench: $(VENV)/dev.stamp ## print the figures that README.md and the changelog quote
+	@$(BIN)/python bench/fanout.py
+	@$(BIN)/python bench/latency.py
+	@$(BIN)/python bench/memory.py
+
+repeat: $(VENV)/dev.stamp ## twenty runs of the tests, each in another order
+	@for run in $$(seq 20); do \
+		$(BIN)/python -m pytest -q --random-order --random-order-seed=$$run || exit 1; done
+
+# A strict editable install shows type checkers what a user will see; it has to be repeated
+# when a module is added, which is why the list of modules is a prerequisite.
+MODULES := $(shell find $(PACKAGES) -name '*.py' -not -path '*/__pycache__/*' | LC_ALL=C sort)
+LISTING := $(VENV)/modules.txt
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "deployd needs Python 3.11 or later; name one with 'make PYTHON=python3.11'"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(LISTING): FORCE | $(VENV)/bin/python
+	@echo "$(MODULES)" | cmp -s - $@ || echo "$(MODULES)" > $@
+
+FORCE:
+
+$(VENV)/run.stamp: pyproject.toml $(LISTING)
+	@$(BIN)/pip install -q -e . --config-settings editable_mode=strict
+	@touch $@
+
+$(VENV)/dev.stamp: pyproject.toml $(LISTING)
+	@$(BIN)/pip install -q -e '.[dev]' --config-settings editable_mode=strict
+	@touch $@ $(VENV)/run.stamp
+
+install: $(VENV)/run.stamp
+install-dev: $(VENV)/dev.stamp
+
+clean:
+	@rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,92 @@
+"""Who talks to whom: actors, their mailboxes and the references to them.
+
+Everything here belongs to trio's thread. An actor handles one message at a time; what survives
+its crashes is its cell, and the supervisors to the right of this package drive that.
+"""
+
+from __future__ import annotations
+
+from ..transport import JSON, Scope
+from .access import AccessPolicy
+from .actor import Actor, handles
+from .cell import ActorCell, ActorStatistics
+from .connection import ConnectionActor, ConnectionEnvironment, connection_cell
+from .dead_letters import DeadLetter, DeadLetters, DeadLetterStatistics, LogLimiter
+from .errors import (
+    ActorDead,
+    ActorDefinitionError,
+    ActorError,
+    AskTimeout,
+    EnvironmentFailure,
+    MailboxFull,
+    Poisoned,
+    RoomImportError,
+    TooManyRooms,
+    Unhandled,
+)
+from .heartbeat import Heartbeat
+from .hub import Hub, ThreadHub
+from .mailbox import Mailbox
+from .member import Member
+from .messages import Delivery, Down, Exit, ExitKind, Request, size_of
+from .overflow import Conflate, MailboxStatistics, Overflow, conflate
+from .receipt import Receipt
+from .ref import ActorRef
+from .room import Room
+from .rooms import RoomRef, Rooms, load_room_classes
+from .roster import EventIds, RoomEnvironment, Roster, StatePolicy
+from .timers import Timer, Timers
+
+__all__ = [
+    "JSON",
+    "AccessPolicy",
+    "Actor",
+    "ActorCell",
+    "ActorDead",
+    "ActorDefinitionError",
+    "ActorError",
+    "ActorRef",
+    "ActorStatistics",
+    "AskTimeout",
+    "Conflate",
+    "ConnectionActor",
+    "ConnectionEnvironment",
+    "DeadLetter",
+    "DeadLetterStatistics",
+    "DeadLetters",
+    "Delivery",
+    "Down",
+    "EnvironmentFailure",
+    "EventIds",
+    "Exit",
+    "ExitKind",
+    "Heartbeat",
+    "Hub",
+    "LogLimiter",
+    "Mailbox",
+    "MailboxFull",
+    "MailboxStatistics",
+    "Member",
+    "Overflow",
+    "Poisoned",
+    "Receipt",
+    "Request",
+    "Room",
+    "RoomEnvironment",
+    "RoomImportError",
+    "RoomRef",
+    "Rooms",
+    "Roster",
+    "Scope",
+    "StatePolicy",
+    "ThreadHub",
+    "Timer",
+    "Timers",
+    "TooManyRooms",
+    "Unhandled",
+    "conflate",
+    "connection_cell",
+    "handles",
+    "load_room_classes",
+    "size_of",
+]

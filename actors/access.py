@@ -1,0 +1,66 @@
+"""Who may join what and emit where: pure decisions over the configured rules."""
+
+from __future__ import annotations
+
+from ..config import Access, Rule, Who
+from ..transport import Identity, Problem, is_reserved_room
+from .patterns import PatternMap
+
+__all__ = ["AccessPolicy"]
+
+_OPEN = Rule()
+
+
+class AccessPolicy:
+    """The access rules of one pod.
+
+    Each method returns None when the client may, or the `Problem` to answer when it may not.
+    `collections`, `collection:*` and `system:*` carry what the pod itself says: no rule and no
+    role lets a client emit there.
+    """
+
+    def __init__(self, access: Access) -> None:
+        self._emit_to_all = access.emit_to_all
+        self._rules = PatternMap(access.rules)
+
+    def join(self, room: str, identity: Identity | None) -> Problem | None:
+        """Say why a client may not join a room, or None."""
+        who = Who.ROOT if room.startswith("system:") else self._rule(room).join
+        return _check(who, identity, f"join the room '{room}'")
+
+    def emit(self, room: str, identity: Identity | None) -> Problem | None:
+        """Say why a client may not emit into a room, or None."""
+        if is_reserved_room(room):
+            return Problem(
+                "room_reserved",
+                f"The room '{room}' is written by the server alone; emit into a room of your own.",
+            )
+        return _check(self._rule(room).emit, identity, f"emit into the room '{room}'")
+
+    def emit_to_all(self, identity: Identity | None) -> Problem | None:
+        """Say why a client may not emit to every client, or None."""
+        return _check(self._emit_to_all, identity, "emit to everyone (name a 'room' instead)")
+
+    def event(self, event: str) -> Problem | None:
+        """Say why no client may use an event's name, or None: `system:*` is the pod's own voice."""
+        if event.startswith("system:"):
+            return Problem(
+                "event_reserved",
+                f"The event '{event}' is sent by the server alone; choose another name.",
+            )
+        return None
+
+    def _rule(self, room: str) -> Rule:
+        return self._rules.match(room) or _OPEN
+
+
+def _check(who: Who, identity: Identity | None, what: str) -> Problem | None:
+    if who is Who.ANYONE:
+        return None
+    if who is Who.NOBODY:
+        return Problem("forbidden", f"No client may {what}.")
+    if identity is None:
+        return Problem("auth_required", f"Send an 'auth' message first to {what}.")
+    if who is Who.ROOT and not identity.is_root:
+        return Problem("forbidden", f"Only root may {what}.")
+    return None

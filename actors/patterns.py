@@ -1,0 +1,41 @@
+"""Room-name patterns: ordered rules where the first match counts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Generic, TypeVar
+
+__all__ = ["PatternMap"]
+
+T = TypeVar("T")
+
+
+class PatternMap(Generic[T]):
+    """Values by room-name pattern; `*` stands for any characters, everything else for itself.
+
+    Patterns are tried in the order they were written and the first match counts, so the more
+    particular ones go first. Only `*` is special: `?` and brackets cannot occur in a room name.
+    """
+
+    __slots__ = ("_rules",)
+
+    def __init__(self, rules: Mapping[str, T]) -> None:
+        self._rules = [(_compile(pattern), value) for pattern, value in rules.items()]
+
+    def match(self, name: str) -> T | None:
+        """Return the value of the first pattern that matches the whole name, or None."""
+        for pattern, value in self._rules:
+            if pattern.fullmatch(name):
+                return value
+        return None
+
+    def preceded_by(self, pattern: str, value: T) -> PatternMap[T]:
+        """Return a new map in which this rule is tried before all others."""
+        wider: PatternMap[T] = PatternMap({})
+        wider._rules = [(_compile(pattern), value), *self._rules]
+        return wider
+
+
+def _compile(pattern: str) -> re.Pattern[str]:
+    return re.compile(".*".join(re.escape(part) for part in pattern.split("*")), re.DOTALL)

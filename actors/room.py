@@ -1,0 +1,326 @@
+"""Rooms: who is in, what is said, and the hooks an application overrides."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any, ClassVar, Generic, TypeVar, cast
+
+import orjson
+import trio
+
+from ..config import get_logger, tracing
+from ..transport import (
+    JSON,
+    Problem,
+    Scope,
+    encode_emit,
+    encode_error,
+    encode_join,
+    encode_leave,
+    encode_receipt,
+    text_frame,
+)
+from .actor import Actor, handles
+from .fanout import Batch
+from .member import Member
+from .messages import Down, Exit
+from .roster import (
+    JoinRoom,
+    LeaveRoom,
+    RoomEmit,
+    RoomEnvironment,
+    Roster,
+    S,
+    ServerEmit,
+    StatePolicy,
+)
+from .stepping import before_waiting
+from .timers import Timer
+
+__all__ = ["CONGESTION_GRACE", "Room"]
+
+CONGESTION_GRACE = 0.25
+"""Seconds a room gives its members to catch up when more than half of them lag."""
+
+R = TypeVar("R")
+
+_log = get_logger("realtime")
+
+
+class Room(Actor, Generic[S]):
+    """A room of members, supervised: subclass it, override hooks, bind it to a pattern.
+
+    Everything in a room runs one at a time: hooks, timers, typed handlers (`@handles`). A hook
+    that raises loses the one message it was about: its sender is told, the room restarts and
+    keeps its members. A hook that waits holds up its own room only.
+
+    `state` is whatever `initial_state` returns; `state_policy` names what a crash does to it.
+    """
+
+    attempts: ClassVar[int] = 1  # half of a broadcast may be out already: never repeat it
+    state_policy: ClassVar[StatePolicy] = StatePolicy.KEEP
+    keep_alive: ClassVar[bool] = False
+    """Whether the room stays when nobody is in it; else it stops after `roomCleanupInterval`."""
+
+    _plain_emit: ClassVar[bool] = True
+    _plain_server_emit: ClassVar[bool] = True
+
+    _roster: Roster[S]
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        """Note which hooks are overridden, so that those which are not cost nothing."""
+        super().__init_subclass__(**kwargs)
+        cls._plain_emit = (
+            cls.on_message is Room.on_message and cls.authorize_emit is Room.authorize_emit
+        )
+        cls._plain_server_emit = cls.on_server_emit is Room.on_server_emit
+
+    # Hooks: the extension point ------------------------------------------------------------
+
+    def initial_state(self) -> S:
+        """Return the room's state when it starts, and after a crash under `REBUILD`."""
+        return cast(S, None)
+
+    async def authorize_join(self, member: Member) -> bool:
+        """Say whether a member may come in; the configured access rules have already agreed."""
+        return True
+
+    async def authorize_emit(self, member: Member, event: str, data: JSON) -> bool:
+        """Say whether a client may say this; the configured access rules have already agreed."""
+        return True
+
+    async def on_join(self, member: Member) -> None:
+        """React to a member who has just come in and been told so."""
+
+    async def on_leave(self, member: Member, reason: str) -> None:
+        """React to a member who has gone; it is no longer in `members`."""
+
+    async def on_message(self, member: Member, event: str, data: JSON) -> None:
+        """React to what a client said. As it stands: tell everyone, the sender included."""
+        self.broadcast(event, data)
+
+    async def on_server_emit(self, event: str, data: JSON) -> None:
+        """React to an emit of the pod's own code. As it stands: tell everyone."""
+        self.broadcast(event, data)
+
+    # What hooks may call -------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """The room's name."""
+        return self._roster.name or ""
+
+    @property
+    def members(self) -> Mapping[str, Member]:
+        """Who is in, by client id."""
+        return self._roster.members
+
+    @property
+    def state(self) -> S:
+        """The room's state: what `initial_state` built, or what was set since."""
+        return cast(S, self._roster.state)
+
+    @state.setter
+    def state(self, value: S) -> None:
+        self._roster.state = value
+
+    def broadcast(self, event: str, data: JSON, *, exclude: Member | None = None) -> str:
+        """Tell every member, but perhaps one, and return the event's id.
+
+        Synchronous: the frame is encoded once, now, and written when the room has no more to
+        do or is about to wait. Raises `WireError` when `data` is not JSON.
+        """
+        event_id = self._take_event_id()
+        self._batch.add(self._frame(event, data, event_id), but=exclude)
+        return event_id
+
+    def send_to(self, member: Member, event: str, data: JSON) -> str:
+        """Tell one member, in order with the broadcasts, and return the event's id."""
+        event_id = self._take_event_id()
+        self._batch.add(self._frame(event, data, event_id), to=member)
+        return event_id
+
+    def after(self, seconds: float, callback: Callable[[], Awaitable[None]]) -> Timer:
+        """Call back once in so many seconds, unless the room has crashed or stopped by then."""
+        return super().after(seconds, functools.partial(self._timed, callback))
+
+    def every(self, seconds: float, callback: Callable[[], Awaitable[None]]) -> Timer:
+        """Call back every so many seconds until cancelled or the room has crashed or stopped."""
+        return super().every(seconds, functools.partial(self._timed, callback))
+
+    # Life ----------------------------------------------------------------------------------
+
+    def enter(self, roster: Roster[Any], environment: RoomEnvironment) -> None:
+        """Take over what the room before this incarnation left. Called once, before it starts."""
+        self._roster = roster
+        self._environment = environment
+        self._batch = Batch(environment.batch_size)
+        self._event_id: str | None = None
+        self._idle: Timer | None = None
+        if not roster.state_built or self.state_policy is StatePolicy.REBUILD:
+            roster.state = self.initial_state()
+            roster.state_built = True
+        self._watch_idleness()
+
+    async def around(self, loop: Callable[[], Awaitable[None]]) -> None:
+        """Write what `on_start` said, then live."""
+        self._flush()
+        await loop()
+
+    async def on_idle(self) -> None:
+        """Write what was said while messages waited, and let a lagging crowd catch up."""
+        await self._settle()
+
+    async def on_stop(self, exit: Exit) -> None:  # noqa: A002 - the runtime's name for it
+        """Write what was said before the end or the crash: only one message is lost."""
+        self._flush()
+
+    def on_lost(self, message: object, error: Exception) -> None:
+        """Count the message that crashed the room and tell its sender."""
+        self._roster.lost += 1
+        if isinstance(message, RoomEmit):
+            problem = Problem(
+                "room_crashed",
+                f"The room '{self.name}' failed on this message and dropped it; "
+                "it has been restarted and you are still in it.",
+            )
+            self._answer(message.member, encode_error(problem, self._now(), message.request_id))
+            self._flush()
+
+    # Handlers ------------------------------------------------------------------------------
+
+    @handles(JoinRoom)
+    async def _join(self, message: JoinRoom) -> Problem | None:
+        member = message.member
+        if member.client_id not in self._roster.members:
+            if not await self._hook(self.authorize_join(member)):
+                return Problem("room_forbidden", f"The room '{self.name}' does not let you in.")
+            self._flush()  # what was said before is not for the one who joins now
+            self._roster.members[member.client_id] = member
+            member.ref.monitor(cast("Any", self.ref))
+            self._watch_idleness()
+            self._answer(member, encode_join(self.name, self._now(), message.request_id))
+            await self._hook(self.on_join(member))
+        else:
+            self._answer(member, encode_join(self.name, self._now(), message.request_id))
+        return None
+
+    @handles(LeaveRoom)
+    async def _leave(self, message: LeaveRoom) -> None:
+        member = message.member
+        if member.client_id in self._roster.members:
+            member.ref.demonitor(cast("Any", self.ref))
+            await self._remove(member, message.reason)
+        self._answer(member, encode_leave(self.name, self._now(), message.request_id))
+
+    @handles(Down)
+    async def _member_down(self, message: Down) -> None:
+        member = self._roster.members.get(message.ref.name)
+        if member is not None:
+            await self._remove(member, message.exit.reason or "disconnected")
+
+    @handles(RoomEmit)
+    async def _emit(self, message: RoomEmit) -> None:
+        self._event_id = message.event_id
+        if self._plain_emit:
+            self.broadcast(message.event, message.data)
+        elif not await self._hook(self.authorize_emit(message.member, message.event, message.data)):
+            self._forbid(message)
+            return
+        else:
+            await self._hook(self.on_message(message.member, message.event, message.data))
+        if message.request_id is not None:
+            receipt = encode_receipt(message.request_id, Scope.LOCAL, message.event_id, self._now())
+            self._answer(message.member, receipt)
+        if self._batch.full:
+            await self._settle()
+
+    @handles(ServerEmit)
+    async def _server_emit(self, message: ServerEmit) -> None:
+        self._event_id = message.event_id
+        if self._plain_server_emit:
+            event_id = self._take_event_id()
+            data = orjson.Fragment(message.encoded)
+            self._batch.add(self._frame(message.event, data, event_id))
+        else:
+            data = orjson.loads(message.encoded)
+            await self._hook(self.on_server_emit(message.event, data))
+        if self._batch.full:
+            await self._settle()
+
+    # Inside --------------------------------------------------------------------------------
+
+    async def _hook(self, hook: Coroutine[object, object, R]) -> R:
+        return await before_waiting(hook, self._flush)
+
+    async def _timed(self, callback: Callable[[], Awaitable[None]]) -> None:
+        async def call() -> None:
+            await callback()
+
+        await self._hook(call())
+        await self._settle()
+
+    async def _remove(self, member: Member, reason: str) -> None:
+        self._flush()
+        self._roster.members.pop(member.client_id, None)
+        self._watch_idleness()
+        await self._hook(self.on_leave(member, reason))
+
+    def _forbid(self, message: RoomEmit) -> None:
+        problem = Problem("room_forbidden", f"The room '{self.name}' does not let you say this.")
+        self._answer(message.member, encode_error(problem, self._now(), message.request_id))
+
+    def _frame(self, event: str, data: JSON | orjson.Fragment, event_id: str) -> bytes:
+        roster = self._roster
+        roster.sequence += 1
+        if tracing():
+            _log.debug("room says", room=roster.name, event_id=event_id, seq=roster.sequence)
+        return text_frame(
+            encode_emit(
+                event, data, roster.name, self._now(), event_id=event_id, seq=roster.sequence
+            )
+        )
+
+    def _answer(self, member: Member, payload: bytes) -> None:
+        self._batch.add(text_frame(payload), to=member)
+
+    def _take_event_id(self) -> str:
+        event_id, self._event_id = self._event_id, None
+        return event_id or self._environment.event_ids()
+
+    def _now(self) -> float:
+        return self._environment.wall()
+
+    def _flush(self) -> None:
+        if len(self._batch):
+            self._roster.deliveries += self._batch.write(self._roster.members.values())
+
+    async def _settle(self) -> None:
+        """Write the batch; when most members lag, slow the room down for a bounded time.
+
+        One slow client never holds a room up, its outbox overflows and it is closed. When more
+        than half lag at once the pod or the network is the bottleneck: the room pauses, its
+        mailbox fills and the emitters are slowed, instead of everyone being disconnected.
+        """
+        self._flush()
+        members = self._roster.members
+        lagging = [member for member in members.values() if member.sink.lagging]
+        if len(lagging) * 2 > len(members):
+            with trio.move_on_after(CONGESTION_GRACE):
+                for member in lagging:
+                    await member.sink.flushed()
+
+    def _watch_idleness(self) -> None:
+        if self._roster.members:
+            if self._idle is not None:
+                self._idle.cancel()
+                self._idle = None
+        elif self._idle is None and not self.keep_alive:
+            seconds = self._environment.limits.room_cleanup_interval
+            self._idle = super().after(seconds, self._stop_when_idle)
+
+    async def _stop_when_idle(self) -> None:
+        self._idle = None
+        if not self._roster.members:
+            self.stop("idle")

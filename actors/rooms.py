@@ -1,0 +1,152 @@
+"""The rooms of a pod by name: found, opened when first needed, forgotten when gone."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..config import Limits
+from .cell import ActorCell
+from .dead_letters import DeadLetters
+from .errors import RoomImportError, TooManyRooms
+from .mailbox import Mailbox, Overflow
+from .patterns import PatternMap
+from .ref import ActorRef
+from .room import Room
+from .roster import RoomEnvironment, Roster
+
+__all__ = ["RoomRef", "Rooms", "StartRoom", "load_room_classes"]
+
+RoomRef = ActorRef[Any]
+"""A room's address. Subclasses add typed handlers of their own, hence no narrower type."""
+
+StartRoom = Callable[[str, Callable[[str], ActorCell[Any]]], None]
+"""How a supervisor is asked to start a room: its name, and what makes its cell at a path."""
+
+
+class Rooms:
+    """The directory of the rooms that run on this pod.
+
+    `start` is the supervisor's: this class knows which room there should be, not how it lives.
+    Rooms whose names match no binding are plain `Room`s. Clients may open up to
+    `limits.maxClientRooms` rooms; the pod's own code may always open one.
+    """
+
+    def __init__(
+        self,
+        bindings: Mapping[str, type[Room[Any]]],
+        environment: RoomEnvironment,
+        dead_letters: DeadLetters,
+        start: StartRoom,
+    ) -> None:
+        self._bindings = PatternMap(bindings)
+        self._environment = environment
+        self._dead_letters = dead_letters
+        self._start = start
+        self._refs: dict[str, RoomRef] = {}
+        self._by_clients: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self._refs)
+
+    def find(self, name: str) -> RoomRef | None:
+        """Return the room of that name if it runs."""
+        return self._refs.get(name)
+
+    def bind(self, pattern: str, room_class: type[Room[Any]]) -> None:
+        """Let rooms whose names match the pattern be of this class; the last binding comes first.
+
+        Rooms that run already stay what they are.
+        """
+        self._bindings = self._bindings.preceded_by(pattern, room_class)
+
+    def is_bound(self, name: str) -> bool:
+        """Whether a room class is bound to that name."""
+        return self._bindings.match(name) is not None
+
+    def open(self, name: str, *, by_client: bool = False) -> RoomRef:
+        """Return the room of that name, started if need be.
+
+        Raises `TooManyRooms` when a client would open more than the limit allows.
+        """
+        ref = self._refs.get(name)
+        if ref is not None:
+            return ref
+        if by_client:
+            self._admit(name, self._environment.limits)
+        room_class = self._bindings.match(name) or Room
+        self._start(name, lambda path: self._opened(name, path, room_class))
+        return self._refs[name]
+
+    def cell(self, path: str, room_class: type[Room[Any]], roster: Roster[Any]) -> ActorCell[Any]:
+        """Make the cell of a room of a class on a roster, without noting it in the directory."""
+        environment = self._environment
+
+        def incarnation() -> Room[Any]:
+            room = room_class()
+            room.enter(roster, environment)
+            return room
+
+        mailbox: Mailbox[Any] = Mailbox(
+            max_messages=environment.limits.room_mailbox_size,
+            max_bytes=environment.limits.room_mailbox_bytes,
+            overflow=Overflow.BLOCK,
+        )
+        return ActorCell(
+            path,
+            incarnation,
+            mailbox=mailbox,
+            dead_letters=self._dead_letters,
+            on_terminated=lambda _: self._forget(roster.name),
+        )
+
+    def _opened(self, name: str, path: str, room_class: type[Room[Any]]) -> ActorCell[Any]:
+        cell = self.cell(path, room_class, Roster(name=name))
+        self._refs[name] = cell.ref
+        return cell
+
+    def _admit(self, name: str, limits: Limits) -> None:
+        if len(self._by_clients) >= limits.max_client_rooms:
+            raise TooManyRooms(
+                f"This pod holds its {limits.max_client_rooms} client rooms already; "
+                "leave rooms that are not needed, or raise limits.maxClientRooms."
+            )
+        self._by_clients.add(name)
+
+    def _forget(self, name: str | None) -> None:
+        if name is not None:
+            self._refs.pop(name, None)
+            self._by_clients.discard(name)
+
+
+def load_room_classes(bindings: Mapping[str, str]) -> dict[str, type[Room[Any]]]:
+    """Import the classes bound in the configuration: pattern to `"package.module:Class"`.
+
+    Raises `RoomImportError` with one sentence that names the pattern and the remedy.
+    """
+    return {pattern: _load(pattern, target) for pattern, target in bindings.items()}
+
+
+def _load(pattern: str, target: str) -> type[Room[Any]]:
+    where = f"rooms.'{pattern}' names '{target}'"
+    module_name, _, class_name = target.partition(":")
+    if not module_name or not class_name:
+        raise RoomImportError(f"{where}, which is not of the form 'package.module:Class'.")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise RoomImportError(
+            f"{where}, but there is no module '{error.name}'; start the pod in the folder "
+            "that holds it, or install it."
+        ) from error
+    except Exception as error:
+        raise RoomImportError(
+            f"{where}, but importing it failed with {type(error).__name__}: {error}"
+        ) from error
+    room_class = getattr(module, class_name, None)
+    if room_class is None:
+        raise RoomImportError(f"{where}, but the module has no '{class_name}'.")
+    if not (isinstance(room_class, type) and issubclass(room_class, Room)):
+        raise RoomImportError(f"{where}, which is not a subclass of deployd.actors.Room.")
+    return room_class

@@ -1,0 +1,126 @@
+"""What a room is given, what it is told, and what of it outlives a crash."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from typing import Generic
+
+from attrs import field, frozen, mutable
+from typing_extensions import TypeVar
+
+from ..config import Limits
+from ..transport import JSON, Problem, RequestId
+from .member import Member
+from .messages import Request
+
+__all__ = [
+    "EventIds",
+    "JoinRoom",
+    "LeaveRoom",
+    "RoomEmit",
+    "RoomEnvironment",
+    "Roster",
+    "ServerEmit",
+    "StatePolicy",
+]
+
+S = TypeVar("S", default=None)
+
+
+@frozen
+class JoinRoom(Request[Problem | None]):
+    """Ask to let a member in; the answer is why not, or None. The room acknowledges by itself."""
+
+    member: Member
+    request_id: RequestId = None
+
+
+@frozen
+class LeaveRoom:
+    """A member leaves of its own will or its rights ended."""
+
+    member: Member
+    reason: str
+    request_id: RequestId = None
+
+
+@frozen
+class RoomEmit:
+    """A client says something in a room. `nbytes` is what it took on the wire."""
+
+    member: Member
+    event: str
+    data: JSON
+    event_id: str
+    request_id: RequestId = None
+    nbytes: int = 64
+
+
+@frozen
+class ServerEmit:
+    """The pod itself says something. `encoded` is the data as JSON bytes, frozen at the call."""
+
+    event: str
+    encoded: bytes
+    event_id: str
+
+    @property
+    def nbytes(self) -> int:
+        """What the message weighs in a mailbox, in bytes."""
+        return len(self.encoded)
+
+
+class EventIds:
+    """Event ids of one pod: its random id and a counter, unique as long as pod ids are."""
+
+    __slots__ = ("_count", "_prefix")
+
+    def __init__(self, pod_id: str) -> None:
+        self._prefix = f"{pod_id}-"
+        self._count = 0
+
+    def __call__(self) -> str:
+        """Return the next id."""
+        self._count += 1
+        return f"{self._prefix}{self._count}"
+
+
+@frozen
+class RoomEnvironment:
+    """What every room of a pod shares: its limits, its event ids and the wall clock (unix s).
+
+    `batching` is whether a room joins what waits into one write a member.
+    """
+
+    limits: Limits
+    event_ids: EventIds
+    wall: Callable[[], float]
+    batching: bool = True
+
+    @property
+    def batch_size(self) -> int:
+        """How many messages a room may join: a quarter of what may wait for one client."""
+        return max(1, min(64, self.limits.message_buffer_size // 4)) if self.batching else 1
+
+
+class StatePolicy(enum.Enum):
+    """What becomes of `Room.state` when a handler crashed the room."""
+
+    KEEP = "keep"
+    """The next incarnation goes on with the same object, whatever the crash left in it."""
+    REBUILD = "rebuild"
+    """The next incarnation starts from `initial_state()`; `on_start` may load more."""
+
+
+@mutable(eq=False)
+class Roster(Generic[S]):
+    """What outlives a room's crash: members, numbering, and by policy its state."""
+
+    name: str | None
+    members: dict[str, Member] = field(factory=dict)
+    sequence: int = 0
+    deliveries: int = 0
+    lost: int = 0
+    state: S | None = None
+    state_built: bool = False

@@ -1,0 +1,343 @@
+"""A pod: the supervision tree of one process, and what the outside sees of it."""
+
+from __future__ import annotations
+
+import os
+import random
+import secrets
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import structlog
+import trio
+
+from ..actors import (
+    AccessPolicy,
+    ActorCell,
+    ConnectionEnvironment,
+    DeadLetters,
+    EventIds,
+    Exit,
+    Heartbeat,
+    Hub,
+    Member,
+    Room,
+    RoomEnvironment,
+    Rooms,
+    Roster,
+    connection_cell,
+    load_room_classes,
+)
+from ..config import Config, Secrets, configure_logging, load_secrets
+from ..transport import (
+    Listener,
+    ListenerLimits,
+    Refusal,
+    Tokens,
+    TransportError,
+    UpgradeRequest,
+    WebSocketLimits,
+    refuse_upgrade,
+)
+from ..transport.http import HttpLimits, HttpServer, create_app, shows_root
+from .backoff import Backoff
+from .child import ChildSpec, Node, Service, node_to_json
+from .dynamic import DynamicSupervisor, Pacing
+from .errors import NotRunning, SupervisorError, TooManyChildren
+from .restart import Intensity, Restart
+from .supervisor import Supervisor
+from .watchdog import Watchdog
+
+__all__ = ["Pod", "open_pod"]
+
+ROOM_INTENSITY = Intensity(restarts=100, period=10.0)
+"""A room may crash so often before it is given up; its neighbours never notice either way."""
+
+ROOM_BACKOFF = Backoff(base=0.01, cap=0.25, reset_after=5.0)
+"""Short, for what crashed a room is gone with the message; members wait meanwhile."""
+
+CLOSE_TIMEOUT = 2.0
+"""Seconds a client may take for its half of the closing handshake (RFC 6455 section 7.1.1)."""
+
+
+class Everyone(Room):
+    """The room of all connections, which `emit_to_all` speaks to. Nobody joins or leaves it."""
+
+    keep_alive = True
+
+
+class Pod:
+    """One pod: `hub` to say something, `bind_room` to add room classes, `tree` to look inside.
+
+    Made and run by `open_pod`.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        keys: Secrets,
+        rooms: Mapping[str, type[Room[Any]]],
+        *,
+        dev: bool = False,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.config = config
+        self.dev = dev
+        self.pod_id = secrets.token_hex(4)
+        self.version = metadata.version("deployd")
+        self.started_at = wall()
+        self.dead_letters = DeadLetters()
+        self.members: dict[str, Member] = {}
+        self.tokens = _tokens(config, keys, wall)
+        event_ids = EventIds(self.pod_id)
+        batching = config.performance.batch_message_processing
+        self.rooms = Rooms(
+            rooms,
+            RoomEnvironment(config.limits, event_ids, wall, batching),
+            self.dead_letters,
+            self._start_room,
+        )
+        roster: Roster[None] = Roster(name=None, members=self.members)
+        self._everyone = self.rooms.cell("pod/everyone", Everyone, roster)
+        self.hub = Hub(self.rooms, self._everyone.ref, event_ids)
+        self._master_key = keys.master_key
+        self._wall = wall
+        self._heartbeat = Heartbeat(config.limits.ping_interval, config.limits.pong_timeout)
+        self._environment = self._connection_environment(event_ids, wall)
+        self._listener = self._make_listener()
+        self._connection_supervisor = DynamicSupervisor(
+            "pod/connections", pacing=Pacing(window=config.drain.window)
+        )
+        self._room_supervisor = DynamicSupervisor("pod/rooms", intensity=ROOM_INTENSITY)
+        self._root = Supervisor("pod", self._children())
+
+    # What the outside sees -----------------------------------------------------------------
+
+    @property
+    def port(self) -> int:
+        """The port the pod listens on."""
+        return self._listener.address[1]
+
+    def tree(self) -> Node:
+        """Describe every live actor: the answer to "what are you doing?"."""
+        return self._root.describe()
+
+    def connections(self) -> int:
+        """Count the live WebSocket connections."""
+        return len(self.members)
+
+    def is_root(self, headers: Mapping[str, str]) -> bool:
+        """Say whether a request's headers hold the master key or a token of root."""
+        return shows_root(headers, self.tokens, self._master_key)
+
+    def bind_room(self, pattern: str, room_class: type[Room[Any]]) -> None:
+        """Let rooms whose names match the pattern be of this class, before all other bindings."""
+        self.rooms.bind(pattern, room_class)
+
+    # Life ------------------------------------------------------------------------------------
+
+    async def run(self, started: Callable[[], None]) -> None:
+        """Run the tree until `request_stop`.
+
+        Raises `AddressInUse` or `ListenError` when the port cannot be had, before anything else
+        has started, and `IntensityExceeded` when the tree gives up.
+        """
+        self._listener.open()
+        try:
+            await self._root.run(started)
+        finally:
+            self._root.terminated(Exit.shutdown("pod stopped"))
+            self._listener.close()
+
+    def request_stop(self, reason: str) -> None:
+        """Stop in reverse order of start: no more accepts, clients closed paced, rooms last."""
+        self._root.request_stop(reason)
+
+    # The tree --------------------------------------------------------------------------------
+
+    def _children(self) -> list[ChildSpec]:
+        drain = self.config.drain
+        return [
+            ChildSpec("watchdog", lambda path: Service(path, Watchdog().run)),
+            ChildSpec("rooms", lambda _: self._room_supervisor),
+            ChildSpec("everyone", lambda _: self._everyone, backoff=ROOM_BACKOFF),
+            ChildSpec(
+                "connections", lambda _: self._connection_supervisor, shutdown=drain.deadline
+            ),
+            ChildSpec("heartbeat", lambda path: Service(path, self._beat)),
+            ChildSpec("listener", lambda path: Service(path, self._listener.run)),
+        ]
+
+    async def _beat(self, started: Callable[[], None]) -> None:
+        started()
+        while True:
+            next_beat = self._heartbeat.beat(trio.current_time())
+            # Whoever connects meanwhile is due after one interval at the earliest.
+            await trio.sleep_until(min(next_beat, trio.current_time() + self._heartbeat.interval))
+
+    def _start_room(self, name: str, make_cell: Callable[[str], ActorCell[Any]]) -> None:
+        spec = ChildSpec(name, make_cell, restart=Restart.TRANSIENT, backoff=ROOM_BACKOFF)
+        self._room_supervisor.start_child(spec)
+
+    def upgrade(self, request: UpgradeRequest) -> Refusal | None:
+        """Take a WebSocket handshake over as a connection of its own, or say why not."""
+        config = self.config
+        refusal = refuse_upgrade(
+            request.headers,
+            allowed=config.origins.allowed,
+            allow_missing=config.origins.allow_missing,
+            open_connections=len(self._connection_supervisor),
+            max_connections=config.limits.max_connections,
+            enabled=config.enabled,
+        )
+        if refusal is not None:
+            return refusal
+        spec = ChildSpec(
+            secrets.token_hex(8),
+            lambda path: connection_cell(path, request, self._environment, self.dead_letters),
+            restart=Restart.TEMPORARY,
+            shutdown=2 * CLOSE_TIMEOUT,
+        )
+        try:
+            self._connection_supervisor.start_child(spec)
+        except (NotRunning, TooManyChildren):
+            return Refusal(503, "This pod is stopping; connect again in a moment.")
+        return None
+
+    def _make_listener(self) -> Listener:
+        config, limits = self.config, self.config.limits
+        server = HttpServer(
+            create_app(_View(self), self._wall),
+            HttpLimits(
+                max_head_bytes=limits.max_head_bytes,
+                max_body_bytes=limits.max_body_bytes,
+                body_timeout=limits.handshake_timeout,
+            ),
+        )
+        return Listener(
+            config.server.host,
+            config.server.port,
+            on_upgrade=self.upgrade,
+            serve_http=server.serve,
+            limits=ListenerLimits(
+                max_head_bytes=limits.max_head_bytes,
+                handshake_timeout=limits.handshake_timeout,
+                tcp_no_delay=config.network.tcp_no_delay,
+            ),
+        )
+
+    def _connection_environment(
+        self, event_ids: EventIds, wall: Callable[[], float]
+    ) -> ConnectionEnvironment:
+        config, limits = self.config, self.config.limits
+        drain = config.drain
+        return ConnectionEnvironment(
+            limits=limits,
+            auth=config.auth,
+            websocket=WebSocketLimits(
+                max_message_bytes=limits.max_message_bytes,
+                max_fragments=limits.max_fragments,
+                max_buffer_messages=limits.message_buffer_size,
+                max_buffer_bytes=limits.max_buffer_bytes,
+                stall_timeout=limits.dead_client_timeout,
+                read_buffer_size=config.network.read_buffer_size,
+                close_timeout=CLOSE_TIMEOUT,
+            ),
+            access=AccessPolicy(config.access),
+            tokens=self.tokens,
+            rooms=self.rooms,
+            hub=self.hub,
+            heartbeat=self._heartbeat,
+            members=self.members,
+            event_ids=event_ids,
+            wall=wall,
+            retry_after=lambda: random.uniform(drain.retry_after_min, drain.retry_after_max),  # noqa: S311 - jitter
+        )
+
+
+def _tokens(config: Config, keys: Secrets, wall: Callable[[], float]) -> Tokens:
+    auth = config.auth
+    return Tokens(
+        keys.jwt_secret,
+        algorithms=auth.algorithms,
+        issuer=auth.issuer,
+        require_issuer=auth.require_issuer,
+        leeway=auth.leeway,
+        wall=wall,
+    )
+
+
+class _View:
+    """The pod as the pages see it: only what they may show."""
+
+    def __init__(self, pod: Pod) -> None:
+        self._pod = pod
+        self.pod_id = pod.pod_id
+        self.version = pod.version
+        self.started_at = pod.started_at
+        self.dev = pod.dev
+        self.connections = pod.connections
+        self.is_root = pod.is_root
+
+    def tree(self) -> Mapping[str, object]:
+        return node_to_json(self._pod.tree())
+
+
+@asynccontextmanager
+async def open_pod(
+    config: Config | None = None,
+    *,
+    keys: Secrets | None = None,
+    rooms: Mapping[str, type[Room[Any]]] | None = None,
+    dev: bool = False,
+) -> AsyncIterator[Pod]:
+    """Run a pod for the length of the block; leaving it drains the pod.
+
+    `keys` are read from `config.server.data`, or generated there, when not given. `rooms` are
+    bound before those of the configuration. `dev` opens the read-only diagnostics to this
+    machine. Leaving the block stops accepting, closes clients with 1012, paced over
+    `drain.window`, and returns after `drain.deadline` seconds at the latest; a block that is
+    cancelled ends at once.
+
+    Raises `RoomImportError`, `SecretsError`, `AddressInUse` or `ListenError` before the block
+    runs, and `IntensityExceeded` when the tree has given up.
+    """
+    config = config or Config()
+    if not structlog.is_configured():  # its own defaults print the values of locals
+        configure_logging(config.logging, tty=sys.stderr.isatty(), stream=sys.stderr)
+    bindings = {**(rooms or {}), **load_room_classes(config.rooms)}
+    pod = Pod(config, keys or _load_keys(config), bindings, dev=dev)
+    failures: list[Exception] = []
+    async with trio.open_nursery() as nursery:
+        await nursery.start(_run, pod, failures, nursery.cancel_scope)
+        try:
+            yield pod
+        except Exception as error:  # noqa: BLE001 - raised below, out of the nursery's groups
+            failures.append(error)
+        finally:
+            pod.request_stop("pod stopping")
+    if failures:
+        raise failures[0]
+
+
+async def _run(
+    pod: Pod,
+    failures: list[Exception],
+    scope: trio.CancelScope,
+    task_status: trio.TaskStatus[None],
+) -> None:
+    try:
+        await pod.run(task_status.started)
+    except (TransportError, SupervisorError) as error:
+        failures.append(error)
+        scope.cancel()
+        task_status.started()
+
+
+def _load_keys(config: Config) -> Secrets:
+    return load_secrets(Path(config.server.data), os.environ)

@@ -1,0 +1,234 @@
+"""What a pod does when rooms crash, clients stop reading, tokens expire and the pod stops."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import pytest
+import trio
+from attrs import evolve
+from support import Client, connected, pod_config, running_pod
+
+from deployd.actors import JSON, Member, Room, handles, Request, StatePolicy
+from deployd.config import Auth
+from deployd.supervisors import Node, Pod
+
+
+class Brittle(Room[list[int]]):
+    """Fails on every hundredth number."""
+
+    def initial_state(self) -> list[int]:
+        return []
+
+    async def on_message(self, member: Member, event: str, data: JSON) -> None:
+        assert isinstance(data, int)
+        if data % 100 == 99:
+            raise RuntimeError("one in a hundred")
+        self.state.append(data)
+        self.broadcast(event, data)
+
+
+def find(node: Node, path: str) -> Node:
+    """Return the node of that path, anywhere in the tree."""
+    nodes = [node]
+    while nodes:
+        node = nodes.pop()
+        if node.path == path:
+            return node
+        nodes.extend(node.children)
+    raise AssertionError(f"no {path} in the tree")
+
+
+async def test_a_room_that_raises_in_one_of_a_hundred_loses_those_messages_and_nobody() -> None:
+    config = pod_config(message_rate_limit=0, abuse_limit=1000)
+    async with (
+        running_pod(config, {"brittle": Brittle}) as pod,
+        connected(pod, 3) as [sender, *listeners],
+    ):
+        for client in (sender, *listeners):
+            await client.join("brittle")
+        await sender.join("steady")
+        heard: dict[Client, list[int]] = {client: [] for client in listeners}
+
+        async def listen(client: Client) -> None:
+            while len(heard[client]) < 1980:
+                heard[client].append((await client.expect("emit"))["data"])
+
+        lost: list[int] = []
+        said: list[int] = []
+
+        async def account() -> None:
+            while len(lost) + len(said) < 2000:
+                message = await sender.receive()
+                if message["type"] == "error":
+                    assert message["data"]["code"] == "room_crashed"
+                    lost.append(message["id"])
+                elif message["type"] == "receipt":
+                    said.append(message["id"])
+
+        async with trio.open_nursery() as nursery:
+            for client in listeners:
+                nursery.start_soon(listen, client)
+            nursery.start_soon(account)
+            for n in range(2000):
+                await sender.send("emit", event="n", data=n, room="brittle", id=n)
+
+        expected = [n for n in range(2000) if n % 100 != 99]
+        assert all(numbers == expected for numbers in heard.values())
+        assert said == expected
+        assert lost == list(range(99, 2000, 100))
+        tree = pod.tree()
+        assert find(tree, "pod/rooms/brittle").restarts == 20
+        assert find(tree, "pod/rooms/steady").restarts == 0
+        assert pod.connections() == 3
+        assert pod.dead_letters.statistics().total == 20
+
+
+class Remembering(Brittle):
+    async def on_join(self, member: Member) -> None:
+        self.send_to(member, "so far", list(self.state))
+
+
+class Forgetful(Remembering):
+    state_policy = StatePolicy.REBUILD
+
+
+@pytest.mark.parametrize(("room", "left"), [(Remembering, [1, 2]), (Forgetful, [2])])
+async def test_the_named_policy_says_what_of_the_state_is_left(
+    room: type[Room[Any]], left: list[int]
+) -> None:
+    async with running_pod(rooms={"r": room}) as pod, connected(pod, 2) as [ada, ben]:
+        await ada.join("r")
+        await ada.expect("emit", event="so far", data=[])
+        for n in (1, 99, 2):
+            await ada.send("emit", event="n", data=n, room="r")
+            await ada.receive()
+        await ben.join("r")
+        await ben.expect("emit", event="so far", data=left)
+
+
+async def test_a_client_that_never_reads_is_closed_alone() -> None:
+    config = pod_config(message_buffer_size=64, message_rate_limit=0)
+    async with running_pod(config) as pod, connected(pod, 2) as [ada, ben]:
+        await ada.join("flood")
+        await ben.join("flood")
+        with await deaf_member(pod, "flood"):
+            size = len(pod.members)
+            while len(pod.members) == size:
+                await ada.send("emit", event="n", data="x" * 20_000, room="flood")
+                await ada.expect("emit")
+                await ben.expect("emit")
+        await ada.join("calm")
+        await ben.join("calm")
+
+
+async def deaf_member(pod: Pod, room: str) -> socket.socket:
+    """Join a room over a raw socket with a small window that is never read from again."""
+    raw = socket.socket()
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock = trio.socket.from_stdlib_socket(raw)
+    await sock.connect(("127.0.0.1", pod.port))
+    await sock.send(
+        b"GET /socket.io/ HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
+        b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        b"Sec-WebSocket-Key: SGVsbG8gV2ViU29ja2V0IQ==\r\n\r\n"
+    )
+    text = b'{"type":"join","room":"%s"}' % room.encode()
+    await sock.send(bytes([0x81, 0x80 | len(text)]) + bytes(4) + text)
+    received = b""
+    while b'"type":"join"' not in received:
+        received += await sock.recv(1024)
+    return raw
+
+
+async def test_an_expired_token_closes_its_connection(autojump_clock: trio.testing.MockClock) -> None:
+    async with running_pod() as pod, connected(pod, ping_interval=None) as [client]:
+        await client.ask("auth", token=pod.tokens.sign("ada", ttl=2))
+        assert (await client.closed())[0] == 4500
+
+
+async def test_an_expired_token_can_leave_an_anonymous_connection(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    config = evolve(pod_config(), auth=Auth(on_expiry="downgrade"))
+    async with running_pod(config) as pod, connected(pod, ping_interval=None) as [client]:
+        await client.ask("auth", token=pod.tokens.sign("ada", ttl=2))
+        error = await client.expect("error")
+        assert error["data"]["code"] == "expired_token"
+        assert pod.members[client.client_id].identity is None
+        await client.join("tea")
+
+
+async def test_a_stopping_pod_closes_its_clients_with_1012_and_when_to_come_back() -> None:
+    closings: list[tuple[int, str]] = []
+
+    async def stay(pod: Pod, task_status: trio.TaskStatus[None]) -> None:
+        async with connected(pod, 3) as clients:
+            task_status.started()
+            for client in clients:
+                closings.append(await client.closed())
+
+    async with trio.open_nursery() as nursery:
+        async with running_pod() as pod:
+            await nursery.start(stay, pod)
+    assert [code for code, _ in closings] == [1012] * 3
+    for _, reason in closings:
+        name, _, seconds = reason.partition("=")
+        assert name == "retry_after"
+        assert 1.0 <= float(seconds) <= 5.0
+
+
+async def test_another_thread_can_emit_through_the_hub() -> None:
+    async with running_pod() as pod, connected(pod) as [client]:
+        await client.join("tea")
+        hub = pod.hub.from_thread
+        receipt = await trio.to_thread.run_sync(hub.emit_to_room, "tea", "said", {"n": 1})
+        assert receipt.scope == "local"
+        message = await client.expect("emit", data={"n": 1})
+        assert message["meta"]["id"] == receipt.id
+
+
+class Total(Request[int]):
+    pass
+
+
+class Sum(Room[int]):
+    def initial_state(self) -> int:
+        return 0
+
+    async def on_server_emit(self, event: str, data: JSON) -> None:
+        assert isinstance(data, int)
+        self.state += data
+
+    @handles(Total)
+    async def total(self, message: Total) -> int:
+        return self.state
+
+
+async def test_a_room_can_be_asked_from_outside_and_emits_start_bound_rooms() -> None:
+    async with running_pod(rooms={"sum": Sum}) as pod:
+        for n in (1, 2, 3):
+            pod.hub.emit_to_room("sum", "add", n)
+        assert await pod.hub.room("sum").ask(Total(), timeout=5) == 6
+
+
+async def test_data_changed_after_an_emit_changes_nothing() -> None:
+    async with running_pod() as pod, connected(pod) as [client]:
+        await client.join("tea")
+        data: dict[str, JSON] = {"n": 1}
+        pod.hub.emit_to_room("tea", "said", data)
+        data["n"] = 2
+        await client.expect("emit", data={"n": 1})
+
+
+async def test_an_idle_room_stops_and_a_later_member_gets_a_new_one(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with running_pod() as pod, connected(pod, ping_interval=None) as [client]:
+        await client.join("tea")
+        await client.ask("leave", room="tea")
+        assert pod.rooms.find("tea") is not None
+        await trio.sleep(pod.config.limits.room_cleanup_interval + 1)
+        assert pod.rooms.find("tea") is None
+        await client.join("tea")

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+from deployd.tools import reload
+from deployd.tools.reload import imported_files, stamps, wait_for_change
+
+PATIENCE = 10.0
+
+
+def fine() -> None:
+    """Settings that are as they should be."""
+
+
+async def until_logged(caught: list[str], count: int) -> None:
+    with trio.fail_after(PATIENCE):
+        while len(caught) < count:
+            await trio.sleep(0.005)
+
+
+class Log:
+    """Takes the place of the module's logger."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def info(self, event: str, **about: object) -> None:
+        self.lines.append(f"{event} {about}")
+
+    error = warning = info
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> Log:
+    log = Log()
+    monkeypatch.setattr(reload, "_log", log)
+    return log
+
+
+async def test_a_saved_file_ends_the_wait(folder: Path, log: Log) -> None:
+    path = folder / "rooms.py"
+    path.write_text("a = 1\n")
+    with trio.fail_after(PATIENCE):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait_for_change, frozenset({path}), fine)
+            await trio.testing.wait_all_tasks_blocked()
+            path.write_text("a = 12\n")
+    assert log.lines == [f"reloading {{'files': ['{path}']}}"]
+
+
+async def test_a_file_that_would_not_start_is_told_and_waited_past(folder: Path, log: Log) -> None:
+    path = folder / "rooms.py"
+    path.write_text("a = 1\n")
+    with trio.fail_after(PATIENCE):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait_for_change, frozenset({path}), fine)
+            await trio.testing.wait_all_tasks_blocked()
+            path.write_text("a = = 1\n")
+            await until_logged(log.lines, 1)
+            assert "not reloaded" in log.lines[0]
+            path.write_text("a = 123\n")
+    assert "line 1: invalid syntax" in log.lines[0]
+    assert log.lines[-1].startswith("reloading")
+
+
+async def test_a_neighbouring_file_is_nobodys_business(folder: Path, log: Log) -> None:
+    path = folder / "rooms.py"
+    path.write_text("a = 1\n")
+    with trio.fail_after(PATIENCE):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait_for_change, frozenset({path}), fine)
+            await trio.testing.wait_all_tasks_blocked()
+            (folder / "notes.py").write_text("b = = 2\n")
+            path.write_text("a = 12\n")
+    assert len(log.lines) == 1
+
+
+async def test_a_cancelled_wait_tells_the_watching_thread(folder: Path) -> None:
+    path = folder / "rooms.py"
+    path.touch()
+    with trio.fail_after(PATIENCE):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait_for_change, frozenset({path}), fine)
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+
+
+async def test_where_nothing_can_be_watched_the_pod_just_goes_on(folder: Path, log: Log) -> None:
+    async with trio.open_nursery() as nursery:
+        gone = frozenset({folder / "gone" / "rooms.py"})
+        nursery.start_soon(wait_for_change, gone, fine)
+        await until_logged(log.lines, 1)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    assert "cannot be watched" in log.lines[0]
+
+
+def test_files_that_are_not_there_have_no_stamp(folder: Path) -> None:
+    (folder / "a").write_text("four")
+    found = stamps([folder / "a", folder / "b"])
+    assert {path: size for path, (_, size) in found.items()} == {folder / "a": 4}
+
+
+def test_this_very_module_is_among_the_imported_files() -> None:
+    assert reload.__file__ in imported_files()

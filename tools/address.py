@@ -1,0 +1,109 @@
+"""Asking a running pod for something, without giving its key to anybody else."""
+
+import http.client
+import ipaddress
+from http import HTTPStatus
+from typing import Final, Literal
+from urllib.parse import SplitResult, urlsplit
+
+import attrs
+import orjson
+
+from .errors import AccessDenied, BadAddress, NotAPod, Unreachable
+
+TIMEOUT: Final = 10.0
+"""Seconds to wait for a connection, and for each part of the answer."""
+
+MAX_ANSWER: Final = 64 * 2**20
+"""Bytes of an answer; a pod of ten thousand connections draws some five million."""
+
+
+@attrs.frozen
+class Address:
+    """Where a pod listens. `prefix` is the part of the path that a proxy puts before the pod's."""
+
+    scheme: Literal["http", "https"]
+    host: str
+    port: int | None
+    prefix: str = ""
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}" + (f":{self.port}" if self.port else "") + self.prefix
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether it can only be this machine."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+
+def parse_address(url: str) -> Address:
+    """Read the URL of a pod, such as `http://localhost:2403`. Raises `BadAddress`."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise BadAddress(f"{url} is no URL ({error}); write http://HOST:PORT.") from error
+    if not parts.hostname or not _is_plain(parts, url):
+        raise BadAddress(f"{url} is not the URL of a pod; write http://HOST:PORT.")
+    scheme: Literal["http", "https"] = "https" if parts.scheme == "https" else "http"
+    return Address(scheme, parts.hostname, port, parts.path.rstrip("/"))
+
+
+def ask(address: Address, path: str, key: str | None, *, timeout: float = TIMEOUT) -> object:
+    """Get a JSON document from a pod.
+
+    The master key travels in a header, hence http.client: it follows no redirect and knows no
+    proxy, either of which would carry the key elsewhere. Raises `ToolError`s.
+    """
+    if key is not None and not (key.isascii() and key.isprintable()):
+        raise AccessDenied("The key has characters that no key has; copy it anew.")
+    headers = {"Accept": "application/json"} | ({"X-Master-Key": key} if key else {})
+    kind = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
+    connection = kind[address.scheme](address.host, address.port, timeout=timeout)
+    try:
+        connection.request("GET", address.prefix + path, headers=headers)
+        response = connection.getresponse()
+        body = response.read(MAX_ANSWER + 1)
+    except http.client.HTTPException as error:
+        raise _no_pod(address, f"its answer is no HTTP: {type(error).__name__}") from error
+    except OSError as error:
+        reason = error.strerror or str(error) or type(error).__name__
+        raise Unreachable(
+            f"No pod answers at {address} ({reason}); start one with deployd serve, or name "
+            "another with --url."
+        ) from error
+    finally:
+        connection.close()
+    return _read(address, response.status, body)
+
+
+def _read(address: Address, status: int, body: bytes) -> object:
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        raise AccessDenied(
+            f"The pod at {address} shows this to root only; give its master key with --key, or "
+            "its data folder with --data."
+        )
+    if status != HTTPStatus.OK:
+        raise _no_pod(address, f"it answers {status}")
+    if len(body) > MAX_ANSWER:
+        raise _no_pod(address, f"it answers more than {MAX_ANSWER} bytes")
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise _no_pod(address, "its answer is no JSON") from error
+
+
+def _no_pod(address: Address, reason: str) -> NotAPod:
+    return NotAPod(
+        f"What answers at {address} is no pod of this version ({reason}); name another with --url."
+    )
+
+
+def _is_plain(parts: SplitResult, url: str) -> bool:
+    beside = parts.query or parts.fragment or parts.username is not None
+    readable = url.isascii() and url.isprintable() and " " not in url
+    return parts.scheme in ("http", "https") and readable and not beside

@@ -1,0 +1,75 @@
+"""Which saved files are worth a new start; decisions only, on what was seen of the files."""
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import attrs
+
+from ..config import ConfigurationError
+
+Stamp = tuple[int, int]
+"""When a file was changed (nanoseconds) and its size (bytes)."""
+
+
+@attrs.define
+class Changes:
+    """Tells which files differ from those that the process runs with.
+
+    `running` stays what it is; `seen` is what was looked at last.
+    """
+
+    running: Mapping[Path, Stamp]
+    seen: Mapping[Path, Stamp] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.seen = self.running
+
+    def look(self, now: Mapping[Path, Stamp]) -> tuple[Path, ...]:
+        """Return the files that differ, or none when nothing is new since the last look.
+
+        A file that is gone does not count: it is being replaced, or nothing could start without.
+        """
+        if now == self.seen:
+            return ()
+        self.seen = now
+        return tuple(sorted(path for path in now if now[path] != self.running.get(path)))
+
+
+def files_to_watch(
+    settings: Path | None, modules: Iterable[str], folder: Path, environment: Path
+) -> frozenset[Path]:
+    """Choose the files whose change starts the pod again; the answer's paths are resolved.
+
+    These are the file of settings and, of the files of the imported `modules`, those in the
+    project's `folder` that were not installed into the virtual `environment`.
+    """
+    folder, environment = folder.resolve(), environment.resolve()
+    resolved = (Path(module).resolve() for module in modules)
+    sources = {
+        path
+        for path in resolved
+        if path.suffix == ".py"
+        and path.is_relative_to(folder)
+        and not path.is_relative_to(environment)
+    }
+    return frozenset(sources | ({settings.resolve()} if settings else set()))
+
+
+def refusal(path: Path, check_settings: Callable[[], object]) -> str | None:
+    """Say why a start with this file would fail, as far as a look can tell, or None.
+
+    A pod that runs is worth more than a new one that does not. `check_settings` reads the
+    settings anew and raises `ConfigurationError`.
+    """
+    try:
+        if path.suffix == ".py":
+            compile(path.read_bytes(), path, "exec", dont_inherit=True)
+        else:
+            check_settings()
+    except (ConfigurationError, OSError) as error:
+        return str(error)
+    except SyntaxError as error:
+        return f"{path}, line {error.lineno}: {error.msg}"
+    except ValueError as error:  # null bytes, before Python 3.12
+        return f"{path}: {error}"
+    return None

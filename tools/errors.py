@@ -1,0 +1,32 @@
+"""What can go wrong between an operator and a pod; the messages are what the terminal shows.
+
+ToolError
+├── BadAddress       the operator's: no URL of a pod
+├── Unreachable      the world's: nobody answers there
+├── AccessDenied     the operator's: the pod wants another key
+└── NotAPod          the operator's: something else answers there
+"""
+
+# ruff: noqa: N818 - the names say whose fault it is
+
+__all__ = ["AccessDenied", "BadAddress", "NotAPod", "ToolError", "Unreachable"]
+
+
+class ToolError(Exception):
+    """Base of all errors of the command line."""
+
+
+class BadAddress(ToolError):
+    """The address of a pod cannot be one."""
+
+
+class Unreachable(ToolError):
+    """No answer came from the address."""
+
+
+class AccessDenied(ToolError):
+    """The pod does not show this to everyone, and the key was missing or wrong."""
+
+
+class NotAPod(ToolError):
+    """What answered is no pod, or one that speaks another version."""

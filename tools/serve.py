@@ -1,0 +1,117 @@
+"""`deployd serve`: run a pod until it is told to stop."""
+
+import os
+import sys
+from collections.abc import Callable
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+
+import attrs
+import click
+import trio
+from rich.console import Console
+
+from ..config import Config, Secrets, configure_logging, get_logger, load_secrets
+from ..supervisors import Pod, open_pod
+from .changes import files_to_watch
+from .keys import key_place
+from .reload import imported_files, start_again, wait_for_change
+from .settings import config_option, data_option, make_default_file, read_settings, settings_file
+from .signals import StopSignals
+from .welcome import base_url, links, rows_of, welcome
+
+DEV_DRAIN = 2.0
+"""Seconds that a pod under development may take to stop at most; somebody waits for it."""
+
+_log = get_logger("serve")
+
+
+@attrs.frozen
+class Plan:
+    """What to run. `reread` reads the settings anew, and raises `ConfigurationError`."""
+
+    config: Config
+    keys: Secrets
+    settings: Path | None
+    dev: bool
+    reread: Callable[[], object]
+
+
+@click.command()
+@click.option("--host", help="Address to listen on, instead of server.host.")
+@click.option("--port", type=int, help="Port, instead of server.port; 0 is any free one.")
+@config_option
+@data_option
+@click.option("--dev", is_flag=True, help="For people who write code: readable logs, a new start "
+              "whenever a file is saved, diagnostics open to this machine.")  # fmt: skip
+def serve(host: str | None, port: int | None, file: Path, data: str | None, dev: bool) -> None:
+    """Run a pod until SIGTERM or Ctrl-C; it then lets its clients go and exits."""
+    # Where room classes are found, as with `python -m`.
+    sys.path.insert(0, os.getcwd())
+    make_default_file(file)
+    given = {"server.host": host, "server.port": port, "server.data": data}
+    reread = partial(read_settings, file, os.environ, given)
+    config = reread().config
+    config = for_development(config) if dev else config
+    configure_logging(config.logging, tty=sys.stderr.isatty(), stream=sys.stderr)
+    keys = load_secrets(Path(config.server.data), os.environ)
+    if trio.run(run, Plan(config, keys, settings_file(file), dev, reread)):
+        start_again()
+
+
+def for_development(config: Config) -> Config:
+    """Change what a developer wants otherwise: readable logs, and no long goodbyes."""
+    drain = config.drain
+    return attrs.evolve(
+        config,
+        logging=attrs.evolve(config.logging, format="human"),
+        drain=attrs.evolve(drain, window=0.0, deadline=min(drain.deadline, DEV_DRAIN)),
+    )
+
+
+async def run(plan: Plan) -> bool:
+    """Run the pod until a signal, or until a developer saves a file; tell whether to start again.
+
+    Returns when the pod is drained. A signal that comes while it drains wins.
+    """
+    signals = StopSignals()
+    with signals.heard():
+        async with open_pod(plan.config, keys=plan.keys, dev=plan.dev) as pod:
+            announce(plan, pod)
+            await _until_told(plan, signals)
+        return signals.first is None
+
+
+def announce(plan: Plan, pod: Pod) -> None:
+    """Say where the pod is: to people in lines to click on, to machines in one line of the log."""
+    url, data = base_url(plan.config.server.host, pod.port), Path(plan.config.server.data)
+    places, key = links(url), key_place(data, os.environ)
+    logging = plan.config.logging
+    if logging.format == "json" or (logging.format == "auto" and not sys.stderr.isatty()):
+        _log.info("serving", pod=pod.pod_id, **places, master_key_is=key)
+        return
+    title = f"deployd {metadata.version('deployd')} · pod {pod.pod_id} · {url}"
+    settings = str(plan.settings) if plan.settings else "all defaults"
+    last = "Ctrl-C lets the clients go and stops; a second one stops at once."
+    if plan.dev:
+        last = f"Save a file and the pod starts again. {last}"
+    text = welcome(title, rows_of(places, key, settings), last)
+    Console(highlight=False).print(text, soft_wrap=True)
+
+
+async def _until_told(plan: Plan, signals: StopSignals) -> None:
+    async with trio.open_nursery() as nursery:
+        if plan.dev:
+            nursery.start_soon(_cancel_after_change, plan, nursery.cancel_scope)
+        await signals.wait()
+        nursery.cancel_scope.cancel()
+    if signals.first is not None:
+        _log.info("stopping", signal=signals.first.name, again="a second signal stops at once")
+
+
+async def _cancel_after_change(plan: Plan, scope: trio.CancelScope) -> None:
+    folder, environment = Path.cwd(), Path(sys.prefix)
+    files = files_to_watch(plan.settings, imported_files(), folder, environment)
+    await wait_for_change(files, plan.reread)
+    scope.cancel()

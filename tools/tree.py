@@ -1,0 +1,145 @@
+"""`deployd tree`: the live supervision tree of a running pod."""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import attrs
+import cattrs
+import click
+import orjson
+from rich.console import Console
+from rich.text import Text
+from rich.tree import Tree
+
+from .address import Address, ask, parse_address
+from .errors import NotAPod
+from .keys import known_key
+from .settings import config_option, data_option, read_settings
+
+PATH: Final = "/_dashboard/api/actors"
+STYLES: Final = {"running": "green", "starting": "cyan", "stopping": "cyan", "stopped": "red"}
+
+
+@attrs.frozen
+class Queue:
+    """A mailbox, as far as it is drawn."""
+
+    waiting: int = 0
+    high_water: int = 0
+    max_messages: int = 0
+
+
+@attrs.frozen
+class Figures:
+    """An actor's statistics, as far as they are drawn."""
+
+    mailbox: Queue | None = None
+    handler: str | None = None
+    handler_seconds: float = 0.0
+
+
+@attrs.frozen
+class Detail:
+    """What only some children say."""
+
+    last_exit: str | None = None
+
+
+@attrs.frozen
+class Branch:
+    """One child in the answer of a pod; what a newer pod adds is left out."""
+
+    path: str
+    kind: str = ""
+    status: str = ""
+    incarnation: int = 0
+    restarts: int = 0
+    statistics: Figures | None = None
+    children: tuple["Branch", ...] = ()
+    detail: Detail = Detail()
+
+
+@click.command()
+@click.option("--url", default="http://localhost:2403", show_default=True, help="Where it listens.")
+@click.option("--key", metavar="KEY", help="Its master key; else the data folder's, sent to "
+              "this machine only.")  # fmt: skip
+@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True,
+              help="Children drawn of each supervisor; restarted ones come first.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print what the pod answers instead.")
+@data_option
+@config_option
+def tree(
+    url: str, key: str | None, limit: int, as_json: bool, data: str | None, file: Path
+) -> None:
+    """Draw the live supervision tree of a pod: who runs, who was restarted, what waits."""
+    address = parse_address(url)
+    if key is None and address.is_loopback:
+        folder = read_settings(file, os.environ, {"server.data": data}).config.server.data
+        key = known_key(Path(folder), os.environ)
+    answer = ask(address, PATH, key)
+    if as_json:
+        click.echo(orjson.dumps(answer, option=orjson.OPT_INDENT_2))
+        return
+    Console(highlight=False).print(draw(read_tree(answer, address), limit), soft_wrap=True)
+
+
+def read_tree(answer: object, address: Address) -> Branch:
+    """Structure what a pod answered. Raises `NotAPod`."""
+    try:
+        return cattrs.structure(answer, Branch)
+    except (cattrs.BaseValidationError, TypeError, ValueError, RecursionError) as error:
+        raise NotAPod(
+            f"What answers at {address} is no pod of this version (it sent no tree); name "
+            "another with --url."
+        ) from error
+
+
+def draw(branch: Branch, limit: int) -> Tree:
+    """Draw a child and what hangs below it, at most `limit` children each."""
+    drawn = Tree(_label(branch), guide_style="dim")
+    shown = most_telling(branch.children, limit)
+    for child in shown:
+        drawn.children.append(draw(child, limit))
+    if len(shown) < len(branch.children):
+        drawn.add(Text(f"… and {len(branch.children) - len(shown)} more (--limit)", "dim"))
+    return drawn
+
+
+def most_telling(children: Sequence[Branch], limit: int) -> list[Branch]:
+    """Choose the children to draw, in their order: troubled ones before those that just run."""
+    by_trouble = sorted(
+        range(len(children)),
+        key=lambda i: (children[i].status == "running", -children[i].restarts, i),
+    )
+    return [children[i] for i in sorted(by_trouble[:limit])]
+
+
+def _label(branch: Branch) -> Text:
+    name = branch.path.removeprefix("/").partition("/")[2].rpartition("/")[2] or branch.path
+    label = Text(_printable(name), "bold")
+    label.append(f"  {_printable(branch.kind)}", "dim")
+    label.append(f"  {_printable(branch.status)}", STYLES.get(branch.status, "yellow"))
+    for text, style in _remarks(branch):
+        label.append(f"  {_printable(text)}", style)
+    return label
+
+
+def _remarks(branch: Branch) -> Iterator[tuple[str, str]]:
+    if branch.restarts:
+        times = "once" if branch.restarts == 1 else f"{branch.restarts} times"
+        yield f"restarted {times} (#{branch.incarnation})", "yellow"
+    figures = branch.statistics or Figures()
+    if (queue := figures.mailbox) is not None:
+        most = f"most {queue.high_water} of {queue.max_messages}"
+        yield f"mailbox {queue.waiting} ({most})", "bold" if queue.waiting else "dim"
+    if figures.handler:
+        yield f"in {figures.handler} for {figures.handler_seconds:.1f} s", "cyan"
+    if branch.detail.last_exit:
+        yield f"last exit: {branch.detail.last_exit}", "red"
+
+
+def _printable(text: str) -> str:
+    """Keep what a pod says from steering the terminal."""
+    return "".join(character if character.isprintable() else "�" for character in text)
