@@ -1,6 +1,6 @@
 """What can go wrong between actors. The class says whose fault it was, the message what to do."""
 
-# ruff: noqa: N818 - the names are the field's words for it
+
 
 from __future__ import annotations
 

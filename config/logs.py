@@ -90,7 +90,8 @@ def _name_library(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 
 def _human(*, colors: bool) -> list[Processor]:
-    # Not structlog's own tracebacks: they show the values of locals, secrets among them.
+    # Tracebacks are text by now, without the locals that structlog's own would show; older
+    # versions of it warn of that unless they are told that plain ones are wanted.
     plain = structlog.dev.plain_traceback
     return [_printable, structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)]
 

@@ -217,12 +217,11 @@ class Supervisor:
         self._wake.set()
 
     def _came_up(self, record: ChildRecord) -> None:
-        if record not in self._stopping:
-            self._state = came_up(self._state, record.spec.name, self._clock())
+        self._state = came_up(self._state, record.spec.name, self._clock())
 
     def _exited(self, record: ChildRecord) -> None:
         self._crash_logs[record.spec.name].report(record)
-        if not self._quitting and record not in self._stopping:
+        if record not in self._stopping:
             self._decide(record)
         if record.final:
             self._forget(record)
@@ -250,8 +249,7 @@ class Supervisor:
 
     def _stop(self, names: Sequence[str]) -> None:
         # Who is in line already stands before who is added: rest_for_one adds earlier children.
-        records = (self._records[name] for name in names)
-        self._stopping.extend(record for record in records if record not in self._stopping)
+        self._stopping.extend(self._records[name] for name in names)
 
     def _quit(self, names: Sequence[str]) -> None:
         self._quitting = True

@@ -7,7 +7,7 @@ ToolError
 └── NotAPod          the operator's: something else answers there
 """
 
-# ruff: noqa: N818 - the names say whose fault it is
+
 
 __all__ = ["AccessDenied", "BadAddress", "NotAPod", "ToolError", "Unreachable"]
 

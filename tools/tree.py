@@ -1,5 +1,7 @@
 """`deployd tree`: the live supervision tree of a running pod."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -57,7 +59,7 @@ class Branch:
     incarnation: int = 0
     restarts: int = 0
     statistics: Figures | None = None
-    children: tuple["Branch", ...] = ()
+    children: tuple[Branch, ...] = ()
     detail: Detail = Detail()
 
 

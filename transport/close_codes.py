@@ -17,7 +17,7 @@ class CloseCode(enum.IntEnum):
 
     remedy: str
 
-    def __new__(cls, code: int, remedy: str) -> "CloseCode":
+    def __new__(cls, code: int, remedy: str = "") -> "CloseCode":
         """Take the code and its remedy from one row of the table below."""
         self = int.__new__(cls, code)
         self._value_ = code

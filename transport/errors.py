@@ -8,7 +8,7 @@ TransportError
     └── AddressInUse  somebody else listens there already
 """
 
-# ruff: noqa: A002, N818 - `id` is the wire protocol's own word, and so are these names the field's
+# ruff: noqa: A002 - `id` is the wire protocol's own word, and so are these names the field's
 
 __all__ = [
     "AddressInUse",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 
 import h11
 from attrs import frozen
@@ -154,8 +154,7 @@ class GuardedProtocol(WSConnection):
             raise HandshakeRejected(400, "The upgrade request is not complete.")
         try:
             self.receive_data(request[: end.end()])
-            if not any(isinstance(event, Request) for event in self.handshake.events()):
-                raise HandshakeRejected(400, "There is no upgrade request.")
+            _check_request(self.handshake.events())
             response = self.send(AcceptConnection(extensions=[self._guard]))
         except RemoteProtocolError as error:
             raise _rejection(error) from error
@@ -210,6 +209,16 @@ class GuardedProtocol(WSConnection):
         if self.ended is None:
             self.ended = Closed(int(event.code), reason, by_peer)
         return event
+
+
+def _check_request(events: Iterable[Event]) -> None:
+    request = next((event for event in events if isinstance(event, Request)), None)
+    if request is None:
+        raise HandshakeRejected(400, "There is no upgrade request.")
+    for name, value in request.extra_headers:
+        # What follows is read as frames here; whoever stands in front may count it as a body.
+        if name == b"transfer-encoding" or (name == b"content-length" and value != b"0"):
+            raise HandshakeRejected(400, "An upgrade request must not have a body.")
 
 
 def _rejection(error: RemoteProtocolError) -> HandshakeRejected:

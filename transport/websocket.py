@@ -29,6 +29,11 @@ if _library_log.level == logging.NOTSET:
     # At debug it formats several records a frame, the payloads of pings among them.
     _library_log.setLevel(logging.WARNING)
 
+_no_sender, _no_receiver = trio.open_memory_channel[bytes | str](0)
+_no_sender.close()
+_no_receiver.close()
+_nobody_waits = trio.Event()
+
 
 @frozen
 class WebSocketLimits:
@@ -79,9 +84,7 @@ class WebSocket:
             on_failure=inbox.outbox_failed,
         )
         self._stream = OutboxStream(sock, self.outbox, inbox, clock)
-        self._reader = WebSocketConnection(
-            self._stream, self._protocol, receive_buffer_size=limits.read_buffer_size
-        )
+        self._reader = _reader(self._stream, self._protocol, limits.read_buffer_size)
         self._close_timeout = limits.close_timeout
         self._running = False
         self._over: trio.Event | None = None
@@ -167,3 +170,19 @@ class WebSocket:
         with trio.move_on_after(self._close_timeout):
             await self._stream.linger()
         return ended
+
+
+def _reader(
+    stream: OutboxStream, protocol: GuardedProtocol, read_buffer_size: int
+) -> WebSocketConnection:
+    """Return a connection of which only the reader task is used.
+
+    Channels and events that serve its other methods make up a quarter of an idle WebSocket's
+    memory, so all connections share one of each.
+    """
+    reader = WebSocketConnection(stream, protocol, receive_buffer_size=read_buffer_size)
+    reader._send_channel, reader._recv_channel = _no_sender, _no_receiver
+    reader._open_handshake = reader._close_handshake = _nobody_waits
+    reader._for_testing_peer_closed_connection = _nobody_waits
+    reader._connection_proposal = None
+    return reader

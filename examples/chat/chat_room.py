@@ -1,8 +1,10 @@
 """A chat room: whoever comes in hears what was said, whoever talks too fast is slowed down."""
 
+import math
 from collections import deque
 
 import trio
+
 from deployd.actors import JSON, Member, Room, StatePolicy
 from deployd.transport import TokenBucket
 
@@ -53,7 +55,8 @@ class ChatRoom(Room[deque[JSON]]):
         pace = self._pace.setdefault(member.client_id, TokenBucket(RATE, BURST, now))
         if pace.take(now):
             return True
-        self.send_to(member, "slow-down", {"seconds": round(pace.retry_after(now), 3)})
+        tenths = math.ceil(10 * pace.retry_after(now))  # up: who waits so long is never too early
+        self.send_to(member, "slow-down", {"seconds": tenths / 10})
         return False
 
     def _forget_the_rested(self) -> None:

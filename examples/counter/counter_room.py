@@ -1,6 +1,7 @@
 """A game of counting: a clock that ticks, a score for each, and questions from outside."""
 
 from attrs import define, field
+
 from deployd.actors import JSON, Member, Request, Room, StatePolicy, handles
 
 ROUND = 5

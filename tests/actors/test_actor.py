@@ -10,6 +10,7 @@ import structlog
 import trio
 import trio.testing
 from attrs import frozen
+
 from deployd.actors import (
     Actor,
     ActorCell,
@@ -89,7 +90,7 @@ async def test_a_subclass_may_handle_the_type_elsewhere_or_the_method_another_ty
 
     class Remarked(Recorder):
         @handles(Dog)
-        async def animal(self, message: Animal) -> None:
+        async def animal(self, message: Animal) -> None:  # type: ignore[override]
             self.log_book.append("only dogs")
 
     assert await handled_by(Elsewhere(), Dog()) == ["other"]

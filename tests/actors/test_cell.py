@@ -15,6 +15,7 @@ import structlog
 import trio
 import trio.testing
 from attrs import frozen
+
 from deployd.actors import (
     Actor,
     ActorCell,
@@ -363,6 +364,27 @@ async def test_an_overflow_under_disconnect_stops_the_actor_and_says_why() -> No
     assert cell.exit == Exit(ExitKind.NORMAL, "mailbox overflow")
 
 
+async def test_one_overflow_stops_one_incarnation() -> None:
+    mailbox: Mailbox[Any] = Mailbox(max_bytes=100, overflow=Overflow.DISCONNECT)
+    cell = new_cell(Teller, [], mailbox=mailbox)
+
+    class Large:
+        nbytes = 60
+
+    class TooLarge:
+        nbytes = 101
+
+    cell.ref.tell(Large())
+    assert not cell.ref.tell(Large())
+    await run(cell)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(run, cell)
+        assert not cell.ref.tell(TooLarge())
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(nursery.child_tasks) == 1
+        cell.request_stop()
+
+
 async def test_an_exit_with_a_reason_of_its_own_keeps_it() -> None:
     cell = new_cell(Teller, [])
     cell.request_stop("asked")
@@ -441,6 +463,7 @@ async def test_an_idle_actor_costs_no_task_event_scope_or_container() -> None:
     async with trio.open_nursery() as nursery:
         before = census()
         for cell in cells:
+            cell.ref.tell(Note("once"))
             nursery.start_soon(run, cell)
         await trio.testing.wait_all_tasks_blocked()
         after = census()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import structlog
-from deployd.actors import DeadLetter, DeadLetters, LogLimiter
 from hypothesis import given
 from hypothesis import strategies as st
+
+from deployd.actors import DeadLetter, DeadLetters, LogLimiter
 
 
 class Secret:
@@ -78,6 +79,13 @@ def test_the_limiter_forgets_nothing_and_keeps_to_its_rate(burst: int, steps: li
             assert suppressed == pending
             pending = 0
             told.append(now)
-    # No line is followed by `burst` others before a whole period is over, but for the one
-    # border between two periods.
-    assert all(later - earlier > 0 for earlier, later in zip(told, told[2 * burst :], strict=False))
+    # 2 * burst + 1 lines span three periods, so the whole of the middle one.
+    for earlier, later in zip(told, told[2 * burst :], strict=False):
+        assert later - earlier >= 5.0 - 1e-9
+
+
+def test_a_quiet_time_saves_up_no_lines() -> None:
+    limiter = LogLimiter(burst=3, period=5.0)
+    for quiet in (0.0, 5.0, 10.0):
+        assert limiter.admit(quiet) == 0
+    assert [limiter.admit(15.0) for _ in range(5)] == [0, 0, 0, None, None]

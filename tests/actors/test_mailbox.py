@@ -9,10 +9,11 @@ import pytest
 import trio
 import trio.testing
 from attrs import frozen, mutable
-from deployd.actors import Conflate, Delivery, Mailbox, Overflow, conflate
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from deployd.actors import Conflate, Delivery, Mailbox, Overflow, conflate
 
 
 @frozen

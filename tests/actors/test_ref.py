@@ -8,6 +8,7 @@ import pytest
 import trio
 import trio.testing
 from attrs import frozen
+
 from deployd.actors import (
     Actor,
     ActorCell,
@@ -275,16 +276,17 @@ async def test_an_ask_that_finds_no_room_says_so(overflow: Any) -> None:
         await cell.ref.ask(Get(), timeout=1)
 
 
-async def test_an_ask_displaced_by_newer_messages_says_so(nursery: trio.Nursery) -> None:
+async def test_an_ask_displaced_by_newer_messages_says_so() -> None:
     cell = new_cell(mailbox=Mailbox(max_messages=1, overflow=Overflow.DROP_OLDEST))
 
     async def ask() -> None:
         with pytest.raises(MailboxFull):
             await cell.ref.ask(Get(), timeout=1)
 
-    nursery.start_soon(ask)
-    await trio.testing.wait_all_tasks_blocked()
-    cell.ref.tell(Add(1))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ask)
+        await trio.testing.wait_all_tasks_blocked()
+        cell.ref.tell(Add(1))
 
 
 async def test_asks_are_never_conflated(nursery: trio.Nursery) -> None:
@@ -329,6 +331,7 @@ async def test_a_watcher_is_told_of_the_end_once_and_not_of_restarts(
     assert watcher.seen == []
     cell.terminated(Exit.killed("given up"))
     cell.terminated(Exit.normal("too late"))
+    assert cell.exit == Exit.killed("given up")
     await trio.testing.wait_all_tasks_blocked()
     assert watcher.seen == [Down(cell.ref, Exit(ExitKind.KILLED, "given up"))]
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 import pytest
-from deployd.actors import Timer, Timers
 from hypothesis import given
 from hypothesis import strategies as st
+
+from deployd.actors import Timer, Timers
 
 
 async def nothing() -> None:

@@ -1,6 +1,7 @@
 """Settings from the environment, all of them, and variables that are none."""
 
 import pytest
+
 from deployd.config import Config, ConfigError, Row, Rule, Who, explain, load
 
 ROWS = {row.path: row for row in explain(load(None, environ={}))}

@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from deployd.config import ConfigError, json_schema, load
 from jsonschema import Draft202012Validator
+
+from deployd.config import ConfigError, json_schema, load
 
 SCHEMA = json_schema()
 VALIDATOR = Draft202012Validator(SCHEMA)

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from deployd.config import Config, ConfigError, Loaded, Rule, Who, load
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from deployd.config import Config, ConfigError, Loaded, Rule, Who, load
 
 
 @pytest.fixture

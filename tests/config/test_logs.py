@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import orjson
 import pytest
 import structlog
+
 from deployd.config import Logging, configure_logging, get_logger, tracing
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJ1c2VyIjoiYSJ9.c2lnbmF0dXJl"

@@ -2,6 +2,9 @@
 
 import attrs
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from deployd.config import (
     Auth,
     Broker,
@@ -19,8 +22,6 @@ from deployd.config import (
     explain,
     load,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 ROWS = explain(load(None, environ={}))
 

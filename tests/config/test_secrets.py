@@ -7,6 +7,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+
 from deployd.config import Secrets, SecretsError, load_secrets
 
 MASTER, JWT = "m" * 16, "j" * 32

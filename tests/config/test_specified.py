@@ -7,6 +7,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
+
 from deployd.config import Config, json_schema, load
 
 Document = dict[str, object]

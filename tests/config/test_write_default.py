@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from deployd.config import Config, ConfigError, load, write_default
 
 BASIC = {

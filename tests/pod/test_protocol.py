@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 from attrs import evolve
-from support import Client, connected, pod_config, running_pod
 
 from deployd.config import Access, Auth, Config, Rule, Who
 from deployd.supervisors import Pod
+from support import Client, connected, pod_config, running_pod
 
 
 def user_token(pod: Pod, user: str = "ada", *, root: bool = False, ttl: float = 60.0) -> str:

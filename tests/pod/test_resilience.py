@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import trio
 from attrs import evolve
-from support import Client, connected, pod_config, running_pod
 
-from deployd.actors import JSON, Member, Room, handles, Request, StatePolicy
+from deployd.actors import JSON, Member, Request, Room, StatePolicy, handles
 from deployd.config import Auth
 from deployd.supervisors import Node, Pod
+from support import Client, connected, pod_config, running_pod
 
 
 class Brittle(Room[list[int]]):
@@ -142,7 +142,9 @@ async def deaf_member(pod: Pod, room: str) -> socket.socket:
     return raw
 
 
-async def test_an_expired_token_closes_its_connection(autojump_clock: trio.testing.MockClock) -> None:
+async def test_an_expired_token_closes_its_connection(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
     async with running_pod() as pod, connected(pod, ping_interval=None) as [client]:
         await client.ask("auth", token=pod.tokens.sign("ada", ttl=2))
         assert (await client.closed())[0] == 4500
@@ -166,12 +168,10 @@ async def test_a_stopping_pod_closes_its_clients_with_1012_and_when_to_come_back
     async def stay(pod: Pod, task_status: trio.TaskStatus[None]) -> None:
         async with connected(pod, 3) as clients:
             task_status.started()
-            for client in clients:
-                closings.append(await client.closed())
+            closings.extend([await client.closed() for client in clients])
 
-    async with trio.open_nursery() as nursery:
-        async with running_pod() as pod:
-            await nursery.start(stay, pod)
+    async with trio.open_nursery() as nursery, running_pod() as pod:
+        await nursery.start(stay, pod)
     assert [code for code, _ in closings] == [1012] * 3
     for _, reason in closings:
         name, _, seconds = reason.partition("=")
@@ -183,7 +183,7 @@ async def test_another_thread_can_emit_through_the_hub() -> None:
     async with running_pod() as pod, connected(pod) as [client]:
         await client.join("tea")
         hub = pod.hub.from_thread
-        receipt = await trio.to_thread.run_sync(hub.emit_to_room, "tea", "said", {"n": 1})
+        receipt = await trio.to_thread.run_sync(lambda: hub.emit_to_room("tea", "said", {"n": 1}))
         assert receipt.scope == "local"
         message = await client.expect("emit", data={"n": 1})
         assert message["meta"]["id"] == receipt.id

@@ -3,9 +3,10 @@ from __future__ import annotations
 import random
 
 import pytest
-from deployd.supervisors import Backoff, InvalidSpec
 from hypothesis import given
 from hypothesis import strategies as st
+
+from deployd.supervisors import Backoff, InvalidSpec
 
 backoffs = st.builds(
     Backoff,

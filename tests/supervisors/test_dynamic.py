@@ -6,6 +6,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 import trio
+from hypothesis import given
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+from trio.testing import MockClock, wait_all_tasks_blocked
+
 from deployd.actors import (
     Actor,
     ActorCell,
@@ -31,10 +36,6 @@ from deployd.supervisors import (
     Supervisor,
     TooManyChildren,
 )
-from hypothesis import given
-from hypothesis import strategies as st
-from structlog.testing import capture_logs
-from trio.testing import MockClock, wait_all_tasks_blocked
 
 TEMPORARY, TRANSIENT = Restart.TEMPORARY, Restart.TRANSIENT
 
@@ -114,10 +115,11 @@ class Pool:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        async with trio.open_nursery() as nursery:
-            await nursery.start(self.run)
-            yield
-            self.supervisor.request_stop("the test is over")
+        with trio.fail_after(1_000_000):  # of fake time: a hang becomes a failure
+            async with trio.open_nursery() as nursery:
+                await nursery.start(self.run)
+                yield
+                self.supervisor.request_stop("the test is over")
 
 
 async def crash(*workers: Worker, error: Exception | None = None) -> None:

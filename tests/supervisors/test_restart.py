@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import attrs
 import pytest
+
 from deployd.actors import EnvironmentFailure, Exit
 from deployd.supervisors import (
     Backoff,

@@ -3,6 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
+
 from deployd.actors import EnvironmentFailure, Exit
 from deployd.supervisors import (
     Backoff,
@@ -14,15 +24,6 @@ from deployd.supervisors import (
     Subject,
     came_up,
     decide,
-)
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    precondition,
-    rule,
 )
 
 ENDS = {

@@ -8,6 +8,9 @@ from itertools import pairwise
 
 import pytest
 import trio
+from structlog.testing import capture_logs
+from trio.testing import MockClock, wait_all_tasks_blocked
+
 from deployd.actors import (
     JSON,
     Actor,
@@ -34,8 +37,6 @@ from deployd.supervisors import (
     Supervisor,
     node_to_json,
 )
-from structlog.testing import capture_logs
-from trio.testing import MockClock, wait_all_tasks_blocked
 
 REST, ALL = Strategy.REST_FOR_ONE, Strategy.ONE_FOR_ALL
 
@@ -216,10 +217,11 @@ class Tree:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        async with trio.open_nursery() as nursery:
-            await nursery.start(self.run)
-            yield
-            self.supervisor.request_stop("the test is over")
+        with trio.fail_after(1_000_000):  # of fake time: a hang becomes a failure
+            async with trio.open_nursery() as nursery:
+                await nursery.start(self.run)
+                yield
+                self.supervisor.request_stop("the test is over")
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         await self.supervisor.run(task_status.started)
@@ -408,19 +410,24 @@ async def test_cancelling_the_supervisor_cancels_its_children_promptly(
 
 
 async def test_a_child_that_crashes_while_cancelled_does_not_show_outside(
-    autojump_clock: MockClock,
-    journal: Journal,
+    autojump_clock: MockClock, journal: Journal
 ) -> None:
-    async def fails_when_cancelled(child: Scripted, started: Callable[[], None]) -> None:
-        started()
+    async def fails_when_cancelled() -> None:
         try:
             await trio.sleep_forever()
         finally:
             raise ValueError("bug in a finally clause")
 
-    tree = Tree(journal, {"a": fails_when_cancelled})
-    with trio.move_on_after(1):
+    async def life(child: Scripted, started: Callable[[], None]) -> None:
+        started()
+        async with trio.open_nursery() as nursery:  # raises both Cancelled and the bug
+            nursery.start_soon(fails_when_cancelled)
+            await trio.sleep_forever()
+
+    tree = Tree(journal, {"a": life})
+    with trio.move_on_after(1) as scope:
         await tree.supervisor.run(lambda: None)
+    assert scope.cancelled_caught
 
 
 # Restarting ----------------------------------------------------------------------------------
@@ -511,7 +518,7 @@ async def test_a_temporary_child_is_forgotten_and_told_so(
     async with tree.running():
         await trio.sleep(2)
         assert list(tree.supervisor.children) == []
-        assert [exit.kind for exit in tree["a"].exits] == [ExitKind.CRASHED]  # noqa: A001
+        assert [ended.kind for ended in tree["a"].exits] == [ExitKind.CRASHED]
 
 
 async def test_a_temporary_sibling_is_stopped_and_told_that_it_is_over(
@@ -521,7 +528,7 @@ async def test_a_temporary_sibling_is_stopped_and_told_that_it_is_over(
     async with tree.running():
         await tree.crash("a")
         assert list(tree.supervisor.children) == ["a"]
-        assert [exit.kind for exit in tree["b"].exits] == [ExitKind.SHUTDOWN]  # noqa: A001
+        assert [ended.kind for ended in tree["b"].exits] == [ExitKind.SHUTDOWN]
 
 
 async def test_restarts_wait_longer_each_time_and_quiet_resets_them(
@@ -621,6 +628,20 @@ async def test_a_temporary_sibling_interrupted_while_starting_is_started_again(
     assert tree["t"].count == 2
 
 
+async def test_a_second_run_starts_all_but_the_temporary_again(
+    autojump_clock: MockClock, journal: Journal
+) -> None:
+    tree = Tree(journal, {"a": well, "b": well, "t": well}, t={"restart": Restart.TEMPORARY})
+    async with tree.running():
+        pass
+    assert [ended.kind for ended in tree["t"].exits] == [ExitKind.SHUTDOWN]
+    assert tree["a"].exits == tree["b"].exits == []
+    journal.clear()
+    async with tree.running():
+        await trio.sleep(1)
+        assert str(journal) == "a starts, a up, b starts, b up"
+
+
 # Escalating ----------------------------------------------------------------------------------
 
 
@@ -651,7 +672,7 @@ async def test_a_supervisor_that_gave_up_is_restarted_by_its_own_with_a_clean_sh
         outer.request_stop("over")
     assert inner["a"].exits == []
     outer.terminated(Exit.shutdown("over"))
-    assert [exit.kind for exit in inner["a"].exits] == [ExitKind.SHUTDOWN]  # noqa: A001
+    assert [ended.kind for ended in inner["a"].exits] == [ExitKind.SHUTDOWN]
 
 
 async def test_a_broken_world_never_escalates_whatever_the_intensity(

@@ -7,12 +7,13 @@ from contextlib import asynccontextmanager
 import pytest
 import structlog
 import trio
-from deployd.actors import Actor, ActorCell, DeadLetters, handles
-from deployd.supervisors import ChildSpec, Service, Stall, StallDetector, Supervisor, Watchdog
 from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
+
+from deployd.actors import Actor, ActorCell, DeadLetters, handles
+from deployd.supervisors import ChildSpec, Service, Stall, StallDetector, Supervisor, Watchdog
 
 PATIENCE = 10.0
 """Seconds after which a blocked test gives up; reached only when the watchdog is broken."""

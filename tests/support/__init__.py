@@ -1,5 +1,5 @@
 """What the tests of a whole pod share: clients that this project did not write."""
 
-from .clients import Client, connected, running_pod, pod_config
+from .clients import Client, connected, pod_config, running_pod
 
-__all__ = ["Client", "connected", "running_pod", "pod_config"]
+__all__ = ["Client", "connected", "pod_config", "running_pod"]

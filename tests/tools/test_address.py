@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+
 from deployd.tools import address as address_module
 from deployd.tools.address import Address, ask, parse_address
 from deployd.tools.errors import AccessDenied, BadAddress, NotAPod, Unreachable
@@ -37,7 +38,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(self.server.body)
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - not our name
         pass
 
 

@@ -3,10 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from deployd.config import ConfigError
-from deployd.tools.changes import Changes, Stamp, files_to_watch, refusal
 from hypothesis import given
 from hypothesis import strategies as st
+
+from deployd.config import ConfigError
+from deployd.tools.changes import Changes, Stamp, files_to_watch, refusal
 
 A, B = Path("/p/a.py"), Path("/p/b.py")
 OLD: Stamp = (1, 10)

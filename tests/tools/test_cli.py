@@ -3,6 +3,7 @@ from __future__ import annotations
 import click
 import pytest
 from click.testing import CliRunner
+
 from deployd.actors import ActorDead
 from deployd.supervisors import IntensityExceeded
 from deployd.tools.cli import Told, cli, failure

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from deployd.tools.cli import cli
 from jsonschema import Draft202012Validator
+
+from deployd.tools.cli import cli
 
 
 def line_of(output: str, key: str) -> list[str]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+
 from deployd.config import Config, Drain, Logging
 from deployd.tools.cli import cli
 from deployd.tools.keys import key_place, known_key

@@ -7,12 +7,13 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
 from deployd.config import Config, load_secrets
 from deployd.tools.cli import cli
 from deployd.tools.token import seconds
 from deployd.transport import Identity, Tokens
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def verified(token: str, data: str = "data") -> Identity:

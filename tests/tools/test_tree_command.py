@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
+
 from deployd.config import load_secrets
 from deployd.supervisors import Node, Status, node_to_json
 from deployd.tools import tree as tree_module
@@ -12,7 +14,6 @@ from deployd.tools.address import Address
 from deployd.tools.cli import cli
 from deployd.tools.errors import NotAPod
 from deployd.tools.tree import Branch, Detail, Figures, Queue, draw, most_telling, read_tree
-from rich.console import Console
 
 HERE = Address("http", "localhost", 2403)
 POD = Node(

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 import pytest
 import trio
 from attrs import frozen
+from trio.testing import wait_all_tasks_blocked
+
 from deployd.transport import (
     Closed,
     OutboxFailure,
@@ -21,7 +23,6 @@ from deployd.transport import (
     WebSocketLimits,
     text_frame,
 )
-from trio.testing import wait_all_tasks_blocked
 
 HEAD = (
     b"GET /socket.io/ HTTP/1.1\r\nHost: localhost:2403\r\nUpgrade: websocket\r\n"
@@ -318,7 +319,7 @@ async def converse(case: Case) -> tuple[bytes, Closed]:
     server, peer = socket.socketpair()
     server.setblocking(False)
     echo = Echo()
-    echo.websocket = WebSocket(server, HEAD, LIMITS, echo)
+    echo.websocket = WebSocket(server, HEAD, LIMITS, echo, clock=lambda: 0.0)
     ended: list[Closed] = []
 
     async def serve() -> None:

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import pytest
-from deployd.transport import PING, CloseCode, close_frame, text_frame
 from hypothesis import given
 from hypothesis import strategies as st
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import CloseConnection, Ping, TextMessage
+
+from deployd.transport import PING, CloseCode, close_frame, text_frame
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,11 @@ import itertools
 import json
 
 import pytest
-from deployd.transport import Refusal, is_websocket_path, refuse_upgrade, response_bytes
-from deployd.transport.handshake import HeadReader, RequestHead, Route, choose_route
 from hypothesis import given
 from hypothesis import strategies as st
+
+from deployd.transport import Refusal, is_websocket_path, refuse_upgrade, response_bytes
+from deployd.transport.handshake import HeadReader, RequestHead, Route, choose_route
 
 # The specification's health check, as curl sends it.
 CURL = (
@@ -69,6 +70,8 @@ def status(refusal: Refusal | None) -> int | None:
         ("pod.example", "//pod.example", False),
         ("pod.example", "file://pod.example", False),
         ("pod.example", "http://pod.example:", False),
+        ("pod.example/x", "http://pod.example", False),
+        ("pod.example, evil.example", "http://pod.example", False),
         ("pod.example", "http://pod.example, http://pod.example", False),
         ("pod.example", "http://pod.example http://evil.example", False),
         ("null", "null", False),

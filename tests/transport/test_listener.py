@@ -1,16 +1,15 @@
 from __future__ import annotations
 
-import errno
 import itertools
 import os
 import resource
 import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
-import structlog
 import trio
+import trio.testing
 from structlog.testing import capture_logs
 
 from deployd.transport import AddressInUse, Listener, ListenError, Refusal, UpgradeRequest, bind
@@ -77,9 +76,11 @@ def status(response: bytes) -> int:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    with trio.fail_after(60):
-        while not condition():
-            await trio.sleep(0.001)
+    for _ in range(100_000):
+        if condition():
+            return
+        await trio.lowlevel.checkpoint()
+    pytest.fail("it never came to be")
 
 
 # -- handing on ------------------------------------------------------------------------------
@@ -256,14 +257,17 @@ async def test_http_connections_are_bounded_on_their_own() -> None:
     async def wait(sock: trio.socket.SocketType, head: bytes, stopping: trio.Event) -> None:
         await release.wait()
 
-    async with listening(serve_http=wait, limits=ListenerLimits(max_http_connections=1)) as listener:
-        async with await connect(listener) as stream:
-            await stream.send_all(GET)
-            await until(lambda: listener.statistics().open_http_connections == 1)
-            assert status(await ask(listener, GET)) == 503
-            assert status(await ask(listener, UPGRADE)) == 403  # WebSockets are not concerned
-            release.set()
-            assert await everything(stream) == b""
+    limits = ListenerLimits(max_http_connections=1)
+    async with (
+        listening(serve_http=wait, limits=limits) as listener,
+        await connect(listener) as stream,
+    ):
+        await stream.send_all(GET)
+        await until(lambda: listener.statistics().open_http_connections == 1)
+        assert status(await ask(listener, GET)) == 503
+        assert status(await ask(listener, UPGRADE)) == 403  # WebSockets are not concerned
+        release.set()
+        assert await everything(stream) == b""
 
 
 # -- staying alive ---------------------------------------------------------------------------
@@ -294,8 +298,7 @@ async def test_a_bug_behind_http_is_that_clients_alone() -> None:
 
 
 @pytest.fixture
-def few_files() -> AsyncIterator[Callable[[], None]]:
-    """Take the process's last free file descriptor; give them back at the end."""
+def take_all_files() -> Iterator[Callable[[], None]]:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 
     def take() -> None:
@@ -305,3 +308,144 @@ def few_files() -> AsyncIterator[Callable[[], None]]:
 
     yield take
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def test_without_file_descriptors_clients_wait_and_the_log_says_so_once(
+    take_all_files: Callable[[], None], autojump_clock: trio.testing.MockClock
+) -> None:
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    async with listening() as listener:
+        with socket.socket() as client, capture_logs() as logs:
+            client.connect(("127.0.0.1", listener.address[1]))
+            client.setblocking(False)
+            client.send(GET)
+            take_all_files()
+            await trio.sleep(10 * EXHAUSTED_PAUSE)
+            assert listener.statistics().accepted == 0
+            resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+            await trio.sleep(2 * EXHAUSTED_PAUSE)
+            assert listener.statistics().accepted == 1
+            assert client.recv(100) == b"hello to GET"
+    assert len(logs) == 1
+    assert "ulimit" in logs[0]["event"]
+
+
+# -- starting and stopping -------------------------------------------------------------------
+
+
+async def test_it_says_that_it_has_started_when_it_listens() -> None:
+    listener = Listener("localhost", 0, on_upgrade=nobody, serve_http=hello)
+    async with trio.open_nursery() as nursery:
+
+        def started() -> None:
+            with socket.create_connection(("127.0.0.1", listener.address[1]), timeout=10):
+                nursery.cancel_scope.cancel()
+
+        nursery.start_soon(listener.run, started)
+    assert nursery.cancel_scope.cancelled_caught
+
+
+async def run_once(listener: Listener) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(listener.run, lambda: None)
+        assert await ask(listener, GET) == b"hello to GET"
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_listener_that_runs_again_keeps_its_port() -> None:
+    listener = Listener("localhost", 0, on_upgrade=nobody, serve_http=hello)
+    listener.open()
+    host, port = listener.address
+    await run_once(listener)
+    with pytest.raises(OSError, match="all attempts"):
+        await connect(listener)
+    listener.open()
+    await run_once(listener)
+    assert listener.address == (host, port)
+    assert listener.statistics().accepted == 2
+
+
+async def test_stopping_closes_the_port_first_and_lets_http_end_within_the_grace(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async def linger(sock: trio.socket.SocketType, head: bytes, stopping: trio.Event) -> None:
+        await stopping.wait()
+        with pytest.raises(OSError, match="all attempts"):
+            await connect(listener)
+        await trio.sleep(0.5)
+        await sock.send(b"done")
+
+    async with AsyncExitStack() as clients:
+        async with listening(serve_http=linger, limits=ListenerLimits(grace=1)) as listener:
+            working = await clients.enter_async_context(await connect(listener))
+            waiting = await clients.enter_async_context(await connect(listener))
+            await working.send_all(GET)
+            await waiting.send_all(GET[:5])
+            await until(lambda: listener.statistics().open_http_connections == 1)
+            await until(lambda: listener.statistics().open_handshakes == 1)
+            start = trio.current_time()
+        assert trio.current_time() - start == pytest.approx(0.5)
+        assert await everything(working) == b"done"
+        assert await everything(waiting) == b""
+        assert listener.statistics().open_handshakes == 0
+
+
+async def test_an_exchange_without_end_is_cut_off_after_the_grace(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async def forever(sock: trio.socket.SocketType, head: bytes, stopping: trio.Event) -> None:
+        await trio.sleep_forever()
+
+    async with AsyncExitStack() as clients:
+        async with listening(serve_http=forever, limits=ListenerLimits(grace=3)) as listener:
+            stream = await clients.enter_async_context(await connect(listener))
+            await stream.send_all(GET)
+            await until(lambda: listener.statistics().open_http_connections == 1)
+            start = trio.current_time()
+        assert trio.current_time() - start == pytest.approx(3)
+        assert await everything(stream) == b""
+        assert listener.statistics().open_http_connections == 0
+
+
+# -- binding ---------------------------------------------------------------------------------
+
+
+def test_localhost_is_the_loopback_address() -> None:
+    with bind("localhost", 0, 1) as sock:
+        assert sock.getsockname()[0] == "127.0.0.1"
+        assert not sock.getblocking()
+
+
+@pytest.mark.parametrize("host", ["::1", "[::1]"])
+def test_an_ipv6_address_will_do(host: str) -> None:
+    try:
+        sock = bind(host, 0, 1)
+    except ListenError:
+        pytest.skip("this machine has no IPv6")
+    with sock:
+        assert sock.family is socket.AF_INET6
+
+
+def test_a_port_in_use_is_said_so_with_the_remedy() -> None:
+    with bind("localhost", 0, 1) as sock:
+        port = sock.getsockname()[1]
+        with pytest.raises(AddressInUse, match=f"localhost:{port}: the port is in use.*--port"):
+            bind("localhost", port, 1)
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "told"),
+    [
+        ("localhost", 65536, "--port from 1 to 65535"),
+        ("localhost", -1, "--port from 1 to 65535"),
+        ("203.0.113.77", 0, "--host"),
+        ("no such host", 0, "--host"),
+        ("a" * 300, 0, "--host"),
+        ("\0", 0, "--host"),
+    ],
+)
+def test_an_address_that_cannot_be_is_refused_with_the_remedy(
+    host: str, port: int, told: str
+) -> None:
+    with pytest.raises(ListenError, match=told):
+        bind(host, port, 1)

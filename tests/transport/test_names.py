@@ -3,9 +3,10 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
-from deployd.transport import check_name, is_reserved_room
 from hypothesis import given
 from hypothesis import strategies as st
+
+from deployd.transport import check_name, is_reserved_room
 
 
 @pytest.mark.parametrize(

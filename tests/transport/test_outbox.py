@@ -5,10 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 import trio
-from deployd.transport import Outbox, OutboxFailure
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
+
+from deployd.transport import Outbox, OutboxFailure
 
 CLOSE = b"[close]"
 

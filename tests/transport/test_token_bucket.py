@@ -3,9 +3,10 @@ from __future__ import annotations
 import math
 
 import pytest
-from deployd.transport import TokenBucket
 from hypothesis import given
 from hypothesis import strategies as st
+
+from deployd.transport import TokenBucket
 
 
 def test_a_full_bucket_gives_its_burst_and_no_more() -> None:
@@ -54,6 +55,11 @@ def test_time_that_runs_backwards_is_not_counted_twice() -> None:
     assert not bucket.take(0)
     assert not bucket.take(10)
     assert bucket.take(11)
+
+
+def test_time_that_runs_backwards_takes_nothing_away() -> None:
+    bucket = TokenBucket(rate=1, burst=5, now=100)
+    assert bucket.take(0, 5)
 
 
 @given(

@@ -6,9 +6,10 @@ from typing import Any
 
 import jwt
 import pytest
-from deployd.transport import BadToken, Tokens, constant_time_equal
 from hypothesis import given
 from hypothesis import strategies as st
+
+from deployd.transport import BadToken, Tokens, constant_time_equal
 
 SECRET = "a secret of more than sixty-four bytes, so that every HMAC is content"
 NOW = 1_800_000_000.5

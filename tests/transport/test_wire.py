@@ -6,6 +6,9 @@ from typing import cast
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from deployd.transport import (
     Auth,
     ClientMessage,
@@ -26,8 +29,6 @@ from deployd.transport import (
     encode_receipt,
 )
 from deployd.transport.wire import JSON, MAX_DEPTH, RequestId
-from hypothesis import given
-from hypothesis import strategies as st
 
 NOW = 1_800_000_000.9
 META = {"timestamp": 1_800_000_000}
@@ -153,6 +154,13 @@ def test_nesting_is_allowed_up_to_its_limit(opening: str, closing: str) -> None:
     levels = MAX_DEPTH - 1  # the message itself is one
     assert isinstance(decode(nested(levels, opening, closing)), Emit)
     assert refusal(nested(levels + 1, opening, closing)).code == "too_deep"
+
+
+def test_what_stands_beside_the_deepest_level_does_not_count() -> None:
+    inside = "[" * (MAX_DEPTH - 2) + "]" * (MAX_DEPTH - 2)
+    deepest = f'{{"type":"emit","event":"e","data":[{inside},{inside}]}}'
+    assert isinstance(decode(deepest), Emit)
+    assert refusal(deepest.replace("[]", "[[]]")).code == "too_deep"
 
 
 @pytest.mark.parametrize("text", ["[" * 50_000, nested(30_000), '{"a":' * 20_000, "[" * 65])

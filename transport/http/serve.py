@@ -107,11 +107,18 @@ class HttpServer:
 
 
 class _Connection(TCPServer):
-    """Hypercorn's connection, but when the client has hung up nobody waits for its next request."""
+    """Hypercorn's connection, but nobody waits for another request when no more can come."""
+
+    _over = False
 
     async def _read_data(self) -> None:
         await super()._read_data()
+        self._over = True
         await self.idle_task.stop()
+
+    async def _idle_timeout(self) -> None:
+        if not self._over:
+            await super()._idle_timeout()
 
 
 async def _abort_at_the_end(stream: ReplayStream) -> None:

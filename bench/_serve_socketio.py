@@ -1,0 +1,49 @@
+"""The server process of python-socketio: an `AsyncServer` under uvicorn, on uvloop."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import socketio
+import uvicorn
+import uvloop
+from _dialects import EVENT, ROOM
+from _orders import Work, answer, read_line
+
+SILENCE = 3600
+"""Seconds between two pings: none may come in between."""
+
+
+async def serve() -> None:
+    """Serve rooms until stdin ends."""
+    sio = socketio.AsyncServer(async_mode="asgi", ping_interval=SILENCE)
+
+    async def join(sid: str, room: str) -> None:
+        await sio.enter_room(sid, room)
+
+    async def say(text: str) -> None:
+        await sio.emit(EVENT, text, room=ROOM)
+
+    async def said(sid: str, text: str) -> None:
+        await say(text)
+
+    async def next_line() -> str:
+        return await asyncio.to_thread(read_line)
+
+    sio.on("join", join)
+    sio.on("say", said)
+    sock = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    app = socketio.ASGIApp(sio)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
+    serving = asyncio.create_task(server.serve(sockets=[sock]))
+    while not server.started:
+        await asyncio.sleep(0.01)
+    answer(port=sock.getsockname()[1])
+    await Work(say, next_line, asyncio.sleep).until_told_to_stop()
+    server.should_exit = True
+    await serving
+
+
+if __name__ == "__main__":
+    uvloop.run(serve())

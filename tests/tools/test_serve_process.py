@@ -1,0 +1,179 @@
+"""`deployd serve` as operators run it: a process of its own, told by signals."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import httpx
+import pytest
+import trio
+from click.testing import CliRunner
+
+from deployd.tools.cli import cli
+
+PATIENCE = 30.0
+"""Seconds after which a test gives up on something that should have come long before."""
+
+UPGRADE = (
+    b"GET /socket.io/ HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
+    b"Upgrade: websocket\r\nSec-WebSocket-Key: SGVsbG8gV2ViU29ja2V0IQ==\r\n"
+    b"Sec-WebSocket-Version: 13\r\n\r\n"
+)
+ROOM = "from deployd.actors import Room\n\n\nclass Chat(Room[None]):\n    pass\n"
+
+
+class Running:
+    """A running `deployd`; what it prints is kept in one text, errors included."""
+
+    def __init__(self, process: trio.Process) -> None:
+        self.process = process
+        self.printed = ""
+
+    async def says(self, pattern: str) -> re.Match[str]:
+        """Read on until something matches; what was matched is not matched again."""
+        assert self.process.stdout is not None
+        with trio.fail_after(PATIENCE):
+            while (found := re.search(pattern, self.printed)) is None:
+                data = await self.process.stdout.receive_some()
+                assert data, f"ended without saying {pattern!r}:\n{self.printed}"
+                self.printed += data.decode()
+        self.printed = self.printed[found.end() :]
+        return found
+
+    async def url(self) -> str:
+        return (await self.says(r"http://localhost:\d+"))[0]
+
+    async def ends(self) -> int:
+        assert self.process.stdout is not None
+        with trio.fail_after(PATIENCE):
+            while data := await self.process.stdout.receive_some():
+                self.printed += data.decode()
+            return await self.process.wait()
+
+
+Start = Callable[..., Awaitable[Running]]
+
+
+@pytest.fixture
+async def start() -> AsyncIterator[Start]:
+    started: list[trio.Process] = []
+
+    async def start(*arguments: str, module: str = "deployd.tools") -> Running:
+        command = [sys.executable, "-m", module, *arguments]
+        process = await trio.lowlevel.open_process(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        started.append(process)
+        return Running(process)
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        await process.wait()
+
+
+async def get(url: str, **headers: str) -> httpx.Response:
+    with trio.fail_after(PATIENCE):
+        async with httpx.AsyncClient(trust_env=False) as client:
+            return await client.get(url, headers=headers)
+
+
+async def test_a_pod_serves_until_it_is_told_to_stop_and_exits_with_0(start: Start) -> None:
+    pod = await start("serve", "--port", "0", module="deployd.tools.cli")
+    health = (await pod.says(r'"health":"([^"]+)"'))[1]
+    assert (await get(health)).json()["status"] == "live"
+    pod.process.send_signal(signal.SIGTERM)
+    assert await pod.ends() == 0
+    assert '"signal":"SIGTERM"' in pod.printed
+    assert "Traceback" not in pod.printed
+    assert "Warning" not in pod.printed
+
+
+async def test_the_tools_find_the_pod_that_shares_their_data_folder(
+    start: Start, runner: CliRunner
+) -> None:
+    pod = await start("serve", "--port", "0", "--data", "kept")
+    url = await pod.url()
+    drawn = runner.invoke(cli, ["tree", "--url", url, "--data", "kept"])
+    assert (drawn.exit_code, drawn.stderr) == (0, "")
+    assert re.search(r"rooms .* running", drawn.stdout)
+    denied = runner.invoke(cli, ["tree", "--url", url, "--data", "other"])
+    assert denied.exit_code == 1
+    assert "--key" in denied.stderr
+    actors = f"{url}/_dashboard/api/actors"
+    for arguments, status in (["--root"], 200), ([], 403), (["--root", "--data", "other"], 403):
+        signed = runner.invoke(cli, ["token", "--user", "ann", "--data", "kept", *arguments])
+        answer = await get(actors, authorization=f"Bearer {signed.stdout.strip()}")
+        assert answer.status_code == status
+
+
+async def test_a_second_signal_does_not_wait_for_a_client_that_takes_its_time(
+    start: Start,
+) -> None:
+    pod = await start("serve", "--port", "0")
+    port = int((await pod.url()).rpartition(":")[2])
+    # This client never answers the closing handshake, which the pod waits for.
+    async with await trio.open_tcp_stream("127.0.0.1", port) as client:
+        await client.send_all(UPGRADE)
+        with trio.fail_after(PATIENCE):
+            assert (await client.receive_some()).startswith(b"HTTP/1.1 101")
+        pod.process.send_signal(signal.SIGTERM)
+        await pod.says('"stopping"')
+        pod.process.send_signal(signal.SIGINT)
+        assert await pod.ends() == 130
+
+
+async def test_a_saved_room_starts_the_pod_again_in_the_same_process(
+    start: Start, folder: Path
+) -> None:
+    (folder / "rooms.py").write_text(ROOM)
+    (folder / "pod.json").write_text('{"rooms": {"chat-*": "rooms:Chat"}}')
+    pod = await start("serve", "--port", "0", "--dev", "--config", "pod.json")
+    first = (await pod.says(r"pod ([0-9a-f]{8})"))[1]
+    url = await pod.url()
+    assert (await get(f"{url}/_dashboard/api/actors")).status_code == 200
+    (folder / "rooms.py").write_text(ROOM.replace("pass", "pass)"))
+    await pod.says("not reloaded.*rooms.py, line 5")
+    (folder / "rooms.py").write_text(ROOM.replace("pass", "keep_alive = True"))
+    second = (await pod.says(r"  deployd \S+ · pod ([0-9a-f]{8})"))[1]
+    assert second != first
+    assert (await get(f"{await pod.url()}/health/live")).json()["pod"] == second
+    (folder / "pod.json").write_text('{"rooms": {}, "limits": {"pingIntervall": 1}}')
+    await pod.says("not reloaded.*limits.pingIntervall")
+    assert pod.process.poll() is None
+    pod.process.send_signal(signal.SIGINT)
+    assert await pod.ends() == 0
+
+
+async def test_a_port_that_is_taken_is_one_sentence(start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        pod = await start("serve", "--port", port)
+        assert await pod.ends() == 1
+    assert pod.printed.startswith("Error: ")
+    assert port in pod.printed
+    assert pod.printed.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [("missing:Chat", "no module 'missing'"), ("rooms:Other", "has no 'Other'")],
+)
+async def test_a_room_that_cannot_be_had_is_one_sentence(
+    start: Start, folder: Path, target: str, told: str
+) -> None:
+    (folder / "rooms.py").write_text(ROOM)
+    (folder / "pod.yaml").write_text(f"rooms:\n  chat-*: {target}\n")
+    pod = await start("serve", "--port", "0", "--config", "pod.yaml")
+    assert await pod.ends() == 1
+    assert told in pod.printed
+    assert pod.printed.count("\n") == 1
+    assert os.listdir(folder / "data") == ["secrets.json"]
