@@ -301,7 +301,8 @@ class ConnectionActor(Actor):
             self._refuse(Problem(error.code, error.sentence), error.id)
             return
         if tracing():
-            _log.debug("client says", client=self._client_id, kind=type(message).__name__)
+            kind, request_id = type(message).__name__.lower(), message.id
+            _log.debug("client says", client=self._client_id, kind=kind, id=request_id)
         await self._act(message, received.nbytes)
 
     async def _act(self, message: Auth | Join | Leave | Emit, nbytes: int) -> None:
@@ -409,6 +410,8 @@ class ConnectionActor(Actor):
         if problem is not None:
             return problem
         event_id = env.event_ids()
+        if tracing():
+            _log.debug("emit", client=self._client_id, room=room, event_id=event_id)
         ref = self._rooms.get(room) or env.rooms.find(room)
         if ref is None:
             if not env.rooms.is_bound(room):

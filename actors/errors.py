@@ -1,7 +1,5 @@
 """What can go wrong between actors. The class says whose fault it was, the message what to do."""
 
-
-
 from __future__ import annotations
 
 __all__ = [

@@ -97,7 +97,11 @@ class Room(Actor, Generic[S]):
         """React to a member who has gone; it is no longer in `members`."""
 
     async def on_message(self, member: Member, event: str, data: JSON) -> None:
-        """React to what a client said. As it stands: tell everyone, the sender included."""
+        """React to what a client said. As it stands: tell everyone, the sender included.
+
+        Where the access rules let it, a client may speak without having joined: a room that
+        minds asks whether `member.client_id in self.members`.
+        """
         self.broadcast(event, data)
 
     async def on_server_emit(self, event: str, data: JSON) -> None:
@@ -275,7 +279,14 @@ class Room(Actor, Generic[S]):
         roster = self._roster
         roster.sequence += 1
         if tracing():
-            _log.debug("room says", room=roster.name, event_id=event_id, seq=roster.sequence)
+            members = len(roster.members)
+            _log.debug(
+                "room says",
+                room=roster.name,
+                event_id=event_id,
+                seq=roster.sequence,
+                members=members,
+            )
         return text_frame(
             encode_emit(
                 event, data, roster.name, self._now(), event_id=event_id, seq=roster.sequence

@@ -52,8 +52,9 @@ class Client:
         while b"\r\n\r\n" not in head:
             head += self._read()
         head, _, behind = head.partition(b"\r\n\r\n")
-        if b" 101 " not in head.partition(b"\r\n")[0]:
-            raise Disconnected(f"no upgrade: {head.partition(b'\r\n')[0]!r}")
+        status = head.partition(b"\r\n")[0]
+        if b" 101 " not in status:
+            raise Disconnected(f"no upgrade: {status!r}")
         self._take(behind)
 
     def send(self, text: str) -> None:

@@ -7,6 +7,7 @@ a gap; for all others the number of bytes and their checksum must be those of th
 
 from __future__ import annotations
 
+import math
 import select
 import socket
 import time
@@ -173,7 +174,7 @@ def receive_flood(clients: Sequence[Client], source: Source, patience: float) ->
     witness = _Witness()
     streams = [_Stream(client, None if index else witness) for index, client in enumerate(clients)]
     last = _drain(streams, source, witness, time.monotonic() + patience + GRACE)
-    frame_bytes = streams[0].bytes / max(1, witness.count)
+    frame_bytes = max(1.0, streams[0].bytes / max(1, witness.count))
     due = round(source.count * frame_bytes)
     missing = [max(0, due - stream.bytes) for stream in streams]
     return Flood(
@@ -181,7 +182,7 @@ def receive_flood(clients: Sequence[Client], source: Source, patience: float) ->
         seconds=max(last - source.started, 1e-9),
         clients=len(streams),
         frame_bytes=frame_bytes,
-        lost=sum(-round(-bytes_ // (frame_bytes or 1)) for bytes_ in missing) + witness.gaps,
+        lost=sum(math.ceil(short / frame_bytes) for short in missing) + witness.gaps,
         garbled=sum(
             not short and stream.crc != streams[0].crc
             for stream, short in zip(streams, missing, strict=True)
@@ -190,9 +191,7 @@ def receive_flood(clients: Sequence[Client], source: Source, patience: float) ->
     )
 
 
-def _drain(
-    streams: Sequence[_Stream], source: Source, witness: _Witness, deadline: float
-) -> float:
+def _drain(streams: Sequence[_Stream], source: Source, witness: _Witness, deadline: float) -> float:
     """Read until everyone has everything, and return when the last byte came."""
     buffer = bytearray(_READ_BYTES)
     view = memoryview(buffer)

@@ -200,14 +200,14 @@ class DynamicSupervisor:
         """Run one incarnation, wait out its backoff, and say whether there is to be another."""
         await record.run(self._came_up)
         self._crash_log.report(record)
-        if record.final or record.stop_reason is not None or self._stop_reason is not None:
+        if record.final or self._stop_reason is not None:
             return False
         due = self._decide(record)
         if due is None:
             record.final = True
             return False
         await record.back_off(due - self._clock())
-        return record.stop_reason is None
+        return True  # `run` sees a stop that ended the wait
 
     def _came_up(self, record: ChildRecord) -> None:
         state = self._states.get(record.spec.name)

@@ -70,6 +70,7 @@ def refusal(path: Path, check_settings: Callable[[], object]) -> str | None:
         return str(error)
     except SyntaxError as error:
         return f"{path}, line {error.lineno}: {error.msg}"
-    except ValueError as error:  # null bytes, before Python 3.12
-        return f"{path}: {error}"
+    except (ValueError, RecursionError, MemoryError) as error:
+        # Null bytes before Python 3.11.4, and what is nested too deep for its parser.
+        return f"{path}: {error or 'nested too deep'}"
     return None

@@ -7,8 +7,6 @@ ToolError
 └── NotAPod          the operator's: something else answers there
 """
 
-
-
 __all__ = ["AccessDenied", "BadAddress", "NotAPod", "ToolError", "Unreachable"]
 
 

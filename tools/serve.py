@@ -78,8 +78,6 @@ async def run(plan: Plan) -> bool:
     signals = StopSignals()
     with signals.heard():
         async with open_pod(plan.config, keys=plan.keys, dev=plan.dev) as pod:
-            # Nothing is announced of a pod that could not start: it has cancelled this block.
-            await trio.lowlevel.checkpoint()
             announce(plan, pod)
             await _until_told(plan, signals)
         return signals.first is None

@@ -9,9 +9,10 @@ import pytest
 import trio
 from attrs import evolve
 
-from deployd.actors import JSON, Member, Request, Room, StatePolicy, handles
+from deployd.actors import JSON, Member, Request, Room, RoomImportError, StatePolicy, handles
 from deployd.config import Auth
 from deployd.supervisors import Node, Pod
+from deployd.transport import AddressInUse
 from support import Client, connected, pod_config, running_pod
 
 
@@ -232,3 +233,87 @@ async def test_an_idle_room_stops_and_a_later_member_gets_a_new_one(
         await trio.sleep(pod.config.limits.room_cleanup_interval + 1)
         assert pod.rooms.find("tea") is None
         await client.join("tea")
+
+
+class Hopeless(Room):
+    async def on_message(self, member: Member, event: str, data: JSON) -> None:
+        raise RuntimeError("always")
+
+
+async def test_a_room_over_its_budget_is_given_up_alone_and_its_members_are_told(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    config = pod_config(message_rate_limit=0, abuse_limit=1000)
+    async with (
+        running_pod(config, {"hopeless": Hopeless}) as pod,
+        connected(pod, 2, ping_interval=None) as [ada, ben],
+    ):
+        await ada.join("hopeless")
+        await ben.join("tea")
+        codes = []
+        while "room_closed" not in codes:
+            await ada.send("emit", event="x", data=1, room="hopeless")
+            codes.append((await ada.expect("error"))["data"]["code"])
+        assert codes[:-1] == ["room_crashed"] * (len(codes) - 1)
+        assert find(pod.tree(), "pod/rooms").detail["given_up"] == 1
+        await ben.send("emit", event="said", data=1, room="tea")
+        await ben.expect("emit", data=1)
+        await ada.send("join", room="hopeless")  # a new one, with a new budget
+        while (await ada.receive())["type"] != "join":
+            pass
+
+
+class Slow(Room):
+    async def on_message(self, member: Member, event: str, data: JSON) -> None:
+        self.broadcast("began", data)
+        await trio.sleep_forever()
+
+
+async def test_a_stuck_room_refuses_what_it_cannot_take_and_holds_nobody_else_up(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    config = pod_config(room_mailbox_size=2, message_rate_limit=0)
+    async with (
+        running_pod(config, {"slow": Slow}) as pod,
+        connected(pod, 2, ping_interval=None) as [ada, ben],
+    ):
+        await ada.join("slow")
+        await ada.send("emit", event="x", data=1, room="slow")
+        await ada.expect("emit", event="began")  # what was said before the wait is not held back
+        for n in (2, 3, 4):
+            await ada.send("emit", event="x", data=n, room="slow", id=n)
+        error = await ada.expect("error", id=4)
+        assert error["data"]["code"] == "room_busy"
+        assert pod.hub.emit_to_room("slow", "x", 1).scope == "rejected"
+        await ben.join("tea")
+        node = find(pod.tree(), "pod/rooms/slow")
+        assert node.statistics is not None
+        assert node.statistics.mailbox.waiting == 2
+
+
+async def test_a_silent_client_is_closed_and_one_that_answers_pings_is_not(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with running_pod() as pod, connected(pod, ping_interval=None) as [answers]:
+        raw = await deaf_member(pod, "tea")
+        with raw:
+            await trio.sleep(200)
+            assert list(pod.members) == [answers.client_id]
+
+
+async def test_a_port_in_use_and_a_class_that_is_not_there_stop_the_start_with_a_sentence() -> None:
+    async with running_pod() as pod:
+        taken = evolve(pod_config(), server=evolve(pod.config.server, port=pod.port))
+        with pytest.raises(AddressInUse, match="--port"):
+            async with running_pod(taken):
+                raise AssertionError("it started")
+    missing = evolve(pod_config(), rooms={"x-*": "no_such_module:Room"})
+    with pytest.raises(RoomImportError, match=r"no_such_module"):
+        async with running_pod(missing):
+            raise AssertionError("it started")
+
+
+async def test_what_the_block_raises_comes_out_as_it_is() -> None:
+    with pytest.raises(LookupError, match="mine"):
+        async with running_pod():
+            raise LookupError("mine")

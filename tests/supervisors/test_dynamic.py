@@ -260,7 +260,8 @@ async def test_a_child_stopped_while_it_backs_off_is_gone_at_once(
         await wait_all_tasks_blocked()
         pool.supervisor.stop_child("a", "closed")
         await wait_all_tasks_blocked()
-        assert (len(worker.exits), trio.current_time()) == (1, 0.0)
+        assert (worker.exits, trio.current_time()) == ([Exit.shutdown("closed")], 0.0)
+        assert len(worker.starts) == 1
 
 
 async def test_a_child_that_does_not_stop_is_killed_after_its_deadline(
@@ -313,6 +314,29 @@ async def test_each_child_has_a_budget_of_its_own(autojump_clock: MockClock) -> 
         workers = [pool.start(str(number)) for number in range(10)]
         await crash(*workers)
         assert [len(worker.starts) for worker in workers] == [2] * 10
+
+
+async def test_a_child_that_takes_over_a_name_begins_with_a_clean_sheet(
+    autojump_clock: MockClock,
+) -> None:
+    pool = Pool(intensity=Intensity(1, 60.0))
+    async with pool.running():
+        for _ in range(2):
+            worker = pool.start("a")
+            await crash(worker)
+            assert len(worker.starts) == 2
+            pool.supervisor.stop_child("a", "replaced")
+            await wait_all_tasks_blocked()
+
+
+async def test_a_run_after_another_begins_with_a_clean_sheet(autojump_clock: MockClock) -> None:
+    pool = Pool(intensity=Intensity(1, 60.0))
+    async with pool.running():
+        worker = pool.start("a")
+        await crash(worker)
+    async with pool.running():
+        await crash(worker)
+        assert list(pool.supervisor.children) == ["a"]
 
 
 async def test_a_broken_world_never_costs_the_budget(autojump_clock: MockClock) -> None:

@@ -108,7 +108,18 @@ def test_a_slip_of_the_pen_is_named_with_its_line(folder: Path) -> None:
     assert refusal(path, fine) == f"{path}, line 2: invalid syntax"
 
 
-@pytest.mark.parametrize("content", [b"a = '\x00'", b"# coding: nonsense\n", b"a = '\xff'"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"a = '\x00'",
+        b"# coding: nonsense\n",
+        b"a = '\xff'",
+        b"-" * 20_000 + b"1",
+        b"(" * 5_000,
+        b"a" + b".a" * 200_000,
+    ],
+    ids=["null byte", "coding", "no UTF-8", "minuses", "brackets", "attributes"],
+)
 def test_no_content_of_a_file_ends_the_pod(folder: Path, content: bytes) -> None:
     path = folder / "rooms.py"
     path.write_bytes(content)

@@ -66,7 +66,8 @@ async def start() -> AsyncIterator[Start]:
     started: list[trio.Process] = []
 
     async def start(*arguments: str, module: str = "deployd.tools") -> Running:
-        command = [sys.executable, "-m", module, *arguments]
+        # -P: as for the installed command, Python itself does not look into this folder.
+        command = [sys.executable, "-P", "-m", module, *arguments]
         process = await trio.lowlevel.open_process(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )

@@ -111,4 +111,5 @@ def test_the_welcome_knows_where_the_key_lies_without_its_value(runner: CliRunne
 
 def test_looking_for_a_key_makes_none() -> None:
     assert known_key(Path("data"), {}) is None
+    assert known_key(Path("data"), {"DEPLOYD_MASTER_KEY": "given"}) == "given"
     assert not Path("data").exists()

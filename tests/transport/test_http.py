@@ -409,7 +409,7 @@ async def test_a_larger_body_is_refused_and_leaves_nothing_behind(path: bytes, k
 
 
 async def test_a_larger_body_in_many_pieces_leaves_nothing_behind() -> None:
-    # More pieces than Hypercorn's queue holds by default: it would wait for ever to add one.
+    # Hypercorn would wait for ever to queue the pieces that nobody takes any more.
     async with serving(sample(), HttpLimits(max_body_bytes=20)) as listener:
         response = await ask(listener, CHUNKED % b"echo" + b"a\r\n0123456789\r\n" * 50)
         assert response.startswith(b"HTTP/1.1 413 ")
@@ -487,10 +487,21 @@ async def test_a_handlers_bug_is_logged_and_the_port_lives_on(
             assert await answer_of(stream) == (200, b"never mind")
 
 
+GET_HEALTH = b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n"
 UPGRADE = (
     b"GET /socket.io/ HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Key: SGVsbG8gV2ViU29ja2V0IQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
+
+
+async def test_a_websocket_needs_a_connection_of_its_own() -> None:
+    async with serving(create_app(Pod())) as listener, await connect(listener) as stream:
+        await stream.send_all(GET_HEALTH)
+        assert (await answer_of(stream))[0] == 200
+        await stream.send_all(UPGRADE)
+        status, body = await answer_of(stream)
+        assert (status, "of its own" in json.loads(body)["error"]) == (400, True)
+        assert await everything(stream) == b""
 
 
 @pytest.mark.parametrize(
@@ -498,6 +509,9 @@ UPGRADE = (
     [
         b"nonsense\r\n\r\n",
         UPGRADE,
+        UPGRADE + b"\x81\x80abcd" * 100,
+        GET_HEALTH * 100,
+        CHUNKED % b"deaf" + CHUNK * 50,
         b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 40_000 + b"\r\n\r\n",
         b"GET /\xff HTTP/1.1\r\nHost: a\r\n\r\n",
         b"GET /%ff%00 HTTP/1.1\r\nHost: \xff\xfe\r\nConnection: close\r\n\r\n",
@@ -507,7 +521,7 @@ UPGRADE = (
 async def test_whatever_follows_the_first_request_the_port_lives_on(second: bytes) -> None:
     async with serving(create_app(Pod())) as listener:
         async with await connect(listener) as stream:
-            await stream.send_all(b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n")
+            await stream.send_all(GET_HEALTH)
             assert (await answer_of(stream))[0] == 200
             await stream.send_all(second)
             with suppress(trio.BrokenResourceError):  # a reset is an answer too

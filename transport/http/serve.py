@@ -83,7 +83,7 @@ class HttpServer:
 
     def __init__(self, app: ASGIApp, limits: HttpLimits | None = None) -> None:
         self._limits = limits or HttpLimits()
-        bounded = _BoundedBody(app, self._limits.max_body_bytes, self._limits.body_timeout)
+        bounded = _Gate(app, self._limits.max_body_bytes, self._limits.body_timeout)
         self._app = wrap_app(cast("ASGIFramework", bounded), 0, "asgi")
         self._config = _hypercorn_config(self._limits)
 
@@ -162,14 +162,15 @@ def _hypercorn_config(limits: HttpLimits) -> Config:
     config.h11_max_incomplete_size = limits.max_head_bytes
     config.h2_max_concurrent_streams = 10
     config.keep_alive_timeout = limits.keep_alive_timeout
-    # A full queue that the application has stopped reading blocks Hypercorn for good. The body
-    # is bounded before the application runs, so the queue need not be.
-    config.max_app_queue_size = cast("int", float("inf"))
+    config.max_app_queue_size = 1  # TCP holds the rest of a body back
     return config
 
 
-class _BoundedBody:
-    """ASGI middleware: reads the whole body first, within a size and a time, or refuses it."""
+class _Gate:
+    """ASGI middleware: reads the whole body first, within a size and a time, or refuses it.
+
+    A WebSocket can only be the first request of a connection, which the listener sees, not this.
+    """
 
     def __init__(self, app: ASGIApp, max_bytes: int, timeout: float) -> None:
         self._app = app
@@ -177,16 +178,19 @@ class _BoundedBody:
         self._timeout = timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
+        if scope["type"] == "websocket":
+            await receive()  # Hypercorn has room to queue one event only
+            await _refuse(
+                receive, send, 400, "Open a connection of its own for a WebSocket.", "websocket."
+            )
             return
         body: bytes | None = b""
         with trio.move_on_after(self._timeout) as patience:
             body = await self._read(scope, receive)
         if patience.cancelled_caught:
-            await _refuse(send, 408, f"Send the body within {self._timeout:g} seconds.")
+            await _refuse(receive, send, 408, f"Send the body within {self._timeout:g} seconds.")
         elif body is None:
-            await _refuse(send, 413, f"Send a body of at most {self._max_bytes} bytes.")
+            await _refuse(receive, send, 413, f"Send a body of at most {self._max_bytes} bytes.")
         else:
             await self._app(scope, _replay(body, receive), send)
 
@@ -218,7 +222,9 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
-async def _refuse(send: Send, status: int, sentence: str) -> None:
+async def _refuse(
+    receive: Receive, send: Send, status: int, sentence: str, extension: str = ""
+) -> None:
     body = orjson.dumps({"error": sentence})
     headers = [
         (b"content-type", b"application/json"),
@@ -227,5 +233,16 @@ async def _refuse(send: Send, status: int, sentence: str) -> None:
         (b"x-content-type-options", b"nosniff"),
         (b"connection", b"close"),
     ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    async with trio.open_nursery() as nursery:
+        # While the rest of the body fills its queue, Hypercorn cannot even close the connection.
+        nursery.start_soon(_discard, receive)
+        await send(
+            {"type": f"{extension}http.response.start", "status": status, "headers": headers}
+        )
+        await send({"type": f"{extension}http.response.body", "body": body})
+        nursery.cancel_scope.cancel()
+
+
+async def _discard(receive: Receive) -> None:
+    while True:
+        await receive()
