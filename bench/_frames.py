@@ -83,7 +83,7 @@ def upgrade_request(target: str, port: int) -> bytes:
         f"Host: 127.0.0.1:{port}",
         "Upgrade: websocket",
         "Connection: Upgrade",
-        "Sec-WebSocket-Key: ZGVwbG95ZC1iZW5jaG1hcms=",
+        "Sec-WebSocket-Key: ZGVwbG95ZC1iZW5jaG1hcg==",
         "Sec-WebSocket-Version: 13",
     ]
     return "\r\n".join([*lines, "", ""]).encode()

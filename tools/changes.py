@@ -72,5 +72,5 @@ def refusal(path: Path, check_settings: Callable[[], object]) -> str | None:
         return f"{path}, line {error.lineno}: {error.msg}"
     except (ValueError, RecursionError, MemoryError) as error:
         # Null bytes before Python 3.11.4, and what is nested too deep for its parser.
-        return f"{path}: {error or 'nested too deep'}"
+        return f"{path}: {str(error) or 'nested too deep'}"
     return None

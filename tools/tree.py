@@ -91,7 +91,7 @@ def read_tree(answer: object, address: Address) -> Branch:
     """Structure what a pod answered. Raises `NotAPod`."""
     try:
         return cattrs.structure(answer, Branch)
-    except cattrs.BaseValidationError as error:
+    except (cattrs.BaseValidationError, TypeError) as error:  # TypeError: it is not even an object
         raise NotAPod(
             f"What answers at {address} is no pod of this version (it sent no tree); name "
             "another with --url."
