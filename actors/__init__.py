@@ -10,7 +10,7 @@ from ..transport import JSON, Scope
 from .access import AccessPolicy
 from .actor import Actor, handles
 from .cell import ActorCell, ActorStatistics
-from .connection import ConnectionActor, ConnectionEnvironment, connection_cell
+from .connection import ConnectionActor, connection_cell
 from .dead_letters import DeadLetter, DeadLetters, DeadLetterStatistics, LogLimiter
 from .errors import (
     ActorDead,
@@ -35,6 +35,7 @@ from .ref import ActorRef
 from .room import Room
 from .rooms import RoomRef, Rooms, load_room_classes
 from .roster import EventIds, RoomEnvironment, Roster, StatePolicy
+from .session import ConnectionEnvironment
 from .timers import Timer, Timers
 
 __all__ = [

@@ -37,7 +37,7 @@ async def serve() -> None:
     app = socketio.ASGIApp(sio)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
     serving = asyncio.create_task(server.serve(sockets=[sock]))
-    while not server.started:
+    while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0.01)
     answer(port=sock.getsockname()[1])
     await Work(say, next_line, asyncio.sleep).until_told_to_stop()

@@ -8,15 +8,12 @@ from typing import Final
 import attrs
 import click
 import orjson
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from ..config import Row, explain, json_schema
+from .screen import screen
 from .settings import config_option, read_settings, settings_file
-
-PIPE_WIDTH: Final = 200
-"""Characters of a line where no terminal says how wide it is, so that nothing is folded."""
 
 NOT_YET: Final = "not yet acted on"
 
@@ -34,12 +31,10 @@ def config(file: Path, schema: bool, as_json: bool) -> None:
     if as_json:
         click.echo(_json([attrs.asdict(row) for row in rows]))
         return
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = PIPE_WIDTH
+    console = screen()
     console.print(settings_table(rows))
     if settings_file(file) is None:
-        console.print(f"There is no {file}; deployd serve writes it.", style="dim", markup=False)
+        console.print(f"There is no {file}; deployd serve writes it.", style="dim")
 
 
 def settings_table(rows: Sequence[Row]) -> Table:

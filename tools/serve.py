@@ -10,13 +10,13 @@ from pathlib import Path
 import attrs
 import click
 import trio
-from rich.console import Console
 
 from ..config import Config, Secrets, configure_logging, get_logger, load_secrets
 from ..supervisors import Pod, open_pod
 from .changes import files_to_watch
 from .keys import key_place
 from .reload import imported_files, start_again, wait_for_change
+from .screen import screen
 from .settings import config_option, data_option, make_default_file, read_settings, settings_file
 from .signals import StopSignals
 from .welcome import base_url, links, rows_of, welcome
@@ -97,7 +97,7 @@ def announce(plan: Plan, pod: Pod) -> None:
     if plan.dev:
         last = f"Save a file and the pod starts again. {last}"
     text = welcome(title, rows_of(places, key, settings), last)
-    Console(highlight=False).print(text, soft_wrap=True)
+    screen().print(text, soft_wrap=True)
 
 
 async def _until_told(plan: Plan, signals: StopSignals) -> None:

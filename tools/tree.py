@@ -11,13 +11,13 @@ import attrs
 import cattrs
 import click
 import orjson
-from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
 from .address import Address, ask, parse_address
 from .errors import NotAPod
 from .keys import known_key
+from .screen import screen
 from .settings import config_option, data_option, read_settings
 
 PATH: Final = "/_dashboard/api/actors"
@@ -84,7 +84,7 @@ def tree(
     if as_json:
         click.echo(orjson.dumps(answer, option=orjson.OPT_INDENT_2))
         return
-    Console(highlight=False).print(draw(read_tree(answer, address), limit), soft_wrap=True)
+    screen().print(draw(read_tree(answer, address), limit))
 
 
 def read_tree(answer: object, address: Address) -> Branch:
@@ -98,12 +98,15 @@ def read_tree(answer: object, address: Address) -> Branch:
         ) from error
 
 
-def draw(branch: Branch, limit: int) -> Tree:
-    """Draw a child and what hangs below it, at most `limit` children each."""
-    drawn = Tree(_label(branch), guide_style="dim")
+def draw(branch: Branch, limit: int, above: str = "") -> Tree:
+    """Draw a child and what hangs below it, at most `limit` children each.
+
+    `above` is the path that its name leaves out.
+    """
+    drawn = Tree(_label(branch, above), guide_style="dim")
     shown = most_telling(branch.children, limit)
     for child in shown:
-        drawn.children.append(draw(child, limit))
+        drawn.children.append(draw(child, limit, f"{branch.path}/"))
     if len(shown) < len(branch.children):
         drawn.add(Text(f"… and {len(branch.children) - len(shown)} more (--limit)", "dim"))
     return drawn
@@ -118,9 +121,8 @@ def most_telling(children: Sequence[Branch], limit: int) -> list[Branch]:
     return [children[i] for i in sorted(by_trouble[:limit])]
 
 
-def _label(branch: Branch) -> Text:
-    name = branch.path.removeprefix("/").partition("/")[2].rpartition("/")[2] or branch.path
-    label = Text(_printable(name), "bold")
+def _label(branch: Branch, above: str) -> Text:
+    label = Text(_printable(branch.path.removeprefix(above)), "bold")
     label.append(f"  {_printable(branch.kind)}", "dim")
     label.append(f"  {_printable(branch.status)}", STYLES.get(branch.status, "yellow"))
     for text, style in _remarks(branch):

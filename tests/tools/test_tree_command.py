@@ -22,14 +22,21 @@ POD = Node(
     status=Status.RUNNING,
     incarnation=1,
     children=(
-        Node(path="pod/rooms", kind="DynamicSupervisor", status=Status.RUNNING, incarnation=1),
         Node(
-            path="pod/rooms/a",
-            kind="ChatRoom",
-            status=Status.BACKING_OFF,
-            incarnation=3,
-            restarts=2,
-            detail={"last_exit": "ValueError: odd"},
+            path="pod/rooms",
+            kind="DynamicSupervisor",
+            status=Status.RUNNING,
+            incarnation=1,
+            children=(
+                Node(
+                    path="pod/rooms/a",
+                    kind="ChatRoom",
+                    status=Status.BACKING_OFF,
+                    incarnation=3,
+                    restarts=2,
+                    detail={"last_exit": "ValueError: " + 200 * "odd"},
+                ),
+            ),
         ),
     ),
 )
@@ -66,7 +73,8 @@ def test_what_a_pod_answers_is_drawn(runner: CliRunner, pod: Pod) -> None:
     root, rooms, room = result.stdout.splitlines()
     assert root == "pod  Supervisor  running"
     assert rooms.endswith("rooms  DynamicSupervisor  running")
-    assert "a  ChatRoom  backing off  restarted 2 times (#3)  last exit: ValueError: odd" in room
+    assert " a  ChatRoom  backing off  restarted 2 times (#3)  last exit: ValueError: odd" in room
+    assert room.endswith(200 * "odd")
 
 
 def test_json_is_what_the_pod_answers(runner: CliRunner, pod: Pod) -> None:
@@ -109,7 +117,16 @@ def test_a_url_that_is_none_is_one_sentence(runner: CliRunner) -> None:
 def test_a_mailbox_and_a_handler_are_shown() -> None:
     figures = Figures(Queue(waiting=3, high_water=9, max_messages=10), "on_message", 1.25)
     (line,) = drawn(Branch("pod/rooms/a", "Room", "running", 1, 0, figures))
-    assert line == "a  Room  running  mailbox 3 (most 9 of 10)  in on_message for 1.2 s"
+    assert line == "pod/rooms/a  Room  running  mailbox 3 (most 9 of 10)  in on_message for 1.2 s"
+
+
+def test_a_room_whose_name_has_slashes_keeps_it() -> None:
+    room = Branch("pod/rooms/team/a", "Room", "running")
+    rooms = Branch("pod/rooms", "DynamicSupervisor", "running", children=(room,))
+    root, line, below = drawn(Branch("pod", "Supervisor", "running", children=(rooms,)))
+    assert root.startswith("pod  ")
+    assert line.endswith(" rooms  DynamicSupervisor  running")
+    assert below.endswith(" team/a  Room  running")
 
 
 def test_one_restart_is_once() -> None:
@@ -146,8 +163,8 @@ def test_what_a_newer_pod_adds_is_left_out() -> None:
     answer = node_to_json(POD) | {"new": 1}
     branch = read_tree(answer, HERE)
     assert branch.path == "pod"
-    assert [child.path for child in branch.children] == ["pod/rooms", "pod/rooms/a"]
-    assert branch.children[1].restarts == 2
+    (rooms,) = branch.children
+    assert [(room.path, room.restarts) for room in rooms.children] == [("pod/rooms/a", 2)]
 
 
 @pytest.mark.parametrize(

@@ -179,7 +179,6 @@ class _Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
-            await receive()  # Hypercorn has room to queue one event only
             await _refuse(
                 receive, send, 400, "Open a connection of its own for a WebSocket.", "websocket."
             )

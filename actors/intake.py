@@ -1,0 +1,58 @@
+"""How much of one client may wait for its actor before the pod stops reading from it."""
+
+from __future__ import annotations
+
+import trio
+
+__all__ = ["MAX_WAITING_BYTES", "MAX_WAITING_MESSAGES", "Intake", "most_waiting"]
+
+MAX_WAITING_MESSAGES = 64
+"""Messages that may wait."""
+
+MAX_WAITING_BYTES = 64 * 1024
+"""The same in bytes; one message more may always wait, however large it is."""
+
+SMALLEST_MESSAGE = 6
+"""Bytes of the smallest frame a client can send (RFC 6455 section 5.2)."""
+
+
+def most_waiting(read_size: int, message_bytes: int) -> tuple[int, int]:
+    """Return the most messages and bytes that can ever wait.
+
+    Reading stops at the bounds above, but what one read of `read_size` bytes brings comes on top,
+    and it may complete a message of `message_bytes`.
+    """
+    messages = MAX_WAITING_MESSAGES + read_size // SMALLEST_MESSAGE + 1
+    return messages, MAX_WAITING_BYTES + message_bytes + read_size
+
+
+class Intake:
+    """A gate: it closes when too much waits, and opens again when half of that is done."""
+
+    __slots__ = ("_bytes", "_messages", "_opened")
+
+    def __init__(self) -> None:
+        self._messages = self._bytes = 0
+        self._opened: trio.Event | None = None
+
+    def took(self, nbytes: int) -> None:
+        """Count a message in."""
+        self._messages += 1
+        self._bytes += nbytes
+
+    def handled(self, nbytes: int) -> None:
+        """Count a message out."""
+        self._messages -= 1
+        self._bytes -= nbytes
+        if self._opened is not None and self._below(MAX_WAITING_MESSAGES, MAX_WAITING_BYTES, 2):
+            self._opened.set()
+            self._opened = None
+
+    async def ready(self) -> None:
+        """Return when there is room for more."""
+        while not self._below(MAX_WAITING_MESSAGES, MAX_WAITING_BYTES, 1):
+            self._opened = trio.Event()
+            await self._opened.wait()
+
+    def _below(self, messages: int, nbytes: int, part: int) -> bool:
+        return self._messages < messages // part and self._bytes < nbytes // part

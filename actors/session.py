@@ -1,0 +1,235 @@
+"""What a client may do: the protocol's requests, each checked and carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, Never
+
+import trio
+from attrs import frozen
+
+from ..config import Auth as AuthSettings
+from ..config import Limits, get_logger, tracing
+from ..transport import (
+    Auth,
+    BadToken,
+    ClientMessage,
+    Emit,
+    Join,
+    Leave,
+    Problem,
+    RequestId,
+    Scope,
+    Tokens,
+    WebSocketLimits,
+    check_name,
+    encode_auth,
+    encode_leave,
+    encode_receipt,
+)
+from .access import AccessPolicy
+from .errors import ActorDead, ActorError, AskTimeout, TooManyRooms
+from .heartbeat import Heartbeat
+from .hub import Hub
+from .member import Member
+from .messages import Delivery
+from .ref import ActorRef
+from .rooms import RoomRef, Rooms
+from .roster import EventIds, JoinRoom, LeaveRoom, RoomEmit
+
+__all__ = ["ConnectionEnvironment", "Session"]
+
+_log = get_logger("realtime")
+
+
+@frozen
+class ConnectionEnvironment:
+    """What every connection of a pod shares.
+
+    `members` are all live connections by client id, `wall` is the wall clock (unix seconds),
+    `retry_after` draws the seconds a client should wait before it comes back after a restart.
+    """
+
+    limits: Limits
+    auth: AuthSettings
+    websocket: WebSocketLimits
+    access: AccessPolicy
+    tokens: Tokens
+    rooms: Rooms
+    hub: Hub
+    heartbeat: Heartbeat
+    members: dict[str, Member]
+    event_ids: EventIds
+    wall: Callable[[], float]
+    retry_after: Callable[[], float]
+
+
+class Session:
+    """One client's standing: who it is, which rooms it is in, and what it asks for.
+
+    `act` answers what succeeds by `answer` and returns the `Problem` of what does not.
+    """
+
+    __slots__ = ("_answer", "_env", "_member", "_rooms")
+
+    def __init__(
+        self, member: Member, environment: ConnectionEnvironment, answer: Callable[[bytes], None]
+    ) -> None:
+        self._member = member
+        self._env = environment
+        self._answer = answer
+        self._rooms: dict[str, RoomRef] = {}
+
+    async def act(self, message: ClientMessage, nbytes: int) -> Problem | None:
+        """Carry out what the client asked for; `nbytes` is what the message took on the wire."""
+        if isinstance(message, Auth):
+            return self._authenticate(message)
+        if self._env.auth.required and not self._member.authenticated:
+            return Problem("auth_required", "Send an 'auth' message with a token first.")
+        if isinstance(message, Emit):
+            return await self._emit(message, nbytes)
+        if isinstance(message, Join):
+            return await self._join(message)
+        self._leave(message)
+        return None
+
+    def room_down(self, ref: ActorRef[Never]) -> Problem | None:
+        """Forget a room that has ended; the problem is what to tell the client."""
+        for name, known in self._rooms.items():
+            if known == ref:
+                del self._rooms[name]
+                return Problem("room_closed", f"The room '{name}' has ended; join it again.")
+        return None
+
+    def downgrade(self) -> Problem:
+        """Make the client anonymous: it leaves the rooms that are closed to such clients."""
+        self._member.identity = None
+        for name, ref in list(self._rooms.items()):
+            if self._env.access.join(name, None) is not None:
+                del self._rooms[name]
+                ref.demonitor(self._member.ref)
+                ref.tell(LeaveRoom(self._member, "token expired"))
+        return Problem(
+            "expired_token", "Your token has expired; you are anonymous until you authenticate."
+        )
+
+    # Requests ------------------------------------------------------------------------------
+
+    def _authenticate(self, message: Auth) -> Problem | None:
+        env = self._env
+        try:
+            identity = env.tokens.verify(message.token)
+        except BadToken as error:
+            return Problem(error.code, error.sentence)
+        self._member.identity = identity
+        self._answer(encode_auth(identity.user_id, identity.is_root, env.wall(), message.id))
+        return None
+
+    async def _join(self, message: Join) -> Problem | None:
+        room = message.room
+        return (
+            self._name_problem("room", room)
+            or self._env.access.join(room, self._member.identity)
+            or self._room_limit(room)
+            or await self._enter(room, message.id)
+        )
+
+    def _room_limit(self, room: str) -> Problem | None:
+        limit = self._env.limits.max_rooms_per_client
+        if room in self._rooms or len(self._rooms) < limit:
+            return None
+        return Problem(
+            "too_many_rooms", f"You are in {limit} rooms, the most allowed; leave one first."
+        )
+
+    async def _enter(self, name: str, request_id: RequestId) -> Problem | None:
+        ask = JoinRoom(self._member, request_id)
+        for _ in range(2):  # a room may end of idleness just as we knock: the next one is new
+            try:
+                ref = self._env.rooms.open(name, by_client=True)
+            except TooManyRooms as error:
+                return Problem("too_many_rooms", str(error))
+            try:
+                problem = await ref.ask(ask, timeout=self._env.limits.emit_timeout)
+            except ActorDead:
+                continue
+            except AskTimeout:
+                ref.tell(LeaveRoom(self._member, "timeout"))  # in case it has just let us in
+                break
+            except ActorError as error:
+                _log.warning("a join failed", room=name, error=type(error).__name__)
+                return Problem("room_crashed", f"The room '{name}' failed; join it again.")
+            if problem is None:
+                self._rooms[name] = ref
+                ref.monitor(self._member.ref)
+            return problem
+        return _busy(name)
+
+    def _leave(self, message: Leave) -> None:
+        ref = self._rooms.pop(message.room, None)
+        if ref is None:  # it is out already, which is what it wants
+            self._answer(encode_leave(message.room, self._env.wall(), message.id))
+            return
+        ref.demonitor(self._member.ref)
+        ref.tell(LeaveRoom(self._member, "left", message.id))
+
+    async def _emit(self, message: Emit, nbytes: int) -> Problem | None:
+        problem = self._name_problem("event", message.event)
+        problem = problem or self._env.access.event(message.event)
+        if problem is not None:
+            return problem
+        if message.room is None:
+            return self._emit_to_all(message)
+        return await self._emit_to_room(message, message.room, nbytes)
+
+    def _emit_to_all(self, message: Emit) -> Problem | None:
+        problem = self._env.access.emit_to_all(self._member.identity)
+        if problem is not None:
+            return problem
+        receipt = self._env.hub.emit_to_all(message.event, message.data)
+        if receipt.scope is Scope.REJECTED:
+            return Problem("busy", "The pod is too busy to tell everyone; try again later.")
+        self._receipt(message.id, receipt.scope, receipt.id)
+        return None
+
+    async def _emit_to_room(self, message: Emit, room: str, nbytes: int) -> Problem | None:
+        env = self._env
+        problem = self._name_problem("room", room) or env.access.emit(room, self._member.identity)
+        if problem is not None:
+            return problem
+        try:
+            ref = self._rooms.get(room) or self._find(room)
+        except TooManyRooms as error:
+            return Problem("too_many_rooms", str(error))
+        event_id = env.event_ids()
+        if tracing():
+            client = self._member.client_id
+            _log.debug("client emits", client=client, room=room, event_id=event_id)
+        if ref is None:
+            self._receipt(message.id, Scope.LOCAL, event_id)  # nobody is in it
+            return None
+        emit = RoomEmit(self._member, message.event, message.data, event_id, message.id, nbytes)
+        return None if await self._deliver(ref, emit) else _busy(room)
+
+    def _find(self, room: str) -> RoomRef | None:
+        rooms = self._env.rooms
+        return rooms.open(room, by_client=True) if rooms.is_bound(room) else rooms.find(room)
+
+    async def _deliver(self, ref: RoomRef, emit: RoomEmit) -> Delivery:
+        delivery = ref.tell(emit)
+        if delivery is Delivery.DROPPED:  # full: wait, and so stop reading from this client
+            with trio.move_on_after(self._env.limits.emit_timeout):
+                delivery = await ref.send(emit)
+        return delivery
+
+    def _receipt(self, request_id: RequestId, scope: Scope, event_id: str) -> None:
+        if request_id is not None:
+            self._answer(encode_receipt(request_id, scope, event_id, self._env.wall()))
+
+    def _name_problem(self, kind: Literal["room", "event"], name: str) -> Problem | None:
+        sentence = check_name(kind, name, self._env.limits.max_name_length)
+        return Problem(f"bad_{kind}", sentence) if sentence else None
+
+
+def _busy(room: str) -> Problem:
+    return Problem("room_busy", f"The room '{room}' is too busy; try again later.")
