@@ -107,8 +107,7 @@ class ConnectionActor(Actor):
         self.session = Session(self.member, env, self._answer)
         env.members[self._client_id] = self.member
         env.heartbeat.watch(self, trio.current_time())
-        if env.auth.required:
-            self.after(env.auth.timeout, self._auth_overdue)
+        self._demand_token()
         self._open = True
         self._answer(encode_connect(self._client_id, env.wall()))
         _log.debug("connected", client=self._client_id, address=request.remote)
@@ -250,8 +249,13 @@ class ConnectionActor(Actor):
     async def _token_expired(self) -> None:
         if self._env.auth.on_expiry == "close":
             self._doom(CloseCode.TOKEN_EXPIRED, "your token has expired")
-        else:
-            self._tell(self.session.downgrade())
+            return
+        self._tell(self.session.downgrade())
+        self._demand_token()
+
+    def _demand_token(self) -> None:
+        if self._env.auth.required:
+            self.after(self._env.auth.timeout, self._auth_overdue)
 
     async def _auth_overdue(self) -> None:
         if not self.member.authenticated:

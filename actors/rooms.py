@@ -76,7 +76,11 @@ class Rooms:
         if by_client:
             self._admit(name, self._environment.limits)
         room_class = self._bindings.match(name) or Room
-        self._start(name, lambda path: self._opened(name, path, room_class))
+        try:
+            self._start(name, lambda path: self._opened(name, path, room_class))
+        except Exception:
+            self._forget(name)
+            raise
         return self._refs[name]
 
     def cell(self, path: str, room_class: type[Room[Any]], roster: Roster[Any]) -> ActorCell[Any]:

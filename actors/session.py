@@ -15,6 +15,7 @@ from ..transport import (
     BadToken,
     ClientMessage,
     Emit,
+    Identity,
     Join,
     Leave,
     Problem,
@@ -102,13 +103,8 @@ class Session:
         return None
 
     def downgrade(self) -> Problem:
-        """Make the client anonymous: it leaves the rooms that are closed to such clients."""
-        self._member.identity = None
-        for name, ref in list(self._rooms.items()):
-            if self._env.access.join(name, None) is not None:
-                del self._rooms[name]
-                ref.demonitor(self._member.ref)
-                ref.tell(LeaveRoom(self._member, "token expired"))
+        """Make the client anonymous, and return what to tell it."""
+        self._become(None, "token expired")
         return Problem(
             "expired_token", "Your token has expired; you are anonymous until you authenticate."
         )
@@ -121,9 +117,18 @@ class Session:
             identity = env.tokens.verify(message.token)
         except BadToken as error:
             return Problem(error.code, error.sentence)
-        self._member.identity = identity
         self._answer(encode_auth(identity.user_id, identity.is_root, env.wall(), message.id))
+        self._become(identity, "signed in as somebody else")
         return None
+
+    def _become(self, identity: Identity | None, reason: str) -> None:
+        """Change who the client is: it leaves the rooms that the new one may not join."""
+        self._member.identity = identity
+        for name, ref in list(self._rooms.items()):
+            if self._env.access.join(name, identity) is not None:
+                del self._rooms[name]
+                ref.demonitor(self._member.ref)
+                ref.tell(LeaveRoom(self._member, reason))
 
     async def _join(self, message: Join) -> Problem | None:
         room = message.room

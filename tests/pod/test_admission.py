@@ -1,0 +1,81 @@
+"""Who gets in, and what those are told who do not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import trio
+from attrs import evolve
+from websockets.exceptions import InvalidStatus
+
+from deployd.config import Access, Auth, Config, Origins, Rule, Who
+from support import connected, pod_config, running_pod
+
+
+async def refusal(config: Config, **options: Any) -> tuple[int, str]:
+    """Try to connect and return the status and the body of the answer."""
+    async with running_pod(config) as pod:
+        try:
+            async with connected(pod, **options):
+                return 101, ""
+        except InvalidStatus as error:
+            body = error.response.body
+            return error.response.status_code, bytes(body or b"").decode()
+
+
+async def test_a_full_pod_answers_503_before_the_upgrade_and_lets_the_next_in_later() -> None:
+    async with running_pod(pod_config(max_connections=1)) as pod:
+        async with connected(pod):
+            with pytest.raises(InvalidStatus) as caught:
+                async with connected(pod):
+                    raise AssertionError("it got in")
+            assert caught.value.response.status_code == 503
+            assert "Retry-After" in caught.value.response.headers
+        while pod.tree().children[3].detail["count"]:
+            await trio.lowlevel.checkpoint()
+        async with connected(pod):
+            assert pod.connections() == 1
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        (None, 101),
+        ("https://good.example", 101),
+        ("https://evil.example", 403),
+        ("https://good.example.evil.example", 403),
+        ("null", 403),
+    ],
+)
+async def test_only_pages_of_an_allowed_origin_may_connect(origin: str | None, status: int) -> None:
+    config = evolve(pod_config(), origins=Origins(allowed=("https://good.example",)))
+    assert (await refusal(config, origin=origin))[0] == status
+
+
+async def test_a_pod_without_websockets_answers_404_with_a_sentence() -> None:
+    status, body = await refusal(evolve(pod_config(), enabled=False))
+    assert status == 404
+    assert "enabled" in body
+
+
+async def test_a_client_that_must_and_does_not_authenticate_is_closed(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    config = evolve(pod_config(), auth=Auth(required=True, timeout=5))
+    async with running_pod(config) as pod, connected(pod, ping_interval=None) as [client]:
+        assert (await client.closed())[0] == 4501
+
+
+async def test_who_signs_in_as_somebody_else_leaves_the_rooms_that_one_may_not_join() -> None:
+    config = evolve(pod_config(), access=Access(rules={"root-*": Rule(join=Who.ROOT)}))
+    async with running_pod(config) as pod, connected(pod) as [client]:
+        await client.ask("auth", token=pod.tokens.sign("eve", is_root=True, ttl=60))
+        await client.join("root-1")
+        await client.join("tea")
+        await client.send("auth", token=pod.tokens.sign("ada", ttl=60))
+        await client.expect("auth")
+        await client.expect("leave", room="root-1")
+        pod.hub.emit_to_room("root-1", "secret", 1)
+        pod.hub.emit_to_room("tea", "said", 2)
+        await client.expect("emit", room="tea", data=2)
