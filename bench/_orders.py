@@ -32,7 +32,7 @@ class Work:
     async def until_told_to_stop(self) -> None:
         """Carry out one order after the other, until stdin ends."""
         while line := await self.read_line():
-            order: dict[str, float] = json.loads(line)
+            order = json.loads(line)
             match order:
                 case {"do": "flood", "first": first, "seconds": seconds, "limit": limit}:
                     await self._flood(int(first), seconds, int(limit), int(order["size"]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 
-import socketio
+import socketio  # type: ignore[import-untyped] # it has no types
 import uvicorn
 import uvloop
 from _dialects import EVENT, ROOM

@@ -30,8 +30,9 @@ async def serve() -> None:
     async def next_line() -> str:
         return await asyncio.to_thread(read_line)
 
-    options = {"compression": None, "ping_interval": None, "close_timeout": 1}
-    async with listen(handler, "127.0.0.1", 0, **options) as server:
+    async with listen(
+        handler, "127.0.0.1", 0, compression=None, ping_interval=None, close_timeout=1
+    ) as server:
         answer(port=next(iter(server.sockets)).getsockname()[1])
         await Work(say, next_line, asyncio.sleep).until_told_to_stop()
 

@@ -13,7 +13,7 @@ from deployd.actors import JSON, Member, Request, Room, RoomImportError, StatePo
 from deployd.config import Auth
 from deployd.supervisors import Node, Pod
 from deployd.transport import AddressInUse
-from support import Client, connected, pod_config, running_pod
+from support import PATIENCE, Client, connected, pod_config, running_pod
 
 
 class Brittle(Room[list[int]]):
@@ -114,14 +114,24 @@ async def test_a_client_that_never_reads_is_closed_alone() -> None:
     async with running_pod(config) as pod, connected(pod, 2) as [ada, ben]:
         await ada.join("flood")
         await ben.join("flood")
-        with await deaf_member(pod, "flood"):
+        with await deaf_member(pod, "flood") as deaf:
             size = len(pod.members)
             while len(pod.members) == size:
                 await ada.send("emit", event="n", data="x" * 20_000, room="flood")
                 await ada.expect("emit")
                 await ben.expect("emit")
+            # When it reads again at once, it still finds whole frames, and why it was closed.
+            assert b"\x0f\xa0too many messages wait for you" in await rest_of(deaf)
         await ada.join("calm")
         await ben.join("calm")
+
+
+async def rest_of(raw: socket.socket) -> bytes:
+    sock, received = trio.socket.from_stdlib_socket(raw), b""
+    with trio.fail_after(PATIENCE):
+        while data := await sock.recv(1 << 20):
+            received += data
+    return received
 
 
 async def deaf_member(pod: Pod, room: str) -> socket.socket:
