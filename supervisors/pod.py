@@ -108,7 +108,7 @@ class Pod:
         self.hub = Hub(self.rooms, self._everyone.ref, event_ids)
         self._master_key = keys.master_key
         self._wall = wall
-        self._heartbeat = Heartbeat(config.limits.ping_interval, config.limits.pong_timeout)
+        self.heartbeat = Heartbeat(config.limits.ping_interval, config.limits.pong_timeout)
         self._environment = self._connection_environment(event_ids, wall)
         self._listener = self._make_listener()
         self._connection_supervisor = DynamicSupervisor(
@@ -177,9 +177,9 @@ class Pod:
     async def _beat(self, started: Callable[[], None]) -> None:
         started()
         while True:
-            next_beat = self._heartbeat.beat(trio.current_time())
+            next_beat = self.heartbeat.beat(trio.current_time())
             # Whoever connects meanwhile is due after one interval at the earliest.
-            await trio.sleep_until(min(next_beat, trio.current_time() + self._heartbeat.interval))
+            await trio.sleep_until(min(next_beat, trio.current_time() + self.heartbeat.interval))
 
     def _start_room(self, name: str, make_cell: Callable[[str], ActorCell[Any]]) -> None:
         spec = ChildSpec(name, make_cell, restart=Restart.TRANSIENT, backoff=ROOM_BACKOFF)
@@ -253,7 +253,7 @@ class Pod:
             tokens=self.tokens,
             rooms=self.rooms,
             hub=self.hub,
-            heartbeat=self._heartbeat,
+            heartbeat=self.heartbeat,
             members=self.members,
             event_ids=event_ids,
             wall=wall,

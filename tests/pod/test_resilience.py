@@ -327,3 +327,53 @@ async def test_what_the_block_raises_comes_out_as_it_is() -> None:
     with pytest.raises(LookupError, match="mine"):
         async with running_pod():
             raise LookupError("mine")
+
+
+async def test_a_full_room_makes_its_emitters_wait_and_loses_nothing() -> None:
+    gate = trio.Event()
+
+    class Held(Room):
+        async def on_message(self, member: Member, event: str, data: JSON) -> None:
+            await gate.wait()
+            self.broadcast(event, data)
+
+    config = pod_config(room_mailbox_size=2, message_rate_limit=0)
+    async with (
+        running_pod(config, {"held": Held}) as pod,
+        connected(pod, 2, ping_interval=None) as [ada, ben],
+    ):
+        await ada.join("held")
+        for n in range(200):  # more than the room, the connection and its intake hold
+            await ada.send("emit", event="n", data=n, room="held")
+        while find(pod.tree(), "pod/rooms/held").statistics.mailbox.waiting < 2:  # type: ignore[union-attr]
+            await ben.ask("join", room="tea")  # nobody else is held up
+        gate.set()
+        heard = [await ada.expect("emit") for _ in range(200)]
+        assert [message["data"] for message in heard] == list(range(200))
+
+
+async def test_a_renewed_token_keeps_its_connection(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with running_pod() as pod, connected(pod, ping_interval=None) as [client]:
+        await client.ask("auth", token=pod.tokens.sign("ada", ttl=2))
+        await client.ask("auth", token=pod.tokens.sign("ada", ttl=1000))
+        await trio.sleep(100)
+        assert client.client_id in pod.members
+        assert (await client.ask("join", room="tea"))["type"] == "join"
+
+
+async def test_nothing_is_kept_of_a_client_that_has_gone() -> None:
+    async with running_pod() as pod:
+        async with connected(pod, 3) as clients:
+            for client in clients:
+                await client.join("tea")
+            assert len(pod.heartbeat) == 3
+        while find(pod.tree(), "pod/connections").detail["count"]:
+            await trio.lowlevel.checkpoint()
+        assert (len(pod.heartbeat), len(pod.members)) == (0, 0)
+        tea = find(pod.tree(), "pod/rooms/tea").statistics
+        assert tea is not None
+        while tea.mailbox.waiting:
+            await trio.lowlevel.checkpoint()
+        assert pod.dead_letters.statistics().total == 0

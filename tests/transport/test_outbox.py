@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import trio
@@ -18,9 +19,14 @@ class Pair:
     """An outbox whose kernel buffer is small, and the peer that reads from it."""
 
     def __init__(
-        self, max_messages: int = 100, max_bytes: int = 1_000_000, stall_timeout: float = 60.0
+        self,
+        max_messages: int = 100,
+        max_bytes: int = 1_000_000,
+        stall_timeout: float = 60.0,
+        kind: type[socket.socket] = socket.socket,
     ) -> None:
-        self.sock, self.peer = socket.socketpair()
+        sock, self.peer = socket.socketpair()
+        self.sock = kind(fileno=sock.detach())
         self.sock.setblocking(False)
         self.peer.setblocking(False)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
@@ -288,6 +294,62 @@ async def test_abandon_after_an_overflow_still_says_why(small: Pair, nursery: tr
     small.outbox.abandon(CLOSE)
     nursery.start_soon(close_when_flushed, small)
     assert await small.read_to_the_end() == filled + CLOSE
+
+
+async def test_the_last_frame_may_exceed_the_bounds(small: Pair, nursery: trio.Nursery) -> None:
+    small.outbox.attach(nursery.start_soon)
+    filled = small.fill()
+    small.outbox.write(b"x" * 100)
+    small.outbox.end(CLOSE)
+    assert small.failures == []
+    nursery.start_soon(close_when_flushed, small)
+    assert await small.read_to_the_end() == filled + b"x" * 100 + CLOSE
+
+
+async def test_only_the_first_failure_is_reported(small: Pair, nursery: trio.Nursery) -> None:
+    small.outbox.attach(nursery.start_soon)
+    small.outbox.write(b"begun" * 10_000)
+    small.peer.close()
+    await small.outbox.flushed()
+    assert small.failures == [OutboxFailure.OVERFLOW]
+    assert small.outbox.statistics().waiting_bytes == 0
+
+
+async def test_a_drain_whose_bytes_were_forgotten_ends_quietly(
+    small: Pair, nursery: trio.Nursery
+) -> None:
+    before = len(nursery.child_tasks)
+    small.outbox.attach(nursery.start_soon)
+    small.fill()
+    small.outbox.write(b"x", 4)
+    await wait_all_tasks_blocked()
+    small.outbox.write(b"one too many")
+    assert small.failures == [OutboxFailure.OVERFLOW]
+    assert small.outbox.statistics().waiting_bytes == 0
+    small.read()
+    await wait_all_tasks_blocked()
+    assert len(nursery.child_tasks) == before
+
+
+async def test_a_socket_that_only_seemed_writable_is_tried_again(nursery: trio.Nursery) -> None:
+    class Moody(socket.socket):
+        refusals = 3
+
+        def sendmsg(self, *args: Any) -> int:
+            self.refusals -= 1
+            if self.refusals >= 0:
+                raise BlockingIOError
+            return super().sendmsg(*args)
+
+    pair = Pair(kind=Moody)
+    pair.outbox.attach(nursery.start_soon)
+    filled = pair.fill()
+    pair.outbox.write(b"patience")
+    assert pair.read() == filled
+    await pair.outbox.flushed()
+    assert pair.read() == b"patience"
+    assert pair.failures == []
+    pair.close()
 
 
 async def test_the_last_frame_is_sent_once(pair: Pair) -> None:
