@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import trio
 from structlog.typing import FilteringBoundLogger
 
 from ..config import get_logger
+from ..transport import JSON
 from .errors import ActorDefinitionError
 from .messages import Exit
 from .ref import ActorRef
@@ -113,6 +114,10 @@ class Actor:
         act. When there is none, the crashed instance is told as the actor ends for good. Once
         each, also when this raises.
         """
+
+    def describe(self) -> Mapping[str, JSON]:
+        """Return what to show of this actor in the tree; called at any time, so only look."""
+        return {}
 
     # What subclasses call ------------------------------------------------------------------
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import math
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, TypeVar
 
 import trio
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
+from ..transport import JSON
 from .actor import Actor
 from .addressee import Addressee, opened
 from .dead_letters import DeadLetters
@@ -35,7 +36,10 @@ _NOTHING: Final = object()
 
 @frozen
 class ActorStatistics:
-    """What an actor is doing: `handler` has been running for `handler_seconds`, or is None."""
+    """What an actor is doing: `handler` has been running for `handler_seconds`, or is None.
+
+    `detail` is what the actor itself adds (`Actor.describe`).
+    """
 
     path: str
     kind: str
@@ -48,6 +52,7 @@ class ActorStatistics:
     handled: int
     poisoned: int
     timers: int
+    detail: Mapping[str, JSON] = field(factory=dict)
 
 
 class ActorCell(Addressee[M]):
@@ -166,6 +171,7 @@ class ActorCell(Addressee[M]):
             handled=self._handled,
             poisoned=self._poisoned,
             timers=0 if timers is None else len(timers),
+            detail={} if self._actor is None else self._actor.describe(),
         )
 
     @property

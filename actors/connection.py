@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar
 
 import trio
@@ -12,6 +12,7 @@ from attrs import frozen
 
 from ..config import get_logger, tracing
 from ..transport import (
+    JSON,
     Auth,
     CloseCode,
     Closed,
@@ -147,6 +148,20 @@ class ConnectionActor(Actor):
 
     def _retry_hint(self) -> str:
         return f"retry_after={self._env.retry_after():.1f}"
+
+    def describe(self) -> Mapping[str, JSON]:
+        """Show who the client is and what waits for it; never what it says, nor its token."""
+        if not self._open:
+            return {}
+        outbox = self.socket.outbox.statistics()
+        return {
+            "address": self.member.address,
+            "user": self.member.user_id,
+            "rooms": self.session.rooms,
+            "waiting_messages": outbox.waiting_messages,
+            "waiting_bytes": outbox.waiting_bytes,
+            "written_messages": outbox.written_messages,
+        }
 
     # Inbox of the socket: called by the reader, must not wait but in `ready` ------------------
 

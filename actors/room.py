@@ -192,6 +192,16 @@ class Room(Actor, Generic[S]):
             self._answer(message.member, encode_error(problem, self._now(), message.request_id))
             self._flush()
 
+    def describe(self) -> Mapping[str, JSON]:
+        """Show the room's figures: members now; events, deliveries and losses since it opened."""
+        roster = self._roster
+        return {
+            "members": len(roster.members),
+            "events": roster.sequence,
+            "deliveries": roster.deliveries,
+            "lost": roster.lost,
+        }
+
     # Handlers ------------------------------------------------------------------------------
 
     @handles(JoinRoom)

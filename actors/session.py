@@ -81,6 +81,11 @@ class Session:
         self._answer = answer
         self._rooms: dict[str, RoomRef] = {}
 
+    @property
+    def rooms(self) -> int:
+        """How many rooms the client is in."""
+        return len(self._rooms)
+
     async def act(self, message: ClientMessage, nbytes: int) -> Problem | None:
         """Carry out what the client asked for; `nbytes` is what the message took on the wire."""
         if isinstance(message, Auth):

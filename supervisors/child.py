@@ -142,7 +142,9 @@ class Node:
 
 def node_to_json(node: Node) -> dict[str, JSON]:
     """Return the picture of a tree as JSON: one object a node, with the names of `Node`."""
-    statistics = None if node.statistics is None else attrs.asdict(node.statistics)
+    statistics = None
+    if node.statistics is not None:  # its detail is the node's
+        statistics = attrs.asdict(node.statistics, filter=attrs.filters.exclude("detail"))
     return {
         "path": node.path,
         "kind": node.kind,
@@ -303,5 +305,5 @@ def _node_of(child: Child) -> Node:
         return child.describe()
     if isinstance(child, Measured):
         statistics = child.statistics()
-        return Node(path=child.path, kind=statistics.kind, statistics=statistics)
+        return Node(child.path, statistics.kind, statistics=statistics, detail=statistics.detail)
     return Node(path=child.path, kind=type(child).__name__)

@@ -1,0 +1,182 @@
+"""Rooms on their own: fake members, fake time, no sockets."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import orjson
+import trio
+import trio.lowlevel
+from attrs import define, field
+
+from deployd.actors import (
+    JSON,
+    ActorCell,
+    DeadLetters,
+    EventIds,
+    Mailbox,
+    Member,
+    Room,
+    RoomEnvironment,
+    Roster,
+)
+from deployd.actors.room import CONGESTION_GRACE
+from deployd.actors.roster import JoinRoom, RoomEmit, ServerEmit
+from deployd.config import Limits
+
+
+@define
+class FakeSink:
+    lagging: bool = False
+    texts: list[bytes] = field(factory=list)
+    writes: int = 0
+    caught_up: trio.Event = field(factory=trio.Event)
+
+    def write(self, data: bytes, messages: int = 1) -> None:
+        self.writes += 1
+        while data:  # frames of the server: unmasked, with a length of one or three bytes
+            long = data[1] == 126
+            start = 4 if long else 2
+            size = int.from_bytes(data[2:4]) if long else data[1]
+            self.texts.append(data[start : start + size])
+            data = data[start + size :]
+
+    async def flushed(self) -> None:
+        await self.caught_up.wait()
+
+    @property
+    def said(self) -> list[tuple[str, JSON]]:
+        messages = [orjson.loads(text) for text in self.texts]
+        return [(m["event"], m["data"]) for m in messages if m["type"] == "emit"]
+
+
+class Idle(Room):
+    """Stands for a connection: something that can be monitored."""
+
+
+@asynccontextmanager
+async def room_of(
+    room_class: type[Room[Any]], count: int, **limits: Any
+) -> AsyncIterator[tuple[ActorCell[Any], list[Member], list[FakeSink]]]:
+    """Run a room with so many members in it."""
+    environment = RoomEnvironment(Limits(**limits), EventIds("pod"), lambda: 1_700_000_000.0)
+    letters = DeadLetters()
+
+    def cell(path: str, kind: type[Room[Any]]) -> ActorCell[Any]:
+        roster: Roster[Any] = Roster(name=path)
+
+        def make() -> Room[Any]:
+            room = kind()
+            room.enter(roster, environment)
+            return room
+
+        return ActorCell(path, make, mailbox=Mailbox(), dead_letters=letters)
+
+    room = cell("room", room_class)
+    sinks = [FakeSink() for _ in range(count)]
+    members = [Member(str(n), cell(str(n), Idle).ref, sink, "") for n, sink in enumerate(sinks)]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(room.run, lambda: None)
+        for member in members:
+            assert await room.ref.ask(JoinRoom(member), timeout=1) is None
+        await trio.testing.wait_all_tasks_blocked()
+        for sink in sinks:
+            sink.texts.clear()
+            sink.writes = 0
+        yield room, members, sinks
+        nursery.cancel_scope.cancel()
+
+
+def emit(member: Member, data: JSON) -> RoomEmit:
+    return RoomEmit(member, "said", data, f"id-{data}")
+
+
+async def test_what_waits_is_written_to_each_member_in_one_piece() -> None:
+    async with room_of(Room, 3) as (room, members, sinks):
+        for n in range(10):
+            room.ref.tell(emit(members[0], n))
+        await trio.testing.wait_all_tasks_blocked()
+        assert [sink.writes for sink in sinks] == [1, 1, 1]
+        assert sinks[2].said == [("said", n) for n in range(10)]
+
+
+async def test_a_batch_is_never_larger_than_a_quarter_of_what_may_wait_for_a_client() -> None:
+    async with room_of(Room, 1, message_buffer_size=16) as (room, members, sinks):
+        for n in range(10):
+            room.ref.tell(emit(members[0], n))
+        await trio.testing.wait_all_tasks_blocked()
+        assert sinks[0].writes == 3
+        assert len(sinks[0].said) == 10
+
+
+async def test_a_room_pauses_for_a_crowd_that_lags_and_goes_on_when_it_has_caught_up(
+    mock_clock: trio.testing.MockClock,
+) -> None:
+    async with room_of(Room, 3) as (room, members, sinks):
+        for sink in sinks[:2]:
+            sink.lagging = True
+        for n in (1, 2):
+            room.ref.tell(emit(members[0], n))
+            await trio.testing.wait_all_tasks_blocked()
+        assert [len(sink.said) for sink in sinks] == [1, 1, 1]
+        for sink in sinks:
+            sink.caught_up.set()
+        await trio.testing.wait_all_tasks_blocked()
+        assert [len(sink.said) for sink in sinks] == [2, 2, 2]
+
+
+async def test_a_crowd_that_never_catches_up_holds_the_room_only_for_the_grace(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with room_of(Room, 1) as (room, members, sinks):
+        sinks[0].lagging = True
+        started = trio.current_time()
+        await room.ref.ask(JoinRoom(members[0]), timeout=5)
+        await trio.lowlevel.checkpoint()
+        await room.ref.ask(JoinRoom(members[0]), timeout=5)
+        assert trio.current_time() - started == CONGESTION_GRACE
+
+
+async def test_few_members_that_lag_do_not_hold_the_room_up(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with room_of(Room, 3) as (room, members, sinks):
+        sinks[0].lagging = True
+        started = trio.current_time()
+        for _ in range(3):
+            await room.ref.ask(JoinRoom(members[1]), timeout=5)
+            await trio.testing.wait_all_tasks_blocked()
+        assert trio.current_time() == started
+
+
+class Greeter(Room):
+    async def on_start(self) -> None:
+        self.every(10, self.tick)
+
+    async def tick(self) -> None:
+        self.broadcast("tick", None)
+
+    async def on_join(self, member: Member) -> None:
+        self.broadcast("came", member.client_id, exclude=member)
+        self.send_to(member, "welcome", None)
+
+    async def on_server_emit(self, event: str, data: JSON) -> None:
+        self.broadcast(event, [data])
+
+
+async def test_a_timer_speaks_without_any_message_and_a_joiner_hears_nothing_said_before(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with room_of(Greeter, 2) as (room, members, sinks):
+        await trio.sleep(25)
+        assert sinks[0].said == [("tick", None), ("tick", None)]
+        room.ref.tell(ServerEmit("news", b'{"n":1}', "id"))
+        late = Member("late", members[0].ref, FakeSink(), "")
+        room.ref.tell(ServerEmit("old", b"1", "id"))
+        await room.ref.ask(JoinRoom(late), timeout=1)
+        await trio.testing.wait_all_tasks_blocked()
+        assert sinks[0].said[2:] == [("news", [{"n": 1}]), ("old", [1]), ("came", "late")]
+        assert isinstance(late.sink, FakeSink)
+        assert late.sink.said == [("welcome", None)]
