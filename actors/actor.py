@@ -56,6 +56,10 @@ class Home(Protocol):
     def ref(self) -> ActorRef[Any]:
         """The actor's own address."""
 
+    @property
+    def waiting(self) -> int:
+        """How many messages wait."""
+
     def end(self, exit: Exit) -> None:  # noqa: A002
         """End after the current message."""
 
@@ -132,6 +136,11 @@ class Actor:
         if self._bound_log is None:
             self._bound_log = get_logger("realtime").bind(actor=self.ref.path)
         return self._bound_log
+
+    @property
+    def waiting(self) -> int:
+        """How many messages wait for this actor, beside the one it handles."""
+        return self._at_home().waiting
 
     def stop(self, reason: str = "") -> None:
         """End for good of one's own will, after the current message."""

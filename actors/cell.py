@@ -175,6 +175,11 @@ class ActorCell(Addressee[M]):
         )
 
     @property
+    def waiting(self) -> int:
+        """How many messages wait, the signals included."""
+        return len(self.mailbox)
+
+    @property
     def poison(self) -> tuple[tuple[str, str], ...]:
         """The last few poisoned messages, oldest first: the type's name and the error."""
         return tuple(self._poison or ())

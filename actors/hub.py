@@ -75,10 +75,12 @@ class Hub:
     def _tell(self, ref: RoomRef, event: str, encoded: bytes) -> Receipt:
         event_id = self._event_ids()
         delivery = ref.tell(ServerEmit(event, encoded, event_id))
+        if delivery:
+            return Receipt(event_id, Scope.LOCAL)
+        reason = f"{ref.path} has ended"
         if delivery is Delivery.DROPPED:
             reason = f"the mailbox of {ref.path} is full; emit more slowly"
-            return Receipt(event_id, Scope.REJECTED, reason)
-        return Receipt(event_id, Scope.LOCAL)
+        return Receipt(event_id, Scope.REJECTED, reason)
 
 
 class ThreadHub:

@@ -343,5 +343,7 @@ class Room(Actor, Generic[S]):
 
     async def _stop_when_idle(self) -> None:
         self._idle = None
-        if not self._roster.members:
+        if self.waiting:  # somebody knocks, or speaks: they were told that we take it
+            self._watch_idleness()
+        else:
             self.stop("idle")

@@ -56,6 +56,17 @@ class Idle(Room):
     """Stands for a connection: something that can be monitored."""
 
 
+async def live(room: ActorCell[Any]) -> None:
+    """Be the least of supervisors: run a room again each time it crashes."""
+    crashed = True
+    while crashed:
+        try:
+            await room.run(lambda: None)
+            crashed = False
+        except RuntimeError:
+            pass
+
+
 @asynccontextmanager
 async def room_of(
     room_class: type[Room[Any]], count: int, **limits: Any
@@ -78,7 +89,7 @@ async def room_of(
     sinks = [FakeSink() for _ in range(count)]
     members = [Member(str(n), cell(str(n), Idle).ref, sink, "") for n, sink in enumerate(sinks)]
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(room.run, lambda: None)
+        nursery.start_soon(live, room)
         for member in members:
             assert await room.ref.ask(JoinRoom(member), timeout=1) is None
         await trio.testing.wait_all_tasks_blocked()
@@ -180,3 +191,52 @@ async def test_a_timer_speaks_without_any_message_and_a_joiner_hears_nothing_sai
         assert sinks[0].said[2:] == [("news", [{"n": 1}]), ("old", [1]), ("came", "late")]
         assert isinstance(late.sink, FakeSink)
         assert late.sink.said == [("welcome", None)]
+
+
+class Picky(Room):
+    async def authorize_join(self, member: Member) -> bool:
+        return member.client_id != "late"
+
+    async def on_start(self) -> None:
+        if self.members:
+            self.broadcast("back", len(self.members))
+
+    async def on_message(self, member: Member, event: str, data: JSON) -> None:
+        raise RuntimeError("on purpose")
+
+
+async def test_a_room_decides_who_may_join() -> None:
+    async with room_of(Picky, 1) as (room, members, _):
+        late = Member("late", members[0].ref, FakeSink(), "")
+        problem = await room.ref.ask(JoinRoom(late), timeout=1)
+        assert problem is not None
+        assert problem.code == "room_forbidden"
+
+
+async def test_what_a_room_says_on_its_way_back_reaches_the_members_it_kept() -> None:
+    async with room_of(Picky, 2) as (room, members, sinks):
+        room.ref.tell(emit(members[0], 1))
+        await trio.testing.wait_all_tasks_blocked()
+        assert room.incarnation == 2
+        assert [sink.said for sink in sinks] == [[("back", 2)], [("back", 2)]]
+        assert b"room_crashed" in sinks[0].texts[-1] + sinks[0].texts[0]
+
+
+class Slow(Room):
+    async def on_server_emit(self, event: str, data: JSON) -> None:
+        await trio.sleep(10)
+
+
+async def test_an_empty_room_does_not_stop_before_it_has_handled_what_it_took(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with room_of(Slow, 0, room_cleanup_interval=15) as (room, _, __):
+        await trio.sleep(10)
+        room.ref.tell(ServerEmit("first", b"1", "a"))
+        room.ref.tell(ServerEmit("second", b"2", "b"))  # waits when the room has been empty 15 s
+        await trio.sleep(25)
+        assert room.statistics().handled == 2
+        await trio.sleep(100)
+        assert room.statistics().kind == "Slow"
+        assert room.ref.tell(ServerEmit("third", b"3", "c"))  # nobody runs it, so it waits
+        assert room.statistics().mailbox.waiting == 1

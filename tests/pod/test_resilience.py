@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import trio
 from attrs import evolve
+from trio.testing import wait_all_tasks_blocked
 
 from deployd.actors import JSON, Member, Request, Room, RoomImportError, StatePolicy, handles
 from deployd.config import Auth
@@ -238,7 +239,8 @@ async def test_data_changed_after_an_emit_changes_nothing() -> None:
 async def test_an_idle_room_stops_and_a_later_member_gets_a_new_one(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    async with running_pod() as pod, connected(pod, ping_interval=None) as [client]:
+    config = pod_config(max_client_rooms=1)
+    async with running_pod(config) as pod, connected(pod, ping_interval=None) as [client]:
         await client.join("tea")
         await client.ask("leave", room="tea")
         assert pod.rooms.find("tea") is not None
@@ -249,7 +251,7 @@ async def test_an_idle_room_stops_and_a_later_member_gets_a_new_one(
         await client.ask("leave", room="tea")
         await trio.sleep(pod.config.limits.room_cleanup_interval + 1)
         assert pod.rooms.find("tea") is None
-        await client.join("tea")
+        await client.join("coffee")  # the one room that clients may open is free again
 
 
 class Hopeless(Room):
@@ -385,3 +387,23 @@ async def test_nothing_is_kept_of_a_client_that_has_gone() -> None:
             while find(pod.tree(), "pod/rooms/tea").detail["members"]:
                 await trio.lowlevel.checkpoint()
         assert pod.dead_letters.statistics().total == 0
+
+
+async def test_a_stopped_pod_leaves_no_actor_alive() -> None:
+    async with running_pod() as pod:
+        room = pod.hub.room("tea")
+        states = [room.alive]
+    assert [*states, room.alive] == [True, False]
+    assert pod.hub.emit_to_all("late", 1).scope == "rejected"
+
+
+async def test_code_binds_before_the_configuration_and_bind_room_before_both() -> None:
+    bound = {"x-*": Sum, "y-*": Sum}
+    config = evolve(pod_config(), rooms={"x-*": "deployd.actors:Room"})
+    async with running_pod(config, bound) as pod:
+        pod.bind_room("y-1", Slow)
+        for name in ("x-1", "y-1", "y-2"):
+            pod.hub.room(name)
+        await wait_all_tasks_blocked()
+        kinds = {node.path: node.kind for node in find(pod.tree(), "pod/rooms").children}
+        assert kinds == {"pod/rooms/x-1": "Sum", "pod/rooms/y-1": "Slow", "pod/rooms/y-2": "Sum"}
