@@ -2,7 +2,7 @@
 
 The servers' own code emits at full speed; one more row has a client of the pod emit. Rounds of
 the systems alternate, because machines are noisy, and the medians are compared.
-Exits with 1 when anything was lost or anybody was disconnected.
+Exits with 1 when a pod has lost anything or disconnected anybody.
 """
 
 from __future__ import annotations
@@ -39,7 +39,10 @@ def main() -> int:
             for name, run in contenders.items():
                 floods[name].append(run())
     _print(floods)
-    return 0 if all(flood.whole for done in floods.values() for flood in done) else 1
+    ours = [
+        flood for name, done in floods.items() if name.startswith(DEPLOYD.name) for flood in done
+    ]
+    return 0 if all(flood.whole for flood in ours) else 1
 
 
 def _contenders(stack: ExitStack, seconds: float) -> dict[str, Round]:
