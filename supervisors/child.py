@@ -194,7 +194,10 @@ class ChildRecord:
             # of the stop. It costs no task and no timer of our own.
             with trio.CancelScope(deadline=trio.current_time() + self.spec.startup) as scope:
                 self._scope = scope
-                await self._live(on_up)
+                if self.stop_reason is None:  # else stopped before this task's first turn
+                    self.incarnation += 1
+                    self.status = Status.STARTING
+                    await self.child.run(partial(self._came_up, on_up))
             ended = self._ended(scope)
         except* Exception as group:  # noqa: BLE001 - whatever it is, it is this child's crash
             ended = Exit.crashed(_unwrap(group))
@@ -243,12 +246,6 @@ class ChildRecord:
         if self.exit is None or not self.exit.abnormal:
             return node
         return attrs.evolve(node, detail={**node.detail, "last_exit": self.exit.reason})
-
-    async def _live(self, on_up: Callable[["ChildRecord"], None]) -> None:
-        if self.stop_reason is None:
-            self.incarnation += 1
-            self.status = Status.STARTING
-            await self.child.run(partial(self._came_up, on_up))
 
     def _came_up(self, on_up: Callable[["ChildRecord"], None]) -> None:
         if self.status is Status.STARTING and self._scope is not None:
