@@ -23,7 +23,7 @@ from deployd.transport.http import HttpLimits, HttpServer, ReplayStream, create_
 
 SECRET = "a secret of more than sixty-four bytes, so that every HMAC is content"
 MASTER_KEY = "the-master-key-of-this-pod"
-# The clock stands still: the tokens below are signed when this file is read, and a suite takes time.
+# The clock stands still: the tokens below are signed when this file is read, long before use.
 TOKENS = Tokens(
     SECRET,
     algorithms=("HS256",),
