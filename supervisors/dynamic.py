@@ -11,9 +11,9 @@ import trio
 from ..actors import Exit
 from ..config import get_logger
 from .child import Child, ChildRecord, ChildrenView, ChildSpec, Node, Restart, Status
+from .crash_log import CrashLog
 from .errors import InvalidSpec, NameTaken, NotRunning, TooManyChildren
 from .restart import Intensity, RestartState, Subject, came_up, decide
-from .supervisor import CrashLog
 
 __all__ = ["DynamicSupervisor", "Pacing"]
 

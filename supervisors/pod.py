@@ -62,6 +62,9 @@ ROOM_INTENSITY = Intensity(restarts=60, period=10.0)
 """A room that fails on everything crashes some 80 times in 10 s at that backoff and is given up;
 one that fails on a message in a hundred, at a thousand messages a second, some 45 times."""
 
+ROOM_SHUTDOWN = 5.0
+"""Seconds a room may take for its last message and its `on_stop`."""
+
 CLOSE_TIMEOUT = 2.0
 """Seconds a client may take for its half of the closing handshake (RFC 6455 section 7.1.1)."""
 
@@ -165,7 +168,7 @@ class Pod:
         drain = self.config.drain
         return [
             ChildSpec("watchdog", lambda path: Service(path, Watchdog().run)),
-            ChildSpec("rooms", lambda _: self._room_supervisor),
+            ChildSpec("rooms", lambda _: self._room_supervisor, shutdown=2 * ROOM_SHUTDOWN),
             ChildSpec("everyone", lambda _: self._everyone, backoff=ROOM_BACKOFF),
             ChildSpec(
                 "connections", lambda _: self._connection_supervisor, shutdown=drain.deadline
@@ -182,8 +185,15 @@ class Pod:
             await trio.sleep_until(min(next_beat, trio.current_time() + self.heartbeat.interval))
 
     def _start_room(self, name: str, make_cell: Callable[[str], ActorCell[Any]]) -> None:
-        spec = ChildSpec(name, make_cell, restart=Restart.TRANSIENT, backoff=ROOM_BACKOFF)
-        self._room_supervisor.start_child(spec)
+        self._room_supervisor.start_child(
+            ChildSpec(
+                name,
+                make_cell,
+                restart=Restart.TRANSIENT,
+                shutdown=ROOM_SHUTDOWN,
+                backoff=ROOM_BACKOFF,
+            )
+        )
 
     def upgrade(self, request: UpgradeRequest) -> Refusal | None:
         """Take a WebSocket handshake over as a connection of its own, or say why not."""

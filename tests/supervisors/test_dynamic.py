@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -554,3 +555,21 @@ async def test_watchers_learn_that_an_actor_was_given_up_and_its_neighbour_goes_
         assert (bad.alive, good.alive, good.incarnation) == (False, True, 1)
         assert [down.ref for down in seen] == [bad]
         supervisor.request_stop("over")
+
+
+async def test_a_restart_that_is_overdue_when_it_is_decided_happens_at_once(
+    autojump_clock: MockClock,
+) -> None:
+    readings = itertools.count()  # a clock that moves on while the code between readings runs
+    workers = [Worker("pool/a"), Worker("pool/b")]
+    pool = DynamicSupervisor("pool", clock=lambda: float(next(readings)), intensity=Intensity(9))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pool.run, lambda: None)
+        await wait_all_tasks_blocked()
+        for worker in workers:
+            pool.start_child(ChildSpec(worker.path[-1], lambda _, w=worker: w))  # type: ignore[misc]
+        await wait_all_tasks_blocked()
+        workers[0].tell(RuntimeError("on purpose"))
+        await wait_all_tasks_blocked()
+        assert [len(worker.starts) for worker in workers] == [2, 1]
+        nursery.cancel_scope.cancel()
