@@ -119,6 +119,7 @@ class Pod:
         )
         self._room_supervisor = DynamicSupervisor("pod/rooms", intensity=ROOM_INTENSITY)
         self._root = Supervisor("pod", self._children())
+        self._patience = trio.CancelScope()
 
     # What the outside sees -----------------------------------------------------------------
 
@@ -153,13 +154,18 @@ class Pod:
         """
         self._listener.open()
         try:
-            await self._root.run(started)
+            with self._patience:
+                await self._root.run(started)
         finally:
             self._root.terminated(Exit.shutdown("pod stopped"))
             self._listener.close()
 
     def request_stop(self, reason: str) -> None:
-        """Stop in reverse order of start: no more accepts, clients closed paced, rooms last."""
+        """Stop in reverse order of start: no more accepts, clients closed paced, rooms last.
+
+        What still runs after `drain.deadline` seconds is cancelled.
+        """
+        self._patience.deadline = trio.current_time() + self.config.drain.deadline
         self._root.request_stop(reason)
 
     # The tree --------------------------------------------------------------------------------
@@ -312,8 +318,8 @@ async def open_pod(
     `keys` are read from `config.server.data`, or generated there, when not given. `rooms` are
     bound before those of the configuration. `dev` opens the read-only diagnostics to this
     machine. Leaving the block stops accepting, closes clients with 1012, paced over
-    `drain.window`, and returns after `drain.deadline` seconds at the latest; a block that is
-    cancelled ends at once.
+    `drain.window`, and returns after `drain.deadline` seconds at the latest, but for `on_stop`
+    hooks that still clean up then (`Actor.stop_deadline`). A block that is cancelled ends at once.
 
     Raises `RoomImportError`, `SecretsError`, `AddressInUse` or `ListenError` before the block
     runs, and `IntensityExceeded` when the tree has given up.

@@ -11,7 +11,7 @@ from attrs import evolve
 from trio.testing import wait_all_tasks_blocked
 
 from deployd.actors import JSON, Member, Request, Room, RoomImportError, StatePolicy, handles
-from deployd.config import Auth
+from deployd.config import Auth, Drain
 from deployd.supervisors import Node, Pod
 from deployd.transport import AddressInUse
 from support import PATIENCE, Client, connected, pod_config, running_pod
@@ -407,3 +407,16 @@ async def test_code_binds_before_the_configuration_and_bind_room_before_both() -
         await wait_all_tasks_blocked()
         kinds = {node.path: node.kind for node in find(pod.tree(), "pod/rooms").children}
         assert kinds == {"pod/rooms/x-1": "Sum", "pod/rooms/y-1": "Slow", "pod/rooms/y-2": "Sum"}
+
+
+async def test_a_stopping_pod_waits_for_nobody_longer_than_its_deadline(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    config = evolve(pod_config(), drain=Drain(window=0.0, deadline=2.0))
+    async with running_pod(config, {"slow": Slow}) as pod:
+        async with connected(pod, ping_interval=None) as [client]:
+            await client.join("slow")
+            await client.send("emit", event="x", data=1, room="slow")
+            await client.expect("emit", event="began")
+        started = trio.current_time()
+    assert trio.current_time() - started == pytest.approx(2.0)
