@@ -11,7 +11,7 @@ from websockets.trio.client import ClientConnection, connect
 
 from deployd.actors import Room
 from deployd.config import Config, Drain, Limits, Secrets, Server
-from deployd.supervisors import Pod, open_pod
+from deployd.supervisors import Node, Pod, open_pod
 
 PATIENCE = 10.0
 """Seconds after which a test gives up on something that should have come long before."""
@@ -101,3 +101,14 @@ async def connected(pod: Pod, count: int = 1, **options: Any) -> AsyncIterator[l
             client.client_id = greeting["data"]["client_id"]
             clients.append(client)
         yield clients
+
+
+def find_node(node: Node, path: str) -> Node:
+    """Return the node of that path, anywhere in the tree."""
+    nodes = [node]
+    while nodes:
+        node = nodes.pop()
+        if node.path == path:
+            return node
+        nodes.extend(node.children)
+    raise AssertionError(f"no {path} in the tree")

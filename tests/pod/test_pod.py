@@ -1,0 +1,124 @@
+"""A pod as a whole: its start, its hub, its end."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+from attrs import evolve
+from trio.testing import wait_all_tasks_blocked
+
+from deployd.actors import JSON, Member, Request, Room, RoomImportError, handles
+from deployd.config import Drain
+from deployd.supervisors import Pod
+from deployd.transport import AddressInUse
+from support import connected, find_node, pod_config, running_pod
+
+
+class Total(Request[int]):
+    pass
+
+
+class Sum(Room[int]):
+    def initial_state(self) -> int:
+        return 0
+
+    async def on_server_emit(self, event: str, data: JSON) -> None:
+        assert isinstance(data, int)
+        self.state += data
+
+    @handles(Total)
+    async def total(self, message: Total) -> int:
+        return self.state
+
+
+class Slow(Room):
+    async def on_message(self, member: Member, event: str, data: JSON) -> None:
+        self.broadcast("began", data)
+        await trio.sleep_forever()
+
+
+async def test_a_stopping_pod_closes_its_clients_with_1012_and_when_to_come_back() -> None:
+    closings: list[tuple[int, str]] = []
+
+    async def stay(pod: Pod, task_status: trio.TaskStatus[None]) -> None:
+        async with connected(pod, 3) as clients:
+            task_status.started()
+            closings.extend([await client.closed() for client in clients])
+
+    async with trio.open_nursery() as nursery, running_pod() as pod:
+        await nursery.start(stay, pod)
+    assert [code for code, _ in closings] == [1012] * 3
+    for _, reason in closings:
+        name, _, seconds = reason.partition("=")
+        assert name == "retry_after"
+        assert 1.0 <= float(seconds) <= 5.0
+
+
+async def test_another_thread_can_emit_through_the_hub() -> None:
+    async with running_pod() as pod, connected(pod) as [client]:
+        await client.join("tea")
+        hub = pod.hub.from_thread
+        receipt = await trio.to_thread.run_sync(lambda: hub.emit_to_room("tea", "said", {"n": 1}))
+        assert receipt.scope == "local"
+        message = await client.expect("emit", data={"n": 1})
+        assert message["meta"]["id"] == receipt.id
+
+
+async def test_data_changed_after_an_emit_changes_nothing() -> None:
+    async with running_pod() as pod, connected(pod) as [client]:
+        await client.join("tea")
+        data: dict[str, JSON] = {"n": 1}
+        pod.hub.emit_to_room("tea", "said", data)
+        data["n"] = 2
+        await client.expect("emit", data={"n": 1})
+
+
+async def test_a_port_in_use_and_a_class_that_is_not_there_stop_the_start_with_a_sentence() -> None:
+    async with running_pod() as pod:
+        taken = evolve(pod_config(), server=evolve(pod.config.server, port=pod.port))
+        with pytest.raises(AddressInUse, match="--port"):
+            async with running_pod(taken):
+                raise AssertionError("it started")
+    missing = evolve(pod_config(), rooms={"x-*": "no_such_module:Room"})
+    with pytest.raises(RoomImportError, match=r"no_such_module"):
+        async with running_pod(missing):
+            raise AssertionError("it started")
+
+
+async def test_what_the_block_raises_comes_out_as_it_is() -> None:
+    with pytest.raises(LookupError, match="mine"):
+        async with running_pod():
+            raise LookupError("mine")
+
+
+async def test_a_stopped_pod_leaves_no_actor_alive() -> None:
+    async with running_pod() as pod:
+        room = pod.hub.room("tea")
+        states = [room.alive]
+    assert [*states, room.alive] == [True, False]
+    assert pod.hub.emit_to_all("late", 1).scope == "rejected"
+
+
+async def test_code_binds_before_the_configuration_and_bind_room_before_both() -> None:
+    bound = {"x-*": Sum, "y-*": Sum}
+    config = evolve(pod_config(), rooms={"x-*": "deployd.actors:Room"})
+    async with running_pod(config, bound) as pod:
+        pod.bind_room("y-1", Slow)
+        for name in ("x-1", "y-1", "y-2"):
+            pod.hub.room(name)
+        await wait_all_tasks_blocked()
+        kinds = {node.path: node.kind for node in find_node(pod.tree(), "pod/rooms").children}
+        assert kinds == {"pod/rooms/x-1": "Sum", "pod/rooms/y-1": "Slow", "pod/rooms/y-2": "Sum"}
+
+
+async def test_a_stopping_pod_waits_for_nobody_longer_than_its_deadline(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    config = evolve(pod_config(), drain=Drain(window=0.0, deadline=2.0))
+    async with running_pod(config, {"slow": Slow}) as pod:
+        async with connected(pod, ping_interval=None) as [client]:
+            await client.join("slow")
+            await client.send("emit", event="x", data=1, room="slow")
+            await client.expect("emit", event="began")
+        started = trio.current_time()
+    assert trio.current_time() - started == pytest.approx(2.0)

@@ -1,0 +1,216 @@
+"""Rooms of a running pod: crashes, budgets, backpressure, idleness."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import trio
+
+from deployd.actors import JSON, Member, Request, Room, StatePolicy, handles
+from support import Client, connected, find_node, pod_config, running_pod
+
+
+class Brittle(Room[list[int]]):
+    """Fails on every hundredth number."""
+
+    def initial_state(self) -> list[int]:
+        return []
+
+    async def on_message(self, member: Member, event: str, data: JSON) -> None:
+        assert isinstance(data, int)
+        if data % 100 == 99:
+            raise RuntimeError("one in a hundred")
+        self.state.append(data)
+        self.broadcast(event, data)
+
+
+async def test_a_room_that_raises_in_one_of_a_hundred_loses_those_messages_and_nobody() -> None:
+    config = pod_config(message_rate_limit=0, abuse_limit=1000)
+    async with (
+        running_pod(config, {"brittle": Brittle}) as pod,
+        connected(pod, 3) as [sender, *listeners],
+    ):
+        for client in (sender, *listeners):
+            await client.join("brittle")
+        await sender.join("steady")
+        heard: dict[Client, list[int]] = {client: [] for client in listeners}
+
+        async def listen(client: Client) -> None:
+            while len(heard[client]) < 1980:
+                heard[client].append((await client.expect("emit"))["data"])
+
+        lost: list[int] = []
+        said: list[int] = []
+
+        async def account() -> None:
+            while len(lost) + len(said) < 2000:
+                message = await sender.receive()
+                if message["type"] == "error":
+                    assert message["data"]["code"] == "room_crashed"
+                    lost.append(message["id"])
+                elif message["type"] == "receipt":
+                    said.append(message["id"])
+
+        async with trio.open_nursery() as nursery:
+            for client in listeners:
+                nursery.start_soon(listen, client)
+            nursery.start_soon(account)
+            for n in range(2000):
+                await sender.send("emit", event="n", data=n, room="brittle", id=n)
+
+        expected = [n for n in range(2000) if n % 100 != 99]
+        assert all(numbers == expected for numbers in heard.values())
+        assert said == expected
+        assert lost == list(range(99, 2000, 100))
+        tree = pod.tree()
+        assert find_node(tree, "pod/rooms/brittle").restarts == 20
+        assert find_node(tree, "pod/rooms/brittle").detail["lost"] == 20
+        assert find_node(tree, "pod/rooms/brittle").detail["members"] == 3
+        assert find_node(tree, "pod/rooms/steady").restarts == 0
+        assert pod.connections() == 3
+        assert pod.dead_letters.statistics().total == 20
+
+
+class Remembering(Brittle):
+    async def on_join(self, member: Member) -> None:
+        self.send_to(member, "so far", list(self.state))
+
+
+class Forgetful(Remembering):
+    state_policy = StatePolicy.REBUILD
+
+
+@pytest.mark.parametrize(("room", "left"), [(Remembering, [1, 2]), (Forgetful, [2])])
+async def test_the_named_policy_says_what_of_the_state_is_left(
+    room: type[Room[Any]], left: list[int]
+) -> None:
+    async with running_pod(rooms={"r": room}) as pod, connected(pod, 2) as [ada, ben]:
+        await ada.join("r")
+        await ada.expect("emit", event="so far", data=[])
+        for n in (1, 99, 2):
+            await ada.send("emit", event="n", data=n, room="r")
+            await ada.receive()
+        await ben.join("r")
+        await ben.expect("emit", event="so far", data=left)
+
+
+class Total(Request[int]):
+    pass
+
+
+class Sum(Room[int]):
+    def initial_state(self) -> int:
+        return 0
+
+    async def on_server_emit(self, event: str, data: JSON) -> None:
+        assert isinstance(data, int)
+        self.state += data
+
+    @handles(Total)
+    async def total(self, message: Total) -> int:
+        return self.state
+
+
+async def test_a_room_can_be_asked_from_outside_and_emits_start_bound_rooms() -> None:
+    async with running_pod(rooms={"sum": Sum}) as pod:
+        for n in (1, 2, 3):
+            pod.hub.emit_to_room("sum", "add", n)
+        assert await pod.hub.room("sum").ask(Total(), timeout=5) == 6
+
+
+async def test_an_idle_room_stops_and_a_later_member_gets_a_new_one(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    config = pod_config(max_client_rooms=1)
+    async with running_pod(config) as pod, connected(pod, ping_interval=None) as [client]:
+        await client.join("tea")
+        await client.ask("leave", room="tea")
+        assert pod.rooms.find("tea") is not None
+        await trio.sleep(pod.config.limits.room_cleanup_interval / 2)
+        await client.join("tea")  # somebody comes back: the wait begins anew
+        await trio.sleep(pod.config.limits.room_cleanup_interval + 1)
+        assert pod.rooms.find("tea") is not None
+        await client.ask("leave", room="tea")
+        await trio.sleep(pod.config.limits.room_cleanup_interval + 1)
+        assert pod.rooms.find("tea") is None
+        await client.join("coffee")  # the one room that clients may open is free again
+
+
+class Hopeless(Room):
+    async def on_message(self, member: Member, event: str, data: JSON) -> None:
+        raise RuntimeError("always")
+
+
+async def test_a_room_over_its_budget_is_given_up_alone_and_its_members_are_told(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    config = pod_config(message_rate_limit=0, abuse_limit=1000)
+    async with (
+        running_pod(config, {"hopeless": Hopeless}) as pod,
+        connected(pod, 2, ping_interval=None) as [ada, ben],
+    ):
+        await ada.join("hopeless")
+        await ben.join("tea")
+        codes = []
+        while "room_closed" not in codes:
+            await ada.send("emit", event="x", data=1, room="hopeless")
+            codes.append((await ada.expect("error"))["data"]["code"])
+        assert codes[:-1] == ["room_crashed"] * (len(codes) - 1)
+        assert find_node(pod.tree(), "pod/rooms").detail["given_up"] == 1
+        await ben.send("emit", event="said", data=1, room="tea")
+        await ben.expect("emit", data=1)
+        await ada.send("join", room="hopeless")  # a new one, with a new budget
+        while (await ada.receive())["type"] != "join":
+            pass
+
+
+class Slow(Room):
+    async def on_message(self, member: Member, event: str, data: JSON) -> None:
+        self.broadcast("began", data)
+        await trio.sleep_forever()
+
+
+async def test_a_stuck_room_refuses_what_it_cannot_take_and_holds_nobody_else_up(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    config = pod_config(room_mailbox_size=2, message_rate_limit=0)
+    async with (
+        running_pod(config, {"slow": Slow}) as pod,
+        connected(pod, 2, ping_interval=None) as [ada, ben],
+    ):
+        await ada.join("slow")
+        await ada.send("emit", event="x", data=1, room="slow")
+        await ada.expect("emit", event="began")  # what was said before the wait is not held back
+        for n in (2, 3, 4):
+            await ada.send("emit", event="x", data=n, room="slow", id=n)
+        error = await ada.expect("error", id=4)
+        assert error["data"]["code"] == "room_busy"
+        assert pod.hub.emit_to_room("slow", "x", 1).scope == "rejected"
+        await ben.join("tea")
+        node = find_node(pod.tree(), "pod/rooms/slow")
+        assert node.statistics is not None
+        assert node.statistics.mailbox.waiting == 2
+
+
+async def test_a_full_room_makes_its_emitters_wait_and_loses_nothing() -> None:
+    gate = trio.Event()
+
+    class Held(Room):
+        async def on_message(self, member: Member, event: str, data: JSON) -> None:
+            await gate.wait()
+            self.broadcast(event, data)
+
+    config = pod_config(room_mailbox_size=2, message_rate_limit=0)
+    async with (
+        running_pod(config, {"held": Held}) as pod,
+        connected(pod, 2, ping_interval=None) as [ada, ben],
+    ):
+        await ada.join("held")
+        for n in range(200):  # more than the room, the connection and its intake hold
+            await ada.send("emit", event="n", data=n, room="held")
+        while find_node(pod.tree(), "pod/rooms/held").statistics.mailbox.waiting < 2:  # type: ignore[union-attr]
+            await ben.ask("join", room="tea")  # nobody else is held up
+        gate.set()
+        heard = [await ada.expect("emit") for _ in range(200)]
+        assert [message["data"] for message in heard] == list(range(200))
