@@ -32,10 +32,11 @@ class Client:
 
     __slots__ = ("_texts", "reader", "sock")
 
-    def __init__(self, port: int, dialect: Dialect, receive_buffer: int = 0) -> None:
+    def __init__(self, port: int, dialect: Dialect, *, deaf: bool = False) -> None:
         self.sock = socket.socket()
-        if receive_buffer:  # must be set before connecting to bound the window
-            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        if deaf:  # the server's kernel holds 0.1 MB for so small a peer, and 3 MB for others
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
         # A time-out of Python's would poll before every read: let the kernel keep the time.
         wait = struct.pack("ll", PATIENCE, 0)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, wait)
@@ -88,16 +89,19 @@ class Client:
 
 @contextmanager
 def open_clients(
-    port: int, dialect: Dialect, count: int, *, room: str = "", receive_buffer: int = 0
+    port: int, dialect: Dialect, count: int, *, room: str = "", deaf: bool = False
 ) -> Iterator[list[Client]]:
-    """Connect so many clients, in the room if one is given; all are closed at the end."""
+    """Connect so many clients, in the room if one is given; all are closed at the end.
+
+    Those that are going to be `deaf`, that is not to read, have as small a window as can be.
+    """
     clients: list[Client] = []
     script = dialect.hello + (dialect.join(room) if room else ())
     try:
         while len(clients) < count:
             crowd: list[Client] = []
             for _ in range(min(CROWD, count - len(clients))):
-                crowd.append(Client(port, dialect, receive_buffer))
+                crowd.append(Client(port, dialect, deaf=deaf))
                 clients.append(crowd[-1])
             for client in crowd:
                 client.finish_handshake()

@@ -7,7 +7,6 @@ a gap; for all others the number of bytes and their checksum must be those of th
 
 from __future__ import annotations
 
-import math
 import select
 import socket
 import time
@@ -38,7 +37,8 @@ _SEND_BYTES = 64 * 1024
 class Flood:
     """What came of a burst. `seconds` are from the first emit to the last byte at any client.
 
-    `garbled` are clients that got the right number of bytes but not those of the witness.
+    `garbled` are messages that were not the next at the witness, and clients that got the right
+    number of bytes but not those of the witness.
     """
 
     messages: int
@@ -134,14 +134,16 @@ class _Witness:
 
     def __init__(self) -> None:
         self._reader = FrameReader()
-        self.count = self.gaps = 0
+        self.count = self.out_of_order = 0
+        self._next = FIRST
 
     def feed(self, data: bytes) -> None:
         for frame in self._reader.feed(data):
             if frame.opcode == TEXT:
                 at = frame.payload.index(b"#") + 1
                 number = int(frame.payload[at : at + _DIGITS])
-                self.gaps += number != FIRST + self.count
+                self.out_of_order += number != self._next
+                self._next = number + 1
                 self.count += 1
 
 
@@ -182,8 +184,9 @@ def receive_flood(clients: Sequence[Client], source: Source, patience: float) ->
         seconds=max(last - source.started, 1e-9),
         clients=len(streams),
         frame_bytes=frame_bytes,
-        lost=sum(math.ceil(short / frame_bytes) for short in missing) + witness.gaps,
-        garbled=sum(
+        lost=sum(max(1, round(short / frame_bytes)) for short in missing if short),
+        garbled=witness.out_of_order
+        + sum(
             not short and stream.crc != streams[0].crc
             for stream, short in zip(streams, missing, strict=True)
         ),

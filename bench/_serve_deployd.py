@@ -1,7 +1,11 @@
-"""The server process of deployd: a pod with nothing lifted but the message rate limit."""
+"""The server process of deployd: a pod with nothing lifted but the message rate limit.
+
+Its one argument is a JSON object of settings by dotted path, laid over those below.
+"""
 
 from __future__ import annotations
 
+import json
 import sys
 
 import trio
@@ -9,22 +13,24 @@ from _dialects import EVENT, ROOM
 from _orders import Work, answer, read_line
 
 from deployd.actors import Scope
-from deployd.config import Config, Drain, Limits, Logging, Secrets, Server, configure_logging
+from deployd.config import Config, Logging, Secrets, configure_logging, load
 from deployd.supervisors import open_pod
 
 KEYS = Secrets(master_key="a-master-key-for-benches", jwt_secret="a-secret-for-benches-of-32-bytes")
 
-CONFIG = Config(
-    server=Server(port=0),
-    # No ping may come in between: every member must get the same bytes.
-    limits=Limits(max_connections=20_000, message_rate_limit=0.0, ping_interval=3600.0),
-    drain=Drain(window=0.0, deadline=5.0),
-)
+SETTINGS = {
+    "server.port": 0,
+    "limits.maxConnections": 20_000,
+    "limits.messageRateLimit": 0.0,
+    "limits.pingInterval": 3600.0,  # all members must get the same bytes: no ping in between
+    "drain.window": 0.0,
+    "drain.deadline": 5.0,
+}
 
 
-async def serve() -> None:
+async def serve(config: Config) -> None:
     """Run a pod until stdin ends."""
-    async with open_pod(CONFIG, keys=KEYS) as pod:
+    async with open_pod(config, keys=KEYS) as pod:
 
         async def say(text: str) -> None:
             while pod.hub.emit_to_room(ROOM, EVENT, text).scope is Scope.REJECTED:
@@ -39,4 +45,4 @@ async def serve() -> None:
 
 if __name__ == "__main__":
     configure_logging(Logging(format="json"), tty=False, stream=sys.stderr)
-    trio.run(serve)
+    trio.run(serve, load(None, environ={}, overrides=SETTINGS | json.loads(sys.argv[1])).config)

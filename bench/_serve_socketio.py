@@ -12,7 +12,7 @@ from _dialects import EVENT, ROOM
 from _orders import Work, answer, read_line
 
 SILENCE = 3600
-"""Seconds between two pings: none may come in between."""
+"""Seconds between two pings of engine.io: all members must get the same bytes."""
 
 
 async def serve() -> None:
@@ -35,7 +35,14 @@ async def serve() -> None:
     sio.on("say", said)
     sock = socket.create_server(("127.0.0.1", 0), backlog=1024)
     app = socketio.ASGIApp(sio)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        timeout_graceful_shutdown=1,
+        ws_ping_interval=None,  # uvicorn's own pings; the clients here answer none
+        ws_ping_timeout=None,
+    )
+    server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve(sockets=[sock]))
     while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0.01)

@@ -15,7 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-__all__ = ["Reply", "Server", "ServerFailed", "raise_file_limit", "running"]
+__all__ = ["Reply", "Server", "ServerFailed", "Settings", "raise_file_limit", "running"]
+
+Settings = Mapping[str, float]
+"""Settings of a pod by dotted path, such as `limits.messageBufferSize`."""
 
 Reply = Mapping[str, float]
 """What a server answers: numbers by name."""
@@ -36,12 +39,12 @@ class ServerFailed(Exception):
 class Server:
     """A server process. Orders go in as lines of JSON, replies come out the same way."""
 
-    def __init__(self, name: str, log: IO[bytes]) -> None:
+    def __init__(self, name: str, settings: Settings, log: IO[bytes]) -> None:
         module = f"_serve_{name.removeprefix('python-')}.py"
         self.name = name
         self._log = log
         self._process = subprocess.Popen(
-            [sys.executable, str(_HERE / module)],
+            [sys.executable, str(_HERE / module), json.dumps(settings)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -103,10 +106,10 @@ class Server:
 
 
 @contextmanager
-def running(name: str) -> Iterator[Server]:
-    """Run a server of that system for the length of the block."""
+def running(name: str, settings: Settings | None = None) -> Iterator[Server]:
+    """Run a server of that system for the length of the block; only a pod takes settings."""
     with tempfile.TemporaryFile() as log:
-        server = Server(name, log)
+        server = Server(name, settings or {}, log)
         try:
             server.port = int(server.reply()["port"])
             yield server

@@ -1,4 +1,4 @@
-"""From an emit to its arrival at another client, on an idle pod, beside python-socketio.
+"""From an emit to its arrival at another client, on an idle pod, beside the rivals.
 
 Two clients in one room take turns over blocking sockets, one message at a time. Rounds of the
 systems alternate, because machines are noisy; the best round's percentiles would flatter, so the
@@ -13,7 +13,7 @@ import time
 from contextlib import ExitStack
 
 from _clients import Client, open_clients
-from _dialects import DEPLOYD, ROOM, SOCKETIO, Dialect
+from _dialects import DEPLOYD, ROOM, SOCKETIO, WEBSOCKETS, Dialect
 from _report import machine, percentile, quick, verdict
 from _server import running
 
@@ -31,7 +31,7 @@ def main() -> int:
     print(f"two clients in one room, {trips} messages a round, medians of {rounds} rounds")
     print(f"\n{'milliseconds':18}{'p50':>9}{'p90':>9}{'p99':>9}{'max':>9}")
     with ExitStack() as stack:
-        pairs = {dialect: _pair(stack, dialect) for dialect in (DEPLOYD, SOCKETIO)}
+        pairs = {dialect: _pair(stack, dialect) for dialect in (DEPLOYD, WEBSOCKETS, SOCKETIO)}
         figures: dict[str, list[list[float]]] = {dialect.name: [] for dialect in pairs}
         for _ in range(rounds):
             for dialect, (speaker, listener) in pairs.items():
