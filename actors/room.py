@@ -24,7 +24,7 @@ from ..transport import (
 from .actor import Actor, handles
 from .fanout import Batch
 from .member import Member
-from .messages import Down, Exit
+from .messages import Down
 from .roster import (
     JoinRoom,
     LeaveRoom,
@@ -136,13 +136,13 @@ class Room(Actor, Generic[S]):
         do or is about to wait. Raises `WireError` when `data` is not JSON.
         """
         event_id = self._take_event_id()
-        self._batch.add(self._frame(event, data, event_id), but=exclude)
+        self._put(self._frame(event, data, event_id), but=exclude)
         return event_id
 
     def send_to(self, member: Member, event: str, data: JSON) -> str:
         """Tell one member, in order with the broadcasts, and return the event's id."""
         event_id = self._take_event_id()
-        self._batch.add(self._frame(event, data, event_id), to=member)
+        self._put(self._frame(event, data, event_id), to=member)
         return event_id
 
     def after(self, seconds: float, callback: Callable[[], Awaitable[None]]) -> Timer:
@@ -162,23 +162,30 @@ class Room(Actor, Generic[S]):
         self._batch = Batch(environment.batch_size)
         self._event_id: str | None = None
         self._idle: Timer | None = None
+        self._ending = False
         if not roster.state_built or self.state_policy is StatePolicy.REBUILD:
             roster.state = self.initial_state()
             roster.state_built = True
         self._watch_idleness()
 
     async def around(self, loop: Callable[[], Awaitable[None]]) -> None:
-        """Write what `on_start` said, then live."""
+        """Write what `on_start` said, live, and write what was said before the end or the crash.
+
+        Here and not in `on_stop`, which belongs to the subclass; an override must call this one.
+        """
         self._flush()
-        await loop()
+        try:
+            await loop()
+        finally:
+            self._ending = True
+            self._flush()
 
     async def on_idle(self) -> None:
-        """Write what was said while messages waited, and let a lagging crowd catch up."""
-        await self._settle()
+        """Write what was said while messages waited, and let a lagging crowd catch up.
 
-    async def on_stop(self, exit: Exit) -> None:  # noqa: A002 - the runtime's name for it
-        """Write what was said before the end or the crash: only one message is lost."""
-        self._flush()
+        An override must call this one.
+        """
+        await self._settle()
 
     def on_lost(self, message: object, error: Exception) -> None:
         """Count the message that crashed the room and tell its sender."""
@@ -189,7 +196,7 @@ class Room(Actor, Generic[S]):
                 f"The room '{self.name}' failed on this message and dropped it; "
                 "it has been restarted and you are still in it.",
             )
-            self._answer(message.member, encode_error(problem, self._now(), message.request_id))
+            self._refuse(message, problem)
             self._flush()
 
     def describe(self) -> Mapping[str, JSON]:
@@ -207,17 +214,17 @@ class Room(Actor, Generic[S]):
     @handles(JoinRoom)
     async def _join(self, message: JoinRoom) -> Problem | None:
         member = message.member
-        if member.client_id not in self._roster.members:
+        comes = member.client_id not in self._roster.members
+        if comes:
             if not await self._hook(self.authorize_join(member)):
                 return Problem("room_forbidden", f"The room '{self.name}' does not let you in.")
             self._flush()  # what was said before is not for the one who joins now
             self._roster.members[member.client_id] = member
             member.ref.monitor(cast("Any", self.ref))
             self._watch_idleness()
-            self._answer(member, encode_join(self.name, self._now(), message.request_id))
+        self._answer(member, encode_join(self.name, self._now(), message.request_id))
+        if comes:
             await self._hook(self.on_join(member))
-        else:
-            self._answer(member, encode_join(self.name, self._now(), message.request_id))
         return None
 
     @handles(LeaveRoom)
@@ -240,10 +247,13 @@ class Room(Actor, Generic[S]):
         if self._plain_emit:
             self.broadcast(message.event, message.data)
         elif not await self._hook(self.authorize_emit(message.member, message.event, message.data)):
-            self._forbid(message)
+            sentence = f"The room '{self.name}' does not let you say this."
+            self._refuse(message, Problem("room_forbidden", sentence))
+            self._event_id = None
             return
         else:
             await self._hook(self.on_message(message.member, message.event, message.data))
+        self._event_id = None  # a hook that said nothing leaves it, and nothing else may use it
         if message.request_id is not None:
             receipt = encode_receipt(message.request_id, Scope.LOCAL, message.event_id, self._now())
             self._answer(message.member, receipt)
@@ -256,10 +266,11 @@ class Room(Actor, Generic[S]):
         if self._plain_server_emit:
             event_id = self._take_event_id()
             data = orjson.Fragment(message.encoded)
-            self._batch.add(self._frame(message.event, data, event_id))
+            self._put(self._frame(message.event, data, event_id))
         else:
             data = orjson.loads(message.encoded)
             await self._hook(self.on_server_emit(message.event, data))
+        self._event_id = None
         if self._batch.full:
             await self._settle()
 
@@ -281,8 +292,7 @@ class Room(Actor, Generic[S]):
         self._watch_idleness()
         await self._hook(self.on_leave(member, reason))
 
-    def _forbid(self, message: RoomEmit) -> None:
-        problem = Problem("room_forbidden", f"The room '{self.name}' does not let you say this.")
+    def _refuse(self, message: RoomEmit, problem: Problem) -> None:
         self._answer(message.member, encode_error(problem, self._now(), message.request_id))
 
     def _frame(self, event: str, data: JSON | orjson.Fragment, event_id: str) -> bytes:
@@ -304,7 +314,12 @@ class Room(Actor, Generic[S]):
         )
 
     def _answer(self, member: Member, payload: bytes) -> None:
-        self._batch.add(text_frame(payload), to=member)
+        self._put(text_frame(payload), to=member)
+
+    def _put(self, frame: bytes, *, to: Member | None = None, but: Member | None = None) -> None:
+        self._batch.add(frame, to=to, but=but)
+        if self._ending:  # no later turn would write it
+            self._flush()
 
     def _take_event_id(self) -> str:
         event_id, self._event_id = self._event_id, None

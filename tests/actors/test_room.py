@@ -16,6 +16,7 @@ from deployd.actors import (
     ActorCell,
     DeadLetters,
     EventIds,
+    Exit,
     Mailbox,
     Member,
     Room,
@@ -240,3 +241,50 @@ async def test_an_empty_room_does_not_stop_before_it_has_handled_what_it_took(
         assert room.statistics().kind == "Slow"
         assert room.ref.tell(ServerEmit("third", b"3", "c"))  # nobody runs it, so it waits
         assert room.statistics().mailbox.waiting == 1
+
+
+class Silent(Room):
+    async def on_start(self) -> None:
+        self.every(10, self.tick)
+
+    async def tick(self) -> None:
+        self.broadcast("tick", None)
+
+    async def authorize_emit(self, member: Member, event: str, data: JSON) -> bool:
+        return data != "forbidden"
+
+    async def on_message(self, member: Member, event: str, data: JSON) -> None:
+        """Say nothing."""
+
+
+async def test_an_event_of_its_own_never_carries_the_id_of_an_emit_that_said_nothing(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with room_of(Silent, 1) as (room, members, sinks):
+        room.ref.tell(emit(members[0], "heard"))
+        await trio.sleep(15)
+        room.ref.tell(emit(members[0], "forbidden"))
+        await trio.sleep(10)
+        messages = [orjson.loads(text) for text in sinks[0].texts]
+        ticks = [message["meta"]["id"] for message in messages if message["type"] == "emit"]
+        assert len(ticks) == 2
+        assert not {"id-heard", "id-forbidden"} & set(ticks)
+
+
+class Farewell(Room):
+    async def on_message(self, member: Member, event: str, data: JSON) -> None:
+        if data == "crash":
+            raise RuntimeError("on purpose")
+        self.broadcast(event, data)
+
+    async def on_stop(self, exit: Exit) -> None:  # noqa: A002
+        self.broadcast("bye", exit.kind.value)
+
+
+async def test_a_room_with_an_on_stop_of_its_own_loses_nothing_and_its_last_words_arrive() -> None:
+    async with room_of(Farewell, 2) as (room, members, sinks):
+        for data in ("before", "crash", "after"):
+            room.ref.tell(emit(members[0], data))
+        await trio.testing.wait_all_tasks_blocked()
+        said = [("said", "before"), ("bye", "crashed"), ("said", "after")]
+        assert [sink.said for sink in sinks] == [said, said]
