@@ -275,6 +275,13 @@ class ChildRecord:
         )
 
 
+def settle_all(records: dict[str, ChildRecord], exit: Exit) -> None:  # noqa: A002
+    """Tell all children, newest first, that none of them will live again, and forget them."""
+    while records:
+        _, record = records.popitem()
+        record.settle(exit)
+
+
 class ChildrenView(Mapping[str, Child]):
     """A supervisor's children by name, in start order; a live view."""
 

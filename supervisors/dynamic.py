@@ -10,7 +10,7 @@ import trio
 
 from ..actors import Exit
 from ..config import get_logger
-from .child import Child, ChildRecord, ChildrenView, ChildSpec, Node, Restart, Status
+from .child import Child, ChildRecord, ChildrenView, ChildSpec, Node, Restart, Status, settle_all
 from .crash_log import CrashLog
 from .errors import InvalidSpec, NameTaken, NotRunning, TooManyChildren
 from .restart import Intensity, RestartState, Subject, came_up, decide
@@ -161,9 +161,7 @@ class DynamicSupervisor:
 
     def terminated(self, exit: Exit) -> None:  # noqa: A002
         """Tell the children that are left, newest first, that none of them will live again."""
-        while self._records:
-            _, record = self._records.popitem()
-            record.settle(exit)
+        settle_all(self._records, exit)
 
     def describe(self) -> Node:
         """Draw the tree from here down: at most 500 children, those not well first."""

@@ -10,7 +10,7 @@ import attrs
 import trio
 
 from ..actors import Exit
-from .child import ChildRecord, ChildrenView, ChildSpec, Node, Status
+from .child import ChildRecord, ChildrenView, ChildSpec, Node, Status, settle_all
 from .crash_log import CrashLog
 from .errors import IntensityExceeded, InvalidSpec
 from .restart import (
@@ -112,9 +112,7 @@ class Supervisor:
 
     def terminated(self, exit: Exit) -> None:  # noqa: A002
         """Tell the children, last first, that none of them will live again."""
-        while self._records:
-            _, record = self._records.popitem()
-            record.settle(exit)
+        settle_all(self._records, exit)
 
     def describe(self) -> Node:
         """Draw the tree from here down."""

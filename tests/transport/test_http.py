@@ -20,6 +20,7 @@ from starlette.routing import Route
 
 from deployd.transport import Listener, Refusal, Tokens
 from deployd.transport.http import HttpLimits, HttpServer, ReplayStream, create_app, shows_root
+from support.raw import ask, connect, everything
 
 SECRET = "a secret of more than sixty-four bytes, so that every HMAC is content"
 MASTER_KEY = "the-master-key-of-this-pod"
@@ -234,24 +235,6 @@ async def serving(app: Starlette, limits: HttpLimits | None = None) -> AsyncIter
         nursery.start_soon(listener.run, lambda: None)
         yield listener
         nursery.cancel_scope.cancel()
-
-
-async def connect(listener: Listener) -> trio.SocketStream:
-    return await trio.open_tcp_stream("127.0.0.1", listener.address[1])
-
-
-async def everything(stream: trio.SocketStream) -> bytes:
-    received = b""
-    with trio.fail_after(60):
-        async for chunk in stream:
-            received += chunk
-    return received
-
-
-async def ask(listener: Listener, data: bytes) -> bytes:
-    async with await connect(listener) as stream:
-        await stream.send_all(data)
-        return await everything(stream)
 
 
 async def answer_of(stream: trio.SocketStream) -> tuple[int, bytes]:

@@ -20,6 +20,7 @@ from deployd.transport.listener import (
     OnUpgrade,
     ServeHttp,
 )
+from support.raw import ask, connect, everything
 
 UPGRADE = (
     b"GET /socket.io/ HTTP/1.1\r\nHost: localhost:2403\r\nUser-Agent: curl/7.88.1\r\n"
@@ -50,24 +51,6 @@ async def listening(
         await up.wait()
         yield listener
         nursery.cancel_scope.cancel()
-
-
-async def connect(listener: Listener) -> trio.SocketStream:
-    return await trio.open_tcp_stream("127.0.0.1", listener.address[1])
-
-
-async def everything(stream: trio.SocketStream) -> bytes:
-    received = b""
-    with trio.fail_after(60):
-        async for chunk in stream:
-            received += chunk
-    return received
-
-
-async def ask(listener: Listener, request: bytes) -> bytes:
-    async with await connect(listener) as stream:
-        await stream.send_all(request)
-        return await everything(stream)
 
 
 def status(response: bytes) -> int:

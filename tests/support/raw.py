@@ -1,0 +1,29 @@
+"""A client of a listener that sends what it is told, byte for byte."""
+
+from __future__ import annotations
+
+import trio
+
+from deployd.transport import Listener
+
+__all__ = ["ask", "connect", "everything"]
+
+
+async def connect(listener: Listener) -> trio.SocketStream:
+    return await trio.open_tcp_stream("127.0.0.1", listener.address[1])
+
+
+async def everything(stream: trio.SocketStream) -> bytes:
+    """Read until the other side closes."""
+    received = b""
+    with trio.fail_after(60):
+        async for chunk in stream:
+            received += chunk
+    return received
+
+
+async def ask(listener: Listener, request: bytes) -> bytes:
+    """Send bytes on a connection of their own and return all that comes back."""
+    async with await connect(listener) as stream:
+        await stream.send_all(request)
+        return await everything(stream)
