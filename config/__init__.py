@@ -1,6 +1,16 @@
 """What can be set: settings, secrets and logging. Nothing here knows who uses it."""
 
 from .brokers import Broker, Nats, RabbitMQ, Redis
+from .definition import (
+    BUILT_IN,
+    Definition,
+    Permissions,
+    Property,
+    PropertyType,
+    Right,
+    check_collection_name,
+    read_definition,
+)
 from .errors import ConfigError, ConfigurationError, SecretsError
 from .json_schema import json_schema
 from .limits import Limits
@@ -10,6 +20,7 @@ from .report import Row, explain, reference_markdown
 from .schema import (
     Access,
     Auth,
+    Collections,
     Config,
     Drain,
     Logging,
@@ -18,18 +29,22 @@ from .schema import (
     Performance,
     Rule,
     Server,
+    Store,
     Tls,
     Who,
 )
 from .secrets import Secrets, load_secrets
 
 __all__ = [
+    "BUILT_IN",
     "Access",
     "Auth",
     "Broker",
+    "Collections",
     "Config",
     "ConfigError",
     "ConfigurationError",
+    "Definition",
     "Drain",
     "Limits",
     "Loaded",
@@ -38,21 +53,28 @@ __all__ = [
     "Network",
     "Origins",
     "Performance",
+    "Permissions",
+    "Property",
+    "PropertyType",
     "RabbitMQ",
     "Redis",
+    "Right",
     "Row",
     "Rule",
     "Secrets",
     "SecretsError",
     "Server",
+    "Store",
     "Tls",
     "Who",
+    "check_collection_name",
     "configure_logging",
     "explain",
     "get_logger",
     "json_schema",
     "load",
     "load_secrets",
+    "read_definition",
     "reference_markdown",
     "tracing",
     "write_default",

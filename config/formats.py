@@ -70,3 +70,10 @@ def algorithms(values: Sequence[str]) -> str | None:
         wrong = f', which "{others[0][:60]}" is not' if others else ""
         return f"one or more of {', '.join(ALGORITHMS)}{wrong}"
     return None
+
+
+def database(value: str) -> str | None:
+    """Check the URL of a database; empty is the built-in one."""
+    if not value or re.match(r"(postgres|postgresql|postgresql\+psycopg|sqlite)://", value):
+        return None
+    return "a URL such as postgresql://user:password@host/database, or sqlite:///file"

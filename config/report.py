@@ -22,8 +22,9 @@ environment, the command line. `deployd config` prints what is in force and wher
 - In its texts `${NAME}` and `${NAME:-default}` are filled from the environment; `$${` stands
   for `${` itself. A text that is one placeholder and nothing else takes its setting's type.
 - `limits.pingInterval` is `DEPLOYD_LIMITS__PING_INTERVAL` in the environment, and so on. A
-  list is given with commas, an object as JSON. `REALTIME_ENABLED`, `API_ENABLED`, `LOG_LEVEL`
-  and `REALTIME_DEBUG` work too. A `DEPLOYD_` variable that is no setting stops the start.
+  list is given with commas, an object as JSON. `REALTIME_ENABLED`, `API_ENABLED`, `LOG_LEVEL`,
+  `REALTIME_DEBUG` and `DATABASE_URL` work too. A `DEPLOYD_` variable that is no setting stops
+  the start.
 - `DEPLOYD_MASTER_KEY` and `DEPLOYD_JWT_SECRET` take the place of the secrets that the first
   start writes to `secrets.json` in the data folder.
 

@@ -15,7 +15,7 @@ from . import formats
 from .brokers import Broker
 from .errors import ConfigError, Problem
 from .fields import setting
-from .limits import KIB, Limits
+from .limits import KIB, MIB, Limits
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -75,8 +75,61 @@ class Server:
         2403, ge=0, le=65535, help="Port for HTTP and WebSocket; 0 is any free one."
     )
     data: str = setting("data", help="Folder of secrets and documents, made when missing.")
-    api_enabled: bool = setting(
-        True, acted_on=False, help="Serve collections over HTTP (also API_ENABLED)."
+    api_enabled: bool = setting(True, help="Serve collections over HTTP (also API_ENABLED).")
+
+
+@attrs.frozen
+class Collections:
+    """Collections of documents: where they are defined, and what their requests may take."""
+
+    folder: str = setting("resources", help="Folder with a folder for each collection.")
+    script_timeout: float = setting(
+        5.0, unit="seconds", gt=0, help="How long one event script may run."
+    )
+    write_timeout: float = setting(
+        15.0, unit="seconds", gt=0, help="How long a write may wait for those before it, and run."
+    )
+    max_depth: int = setting(
+        8, unit="calls", ge=1, help="Calls that scripts may make of each other's collections."
+    )
+    replay_after: float = setting(
+        10.0,
+        unit="seconds",
+        ge=0,
+        help="Time after a start for clients to come back before changes that were committed "
+        "and not told are told.",
+    )
+
+
+@attrs.frozen
+class Store:
+    """The database that documents are kept in."""
+
+    url: str = setting(
+        "",
+        secret=True,
+        check=formats.database,
+        help="URL of a PostgreSQL database (also DATABASE_URL); empty is SQLite in server.data.",
+    )
+    pool_size: int = setting(
+        4, unit="connections", ge=1, le=64, help="Connections, and threads that wait for them."
+    )
+    busy_timeout: float = setting(
+        5.0, unit="seconds", gt=0, help="How long to wait for a locked database; then 503."
+    )
+    statement_timeout: float = setting(
+        10.0, unit="seconds", gt=0, help="How long one query may take; then 503."
+    )
+    durability: str = setting(
+        "full",
+        choices=("full", "normal"),
+        help="Whether SQLite's commits survive a loss of power (full) or only of the process.",
+    )
+    max_limit: int = setting(
+        1000, unit="documents", ge=1, help="Documents in one answer; `$limit` cannot exceed it."
+    )
+    max_answer_bytes: int = setting(
+        8 * MIB, unit="bytes", ge=1024, help="Size of one answer; what does not fit is left out."
     )
 
 
@@ -103,6 +156,12 @@ class Auth:
     )
     leeway: float = setting(
         5.0, unit="seconds", ge=0, help="Difference of clocks that is allowed for."
+    )
+    login_attempts: int = setting(
+        10, unit="attempts", ge=1, help="Sign-ins that one address may try in `loginPeriod`."
+    )
+    login_period: float = setting(
+        60.0, unit="seconds", gt=0, help="Time over which sign-ins are counted."
     )
 
 
@@ -192,6 +251,8 @@ class Config:
     performance: Performance = attrs.field(factory=Performance)
     network: Network = attrs.field(factory=Network)
     server: Server = attrs.field(factory=Server)
+    collections: Collections = attrs.field(factory=Collections)
+    store: Store = attrs.field(factory=Store)
     auth: Auth = attrs.field(factory=Auth)
     access: Access = attrs.field(factory=Access)
     origins: Origins = attrs.field(factory=Origins)

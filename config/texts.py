@@ -17,6 +17,7 @@ ALIASES: Mapping[str, str] = {
     "API_ENABLED": "server.apiEnabled",
     "LOG_LEVEL": "logging.level",
     "REALTIME_DEBUG": "logging.realtimeDebug",
+    "DATABASE_URL": "store.url",
 }
 _VARIABLES = {**ALIASES, **{entry.variable: path for path, entry in ENTRIES.items()}}
 _BOOLEANS = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromkeys(

@@ -59,7 +59,16 @@ def test_only_the_bridge_imports_asyncio(path: Path) -> None:
     assert "asyncio" not in {module.split(".")[0] for module in modules}
 
 
-PUBLIC = ["actors", "config", "supervisors", "tools", "transport", "transport.http"]
+PUBLIC = [
+    "actors",
+    "actors.collections",
+    "config",
+    "supervisors",
+    "tools",
+    "transport",
+    "transport.http",
+    "transport.store",
+]
 
 
 @pytest.mark.parametrize("package", PUBLIC)

@@ -4,8 +4,13 @@ TransportError
 ├── HandshakeRejected  the client's upgrade request is not one of RFC 6455
 ├── WireError         the client's message, or the application's data, is not what the wire takes
 ├── BadToken          the client's token is not good, or not good any more
-└── ListenError       the pod cannot listen where it was told to
-    └── AddressInUse  somebody else listens there already
+├── ListenError       the pod cannot listen where it was told to
+│   └── AddressInUse  somebody else listens there already
+├── QueryError        the client's query is not one
+└── StoreError        what became of a document in the database
+    ├── DuplicateValue    the writer's: another document has this value of a unique property
+    ├── StoreUnavailable  the world's: locked, full, or out of reach; nothing was written
+    └── StoreMisfit       the definition's: the documents there do not allow what it wants
 """
 
 # ruff: noqa: A002 - `id` is the wire protocol's own word, and so are these names the field's
@@ -13,8 +18,13 @@ TransportError
 __all__ = [
     "AddressInUse",
     "BadToken",
+    "DuplicateValue",
     "HandshakeRejected",
     "ListenError",
+    "QueryError",
+    "StoreError",
+    "StoreMisfit",
+    "StoreUnavailable",
     "TransportError",
     "WireError",
 ]
@@ -69,3 +79,31 @@ class ListenError(TransportError):
 
 class AddressInUse(ListenError):
     """Another process listens on this port."""
+
+
+class QueryError(TransportError):
+    """A query that cannot be answered; the message names the part and the remedy."""
+
+
+class StoreError(TransportError):
+    """The root of what a store raises. Nothing of the write was kept."""
+
+
+class DuplicateValue(StoreError):
+    """Another document has the same value of a unique property, `field`."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__(f"Another document has this '{field}'; choose another.")
+        self.field = field
+
+
+class StoreUnavailable(StoreError):
+    """The database is locked, full, or cannot be reached: try again in `retry_after` seconds."""
+
+    def __init__(self, sentence: str, retry_after: int = 2) -> None:
+        super().__init__(sentence)
+        self.retry_after = retry_after
+
+
+class StoreMisfit(StoreError):
+    """A definition wants what the documents there do not allow, such as a unique property."""

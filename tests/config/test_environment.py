@@ -18,6 +18,9 @@ TEXTS = {
     "limits.pongTimeout": "11",
     "drain.window": "4",
     "drain.retryAfterMin": "2",
+    "store.url": "postgresql://db/pods",
+    "store.poolSize": "5",
+    "store.durability": "normal",
 }
 # One is refused without the other.
 TOGETHER = {"DEPLOYD_TLS__CERT_FILE": "c.pem", "DEPLOYD_TLS__KEY_FILE": "k.pem"}

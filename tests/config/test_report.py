@@ -74,7 +74,6 @@ def test_what_is_not_acted_on_yet_says_so() -> None:
         "performance.keepAliveOptimization",
         "network.writeBufferSize",
         "network.compressionThreshold",
-        "server.apiEnabled",
     }
 
 

@@ -1,0 +1,41 @@
+"""Documents: what a query means, and the database that answers it."""
+
+from .filters import (
+    All,
+    Any,
+    Compare,
+    Equal,
+    Exists,
+    Filter,
+    Matches,
+    Not,
+    Order,
+    Path,
+    Query,
+    Scalar,
+    SortKey,
+)
+from .store import Change, ChangeType, Decide, Document, Page, Store, Write
+
+__all__ = [
+    "All",
+    "Any",
+    "Change",
+    "ChangeType",
+    "Compare",
+    "Decide",
+    "Document",
+    "Equal",
+    "Exists",
+    "Filter",
+    "Matches",
+    "Not",
+    "Order",
+    "Page",
+    "Path",
+    "Query",
+    "Scalar",
+    "SortKey",
+    "Store",
+    "Write",
+]

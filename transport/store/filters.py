@@ -1,0 +1,135 @@
+"""What documents a query wants: small frozen classes, with no idea of SQL, HTTP or JSON text.
+
+A path leads through objects only, never into arrays: `("address", "city")`. A test of a path holds
+when it holds for the value there, or, where the value is an array, for one of its elements.
+Whoever evaluates filters (`matching` in Python, `sql` in a database) follows these sentences.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TypeAlias
+
+from attrs import field, frozen
+
+__all__ = [
+    "All",
+    "Any",
+    "Compare",
+    "Equal",
+    "Exists",
+    "Filter",
+    "Matches",
+    "Not",
+    "Order",
+    "Path",
+    "Query",
+    "Scalar",
+    "SortKey",
+]
+
+Path: TypeAlias = tuple[str, ...]
+"""The names of an object's property and of those inside it; never empty."""
+
+Scalar: TypeAlias = "str | int | float | bool | None"
+
+
+@frozen
+class Equal:
+    """The value is one of these. Numbers equal by value (1 is 1.0), true is not 1.
+
+    None among them holds for null and where there is nothing at the path.
+    """
+
+    path: Path
+    values: tuple[Scalar, ...]
+
+
+class Order(StrEnum):
+    """How a value compares to an operand."""
+
+    BELOW = "$lt"
+    AT_MOST = "$lte"
+    ABOVE = "$gt"
+    AT_LEAST = "$gte"
+
+
+@frozen
+class Compare:
+    """The value is of the operand's type, number or text, and in this order to it.
+
+    Texts are ordered by code points.
+    """
+
+    path: Path
+    order: Order
+    operand: str | int | float
+
+
+@frozen
+class Exists:
+    """There is something at the path, null included."""
+
+    path: Path
+
+
+@frozen
+class Matches:
+    """The value is a text in which the pattern (RE2's syntax) is found somewhere."""
+
+    path: Path
+    pattern: str
+    ignore_case: bool = False
+
+
+@frozen
+class All:
+    """Every one holds; with none, every document is meant."""
+
+    filters: tuple[Filter, ...] = ()
+
+
+@frozen
+class Any:
+    """At least one holds; with none, no document is meant."""
+
+    filters: tuple[Filter, ...]
+
+
+@frozen
+class Not:
+    """It does not hold. Two-valued: what is missing or of another type does not hold either."""
+
+    filter: Filter
+
+
+Filter: TypeAlias = Equal | Compare | Exists | Matches | All | Any | Not
+
+
+@frozen
+class SortKey:
+    """Order by the value at a path, then by creation.
+
+    Nothing and null come first, then numbers, texts, objects, arrays, false, true; objects are
+    all equal, and so are arrays.
+    """
+
+    path: Path
+    descending: bool = False
+
+
+@frozen
+class Query:
+    """Which documents, in what order, how many, and what of each.
+
+    `limit` is None where the client gave none. `fields` are top-level names: only these are
+    shown (with `id`, always), or all but these when `without`. Without `sort` documents come in
+    the order of their creation.
+    """
+
+    filter: Filter = All()
+    sort: tuple[SortKey, ...] = ()
+    limit: int | None = None
+    skip: int = 0
+    fields: frozenset[str] = field(factory=frozenset)
+    without: bool = False

@@ -1,0 +1,48 @@
+"""The tables: one for each collection, and one for the changes that have still to be told."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import Column, Float, Integer, MetaData, Table, Text
+from sqlalchemy.dialects.postgresql import JSONB
+
+__all__ = ["CHANGES", "documents_table"]
+
+_PREFIX: Final = "collection_"
+"""Put before a collection's name: none can be that of a table of the pod's own."""
+
+_DOCUMENT: Final = Text().with_variant(JSONB(), "postgresql")
+
+
+def documents_table(collection: str) -> Table:
+    """Return the table of a collection.
+
+    `document` holds the whole document as JSON; the three columns beside it repeat what every
+    document has, for they are asked for most. `sequence` is the order of creation.
+    """
+    return Table(
+        f"{_PREFIX}{collection}",
+        MetaData(),
+        Column("sequence", Integer, primary_key=True, autoincrement=True),
+        Column("id", Text, nullable=False, unique=True),
+        Column("created_at", Text, nullable=False, index=True),
+        Column("updated_at", Text, nullable=False, index=True),
+        Column("document", _DOCUMENT, nullable=False),
+        sqlite_autoincrement=True,
+    )
+
+
+CHANGES: Final = Table(
+    "changes",
+    MetaData(),
+    Column("sequence", Integer, primary_key=True, autoincrement=True),
+    Column("collection", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("document", Text, nullable=False),
+    Column("pod", Text, nullable=False),
+    Column("committed_at", Float, nullable=False),
+    sqlite_autoincrement=True,
+)
+"""Changes that were committed and not yet told to those who listen: written in the same
+transaction as the document (the outbox pattern), removed when the rooms have taken them."""
