@@ -65,13 +65,18 @@ class Right(StrEnum):
 
 @attrs.frozen
 class Property:
-    """One property. `default` is a value of its type, for dates also the text "now"."""
+    """One property. `default` is a value of its type, for dates also the text "now".
+
+    A `private` one never leaves the pod: no answer and no notification has it, nobody can ask
+    for documents by it.
+    """
 
     type: PropertyType
     required: bool = False
     default: JSON = None
     unique: bool = False
     index: bool = False
+    private: bool = False
 
 
 @attrs.frozen
@@ -98,6 +103,11 @@ class Definition:
     no_store: bool = False
     owner: str = "ownerId"
     access: Permissions = Permissions()
+
+    @property
+    def private(self) -> frozenset[str]:
+        """The properties that never leave the pod."""
+        return frozenset(name for name, about in self.properties.items() if about.private)
 
 
 def check_collection_name(name: str) -> str | None:
@@ -138,7 +148,7 @@ def read_definition(name: str, document: object, origin: str = "") -> Definition
 
 
 _KNOWN = ("properties", "strict", "noStore", "owner", "access", "allowAdditionalProperties")
-_KNOWN_IN_PROPERTY = ("type", "required", "default", "unique", "index")
+_KNOWN_IN_PROPERTY = ("type", "required", "default", "unique", "index", "private")
 _INDEXABLE = (PropertyType.STRING, PropertyType.NUMBER, PropertyType.DATE, PropertyType.BOOLEAN)
 _VALUES: Mapping[PropertyType, tuple[type | tuple[type, ...], str]] = {
     PropertyType.STRING: (str, "a text"),
@@ -255,6 +265,7 @@ def _property(path: str, given: Mapping[str, object], problems: _Problems) -> Pr
         default=_default(path, kind, given.get("default"), problems),
         unique=problems.take(path, given, "unique", bool, "true or false", False),
         index=problems.take(path, given, "index", bool, "true or false", False),
+        private=problems.take(path, given, "private", bool, "true or false", False),
     )
     if (about.unique or about.index) and about.type not in _INDEXABLE:
         problems.add(path, f"cannot be unique or indexed: it is of type {about.type}")
