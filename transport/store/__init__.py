@@ -1,5 +1,7 @@
 """Documents: what a query means, and the database that answers it."""
 
+from .database import DatabaseStore
+from .engine import database_url
 from .filters import (
     All,
     Any,
@@ -23,6 +25,7 @@ __all__ = [
     "Change",
     "ChangeType",
     "Compare",
+    "DatabaseStore",
     "Decide",
     "Document",
     "Equal",
@@ -38,4 +41,5 @@ __all__ = [
     "SortKey",
     "Store",
     "Write",
+    "database_url",
 ]
