@@ -1,5 +1,6 @@
 """Documents: what a query means, and the database that answers it."""
 
+from .dates import format_date, normalise_date
 from .filters import (
     All,
     Any,
@@ -15,6 +16,9 @@ from .filters import (
     Scalar,
     SortKey,
 )
+from .matching import matches, ordered, project
+from .numbers import normalise_number
+from .query import parse_query, read_query
 from .store import Change, ChangeType, Decide, Document, Page, Store, Write
 
 __all__ = [
@@ -38,4 +42,12 @@ __all__ = [
     "SortKey",
     "Store",
     "Write",
+    "format_date",
+    "matches",
+    "normalise_date",
+    "normalise_number",
+    "ordered",
+    "parse_query",
+    "project",
+    "read_query",
 ]
