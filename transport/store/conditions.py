@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from typing import Final, NoReturn
+from typing import Final
 
 from ...config import Definition, PropertyType
 from ...config.fields import shown
@@ -66,7 +66,7 @@ class _Reader:
 
     def _logic(self, operator: str, value: JSON, depth: int) -> Filter:
         if operator not in _LOGIC:
-            _refuse_at_top(operator)
+            raise _misplaced_at_top(operator)
         if not isinstance(value, list) or not value:
             raise QueryError(
                 f"{operator} needs a list of objects, such as {operator}=[{{…}},{{…}}]."
@@ -90,7 +90,7 @@ class _Reader:
             raise QueryError(f"{_dotted(path)} cannot equal an object; compare what is inside it.")
         if operators and len(operators) < len(value):
             raise QueryError(
-                f"{_dotted(path)} mixes {operators[0]} with names of properties; "
+                f"{_dotted(path)} mixes {shown(operators[0])} with names of properties; "
                 "write two conditions, joined by $and."
             )
         if operators:
@@ -129,7 +129,7 @@ class _Reader:
                 return self._matches(path, operand, siblings.get("$options", ""))
             case "$not":
                 return self._not(path, operand, depth)
-        _refuse_at_path(path, operator)
+        raise _misplaced_in(path, operator)
 
     def _equal(self, path: Path, operand: JSON) -> Filter:
         return self._count(Equal(path, (self._scalar(path, operand),)))
@@ -228,27 +228,27 @@ def _check_depth(depth: int) -> None:
         raise QueryError(f"A query nests at most {MAX_DEPTH} objects; flatten it.")
 
 
-def _refuse_at_top(operator: str) -> NoReturn:
+def _misplaced_at_top(operator: str) -> QueryError:
     if operator in OPTIONS:
-        raise QueryError(f"{operator} belongs at the top of a query, beside the conditions.")
+        return QueryError(f"{operator} belongs at the top of a query, beside the conditions.")
     if operator in _OPERATORS:
-        raise QueryError(
+        return QueryError(
             f'{operator} tests a property; write {{"age": {{"{operator}": …}}}}, '
             "and for the opposite of whole conditions $nor."
         )
-    _refuse_unknown(operator, (*_LOGIC, *_OPERATORS, *OPTIONS))
+    return _unknown(operator, (*_LOGIC, *_OPERATORS, *OPTIONS))
 
 
-def _refuse_at_path(path: Path, operator: str) -> NoReturn:
+def _misplaced_in(path: Path, operator: str) -> QueryError:
     if operator in _LOGIC or operator in OPTIONS:
-        raise QueryError(
+        return QueryError(
             f"{operator} cannot stand inside {_dotted(path)}; "
             "put it at the top, with the whole path in each condition."
         )
-    _refuse_unknown(operator, _OPERATORS)
+    return _unknown(operator, _OPERATORS)
 
 
-def _refuse_unknown(operator: str, known: tuple[str, ...]) -> NoReturn:
+def _unknown(operator: str, known: tuple[str, ...]) -> QueryError:
     near = get_close_matches(operator, known, 1)
     hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}."
-    raise QueryError(f"{shown(operator)} is no operator; {hint}")
+    return QueryError(f"{shown(operator)} is no operator; {hint}")

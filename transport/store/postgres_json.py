@@ -29,6 +29,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql import FromClause
+from sqlalchemy.sql.elements import Grouping
 
 from .filters import Path
 from .places import Place
@@ -97,8 +98,9 @@ def _place(node: ColumnElement[Any]) -> Place:
         is_object=kind == _word("object"),
         is_array=kind == _word("array"),
         text=collate(node.op("#>>", return_type=Text())(_word("{}")), _CODE_POINTS),
-        number=case((number, cast(node, Numeric(asdecimal=False)))),
-        flag=case((flag, cast(node, Boolean))),
+        # An index wants an expression like these in parentheses.
+        number=Grouping(case((number, cast(node, Numeric(asdecimal=False))))),
+        flag=Grouping(case((flag, cast(node, Boolean)))),
     )
 
 

@@ -1,7 +1,7 @@
 """The query language of collections: URL parameters or a JSON object, read into a `Query`.
 
-`docs/` describes it for clients. Whoever extends it: `conditions` reads filters, `parameters` the
-two URL forms, `patterns` what `$regex` may be; here are the options at the top.
+`parameters` takes the two URL forms, `conditions` filters, `patterns` what `$regex` may be; here
+are the options at the top.
 """
 
 from __future__ import annotations

@@ -152,14 +152,19 @@ def _holds_for(test: _Test, place: Place, dialect: JsonDialect) -> ColumnElement
     match test:
         case Equal(_, values):
             return _equal(values, place, dialect)
-        case Compare(_, order, str() as operand):
-            return and_(place.is_text, _in_order(place.text, order, literal(operand, Text())))
-        case Compare(_, order, int() | float() as operand):
-            limit = dialect.number(_exact(operand))
-            return and_(place.is_number, _in_order(place.number, order, limit))
+        case Compare(_, order, operand):
+            return _compared(place, order, operand, dialect)
         case Matches(_, pattern, ignore_case):
             written = portable(pattern, ignore_case)
             return and_(place.is_text, dialect.matches(place.text, written))
+
+
+def _compared(
+    place: Place, order: Order, operand: str | float, dialect: JsonDialect
+) -> ColumnElement[bool]:
+    if isinstance(operand, str):
+        return and_(place.is_text, _in_order(place.text, order, literal(operand, Text())))
+    return and_(place.is_number, _in_order(place.number, order, dialect.number(_exact(operand))))
 
 
 def _in_order(left: ColumnElement[T], order: Order, right: ColumnElement[T]) -> ColumnElement[bool]:
