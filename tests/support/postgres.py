@@ -17,13 +17,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
+from typing import Any, Final
 
 import psycopg
 import pytest
 
 __all__ = ["Postgres", "postgres", "postgres_url"]
 
-_PATIENCE = 60.0
+_PATIENCE: Final = 60.0
 """Seconds for a server to answer, or to end; a busy machine needs a few."""
 
 
@@ -85,7 +86,10 @@ class Postgres:
         if self._process is not None:
             with suppress(ProcessLookupError):
                 self._process.send_signal(signal.SIGQUIT)
-            self._process.wait(_PATIENCE)
+            try:
+                self._process.wait(_PATIENCE)
+            finally:
+                self._process.kill()
             self._process = None
 
     def new_database(self) -> str:
@@ -95,12 +99,11 @@ class Postgres:
             connection.execute(f"CREATE DATABASE {name}".encode())
         return self.url(name)
 
-    def drop_databases(self) -> None:
-        """Forget all databases that were made, whoever is still connected to them."""
+    def drop(self, url: str) -> None:
+        """Drop a database, whoever is still connected to it."""
+        name = url.rpartition("/")[2]
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            made = "SELECT datname FROM pg_database WHERE datname LIKE 'test\\_%'"
-            for (name,) in connection.execute(made).fetchall():
-                connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
     def url(self, database: str) -> str:
         """Return the URL of a database."""
@@ -114,7 +117,7 @@ class Postgres:
         return True
 
     @staticmethod
-    def _as_nobody_special() -> dict[str, str | list[str]]:
+    def _as_nobody_special() -> dict[str, Any]:
         """PostgreSQL refuses to run as root."""
         if os.geteuid() != 0:
             return {}
@@ -141,14 +144,17 @@ def postgres() -> Iterator[Postgres]:
 @pytest.fixture
 def postgres_url(postgres: Postgres) -> Iterator[str]:
     """The URL of an empty database that is dropped after the test."""
-    yield postgres.new_database()
-    postgres.drop_databases()
+    url = postgres.new_database()
+    yield url
+    postgres.drop(url)
 
 
 def _programs() -> Path | None:
     """Return the folder of the newest PostgreSQL's programs."""
     found = Path("/usr/lib/postgresql").glob("*/bin/postgres")
-    return max((path.parent for path in found), key=lambda path: int(path.parent.name), default=None)
+    return max(
+        (path.parent for path in found), key=lambda path: int(path.parent.name), default=None
+    )
 
 
 def _free_port() -> int:

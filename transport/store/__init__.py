@@ -1,6 +1,7 @@
 """Documents: what a query means, and the database that answers it."""
 
 from .database import DatabaseStore
+from .dates import format_date, normalise_date
 from .engine import database_url
 from .filters import (
     All,
@@ -17,6 +18,9 @@ from .filters import (
     Scalar,
     SortKey,
 )
+from .matching import matches, ordered, project
+from .numbers import normalise_number
+from .query import parse_query, read_query
 from .store import Change, ChangeType, Decide, Document, Page, Store, Write
 
 __all__ = [
@@ -42,4 +46,12 @@ __all__ = [
     "Store",
     "Write",
     "database_url",
+    "format_date",
+    "matches",
+    "normalise_date",
+    "normalise_number",
+    "ordered",
+    "parse_query",
+    "project",
+    "read_query",
 ]

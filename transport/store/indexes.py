@@ -8,12 +8,13 @@ from hashlib import sha256
 from typing import Final
 
 from attrs import frozen
-from sqlalchemy import ColumnElement, Connection, Dialect, Index, Table, func, select, text
+from sqlalchemy import Connection, Dialect, Index, Table, func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from ...config import Definition
 from ..errors import StoreMisfit
 from .failures import duplicate
+from .places import Expression
 from .sql import index_expression
 
 __all__ = ["exclusive", "prepare", "unique_indexes"]
@@ -37,7 +38,7 @@ _INDEXES_OF: Final = {
 class _Wanted:
     property: str
     unique: bool
-    expression: ColumnElement[object]
+    expression: Expression
 
 
 def unique_indexes(definition: Definition, table: Table, dialect: Dialect) -> Mapping[str, str]:
@@ -107,7 +108,7 @@ def _index_name(
     definition: Definition,
     property_name: str,
     unique: bool,
-    expression: ColumnElement[object],
+    expression: Expression,
     dialect: Dialect,
 ) -> str:
     """Return a name for people to read and for one index alone, in at most 63 bytes.
