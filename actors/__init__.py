@@ -7,7 +7,7 @@ its crashes is its cell, and the supervisors to the right of this package drive 
 from __future__ import annotations
 
 from ..transport import JSON, Scope
-from .access import AccessPolicy
+from .access import AccessPolicy, Listening
 from .actor import Actor, handles
 from .cell import ActorCell, ActorStatistics
 from .connection import ConnectionActor, connection_cell
@@ -65,6 +65,7 @@ __all__ = [
     "Heartbeat",
     "Hub",
     "Later",
+    "Listening",
     "LogLimiter",
     "Mailbox",
     "MailboxFull",

@@ -20,9 +20,9 @@ KEYS = Secrets(master_key="a-master-key-for-tests", jwt_secret="a-secret-for-tes
 
 
 def pod_config(**limits: Any) -> Config:
-    """Return a configuration on a free port; keyword arguments are limits."""
+    """Return a configuration on a free port, without collections; keyword arguments are limits."""
     return Config(
-        server=Server(port=0),
+        server=Server(port=0, api_enabled=False),
         limits=evolve(Limits(), **limits),
         drain=Drain(window=0.0, deadline=5.0),
     )

@@ -19,7 +19,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from deployd.transport import Listener, Refusal, Tokens
-from deployd.transport.http import HttpLimits, HttpServer, ReplayStream, create_app, shows_root
+from deployd.transport.http import HttpLimits, HttpServer, Keyring, ReplayStream, create_app
 from support.raw import ask, connect, everything
 
 SECRET = "a secret of more than sixty-four bytes, so that every HMAC is content"
@@ -33,6 +33,7 @@ TOKENS = Tokens(
     leeway=0,
     wall=lambda: 1_800_000_000.0,
 )
+KEYRING = Keyring(TOKENS, MASTER_KEY, ttl=60, wall=lambda: 1_800_000_000.0)
 
 
 @mutable
@@ -54,7 +55,7 @@ class Pod:
         return 42
 
     def is_root(self, headers: Mapping[str, str]) -> bool:
-        return shows_root(headers, TOKENS, MASTER_KEY)
+        return KEYRING.is_root(headers)
 
 
 async def request(
@@ -194,7 +195,8 @@ async def test_who_shows_nothing_is_told_what_to_show() -> None:
 
 
 def test_a_pod_without_master_key_takes_none() -> None:
-    assert not shows_root({"x-master-key": ""}, TOKENS, "")
+    keyring = Keyring(TOKENS, "", ttl=60, wall=lambda: 1_800_000_000.0)
+    assert not keyring.is_root({"x-master-key": ""})
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from .filters import (
 )
 from .matching import matches, ordered, project
 from .numbers import normalise_number
+from .parameters import nested
 from .query import parse_query, read_query
 from .store import Change, ChangeType, Decide, Document, Page, Store, Write
 
@@ -48,6 +49,7 @@ __all__ = [
     "database_url",
     "format_date",
     "matches",
+    "nested",
     "normalise_date",
     "normalise_number",
     "ordered",

@@ -73,6 +73,8 @@ def _value(name: str, names: list[str], text: str, definition: Definition) -> JS
 
 
 def _takes_text(names: list[str], definition: Definition) -> bool:
+    if names[0] in OPTIONS:  # what an option says of a property is no value of it
+        return False
     if names[-1] in _TEXTS:
         return True
     path = tuple(name for name in names if not name.startswith("$"))
