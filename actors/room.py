@@ -153,6 +153,10 @@ class Room(Actor, Generic[S]):
             self._put(frame, to=member)
         return event_id
 
+    def tell_problem(self, member: Member, problem: Problem) -> None:
+        """Tell one member that something went wrong, in order with what else it is told."""
+        self._answer(member, encode_error(problem, self._now()))
+
     def after(self, seconds: float, callback: Callable[[], Awaitable[None]]) -> Timer:
         """Call back once in so many seconds, unless the room has crashed or stopped by then."""
         return super().after(seconds, functools.partial(self._timed, callback))

@@ -36,6 +36,7 @@ BUILT_IN: Final = ("id", "createdAt", "updatedAt")
 RESERVED: Final = frozenset({"api", "auth", "collections", "health", "metrics"})
 MAX_NAME: Final = 48
 _NAME = re.compile(rf"[A-Za-z][A-Za-z0-9_-]{{0,{MAX_NAME - 1}}}")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2})?|$)")
 _PROPERTY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
 _PASSED_OVER: Final = frozenset({"type", "eventConfig", "options", "builtIn", "description", "id"})
@@ -279,5 +280,7 @@ def _default(path: str, kind: PropertyType, value: object, problems: _Problems) 
     if not isinstance(value, types) or (isinstance(value, bool) and kind != "boolean"):
         problems.add(f"{path}.default", f"must be {words}, not {shown(value)}")
         return None
+    if kind is PropertyType.DATE and value != "now" and _DATE.match(str(value)) is None:
+        problems.add(f"{path}.default", f"must be {words}, not {shown(value)}")
     default: JSON = value  # type: ignore[assignment] # read from JSON, and of the right type
     return default

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from ...config import Right
-from ...transport import JSON, Identity
+from ...transport import JSON, Identity, Problem
 from ...transport.store import Document
 from ..member import Member
 from ..room import Room
@@ -49,15 +49,28 @@ class _ChangesRoom(Room):
             return iter([(hearing, document)])
         views: list[tuple[list[Member] | None, JSON]] = []
         for identity, group in _by_identity(members):
-            caller = Caller(identity)
-            if may_see(definition, caller, document):
-                asked = Asked(caller, parts=(str(document["id"]),))
-                views += [
-                    (group, shown)
-                    for shown in await self._reader.shown(collection, asked, [document])
-                    if shown is not None
-                ]
+            if not may_see(definition, Caller(identity), document):
+                continue
+            asked = Asked(Caller(identity), parts=(str(document["id"]),))
+            try:
+                [shown] = await self._reader.shown(collection, asked, [document])
+            except RequestRefused as refused:
+                self._miss(collection, group, refused)
+            else:
+                if shown is not None:
+                    views.append((group, shown))
         return iter(views)
+
+    def _miss(self, collection: Collection, members: list[Member], refused: RequestRefused) -> None:
+        """Count a change that could not be shown, and say so to those who miss it."""
+        self._roster.lost += 1
+        self.log.warning("a change is not shown", members=len(members), reason=refused.sentence)
+        sentence = (
+            f"A change of '{collection.name}' cannot be shown to you ({refused.sentence}) "
+            "Read the collection again."
+        )
+        for member in members:
+            self.tell_problem(member, Problem("change_missed", sentence))
 
     def _say(self, members: list[Member] | None, event: str, data: JSON) -> None:
         if members is None:

@@ -6,9 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from deployd.supervisors import Pod
-from support import Client, connected, running_collections, write_collection
+from support import (
+    Client,
+    collections_config,
+    connected,
+    find_node,
+    running_collections,
+    write_collection,
+)
 
 
 async def signed_in(pod: Pod, client: Client, user: str, **claims: Any) -> None:
@@ -197,3 +205,19 @@ async def test_changes_of_one_document_are_told_in_the_order_of_their_commits(
         for n in range(1, 50):
             await http.put(path, json={"n": n})
         assert await order_of(client, 50) == list(range(50))
+
+
+async def test_who_cannot_be_shown_a_change_is_told_that_there_was_one(tmp_path: Path) -> None:
+    script = "def run(ctx):\n    while ctx.data.get('slow'):\n        pass\n"
+    write_collection(tmp_path, "wares", {}, {"get": script})
+    config = collections_config(tmp_path)
+    config = evolve(config, collections=evolve(config.collections, script_timeout=0.2))
+    async with running_collections(tmp_path, config) as (pod, http), connected(pod) as [client]:
+        await client.join("collection:wares")
+        await http.post("/wares", json={"slow": True})
+        missed = await client.expect("error")
+        assert missed["data"]["code"] == "change_missed"
+        await http.post("/wares", json={"slow": False})
+        await client.expect("emit", event="created")
+        room = find_node(pod.tree(), "pod/rooms/collection:wares")
+        assert (room.restarts, room.detail["lost"]) == (0, 1)

@@ -88,6 +88,7 @@ def test_a_folder_of_the_go_server_is_taken_as_it_is() -> None:
         ),
         ({"properties": {"a": {"type": "number", "default": "1"}}}, "a.default must be a number"),
         ({"properties": {"a": {"type": "number", "default": True}}}, "must be a number, not true"),
+        ({"properties": {"a": {"type": "date", "default": "soon"}}}, "must be a date (RFC 3339)"),
         ({"properties": {"a": {"type": "array", "unique": True}}}, "cannot be unique or indexed"),
         ({"strict": "yes"}, 'strict must be true or false, not "yes"'),
         ({"owner": "createdAt"}, "owner must be the name of a property"),
