@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 from ..errors import BadToken
 from ..tokens import Tokens, constant_time_equal
+from .static import static_routes
 
 __all__ = ["PodView", "create_app", "shows_root"]
 
@@ -55,7 +56,7 @@ class PodView(Protocol):
 
 
 def create_app(pod: PodView, wall: Callable[[], float] = time.time) -> Starlette:
-    """Build the application: `/`, `/health/live` and `/_dashboard/api/actors`.
+    """Build the application: `/`, `/health/live`, `/_dashboard/api/actors`, the client's files.
 
     Every error is JSON with one sentence. `wall` returns unix seconds.
     """
@@ -74,6 +75,7 @@ def create_app(pod: PodView, wall: Callable[[], float] = time.time) -> Starlette
             Route("/", home),
             Route("/health/live", live),
             Route("/_dashboard/api/actors", actors),
+            *static_routes(),
         ],
         exception_handlers={HTTPException: _refused, Exception: _failed},
     )
