@@ -19,6 +19,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from .answers import error_response, json_response, plain_response
+from .static import static_routes
 
 __all__ = ["PodView", "create_app"]
 
@@ -61,7 +62,7 @@ def create_app(
     routes: Sequence[BaseRoute] = (),
     origins: Sequence[str] = (),
 ) -> Starlette:
-    """Build the application: `/`, `/health/live`, `/_dashboard/api/actors`, then `routes`.
+    """Build the application: pages, health, diagnostics, the client's files, then `routes`.
 
     Every error is JSON with one sentence. `wall` returns unix seconds. Pages of `origins` may
     call it from elsewhere (CORS, Fetch section 3.2); no cookie is ever involved.
@@ -81,6 +82,7 @@ def create_app(
             Route("/", home),
             Route("/health/live", live),
             Route("/_dashboard/api/actors", actors),
+            *static_routes(),
             *routes,
         ],
         middleware=[_cross_origin(origins)] if origins else [],

@@ -1,0 +1,195 @@
+// The types of dpd.js. `new Deployd<{ todos: Todo }>(url)` knows what is in `dpd.todos`.
+
+export = Deployd;
+export as namespace Deployd;
+
+declare const Deployd: Deployd.Constructor;
+type Deployd<S = Deployd.AnySchema> = Deployd.Client & Deployd.Collections<S>;
+
+declare namespace Deployd {
+  interface Constructor {
+    /** Without an address: the pod that the page came from. */
+    new <S = AnySchema>(url?: string, options?: Options): Deployd<S>;
+    readonly Deployd: Constructor;
+    readonly DeploydError: { new (message: string, details?: object): DeploydError };
+    readonly default: Constructor;
+    /** What follows the end of a connection; `wait` is in milliseconds. */
+    afterClose(
+      closed: { code: number; reason?: string; lasted?: number },
+      attempt: number,
+      random?: () => number,
+    ): { final: boolean; wait: number; attempt: number };
+    encodeQuery(query: object): string;
+  }
+
+  /** The documents of each collection by its name: `{ todos: Todo }`. */
+  type AnySchema = Record<string, Record<string, any>>;
+
+  type Collections<S> = {
+    readonly [Name in Exclude<keyof S, keyof Client>]: Name extends 'collections'
+      ? Collection<AnyChange>
+      : Collection<S[Name]>;
+  };
+
+  interface Client {
+    readonly url: string;
+    readonly token: string | null;
+    readonly socket: Socket;
+    readonly users: Users;
+    /** The collection of a name that the client has itself, or that is known only at run time. */
+    collection<T = Record<string, any>>(name: string): Collection<T>;
+    on<E extends keyof OwnEvents>(event: E, listener: Listener<OwnEvents[E]>): this;
+    on<D = any>(event: string, listener: Listener<D>): this;
+    once<E extends keyof OwnEvents>(event: E, listener: Listener<OwnEvents[E]>): this;
+    once<D = any>(event: string, listener: Listener<D>): this;
+    off(event?: string, listener?: (...values: any[]) => unknown): this;
+    setToken(token: string | null): void;
+    login(credentials: Credentials, callback?: Callback<SignedIn>): Promise<SignedIn>;
+    logout(callback?: Callback<void>): Promise<void>;
+    close(): void;
+  }
+
+  interface Socket {
+    readonly connected: boolean;
+    readonly id: string | null;
+    connect(callback?: Callback<string>): Promise<string>;
+    join(room: string, callback?: Callback<Message>): Promise<Message>;
+    leave(room: string, callback?: Callback<Message>): Promise<Message>;
+    emit(event: string, data?: unknown, room?: string): Promise<Receipt>;
+    emit(event: string, data: unknown, callback: Callback<Receipt>): Promise<Receipt>;
+    emit(
+      event: string,
+      data: unknown,
+      room: string | undefined,
+      callback: Callback<Receipt>,
+    ): Promise<Receipt>;
+  }
+
+  interface Collection<T> {
+    readonly name: string;
+    get(query?: Query<T>): Promise<Document<T>[]>;
+    get(id: Id): Promise<Document<T>>;
+    get(callback: Callback<Document<T>[]>): Promise<Document<T>[]>;
+    get(query: Query<T>, callback: Callback<Document<T>[]>): Promise<Document<T>[]>;
+    get(id: Id, callback: Callback<Document<T>>): Promise<Document<T>>;
+    count(query?: Filter<T>): Promise<number>;
+    count(callback: Callback<number>): Promise<number>;
+    count(query: Filter<T>, callback: Callback<number>): Promise<number>;
+    post(document: T, callback?: Callback<Document<T>>): Promise<Document<T>>;
+    put(id: Id, changes: Partial<T>, callback?: Callback<Document<T>>): Promise<Document<T>>;
+    put(
+      document: Partial<T> & { id: Id },
+      callback?: Callback<Document<T>>,
+    ): Promise<Document<T>>;
+    del(id: Id, callback?: Callback<Deleted>): Promise<Deleted>;
+    delete(id: Id, callback?: Callback<Deleted>): Promise<Deleted>;
+    on(event: ChangeEvent, listener: ChangeListener<T>): this;
+    once(event: ChangeEvent, listener: ChangeListener<T>): this;
+    off(event?: ChangeEvent, listener?: ChangeListener<T>): this;
+  }
+
+  interface Users extends Collection<Record<string, any>> {
+    login(credentials: Credentials, callback?: Callback<SignedIn>): Promise<SignedIn>;
+    logout(callback?: Callback<void>): Promise<void>;
+    me(callback?: Callback<Document>): Promise<Document>;
+  }
+
+  type Id = string | number;
+  type Document<T = Record<string, any>> = T & { id: string; createdAt: string; updatedAt: string };
+  type Deleted = { deleted: number };
+  type Change = 'created' | 'updated' | 'deleted';
+  type ChangeEvent = Change | 'changed';
+  type AnyChange = { collection: string; type: Change; data: Document };
+
+  /** `error` is null when it went well, and `result` when it did not. */
+  type Callback<R> = (result: R, error: DeploydError | null) => unknown;
+  type Listener<D> = (data: D, message: Message) => unknown;
+  type ChangeListener<T> = (document: Document<T>, type: Change, message: Message) => unknown;
+
+  /** What there is to say of one property; dates are compared as texts. */
+  type Condition<V> =
+    | V
+    | {
+        $gt?: V;
+        $gte?: V;
+        $lt?: V;
+        $lte?: V;
+        $ne?: V;
+        $in?: V[];
+        $nin?: V[];
+        $exists?: boolean;
+        $regex?: string;
+        $options?: string;
+      };
+  type Filter<T> = { [P in keyof Document<T>]?: Condition<Document<T>[P]> } & {
+    $or?: Filter<T>[];
+    $and?: Filter<T>[];
+  };
+  type Query<T> = Filter<T> & {
+    $sort?: { [P in keyof Document<T>]?: 1 | -1 };
+    $limit?: number;
+    $skip?: number;
+    $fields?: { [P in keyof Document<T>]?: 0 | 1 | boolean };
+  };
+
+  type Credentials = { username: string; password: string } | { masterKey: string };
+  type SignedIn = { token: string; expiresAt: string | number; isRoot: boolean; user?: Document };
+  /** `local`: this pod took it; `cluster`: the broker; `queued`: it waits; `rejected`: nobody. */
+  type Receipt = { scope: 'cluster' | 'local' | 'queued' | 'rejected'; id: string };
+
+  /** A message as it came over the socket. */
+  interface Message {
+    readonly type: string;
+    readonly event?: string;
+    readonly data?: any;
+    readonly room?: string;
+    readonly id?: string | number;
+    readonly meta?: { readonly timestamp: number; readonly id?: string; readonly seq?: number };
+  }
+
+  interface OwnEvents {
+    connect: { client_id: string; timestamp: number };
+    /** `final`: the client does not come back by itself. */
+    disconnect: { code: number; reason: string; final: boolean };
+    /** `wait` is in milliseconds. */
+    reconnecting: { attempt: number; wait: number; code: number; reason: string };
+    degraded: any;
+    healed: any;
+    error: DeploydError | Error;
+  }
+
+  interface DeploydError extends Error {
+    readonly name: 'DeploydError';
+    /** HTTP's status, 0 when no answer came; undefined for errors of the socket. */
+    readonly status?: number;
+    readonly statusCode?: number;
+    readonly errors?: { field: string; message: string }[];
+    /** Seconds. */
+    readonly retryAfter?: number;
+    /** The pod's code of an error of the socket, or `disconnected`, `timeout`, `closed`, … */
+    readonly code?: string;
+    readonly closeCode?: number;
+    readonly cause?: unknown;
+  }
+
+  interface Options {
+    token?: string;
+    /** Where the token is kept between visits; without one it is kept nowhere. */
+    storage?: {
+      getItem(key: string): string | null;
+      setItem(key: string, value: string): void;
+      removeItem(key: string): void;
+    };
+    /** Milliseconds to wait for an answer: 10,000 unless you say otherwise. */
+    timeout?: number;
+    fetch?: typeof fetch;
+    WebSocket?: new (url: string) => any;
+    /** For tests. */
+    random?: () => number;
+    clock?: {
+      now(): number;
+      setTimeout(act: () => void, milliseconds: number): any;
+      clearTimeout(timer: any): void;
+    };
+  }
+}
