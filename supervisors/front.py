@@ -1,6 +1,7 @@
 """The front of a pod: what its one port answers."""
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import trio
@@ -13,6 +14,7 @@ from ..transport.http import (
     HttpLimits,
     HttpServer,
     Keyring,
+    PublicFiles,
     auth_routes,
     collection_routes,
     create_app,
@@ -52,7 +54,11 @@ def make_listener(
     """
     config, limits = pod.config, pod.config.limits
     app = create_app(
-        _View(pod), wall, routes=_routes(pod, collections), origins=config.origins.allowed
+        _View(pod),
+        wall,
+        public=PublicFiles(Path(config.server.public)),
+        routes=_routes(pod, collections),
+        origins=config.origins.allowed,
     )
     server = HttpServer(
         app,

@@ -11,6 +11,7 @@ from .collections import (
     json_body,
 )
 from .identity import ROOT, Keyring
+from .public import PublicFiles
 from .serve import HttpLimits, HttpServer, ReplayStream
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Identify",
     "Keyring",
     "PodView",
+    "PublicFiles",
     "ReplayStream",
     "User",
     "auth_routes",

@@ -19,6 +19,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from .answers import error_response, json_response, plain_response
+from .public import PublicFiles
 from .static import static_routes
 
 __all__ = ["PodView", "create_app"]
@@ -59,17 +60,23 @@ def create_app(
     pod: PodView,
     wall: Callable[[], float] = time.time,
     *,
+    public: PublicFiles | None = None,
     routes: Sequence[BaseRoute] = (),
     origins: Sequence[str] = (),
 ) -> Starlette:
     """Build the application: pages, health, diagnostics, the client's files, then `routes`.
 
-    Every error is JSON with one sentence. `wall` returns unix seconds. Pages of `origins` may
-    call it from elsewhere (CORS, Fetch section 3.2); no cookie is ever involved.
+    Every error is JSON with one sentence. `wall` returns unix seconds. `public` are files of the
+    application's own; its `index.html` takes the place of the pod's page at `/`. Pages of
+    `origins` may call from elsewhere (CORS, Fetch section 3.2); no cookie is ever involved.
     """
 
-    async def home(_: Request) -> Response:
+    async def about(_: Request) -> Response:
         return _page(pod, wall() - pod.started_at)
+
+    async def home(request: Request) -> Response:
+        index = None if public is None else await public.find("index.html", request)
+        return index or await about(request)
 
     async def live(_: Request) -> Response:
         return json_response({"status": "live", "pod": pod.pod_id})
@@ -80,9 +87,11 @@ def create_app(
     app = Starlette(
         routes=[
             Route("/", home),
+            Route("/_dashboard/", about),
             Route("/health/live", live),
             Route("/_dashboard/api/actors", actors),
             *static_routes(),
+            *(() if public is None else (public.route(),)),
             *routes,
         ],
         middleware=[_cross_origin(origins)] if origins else [],
