@@ -403,6 +403,9 @@ async def test_after_its_end_a_context_reaches_nothing() -> None:
         asynchronous.emit("late")
     with pytest.raises(ScriptOver):
         await asynchronous.collections.users.get()
+    with capture_logs() as logs:
+        sync.log("late")
+    assert logs == []
     assert not pod.emits
     assert not pod.asked
 
