@@ -159,6 +159,8 @@ test('Retry-After is told in seconds, also where it is a date', async () => {
   const date = new Date(90_000).toUTCString();
   answers({ error: 'Busy.' }, { status: 503, headers: { 'Retry-After': date } });
   await assert.rejects(client({ clock }).todos.get(), { retryAfter: 90 });
+  clock.time = 100_000;
+  await assert.rejects(client({ clock }).todos.get(), { retryAfter: 0 });
 });
 
 test('a pod that is not there is an error of status 0 that says so', async () => {

@@ -111,6 +111,8 @@ test('an emit without a connection fails at once and is never sent', async () =>
   assert.deepEqual(sent(), []);
   WebSocket.last.end(1006);
   await assert.rejects(dpd.socket.emit('said', 2, 'tea'), is('disconnected'));
+  await settled();
+  assert.deepEqual(reported(), []); // it was awaited
 });
 
 test('an emit whose receipt does not come before the end says that nobody knows', async () => {
@@ -420,6 +422,19 @@ test('where there is no WebSocket the error names three remedies', async (contex
   dpd.todos.on('created', () => {});
   await settled();
   assert.deepEqual(reported(), ['no_websocket']);
+});
+
+test('the wait for the next attempt keeps a Node process running', () => {
+  const file = JSON.stringify(require.resolve('../../transport/http/static/dpd.js'));
+  const program = `
+    const WebSocket = class { constructor() { setImmediate(() => this.onclose({ code: 1006 })); } close() {} };
+    const dpd = new (require(${file}))('http://pod', { WebSocket, random: () => 0.001 });
+    dpd.once('reconnecting', () => dpd.on('reconnecting', ({ attempt }) => {
+      console.log('attempt', attempt);
+      dpd.close();
+    }));`;
+  const { stdout, status } = require('node:child_process').spawnSync(process.execPath, ['-e', program]);
+  assert.deepEqual([String(stdout), status], ['attempt 2\n', 0]);
 });
 
 async function connected() {
