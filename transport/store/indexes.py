@@ -72,8 +72,8 @@ def prepare(connection: Connection, definition: Definition, table: Table) -> Non
 def exclusive(connection: Connection) -> None:
     """Let no other pod change tables until this transaction ends, and allow it to take its time."""
     if connection.dialect.name == "postgresql":
-        connection.execute(select(func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
         connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+        connection.execute(select(func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
 
 
 def _create(
