@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 from ..errors import BadToken
 from ..tokens import Tokens, constant_time_equal
+from .self_test import self_test_routes
 from .static import static_routes
 
 __all__ = ["PodView", "create_app", "shows_root"]
@@ -56,7 +57,7 @@ class PodView(Protocol):
 
 
 def create_app(pod: PodView, wall: Callable[[], float] = time.time) -> Starlette:
-    """Build the application: `/`, `/health/live`, `/_dashboard/api/actors`, the client's files.
+    """Build the application: `/`, `/health/live`, `/_dashboard/api/actors`, the packaged files.
 
     Every error is JSON with one sentence. `wall` returns unix seconds.
     """
@@ -76,6 +77,7 @@ def create_app(pod: PodView, wall: Callable[[], float] = time.time) -> Starlette
             Route("/health/live", live),
             Route("/_dashboard/api/actors", actors),
             *static_routes(),
+            *self_test_routes(),
         ],
         exception_handlers={HTTPException: _refused, Exception: _failed},
     )

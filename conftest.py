@@ -1,0 +1,3 @@
+"""Fixtures that `tests/` and `examples/` share."""
+
+pytest_plugins = ["support.browser"]
