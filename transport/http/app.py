@@ -20,6 +20,7 @@ from starlette.routing import BaseRoute, Route
 
 from .answers import error_response, json_response, plain_response
 from .public import PublicFiles
+from .self_test import self_test_routes
 from .static import static_routes
 
 __all__ = ["PodView", "create_app"]
@@ -64,7 +65,7 @@ def create_app(
     routes: Sequence[BaseRoute] = (),
     origins: Sequence[str] = (),
 ) -> Starlette:
-    """Build the application: pages, health, diagnostics, the client's files, then `routes`.
+    """Build the application: pages, health, diagnostics, the packaged files, then `routes`.
 
     Every error is JSON with one sentence. `wall` returns unix seconds. `public` are files of the
     application's own; its `index.html` takes the place of the pod's page at `/`. Pages of
@@ -91,6 +92,7 @@ def create_app(
             Route("/health/live", live),
             Route("/_dashboard/api/actors", actors),
             *static_routes(),
+            *self_test_routes(),
             *(() if public is None else (public.route(),)),
             *routes,
         ],
