@@ -7,7 +7,7 @@ its crashes is its cell, and the supervisors to the right of this package drive 
 from __future__ import annotations
 
 from ..transport import JSON, Scope
-from .access import AccessPolicy
+from .access import AccessPolicy, Listening
 from .actor import Actor, handles
 from .cell import ActorCell, ActorStatistics
 from .connection import ConnectionActor, connection_cell
@@ -22,6 +22,7 @@ from .errors import (
     Poisoned,
     RoomImportError,
     TooManyRooms,
+    Unanswered,
     Unhandled,
 )
 from .heartbeat import Heartbeat
@@ -31,7 +32,7 @@ from .member import Member
 from .messages import Delivery, Down, Exit, ExitKind, Request, size_of
 from .overflow import Conflate, MailboxStatistics, Overflow, conflate
 from .receipt import Receipt
-from .ref import ActorRef
+from .ref import ActorRef, Later
 from .room import Room
 from .rooms import RoomRef, Rooms, load_room_classes
 from .roster import EventIds, RoomEnvironment, Roster, StatePolicy
@@ -63,6 +64,8 @@ __all__ = [
     "ExitKind",
     "Heartbeat",
     "Hub",
+    "Later",
+    "Listening",
     "LogLimiter",
     "Mailbox",
     "MailboxFull",
@@ -84,6 +87,7 @@ __all__ = [
     "Timer",
     "Timers",
     "TooManyRooms",
+    "Unanswered",
     "Unhandled",
     "conflate",
     "connection_cell",

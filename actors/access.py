@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 from ..config import Access, Rule, Who
 from ..transport import Identity, Problem, is_reserved_room
 from .patterns import PatternMap
 
-__all__ = ["AccessPolicy"]
+__all__ = ["AccessPolicy", "Listening"]
 
 _OPEN = Rule()
+
+Listening: TypeAlias = Callable[[str, Identity | None], Problem | None]
+"""Says why a client may not listen in a room, or None: what collections know, and rules do not."""
 
 
 class AccessPolicy:
@@ -16,17 +22,21 @@ class AccessPolicy:
 
     Each method returns None when the client may, or the `Problem` to answer when it may not.
     `collections`, `collection:*` and `system:*` carry what the pod itself says: no rule and no
-    role lets a client emit there.
+    role lets a client emit there. `listening` is asked in addition for each join.
     """
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, listening: Listening | None = None) -> None:
         self._emit_to_all = access.emit_to_all
         self._rules = PatternMap(access.rules)
+        self._listening = listening
 
     def join(self, room: str, identity: Identity | None) -> Problem | None:
         """Say why a client may not join a room, or None."""
         who = Who.ROOT if room.startswith("system:") else self._rule(room).join
-        return _check(who, identity, f"join the room '{room}'")
+        problem = _check(who, identity, f"join the room '{room}'")
+        if problem is None and self._listening is not None:
+            return self._listening(room, identity)
+        return problem
 
     def emit(self, room: str, identity: Identity | None) -> Problem | None:
         """Say why a client may not emit into a room, or None."""

@@ -15,11 +15,11 @@ from ..transport import JSON
 from .actor import Actor
 from .addressee import Addressee, opened
 from .dead_letters import DeadLetters
-from .errors import Poisoned, Unhandled
+from .errors import Poisoned, Unanswered, Unhandled
 from .mailbox import Mailbox
 from .messages import Exit
 from .overflow import MailboxStatistics
-from .ref import Question
+from .ref import Later, Question
 from .timers import Timer
 
 __all__ = ["ActorCell", "ActorStatistics"]
@@ -72,6 +72,7 @@ class ActorCell(Addressee[M]):
         "_kind",
         "_lost",
         "_on_terminated",
+        "_owed",
         "_poison",
         "_poisoned",
         "_reason",
@@ -101,6 +102,7 @@ class ActorCell(Addressee[M]):
         self._current: object = _NOTHING
         self._attempts = 0
         self._lost: tuple[Actor, object, Exception] | None = None
+        self._owed: set[Question] | None = None
         self._poison: deque[tuple[str, str]] | None = None
         self._running: Callable[..., Awaitable[object]] | None = None
         self._since = 0.0
@@ -259,6 +261,13 @@ class ActorCell(Addressee[M]):
         self._current, self._attempts = _NOTHING, 0
         self._handled += 1
         if question is not None:
+            self._answer(question, answer)
+
+    def _answer(self, question: Question, answer: object) -> None:
+        if isinstance(answer, Later):
+            self._owed = self._owed if self._owed is not None else set()
+            answer.owe(question, self._owed)
+        else:
             question.answer(answer)
 
     async def _dispatch(self, function: Callable[..., Awaitable[R]], *args: object) -> R:
@@ -279,6 +288,7 @@ class ActorCell(Addressee[M]):
                 if not starting:
                     await self._on_stop(actor, exit_)
         finally:
+            self._fail_owed()
             self._actor = None
             self._starting = False
             self._stopping = None
@@ -320,6 +330,11 @@ class ActorCell(Addressee[M]):
             poisoned = Poisoned(self.path, name)
             poisoned.__cause__ = exit_.error
             question.fail(poisoned)
+
+    def _fail_owed(self) -> None:
+        owed, self._owed = self._owed, None
+        for question in owed or ():
+            question.fail(Unanswered(self.path, type(question.message).__name__))
 
     def _pass_over(self, message: object, question: Question | None) -> None:
         if question is not None and question.withdrawn:

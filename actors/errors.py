@@ -12,6 +12,7 @@ __all__ = [
     "Poisoned",
     "RoomImportError",
     "TooManyRooms",
+    "Unanswered",
     "Unhandled",
 ]
 
@@ -63,6 +64,17 @@ class Poisoned(ActorError):
         super().__init__(
             f"{request} ended '{path}' each time it was tried and was set aside; "
             "correct the request or the handler, do not simply repeat it."
+        )
+        self.path = path
+
+
+class Unanswered(ActorError):
+    """The actor had begun with the request and ended: what became of it is not known."""
+
+    def __init__(self, path: str, request: str) -> None:
+        super().__init__(
+            f"'{path}' ended before it answered {request}, which may have been done or not; "
+            "look before you repeat it."
         )
         self.path = path
 

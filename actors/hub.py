@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import orjson
@@ -45,15 +46,27 @@ class Hub:
 
         The receipt is the worse of the two.
         """
-        encoded = encode_data(document)
-        envelope = encode_data(
-            {"collection": collection, "type": event, "data": orjson.Fragment(encoded)}
-        )
-        receipts = (
-            self._emit(f"collection:{collection}", event, encoded),
-            self._emit("collections", event, envelope),
-        )
-        return next((r for r in receipts if r.scope is Scope.REJECTED), receipts[0])
+        receipts = [
+            self._tell(ref, event, encoded) if ref else Receipt(self._event_ids(), Scope.LOCAL)
+            for ref, encoded in self._listeners(collection, event, document)
+        ]
+        return _worst(receipts)
+
+    async def send_collection_change(
+        self, collection: str, event: ChangeType, document: JSON, timeout: float
+    ) -> Receipt:
+        """Do the same, but wait for rooms that are busy, `timeout` seconds each at most."""
+        receipts = []
+        for ref, encoded in self._listeners(collection, event, document):
+            if ref is None:
+                receipts.append(Receipt(self._event_ids(), Scope.LOCAL))
+                continue
+            message = ServerEmit(event, encoded, self._event_ids())
+            delivery = Delivery.DROPPED
+            with trio.move_on_after(timeout):
+                delivery = await ref.send(message)
+            receipts.append(_receipt(ref, message.event_id, delivery))
+        return _worst(receipts)
 
     def room(self, name: str) -> RoomRef:
         """Return a room's address, started if need be: to `ask` it something."""
@@ -63,6 +76,15 @@ class Hub:
     def from_thread(self) -> ThreadHub:
         """The same calls for other threads. Take it on trio's thread, hand it to the thread."""
         return ThreadHub(self, trio.lowlevel.current_trio_token())
+
+    def _listeners(
+        self, collection: str, event: ChangeType, document: JSON
+    ) -> Iterator[tuple[RoomRef | None, bytes]]:
+        """Find the two rooms of a change, where somebody is in them, and what each is told."""
+        encoded = encode_data(document)
+        yield self._rooms.find(f"collection:{collection}"), encoded
+        envelope = {"collection": collection, "type": event, "data": orjson.Fragment(encoded)}
+        yield self._rooms.find("collections"), encode_data(envelope)
 
     def _emit(self, room: str, event: str, encoded: bytes) -> Receipt:
         ref = self._rooms.find(room)
@@ -74,13 +96,20 @@ class Hub:
 
     def _tell(self, ref: RoomRef, event: str, encoded: bytes) -> Receipt:
         event_id = self._event_ids()
-        delivery = ref.tell(ServerEmit(event, encoded, event_id))
-        if delivery:
-            return Receipt(event_id, Scope.LOCAL)
-        reason = f"{ref.path} has ended"
-        if delivery is Delivery.DROPPED:
-            reason = f"the mailbox of {ref.path} is full; emit more slowly"
-        return Receipt(event_id, Scope.REJECTED, reason)
+        return _receipt(ref, event_id, ref.tell(ServerEmit(event, encoded, event_id)))
+
+
+def _receipt(ref: RoomRef, event_id: str, delivery: Delivery) -> Receipt:
+    if delivery:
+        return Receipt(event_id, Scope.LOCAL)
+    reason = f"{ref.path} has ended"
+    if delivery is Delivery.DROPPED:
+        reason = f"the mailbox of {ref.path} is full; emit more slowly"
+    return Receipt(event_id, Scope.REJECTED, reason)
+
+
+def _worst(receipts: Sequence[Receipt]) -> Receipt:
+    return next((r for r in receipts if r.scope is Scope.REJECTED), receipts[0])
 
 
 class ThreadHub:

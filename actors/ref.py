@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 import trio
@@ -10,7 +11,7 @@ from .errors import ActorDead, AskTimeout, MailboxFull
 from .mailbox import Mailbox
 from .messages import Delivery, Down, Exit, Request, size_of
 
-__all__ = ["ActorRef", "Question"]
+__all__ = ["ActorRef", "Later", "Question"]
 
 M_contra = TypeVar("M_contra", contravariant=True)
 R = TypeVar("R")
@@ -45,6 +46,47 @@ class Question:
         if self._error is not None:
             raise self._error
         return self._answer
+
+
+class Later(Generic[R]):
+    """What a handler returns to answer after it has returned (OTP: `gen_server:reply/2`).
+
+    It belongs to the incarnation: what is still owed when that ends fails with `Unanswered`.
+    Without an asker (the request was left with `tell`) the answer goes nowhere.
+    """
+
+    __slots__ = ("_owed", "_question", "_settled")
+
+    def __init__(self) -> None:
+        self._settled: Callable[[Question], None] | None = None
+        self._question: Question | None = None
+        self._owed: set[Question] | None = None
+
+    def answer(self, value: R) -> None:
+        """Let the asker go on with this."""
+        self._settle(lambda question: question.answer(value))
+
+    def fail(self, error: Exception) -> None:
+        """Let the asker go on by raising this."""
+        self._settle(lambda question: question.fail(error))
+
+    def owe(self, question: Question, owed: set[Question]) -> None:
+        """Learn, from the cell, who asked; what was answered before the handler returned goes out.
+
+        `owed` holds the question until it is settled.
+        """
+        if self._settled is not None:
+            self._settled(question)
+            return
+        self._question, self._owed = question, owed
+        owed.add(question)
+
+    def _settle(self, settle: Callable[[Question], None]) -> None:
+        self._settled = self._settled or settle
+        if self._question is not None and self._owed is not None:
+            self._settled(self._question)
+            self._owed.discard(self._question)
+            self._question = self._owed = None
 
 
 class Target(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
 import orjson
@@ -144,6 +144,18 @@ class Room(Actor, Generic[S]):
         event_id = self._take_event_id()
         self._put(self._frame(event, data, event_id), to=member)
         return event_id
+
+    def multicast(self, members: Iterable[Member], event: str, data: JSON) -> str:
+        """Tell some members the same, encoded once, and return the event's id."""
+        event_id = self._take_event_id()
+        frame = self._frame(event, data, event_id)
+        for member in members:
+            self._put(frame, to=member)
+        return event_id
+
+    def tell_problem(self, member: Member, problem: Problem) -> None:
+        """Tell one member that something went wrong, in order with what else it is told."""
+        self._answer(member, encode_error(problem, self._now()))
 
     def after(self, seconds: float, callback: Callable[[], Awaitable[None]]) -> Timer:
         """Call back once in so many seconds, unless the room has crashed or stopped by then."""

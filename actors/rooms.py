@@ -16,10 +16,13 @@ from .ref import ActorRef
 from .room import Room
 from .roster import RoomEnvironment, Roster
 
-__all__ = ["RoomRef", "Rooms", "StartRoom", "load_room_classes"]
+__all__ = ["RoomFactory", "RoomRef", "Rooms", "StartRoom", "load_room_classes"]
 
 RoomRef = ActorRef[Any]
 """A room's address. Subclasses add typed handlers of their own, hence no narrower type."""
+
+RoomFactory = Callable[[], Room[Any]]
+"""What makes a room for each incarnation: a class, or whatever gives it what it needs."""
 
 StartRoom = Callable[[str, Callable[[str], ActorCell[Any]]], None]
 """How a supervisor is asked to start a room: its name, and what makes its cell at a path."""
@@ -35,7 +38,7 @@ class Rooms:
 
     def __init__(
         self,
-        bindings: Mapping[str, type[Room[Any]]],
+        bindings: Mapping[str, RoomFactory],
         environment: RoomEnvironment,
         dead_letters: DeadLetters,
         start: StartRoom,
@@ -54,7 +57,7 @@ class Rooms:
         """Return the room of that name if it runs."""
         return self._refs.get(name)
 
-    def bind(self, pattern: str, room_class: type[Room[Any]]) -> None:
+    def bind(self, pattern: str, room_class: RoomFactory) -> None:
         """Let rooms whose names match the pattern be of this class; the last binding comes first.
 
         Rooms that run already stay what they are.
@@ -83,7 +86,7 @@ class Rooms:
             raise
         return self._refs[name]
 
-    def cell(self, path: str, room_class: type[Room[Any]], roster: Roster[Any]) -> ActorCell[Any]:
+    def cell(self, path: str, room_class: RoomFactory, roster: Roster[Any]) -> ActorCell[Any]:
         """Make the cell of a room of a class on a roster, without noting it in the directory."""
         environment = self._environment
 
@@ -105,7 +108,7 @@ class Rooms:
             on_terminated=lambda _: self._forget(roster.name),
         )
 
-    def _opened(self, name: str, path: str, room_class: type[Room[Any]]) -> ActorCell[Any]:
+    def _opened(self, name: str, path: str, room_class: RoomFactory) -> ActorCell[Any]:
         cell = self.cell(path, room_class, Roster(name=name))
         self._refs[name] = cell.ref
         return cell

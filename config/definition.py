@@ -36,6 +36,7 @@ BUILT_IN: Final = ("id", "createdAt", "updatedAt")
 RESERVED: Final = frozenset({"api", "auth", "collections", "health", "metrics"})
 MAX_NAME: Final = 48
 _NAME = re.compile(rf"[A-Za-z][A-Za-z0-9_-]{{0,{MAX_NAME - 1}}}")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2})?|$)")
 _PROPERTY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
 _PASSED_OVER: Final = frozenset({"type", "eventConfig", "options", "builtIn", "description", "id"})
@@ -65,13 +66,18 @@ class Right(StrEnum):
 
 @attrs.frozen
 class Property:
-    """One property. `default` is a value of its type, for dates also the text "now"."""
+    """One property. `default` is a value of its type, for dates also the text "now".
+
+    A `private` one never leaves the pod: no answer and no notification has it, nobody can ask
+    for documents by it.
+    """
 
     type: PropertyType
     required: bool = False
     default: JSON = None
     unique: bool = False
     index: bool = False
+    private: bool = False
 
 
 @attrs.frozen
@@ -98,6 +104,11 @@ class Definition:
     no_store: bool = False
     owner: str = "ownerId"
     access: Permissions = Permissions()
+
+    @property
+    def private(self) -> frozenset[str]:
+        """The properties that never leave the pod."""
+        return frozenset(name for name, about in self.properties.items() if about.private)
 
 
 def check_collection_name(name: str) -> str | None:
@@ -138,7 +149,7 @@ def read_definition(name: str, document: object, origin: str = "") -> Definition
 
 
 _KNOWN = ("properties", "strict", "noStore", "owner", "access", "allowAdditionalProperties")
-_KNOWN_IN_PROPERTY = ("type", "required", "default", "unique", "index")
+_KNOWN_IN_PROPERTY = ("type", "required", "default", "unique", "index", "private")
 _INDEXABLE = (PropertyType.STRING, PropertyType.NUMBER, PropertyType.DATE, PropertyType.BOOLEAN)
 _VALUES: Mapping[PropertyType, tuple[type | tuple[type, ...], str]] = {
     PropertyType.STRING: (str, "a text"),
@@ -255,6 +266,7 @@ def _property(path: str, given: Mapping[str, object], problems: _Problems) -> Pr
         default=_default(path, kind, given.get("default"), problems),
         unique=problems.take(path, given, "unique", bool, "true or false", False),
         index=problems.take(path, given, "index", bool, "true or false", False),
+        private=problems.take(path, given, "private", bool, "true or false", False),
     )
     if (about.unique or about.index) and about.type not in _INDEXABLE:
         problems.add(path, f"cannot be unique or indexed: it is of type {about.type}")
@@ -268,5 +280,7 @@ def _default(path: str, kind: PropertyType, value: object, problems: _Problems) 
     if not isinstance(value, types) or (isinstance(value, bool) and kind != "boolean"):
         problems.add(f"{path}.default", f"must be {words}, not {shown(value)}")
         return None
+    if kind is PropertyType.DATE and value != "now" and _DATE.match(str(value)) is None:
+        problems.add(f"{path}.default", f"must be {words}, not {shown(value)}")
     default: JSON = value  # type: ignore[assignment] # read from JSON, and of the right type
     return default

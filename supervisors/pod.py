@@ -25,6 +25,7 @@ from ..actors import (
     Exit,
     Heartbeat,
     Hub,
+    Listening,
     Member,
     Room,
     RoomEnvironment,
@@ -35,8 +36,6 @@ from ..actors import (
 )
 from ..config import Config, Secrets, configure_logging, load_secrets
 from ..transport import (
-    Listener,
-    ListenerLimits,
     Refusal,
     Tokens,
     TransportError,
@@ -44,11 +43,13 @@ from ..transport import (
     WebSocketLimits,
     refuse_upgrade,
 )
-from ..transport.http import HttpLimits, HttpServer, create_app, shows_root
+from ..transport.http import Keyring
 from .backoff import Backoff
-from .child import ChildSpec, Node, Service, node_to_json
+from .child import ChildSpec, Node, Service
+from .collections import CollectionTree
 from .dynamic import DynamicSupervisor, Pacing
 from .errors import NotRunning, SupervisorError, TooManyChildren
+from .front import make_listener
 from .restart import Intensity, Restart
 from .supervisor import Supervisor
 from .watchdog import Watchdog
@@ -109,11 +110,16 @@ class Pod:
         roster: Roster[None] = Roster(name=None, members=self.members)
         self._everyone = self.rooms.cell("pod/everyone", Everyone, roster)
         self.hub = Hub(self.rooms, self._everyone.ref, event_ids)
-        self._master_key = keys.master_key
-        self._wall = wall
+        self.keyring = Keyring(self.tokens, keys.master_key, ttl=config.auth.token_ttl, wall=wall)
+        self._collections: CollectionTree | None = None
+        if config.server.api_enabled:
+            self._collections = CollectionTree(
+                config, self.pod_id, self.hub, self.dead_letters, wall, dev=dev
+            )
+            self._collections.bind(self.rooms)
         self.heartbeat = Heartbeat(config.limits.ping_interval, config.limits.pong_timeout)
         self._environment = self._connection_environment(event_ids, wall)
-        self._listener = self._make_listener()
+        self._listener = make_listener(self, self._collections, wall)
         self._connection_supervisor = DynamicSupervisor(
             "pod/connections", pacing=Pacing(window=config.drain.window)
         )
@@ -135,10 +141,6 @@ class Pod:
     def connections(self) -> int:
         """Count the live WebSocket connections."""
         return len(self.members)
-
-    def is_root(self, headers: Mapping[str, str]) -> bool:
-        """Say whether a request's headers hold the master key or a token of root."""
-        return shows_root(headers, self.tokens, self._master_key)
 
     def bind_room(self, pattern: str, room_class: type[Room[Any]]) -> None:
         """Let rooms whose names match the pattern be of this class, before all other bindings."""
@@ -176,6 +178,7 @@ class Pod:
             ChildSpec("watchdog", lambda path: Service(path, Watchdog().run)),
             ChildSpec("rooms", lambda _: self._room_supervisor, shutdown=2 * ROOM_SHUTDOWN),
             ChildSpec("everyone", lambda _: self._everyone, backoff=ROOM_BACKOFF),
+            *(self._collections.children() if self._collections else ()),
             ChildSpec(
                 "connections", lambda _: self._connection_supervisor, shutdown=drain.deadline
             ),
@@ -226,27 +229,8 @@ class Pod:
             return Refusal(503, "This pod is stopping; connect again in a moment.")
         return None
 
-    def _make_listener(self) -> Listener:
-        config, limits = self.config, self.config.limits
-        server = HttpServer(
-            create_app(_View(self), self._wall),
-            HttpLimits(
-                max_head_bytes=limits.max_head_bytes,
-                max_body_bytes=limits.max_body_bytes,
-                body_timeout=limits.handshake_timeout,
-            ),
-        )
-        return Listener(
-            config.server.host,
-            config.server.port,
-            on_upgrade=self.upgrade,
-            serve_http=server.serve,
-            limits=ListenerLimits(
-                max_head_bytes=limits.max_head_bytes,
-                handshake_timeout=limits.handshake_timeout,
-                tcp_no_delay=config.network.tcp_no_delay,
-            ),
-        )
+    def _listening(self) -> Listening | None:
+        return None if self._collections is None else self._collections.listening
 
     def _connection_environment(
         self, event_ids: EventIds, wall: Callable[[], float]
@@ -265,7 +249,7 @@ class Pod:
                 read_buffer_size=config.network.read_buffer_size,
                 close_timeout=CLOSE_TIMEOUT,
             ),
-            access=AccessPolicy(config.access),
+            access=AccessPolicy(config.access, self._listening()),
             tokens=self.tokens,
             rooms=self.rooms,
             hub=self.hub,
@@ -287,22 +271,6 @@ def _tokens(config: Config, keys: Secrets, wall: Callable[[], float]) -> Tokens:
         leeway=auth.leeway,
         wall=wall,
     )
-
-
-class _View:
-    """The pod as the pages see it: only what they may show."""
-
-    def __init__(self, pod: Pod) -> None:
-        self._pod = pod
-        self.pod_id = pod.pod_id
-        self.version = pod.version
-        self.started_at = pod.started_at
-        self.dev = pod.dev
-        self.connections = pod.connections
-        self.is_root = pod.is_root
-
-    def tree(self) -> Mapping[str, object]:
-        return node_to_json(self._pod.tree())
 
 
 @asynccontextmanager

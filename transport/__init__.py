@@ -1,7 +1,20 @@
 """Bytes and outside systems: the wire protocol, WebSockets, HTTP, tokens."""
 
+from .attempts import Attempts
 from .close_codes import CloseCode
-from .errors import AddressInUse, BadToken, ListenError, TransportError, WireError
+from .errors import (
+    AddressInUse,
+    BadToken,
+    DuplicateValue,
+    ListenError,
+    QueryError,
+    StoreError,
+    StoreMisfit,
+    StoreUnavailable,
+    TransportError,
+    Unstorable,
+    WireError,
+)
 from .frames import PING, close_frame, text_frame
 from .handshake import Refusal, UpgradeRequest, is_websocket_path, refuse_upgrade, response_bytes
 from .listener import Listener, ListenerLimits, ListenerStatistics, bind
@@ -12,6 +25,7 @@ from .tokens import Identity, Tokens, constant_time_equal
 from .websocket import Closed, HandshakeRejected, Inbox, WebSocket, WebSocketLimits
 from .wire import (
     JSON,
+    MAX_DEPTH,
     Auth,
     ClientMessage,
     Emit,
@@ -21,6 +35,7 @@ from .wire import (
     RequestId,
     Scope,
     decode,
+    decode_json,
     encode_auth,
     encode_connect,
     encode_data,
@@ -33,13 +48,16 @@ from .wire import (
 
 __all__ = [
     "JSON",
+    "MAX_DEPTH",
     "PING",
     "AddressInUse",
+    "Attempts",
     "Auth",
     "BadToken",
     "ClientMessage",
     "CloseCode",
     "Closed",
+    "DuplicateValue",
     "Emit",
     "HandshakeRejected",
     "Identity",
@@ -54,12 +72,17 @@ __all__ = [
     "OutboxFailure",
     "OutboxStatistics",
     "Problem",
+    "QueryError",
     "Refusal",
     "RequestId",
     "Scope",
+    "StoreError",
+    "StoreMisfit",
+    "StoreUnavailable",
     "TokenBucket",
     "Tokens",
     "TransportError",
+    "Unstorable",
     "UpgradeRequest",
     "WebSocket",
     "WebSocketLimits",
@@ -69,6 +92,7 @@ __all__ = [
     "close_frame",
     "constant_time_equal",
     "decode",
+    "decode_json",
     "encode_auth",
     "encode_connect",
     "encode_data",

@@ -9,6 +9,7 @@ TransportError
 ├── QueryError        the client's query is not one
 └── StoreError        what became of a document in the database
     ├── DuplicateValue    the writer's: another document has this value of a unique property
+    ├── Unstorable        the writer's: the database has no way to hold this document
     ├── StoreUnavailable  the world's: locked, full, or out of reach; nothing was written
     └── StoreMisfit       the definition's: the documents there do not allow what it wants
 """
@@ -26,6 +27,7 @@ __all__ = [
     "StoreMisfit",
     "StoreUnavailable",
     "TransportError",
+    "Unstorable",
     "WireError",
 ]
 
@@ -95,6 +97,10 @@ class DuplicateValue(StoreError):
     def __init__(self, field: str) -> None:
         super().__init__(f"Another document has this '{field}'; choose another.")
         self.field = field
+
+
+class Unstorable(StoreError):
+    """The database has no way to hold this document: U+0000 in a text, in PostgreSQL, for one."""
 
 
 class StoreUnavailable(StoreError):

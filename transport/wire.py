@@ -31,6 +31,7 @@ __all__ = [
     "RequestId",
     "Scope",
     "decode",
+    "decode_json",
     "encode_auth",
     "encode_connect",
     "encode_data",
@@ -120,10 +121,9 @@ def decode(text: str) -> ClientMessage:
     Raises `WireError`: `bad_json`, `too_deep`, `not_an_object`, `missing_type`, `unknown_type`,
     `missing_field` or `wrong_type`.
     """
-    if text.count("[") + text.count("{") > MAX_DEPTH and _depth_exceeds(text, MAX_DEPTH):
-        raise WireError("too_deep", f"Nest objects and arrays at most {MAX_DEPTH} levels deep.")
     try:
-        message = orjson.loads(text)
+        # Whatever else it is, `_explain` finds out.
+        message = cast("dict[str, JSON]", decode_json(text))
     except orjson.JSONDecodeError as error:
         raise WireError(
             "bad_json", f"Send one JSON object in each text frame; this is not JSON: {error}."
@@ -132,6 +132,18 @@ def decode(text: str) -> ClientMessage:
         return _STRUCTURE[message["type"]](message)
     except (KeyError, TypeError):
         raise _explain(message) from None
+
+
+def decode_json(text: str) -> JSON:
+    """Read JSON that somebody else wrote: nested at most `MAX_DEPTH` levels deep.
+
+    Raises `WireError` (`too_deep`), and `orjson.JSONDecodeError` (a ValueError) for what is not
+    JSON.
+    """
+    if text.count("[") + text.count("{") > MAX_DEPTH and _depth_exceeds(text, MAX_DEPTH):
+        raise WireError("too_deep", f"Nest objects and arrays at most {MAX_DEPTH} levels deep.")
+    value: JSON = orjson.loads(text)
+    return value
 
 
 # A string that nobody closed is taken to the end of the text: else this would be quadratic.

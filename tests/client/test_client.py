@@ -86,7 +86,7 @@ def config(port: int = 0) -> Config:
     members = Rule(join=Who.AUTHENTICATED)
     return evolve(
         pod_config(message_rate_limit=0),
-        server=Server(port=port),
+        server=Server(port=port, api_enabled=False),
         access=Access(rules={"members": members, "collection:secrets": members}),
         drain=Drain(window=0.0, deadline=5.0, retry_after_min=3.0, retry_after_max=3.0),
     )

@@ -20,9 +20,9 @@ KEYS = Secrets(master_key="a-master-key-for-tests", jwt_secret="a-secret-for-tes
 
 
 def pod_config(**limits: Any) -> Config:
-    """Return a configuration on a free port; keyword arguments are limits."""
+    """Return a configuration on a free port, without collections; keyword arguments are limits."""
     return Config(
-        server=Server(port=0),
+        server=Server(port=0, api_enabled=False),
         limits=evolve(Limits(), **limits),
         drain=Drain(window=0.0, deadline=5.0),
     )
@@ -30,10 +30,13 @@ def pod_config(**limits: Any) -> Config:
 
 @asynccontextmanager
 async def running_pod(
-    config: Config | None = None, rooms: Mapping[str, type[Room[Any]]] | None = None
+    config: Config | None = None,
+    rooms: Mapping[str, type[Room[Any]]] | None = None,
+    *,
+    dev: bool = False,
 ) -> AsyncIterator[Pod]:
     """Run a pod in this process for the length of the block."""
-    async with open_pod(config or pod_config(), keys=KEYS, rooms=rooms) as pod:
+    async with open_pod(config or pod_config(), keys=KEYS, rooms=rooms, dev=dev) as pod:
         yield pod
 
 

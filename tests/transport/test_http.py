@@ -19,7 +19,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from deployd.transport import Listener, Refusal, Tokens
-from deployd.transport.http import HttpLimits, HttpServer, ReplayStream, create_app, shows_root
+from deployd.transport.http import HttpLimits, HttpServer, Keyring, ReplayStream, create_app
 from support.raw import ask, connect, everything
 
 SECRET = "a secret of more than sixty-four bytes, so that every HMAC is content"
@@ -33,6 +33,7 @@ TOKENS = Tokens(
     leeway=0,
     wall=lambda: 1_800_000_000.0,
 )
+KEYRING = Keyring(TOKENS, MASTER_KEY, ttl=60, wall=lambda: 1_800_000_000.0)
 
 
 @mutable
@@ -54,7 +55,7 @@ class Pod:
         return 42
 
     def is_root(self, headers: Mapping[str, str]) -> bool:
-        return shows_root(headers, TOKENS, MASTER_KEY)
+        return KEYRING.is_root(headers)
 
 
 async def request(
@@ -85,7 +86,7 @@ async def test_the_page_names_the_pod_and_links_what_there_is() -> None:
     for text in ("p1", "1.2.3", "1 h 2 min", "42 connected", "for root"):
         assert text in response.text
     links = re.findall(r'href="([^"]*)"', response.text)
-    assert links == ["/health/live", ACTORS, "/dpd.js"]
+    assert links == ["/self-test.html", "/health/live", ACTORS, "/dpd.js"]
     for link in links:
         assert (await request(Pod(), link)).status_code != 404
 
@@ -194,7 +195,8 @@ async def test_who_shows_nothing_is_told_what_to_show() -> None:
 
 
 def test_a_pod_without_master_key_takes_none() -> None:
-    assert not shows_root({"x-master-key": ""}, TOKENS, "")
+    keyring = Keyring(TOKENS, "", ttl=60, wall=lambda: 1_800_000_000.0)
+    assert not keyring.is_root({"x-master-key": ""})
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,36 @@
-"""HTTP beside the WebSockets: the pod's page, its health and its diagnostics."""
+"""HTTP beside the WebSockets: the pod's pages, its health, its diagnostics, its collections."""
 
-from .app import PodView, create_app, shows_root
+from .app import PodView, create_app
+from .auth import Accounts, AuthView, User, auth_routes
+from .collections import (
+    ApiAnswer,
+    ApiRequest,
+    CollectionsApi,
+    Identify,
+    collection_routes,
+    json_body,
+)
+from .identity import ROOT, Keyring
+from .public import PublicFiles
 from .serve import HttpLimits, HttpServer, ReplayStream
 
-__all__ = ["HttpLimits", "HttpServer", "PodView", "ReplayStream", "create_app", "shows_root"]
+__all__ = [
+    "ROOT",
+    "Accounts",
+    "ApiAnswer",
+    "ApiRequest",
+    "AuthView",
+    "CollectionsApi",
+    "HttpLimits",
+    "HttpServer",
+    "Identify",
+    "Keyring",
+    "PodView",
+    "PublicFiles",
+    "ReplayStream",
+    "User",
+    "auth_routes",
+    "collection_routes",
+    "create_app",
+    "json_body",
+]

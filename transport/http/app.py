@@ -5,23 +5,25 @@ import hashlib
 import html
 import ipaddress
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from string import Template
 from typing import Protocol
 
-import orjson
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
-from ..errors import BadToken
-from ..tokens import Tokens, constant_time_equal
+from .answers import error_response, json_response, plain_response
+from .public import PublicFiles
+from .self_test import self_test_routes
 from .static import static_routes
 
-__all__ = ["PodView", "create_app", "shows_root"]
+__all__ = ["PodView", "create_app"]
 
 _HOME = Template(resources.files(__package__).joinpath("home.html").read_text(encoding="utf-8"))
 
@@ -52,49 +54,63 @@ class PodView(Protocol):
         """Return how many WebSocket clients are connected."""
 
     def is_root(self, headers: Mapping[str, str]) -> bool:
-        """Say whether a request's headers prove root; see `shows_root`."""
+        """Say whether a request's headers prove root; see `Keyring.is_root`."""
 
 
-def create_app(pod: PodView, wall: Callable[[], float] = time.time) -> Starlette:
-    """Build the application: `/`, `/health/live`, `/_dashboard/api/actors`, the client's files.
+def create_app(
+    pod: PodView,
+    wall: Callable[[], float] = time.time,
+    *,
+    public: PublicFiles | None = None,
+    routes: Sequence[BaseRoute] = (),
+    origins: Sequence[str] = (),
+) -> Starlette:
+    """Build the application: pages, health, diagnostics, the packaged files, then `routes`.
 
-    Every error is JSON with one sentence. `wall` returns unix seconds.
+    Every error is JSON with one sentence. `wall` returns unix seconds. `public` are files of the
+    application's own; its `index.html` takes the place of the pod's page at `/`. Pages of
+    `origins` may call from elsewhere (CORS, Fetch section 3.2); no cookie is ever involved.
     """
 
-    async def home(_: Request) -> Response:
+    async def about(_: Request) -> Response:
         return _page(pod, wall() - pod.started_at)
 
+    async def home(request: Request) -> Response:
+        index = None if public is None else await public.find("index.html", request)
+        return index or await about(request)
+
     async def live(_: Request) -> Response:
-        return _json({"status": "live", "pod": pod.pod_id})
+        return json_response({"status": "live", "pod": pod.pod_id})
 
     async def actors(request: Request) -> Response:
-        return _refuse_diagnostics(pod, request) or _json(pod.tree())
+        return _refuse_diagnostics(pod, request) or json_response(pod.tree())
 
     app = Starlette(
         routes=[
             Route("/", home),
+            Route("/_dashboard/", about),
             Route("/health/live", live),
             Route("/_dashboard/api/actors", actors),
             *static_routes(),
+            *self_test_routes(),
+            *(() if public is None else (public.route(),)),
+            *routes,
         ],
+        middleware=[_cross_origin(origins)] if origins else [],
         exception_handlers={HTTPException: _refused, Exception: _failed},
     )
     app.router.redirect_slashes = False  # it redirects to whatever the Host header says
     return app
 
 
-def shows_root(headers: Mapping[str, str], tokens: Tokens, master_key: str) -> bool:
-    """Say whether headers carry the master key or a token of root."""
-    key = headers.get("x-master-key")
-    if key is not None:
-        return bool(master_key) and constant_time_equal(key, master_key)
-    scheme, _, token = headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer":
-        return False
-    try:
-        return tokens.verify(token.strip()).is_root
-    except BadToken:
-        return False
+def _cross_origin(origins: Sequence[str]) -> Middleware:
+    return Middleware(
+        CORSMiddleware,
+        allow_origins=list(origins),
+        allow_methods=["GET", "POST", "PUT", "DELETE"],
+        allow_headers=["Authorization", "Content-Type", "X-Master-Key"],
+        expose_headers=["Retry-After", "X-Truncated"],
+    )
 
 
 def _refuse_diagnostics(pod: PodView, request: Request) -> Response | None:
@@ -102,9 +118,9 @@ def _refuse_diagnostics(pod: PodView, request: Request) -> Response | None:
     if pod.is_root(headers) or (pod.dev and _is_local(request)):
         return None
     if "authorization" in headers or "x-master-key" in headers:
-        return _error(403, "This is for root: the key or token you sent is not root's.")
+        return error_response(403, "This is for root: the key or token you sent is not root's.")
     sentence = "This is for root: send 'Authorization: Bearer <token>' or 'X-Master-Key: <key>'."
-    return _error(401, sentence, {"WWW-Authenticate": "Bearer"})
+    return error_response(401, sentence, {"WWW-Authenticate": "Bearer"})
 
 
 def _is_local(request: Request) -> bool:
@@ -134,7 +150,7 @@ def _page(pod: PodView, uptime: float) -> Response:
         connections=pod.connections(),
         access="open on this machine (--dev)" if pod.dev else "for root",
     )
-    return _response(
+    return plain_response(
         200, text.encode(), "text/html; charset=utf-8", {"Content-Security-Policy": _CSP}
     )
 
@@ -169,26 +185,8 @@ async def _refused(request: Request, error: Exception) -> Response:
         sentence = f"{request.method} is not possible here; use {allowed}."
     else:
         sentence = error.detail
-    return _error(error.status_code, sentence, error.headers)
+    return error_response(error.status_code, sentence, error.headers)
 
 
 async def _failed(_: Request, __: Exception) -> Response:
-    return _error(500, "The pod failed on this request; its log says why.")
-
-
-def _error(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> Response:
-    return _json({"error": sentence}, status, headers)
-
-
-def _json(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    return _response(status, orjson.dumps(value), "application/json", headers or {})
-
-
-def _response(status: int, body: bytes, kind: str, headers: Mapping[str, str]) -> Response:
-    safe = {
-        "Content-Type": kind,
-        "Cache-Control": "no-store",
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "no-referrer",
-    }
-    return Response(body, status, {**safe, **headers})
+    return error_response(500, "The pod failed on this request; its log says why.")

@@ -1,5 +1,8 @@
 """Documents: what a query means, and the database that answers it."""
 
+from .database import DatabaseStore
+from .dates import format_date, normalise_date
+from .engine import database_url
 from .filters import (
     All,
     Any,
@@ -15,6 +18,10 @@ from .filters import (
     Scalar,
     SortKey,
 )
+from .matching import matches, ordered, project
+from .numbers import normalise_number
+from .parameters import nested
+from .query import parse_query, read_query
 from .store import Change, ChangeType, Decide, Document, Page, Store, Write
 
 __all__ = [
@@ -23,6 +30,7 @@ __all__ = [
     "Change",
     "ChangeType",
     "Compare",
+    "DatabaseStore",
     "Decide",
     "Document",
     "Equal",
@@ -38,4 +46,14 @@ __all__ = [
     "SortKey",
     "Store",
     "Write",
+    "database_url",
+    "format_date",
+    "matches",
+    "nested",
+    "normalise_date",
+    "normalise_number",
+    "ordered",
+    "parse_query",
+    "project",
+    "read_query",
 ]

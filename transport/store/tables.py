@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Column, Float, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, Float, Integer, MetaData, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 
 __all__ = ["CHANGES", "documents_table"]
 
 _PREFIX: Final = "collection_"
 """Put before a collection's name: none can be that of a table of the pod's own."""
+
+_SEQUENCE: Final = BigInteger().with_variant(Integer, "sqlite")
+"""64 bits: a busy pod would use up 32 within weeks. SQLite calls that INTEGER."""
 
 _DOCUMENT: Final = Text().with_variant(JSONB(), "postgresql")
 
@@ -24,7 +27,7 @@ def documents_table(collection: str) -> Table:
     return Table(
         f"{_PREFIX}{collection}",
         MetaData(),
-        Column("sequence", Integer, primary_key=True, autoincrement=True),
+        Column("sequence", _SEQUENCE, primary_key=True, autoincrement=True),
         Column("id", Text, nullable=False, unique=True),
         Column("created_at", Text, nullable=False, index=True),
         Column("updated_at", Text, nullable=False, index=True),
@@ -36,13 +39,16 @@ def documents_table(collection: str) -> Table:
 CHANGES: Final = Table(
     "changes",
     MetaData(),
-    Column("sequence", Integer, primary_key=True, autoincrement=True),
+    Column("sequence", _SEQUENCE, primary_key=True, autoincrement=True),
     Column("collection", Text, nullable=False),
     Column("type", Text, nullable=False),
     Column("document", Text, nullable=False),
     Column("pod", Text, nullable=False),
-    Column("committed_at", Float, nullable=False),
+    Column("claimed_at", Float, nullable=False),
     sqlite_autoincrement=True,
 )
 """Changes that were committed and not yet told to those who listen: written in the same
-transaction as the document (the outbox pattern), removed when the rooms have taken them."""
+transaction as the document (the outbox pattern), removed when the rooms have taken them.
+
+`pod` is whose it is to tell them since `claimed_at`, in unix seconds: the one that wrote it, or one
+that has taken over what another left."""

@@ -1,0 +1,178 @@
+"""What HTTP asks of collections, carried out: rights first, then scripts, then documents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, cast
+
+import orjson
+from attrs import evolve
+
+from ...config import Definition, check_collection_name
+from ...transport import JSON, QueryError
+from ...transport.http import ApiAnswer, ApiRequest
+from ...transport.store import nested
+from .calls import CollectionCalls
+from .directory import Directory
+from .discovery import Discovery
+from .environment import Collection, CollectionEnvironment
+from .outcome import Response
+from .reading import Reader
+from .refused import RequestRefused
+from .rights import Caller, Method, demand
+from .scripting import Asked, run_before, run_event
+from .scripts import ScriptEvent
+from .writing import Writing
+
+__all__ = ["Api", "answer_of"]
+
+_WEIGHT: Final = 256
+"""Bytes that a write weighs in a mailbox beside its document."""
+
+
+class Api:
+    """The collections as HTTP asks for them. `creates` is whether a POST may make a new one."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        discovery: Discovery,
+        environment: CollectionEnvironment,
+        calls: CollectionCalls,
+        *,
+        creates: bool,
+    ) -> None:
+        self._directory = directory
+        self._discovery = discovery
+        self._env = environment
+        self._calls = calls
+        self._reader = Reader(environment)
+        self._creates = creates
+
+    def definitions(self) -> Sequence[Definition]:
+        """Return the definitions of all collections, sorted by name."""
+        return sorted((c.definition for c in self._directory), key=lambda d: d.name)
+
+    async def handle(self, request: ApiRequest) -> ApiAnswer:
+        """Carry a request out. What goes wrong is an answer too; only bugs are raised."""
+        try:
+            collection = await self._collection(request)
+            asked = _asked(request, collection)
+            asked, body = await self._before(collection, asked, request.body)
+            if collection.definition.no_store:
+                return await self._run_only(collection, asked, body)
+            return await self._carry_out(collection, asked, body)
+        except RequestRefused as refused:
+            return answer_of(refused)
+
+    async def _collection(self, request: ApiRequest) -> Collection:
+        name = request.collection
+        found = self._directory.find(name)
+        sentence = check_collection_name(name)
+        if found is None and sentence is None:
+            await self._discovery.look_for(name)
+            found = self._directory.find(name)
+        if found is None and sentence is None and self._creates and request.method == "POST":
+            await self._discovery.create(name)
+            found = self._directory.find(name)
+        if found is None:
+            raise RequestRefused(404, sentence or _no_collection(name))
+        return found
+
+    async def _before(
+        self, collection: Collection, asked: Asked, body: Mapping[str, JSON]
+    ) -> tuple[Asked, Mapping[str, JSON]]:
+        """Ask the rights, then the script that sees every request."""
+        demand(collection.definition, cast("Method", asked.method.lower()), asked.caller)
+        if not collection.has("beforerequest"):
+            return asked, body
+        outcome, query = await run_before(collection, self._env, asked, dict(body))
+        return evolve(asked, query=query), outcome.data
+
+    async def _carry_out(
+        self, collection: Collection, asked: Asked, body: Mapping[str, JSON]
+    ) -> ApiAnswer:
+        match asked.method, asked.parts:
+            case "GET", ():
+                found = await self._reader.find(collection, asked, asked.query)
+                return ApiAnswer(200, found.body, found.headers)
+            case "GET", ("count",):
+                count = await self._reader.count(collection, asked, asked.query)
+                return _answer({"count": count})
+            case "GET", (id_,):
+                return _answer(await self._reader.get(collection, asked, id_))
+            case "POST", ():
+                return await self._write(collection, asked, "post", None, body)
+            case "PUT", (id_,):
+                return await self._write(collection, asked, "put", id_, body)
+            case "DELETE", (id_,):
+                return await self._write(collection, asked, "delete", id_, body)
+        raise RequestRefused(405, _elsewhere(collection.name), headers={"Allow": _allowed(asked)})
+
+    async def _write(
+        self,
+        collection: Collection,
+        asked: Asked,
+        method: Method,
+        id_: str | None,
+        body: Mapping[str, JSON],
+    ) -> ApiAnswer:
+        writing = Writing(method, id_, body, asked, nbytes=_WEIGHT + asked.nbytes)
+        written = await self._calls.write(collection, writing)
+        if written.response is not None:
+            return _scripted(written.response)
+        return _answer({"deleted": 1} if method == "delete" else written.document)
+
+    async def _run_only(
+        self, collection: Collection, asked: Asked, body: Mapping[str, JSON]
+    ) -> ApiAnswer:
+        """Answer for a collection that keeps nothing: with what its script makes of the request."""
+        event = cast("ScriptEvent", asked.method.lower())
+        if not collection.has(event):
+            raise RequestRefused(405, f"'{collection.name}' has no script '{event}.py'.")
+        data = {"url": "/" + "/".join(asked.parts), "parts": list(asked.parts), **body}
+        outcome = await run_event(
+            collection, self._env, event, asked, cast("dict[str, JSON]", data)
+        )
+        if outcome.response is not None:
+            return _scripted(outcome.response)
+        return _answer(outcome.data)
+
+
+def _asked(request: ApiRequest, collection: Collection) -> Asked:
+    try:
+        query = nested(request.params, collection.definition)
+    except QueryError as error:
+        raise RequestRefused(400, str(error)) from error
+    return Asked(Caller(request.identity), query, request.method, request.parts, request.nbytes)
+
+
+def _answer(value: JSON) -> ApiAnswer:
+    return ApiAnswer(200, orjson.dumps(value))
+
+
+def _scripted(response: Response) -> ApiAnswer:
+    return ApiAnswer(response.status, orjson.dumps(response.body), dict(response.headers))
+
+
+def answer_of(refused: RequestRefused) -> ApiAnswer:
+    """Return a refusal as HTTP answers it: `{"error", "errors"?}`."""
+    body: dict[str, JSON] = {"error": refused.sentence}
+    if refused.errors:
+        body["errors"] = [{"field": e.field, "message": e.message} for e in refused.errors]
+    return ApiAnswer(refused.status, orjson.dumps(body), refused.headers)
+
+
+def _no_collection(name: str) -> str:
+    return (
+        f"There is no collection '{name}'; make the folder '{name}' with a config.json in the "
+        "folder of collections, and it is there a second later."
+    )
+
+
+def _elsewhere(name: str) -> str:
+    return f"Read or add documents at /{name}, and read, change or remove one at /{name}/<id>."
+
+
+def _allowed(asked: Asked) -> str:
+    return "GET, PUT, DELETE" if asked.parts else "GET, POST"

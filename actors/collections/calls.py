@@ -1,0 +1,100 @@
+"""Calls that event scripts make of collections: no rule holds them back, but loops end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, cast
+
+import orjson
+
+from ...transport import JSON
+from ..errors import ActorError, Unanswered
+from .directory import Directory
+from .environment import CHAIN, Collection
+from .inside import InsideMethod
+from .reading import Reader
+from .refused import RequestRefused
+from .rights import POD, Method
+from .scripting import Asked
+from .writing import Writing, Written
+
+__all__ = ["CollectionCalls"]
+
+_NOTHING: Final[Mapping[str, JSON]] = {}
+
+
+class CollectionCalls:
+    """Carries out what scripts ask of collections, and what HTTP does once it has been let in.
+
+    A script holds the turn of the collection it runs in: what it writes there is carried out
+    within that turn, and what it writes elsewhere waits for its own. Two scripts that wait for
+    each other's turn are both ended by their time limit.
+    """
+
+    def __init__(
+        self, directory: Directory, reader: Reader, max_depth: int, timeout: float
+    ) -> None:
+        self._directory = directory
+        self._reader = reader
+        self._max_depth = max_depth
+        self._timeout = timeout
+
+    async def call(
+        self,
+        collection: str,
+        method: InsideMethod,
+        id: str | None,  # noqa: A002
+        data: JSON,
+    ) -> JSON:
+        """Read or write as the pod itself. Raises `RequestRefused`."""
+        found = self._directory.find(collection)
+        if found is None:
+            raise RequestRefused(404, f"There is no collection '{collection}'.")
+        chain = CHAIN.get()
+        if chain.depth >= self._max_depth:
+            raise RequestRefused(
+                508, f"Scripts call each other more than {self._max_depth} deep; end the loop."
+            )
+        asked = Asked(POD, method=method, parts=(id,) if id else ())
+        token = CHAIN.set(chain.deeper())
+        try:
+            return await self._carry_out(found, method, id, data, asked)
+        finally:
+            CHAIN.reset(token)
+
+    async def write(self, collection: Collection, writing: Writing) -> Written:
+        """Let a collection carry out a write in its turn. Raises `RequestRefused`."""
+        await collection.usable()
+        if collection.name in writing.chain.held and collection.writer is not None:
+            return await collection.writer.perform(writing)
+        if collection.ref is None:
+            raise RequestRefused(503, "The collection is not up yet.", headers={"Retry-After": "1"})
+        try:
+            return await collection.ref.ask(writing, timeout=self._timeout)
+        except RequestRefused:
+            raise
+        except Unanswered as error:
+            sentence = "The pod failed on this write, which may have been done or not; look first."
+            raise RequestRefused(500, sentence) from error
+        except ActorError as error:
+            sentence = f"'{collection.name}' is too busy or has failed: {error}"
+            raise RequestRefused(503, sentence, headers={"Retry-After": "2"}) from error
+
+    async def _carry_out(
+        self,
+        collection: Collection,
+        method: InsideMethod,
+        id: str | None,  # noqa: A002
+        data: JSON,
+        asked: Asked,
+    ) -> JSON:
+        given = data if isinstance(data, Mapping) else _NOTHING
+        if method == "GET" and id is not None:
+            return await self._reader.get(collection, asked, id)
+        if method == "GET":
+            found = await self._reader.find(collection, asked, given)
+            return cast("JSON", orjson.loads(found.body))
+        if method == "COUNT":
+            return await self._reader.count(collection, asked, given)
+        writing = Writing(cast("Method", method.lower()), id, given, asked, CHAIN.get())
+        return (await self.write(collection, writing)).document

@@ -1,0 +1,107 @@
+"""What all collections of a pod share, and what of one outlives the crash of its actor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final
+
+import trio
+from attrs import evolve, field, frozen, mutable
+
+from ...config import Collections as CollectionSettings
+from ...config import Definition
+from ...transport.store import Store
+from ..hub import Hub
+from ..ref import ActorRef
+from .inside import InsideCalls
+from .passwords import Passwords
+from .refused import RequestRefused
+from .running import ScriptRunner
+from .scripts import ScriptEvent, Scripts
+
+if TYPE_CHECKING:
+    from .writing import Writer
+
+__all__ = ["CHAIN", "Chain", "Collection", "CollectionEnvironment"]
+
+
+PATIENCE: Final = 5.0
+"""Seconds that a request waits for a collection that has just been found."""
+
+
+@frozen
+class Chain:
+    """The calls that led here: how many, and the collections whose turn they hold.
+
+    A script that writes to a collection whose turn it has already must not wait for that turn.
+    """
+
+    depth: int = 0
+    held: frozenset[str] = frozenset()
+
+    def deeper(self, holding: str | None = None) -> Chain:
+        """Return the chain of a call from here, which may hold the turn of one more."""
+        held = self.held if holding is None else self.held | {holding}
+        return evolve(self, depth=self.depth + 1, held=held)
+
+
+CHAIN: Final[ContextVar[Chain]] = ContextVar("chain", default=Chain())  # noqa: B039 - frozen
+"""Travels with the task, and into the threads of scripts."""
+
+
+@mutable(eq=False)
+class CollectionEnvironment:
+    """What every collection needs. `wall` is the wall clock (unix seconds).
+
+    `emit_timeout` is how long (seconds) a change may wait for a room that is busy. `inside`
+    carries out what scripts ask of collections; it needs all the rest, and so comes last.
+    """
+
+    store: Store
+    hub: Hub
+    runner: ScriptRunner
+    passwords: Passwords
+    settings: CollectionSettings
+    emit_timeout: float
+    wall: Callable[[], float]
+    inside: InsideCalls = field(init=False)
+
+
+@mutable(eq=False)
+class Collection:
+    """One collection. `trouble` says why it cannot be used at the moment; empty when it can.
+
+    `ready` is set when its tables are there for the first time.
+
+    `told` are the changes whose notes are still in the store, `untold` counts those that a room
+    would not take. `writer` is that of the incarnation that lives.
+    """
+
+    definition: Definition
+    scripts: Scripts
+    ref: ActorRef[Any] | None = None
+    ready: trio.Event = field(factory=trio.Event)
+    trouble: str = ""
+    told: set[int] = field(factory=set)
+    changes: int = 0
+    untold: int = 0
+    writer: Writer | None = None
+
+    @property
+    def name(self) -> str:
+        """The collection's name."""
+        return self.definition.name
+
+    async def usable(self) -> None:
+        """Return when the collection can be used; raise `RequestRefused` (503) when it cannot."""
+        if not self.trouble and not self.ready.is_set():
+            with trio.move_on_after(PATIENCE):
+                await self.ready.wait()
+        if self.trouble or not self.ready.is_set():
+            sentence = self.trouble or f"The collection '{self.name}' is not up yet."
+            raise RequestRefused(503, sentence, headers={"Retry-After": "2"})
+
+    def has(self, event: ScriptEvent) -> bool:
+        """Say whether there is a script for an event, be it broken."""
+        return self.scripts.find(event) is not None

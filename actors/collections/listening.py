@@ -1,0 +1,136 @@
+"""The rooms that tell of changes: each member hears what it may read, as it would read it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import ClassVar
+
+from ...config import Right
+from ...transport import JSON, Identity, Problem
+from ...transport.store import Document
+from ..member import Member
+from ..room import Room
+from .directory import Directory
+from .environment import Collection
+from .reading import Reader
+from .refused import RequestRefused
+from .rights import Caller, may_listen, may_see
+from .scripting import Asked
+
+__all__ = ["ALL_COLLECTIONS", "PREFIX", "AllCollectionsRoom", "CollectionRoom", "listening_problem"]
+
+PREFIX = "collection:"
+ALL_COLLECTIONS = "collections"
+
+
+class _ChangesRoom(Room):
+    """What both kinds share: the members in groups that see a document alike."""
+
+    attempts: ClassVar[int] = 1
+
+    def __init__(self, directory: Directory, reader: Reader) -> None:
+        self._directory = directory
+        self._reader = reader
+
+    async def _views(
+        self, collection: Collection, document: Document
+    ) -> Iterator[tuple[list[Member] | None, JSON]]:
+        """Return who is to hear what; None stands for all members.
+
+        Without a `get` script everyone who may read a document reads the same. With one it runs
+        once for each user who listens, for it may show each of them something else.
+        """
+        definition = collection.definition
+        members = self.members.values()
+        if not collection.has("get"):
+            if definition.access.get is Right.ANYONE:
+                return iter([(None, document)])
+            hearing = [m for m in members if may_see(definition, Caller(m.identity), document)]
+            return iter([(hearing, document)])
+        views: list[tuple[list[Member] | None, JSON]] = []
+        for identity, group in _by_identity(members):
+            if not may_see(definition, Caller(identity), document):
+                continue
+            asked = Asked(Caller(identity), parts=(str(document["id"]),))
+            try:
+                [shown] = await self._reader.shown(collection, asked, [document])
+            except RequestRefused as refused:
+                self._miss(collection, group, refused)
+            else:
+                if shown is not None:
+                    views.append((group, shown))
+        return iter(views)
+
+    def _miss(self, collection: Collection, members: list[Member], refused: RequestRefused) -> None:
+        """Count a change that could not be shown, and say so to those who miss it."""
+        self._roster.lost += 1
+        self.log.warning("a change is not shown", members=len(members), reason=refused.sentence)
+        sentence = (
+            f"A change of '{collection.name}' cannot be shown to you ({refused.sentence}) "
+            "Read the collection again."
+        )
+        for member in members:
+            self.tell_problem(member, Problem("change_missed", sentence))
+
+    def _say(self, members: list[Member] | None, event: str, data: JSON) -> None:
+        if members is None:
+            self.broadcast(event, data)
+        elif members:
+            self.multicast(members, event, data)
+
+
+class CollectionRoom(_ChangesRoom):
+    """The room `collection:<name>`: the changes of one collection."""
+
+    async def authorize_join(self, member: Member) -> bool:
+        """Let in who may read the collection. One that does not exist yet may be waited for."""
+        collection = self._directory.find(self.name.removeprefix(PREFIX))
+        return collection is None or (
+            may_listen(collection.definition, Caller(member.identity)) is None
+        )
+
+    async def on_server_emit(self, event: str, data: JSON) -> None:
+        """Tell each member what it may read of the document that changed."""
+        collection = self._directory.find(self.name.removeprefix(PREFIX))
+        if collection is None or not isinstance(data, dict):
+            return
+        for members, view in await self._views(collection, data):
+            self._say(members, event, view)
+
+
+class AllCollectionsRoom(_ChangesRoom):
+    """The room `collections`: the changes of all collections that a member may read."""
+
+    async def on_server_emit(self, event: str, data: JSON) -> None:
+        """Tell each member of the change of a document that it may read."""
+        name, document = _opened(data)
+        collection = self._directory.find(name)
+        if collection is None:
+            return
+        for members, view in await self._views(collection, document):
+            self._say(members, event, {"collection": name, "type": event, "data": view})
+
+
+def _opened(data: JSON) -> tuple[str, Document]:
+    match data:
+        case {"collection": str(name), "data": dict(document)}:
+            return name, document
+    return "", {}
+
+
+def _by_identity(members: Iterable[Member]) -> Iterable[tuple[Identity | None, list[Member]]]:
+    groups: dict[tuple[str | None, bool], tuple[Identity | None, list[Member]]] = {}
+    for member in members:
+        key = (member.user_id, member.is_root)
+        groups.setdefault(key, (member.identity, []))[1].append(member)
+    return groups.values()
+
+
+def listening_problem(
+    directory: Directory, room: str, identity: Identity | None
+) -> RequestRefused | None:
+    """Say why somebody may not be in a collection's room, or None; other rooms are not asked."""
+    if not room.startswith(PREFIX):
+        return None
+    collection = directory.find(room.removeprefix(PREFIX))
+    return None if collection is None else may_listen(collection.definition, Caller(identity))

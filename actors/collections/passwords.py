@@ -1,0 +1,59 @@
+"""Passwords: hashed with Argon2id (RFC 9106) in threads of their own, bounded in number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+import trio
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from .refused import RequestRefused
+
+__all__ = ["MAX_PASSWORD", "MIN_PASSWORD", "Passwords"]
+
+T = TypeVar("T")
+
+MIN_PASSWORD: Final = 8
+MAX_PASSWORD: Final = 1024
+"""Characters of a password at the least and at the most."""
+
+MAX_WAITING: Final = 64
+"""Hashes that may wait for a thread; each takes some 50 ms and 64 MB while it runs."""
+
+
+class Passwords:
+    """Hashes and checks passwords with `workers` threads.
+
+    A wrong name and a wrong password take the same time: `verify` hashes either way.
+    """
+
+    def __init__(self, workers: int = 2, hasher: PasswordHasher | None = None) -> None:
+        self._hasher = hasher or PasswordHasher()
+        self._limiter = trio.CapacityLimiter(workers)
+        self._nobodys = ""
+
+    async def hash(self, password: str) -> str:
+        """Return the hash of a password. Raises `RequestRefused` (503) when too many wait."""
+        return await self._in_thread(lambda: self._hasher.hash(password))
+
+    async def verify(self, hashed: str | None, password: str) -> bool:
+        """Say whether this is the password of a hash; None is that of a user who does not exist."""
+        return await self._in_thread(lambda: self._verify(hashed, password))
+
+    def _verify(self, hashed: str | None, password: str) -> bool:
+        if not self._nobodys:
+            self._nobodys = self._hasher.hash("nobody has this password")
+        try:
+            self._hasher.verify(hashed or self._nobodys, password)
+        except (VerificationError, InvalidHashError):
+            return False
+        return hashed is not None
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        if self._limiter.statistics().tasks_waiting >= MAX_WAITING:
+            raise RequestRefused(
+                503, "Too many are signing in at once; try again.", headers={"Retry-After": "2"}
+            )
+        return await trio.to_thread.run_sync(work, limiter=self._limiter)

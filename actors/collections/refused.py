@@ -1,0 +1,46 @@
+"""Why a request was not carried out, with the status that HTTP answers it with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import frozen
+
+from .errors import CollectionError
+
+__all__ = ["FieldError", "RequestRefused", "invalid"]
+
+
+@frozen
+class FieldError:
+    """What is wrong with one property of a document; `message` tells the remedy."""
+
+    field: str
+    message: str
+
+
+class RequestRefused(CollectionError):
+    """A request that was not carried out: nothing was written. `errors` name properties.
+
+    `status` is HTTP's (RFC 9110 section 15), `headers` go out with the answer.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        sentence: str,
+        errors: tuple[FieldError, ...] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.sentence = sentence
+        self.errors = errors
+        self.headers = dict(headers or {})
+
+
+def invalid(errors: tuple[FieldError, ...]) -> RequestRefused:
+    """Refuse a document for what is wrong with its properties."""
+    told = "; ".join(f"{error.field} {error.message}" for error in errors[:3])
+    more = f"; and {len(errors) - 3} more" if len(errors) > 3 else ""
+    return RequestRefused(400, f"This document cannot be kept: {told}{more}.", errors)

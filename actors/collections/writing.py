@@ -1,0 +1,223 @@
+"""Carrying a write out: what the definition, the owner and the event scripts make of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final
+
+from attrs import field, frozen
+
+from ...config import get_logger
+from ...transport import JSON, DuplicateValue, StoreMisfit, StoreUnavailable, Unstorable
+from ...transport.store import Change, Document, Write
+from ..messages import Request
+from . import documents
+from .environment import CHAIN, Chain, Collection, CollectionEnvironment
+from .outcome import Response
+from .refused import FieldError, RequestRefused, invalid
+from .rights import Method, demand_owner
+from .scripting import Asked, run_event
+from .scripts import ScriptEvent
+from .users import guard_role, is_users, seal
+
+__all__ = ["Writer", "Writing", "Written", "refusal_of"]
+
+ATTEMPTS: Final = 3
+"""How often a write with scripts is tried when another pod changes the document meanwhile."""
+
+SCRIPT_EVENTS: Final[Mapping[Method, tuple[ScriptEvent, ...]]] = {
+    "post": ("validate", "post", "aftercommit"),
+    "put": ("validate", "put", "aftercommit"),
+    "delete": ("delete", "aftercommit"),
+}
+
+_log = get_logger("realtime")
+
+
+@frozen
+class Written:
+    """What a write answers: the document as the caller may see it, or a script's own response."""
+
+    document: Document
+    response: Response | None = None
+
+
+@frozen
+class Writing(Request[Written]):
+    """A write to be carried out: `data` is what a client sent, `id` None for a new document.
+
+    `nbytes` is what it weighs in the mailbox.
+    """
+
+    method: Method
+    id: str | None
+    data: Mapping[str, JSON]
+    asked: Asked
+    chain: Chain = field(factory=Chain)
+    nbytes: int = 256
+
+
+class _ChangedMeanwhile(Exception):
+    """Another pod has changed the document since the scripts saw it."""
+
+
+class Writer:
+    """Carries out the writes of one collection, for its actor. `tell` tells committed changes."""
+
+    def __init__(
+        self,
+        collection: Collection,
+        environment: CollectionEnvironment,
+        tell: Callable[[Sequence[Change]], Awaitable[None]],
+    ) -> None:
+        self._collection = collection
+        self._env = environment
+        self._tell = tell
+
+    def is_plain(self, method: Method) -> bool:
+        """Say whether no script has to see such a write, so that many can go together."""
+        if is_users(self._collection.definition):
+            return False
+        return not any(self._collection.has(event) for event in SCRIPT_EVENTS[method])
+
+    def plan(self, writing: Writing) -> Write:
+        """Return a plain write as a decision that the store takes inside its transaction."""
+        id_ = writing.id or ""
+        if writing.method == "post":
+            try:
+                id_ = documents.chosen_id(writing.data)
+            except RequestRefused as refused:
+                return Write(documents.new_id(), _raising(refused))
+        return Write(id_, lambda current: self._proposed(writing, id_, current))
+
+    def written(self, change: Change, response: Response | None = None) -> Written:
+        """Return what the caller gets of a change."""
+        return Written(documents.shown(self._collection.definition, change.document), response)
+
+    async def perform(self, writing: Writing) -> Written:
+        """Carry one write out with its scripts: commit it, tell it, and run `aftercommit`.
+
+        Raises `RequestRefused` or `StoreError`; nothing was written then.
+        """
+        token = CHAIN.set(writing.chain.deeper(holding=self._collection.name))
+        try:
+            change, response = await self._commit(writing)
+            await self._tell([change])
+            await self._after_commit(writing, change)
+        finally:
+            CHAIN.reset(token)
+        return self.written(change, response)
+
+    # A write with scripts --------------------------------------------------------------------
+
+    async def _commit(self, writing: Writing) -> tuple[Change, Response | None]:
+        definition, store = self._collection.definition, self._env.store
+        for _ in range(ATTEMPTS):
+            id_ = writing.id or documents.chosen_id(writing.data)
+            current = await store.get(definition, writing.id) if writing.id else None
+            final, response = await self._decided(writing, id_, current)
+            write = Write(id_, _unless_changed(current, final))
+            [outcome] = await store.write(definition, [write])
+            if isinstance(outcome, Change):
+                return outcome, response
+            if not isinstance(outcome, _ChangedMeanwhile):
+                raise refusal_of(outcome)
+        raise RequestRefused(409, "The document keeps changing meanwhile; read it and try again.")
+
+    async def _decided(
+        self, writing: Writing, id_: str, current: Document | None
+    ) -> tuple[Document | None, Response | None]:
+        """Return the document that is to be (None: none), and the response a script has set."""
+        definition = self._collection.definition
+        proposed = self._proposed(writing, id_, current)
+        previous = None if writing.method == "post" else current
+        response = None
+        document: Document = dict(proposed if proposed is not None else current or {})
+        for event in SCRIPT_EVENTS[writing.method][:-1]:
+            outcome = await run_event(
+                self._collection, self._env, event, writing.asked, document, previous
+            )
+            document, response = dict(outcome.data), outcome.response or response
+        if proposed is None:
+            return None, response
+        document.update({name: proposed[name] for name in ("id", "createdAt", "updatedAt")})
+        final = documents.checked(definition, document)
+        if is_users(definition):
+            final = await seal(final, previous, self._env.passwords)
+        return final, response
+
+    async def _after_commit(self, writing: Writing, change: Change) -> None:
+        """Let a script act on what is committed; what it raises can undo nothing any more."""
+        document = documents.shown(self._collection.definition, change.document)
+        try:
+            await run_event(
+                self._collection, self._env, "aftercommit", writing.asked, dict(document), None
+            )
+        except RequestRefused as refused:
+            _log.warning(
+                "aftercommit refused what is committed",
+                collection=self._collection.name,
+                reason=refused.sentence,
+            )
+
+    def _proposed(self, writing: Writing, id_: str, current: Document | None) -> Document | None:
+        """Return what the client's data alone make of the document: pure."""
+        definition, caller, now = (
+            self._collection.definition,
+            writing.asked.caller,
+            self._env.wall(),
+        )
+        if writing.method == "post":
+            if current is not None:
+                raise DuplicateValue("id")
+            proposed = documents.created(definition, writing.data, caller, id_, now)
+        else:
+            found = _existing(definition.name, current)
+            demand_owner(definition, writing.method, caller, found)
+            if writing.method == "delete":
+                return None
+            proposed = documents.changed(definition, found, writing.data, caller, now)
+        if is_users(definition):
+            guard_role(proposed, current, caller)
+        return proposed
+
+
+def refusal_of(error: BaseException | None) -> Exception:
+    """Return what the asker is told of a write that came to nothing."""
+    if isinstance(error, DuplicateValue):
+        return invalid((FieldError(error.field, "is taken by another document"),))
+    if isinstance(error, StoreUnavailable):
+        return RequestRefused(503, str(error), headers={"Retry-After": str(error.retry_after)})
+    if isinstance(error, Unstorable):
+        return RequestRefused(400, str(error))
+    if isinstance(error, StoreMisfit):
+        return RequestRefused(503, str(error))
+    if isinstance(error, Exception):
+        return error
+    return RequestRefused(500, "The pod failed on this write; its log says why.")
+
+
+def _existing(collection: str, document: Document | None) -> Document:
+    if document is None:
+        raise RequestRefused(404, f"There is no such document in '{collection}'.")
+    return document
+
+
+def _raising(error: Exception) -> Callable[[Document | None], Document | None]:
+    def decide(_: Document | None) -> Document | None:
+        raise error
+
+    return decide
+
+
+def _unless_changed(
+    seen: Document | None, final: Document | None
+) -> Callable[[Document | None], Document | None]:
+    def decide(current: Document | None) -> Document | None:
+        if current == seen:
+            return final
+        if seen is None:
+            raise DuplicateValue("id")
+        raise _ChangedMeanwhile
+
+    return decide

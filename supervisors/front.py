@@ -1,0 +1,111 @@
+"""The front of a pod: what its one port answers."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import trio
+from starlette.routing import Route
+
+from ..config import Config
+from ..transport import Attempts, Listener, ListenerLimits, Refusal, UpgradeRequest
+from ..transport.http import (
+    AuthView,
+    HttpLimits,
+    HttpServer,
+    Keyring,
+    PublicFiles,
+    auth_routes,
+    collection_routes,
+    create_app,
+)
+from .child import Node, node_to_json
+from .collections import CollectionTree
+
+__all__ = ["make_listener"]
+
+
+class Shown(Protocol):
+    """What the pages may show of a pod."""
+
+    pod_id: str
+    version: str
+    started_at: float
+    dev: bool
+    config: Config
+    keyring: Keyring
+
+    def tree(self) -> Node:
+        """Describe every live actor."""
+
+    def connections(self) -> int:
+        """Count the live WebSocket connections."""
+
+    def upgrade(self, request: UpgradeRequest) -> Refusal | None:
+        """Take a WebSocket handshake over, or say why not."""
+
+
+def make_listener(
+    pod: Shown, collections: CollectionTree | None, wall: Callable[[], float]
+) -> Listener:
+    """Make what listens for a pod: WebSocket upgrades go to it, HTTP to its pages and collections.
+
+    `collections` is None for a pod that has none. `wall` returns unix seconds.
+    """
+    config, limits = pod.config, pod.config.limits
+    app = create_app(
+        _View(pod),
+        wall,
+        public=PublicFiles(Path(config.server.public)),
+        routes=_routes(pod, collections),
+        origins=config.origins.allowed,
+    )
+    server = HttpServer(
+        app,
+        HttpLimits(
+            max_head_bytes=limits.max_head_bytes,
+            max_body_bytes=limits.max_body_bytes,
+            body_timeout=limits.handshake_timeout,
+        ),
+    )
+    return Listener(
+        config.server.host,
+        config.server.port,
+        on_upgrade=pod.upgrade,
+        serve_http=server.serve,
+        limits=ListenerLimits(
+            max_head_bytes=limits.max_head_bytes,
+            handshake_timeout=limits.handshake_timeout,
+            tcp_no_delay=config.network.tcp_no_delay,
+        ),
+    )
+
+
+def _routes(pod: Shown, collections: CollectionTree | None) -> Sequence[Route]:
+    auth = pod.config.auth
+    view = AuthView(
+        accounts=None if collections is None else collections.accounts,
+        keyring=pod.keyring,
+        attempts=Attempts(auth.login_attempts, auth.login_period),
+        clock=trio.current_time,
+    )
+    routes = auth_routes(view)
+    if collections is not None:
+        routes += collection_routes(collections.api, pod.keyring.identify, pod.version)
+    return routes
+
+
+class _View:
+    """The pod as the pages see it: only what they may show."""
+
+    def __init__(self, pod: Shown) -> None:
+        self._pod = pod
+        self.pod_id = pod.pod_id
+        self.version = pod.version
+        self.started_at = pod.started_at
+        self.dev = pod.dev
+        self.connections = pod.connections
+        self.is_root = pod.keyring.is_root
+
+    def tree(self) -> Mapping[str, object]:
+        return node_to_json(self._pod.tree())

@@ -1,0 +1,288 @@
+"""Event scripts in a running pod: when they run, what they decide, and what their failures cost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import trio
+from attrs import evolve
+from structlog.testing import capture_logs
+
+from support import collections_config, connected, running_collections, write_collection
+
+NOTE = "    ctx.data.setdefault('ran', []).append(__name__.rpartition('.')[2])"
+
+
+def noting(kind: str = "def") -> str:
+    return f"{kind} run(ctx):\n{NOTE}\n"
+
+
+async def test_the_scripts_of_a_write_run_in_their_order_and_see_each_others_changes(
+    tmp_path: Path,
+) -> None:
+    events = ("beforerequest", "validate", "post", "put", "delete", "aftercommit", "get")
+    scripts = {event: noting("async def" if event == "post" else "def") for event in events}
+    write_collection(tmp_path, "todos", {}, scripts)
+    async with running_collections(tmp_path) as (_, http):
+        made = (await http.post("/todos", json={})).json()
+        assert made["ran"] == ["beforerequest", "validate", "post"]
+        changed = (await http.put(f"/todos/{made['id']}", json={"ran": []})).json()
+        assert changed["ran"] == ["beforerequest", "validate", "put"]
+        read = (await http.get(f"/todos/{made['id']}")).json()
+        assert read["ran"] == [*changed["ran"], "get"]
+        assert (await http.delete(f"/todos/{made['id']}")).json() == {"deleted": 1}
+
+
+DECISIONS = """
+def run(ctx):
+    what = ctx.data.get("what")
+    if what == "error":
+        ctx.error("title", "is too short")
+        ctx.error("what", "is wrong")
+    if what == "cancel":
+        ctx.cancel("closed on Sundays", 409)
+    if what == "raise":
+        raise RuntimeError("a secret of the script")
+    if what == "exit":
+        raise SystemExit(3)
+    if what == "respond":
+        ctx.set_response({"ticket": 7}, 202, {"X-Queue": "slow"})
+    if what == "nonsense":
+        ctx.data["when"] = object()
+    if what == "wrong":
+        ctx.data["title"] = 7
+    ctx.protect("price")
+"""
+TODOS = {"properties": {"title": {"type": "string", "default": "none"}}}
+
+
+async def test_what_a_script_decides_is_done_and_what_it_refuses_is_not_written(
+    tmp_path: Path,
+) -> None:
+    write_collection(tmp_path, "todos", TODOS, {"validate": DECISIONS})
+    async with running_collections(tmp_path) as (_, http):
+
+        async def post(what: str) -> httpx.Response:
+            return await http.post("/todos", json={"what": what})
+
+        refused = await post("error")
+        assert refused.status_code == 400
+        assert [e["field"] for e in refused.json()["errors"]] == ["title", "what"]
+        cancelled = await post("cancel")
+        assert (cancelled.status_code, cancelled.json()) == (409, {"error": "closed on Sundays"})
+        for what in ("raise", "exit", "nonsense"):
+            failed = await post(what)
+            assert failed.status_code == 500
+            assert "todos/validate.py" in failed.json()["error"]
+            assert "secret" not in failed.text
+        wrong = await post("wrong")
+        assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (400, "title")
+        assert (await http.get("/todos/count")).json() == {"count": 0}
+        answered = await post("respond")
+        assert (answered.status_code, answered.json()) == (202, {"ticket": 7})
+        assert answered.headers["x-queue"] == "slow"
+        assert (await http.get("/todos/count")).json() == {"count": 1}
+
+
+async def test_what_a_script_protects_stays_as_it_was(tmp_path: Path) -> None:
+    write_collection(tmp_path, "wares", {}, {"validate": DECISIONS})
+    async with running_collections(tmp_path) as (_, http):
+        made = (await http.post("/wares", json={"name": "tea", "price": 3})).json()
+        assert "price" not in made
+        changed = (await http.put(f"/wares/{made['id']}", json={"name": "gin", "price": 9})).json()
+        assert changed["name"] == "gin"
+        assert "price" not in changed
+
+
+async def test_a_script_cannot_change_what_the_pod_alone_writes(tmp_path: Path) -> None:
+    script = "def run(ctx):\n    ctx.data.update(id='x', createdAt='y', updatedAt='z')\n"
+    write_collection(tmp_path, "todos", {}, {"post": script})
+    async with running_collections(tmp_path) as (_, http):
+        made = (await http.post("/todos", json={"id": "mine"})).json()
+        assert made["id"] == "mine"
+        assert made["createdAt"] == made["updatedAt"] != "y"
+
+
+async def test_a_script_before_the_request_can_narrow_what_is_asked(tmp_path: Path) -> None:
+    script = "def run(ctx):\n    if ctx.method == 'GET':\n        ctx.query['public'] = True\n"
+    write_collection(tmp_path, "notes", {}, {"beforerequest": script})
+    async with running_collections(tmp_path) as (_, http):
+        await http.post("/notes", json={"public": True, "n": 1})
+        await http.post("/notes", json={"public": False, "n": 2})
+        assert [note["n"] for note in (await http.get("/notes")).json()] == [1]
+        assert (await http.get("/notes/count?public=false")).json() == {"count": 1}
+
+
+async def test_what_a_get_script_fails_on_is_left_out_of_a_list_and_a_500_alone(
+    tmp_path: Path,
+) -> None:
+    script = "def run(ctx):\n    1 / ctx.data['n']\n"
+    write_collection(tmp_path, "notes", {}, {"get": script})
+    async with running_collections(tmp_path) as (_, http):
+        made = [(await http.post("/notes", json={"n": n})).json() for n in range(3)]
+        assert [note["n"] for note in (await http.get("/notes")).json()] == [1, 2]
+        assert (await http.get(f"/notes/{made[0]['id']}")).status_code == 500
+
+
+async def test_a_script_emits_with_a_receipt(tmp_path: Path) -> None:
+    script = (
+        "def run(ctx):\n"
+        "    receipt = ctx.emit('posted', {'by': 'script'}, 'lobby')\n"
+        "    ctx.data['scope'] = receipt.scope\n"
+        "    ctx.emit('everyone', 1)\n"
+    )
+    write_collection(tmp_path, "todos", {}, {"post": script})
+    async with running_collections(tmp_path) as (pod, http), connected(pod) as [client]:
+        await client.join("lobby")
+        assert (await http.post("/todos", json={})).json()["scope"] == "local"
+        heard = [await client.expect("emit") for _ in range(2)]
+        assert {(m["event"], m.get("room")) for m in heard} == {
+            ("posted", "lobby"),
+            ("everyone", None),
+        }
+
+
+INSIDE = """
+{kind} run(ctx):
+    log = {wait}ctx.collections.log.post({{"of": ctx.data["id"], "by": ctx.me and ctx.me["id"]}})
+    found = {wait}ctx.collections.log.get({{"of": ctx.data["id"]}})
+    one = {wait}ctx.collections.log.get(log["id"])
+    count = {wait}ctx.collections.log.count()
+    changed = {wait}ctx.collections.log.put(log["id"], {{"seen": True}})
+    {wait}ctx.collections.log.delete(log["id"])
+    ctx.data["inside"] = [len(found), one == log, count, changed["seen"]]
+"""
+
+
+async def test_scripts_use_other_collections_as_the_pod_itself(tmp_path: Path) -> None:
+    closed = {"get": "root", "post": "root", "put": "root", "delete": "root"}
+    write_collection(tmp_path, "log", {"access": closed})
+    write_collection(tmp_path, "sync", {}, {"post": INSIDE.format(kind="def", wait="")})
+    write_collection(tmp_path, "trio", {}, {"post": INSIDE.format(kind="async def", wait="await ")})
+    async with running_collections(tmp_path) as (_, http):
+        for name in ("sync", "trio"):
+            made = (await http.post(f"/{name}", json={})).json()
+            assert made["inside"] == [1, True, 1, True], name
+        assert (await http.get("/log")).status_code == 401
+
+
+async def test_a_script_may_write_to_its_own_collection_without_waiting_for_itself(
+    tmp_path: Path,
+) -> None:
+    script = (
+        "def run(ctx):\n"
+        "    if not ctx.internal:\n"
+        "        twin = ctx.collections.todos.post({'twin': True})\n"
+        "        ctx.data['twin'] = twin['id']\n"
+    )
+    write_collection(tmp_path, "todos", {}, {"post": script})
+    async with running_collections(tmp_path) as (pod, http), connected(pod) as [client]:
+        await client.join("collection:todos")
+        made = (await http.post("/todos", json={})).json()
+        first, second = [(await client.expect("emit"))["data"] for _ in range(2)]
+        assert (first["id"], second["id"]) == (made["twin"], made["id"])
+
+
+async def test_scripts_that_call_each_other_for_ever_are_ended(tmp_path: Path) -> None:
+    for name, other in (("ping", "pong"), ("pong", "ping")):
+        script = f"def run(ctx):\n    ctx.collections.{other}.get()\n"
+        write_collection(tmp_path, name, {}, {"get": script})
+    post = "def run(ctx):\n    ctx.collections.again.post({})\n"
+    write_collection(tmp_path, "again", {}, {"post": post})
+    async with running_collections(tmp_path) as (_, http):
+        await http.post("/ping", json={})
+        await http.post("/pong", json={})
+        # Eight calls down the script fails, and each list above only lacks what failed below it.
+        assert len((await http.get("/ping")).json()) == 1
+        assert (await http.post("/again", json={})).status_code == 500
+        assert (await http.get("/again")).json() == []
+
+
+async def test_a_script_over_its_time_is_ended_and_the_next_write_goes_on(tmp_path: Path) -> None:
+    script = "import time\ndef run(ctx):\n    while ctx.data.get('slow'):\n        pass\n"
+    write_collection(tmp_path, "todos", {}, {"validate": script})
+    config = collections_config(tmp_path)
+    config = evolve(config, collections=evolve(config.collections, script_timeout=0.2))
+    async with running_collections(tmp_path, config) as (_, http):
+        slow = await http.post("/todos", json={"slow": True})
+        assert slow.status_code == 500
+        assert "too long" in slow.json()["error"]
+        assert (await http.post("/todos", json={})).status_code == 200
+
+
+async def test_what_aftercommit_does_comes_after_the_commit_and_undoes_nothing(
+    tmp_path: Path,
+) -> None:
+    script = (
+        "def run(ctx):\n"
+        "    found = ctx.collections.todos.get(ctx.data['id'])\n"
+        "    ctx.emit('committed', found['id'], 'lobby')\n"
+        "    raise RuntimeError('too late')\n"
+    )
+    write_collection(tmp_path, "todos", {}, {"aftercommit": script})
+    async with running_collections(tmp_path) as (pod, http), connected(pod) as [client]:
+        await client.join("lobby")
+        made = await http.post("/todos", json={})
+        assert made.status_code == 200
+        assert (await client.expect("emit", event="committed"))["data"] == made.json()["id"]
+        assert (await http.get("/todos")).json() == [made.json()]
+
+
+async def test_a_collection_that_keeps_nothing_only_runs_its_scripts(tmp_path: Path) -> None:
+    script = (
+        "def run(ctx):\n"
+        "    if ctx.parts[:1] == ['teapot']:\n"
+        "        ctx.cancel('short and stout', 418)\n"
+        "    ctx.data['sum'] = sum(ctx.data.get('numbers', []))\n"
+    )
+    write_collection(tmp_path, "sums", {"noStore": True}, {"post": script, "get": script})
+    async with running_collections(tmp_path) as (_, http):
+        answer = (await http.post("/sums/a/b", json={"numbers": [1, 2]})).json()
+        assert answer == {"url": "/a/b", "parts": ["a", "b"], "numbers": [1, 2], "sum": 3}
+        assert (await http.get("/sums")).json()["sum"] == 0
+        teapot = await http.get("/sums/teapot")
+        assert (teapot.status_code, teapot.json()["error"]) == (418, "short and stout")
+        assert (await http.put("/sums/a", json={})).status_code == 405
+
+
+async def test_a_broken_script_fails_its_own_event_and_no_other(tmp_path: Path) -> None:
+    write_collection(tmp_path, "todos", {}, {"post": "def run(ctx:\n", "put": noting()})
+    async with running_collections(tmp_path) as (_, http):
+        answer = await http.post("/todos", json={})
+        assert answer.status_code == 500
+        assert "todos/post.py cannot be loaded" in answer.json()["error"]
+        assert (await http.get("/todos")).json() == []
+
+
+async def until(http: httpx.AsyncClient, path: str, key: str, value: Any) -> None:
+    """Post until the answer shows a change of a file, which the pod looks for each second."""
+    with trio.fail_after(10):
+        while (await http.post(path, json={})).json().get(key) != value:  # noqa: ASYNC110
+            await trio.sleep(0.05)
+
+
+async def test_in_development_a_saved_script_and_a_saved_definition_count_at_once(
+    tmp_path: Path,
+) -> None:
+    place = write_collection(tmp_path, "todos", {}, {"post": "def run(ctx): ctx.data['v'] = 1"})
+    async with running_collections(tmp_path, dev=True) as (_, http):
+        await until(http, "/todos", "v", 1)
+        (place / "post.py").write_text("def run(ctx): ctx.data['v'] = 'two'")
+        await until(http, "/todos", "v", "two")
+        (place / "post.py").unlink()
+        await until(http, "/todos", "v", None)
+        (place / "config.json").write_text(
+            '{"properties": {"new": {"type": "string", "default": "yes"}}}'
+        )
+        await until(http, "/todos", "new", "yes")
+
+
+async def test_a_failing_script_is_named_in_the_log_with_its_line(tmp_path: Path) -> None:
+    write_collection(tmp_path, "todos", {}, {"post": "def run(ctx):\n    return 1 / 0\n"})
+    with capture_logs() as lines:
+        async with running_collections(tmp_path) as (_, http):
+            await http.post("/todos", json={})
+    [told] = [line for line in lines if line["event"] == "script failed"]
+    assert (told["script"], told["line"]) == ("todos/post.py", 2)

@@ -1,0 +1,223 @@
+"""Who hears of a change, in which room, in what order, and with which properties."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from deployd.supervisors import Pod
+from support import (
+    Client,
+    collections_config,
+    connected,
+    find_node,
+    running_collections,
+    write_collection,
+)
+
+
+async def signed_in(pod: Pod, client: Client, user: str, **claims: Any) -> None:
+    await client.send("auth", token=pod.tokens.sign(user, ttl=60, **claims))
+    await client.expect("auth")
+
+
+async def quiet(client: Client) -> None:
+    """Make sure that nothing has come for the client before the answer to this."""
+    await client.send("leave", room="nowhere", id="quiet")
+    await client.expect("leave", id="quiet")
+
+
+def bearer(pod: Pod, user: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {pod.tokens.sign(user, ttl=60)}"}
+
+
+async def test_listeners_hear_of_each_change_and_nobody_else_does(tmp_path: Path) -> None:
+    write_collection(tmp_path, "todos", {})
+    write_collection(tmp_path, "notes", {})
+    async with (
+        running_collections(tmp_path) as (pod, http),
+        connected(pod, 4) as [todos, everything, other, nobody],
+    ):
+        await todos.join("collection:todos")
+        await everything.join("collections")
+        await other.join("collection:notes")
+        made = (await http.post("/todos", json={"title": "a"})).json()
+        changed = (await http.put(f"/todos/{made['id']}", json={"title": "b"})).json()
+        await http.delete(f"/todos/{made['id']}")
+        for event, document in (("created", made), ("updated", changed), ("deleted", changed)):
+            await todos.expect("emit", event=event, room="collection:todos", data=document)
+            envelope = {"collection": "todos", "type": event, "data": document}
+            await everything.expect("emit", event=event, room="collections", data=envelope)
+        for client in (todos, everything, other, nobody):
+            await quiet(client)
+
+
+@pytest.mark.parametrize("right", ["authenticated", "owner", "root"])
+async def test_who_may_not_read_a_collection_may_not_listen_to_it(
+    tmp_path: Path, right: str
+) -> None:
+    write_collection(tmp_path, "notes", {"access": {"get": right}})
+    async with running_collections(tmp_path) as (pod, _), connected(pod) as [client]:
+        refused = await client.ask("join", room="collection:notes", id=1)
+        assert (refused["type"], refused["data"]["code"]) == ("error", "auth_required")
+        await signed_in(pod, client, "ada")
+        answer = await client.ask("join", room="collection:notes", id=2)
+        assert answer["type"] == ("error" if right == "root" else "join")
+
+
+async def test_where_owners_read_each_hears_of_their_own_and_root_of_all(tmp_path: Path) -> None:
+    access = {"get": "owner", "put": "owner"}
+    write_collection(tmp_path, "notes", {"access": access})
+    async with (
+        running_collections(tmp_path) as (pod, http),
+        connected(pod, 4) as [ada, ben, root, nobody],
+    ):
+        await signed_in(pod, ada, "ada")
+        await signed_in(pod, ben, "ben")
+        await signed_in(pod, root, "eve", is_root=True)
+        for client in (ada, ben, root):
+            await client.join("collection:notes")
+        await nobody.join("collections")
+        made = (await http.post("/notes", json={"t": 1}, headers=bearer(pod, "ada"))).json()
+        await ada.expect("emit", event="created", data=made)
+        await root.expect("emit", event="created", data=made)
+        for client in (ada, ben, root, nobody):
+            await quiet(client)
+
+
+async def test_the_room_of_all_collections_tells_each_what_they_may_read(tmp_path: Path) -> None:
+    write_collection(tmp_path, "open", {})
+    write_collection(tmp_path, "closed", {"access": {"get": "authenticated"}})
+    async with running_collections(tmp_path) as (pod, http), connected(pod, 2) as [ada, nobody]:
+        await signed_in(pod, ada, "ada")
+        for client in (ada, nobody):
+            await client.join("collections")
+        await http.post("/closed", json={"n": 1})
+        await http.post("/open", json={"n": 2})
+        heard = [(await ada.expect("emit"))["data"]["collection"] for _ in range(2)]
+        assert heard == ["closed", "open"]
+        assert (await nobody.expect("emit"))["data"]["collection"] == "open"
+
+
+async def test_who_signs_out_of_a_right_hears_no_more(tmp_path: Path) -> None:
+    write_collection(tmp_path, "notes", {"access": {"get": "root"}})
+    async with running_collections(tmp_path) as (pod, http), connected(pod) as [client]:
+        await signed_in(pod, client, "eve", is_root=True)
+        await client.join("collection:notes")
+        await http.post("/notes", json={"n": 1})
+        await client.expect("emit", event="created")
+        await client.send("auth", token=pod.tokens.sign("ada", ttl=60))
+        await client.expect("auth")
+        await client.expect("leave", room="collection:notes")
+        await http.post("/notes", json={"n": 2})
+        await quiet(client)
+
+
+HIDING = """
+def run(ctx):
+    if ctx.data.get("secret"):
+        ctx.cancel("not for you", 403)
+    if not ctx.is_root:
+        ctx.hide("price")
+    ctx.data["for"] = ctx.me["id"] if ctx.me else "nobody"
+"""
+
+
+async def test_listeners_see_what_a_get_would_show_them(tmp_path: Path) -> None:
+    write_collection(tmp_path, "wares", {}, {"get": HIDING})
+    async with (
+        running_collections(tmp_path) as (pod, http),
+        connected(pod, 4) as [first, second, ada, root],
+    ):
+        await signed_in(pod, ada, "ada")
+        await signed_in(pod, root, "eve", is_root=True)
+        for client in (first, second, ada, root):
+            await client.join("collection:wares")
+        made = (await http.post("/wares", json={"name": "tea", "price": 3})).json()
+        await http.post("/wares", json={"name": "gin", "secret": True})
+        await http.put(f"/wares/{made['id']}", json={"price": 4})
+        for client, headers in (
+            (first, {}),
+            (second, {}),
+            (ada, bearer(pod, "ada")),
+            (root, {"Authorization": f"Bearer {pod.tokens.sign('eve', is_root=True, ttl=60)}"}),
+        ):
+            created = (await client.expect("emit", event="created"))["data"]
+            updated = (await client.expect("emit", event="updated"))["data"]
+            assert ("price" in created, "price" in updated) == (client is root, client is root)
+            assert (await http.get(f"/wares/{made['id']}", headers=headers)).json() == updated
+            assert len((await http.get("/wares", headers=headers)).json()) == 1
+        assert (await http.get("/wares?secret=true")).json() == []
+
+
+async def test_private_properties_are_told_to_nobody(tmp_path: Path) -> None:
+    definition = {"properties": {"pin": {"type": "string", "private": True}}}
+    write_collection(tmp_path, "keys", definition)
+    async with running_collections(tmp_path) as (pod, http), connected(pod) as [client]:
+        await signed_in(pod, client, "eve", is_root=True)
+        await client.join("collection:keys")
+        await client.join("collections")
+        await http.post("/keys", json={"pin": "1234"})
+        for _ in range(2):
+            assert "1234" not in str(await client.expect("emit"))
+
+
+async def test_clients_cannot_speak_in_the_rooms_of_collections(tmp_path: Path) -> None:
+    write_collection(tmp_path, "todos", {})
+    async with running_collections(tmp_path) as (pod, _), connected(pod) as [client]:
+        await client.join("collection:todos")
+        for room in ("collection:todos", "collections"):
+            answer = await client.ask("emit", room=room, event="created", data={})
+            assert answer["data"]["code"] == "room_reserved"
+
+
+async def test_a_collection_may_be_waited_for_before_it_is_there(tmp_path: Path) -> None:
+    async with running_collections(tmp_path, dev=True) as (pod, http), connected(pod) as [client]:
+        await client.join("collection:ideas")
+        made = (await http.post("/ideas", json={"text": "fly"})).json()
+        await client.expect("emit", event="created", data=made)
+
+
+async def test_a_change_of_the_pods_own_script_is_told_too(tmp_path: Path) -> None:
+    write_collection(tmp_path, "log", {})
+    script = "async def run(ctx):\n    await ctx.collections.log.post({'what': ctx.data['id']})\n"
+    write_collection(tmp_path, "todos", {}, {"aftercommit": script})
+    async with running_collections(tmp_path) as (pod, http), connected(pod) as [client]:
+        await client.join("collection:log")
+        made = (await http.post("/todos", json={})).json()
+        assert (await client.expect("emit", event="created"))["data"]["what"] == made["id"]
+
+
+async def order_of(client: Client, count: int) -> list[Any]:
+    return [(await client.expect("emit"))["data"]["n"] for _ in range(count)]
+
+
+async def test_changes_of_one_document_are_told_in_the_order_of_their_commits(
+    tmp_path: Path,
+) -> None:
+    write_collection(tmp_path, "todos", {})
+    async with running_collections(tmp_path) as (pod, http), connected(pod) as [client]:
+        await client.join("collection:todos")
+        path = f"/todos/{(await http.post('/todos', json={'n': 0})).json()['id']}"
+        for n in range(1, 50):
+            await http.put(path, json={"n": n})
+        assert await order_of(client, 50) == list(range(50))
+
+
+async def test_who_cannot_be_shown_a_change_is_told_that_there_was_one(tmp_path: Path) -> None:
+    script = "def run(ctx):\n    while ctx.data.get('slow'):\n        pass\n"
+    write_collection(tmp_path, "wares", {}, {"get": script})
+    config = collections_config(tmp_path)
+    config = evolve(config, collections=evolve(config.collections, script_timeout=0.2))
+    async with running_collections(tmp_path, config) as (pod, http), connected(pod) as [client]:
+        await client.join("collection:wares")
+        await http.post("/wares", json={"slow": True})
+        missed = await client.expect("error")
+        assert missed["data"]["code"] == "change_missed"
+        await http.post("/wares", json={"slow": False})
+        await client.expect("emit", event="created")
+        room = find_node(pod.tree(), "pod/rooms/collection:wares")
+        assert (room.restarts, room.detail["lost"]) == (0, 1)

@@ -1,0 +1,39 @@
+"""How often each address may try something, with as many addresses remembered as bounds allow."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from .token_bucket import TokenBucket
+
+__all__ = ["Attempts"]
+
+
+class Attempts:
+    """At most `limit` attempts in `period` seconds for each address. Pure: times are passed in.
+
+    Of more than `max_addresses` the one that tried longest ago is forgotten: by then it has
+    attempts again, unless so many addresses try that remembering each would be the greater harm.
+    """
+
+    __slots__ = ("_buckets", "_limit", "_max", "_period")
+
+    def __init__(self, limit: int, period: float, max_addresses: int = 10_000) -> None:
+        self._limit = limit
+        self._period = period
+        self._max = max_addresses
+        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._buckets)
+
+    def wait(self, address: str, now: float) -> float:
+        """Count an attempt and return 0, or return the seconds until there is one again."""
+        bucket = self._buckets.get(address)
+        if bucket is None:
+            bucket = TokenBucket(self._limit / self._period, self._limit, now)
+            self._buckets[address] = bucket
+            if len(self._buckets) > self._max:
+                self._buckets.popitem(last=False)
+        self._buckets.move_to_end(address)
+        return 0.0 if bucket.take(now) else bucket.retry_after(now)

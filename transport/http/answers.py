@@ -1,0 +1,36 @@
+"""What every answer of the pod has in common: its headers, and errors that are sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import orjson
+from starlette.responses import Response
+
+__all__ = ["error_response", "json_response", "plain_response"]
+
+
+def error_response(
+    status: int, sentence: str, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Answer with an error: `{"error": sentence}`."""
+    return json_response({"error": sentence}, status, headers)
+
+
+def json_response(
+    value: object, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Answer with a value, or with bytes that are JSON already."""
+    body = value if isinstance(value, bytes) else orjson.dumps(value)
+    return plain_response(status, body, "application/json", headers or {})
+
+
+def plain_response(status: int, body: bytes, kind: str, headers: Mapping[str, str]) -> Response:
+    """Answer with bytes of a content type; nobody stores it, sniffs it, or learns where from."""
+    safe = {
+        "Content-Type": kind,
+        "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+    }
+    return Response(body, status, {**safe, **headers})

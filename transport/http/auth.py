@@ -1,0 +1,177 @@
+"""Signing in over HTTP, and who one is: `/auth/…`, and making users as root."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
+
+from attrs import frozen
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ..attempts import Attempts
+from ..errors import BadToken
+from ..tokens import Identity
+from ..wire import JSON
+from .answers import error_response, json_response
+from .collections import ApiAnswer, json_body
+from .identity import ROOT, Keyring
+
+__all__ = ["Accounts", "AuthView", "User", "auth_routes"]
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+User = Mapping[str, JSON]
+"""A user's document as the user may see it."""
+
+
+class Accounts(Protocol):
+    """Whoever keeps the users."""
+
+    async def sign_in(self, name: str, password: str) -> ApiAnswer | User:
+        """Return the user with this name or e-mail address and this password, or the refusal."""
+
+    async def user(self, user_id: str) -> ApiAnswer | User:
+        """Return the user with this id, or the refusal."""
+
+    async def create_user(self, data: Mapping[str, JSON]) -> ApiAnswer | User:
+        """Make a user, as root, and return it, or the refusal."""
+
+    def is_root_user(self, user: User) -> bool:
+        """Say whether this user's tokens are to say root."""
+
+
+@frozen
+class AuthView:
+    """What signing in needs of the pod.
+
+    `accounts` is None where there are no users here; `clock` returns seconds.
+    """
+
+    accounts: Accounts | None
+    keyring: Keyring
+    attempts: Attempts
+    clock: Callable[[], float]
+
+
+def auth_routes(view: AuthView) -> list[Route]:
+    """Return the routes under `/auth`, and the one that makes users."""
+
+    def bound(answer: Callable[[AuthView, Request], Awaitable[Response]]) -> Endpoint:
+        async def endpoint(request: Request) -> Response:
+            return await answer(view, request)
+
+        return endpoint
+
+    return [
+        Route("/auth/login", bound(_login), methods=["POST"]),
+        Route("/auth/validate", bound(_validate)),
+        Route("/auth/me", bound(_me)),
+        Route("/_admin/auth/create-user", bound(_create_user), methods=["POST"]),
+    ]
+
+
+async def _login(view: AuthView, request: Request) -> Response:
+    body = await json_body(request)
+    if isinstance(body, Response):
+        return body
+    address = request.client.host if request.client else ""
+    seconds = math.ceil(view.attempts.wait(address, view.clock()))
+    if seconds:
+        sentence = f"Too many sign-ins from this address; try again in {seconds} s."
+        return error_response(429, sentence, {"Retry-After": str(seconds)})
+    match body:
+        case {"masterKey": str(key)} if key:
+            if not view.keyring.is_master_key(key):
+                return error_response(401, "This is not the master key.")
+            return _token(view, ROOT.user_id, ROOT.username, True, None)
+        case {"username": str(name), "password": str(password)} if name and password:
+            return await _sign_in(view, name, password)
+    return error_response(400, 'Send {"username": …, "password": …} or {"masterKey": …}.')
+
+
+async def _sign_in(view: AuthView, name: str, password: str) -> Response:
+    if view.accounts is None:
+        return _no_users()
+    user = await view.accounts.sign_in(name, password)
+    if isinstance(user, ApiAnswer):
+        return _respond(user)
+    root = view.accounts.is_root_user(user)
+    return _token(view, str(user["id"]), str(user.get("username", "")), root, user)
+
+
+async def _validate(view: AuthView, request: Request) -> Response:
+    identity = _signed_in(view, request)
+    if isinstance(identity, Response):
+        return identity
+    return json_response(
+        {
+            "valid": True,
+            "userID": identity.user_id,
+            "username": identity.username,
+            "isRoot": identity.is_root,
+            "exp": None if identity.expires_at is None else int(identity.expires_at),
+        }
+    )
+
+
+async def _me(view: AuthView, request: Request) -> Response:
+    identity = _signed_in(view, request)
+    if isinstance(identity, Response):
+        return identity
+    if identity.user_id == ROOT.user_id or view.accounts is None:
+        names = {"id": identity.user_id, "username": identity.username}
+        return json_response({**names, "isRoot": identity.is_root})
+    return _respond(await view.accounts.user(identity.user_id))
+
+
+async def _create_user(view: AuthView, request: Request) -> Response:
+    identity = _signed_in(view, request)
+    if isinstance(identity, Response):
+        return identity
+    if not identity.is_root:
+        return error_response(403, "Only root makes users here.")
+    body = await json_body(request)
+    if isinstance(body, Response):
+        return body
+    data = body.get("userData")
+    if not isinstance(data, Mapping):
+        return error_response(400, 'Send {"userData": {"username": …, "password": …}}.')
+    if view.accounts is None:
+        return _no_users()
+    made = await view.accounts.create_user(data)
+    if isinstance(made, ApiAnswer):
+        return _respond(made)
+    return json_response({"success": True, "user": dict(made)}, 201)
+
+
+def _token(view: AuthView, user_id: str, name: str, root: bool, user: User | None) -> Response:
+    token, expires_at = view.keyring.sign(user_id, name, root)
+    answer: dict[str, object] = {"token": token, "expiresAt": expires_at, "isRoot": root}
+    if user is not None:
+        answer["user"] = dict(user)
+    return json_response(answer)
+
+
+def _signed_in(view: AuthView, request: Request) -> Identity | Response:
+    try:
+        identity = view.keyring.identify(request.headers)
+    except BadToken as error:
+        headers = {"WWW-Authenticate": "Bearer"}
+        return json_response({"valid": False, "error": error.sentence}, 401, headers)
+    if identity is None:
+        sentence = "Sign in first: send 'Authorization: Bearer <token>' from POST /auth/login."
+        return error_response(401, sentence, {"WWW-Authenticate": "Bearer"})
+    return identity
+
+
+def _no_users() -> Response:
+    return error_response(404, "This pod keeps no users (API_ENABLED is false).")
+
+
+def _respond(answer: ApiAnswer | User) -> Response:
+    if isinstance(answer, ApiAnswer):
+        return json_response(answer.body, answer.status, answer.headers)
+    return json_response(dict(answer))

@@ -1,0 +1,151 @@
+"""Collections over HTTP: from a request to what it asks for, and from the answer to a response.
+
+What is asked is carried out elsewhere (`CollectionsApi`); here is what HTTP demands of it: a body
+that is a JSON object, said to be one, of a bounded depth and size, and a caller with a good token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+from urllib.parse import parse_qsl
+
+import orjson
+from attrs import field, frozen
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ...config import Definition
+from ..errors import BadToken, WireError
+from ..tokens import Identity
+from ..wire import JSON, decode_json
+from .answers import error_response, json_response
+from .openapi import openapi
+
+__all__ = [
+    "ApiAnswer",
+    "ApiRequest",
+    "CollectionsApi",
+    "Identify",
+    "collection_routes",
+    "json_body",
+]
+
+MAX_PARAMETERS = 200
+"""Parameters of one URL."""
+
+
+@frozen
+class ApiRequest:
+    """What a client asks of a collection. `parts` are what follows its name in the path."""
+
+    method: str
+    collection: str
+    parts: tuple[str, ...] = ()
+    params: tuple[tuple[str, str], ...] = ()
+    body: Mapping[str, JSON] = field(factory=dict)
+    identity: Identity | None = None
+    nbytes: int = 0
+    """Bytes of the body."""
+
+
+@frozen
+class ApiAnswer:
+    """What becomes of it: `body` is JSON."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(factory=dict)
+
+
+class CollectionsApi(Protocol):
+    """Whoever carries requests out."""
+
+    async def handle(self, request: ApiRequest) -> ApiAnswer:
+        """Carry a request out. What goes wrong is an answer too; only bugs are raised."""
+
+    def definitions(self) -> Sequence[Definition]:
+        """Return the definitions of all collections, sorted by name."""
+
+
+class Identify(Protocol):
+    """How a request's headers tell who asks."""
+
+    def __call__(self, headers: Mapping[str, str]) -> Identity | None:
+        """Return who asks, or None for nobody in particular. Raises `BadToken`."""
+
+
+def collection_routes(api: CollectionsApi, identify: Identify, version: str) -> list[Route]:
+    """Return the routes of all collections; they take every path, so they come last.
+
+    `version` is the one of this software, for the OpenAPI document.
+    """
+
+    async def listing(_: Request) -> Response:
+        return json_response([definition.name for definition in api.definitions()])
+
+    async def document(_: Request) -> Response:
+        return json_response(openapi(api.definitions(), version))
+
+    async def collection(request: Request) -> Response:
+        asked = await _read(request, identify)
+        if isinstance(asked, Response):
+            return asked
+        answer = await api.handle(asked)
+        return json_response(answer.body, answer.status, answer.headers)
+
+    methods = ["GET", "POST", "PUT", "DELETE"]
+    return [
+        Route("/collections", listing),
+        Route("/api/docs/openapi.json", document),
+        Route("/{collection}", collection, methods=methods),
+        Route("/{collection}/{rest:path}", collection, methods=methods),
+    ]
+
+
+async def json_body(request: Request) -> Mapping[str, JSON] | Response:
+    """Return the object that a request's body holds, or the response that says what it must be."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json" and not kind.endswith("+json"):
+        sentence = "Send the document as JSON, with 'Content-Type: application/json'."
+        return error_response(415, sentence)
+    try:
+        value = decode_json((await request.body()).decode())
+    except WireError as error:
+        return error_response(400, error.sentence)
+    except (orjson.JSONDecodeError, UnicodeDecodeError) as error:
+        return error_response(400, f"The body is not JSON in UTF-8: {error}.")
+    if not isinstance(value, dict):
+        return error_response(400, 'Send a JSON object such as {"title": "Buy milk"}.')
+    return value
+
+
+async def _read(request: Request, identify: Identify) -> ApiRequest | Response:
+    try:
+        identity = identify(request.headers)
+    except BadToken as error:
+        return error_response(401, error.sentence, {"WWW-Authenticate": "Bearer"})
+    body = await json_body(request) if request.method in ("POST", "PUT") else {}
+    if isinstance(body, Response):
+        return body
+    try:
+        params = parse_qsl(
+            request.url.query,
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=MAX_PARAMETERS,
+        )
+    except ValueError:
+        sentence = f"Send at most {MAX_PARAMETERS} parameters, percent-encoded UTF-8."
+        return error_response(400, sentence)
+    rest = request.path_params.get("rest", "")
+    return ApiRequest(
+        method="GET" if request.method == "HEAD" else request.method,
+        collection=request.path_params["collection"],
+        parts=tuple(part for part in rest.split("/") if part),
+        params=tuple(params),
+        body=body,
+        identity=identity,
+        nbytes=len(await request.body()),
+    )

@@ -1,0 +1,63 @@
+"""Who sends a request, by its headers: a token of this pod's, or the master key."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from ..errors import BadToken
+from ..tokens import Identity, Tokens, constant_time_equal
+
+__all__ = ["ROOT", "Keyring"]
+
+ROOT: Final = Identity("root", "root", is_root=True, expires_at=None)
+"""Who shows the master key."""
+
+
+class Keyring:
+    """What opens a pod: the master key, and tokens, of which those it signs last `ttl` seconds.
+
+    `wall` returns unix seconds.
+    """
+
+    def __init__(
+        self, tokens: Tokens, master_key: str, *, ttl: float, wall: Callable[[], float]
+    ) -> None:
+        self._tokens = tokens
+        self._master_key = master_key
+        self._ttl = ttl
+        self._wall = wall
+
+    def is_master_key(self, key: str) -> bool:
+        """Say whether this is the master key, in a time that does not tell how nearly."""
+        return bool(self._master_key) and constant_time_equal(key, self._master_key)
+
+    def identify(self, headers: Mapping[str, str]) -> Identity | None:
+        """Return who sends these headers, or None for somebody who shows nothing.
+
+        Raises `BadToken` for a key or a token that is not good: nobody becomes anonymous by
+        mistake.
+        """
+        key = headers.get("x-master-key")
+        if key is not None:
+            if self.is_master_key(key):
+                return ROOT
+            raise BadToken("bad_key", "This is not the master key.")
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer":  # RFC 6750 section 2.1
+            return None
+        return self._tokens.verify(token.strip())
+
+    def is_root(self, headers: Mapping[str, str]) -> bool:
+        """Say whether headers carry the master key or a token of root."""
+        try:
+            identity = self.identify(headers)
+        except BadToken:
+            return False
+        return identity is not None and identity.is_root
+
+    def sign(self, user_id: str, username: str, is_root: bool) -> tuple[str, int]:
+        """Return a token for a user, and the unix time (seconds) at which it ends."""
+        token = self._tokens.sign(user_id, username=username, is_root=is_root, ttl=self._ttl)
+        return token, math.ceil(self._wall() + self._ttl)

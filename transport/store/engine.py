@@ -1,0 +1,165 @@
+"""Connections to the database: SQLite in a file, or PostgreSQL.
+
+SQLite: https://docs.sqlalchemy.org/en/20/dialects/sqlite.html#serializable-isolation-savepoints-transactional-ddl
+tells why the driver's own idea of transactions is switched off. PostgreSQL: psycopg 3.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
+
+from ...config import ConfigurationError
+from ...config import Store as Settings
+from .sql import register_functions
+
+__all__ = ["database_url", "deadline", "make_engine", "make_file", "write_transaction"]
+
+CONNECT_TIMEOUT: Final = 5
+"""Seconds that a connection to PostgreSQL may take to come about."""
+
+_SILENCE: Final = 15
+"""Seconds after which a PostgreSQL server whose host answers nothing any more is given up."""
+
+_STEPS: Final = 20_000
+"""Instructions of SQLite's virtual machine between two looks at the clock: a millisecond or so."""
+
+_WRITES: Final = "deployd_writes"
+
+
+def database_url(settings: Settings, data: Path) -> str:
+    """Return the URL of the database: the one that is set, or of a file in the folder `data`."""
+    if settings.url:
+        return settings.url
+    url = URL.create("sqlite", database=str(data / "documents.db"))
+    return url.render_as_string(hide_password=False)
+
+
+def make_engine(url: str, settings: Settings) -> Engine:
+    """Return an engine with `pool_size` connections at most. It connects when it is first used.
+
+    Raises `ConfigurationError` when the URL names no database that a pod can use.
+    """
+    parsed = _parse(url)
+    if parsed.get_backend_name() == "sqlite":
+        return _sqlite(parsed, settings)
+    return _postgresql(parsed, settings)
+
+
+def make_file(engine: Engine) -> None:
+    """Make SQLite's file, for its owner alone, and its folder. Harmless when there is one.
+
+    Raises `OSError`. SQLite gives the files that it puts beside this one the same mode.
+    """
+    if engine.dialect.name == "sqlite" and engine.url.database:
+        path = Path(engine.url.database)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+
+@contextmanager
+def write_transaction(engine: Engine) -> Iterator[Connection]:
+    """Commit what is done inside, or nothing of it when that raises.
+
+    SQLite's single lock for writing is taken at the beginning: a transaction that first reads and
+    then wants to write could not wait for it (SQLITE_BUSY_SNAPSHOT).
+    """
+    with engine.connect().execution_options(**{_WRITES: True}) as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def deadline(connection: Connection, seconds: float) -> Iterator[None]:
+    """Interrupt what SQLite computes inside after so many seconds; PostgreSQL does it by itself."""
+    driver = connection.connection.driver_connection
+    if not isinstance(driver, sqlite3.Connection):
+        yield
+        return
+    end = time.monotonic() + seconds
+    driver.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
+    try:
+        yield
+    finally:
+        driver.set_progress_handler(None, 0)
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):  # their own messages quote the URL, password and all
+        parsed = URL.create("unknown")
+    kind = parsed.drivername
+    if kind in ("postgres", "postgresql", "postgresql+psycopg"):
+        return parsed.set(drivername="postgresql+psycopg")
+    if kind in ("sqlite", "sqlite+pysqlite") and parsed.database not in (None, "", ":memory:"):
+        return parsed
+    raise ConfigurationError(
+        "store.url must be such as postgresql://user:password@host/database or sqlite:///file."
+    )
+
+
+def _sqlite(url: URL, settings: Settings) -> Engine:
+    engine = create_engine(
+        url,
+        pool_size=settings.pool_size,
+        max_overflow=0,
+        hide_parameters=True,
+        connect_args={"timeout": settings.busy_timeout, "check_same_thread": False},
+    )
+
+    @event.listens_for(engine, "connect")
+    def connected(connection: sqlite3.Connection, _: object) -> None:
+        connection.isolation_level = None  # the driver begins nothing: `begun` does
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {settings.durability.upper()}")
+        register_functions(connection)
+
+    @event.listens_for(engine, "begin")
+    def begun(connection: Connection) -> None:
+        # A read is one statement, which is a transaction without being told.
+        if connection.get_execution_options().get(_WRITES):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _postgresql(url: URL, settings: Settings) -> Engine:
+    waits = (
+        f"-c statement_timeout={_milliseconds(settings.statement_timeout)}"
+        f" -c lock_timeout={_milliseconds(settings.busy_timeout)}"
+    )
+    given = url.query.get("options", "")
+    options = given if isinstance(given, str) else " ".join(given)
+    try:
+        return create_engine(
+            url,
+            pool_size=settings.pool_size,
+            max_overflow=0,
+            pool_pre_ping=True,
+            hide_parameters=True,
+            connect_args={
+                "options": f"{options} {waits}".strip(),
+                "connect_timeout": CONNECT_TIMEOUT,
+                "keepalives_idle": _SILENCE // 3,
+                "keepalives_interval": _SILENCE // 3,
+                "keepalives_count": 2,
+                "tcp_user_timeout": _SILENCE * 1000,
+            },
+        )
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            "PostgreSQL needs a driver that is not installed: pip install deployd[postgres]"
+        ) from error
+
+
+def _milliseconds(seconds: float) -> int:
+    return math.ceil(seconds * 1000)

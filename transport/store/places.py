@@ -1,0 +1,87 @@
+"""A place in a document as SQL, and what a database has to offer for one.
+
+`sql` says what filters and orders mean and knows no dialect; `sqlite_json` and `postgres_json` know
+how each database reads JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, TypeAlias
+
+from attrs import frozen
+from sqlalchemy import ColumnElement, Table, false, literal, true
+from sqlalchemy.sql import FromClause
+
+from .filters import Path
+
+__all__ = ["Expression", "JsonDialect", "Place", "text_place"]
+
+Expression: TypeAlias = ColumnElement[str] | ColumnElement[float] | ColumnElement[bool]
+
+
+@frozen
+class Place:
+    """What is at a path, or an element of an array there.
+
+    The tests may be SQL's NULL where there is nothing; so are they false. `text`, `number` and
+    `flag` mean something only where the test of the same kind holds, and must raise nowhere.
+    """
+
+    exists: ColumnElement[bool]
+    is_null: ColumnElement[bool]
+    is_text: ColumnElement[bool]
+    is_number: ColumnElement[bool]
+    is_flag: ColumnElement[bool]
+    is_object: ColumnElement[bool]
+    is_array: ColumnElement[bool]
+    text: ColumnElement[str]
+    number: ColumnElement[float]
+    flag: ColumnElement[bool]
+
+
+def text_place(text: ColumnElement[str]) -> Place:
+    """Return the place of a column that always holds a text."""
+    return Place(
+        exists=true(),
+        is_null=false(),
+        is_text=true(),
+        is_number=false(),
+        is_flag=false(),
+        is_object=false(),
+        is_array=false(),
+        text=text,
+        number=literal(0.0),
+        flag=false(),
+    )
+
+
+class JsonDialect(Protocol):
+    """How a database reads JSON."""
+
+    def place(self, table: Table, path: Path, *, literal: bool = False) -> Place:
+        """Return the place at a path.
+
+        `literal` writes the path into the statement, as an index needs it; only for names that a
+        definition declares.
+        """
+
+    def elements(self, table: Table, path: Path) -> tuple[FromClause, Place]:
+        """Return the elements of the array at a path as rows, none where it is not one."""
+
+    def by_code_points(self, text: ColumnElement[str]) -> ColumnElement[str]:
+        """Return a text column, compared by code points."""
+
+    def text_among(self, text: ColumnElement[str], values: Sequence[str]) -> ColumnElement[bool]:
+        """Say that a text is one of these."""
+
+    def number_among(
+        self, number: ColumnElement[float], values: Sequence[float]
+    ) -> ColumnElement[bool]:
+        """Say that a number is one of these, by value."""
+
+    def number(self, value: float) -> ColumnElement[float]:
+        """Return an operand, converted just as the numbers in documents are."""
+
+    def matches(self, text: ColumnElement[str], pattern: str) -> ColumnElement[bool]:
+        """Say that a portable pattern is found in a text."""

@@ -1,0 +1,113 @@
+"""How PostgreSQL reads JSONB: `->` for the value, `jsonb_typeof` for what it is.
+
+`->` with a text never leads into an array, `#>` would. Texts are compared by code points (the
+collation "C"), whatever the database's own order is. Numbers are decimals: an operand arrives as
+the text that the document has, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from attrs import frozen
+from sqlalchemy import (
+    ARRAY,
+    Boolean,
+    ColumnElement,
+    Numeric,
+    Table,
+    Text,
+    any_,
+    case,
+    cast,
+    collate,
+    column,
+    func,
+    literal,
+    type_coerce,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.sql import FromClause
+from sqlalchemy.sql.elements import Grouping
+
+from .filters import Path
+from .places import Place
+
+__all__ = ["PostgresJson"]
+
+_CODE_POINTS: Final = "C"
+
+
+@frozen
+class PostgresJson:
+    """PostgreSQL 12 and later."""
+
+    def place(self, table: Table, path: Path, *, literal: bool = False) -> Place:
+        """Return the place at a path; see `JsonDialect`."""
+        return _place(_node(table, path, execute=literal))
+
+    def elements(self, table: Table, path: Path) -> tuple[FromClause, Place]:
+        """Return the elements of the array at a path as rows."""
+        node = _node(table, path)
+        array = case(
+            (func.jsonb_typeof(node) == _word("array"), node), else_=cast(_word("[]"), JSONB)
+        )
+        rows = func.jsonb_array_elements(array).table_valued(column("value", JSONB))
+        return rows, _place(rows.c.value)
+
+    def by_code_points(self, text: ColumnElement[str]) -> ColumnElement[str]:
+        """Return a text column, compared by code points."""
+        return collate(text, _CODE_POINTS)
+
+    def text_among(self, text: ColumnElement[str], values: Sequence[str]) -> ColumnElement[bool]:
+        """Say that a text is one of these."""
+        return text == any_(_texts(values))
+
+    def number_among(
+        self, number: ColumnElement[float], values: Sequence[float]
+    ) -> ColumnElement[bool]:
+        """Say that a number is one of these."""
+        return number == any_(cast(_texts([repr(value) for value in values]), ARRAY(Numeric)))
+
+    def number(self, value: float) -> ColumnElement[float]:
+        """Return an operand as a decimal."""
+        return cast(literal(repr(value), Text()), Numeric(asdecimal=False))
+
+    def matches(self, text: ColumnElement[str], pattern: str) -> ColumnElement[bool]:
+        """Say that a portable pattern is found in a text."""
+        return text.regexp_match(literal(pattern, Text()))
+
+
+def _node(table: Table, path: Path, *, execute: bool = False) -> ColumnElement[Any]:
+    node: ColumnElement[Any] = type_coerce(table.c.document, JSONB)
+    for name in path:
+        node = node.op("->", return_type=JSONB())(literal(name, Text(), literal_execute=execute))
+    return node
+
+
+def _place(node: ColumnElement[Any]) -> Place:
+    kind = func.jsonb_typeof(node, type_=Text)
+    number, flag = kind == _word("number"), kind == _word("boolean")
+    return Place(
+        exists=node.is_not(None),
+        is_null=kind == _word("null"),
+        is_text=kind == _word("string"),
+        is_number=number,
+        is_flag=flag,
+        is_object=kind == _word("object"),
+        is_array=kind == _word("array"),
+        text=collate(node.op("#>>", return_type=Text())(_word("{}")), _CODE_POINTS),
+        # An index wants an expression like these in parentheses.
+        number=Grouping(case((number, cast(node, Numeric(asdecimal=False))))),
+        flag=Grouping(case((flag, cast(node, Boolean)))),
+    )
+
+
+def _word(text: str) -> ColumnElement[str]:
+    """Write a word of this module into the statement: an index needs it there."""
+    return literal(text, Text(), literal_execute=True)
+
+
+def _texts(values: Sequence[str]) -> ColumnElement[Sequence[str]]:
+    return literal(list(values), ARRAY(Text))

@@ -1,0 +1,225 @@
+"""Filters and orders as SQL: what `filters` says, in the words of a database.
+
+Everything that a client sent is a bound parameter. Only the names that a definition declares are
+written into a statement, where an index has to be recognised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, TypeAlias, TypeVar
+
+from attrs import frozen
+from sqlalchemy import (
+    ColumnElement,
+    Table,
+    Text,
+    and_,
+    case,
+    exists,
+    false,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+    true,
+)
+
+from ...config import Definition, Property, PropertyType
+from .filters import (
+    All,
+    Any,
+    Compare,
+    Equal,
+    Exists,
+    Filter,
+    Matches,
+    Not,
+    Order,
+    Path,
+    Scalar,
+    SortKey,
+)
+from .numbers import normalise_number
+from .paths import SCALARS, declared_type
+from .patterns import portable
+from .places import Expression, JsonDialect, Place, text_place
+from .postgres_json import PostgresJson
+from .sqlite_json import SqliteJson, register_functions
+
+__all__ = ["condition", "index_expression", "ordering", "register_functions"]
+
+_DIALECTS: Final[Mapping[str, JsonDialect]] = {
+    "postgresql": PostgresJson(),
+    "sqlite": SqliteJson(),
+}
+_COLUMNS: Final[Mapping[Path, str]] = {
+    ("id",): "id",
+    ("createdAt",): "created_at",
+    ("updatedAt",): "updated_at",
+}
+
+T = TypeVar("T")
+
+_Test: TypeAlias = Equal | Compare | Matches
+
+
+def condition(
+    filter: Filter,  # noqa: A002 - the field's own word
+    table: Table,
+    definition: Definition,
+    dialect: str,
+) -> ColumnElement[bool]:
+    """Return what holds for the rows that a filter wants, for a WHERE.
+
+    `dialect` is "sqlite" or "postgresql". NULL stands for false at the top; inside it never
+    meets a NOT.
+    """
+    return _Conditions(table, definition, _DIALECTS[dialect]).of(filter)
+
+
+def ordering(sort: Sequence[SortKey], table: Table, dialect: str) -> list[Expression]:
+    """Return what to order by, the order of creation last."""
+    terms: list[Expression] = [
+        term.desc() if key.descending else term.asc()
+        for key in sort
+        for term in _terms(key.path, table, _DIALECTS[dialect])
+    ]
+    return [*terms, table.c.sequence.asc()]
+
+
+def index_expression(
+    name: str,
+    property: Property,  # noqa: A002 - the field's own word
+    table: Table,
+    dialect: str,
+) -> Expression:
+    """Return what an index on a declared property has to hold: what `Equal` on it compares.
+
+    It is NULL for documents where the property is null or missing, so these are never duplicates.
+    Raises ValueError for arrays and objects.
+    """
+    if property.type not in SCALARS:
+        raise ValueError(f"{name} is of type {property.type}, which no index can hold")
+    place = _DIALECTS[dialect].place(table, (name,), literal=True)
+    if property.type is PropertyType.NUMBER:
+        return place.number
+    return place.flag if property.type is PropertyType.BOOLEAN else place.text
+
+
+@frozen
+class _Conditions:
+    """The conditions of one statement."""
+
+    table: Table
+    definition: Definition
+    dialect: JsonDialect
+
+    def of(self, wanted: Filter) -> ColumnElement[bool]:
+        match wanted:
+            case All(filters):
+                return and_(true(), *map(self.of, filters))
+            case Any(filters):
+                return or_(false(), *map(self.of, filters))
+            case Not(inner):
+                return not_(func.coalesce(self.of(inner), false()))
+            case Exists(path):
+                return self._place(path).exists
+            case Equal() | Compare() | Matches():
+                return self._holds(wanted)
+
+    def _place(self, path: Path) -> Place:
+        if path in _COLUMNS:
+            return text_place(self.dialect.by_code_points(self.table.c[_COLUMNS[path]]))
+        return self.dialect.place(self.table, path, literal=self._is_scalar(path))
+
+    def _is_scalar(self, path: Path) -> bool:
+        return declared_type(path, self.definition) in SCALARS
+
+    def _holds(self, test: _Test) -> ColumnElement[bool]:
+        """Test the value at a path, and the elements of an array there."""
+        place = self._place(test.path)
+        holds = _holds_for(test, place, self.dialect)
+        if self._is_scalar(test.path):
+            return holds
+        rows, element = self.dialect.elements(self.table, test.path)
+        among = select(1).select_from(rows).where(_holds_for(test, element, self.dialect))
+        return or_(holds, and_(place.is_array, exists(among)))
+
+
+def _holds_for(test: _Test, place: Place, dialect: JsonDialect) -> ColumnElement[bool]:
+    match test:
+        case Equal(_, values):
+            return _equal(values, place, dialect)
+        case Compare(_, order, operand):
+            return _compared(place, order, operand, dialect)
+        case Matches(_, pattern, ignore_case):
+            written = portable(pattern, ignore_case)
+            return and_(place.is_text, dialect.matches(place.text, written))
+
+
+def _compared(
+    place: Place, order: Order, operand: str | float, dialect: JsonDialect
+) -> ColumnElement[bool]:
+    if isinstance(operand, str):
+        return and_(place.is_text, _in_order(place.text, order, literal(operand, Text())))
+    return and_(place.is_number, _in_order(place.number, order, dialect.number(_exact(operand))))
+
+
+def _in_order(left: ColumnElement[T], order: Order, right: ColumnElement[T]) -> ColumnElement[bool]:
+    match order:
+        case Order.BELOW:
+            return left < right
+        case Order.AT_MOST:
+            return left <= right
+        case Order.ABOVE:
+            return left > right
+        case Order.AT_LEAST:
+            return left >= right
+
+
+def _equal(values: Sequence[Scalar], place: Place, dialect: JsonDialect) -> ColumnElement[bool]:
+    flags = {value for value in values if isinstance(value, bool)}
+    texts = [value for value in values if isinstance(value, str)]
+    numbers = [
+        _exact(value)
+        for value in values
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    ]
+    tests = [_is_flag(place, flag) for flag in sorted(flags)]
+    if texts:
+        tests.append(and_(place.is_text, dialect.text_among(place.text, texts)))
+    if numbers:
+        tests.append(and_(place.is_number, dialect.number_among(place.number, numbers)))
+    if None in values:
+        tests.append(or_(place.is_null, not_(place.exists)))
+    return or_(false(), *tests)
+
+
+def _is_flag(place: Place, flag: bool) -> ColumnElement[bool]:
+    return and_(place.is_flag, place.flag == (true() if flag else false()))
+
+
+def _exact(value: float) -> float:
+    number = normalise_number(value)
+    return value if number is None else number
+
+
+def _terms(path: Path, table: Table, dialect: JsonDialect) -> Iterator[Expression]:
+    """Yield what the order by the value at a path is made of."""
+    if path in _COLUMNS:
+        yield dialect.by_code_points(table.c[_COLUMNS[path]])
+        return
+    place = dialect.place(table, path)
+    yield case(
+        (place.is_number, 1),
+        (place.is_text, 2),
+        (place.is_object, 3),
+        (place.is_array, 4),
+        (_is_flag(place, flag=False), 5),
+        (_is_flag(place, flag=True), 6),
+        else_=0,
+    )
+    yield case((place.is_number, place.number))
+    yield case((place.is_text, place.text))

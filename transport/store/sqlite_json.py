@@ -1,0 +1,116 @@
+"""How SQLite reads JSON: `json_extract` for the value, `json_type` for what it is.
+
+`json_extract` turns true into 1 and objects into text, so no value counts without its type.
+Operands that are numbers go through the same routine, so that both sides are converted alike.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any, Final
+
+import orjson
+from attrs import frozen
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Float,
+    Table,
+    Text,
+    func,
+    literal,
+    select,
+    type_coerce,
+)
+from sqlalchemy.sql import FromClause
+
+from .filters import Path
+from .patterns import found
+from .places import Place
+
+__all__ = ["SqliteJson", "register_functions"]
+
+_MATCHES: Final = "deployd_matches"
+
+
+def register_functions(dbapi_connection: sqlite3.Connection) -> None:
+    """Give a new connection the function that filters with patterns call."""
+    dbapi_connection.create_function(_MATCHES, 2, _matches, deterministic=True)
+
+
+def _matches(pattern: str, text: object) -> bool:
+    return isinstance(text, str) and found(pattern, text)
+
+
+@frozen
+class SqliteJson:
+    """SQLite 3.38 and later."""
+
+    def place(self, table: Table, path: Path, *, literal: bool = False) -> Place:
+        """Return the place at a path; see `JsonDialect`."""
+        where = _where(path, execute=literal)
+        return _place(
+            func.json_type(table.c.document, where, type_=Text),
+            func.json_extract(table.c.document, where),
+        )
+
+    def elements(self, table: Table, path: Path) -> tuple[FromClause, Place]:
+        """Return the elements of the array at a path as rows."""
+        rows = func.json_each(table.c.document, _where(path)).table_valued("type", "value")
+        return rows, _place(rows.c.type, rows.c.value)
+
+    def by_code_points(self, text: ColumnElement[str]) -> ColumnElement[str]:
+        """Return a text column; UTF-8 is compared by its bytes, whose order is the same."""
+        return text
+
+    def text_among(self, text: ColumnElement[str], values: Sequence[str]) -> ColumnElement[bool]:
+        """Say that a text is one of these."""
+        return _among(text, values)
+
+    def number_among(
+        self, number: ColumnElement[float], values: Sequence[float]
+    ) -> ColumnElement[bool]:
+        """Say that a number is one of these."""
+        return _among(number, values)
+
+    def number(self, value: float) -> ColumnElement[float]:
+        """Return an operand, read from JSON as the documents are."""
+        return func.json_extract(_json(value), "$", type_=Float)
+
+    def matches(self, text: ColumnElement[str], pattern: str) -> ColumnElement[bool]:
+        """Say that a portable pattern is found in a text."""
+        return func.deployd_matches(pattern, text, type_=Boolean)
+
+
+def _where(path: Path, *, execute: bool = False) -> ColumnElement[str]:
+    """Return a JSON path; no name holds a quotation mark or a backslash (`paths` sees to it)."""
+    names = "".join(f'."{name}"' for name in path)
+    return literal(f"${names}", Text(), literal_execute=execute)
+
+
+def _place(kind: ColumnElement[str], value: ColumnElement[Any]) -> Place:
+    return Place(
+        exists=kind.is_not(None),
+        is_null=kind == "null",
+        is_text=kind == "text",
+        is_number=kind.in_(("integer", "real")),
+        is_flag=kind.in_(("true", "false")),
+        is_object=kind == "object",
+        is_array=kind == "array",
+        text=type_coerce(value, Text()),
+        number=type_coerce(value, Float()),
+        flag=type_coerce(value, Boolean()),
+    )
+
+
+def _among(
+    value: ColumnElement[Any], values: Sequence[str] | Sequence[float]
+) -> ColumnElement[bool]:
+    """Pass all values as one parameter, of which SQLite has a limited number."""
+    rows = func.json_each(_json(values)).table_valued("value")
+    return value.in_(select(rows.c.value))
+
+
+def _json(value: object) -> ColumnElement[str]:
+    return literal(orjson.dumps(value).decode(), Text())

@@ -1,0 +1,143 @@
+"""Writing documents: any number of writes in one transaction, each with a note of the change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, TypeAlias
+
+import orjson
+from attrs import frozen
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Dialect,
+    Table,
+    Text,
+    bindparam,
+    cast,
+    delete,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.exc import DBAPIError
+
+from ...config import Definition
+from ..errors import DuplicateValue
+from .failures import refusal
+from .indexes import unique_indexes
+from .reading import as_text
+from .store import Change, ChangeType, Document, Write
+from .tables import CHANGES
+
+__all__ = ["Outcome", "Writer"]
+
+Outcome: TypeAlias = Change | Exception | None
+
+_ATTEMPTS: Final = 3
+"""Times that one write is tried when other pods create and remove the document meanwhile."""
+
+
+@frozen
+class _Done:
+    """A write that has changed something, not yet committed. `text` is the document as JSON."""
+
+    type: ChangeType
+    document: Document
+    text: str
+
+
+class Writer:
+    """Writes the documents of one collection. The statements are built once."""
+
+    def __init__(self, definition: Definition, table: Table, dialect: Dialect) -> None:
+        self._name = definition.name
+        self._indexes = unique_indexes(definition, table, dialect)
+        this = table.c.id == bindparam("this")
+        columns: dict[str, ColumnElement[str]] = {
+            "created_at": bindparam("created_at", type_=Text),
+            "updated_at": bindparam("updated_at", type_=Text),
+            "document": cast(bindparam("text", type_=Text), table.c.document.type),
+        }
+        self._read = select(as_text(table)).where(this).with_for_update()
+        self._insert = insert(table).values(id=bindparam("this"), **columns).inline()
+        self._update = update(table).where(this).values(**columns)
+        self._delete = delete(table).where(this)
+
+    def carry_out(
+        self, connection: Connection, writes: Sequence[Write], *, pod: str, now: float
+    ) -> list[Outcome]:
+        """Carry writes out one after another, note what has to be told; the caller commits."""
+        done = [self._attempt(connection, write) for write in writes]
+        changed = [each for each in done if isinstance(each, _Done)]
+        sequences = iter(self._note(connection, changed, pod, now))
+        return [
+            Change(next(sequences), each.type, each.document) if isinstance(each, _Done) else each
+            for each in done
+        ]
+
+    def _attempt(self, connection: Connection, write: Write) -> _Done | Exception | None:
+        """Do one write inside a savepoint, so that what it fails of undoes nothing else."""
+        outcome: _Done | Exception | None = None
+        for _ in range(_ATTEMPTS):
+            connection.exec_driver_sql("SAVEPOINT one_write")
+            try:
+                outcome = self._apply(connection, write)
+            except DBAPIError as error:
+                outcome = refusal(error, self._indexes)
+                if outcome is None:  # the transaction is lost, and the savepoint with it
+                    raise
+                connection.exec_driver_sql("ROLLBACK TO SAVEPOINT one_write")
+            connection.exec_driver_sql("RELEASE SAVEPOINT one_write")
+            if not (isinstance(outcome, DuplicateValue) and outcome.field == "id"):
+                break
+            # Another pod has created this document since we looked: decide again, from that one.
+        return outcome
+
+    def _apply(self, connection: Connection, write: Write) -> _Done | Exception | None:
+        found = connection.scalars(self._read, {"this": write.id}).one_or_none()
+        before: Document | None = None if found is None else orjson.loads(found)
+        try:
+            after = write.decide(before)
+            values = None if after is None else _values(write.id, after)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it refuses this write
+            return error
+        if after is not None and values is not None:
+            connection.execute(self._insert if found is None else self._update, values)
+            return _Done("created" if found is None else "updated", after, values["text"])
+        if found is None:
+            return None
+        connection.execute(self._delete, {"this": write.id})
+        return _Done("deleted", orjson.loads(found), found)
+
+    def _note(
+        self, connection: Connection, changes: Sequence[_Done], pod: str, now: float
+    ) -> Sequence[int]:
+        """Write down what has to be told, and return the sequence numbers in the same order."""
+        if not changes:
+            return ()
+        rows = [
+            {
+                "collection": self._name,
+                "type": change.type,
+                "document": change.text,
+                "pod": pod,
+                "claimed_at": now,
+            }
+            for change in changes
+        ]
+        return connection.scalars(_NOTE, rows).all()
+
+
+_NOTE: Final = insert(CHANGES).returning(CHANGES.c.sequence, sort_by_parameter_order=True)
+
+
+def _values(id: str, document: Document) -> dict[str, str]:  # noqa: A002
+    """Return what the columns hold. Raises what says how `decide` has broken its promise."""
+    if document.get("id") != id:
+        raise ValueError(f"decide must keep the id {id!r}, and returned {document.get('id')!r}")
+    created_at, updated_at = document.get("createdAt"), document.get("updatedAt")
+    if not isinstance(created_at, str) or not isinstance(updated_at, str):
+        raise TypeError("decide must return texts as createdAt and updatedAt")
+    text = orjson.dumps(document).decode()
+    return {"this": id, "created_at": created_at, "updated_at": updated_at, "text": text}
