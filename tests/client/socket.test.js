@@ -145,6 +145,36 @@ test('a join that the pod has dropped is asked for again, three times in all', a
   assert.equal(sent().length, 3);
 });
 
+test('the tries of a join begin anew with each connection', async () => {
+  await connected();
+  const joined = dpd.socket.join('tea');
+  await clock.pass(20_000);
+  await acknowledge('tea', 2);
+  assert.equal((await joined).room, 'tea');
+  WebSocket.last.end(1006);
+  await clock.pass(250);
+  await WebSocket.last.greet();
+  await clock.pass(29_999);
+  assert.equal(sent().length, 3);
+});
+
+test('who leaves and joins again before the answers come is in', async () => {
+  await connected();
+  const first = dpd.socket.join('tea');
+  const failed = assert.rejects(first, is('room_busy'));
+  dpd.socket.leave('tea');
+  const second = dpd.socket.join('tea');
+  const [{ id }] = WebSocket.last.sent;
+  await WebSocket.last.say({ type: 'error', error: 'Busy.', data: { code: 'room_busy' }, id });
+  await failed;
+  await acknowledge('tea', 1);
+  assert.equal((await second).room, 'tea');
+  WebSocket.last.end(1006);
+  await clock.pass(250);
+  await WebSocket.last.greet();
+  assert.deepEqual(sent(), [['join', 'tea']]);
+});
+
 test('the rooms are not told of before the pod greets, and it must do so in time', async () => {
   dpd.socket.join('tea');
   await clock.pass(10_000);
@@ -442,7 +472,8 @@ async function connected() {
   await WebSocket.last.greet();
 }
 
-async function acknowledge(room) {
-  const { id } = WebSocket.last.sent.find((one) => one.type === 'join' && one.room === room);
-  await WebSocket.last.say({ type: 'join', room, id });
+/** Acknowledge a join, or the one so many later into the same room. */
+async function acknowledge(room, later = 0) {
+  const joins = WebSocket.last.sent.filter((one) => one.type === 'join' && one.room === room);
+  await WebSocket.last.say({ type: 'join', room, id: joins[later].id });
 }

@@ -18,6 +18,7 @@ from deployd.actors.hub import ChangeType
 from deployd.config import Access, Config, Drain, Rule, Server, Who
 from deployd.supervisors import Pod
 from support import pod_config, running_pod
+from support.collections import MASTER, running_collections, write_collection
 
 FOLDER = Path(__file__).parent
 PATIENCE = 120.0
@@ -106,6 +107,7 @@ async def run(name: str, pod: Pod | None = None) -> None:
     if pod is not None:
         environment["DEPLOYD_URL"] = f"http://127.0.0.1:{pod.port}"
         environment["DEPLOYD_TOKEN"] = pod.tokens.sign("ada", ttl=TOKEN_TTL)
+        environment["DEPLOYD_MASTER_KEY"] = MASTER["X-Master-Key"]
     # The flag is for Node 20 and 21, whose own WebSocket is behind it.
     command = [node(), "--test", "--experimental-websocket", "--test-reporter=tap"]
     with trio.fail_after(PATIENCE):
@@ -133,6 +135,19 @@ async def test_the_client_with_a_pod() -> None:
     desk = Desk()
     async with running_pod(config(), desk.rooms()) as desk.pod:
         await run("pod.test.js", desk.pod)
+
+
+async def test_the_client_with_documents(tmp_path: Path) -> None:
+    properties = {"title": {"type": "string", "required": True}, "age": {"type": "number"}}
+    write_collection(tmp_path, "todos", {"properties": properties})
+    signed_in = dict.fromkeys(("get", "post"), "authenticated")
+    secret = {"properties": {"text": {"type": "string"}}, "access": signed_in}
+    write_collection(tmp_path, "secrets", secret)
+    async with running_collections(tmp_path) as (pod, http):
+        ada = {"username": "ada", "password": "a good password", "email": "ada@example.com"}
+        made = await http.post("/_admin/auth/create-user", json={"userData": ada}, headers=MASTER)
+        assert made.is_success, made.text
+        await run("documents.test.js", pod)
 
 
 async def test_the_client_of_a_pod_that_restarts() -> None:

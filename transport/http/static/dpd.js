@@ -594,7 +594,8 @@
       const { final, wait, attempt } = afterClose({ code, reason, lasted }, this._attempt, random);
       this._attempt = attempt;
       if (final) {
-        const sentence = `The pod does not take this client back: ${reason || 'no reason'} (${code}).`;
+        const why = `${reason || 'it did not say why'} (${code})`;
+        const sentence = `The pod closed the connection for good: ${why}.`;
         this._end(new DeploydError(sentence, 'refused', { closeCode: code }));
       } else {
         this._retry = clock.setTimeout(() => this._dial(), wait);
