@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 from random import Random
 from string import ascii_lowercase
@@ -13,7 +15,7 @@ import trio
 from deployd.config import Definition, Property, PropertyType
 from deployd.config import Store as Settings
 from deployd.transport.errors import QueryError, StoreUnavailable
-from deployd.transport.store import Document, Equal, Query, Store, Write
+from deployd.transport.store import Document, Equal, Query, Store, Write, engine
 from support.documents import (
     NOW,
     TODOS,
@@ -24,6 +26,7 @@ from support.documents import (
     kinds,
     opened,
     put,
+    shown,
 )
 from support.postgres import Postgres
 
@@ -71,6 +74,35 @@ async def test_a_server_that_dies_in_a_transaction_keeps_nothing_of_it(
             postgres.start()
         assert await store.count(TODOS, Query().filter) == 0
         assert await store.untold(TODOS, 10) == []
+
+
+async def test_a_server_that_freezes_in_a_transaction_is_given_up_and_keeps_nothing_of_it(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "_GRACE", 0.1)
+    frozen: list[int] = []
+
+    def decide(_: Document | None) -> Document:
+        with psycopg.connect(postgres_url) as other:
+            there = (
+                "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> %s"
+            )
+            for (pid,) in other.execute(there, [other.info.backend_pid]).fetchall():
+                os.kill(pid, signal.SIGSTOP)
+                frozen.append(pid)
+        return document("b")
+
+    settings = Settings(statement_timeout=0.3, busy_timeout=0.3)
+    async with opened(postgres_url, settings=settings) as store:
+        try:
+            with pytest.raises(StoreUnavailable, match="cannot be reached"):
+                await store.write(TODOS, [put("a"), Write("b", decide)])
+        finally:
+            for pid in frozen:
+                os.kill(pid, signal.SIGCONT)
+        assert frozen
+        assert (await change_of(store, put("c"))).type == "created"
+        assert [each["id"] for each in shown(await store.find(TODOS, Query()))] == ["c"]
 
 
 async def test_nobody_there_is_told_without_the_password() -> None:
@@ -127,7 +159,9 @@ async def test_making_an_index_may_take_longer_than_a_query(postgres_url: str) -
 
 
 async def test_settings_of_the_url_are_kept(postgres_url: str) -> None:
-    url = f"{postgres_url}?options=-csearch_path%3Dpg_temp%20-cwork_mem%3D1MB&application_name=pod"
+    with psycopg.connect(postgres_url) as other:
+        other.execute("CREATE SCHEMA elsewhere")
+    url = f"{postgres_url}?options=-csearch_path%3Delsewhere&application_name=pod"
     async with opened(postgres_url) as store, opened(url) as elsewhere:
         await change_of(store, put("a"))
         assert await elsewhere.count(TODOS, Query().filter) == 0
