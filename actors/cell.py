@@ -257,6 +257,8 @@ class ActorCell(Addressee[M]):
             self._pass_over(message, question)
             return
         self._attempts += 1
+        if question is not None:
+            question.begun = True
         answer = await self._dispatch(handler, actor, message)
         self._current, self._attempts = _NOTHING, 0
         self._handled += 1

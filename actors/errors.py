@@ -36,14 +36,15 @@ class ActorDead(ActorError):
 
 
 class AskTimeout(ActorError):
-    """No answer in time. The request is withdrawn if the actor has not begun with it."""
+    """No answer in time. The request is withdrawn if the actor has not `begun` with it."""
 
-    def __init__(self, path: str, request: str, seconds: float) -> None:
+    def __init__(self, path: str, request: str, seconds: float, *, begun: bool = False) -> None:
         super().__init__(
             f"'{path}' did not answer {request} within {seconds:g} s; "
             "see what its handler is doing, or allow it more time."
         )
         self.path = path
+        self.begun = begun
 
 
 class MailboxFull(ActorError):

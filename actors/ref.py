@@ -20,11 +20,11 @@ R = TypeVar("R")
 class Question:
     """A request on its way: it carries the place for its answer. Handlers never see it."""
 
-    __slots__ = ("_answer", "_error", "_settled", "message", "withdrawn")
+    __slots__ = ("_answer", "_error", "_settled", "begun", "message", "withdrawn")
 
     def __init__(self, message: object) -> None:
         self.message = message
-        self.withdrawn = False
+        self.begun = self.withdrawn = False
         self._answer: object = None
         self._error: Exception | None = None
         self._settled = trio.Event()
@@ -171,7 +171,7 @@ class ActorRef(Generic[M_contra]):
                 return cast("R", await question.settled())
         finally:
             question.withdrawn = True
-        raise AskTimeout(self.path, type(message).__name__, timeout)
+        raise AskTimeout(self.path, type(message).__name__, timeout, begun=question.begun)
 
     def monitor(self, watcher: ActorRef[Down]) -> None:
         """Let the watcher get one `Down` when this actor has ended for good; now if it has."""

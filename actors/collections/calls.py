@@ -8,7 +8,7 @@ from typing import Final, cast
 import orjson
 
 from ...transport import JSON
-from ..errors import ActorError, Unanswered
+from ..errors import ActorError, AskTimeout, Poisoned, Unanswered
 from .directory import Directory
 from .environment import CHAIN, Collection
 from .inside import InsideMethod
@@ -73,12 +73,8 @@ class CollectionCalls:
             return await collection.ref.ask(writing, timeout=self._timeout)
         except RequestRefused:
             raise
-        except Unanswered as error:
-            sentence = "The pod failed on this write, which may have been done or not; look first."
-            raise RequestRefused(500, sentence) from error
         except ActorError as error:
-            sentence = f"'{collection.name}' is too busy or has failed: {error}"
-            raise RequestRefused(503, sentence, headers={"Retry-After": "2"}) from error
+            raise _unwritten(collection.name, error) from error
 
     async def _carry_out(
         self,
@@ -98,3 +94,13 @@ class CollectionCalls:
             return await self._reader.count(collection, asked, given)
         writing = Writing(cast("Method", method.lower()), id, given, asked, CHAIN.get())
         return (await self.write(collection, writing)).document
+
+
+def _unwritten(name: str, error: ActorError) -> RequestRefused:
+    """Return what the asker is told: 503 only where the write was certainly not done."""
+    late = isinstance(error, AskTimeout) and error.begun
+    if late or isinstance(error, Unanswered | Poisoned):
+        what = "was not done with this write in time" if late else "failed on this write"
+        return RequestRefused(500, f"The pod {what}, which may be done or not; look first.")
+    sentence = f"'{name}' is too busy or has failed: {error}"
+    return RequestRefused(503, sentence, headers={"Retry-After": "2"})

@@ -23,7 +23,7 @@ from .scripts import ScriptEvent, Scripts
 if TYPE_CHECKING:
     from .writing import Writer
 
-__all__ = ["CHAIN", "Chain", "Collection", "CollectionEnvironment"]
+__all__ = ["CHAIN", "Chain", "Collection", "CollectionEnvironment", "Told"]
 
 
 PATIENCE: Final = 5.0
@@ -69,13 +69,29 @@ class CollectionEnvironment:
 
 
 @mutable(eq=False)
+class Told:
+    """What has been told of a collection's changes: known to all incarnations of its actor.
+
+    `sequences` are told, and their notes still in the store. Whoever holds the `turn` commits and
+    tells. While it is not `caught_up`, something may be in the store that comes first; it is told
+    at `replay_at` (trio's clock) at the earliest. `changes` counts what was told, and `rejected`
+    what a room would not take.
+    """
+
+    sequences: set[int] = field(factory=set)
+    turn: trio.Lock = field(factory=trio.Lock)
+    caught_up: bool = False
+    replay_at: float | None = None
+    changes: int = 0
+    rejected: int = 0
+
+
+@mutable(eq=False)
 class Collection:
     """One collection. `trouble` says why it cannot be used at the moment; empty when it can.
 
-    `ready` is set when its tables are there for the first time.
-
-    `told` are the changes whose notes are still in the store, `untold` counts those that a room
-    would not take. `writer` is that of the incarnation that lives.
+    `ready` is set when its tables are there for the first time. `writer` is that of the
+    incarnation that lives.
     """
 
     definition: Definition
@@ -83,9 +99,7 @@ class Collection:
     ref: ActorRef[Any] | None = None
     ready: trio.Event = field(factory=trio.Event)
     trouble: str = ""
-    told: set[int] = field(factory=set)
-    changes: int = 0
-    untold: int = 0
+    told: Told = field(factory=Told)
     writer: Writer | None = None
 
     @property

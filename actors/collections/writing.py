@@ -62,17 +62,17 @@ class _ChangedMeanwhile(Exception):
 
 
 class Writer:
-    """Carries out the writes of one collection, for its actor. `tell` tells committed changes."""
+    """Decides the writes of one collection, for its actor. `carry_out` commits and tells them."""
 
     def __init__(
         self,
         collection: Collection,
         environment: CollectionEnvironment,
-        tell: Callable[[Sequence[Change]], Awaitable[None]],
+        carry_out: Callable[[Sequence[Write]], Awaitable[Sequence[Change | Exception | None]]],
     ) -> None:
         self._collection = collection
         self._env = environment
-        self._tell = tell
+        self._carry_out = carry_out
 
     def is_plain(self, method: Method) -> bool:
         """Say whether no script has to see such a write, so that many can go together."""
@@ -97,12 +97,11 @@ class Writer:
     async def perform(self, writing: Writing) -> Written:
         """Carry one write out with its scripts: commit it, tell it, and run `aftercommit`.
 
-        Raises `RequestRefused` or `StoreError`; nothing was written then.
+        Raises `RequestRefused` or `StoreError`.
         """
         token = CHAIN.set(writing.chain.deeper(holding=self._collection.name))
         try:
             change, response = await self._commit(writing)
-            await self._tell([change])
             await self._after_commit(writing, change)
         finally:
             CHAIN.reset(token)
@@ -117,7 +116,7 @@ class Writer:
             current = await store.get(definition, writing.id) if writing.id else None
             final, response = await self._decided(writing, id_, current)
             write = Write(id_, _unless_changed(current, final))
-            [outcome] = await store.write(definition, [write])
+            [outcome] = await self._carry_out([write])
             if isinstance(outcome, Change):
                 return outcome, response
             if not isinstance(outcome, _ChangedMeanwhile):
