@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection as Names
 from collections.abc import Mapping, Sequence
 from typing import Final, cast
 
@@ -52,6 +53,11 @@ class Api:
     def definitions(self) -> Sequence[Definition]:
         """Return the definitions of all collections, sorted by name."""
         return sorted((c.definition for c in self._directory), key=lambda d: d.name)
+
+    def events(self, name: str) -> Names[str]:
+        """Return the events for which a collection has a script."""
+        collection = self._directory.find(name)
+        return () if collection is None else tuple(collection.scripts.by_event)
 
     async def handle(self, request: ApiRequest) -> ApiAnswer:
         """Carry a request out. What goes wrong is an answer too; only bugs are raised."""
@@ -107,6 +113,8 @@ class Api:
                 return await self._write(collection, asked, "put", id_, body)
             case "DELETE", (id_,):
                 return await self._write(collection, asked, "delete", id_, body)
+        if len(asked.parts) > 1:
+            raise RequestRefused(404, _elsewhere(collection.name))
         raise RequestRefused(405, _elsewhere(collection.name), headers={"Allow": _allowed(asked)})
 
     async def _write(
@@ -129,7 +137,10 @@ class Api:
         """Answer for a collection that keeps nothing: with what its script makes of the request."""
         event = cast("ScriptEvent", asked.method.lower())
         if not collection.has(event):
-            raise RequestRefused(405, f"'{collection.name}' has no script '{event}.py'.")
+            methods = (m for m in ("get", "post", "put", "delete") if collection.has(m))
+            allowed = ", ".join(method.upper() for method in methods)
+            sentence = f"'{collection.name}' has no script '{event}.py'."
+            raise RequestRefused(405, sentence, headers={"Allow": allowed})
         data = {"url": "/" + "/".join(asked.parts), "parts": list(asked.parts), **body}
         outcome = await run_event(
             collection, self._env, event, asked, cast("dict[str, JSON]", data)

@@ -102,7 +102,8 @@ REFUSED: list[tuple[str, str, dict[str, Any], int, str]] = [
     ("PUT", "/todos", {"json": {}}, 405, "Read or add documents"),
     ("POST", "/todos/kept", {"json": {}}, 405, "Read or add documents"),
     ("DELETE", "/todos", {}, 405, "Read or add documents"),
-    ("GET", "/todos/kept/more", {}, 405, "Read or add documents"),
+    ("GET", "/todos/kept/more", {}, 404, "Read or add documents"),
+    ("GET", "/todos/kept%2fmore", {}, 404, "no such document"),
     ("GET", "/todos", {"headers": {"X-Master-Key": "wrong"}}, 401, "master key"),
     ("GET", "/todos", {"headers": {"Authorization": "Bearer x.y.z"}}, 401, "token"),
 ]  # fmt: skip

@@ -16,10 +16,11 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from .answers import error_response, json_response, plain_response
 from .public import PublicFiles
+from .routes import OwnRoute
 from .self_test import self_test_routes
 from .static import static_routes
 
@@ -87,10 +88,10 @@ def create_app(
 
     app = Starlette(
         routes=[
-            Route("/", home),
-            Route("/_dashboard/", about),
-            Route("/health/live", live),
-            Route("/_dashboard/api/actors", actors),
+            OwnRoute("/", home),
+            OwnRoute("/_dashboard/", about),
+            OwnRoute("/health/live", live),
+            OwnRoute("/_dashboard/api/actors", actors),
             *static_routes(),
             *self_test_routes(),
             *(() if public is None else (public.route(),)),
@@ -181,7 +182,8 @@ async def _refused(request: Request, error: Exception) -> Response:
     if error.status_code == 404:
         sentence = f"There is nothing at {request.url.path[:200]}; '/' lists what there is."
     elif error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "GET")
+        # Starlette's own order is another one each time the pod starts.
+        allowed = ", ".join(sorted((error.headers or {}).get("Allow", "GET").split(", ")))
         sentence = f"{request.method} is not possible here; use {allowed}."
     else:
         sentence = error.detail

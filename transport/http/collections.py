@@ -6,9 +6,9 @@ that is a JSON object, said to be one, of a bounded depth and size, and a caller
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 import orjson
 from attrs import field, frozen
@@ -22,6 +22,7 @@ from ..tokens import Identity
 from ..wire import JSON, decode_json
 from .answers import error_response, json_response
 from .openapi import openapi
+from .routes import OwnRoute
 
 __all__ = [
     "ApiAnswer",
@@ -68,6 +69,9 @@ class CollectionsApi(Protocol):
     def definitions(self) -> Sequence[Definition]:
         """Return the definitions of all collections, sorted by name."""
 
+    def events(self, name: str) -> Collection[str]:
+        """Return the events for which a collection has a script."""
+
 
 class Identify(Protocol):
     """How a request's headers tell who asks."""
@@ -86,7 +90,7 @@ def collection_routes(api: CollectionsApi, identify: Identify, version: str) -> 
         return json_response([definition.name for definition in api.definitions()])
 
     async def document(_: Request) -> Response:
-        return json_response(openapi(api.definitions(), version))
+        return json_response(openapi(api.definitions(), version, api.events))
 
     async def collection(request: Request) -> Response:
         asked = await _read(request, identify)
@@ -97,8 +101,8 @@ def collection_routes(api: CollectionsApi, identify: Identify, version: str) -> 
 
     methods = ["GET", "POST", "PUT", "DELETE"]
     return [
-        Route("/collections", listing),
-        Route("/api/docs/openapi.json", document),
+        OwnRoute("/collections", listing),
+        OwnRoute("/api/docs/openapi.json", document),
         Route("/{collection}", collection, methods=methods),
         Route("/{collection}/{rest:path}", collection, methods=methods),
     ]
@@ -139,13 +143,19 @@ async def _read(request: Request, identify: Identify) -> ApiRequest | Response:
     except ValueError:
         sentence = f"Send at most {MAX_PARAMETERS} parameters, percent-encoded UTF-8."
         return error_response(400, sentence)
-    rest = request.path_params.get("rest", "")
+    name, *parts = _parts(request)
     return ApiRequest(
         method="GET" if request.method == "HEAD" else request.method,
-        collection=request.path_params["collection"],
-        parts=tuple(part for part in rest.split("/") if part),
+        collection=name,
+        parts=tuple(parts),
         params=tuple(params),
         body=body,
         identity=identity,
         nbytes=len(await request.body()),
     )
+
+
+def _parts(request: Request) -> list[str]:
+    """Split the path before it is decoded: an id may hold an encoded slash, and then is one."""
+    raw: bytes = request.scope["raw_path"]
+    return [unquote(part) for part in raw.decode("ascii", "replace").split("/") if part]

@@ -5,12 +5,15 @@ send, the time to read a body, and the life of a connection whose client has gon
 """
 
 import logging
+from itertools import chain
 from typing import Any, cast
 
+import h11
 import orjson
 import trio
 from attrs import frozen
 from hypercorn.config import Config
+from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ASGIFramework, ConnectionState, LifespanState
@@ -106,12 +109,30 @@ class HttpServer:
             nursery.cancel_scope.cancel()
 
 
+class _Http1(H11Protocol):
+    """Hypercorn's HTTP/1.1 that stays it, and says in a sentence what it cannot read."""
+
+    async def _check_protocol(self, event: h11.Request) -> None:
+        """Change to no HTTP/2, whatever the client asks for: nobody bounds that here."""
+
+    async def _send_error_response(self, status_code: int) -> None:
+        body = _error_body("The request breaks off, or its body is not what its head says.")
+        headers = [*_error_headers(body), (b"connection", b"close")]
+        own = self.config.response_headers("h11")
+        await self._send_h11_event(
+            h11.Response(status_code=status_code, headers=list(chain(headers, own)))
+        )
+        await self._send_h11_event(h11.Data(data=body))
+        await self._send_h11_event(h11.EndOfMessage())
+
+
 class _Connection(TCPServer):
     """Hypercorn's connection, but nobody waits for another request when no more can come."""
 
     _over = False
 
     async def _read_data(self) -> None:
+        self.protocol.protocol.__class__ = _Http1  # which nothing lets us pass in
         await super()._read_data()
         self._over = True
         await self.idle_task.stop()
@@ -183,6 +204,9 @@ class _Gate:
                 receive, send, 400, "Open a connection of its own for a WebSocket.", "websocket."
             )
             return
+        if _has_two_lengths(scope):
+            await _refuse(receive, send, 400, "Say how long the body is once, not in two ways.")
+            return
         body: bytes | None = b""
         with trio.move_on_after(self._timeout) as patience:
             body = await self._read(scope, receive)
@@ -212,6 +236,12 @@ def _declared_length(scope: Scope) -> int:
     return int(lengths[0]) if lengths else 0  # h11 has checked that it is a number
 
 
+def _has_two_lengths(scope: Scope) -> bool:
+    """Say whether a proxy may have seen another body than we do (RFC 9112 section 6.1)."""
+    names = {name for name, _ in scope["headers"]}
+    return b"content-length" in names and b"transfer-encoding" in names
+
+
 def _replay(body: bytes, receive: Receive) -> Receive:
     messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
@@ -224,14 +254,8 @@ def _replay(body: bytes, receive: Receive) -> Receive:
 async def _refuse(
     receive: Receive, send: Send, status: int, sentence: str, extension: str = ""
 ) -> None:
-    body = orjson.dumps({"error": sentence})
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-        (b"cache-control", b"no-store"),
-        (b"x-content-type-options", b"nosniff"),
-        (b"connection", b"close"),
-    ]
+    body = _error_body(sentence)
+    headers = [*_error_headers(body), (b"connection", b"close")]
     async with trio.open_nursery() as nursery:
         # While the rest of the body fills its queue, Hypercorn cannot even close the connection.
         nursery.start_soon(_discard, receive)
@@ -240,6 +264,19 @@ async def _refuse(
         )
         await send({"type": f"{extension}http.response.body", "body": body})
         nursery.cancel_scope.cancel()
+
+
+def _error_body(sentence: str) -> bytes:
+    return orjson.dumps({"error": sentence})
+
+
+def _error_headers(body: bytes) -> list[tuple[bytes, bytes]]:
+    return [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
 
 
 async def _discard(receive: Receive) -> None:

@@ -8,6 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from .routes import OwnRoute
+
 __all__ = ["CLIENT_FILES", "JAVASCRIPT", "file_route", "static_routes"]
 
 JAVASCRIPT = "text/javascript; charset=utf-8"  # RFC 9239 section 6
@@ -53,7 +55,7 @@ def file_route(
             return Response(status_code=304, headers=sent)
         return Response(body, headers=sent)
 
-    return Route(path, serve)
+    return OwnRoute(path, serve)
 
 
 def _is_known(if_none_match: str, etag: str) -> bool:
