@@ -118,4 +118,3 @@ def start_fastapi(stack: ExitStack, folder: Path, durability: str) -> Todos:
     settings = {"database": str(folder / "todos.db"), "durability": durability}
     server = stack.enter_context(running("fastapi", settings))
     return Todos(server, "limit").fill()
-

@@ -48,7 +48,9 @@ def main() -> int:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         print(f"{CONNECTIONS} connections, {DOCUMENTS} documents and more with every post")
-        print(f"medians of {rounds} rounds of {seconds:g} s; an fsync takes {_fsync(folder):.2f} ms")
+        print(
+            f"medians of {rounds} rounds of {seconds:g} s; an fsync takes {_fsync(folder):.2f} ms"
+        )
         for durability in ("full", "normal"):
             servers = _start(stack, folder / durability, durability)
             if durability == "full":  # readers do not wait for a disk
