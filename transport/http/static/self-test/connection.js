@@ -36,23 +36,21 @@ export function showConnection(session) {
 }
 
 function show(session) {
-  const { state, because, identity, masterKey, token } = session;
+  const { state, because, identity, token } = session;
   const [name, kind] = STATES[state];
   write(byId('state'), because ? `${name}: ${because}` : name);
   write(byId('summary'), name);
   byId('state-dot').className = `dot ${kind}`;
   write(byId('client-id'), session.clientId || 'none');
-  write(byId('identity'), describe(identity, masterKey));
+  write(byId('identity'), describe(identity));
   byId('connect').disabled = state !== 'off';
   byId('disconnect').disabled = state === 'off';
-  byId('sign-out').disabled = !masterKey && !token;
+  byId('sign-out').disabled = !token;
 }
 
-function describe(identity, masterKey) {
-  const key = masterKey ? 'with the master key over HTTP' : '';
-  if (!identity) return key || 'as nobody';
-  const who = `as ${identity.user_id}${identity.is_root ? ', who is root' : ''}`;
-  return key ? `${who}, and ${key}` : who;
+function describe(identity) {
+  if (!identity) return 'as nobody';
+  return `as ${identity.user_id}${identity.is_root ? ', who is root' : ''}`;
 }
 
 function showWay() {
@@ -72,8 +70,8 @@ async function signIn(session, form, note) {
   const [first, second] = fields.map((field) => field.value);
   try {
     if (form.dataset.way === 'token') session.useToken(first.trim());
-    else if (form.dataset.way === 'password') await session.usePassword(first, second);
-    else say(note, await session.useMasterKey(first.trim()));
+    else if (form.dataset.way === 'password') await session.login({ username: first, password: second });
+    else await session.login({ masterKey: first.trim() });
     fields[fields.length - 1].value = '';
   } catch (error) {
     say(note, sentenceOf(error), 'bad');

@@ -37,8 +37,9 @@ async function tell(note, back, took) {
   const error = `It failed on that message, and said so after ${inMs(took)}.`;
   if (!said) return say(note, `${error} It has not come back within a second.`, 'bad');
   const members = said.members === 1 ? 'its one member' : `all ${said.members} members`;
-  const sentence = `${error} It is back as incarnation ${said.incarnation} with ${members}, and still knows that it heard ${said.heard} messages.`;
-  return say(note, sentence, 'good');
+  const heard = said.heard === 1 ? 'one message' : `${said.heard} messages`;
+  const sentence = `It is back as incarnation ${said.incarnation} with ${members}, and still knows that it heard ${heard}.`;
+  return say(note, `${error} ${sentence}`, 'good');
 }
 
 function pause(ms) {

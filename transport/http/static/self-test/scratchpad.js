@@ -13,6 +13,8 @@ export function showScratchpad(session) {
   const [code, run, stop, output, select] = ['code', 'run', 'stop', 'output', 'example'].map(byId);
   const note = byId('scratchpad-note');
   let worker = null;
+  let lines = []; // the last ones, drawn once a frame
+  let frame = null;
 
   const end = (sentence) => {
     if (worker) worker.terminate();
@@ -21,13 +23,19 @@ export function showScratchpad(session) {
     say(note, sentence);
   };
   const print = (kind, text) => {
-    if (output.childElementCount >= LINES) output.firstChild.remove();
-    output.append(element('span', `printed-${kind}`, `${text}\n`));
+    lines.push(element('span', `printed-${kind}`, `${text}\n`));
+    lines = lines.slice(-LINES);
+    frame = frame ?? requestAnimationFrame(draw);
+  };
+  const draw = () => {
+    frame = null;
+    output.replaceChildren(...lines);
     output.scrollTop = output.scrollHeight;
   };
   const start = () => {
     end('');
-    output.replaceChildren();
+    lines = [];
+    draw();
     output.hidden = false;
     stop.disabled = false;
     worker = new Worker('/self-test/worker.js', { name: 'scratchpad' });

@@ -16,7 +16,6 @@ export class Session extends EventTarget {
     this.because = '';
     this.identity = null;
     this.token = null;
-    this.masterKey = null;
     this.rooms = new Set();
     wire.addEventListener('answered', ({ detail }) => this._answered(detail));
     wire.addEventListener('received', ({ detail }) => this._received(detail));
@@ -69,48 +68,24 @@ export class Session extends EventTarget {
     this._change();
   }
 
-  /** Exchange a user's name and password for a token. */
-  async usePassword(username, password) {
-    try {
-      await this._login({ username, password });
-    } catch (error) {
-      throw error.status === 404 ? new Error(NO_LOGIN) : error;
-    }
-  }
-
-  /** Keep the master key for what goes over HTTP, and exchange it for a token for the socket. */
-  async useMasterKey(key) {
-    let notYet = '';
-    try {
-      await this._login({ masterKey: key });
-    } catch (error) {
-      if (error.status !== 404) throw error;
-      await checkKey(key);
-      notYet = 'REST and the tree use the key. This pod gives no token for it: the socket stays anonymous.';
-    }
-    this.masterKey = key;
+  /** Exchange `{ masterKey }` or `{ username, password }` for a token; neither is kept. */
+  async login(credentials) {
+    this.connect();
+    const answer = await this.dpd.login(credentials);
+    this.token = answer.token;
     this._change();
-    return notYet;
   }
 
   signOut() {
     const had = this.token;
-    Object.assign(this, { token: null, masterKey: null, identity: null });
+    Object.assign(this, { token: null, identity: null });
     if (had && this.dpd) this.dpd.setToken(null);
     this._change();
   }
 
   /** What proves over HTTP who we are. */
   headers() {
-    if (this.masterKey) return { 'X-Master-Key': this.masterKey };
     return this.token ? { Authorization: `Bearer ${this.token}` } : {};
-  }
-
-  async _login(credentials) {
-    this.connect();
-    const answer = await this.dpd.login(credentials);
-    this.token = answer.token;
-    this._change();
   }
 
   // What the pod says --------------------------------------------------------------------------
@@ -124,25 +99,27 @@ export class Session extends EventTarget {
     this._change();
   }
 
-  _received({ type, room, code, answer }) {
+  _received({ type, room, error, code }) {
     if (type === 'leave') this.rooms.delete(room); // the pod takes us out
-    const expired = type === 'error' && answer.data && answer.data.code === 'expired_token';
-    if (expired) Object.assign(this, { identity: null, token: null });
-    if (type === 'leave' || expired) this._change();
+    else if (code === 'expired_token') Object.assign(this, { identity: null, token: null });
+    else return;
+    this._change();
+    if (error) this._say(error);
   }
 
   _refused(sentence) {
     if (this.token === null) return; // said already
     this.signOut();
-    this.dispatchEvent(new CustomEvent('failed', { detail: `${sentence} You are signed out.` }));
+    this._say(`${sentence} You are signed out.`);
   }
 
   _failed(error) {
     if (error.code === 'refused') this._off(error.message);
-    // A refused token was told above, with what it means for this page.
-    if (!/token/.test(error.code || '')) {
-      this.dispatchEvent(new CustomEvent('failed', { detail: sentenceOf(error) }));
-    }
+    if (!/token/.test(error.code || '')) this._say(sentenceOf(error)); // told above
+  }
+
+  _say(sentence) {
+    this.dispatchEvent(new CustomEvent('failed', { detail: sentence }));
   }
 
   _connected() {
@@ -165,15 +142,4 @@ export class Session extends EventTarget {
   _change() {
     this.dispatchEvent(new Event('change'));
   }
-}
-
-const NO_LOGIN =
-  "This pod does not sign anybody in by name (there is no POST /auth/login): use a token, which " +
-  "'deployd token --user NAME' prints.";
-
-async function checkKey(key) {
-  const headers = { 'X-Master-Key': key };
-  const { status } = await fetch('/_dashboard/api/actors', { headers, method: 'HEAD' });
-  if (status === 403) throw new Error("That is not this pod's master key: data/secrets.json holds it.");
-  if (status !== 200) throw new Error(`The pod could not check the key: it answered ${status}.`);
 }

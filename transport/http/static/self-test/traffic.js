@@ -3,11 +3,8 @@
 import { byId, sentenceOf, whileVisible, write } from './dom.js';
 import { TICK } from './log.js';
 import { Meter } from './meter.js';
+import { PER_SECOND, Pace } from './pace.js';
 import { drawBars, drawLine } from './plot.js';
-
-const PER_SECOND = 20;
-const LASTS = 60; // seconds
-const UNANSWERED = 2 * PER_SECOND; // more, and the pod is behind: we wait for it
 
 export function showTraffic(session, wire) {
   const meter = new Meter();
@@ -34,8 +31,7 @@ function offerTicks(session) {
   const button = byId('send-ticks');
   const note = byId('ticks-note');
   let timer = null;
-  let sent = 0;
-  let unanswered = 0;
+  let pace = new Pace();
 
   const stop = (sentence) => {
     clearInterval(timer);
@@ -44,19 +40,17 @@ function offerTicks(session) {
     write(button, `Send ${PER_SECOND} a second`);
     write(note, sentence);
   };
-  const tick = async (room) => {
-    if (sent >= PER_SECOND * LASTS) return stop(`Sent ${sent} ticks in a minute; press again for more.`);
-    if (unanswered >= UNANSWERED) return undefined;
-    sent += 1;
-    unanswered += 1;
+  const tick = async (run, room) => {
+    const next = run.next();
+    if (next === 'over') stop(`Sent ${run.sent} ticks in a minute; press again for more.`);
+    if (next !== 'send') return;
     try {
-      await session.emit(TICK, sent, room);
+      await session.emit(TICK, run.sent, room);
     } catch (error) {
-      if (timer !== null) stop(`Stopped after ${sent} ticks: ${sentenceOf(error)}`);
+      if (timer !== null && run === pace) stop(`Stopped after ${run.sent} ticks: ${sentenceOf(error)}`);
     } finally {
-      unanswered -= 1;
+      run.answered();
     }
-    return undefined;
   };
   const start = async () => {
     const room = byId('emit').elements.room.value.trim();
@@ -66,12 +60,12 @@ function offerTicks(session) {
     } catch (error) {
       return void write(note, sentenceOf(error));
     }
-    sent = 0;
-    timer = setInterval(tick, 1000 / PER_SECOND, room);
+    pace = new Pace();
+    timer = setInterval(tick, 1000 / PER_SECOND, pace, room);
     button.setAttribute('aria-pressed', 'true');
     write(button, 'Stop sending');
     write(note, `Ticks go to ${room}; the log leaves them out unless you ask for them.`);
     return undefined;
   };
-  button.addEventListener('click', () => (timer === null ? start() : stop(`Stopped after ${sent} ticks.`)));
+  button.addEventListener('click', () => (timer === null ? start() : stop(`Stopped after ${pace.sent} ticks.`)));
 }

@@ -8,7 +8,7 @@ const REMEMBERED = 1000; // sent messages that may wait for an answer
 /**
  * Tells 'sent', 'answered' and 'received' with an entry: `direction`, `at` (unix ms), `type`,
  * `event`, `room`, `data`, `latency` (ms until the answer, null before), `scope`, `error`,
- * `eventId`, and `answer`, the message itself.
+ * `code` of the error, `eventId`; and where there is an answer `sentAt` and the `answer` itself.
  */
 export class Wire extends EventTarget {
   constructor() {
@@ -41,16 +41,16 @@ export class Wire extends EventTarget {
 
   _received(text, arrivedAt) {
     const message = parseObject(text);
+    const data = message.data || {};
+    const said = { error: message.error || '', code: (message.error && data.code) || '' };
     const asked = this._unanswered.get(message.id);
     if (!asked) {
-      this._tell('received', { ...makeEntry('in', message), answer: message, arrivedAt });
+      this._tell('received', { ...makeEntry('in', message), ...said, arrivedAt });
       return;
     }
     this._unanswered.delete(message.id);
     const { entry, sentAt } = asked;
-    const data = message.data || {};
-    Object.assign(entry, { latency: arrivedAt - sentAt, sentAt, answer: message });
-    Object.assign(entry, { error: message.error || '', code: data.code || '' });
+    Object.assign(entry, { ...said, latency: arrivedAt - sentAt, sentAt, answer: message });
     if (message.type === 'receipt') Object.assign(entry, { scope: data.scope, eventId: data.id });
     this._tell('answered', entry);
   }
@@ -70,10 +70,10 @@ export class Wire extends EventTarget {
 }
 
 function makeEntry(direction, message) {
-  const { type, event = '', room = '', data, error = '', meta } = message;
+  const { type, event = '', room = '', data, meta } = message;
   const shown = type === 'auth' ? undefined : data; // and never its token
-  const told = { type, event, room, data: shown, error, eventId: (meta && meta.id) || '' };
-  return { direction, at: Date.now(), latency: null, scope: '', code: '', ...told };
+  const told = { type, event, room, data: shown, eventId: (meta && meta.id) || '' };
+  return { direction, at: Date.now(), latency: null, scope: '', error: '', code: '', ...told };
 }
 
 function parseObject(text) {
