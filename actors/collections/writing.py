@@ -8,7 +8,14 @@ from typing import Final
 from attrs import field, frozen
 
 from ...config import get_logger
-from ...transport import JSON, DuplicateValue, StoreMisfit, StoreUnavailable, Unstorable
+from ...transport import (
+    JSON,
+    DuplicateValue,
+    StoreMisfit,
+    StoreUnavailable,
+    StoreUncertain,
+    Unstorable,
+)
 from ...transport.store import Change, Document, Write
 from ..messages import Request
 from . import documents
@@ -185,6 +192,8 @@ def refusal_of(error: BaseException | None) -> Exception:
     """Return what the asker is told of a write that came to nothing."""
     if isinstance(error, DuplicateValue):
         return invalid((FieldError(error.field, "is taken by another document"),))
+    if isinstance(error, StoreUncertain):
+        return RequestRefused(500, str(error))
     if isinstance(error, StoreUnavailable):
         return RequestRefused(503, str(error), headers={"Retry-After": str(error.retry_after)})
     if isinstance(error, Unstorable):

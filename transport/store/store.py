@@ -62,6 +62,8 @@ class Page:
 class Store(Protocol):
     """Documents of all collections. Every call may raise `StoreUnavailable`, and then did nothing.
 
+    One that writes may raise `StoreUncertain`, which is one of them, and then did all or nothing.
+
     Calls wait for a thread of the pool and run there; trio's thread never waits for a disk. A
     call that is cancelled returns when its thread has: what it wrote is then written or not, and
     nothing in between.
