@@ -32,8 +32,13 @@ from ..transport.store import DatabaseStore, database_url
 from .backoff import Backoff
 from .child import ChildSpec, Service
 from .dynamic import DynamicSupervisor
+from .restart import Intensity
 
 __all__ = ["CollectionTree"]
+
+INTENSITY: Final = Intensity(restarts=60, period=10.0)
+"""More than the backoff allows: a collection that fails on every write is not given up, for there
+is nobody who would start it again. Its backoff bounds what that costs."""
 
 BACKOFF: Final = Backoff(base=0.1, cap=5.0)
 """For a database that is away: tried again every 5 s at the latest."""
@@ -64,7 +69,7 @@ class CollectionTree:
         dev: bool,
     ) -> None:
         self._dead_letters = dead_letters
-        self._supervisor = DynamicSupervisor("pod/collections")
+        self._supervisor = DynamicSupervisor("pod/collections", intensity=INTENSITY)
         self._store = DatabaseStore(
             database_url(config.store, Path(config.server.data)),
             pod_id=pod_id,

@@ -11,6 +11,7 @@ TransportError
     ├── DuplicateValue    the writer's: another document has this value of a unique property
     ├── Unstorable        the writer's: the database has no way to hold this document
     ├── StoreUnavailable  the world's: locked, full, or out of reach; nothing was written
+    │   └── StoreUncertain    the world's: gone in the middle of a commit: all, or nothing
     └── StoreMisfit       the definition's: the documents there do not allow what it wants
 """
 
@@ -26,6 +27,7 @@ __all__ = [
     "StoreError",
     "StoreMisfit",
     "StoreUnavailable",
+    "StoreUncertain",
     "TransportError",
     "Unstorable",
     "WireError",
@@ -88,7 +90,7 @@ class QueryError(TransportError):
 
 
 class StoreError(TransportError):
-    """The root of what a store raises. Nothing of the write was kept."""
+    """The root of what a store raises. Nothing of the write was kept, `StoreUncertain` excepted."""
 
 
 class DuplicateValue(StoreError):
@@ -109,6 +111,10 @@ class StoreUnavailable(StoreError):
     def __init__(self, sentence: str, retry_after: int = 2) -> None:
         super().__init__(sentence)
         self.retry_after = retry_after
+
+
+class StoreUncertain(StoreUnavailable):
+    """The connection was lost during the commit: all was written, or nothing; look which."""
 
 
 class StoreMisfit(StoreError):

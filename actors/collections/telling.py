@@ -12,7 +12,7 @@ from typing import Final
 import trio
 
 from ...config import get_logger
-from ...transport import Scope, StoreUnavailable
+from ...transport import Scope, StoreUnavailable, StoreUncertain
 from ...transport.store import Change, Write
 from .environment import Collection, CollectionEnvironment
 
@@ -65,8 +65,10 @@ class Teller:
         if told.replay_at is None:
             told.replay_at = now + self._env.settings.replay_after
         async with told.turn:
-            told.caught_up = now < told.replay_at and not await self._is_anything_left()
-        if not told.caught_up:
+            told.caught_up = not await self._is_anything_left()
+        if told.caught_up:
+            told.replay_at = now  # what a later crash leaves need not wait for anybody
+        else:
             self._after(max(0.0, told.replay_at - now), self.catch_up)
 
     async def carry_out(
@@ -84,8 +86,8 @@ class Teller:
                 settle(outcomes)
                 await self._tell([each for each in outcomes if isinstance(each, Change)])
                 done = True
-            except StoreUnavailable:
-                done = True  # nothing was written
+            except StoreUnavailable as error:
+                done = not isinstance(error, StoreUncertain)  # done with: nothing was written
                 raise
             finally:
                 if not done:

@@ -14,6 +14,7 @@ from ...transport import (
     QueryError,
     StoreMisfit,
     StoreUnavailable,
+    StoreUncertain,
     Unstorable,
 )
 from ...transport.store import Change, Document, Write
@@ -201,6 +202,8 @@ def refusal_of(error: BaseException | None) -> Exception:
     """Return what the asker is told of a write, or a search, that came to nothing."""
     if isinstance(error, DuplicateValue):
         return invalid((FieldError(error.field, "is taken by another document"),))
+    if isinstance(error, StoreUncertain):
+        return RequestRefused(500, str(error))
     if isinstance(error, StoreUnavailable):
         return RequestRefused(503, str(error), headers={"Retry-After": str(error.retry_after)})
     if isinstance(error, Unstorable | QueryError):

@@ -7,14 +7,16 @@ history is. What it writes carries a number that grows with each write of the do
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from random import Random
 from typing import Any
 
 import httpx
 import trio
 from attrs import field, mutable
+from websockets.exceptions import ConnectionClosed
 
 from .clients import Client
 from .history import Step, Verdict, Written, check, merged
@@ -61,7 +63,7 @@ class Author:
         body = None if method == "DELETE" else {"id": id_, "n": number}
         began = next(_CLOCK)
         try:
-            answer = await http.request(method, path, json=body)
+            answer = await http.send(_request(http, method, path, body))
         except httpx.TransportError:
             self.writes.append(Written(step, began))
             return False
@@ -80,6 +82,30 @@ class Author:
             self.there[step.document] = step.number
 
 
+class _Body(httpx.AsyncByteStream):
+    """A body without an async generator: httpx forgets to close its own when a send fails."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        data, self._data = self._data, b""
+        if not data:
+            raise StopAsyncIteration
+        return data
+
+
+def _request(http: httpx.AsyncClient, method: str, path: str, body: object) -> httpx.Request:
+    data = b"" if body is None else json.dumps(body).encode()
+    headers = {"Content-Type": "application/json", "Content-Length": str(len(data))}
+    request = http.build_request(method, path, headers=headers)
+    request.stream = _Body(data)
+    return request
+
+
 @mutable(eq=False)
 class Listener:
     """One client that hears of a collection, in its room or in the room of all of them."""
@@ -93,6 +119,11 @@ class Listener:
         """Take down what is told, until the fence."""
         while (step := self._step(await self.client.receive())).document != FENCE:
             self.heard.append(step)
+
+    async def listen_until_cut(self) -> None:
+        """Take down what is told, until the connection is cut."""
+        with suppress(ConnectionClosed):
+            await self.listen()
 
     def _step(self, message: dict[str, Any]) -> Step:
         assert message["type"] == "emit", message

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import trio
 from attrs import evolve
@@ -91,8 +91,15 @@ class Client:
         return self.socket.close_code, self.socket.close_reason or ""
 
 
+class Reachable(Protocol):
+    """A pod, wherever it runs."""
+
+    @property
+    def port(self) -> int: ...
+
+
 @asynccontextmanager
-async def connected(pod: Pod, count: int = 1, **options: Any) -> AsyncIterator[list[Client]]:
+async def connected(pod: Reachable, count: int = 1, **options: Any) -> AsyncIterator[list[Client]]:
     """Connect so many clients, each past its greeting."""
     async with AsyncExitStack() as stack:
         clients = []

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from ...config import ConfigurationError
 from ...config import Store as Settings
+from ..errors import StoreUncertain
 from .sql import register_functions
 
 __all__ = ["database_url", "deadline", "make_engine", "make_file", "take_time", "write_transaction"]
@@ -76,11 +77,32 @@ def make_file(engine: Engine) -> None:
 def write_transaction(engine: Engine) -> Iterator[Connection]:
     """Commit what is done inside, or nothing of it when that raises.
 
+    Raises `StoreUncertain` when the connection is lost before the commit is confirmed.
+
     SQLite's single lock for writing is taken at the beginning: a transaction that first reads and
     then wants to write could not wait for it (SQLITE_BUSY_SNAPSHOT).
     """
-    with engine.connect().execution_options(**{_WRITES: True}) as connection, connection.begin():
+    options = {_WRITES: True}
+    with (
+        engine.connect().execution_options(**options) as connection,
+        connection.begin() as transaction,
+    ):
         yield connection
+        with _doubting():
+            transaction.commit()
+
+
+@contextmanager
+def _doubting() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        if not error.connection_invalidated:  # the database itself says that it did not
+            raise
+        raise StoreUncertain(
+            "The connection to the database was lost while it committed; this may be done or not, "
+            "look first."
+        ) from error
 
 
 @contextmanager

@@ -73,6 +73,8 @@ class Page:
 class Store(Protocol):
     """Documents of all collections. Every call may raise `StoreUnavailable`, and then did nothing.
 
+    One that writes may raise `StoreUncertain`, which is one of them, and then did all or nothing.
+
     Calls wait for a thread of the pool, `busy_timeout` at most, and run there; trio's thread never
     waits for a disk. A call that is cancelled before it runs did nothing; one that runs returns
     when its thread has, with its result: what it wrote is then written or not, and nothing in

@@ -1,0 +1,101 @@
+"""A store and a hub in memory, for tests of what is told when: their clock may be a fake one."""
+
+# ruff: noqa: A002 - `id` and `filter` are the words of what is promised
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import trio
+
+from deployd.actors import Receipt, Scope
+from deployd.config import Definition
+from deployd.transport.store import Change, Document, Filter, Page, Query, Write
+
+__all__ = ["FakeHub", "FakeStore"]
+
+
+class FakeStore:
+    """Documents and notes of one collection. `before` is awaited with a call's name, and may raise.
+
+    `after_write` is called when a transaction is committed.
+    """
+
+    def __init__(self, *left: Change) -> None:
+        self.documents: dict[str, Document] = {}
+        self.notes: list[Change] = list(left)
+        self.before: Callable[[str], Awaitable[None]] = self._nothing
+        self.after_write: Callable[[], None] = lambda: None
+        self._sequence = max((change.sequence for change in left), default=0)
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def prepare(self, definition: Definition) -> None:
+        await self._begin("prepare")
+
+    async def find(self, definition: Definition, query: Query) -> Page:
+        raise NotImplementedError
+
+    async def count(self, definition: Definition, filter: Filter) -> int:
+        raise NotImplementedError
+
+    async def get(self, definition: Definition, id: str) -> Document | None:
+        await self._begin("get")
+        return self.documents.get(id)
+
+    async def write(
+        self, definition: Definition, writes: Sequence[Write]
+    ) -> Sequence[Change | Exception | None]:
+        await self._begin("write")
+        outcomes = [self._apply(write) for write in writes]
+        self.notes += [outcome for outcome in outcomes if isinstance(outcome, Change)]
+        self.after_write()
+        return outcomes
+
+    async def untold(self, definition: Definition, limit: int) -> Sequence[Change]:
+        await self._begin("untold")
+        return self.notes[:limit]
+
+    async def told(self, definition: Definition, sequences: Sequence[int]) -> None:
+        await self._begin("told")
+        self.notes = [note for note in self.notes if note.sequence not in sequences]
+
+    async def _begin(self, call: str) -> None:
+        await trio.lowlevel.checkpoint()
+        await self.before(call)
+
+    async def _nothing(self, call: str) -> None: ...
+
+    def _apply(self, write: Write) -> Change | Exception | None:
+        before = self.documents.get(write.id)
+        try:
+            after = write.decide(before)
+        except Exception as error:  # noqa: BLE001 - as the real one does
+            return error
+        self._sequence += 1
+        if after is None:
+            return Change(self._sequence, "deleted", self.documents.pop(write.id))
+        self.documents[write.id] = after
+        return Change(self._sequence, "created" if before is None else "updated", after)
+
+
+class FakeHub:
+    """Takes down what is told, and when. `before` is awaited first, and may raise."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[float, Any]] = []
+        self.before: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
+
+    @property
+    def ids(self) -> list[Any]:
+        return [told for _, told in self.told]
+
+    async def send_collection_change(
+        self, collection: str, event: str, document: Document, timeout: float
+    ) -> Receipt:
+        await self.before()
+        self.told.append((trio.current_time(), document["id"]))
+        return Receipt(f"e{len(self.told)}", Scope.LOCAL)
