@@ -11,9 +11,13 @@ from .collections import (
     json_body,
 )
 from .identity import ROOT, Keyring
+from .schemas import MAX_NAME, MAX_PASSWORD, MIN_PASSWORD
 from .serve import HttpLimits, HttpServer, ReplayStream
 
 __all__ = [
+    "MAX_NAME",
+    "MAX_PASSWORD",
+    "MIN_PASSWORD",
     "ROOT",
     "Accounts",
     "ApiAnswer",
