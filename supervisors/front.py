@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 import trio
-from starlette.routing import Route
+from starlette.routing import BaseRoute
 
 from ..config import Config
 from ..transport import Attempts, Listener, ListenerLimits, Refusal, UpgradeRequest
@@ -81,7 +81,7 @@ def make_listener(
     )
 
 
-def _routes(pod: Shown, collections: CollectionTree | None) -> Sequence[Route]:
+def _routes(pod: Shown, collections: CollectionTree | None) -> Sequence[BaseRoute]:
     auth = pod.config.auth
     view = AuthView(
         accounts=None if collections is None else collections.accounts,
@@ -89,7 +89,7 @@ def _routes(pod: Shown, collections: CollectionTree | None) -> Sequence[Route]:
         attempts=Attempts(auth.login_attempts, auth.login_period),
         clock=trio.current_time,
     )
-    routes = auth_routes(view)
+    routes: list[BaseRoute] = [*auth_routes(view)]
     if collections is not None:
         routes += collection_routes(collections.api, pod.keyring.identify, pod.version)
     return routes

@@ -12,13 +12,9 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from .refused import RequestRefused
 
-__all__ = ["MAX_PASSWORD", "MIN_PASSWORD", "Passwords"]
+__all__ = ["Passwords"]
 
 T = TypeVar("T")
-
-MIN_PASSWORD: Final = 8
-MAX_PASSWORD: Final = 1024
-"""Characters of a password at the least and at the most."""
 
 MAX_WAITING: Final = 64
 """Hashes that may wait for a thread; each takes some 50 ms and 64 MB while it runs."""

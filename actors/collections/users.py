@@ -8,9 +8,9 @@ from typing import Final
 
 from ...config import Definition
 from ...transport import JSON
-from ...transport.http import ROOT
+from ...transport.http import MAX_NAME, MAX_PASSWORD, MIN_PASSWORD, ROOT
 from ...transport.store import Any, Document, Equal, Filter
-from .passwords import MAX_PASSWORD, MIN_PASSWORD, Passwords
+from .passwords import Passwords
 from .refused import FieldError, invalid
 from .rights import Caller
 
@@ -32,9 +32,6 @@ USERS: Final = "users"
 
 ROOT_ROLE: Final = "admin"
 """The role whose users' tokens say root. Only root gives roles."""
-
-MAX_NAME: Final = 256
-"""Characters of a name or an e-mail address: a token has room for the name."""
 
 _NAMES: Final = ("username", "email")
 _OWN: Final = (*_NAMES, "password")

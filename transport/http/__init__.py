@@ -12,9 +12,13 @@ from .collections import (
 )
 from .identity import ROOT, Keyring
 from .public import PublicFiles
+from .schemas import MAX_NAME, MAX_PASSWORD, MIN_PASSWORD
 from .serve import HttpLimits, HttpServer, ReplayStream
 
 __all__ = [
+    "MAX_NAME",
+    "MAX_PASSWORD",
+    "MIN_PASSWORD",
     "ROOT",
     "Accounts",
     "ApiAnswer",

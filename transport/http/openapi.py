@@ -259,11 +259,15 @@ def _json_parameter(name: str, schema: Schema, text: str) -> Schema:
     return {"name": name, "in": "query", "content": content, "description": text}
 
 
-_WHOLE: Final[Schema] = {"type": "integer", "minimum": 0, "maximum": 10**9}
+_WHOLE: Final[Schema] = {"type": "integer", "minimum": 0}
 _PATH: Final[Schema] = {"pattern": "^[A-Za-z_][A-Za-z0-9_-]{0,63}$"}
 _OPTIONS: Final[Sequence[Schema]] = (
-    _parameter("$limit", _WHOLE, "So many documents at most; the pod has a bound of its own."),
-    _parameter("$skip", _WHOLE, "Leave out so many first."),
+    _parameter(
+        "$limit",
+        {**_WHOLE, "maximum": 2**64 - 1},
+        "So many documents at most; the pod has a bound of its own.",
+    ),
+    _parameter("$skip", {**_WHOLE, "maximum": 10**9}, "Leave out so many first."),
     _json_parameter(
         "$sort",
         {

@@ -8,7 +8,23 @@ from typing import Final
 from ...config import BUILT_IN, Definition, Property, PropertyType, Right
 from ..wire import JSON
 
-__all__ = ["Schema", "changed_schema", "found_schema", "given_schema", "shown_schema"]
+__all__ = [
+    "MAX_NAME",
+    "MAX_PASSWORD",
+    "MIN_PASSWORD",
+    "Schema",
+    "changed_schema",
+    "found_schema",
+    "given_schema",
+    "shown_schema",
+]
+
+MAX_NAME: Final = 256
+"""Characters of a user's name or e-mail address: a token has room for the name."""
+
+MIN_PASSWORD: Final = 8
+MAX_PASSWORD: Final = 1024
+"""Characters of a password at the least and at the most."""
 
 Schema = dict[str, JSON]
 
@@ -34,6 +50,12 @@ _BUILT_IN_SHOWN: Final[Mapping[str, JSON]] = {
 _PASSED_OVER: Final[Mapping[str, JSON]] = {
     name: {"description": "The pod alone writes this; what is sent is passed over."}
     for name in ("createdAt", "updatedAt")
+}
+_NAME: Final[Schema] = {"minLength": 1, "maxLength": MAX_NAME}
+_OF_USERS: Final[Mapping[str, Schema]] = {
+    "username": _NAME,
+    "email": _NAME,
+    "password": {"minLength": MIN_PASSWORD, "maxLength": MAX_PASSWORD, "format": "password"},
 }
 _NEW_ID: Final[Schema] = {
     "type": ["string", "null"],
@@ -84,8 +106,10 @@ def _shown(definition: Definition) -> Schema:
 
 
 def _given(definition: Definition, built_in: Mapping[str, JSON], *, defaults: bool) -> Schema:
-    properties = {
-        name: _settable(about, defaults=defaults) for name, about in definition.properties.items()
+    further = _OF_USERS if definition.name == "users" else {}
+    properties: dict[str, JSON] = {
+        name: {**_settable(about, defaults=defaults), **further.get(name, {})}
+        for name, about in definition.properties.items()
     }
     schema: Schema = {"type": "object", "properties": {**built_in, **properties}}
     if definition.strict:
@@ -93,11 +117,11 @@ def _given(definition: Definition, built_in: Mapping[str, JSON], *, defaults: bo
             schema["properties"] = {definition.owner: {}, **built_in, **properties}
         schema["additionalProperties"] = False
     else:
-        schema["propertyNames"] = {"pattern": "^[^$]", "maxLength": 256}
+        schema["propertyNames"] = {"pattern": "^[^$\\u0000][^\\u0000]*$", "maxLength": 256}
     return schema
 
 
-def _settable(about: Property, *, defaults: bool) -> JSON:
+def _settable(about: Property, *, defaults: bool) -> Schema:
     schema = dict(_DATE_GIVEN if about.type is PropertyType.DATE else _KEPT[about.type])
     if about.required and isinstance(types := schema["type"], list):
         schema["type"] = [name for name in types if name != "null"]
