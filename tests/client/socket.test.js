@@ -85,6 +85,15 @@ test('a room that the application joined stays when the last listener goes', asy
   assert.deepEqual(sent()[1], ['leave', 'collection:todos']);
 });
 
+test('who leaves is out when the connection ends before the answer', async () => {
+  await connected();
+  dpd.socket.join('tea');
+  await acknowledge('tea');
+  const left = dpd.socket.leave('tea');
+  WebSocket.last.end(1006);
+  assert.equal((await left).type, 'leave');
+});
+
 test('joining twice is joining once, and both are answered', async () => {
   const both = [dpd.socket.join('tea'), dpd.socket.join('tea')];
   await WebSocket.last.greet();
@@ -220,6 +229,14 @@ test('what a connection that has gone still says is not heard', async () => {
   assert.equal(WebSocket.opened.length, 2);
 });
 
+test('an error on an open connection is not its end: the close that follows says why', async () => {
+  await connected();
+  WebSocket.last.onerror({ message: 'invalid frame' });
+  assert.deepEqual(told, []);
+  WebSocket.last.end(1009, 'too big');
+  assert.deepEqual(told[0], ['disconnect', { code: 1009, reason: 'too big', final: false }]);
+});
+
 test('a connection wished for now does not wait', async () => {
   await connected();
   WebSocket.last.end(1006);
@@ -302,9 +319,22 @@ test('a token that the pod refuses is told to the error event', async () => {
   assert.deepEqual(reported(), ['expired_token']);
 });
 
+test('a token whose answer the end of the connection swallows is shown again', async () => {
+  await connected();
+  dpd.setToken('a.b.c');
+  await WebSocket.last.end(1006);
+  await settled();
+  assert.deepEqual(reported(), []);
+  await clock.pass(250);
+  await WebSocket.last.greet();
+  assert.deepEqual(sent(), [['auth', undefined]]);
+});
+
 test('a room that the pod takes a client out of is asked for after signing in', async () => {
   await connected();
   dpd.socket.join('tea');
+  for (const room of ['tea', 'milk']) await WebSocket.last.say({ type: 'leave', room });
+  assert.deepEqual(reported(), []); // it was in neither
   await acknowledge('tea');
   await WebSocket.last.say({ type: 'leave', room: 'tea' });
   assert.deepEqual(reported(), ['taken_out']);
@@ -375,7 +405,7 @@ test('changes come by either type to the listeners of their collection alone', a
   dpd.todos.on('created', hear('created')).on('changed', hear('changed'));
   dpd.users.on('changed', hear('users'));
   dpd.collections.on('changed', hear('collections'));
-  dpd.on('created', hear('custom'));
+  dpd.on('created', hear('custom')).on('archived', hear('custom'));
   await WebSocket.last.greet();
   assert.deepEqual(sent().map(([, room]) => room), ['collection:todos', 'collection:users', 'collections']);
   const say = (type, event, room, data) => WebSocket.last.say({ type, event, room, data });
@@ -384,12 +414,14 @@ test('changes come by either type to the listeners of their collection alone', a
   await say('emit', 'deleted', 'collections', 3);
   await say('emit', 'created', 'tea', 4);
   await say('emit', 'deleted', 'collection:unheard', 5);
+  await say('emit', 'archived', 'collection:todos', 6);
   assert.deepEqual(heard.map(([name, type, document]) => [name, name === 'custom' ? '-' : type, document]), [
     ['created', 'created', 1],
     ['changed', 'created', 1],
     ['changed', 'updated', 2],
     ['collections', 'deleted', 3],
     ['custom', '-', 4],
+    ['custom', '-', 6],
   ]);
 });
 

@@ -628,10 +628,7 @@
     _end(error) {
       this._ended = error;
       this._report(error);
-      for (const room of [...this._rooms.values()]) {
-        room.answer.awaited = true; // it has been reported
-        this._refused(room, error);
-      }
+      for (const room of [...this._rooms.values()]) this._refused(room, error);
       this._greeting.cancel(error);
       this._greeting = Answer.open(this._report);
     }
@@ -645,7 +642,6 @@
       if (this._link) this._drop();
       this._ended = error;
       for (const room of this._rooms.values()) room.answer.cancel(error);
-      this._rooms.clear();
       this._greeting.cancel(error);
       if (was) this._client._tell('disconnect', { code: 1000, reason, final: true });
     }
@@ -745,8 +741,7 @@
 
     _member(name) {
       if (name in this || typeof name === 'symbol') return this[name];
-      // Not `then`: a client that is returned from an async function is no promise.
-      return COLLECTION_NAME.test(name) && name !== 'then' ? this.collection(name) : undefined;
+      return COLLECTION_NAME.test(name) ? this.collection(name) : undefined;
     }
 
     _request(method, path, data) {
@@ -761,10 +756,9 @@
 
     /** Take an emit from the socket: a change of a collection, or an event of the application. */
     _hear(message) {
-      const { type, event, data, room } = message;
+      const { event, data, room } = message;
       const [, name] = /^(?:collection:)?(.+)$/.exec(room || '') || [];
-      const ofCollection = name !== undefined && room === roomOf(name);
-      if (ofCollection && (type === 'collection:change' || CHANGES.includes(event))) {
+      if (name !== undefined && room === roomOf(name) && CHANGES.includes(event)) {
         if (this._collections.has(name)) this.collection(name)._tell(event, data, message);
       } else if (OWN_EVENTS.includes(event)) {
         const sentence = `'${event}' is an event of the client's own: give yours another name.`;
