@@ -30,7 +30,10 @@ __all__ = [
     "Identify",
     "collection_routes",
     "json_body",
+    "no_collection_routes",
 ]
+
+_METHODS = ["GET", "POST", "PUT", "DELETE"]
 
 MAX_PARAMETERS = 200
 """Parameters of one URL."""
@@ -95,13 +98,21 @@ def collection_routes(api: CollectionsApi, identify: Identify, version: str) -> 
         answer = await api.handle(asked)
         return json_response(answer.body, answer.status, answer.headers)
 
-    methods = ["GET", "POST", "PUT", "DELETE"]
     return [
         Route("/collections", listing),
         Route("/api/docs/openapi.json", document),
-        Route("/{collection}", collection, methods=methods),
-        Route("/{collection}/{rest:path}", collection, methods=methods),
+        Route("/{collection}", collection, methods=_METHODS),
+        Route("/{collection}/{rest:path}", collection, methods=_METHODS),
     ]
+
+
+def no_collection_routes() -> list[Route]:
+    """Return the route of a pod without collections: every path that is not its own says so."""
+
+    async def nothing(_: Request) -> Response:
+        return error_response(404, "This pod has no collections (API_ENABLED is false).")
+
+    return [Route("/{path:path}", nothing, methods=_METHODS)]
 
 
 async def json_body(request: Request) -> Mapping[str, JSON] | Response:
