@@ -243,7 +243,8 @@ async def test_a_commit_whose_answer_is_lost_is_not_called_a_failure_and_is_told
         await client.join("collection:todos")
         await http.post("/todos", json={"id": "before"})
         await client.expect("emit")
-        commit, fuse = PGDialect_psycopg.do_commit, iter([True])
+        commit: Any = PGDialect_psycopg.do_commit
+        fuse = iter([True])
 
         def lost(dialect: Any, connection: psycopg.Connection) -> None:
             commit(dialect, connection)
