@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 import trio
 from starlette.routing import BaseRoute
@@ -18,11 +18,16 @@ from ..transport.http import (
     auth_routes,
     collection_routes,
     create_app,
+    no_collection_routes,
 )
 from .child import Node, node_to_json
 from .collections import CollectionTree
 
 __all__ = ["make_listener"]
+
+LAST_ANSWER: Final = 4.0
+"""Seconds that a stopping pod lets requests go on, so that who wrote learns that it is written. A
+little less than the listener has to stop."""
 
 
 class Shown(Protocol):
@@ -77,7 +82,9 @@ def make_listener(
             max_head_bytes=limits.max_head_bytes,
             handshake_timeout=limits.handshake_timeout,
             tcp_no_delay=config.network.tcp_no_delay,
+            grace=min(LAST_ANSWER, config.drain.deadline),
         ),
+        websocket=config.enabled,
     )
 
 
@@ -90,9 +97,9 @@ def _routes(pod: Shown, collections: CollectionTree | None) -> Sequence[BaseRout
         clock=trio.current_time,
     )
     routes: list[BaseRoute] = [*auth_routes(view)]
-    if collections is not None:
-        routes += collection_routes(collections.api, pod.keyring.identify, pod.version)
-    return routes
+    if collections is None:
+        return [*routes, *no_collection_routes()]
+    return [*routes, *collection_routes(collections.api, pod.keyring.identify, pod.version)]
 
 
 class _View:

@@ -9,7 +9,7 @@ import re
 import socket
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import h11
 import orjson
@@ -119,6 +119,12 @@ class HeadReader:
         )
 
 
+_SWITCHED_OFF: Final = Refusal(
+    404,
+    "WebSockets are switched off here (REALTIME_ENABLED); set 'enabled' to true to use them.",
+)
+
+
 class Route(enum.Enum):
     """Where a request goes."""
 
@@ -126,13 +132,15 @@ class Route(enum.Enum):
     HTTP = "http"
 
 
-def choose_route(head: RequestHead) -> Route | Refusal:
-    """Decide where a request goes, or why it goes nowhere."""
+def choose_route(head: RequestHead, *, websocket: bool = True) -> Route | Refusal:
+    """Decide where a request goes, or why it goes nowhere; `websocket` is whether there is one."""
     if not head.version.startswith("1."):
         return Refusal(505, "Speak HTTP/1.1 here.")
     if is_websocket_path(head.target):
         if head.wants_websocket:
             return Route.WEBSOCKET
+        if not websocket:
+            return _SWITCHED_OFF
         upgrade = (("Upgrade", "websocket"), ("Connection", "Upgrade"))
         sentence = "This is a WebSocket endpoint: connect with a WebSocket client (RFC 6455)."
         return Refusal(426, sentence, upgrade)
@@ -162,7 +170,7 @@ def refuse_upgrade(
     need not come back.
     """
     if not enabled:
-        return Refusal(404, "WebSockets are switched off here; set 'enabled' to true to use them.")
+        return _SWITCHED_OFF
     refusal = _refuse_origin(headers, allowed, allow_missing)
     if refusal is None and open_connections >= max_connections:
         return Refusal(

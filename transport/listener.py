@@ -133,7 +133,9 @@ class Listener:
     """Listens on one port and hands each connection to `on_upgrade` or `serve_http`.
 
     `open` binds, so that a port in use is known before anything else starts; `run` serves until
-    it is cancelled, and may be called again after that: it keeps its port.
+    it is cancelled, and may be called again after that: it keeps its port. Where there is no
+    `websocket`, a request that only looks whether there is one is told so; `on_upgrade` refuses
+    the others.
     """
 
     def __init__(
@@ -144,12 +146,14 @@ class Listener:
         on_upgrade: OnUpgrade,
         serve_http: ServeHttp,
         limits: ListenerLimits | None = None,
+        websocket: bool = True,
     ) -> None:
         self._host = host
         self._port = port
         self._on_upgrade = on_upgrade
         self._serve_http = serve_http
         self._limits = limits or ListenerLimits()
+        self._websocket = websocket
         self._sock: socket.socket | None = None
         self._accepted = self._upgraded = self._handshakes = self._exchanges = 0
         self._refused: Counter[str] = Counter()
@@ -267,7 +271,7 @@ class Listener:
         head = await _read_head(sock, reader)
         if isinstance(head, Refusal):
             return head
-        route = choose_route(head)
+        route = choose_route(head, websocket=self._websocket)
         if route is Route.WEBSOCKET:
             raw = bytes(reader.raw)
             return self._upgrade(UpgradeRequest(sock, raw, head.target, head.headers, remote))

@@ -244,3 +244,27 @@ async def test_a_pod_that_stops_answers_writes_under_way_or_does_not_do_them(
     assert {answer.status_code for answer in refused} <= {503}
     async with running_collections(tmp_path, collections_config(tmp_path)) as (_, http):
         assert problems(authors, await all_of(http)) == []
+
+
+SLOW = "import trio\nasync def run(ctx):\n    ctx.emit('begun', 1)\n    await trio.sleep(1.5)\n"
+
+
+async def test_a_write_that_takes_its_time_is_answered_by_a_pod_that_stops(tmp_path: Path) -> None:
+    write_collection(tmp_path, "todos", {}, {"post": SLOW})
+    answers: list[httpx.Response] = []
+
+    async def post(port: int) -> None:
+        base = f"http://127.0.0.1:{port}"
+        async with httpx.AsyncClient(base_url=base, timeout=20, trust_env=False) as http:
+            answers.append(await http.post("/todos", json={"id": "last"}))
+
+    async with (
+        trio.open_nursery() as nursery,
+        running_collections(tmp_path) as (pod, _),
+        connected(pod) as [client],
+    ):
+        nursery.start_soon(post, pod.port)
+        await client.expect("emit", event="begun")
+    assert [answer.status_code for answer in answers] == [200]
+    async with running_collections(tmp_path) as (_, http):
+        assert (await http.get("/todos/last")).json() == answers[0].json()

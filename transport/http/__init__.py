@@ -9,6 +9,7 @@ from .collections import (
     Identify,
     collection_routes,
     json_body,
+    no_collection_routes,
 )
 from .identity import ROOT, Keyring
 from .public import PublicFiles
@@ -37,4 +38,5 @@ __all__ = [
     "collection_routes",
     "create_app",
     "json_body",
+    "no_collection_routes",
 ]

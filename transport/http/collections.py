@@ -31,6 +31,7 @@ __all__ = [
     "Identify",
     "collection_routes",
     "json_body",
+    "no_collection_routes",
 ]
 
 MAX_PARAMETERS = 200
@@ -115,6 +116,15 @@ def collection_routes(api: CollectionsApi, identify: Identify, version: str) -> 
         AnyMethodRoute("/{collection}", collection),
         AnyMethodRoute("/{collection}/{rest:path}", collection),
     ]
+
+
+def no_collection_routes() -> list[BaseRoute]:
+    """Return the route of a pod without collections: every path that is not its own says so."""
+
+    async def nothing(_: Request) -> Response:
+        return error_response(404, "This pod has no collections (API_ENABLED is false).")
+
+    return [AnyMethodRoute("/{path:path}", nothing)]
 
 
 async def json_body(request: Request) -> Mapping[str, JSON] | Response:
