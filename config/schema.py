@@ -34,7 +34,7 @@ class Performance:
     """Work traded for speed."""
 
     worker_pool_size: int = setting(
-        8, unit="threads", ge=1, acted_on=False, help="Threads for work that blocks."
+        8, unit="threads", ge=1, help="Threads for event scripts, at each depth of their calls."
     )
     batch_message_processing: bool = setting(
         True, help="Rooms join the messages that wait into one write a member."
