@@ -8,12 +8,10 @@ from collections.abc import Iterator, Sequence
 import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, Index, Select, StaticPool, create_engine, event, select
 from sqlalchemy.schema import CreateIndex
-from support.queries import DEFINITION, JSON, Document, searches
 
-from deployd.config import Property, PropertyType
+from deployd.config import Property
 from deployd.transport.store import Query, matches, normalise_number, ordered, read_query
 from deployd.transport.store.sql import (
     condition,
@@ -22,6 +20,7 @@ from deployd.transport.store.sql import (
     register_functions,
 )
 from deployd.transport.store.tables import documents_table
+from support.queries import DEFINITION, JSON, Document, searches
 
 ENGINES = ["sqlite"]
 
