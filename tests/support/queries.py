@@ -7,13 +7,15 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Final, TypeAlias, cast
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from attrs import frozen
 from hypothesis import strategies as st
 
 from deployd.config import Definition, Property, PropertyType
+
+T = TypeVar("T")
 
 JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
 Document: TypeAlias = dict[str, JSON]
@@ -122,9 +124,14 @@ class _Condition:
     dotted: bool
 
 
+def _whole(strategy: st.SearchStrategy[T]) -> st.SearchStrategy[T]:
+    """Return a strategy that is drawn from as often as the one beside it, not as its parts."""
+    return st.builds(lambda drawn: drawn, strategy)
+
+
 _here = st.builds(_Here, st.sampled_from([0, 0, 0, 1, -0.5]))
-_operands = _here | scalars | _dates_written
-_in_order = _here | numbers | texts | _dates_written
+_operands = _here | _whole(scalars | _dates_written)
+_in_order = _here | _whole(numbers | texts | _dates_written)
 _several = st.lists(_operands, max_size=4)
 _operators = st.one_of(
     st.fixed_dictionaries({}, optional={"$eq": _operands, "$gte": _in_order, "$lt": _in_order}),
@@ -137,10 +144,10 @@ _conditions = st.builds(
     _Condition,
     leaf=st.none() | st.integers(0, 30) | st.integers(0, 30),
     path=paths,
-    test=_operands
-    | _operators
-    | _operators.map(lambda inner: {"$not": inner})
-    | _operators.map(lambda inner: {"$not": {"$not": inner}, **inner}),
+    test=_whole(_operands)
+    | _whole(_operators)
+    | _whole(_operators).map(lambda inner: {"$not": inner})
+    | _whole(_operators).map(lambda inner: {"$not": {"$not": inner}, **inner}),
     dotted=st.booleans(),
 )
 _filters: st.SearchStrategy[object] = st.recursive(
@@ -159,16 +166,24 @@ _options: st.SearchStrategy[dict[str, JSON]] = st.fixed_dictionaries(
 
 
 @st.composite
-def searches(draw: st.DrawFn) -> tuple[list[Document], Document]:
-    """Draw documents, and a query for them as the JSON object that clients write."""
+def searches(draw: st.DrawFn) -> tuple[list[Document], list[Document]]:
+    """Draw documents, and queries for them as the JSON objects that clients write."""
     those = draw(documents())
     leaves = [leaf for document in those for leaf in _leaves(document)] or [(("x",), None)]
-    query: Document = {**_said(draw(_filters), leaves), **draw(_options)}
-    sort: dict[str, JSON] = {}
-    for where, direction in draw(_sorts):
-        path = leaves[where % len(leaves)][0] if isinstance(where, int) else where
-        sort[".".join(path)] = direction
-    return those, {**query, "$sort": sort}
+    asked = draw(st.lists(st.tuples(_filters, _sorts, _options), min_size=1, max_size=4))
+    return those, [
+        {**_said(wanted, leaves), "$sort": _sorted_by(sort, leaves), **options}
+        for wanted, sort, options in asked
+    ]
+
+
+def _sorted_by(
+    sort: Sequence[tuple[int | tuple[str, ...], int]], leaves: list[_Leaf]
+) -> dict[str, JSON]:
+    return {
+        ".".join(leaves[where % len(leaves)][0] if isinstance(where, int) else where): direction
+        for where, direction in sort
+    }
 
 
 def _leaves(value: JSON, path: tuple[str, ...] = ()) -> Iterator[_Leaf]:
