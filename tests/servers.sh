@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what the tests talk to, as Debian packages, where this may be done: as root, with apt-get.
-# Elsewhere it says what to install and goes on: tests of what is missing are then skipped, and fail
-# where the variable CI is set.
+# Elsewhere it says what to install and exits with 1: tests of what is missing are then skipped, and
+# fail where the variable CI is set.
 set -eu
 
 PACKAGES="chromium postgresql"
@@ -23,3 +23,4 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
 	echo "That failed; the tests go on without." >&2
 fi
 echo "For all of the tests, install:$missing (names of Debian packages)." >&2
+exit 1

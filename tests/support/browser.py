@@ -15,6 +15,7 @@ the pod. Without Chromium the tests are skipped, and fail where the variable CI 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -65,9 +66,11 @@ class Visit:
         context.on("weberror", lambda error: self.complaints.append(str(error.error)))
         context.on("console", self._listen)
 
-    def open(self, path: str) -> playwright.Page:
-        """Open a page of the pod in a new tab."""
+    def open(self, path: str, *, clock: bool = False) -> playwright.Page:
+        """Open a page of the pod in a new tab; with `clock` its time runs as `page.clock` says."""
         page = self.context.new_page()
+        if clock:
+            page.clock.install()
         page.on("websocket", lambda socket: self._check_address(socket.url))
         page.goto(self.origin + path)
         return page
@@ -75,6 +78,13 @@ class Visit:
     def in_pod(self, function: Callable[..., T], *values: object) -> T:
         """Call a function in the pod's thread."""
         return trio.from_thread.run_sync(function, *values, trio_token=self._token)
+
+    def until(self, condition: Callable[[], object]) -> None:
+        """Wait until a condition holds, for what no locator of Playwright's can see."""
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < deadline, "it never came to be"
+            self.context.pages[0].wait_for_timeout(20)  # lets Playwright hear of events
 
     def _check(self, request: playwright.Request) -> None:
         self._check_address(request.url)
