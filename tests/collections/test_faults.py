@@ -20,7 +20,8 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from deployd.actors.collections import collection as collection_module
-from deployd.config import Config, Definition
+from deployd.config import Config, Definition, Store
+from deployd.transport.store import DatabaseStore
 from support import Client, collections_config, connected, running_collections, write_collection
 from support.documents import opened, put
 from support.postgres import Postgres
@@ -178,6 +179,40 @@ async def test_a_definition_that_the_documents_do_not_allow_closes_its_collectio
         assert (await http.post("/notes", json={})).status_code == 200
         (place / "config.json").write_text("{}")
         assert len((await until_answered(lambda: http.get("/todos"))).json()) == 2
+
+
+async def test_a_write_is_called_not_done_only_when_it_was_not_begun(tmp_path: Path) -> None:
+    slow = "import trio\nasync def run(ctx):\n    await trio.sleep(1)\n"
+    write_collection(tmp_path, "todos", {}, {"post": slow})
+    config = collections_config(tmp_path)
+    config = evolve(config, collections=evolve(config.collections, write_timeout=0.5))
+    answers: dict[str, httpx.Response] = {}
+    async with running_collections(tmp_path, config) as (pod, http), connected(pod) as [client]:
+        await client.join("collection:todos")
+
+        async def post(id_: str) -> None:
+            answers[id_] = await http.post("/todos", json={"id": id_})
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(post, "first")
+            await trio.sleep(0.1)
+            nursery.start_soon(post, "second")
+        assert answers["first"].status_code == 500
+        assert "may be done or not" in answers["first"].json()["error"]
+        unavailable(answers["second"], "did not answer")
+        assert (await client.expect("emit"))["data"]["id"] == "first"
+        await http.delete("/todos/first")
+        assert (await http.get("/todos")).json() == []
+
+
+async def test_tables_are_made_in_whatever_order_the_database_is_found(tmp_path: Path) -> None:
+    todos, url = Definition("todos"), f"sqlite:///{tmp_path}/documents.db"
+    store = DatabaseStore(url, pod_id="a", settings=Store())
+    await store.prepare(todos)  # the collection tried just before the store did
+    assert len(await store.write(todos, [put("a")])) == 1
+    await store.open()
+    assert len(await store.untold(todos, 9)) == 1
+    await store.close()
 
 
 # PostgreSQL -----------------------------------------------------------------------------------

@@ -88,6 +88,7 @@ class FakeHub:
     def __init__(self) -> None:
         self.told: list[tuple[float, Any]] = []
         self.before: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
+        self.scope = Scope.LOCAL
 
     @property
     def ids(self) -> list[Any]:
@@ -98,4 +99,4 @@ class FakeHub:
     ) -> Receipt:
         await self.before()
         self.told.append((trio.current_time(), document["id"]))
-        return Receipt(f"e{len(self.told)}", Scope.LOCAL)
+        return Receipt(f"e{len(self.told)}", self.scope)

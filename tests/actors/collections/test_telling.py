@@ -17,6 +17,7 @@ from deployd.actors import (
     Mailbox,
     Overflow,
     Poisoned,
+    Scope,
     Unanswered,
 )
 from deployd.actors.collections import (
@@ -276,7 +277,7 @@ async def test_a_collection_that_is_asked_to_stop_commits_and_answers_what_it_ha
         find = pod.collection.scripts.find
 
         def stopping(event: Any) -> Any:
-            if next(taken) == 4:  # two scripts are looked for at each write
+            if next(taken) == 4:  # at the second write: three scripts are looked for at each
                 pod.cell.request_stop("pod stopping")
             return find(event)
 
@@ -293,6 +294,46 @@ async def test_a_collection_that_is_asked_to_stop_commits_and_answers_what_it_ha
             assert hub.ids == list(store.documents)
             assert store.notes == []
             nursery.cancel_scope.cancel()
+
+
+async def test_writes_that_were_not_begun_when_the_collection_crashed_may_be_tried_again(
+    autojump_clock: MockClock,
+) -> None:
+    store = FakeStore()
+    answers: dict[str, str] = {}
+    async with running(store, FakeHub()) as pod:
+        lookups = iter(range(1000))
+        find = pod.collection.scripts.find
+
+        def crashing(event: Any) -> Any:
+            if next(lookups) == 6:  # three at each write: the third crashes while two wait
+                raise RuntimeError("bug")
+            return find(event)
+
+        pod.collection.scripts = cast("Any", type("_", (), {"find": staticmethod(crashing)}))
+
+        async def ask(id_: str) -> None:
+            answers[id_] = await pod.post(id_)
+
+        async with trio.open_nursery() as nursery:
+            for number in range(4):
+                nursery.start_soon(ask, f"d{number}")
+        by_answer = sorted(answers.values())
+        assert by_answer[:3] == ["503", "503", "Poisoned"]
+        assert list(store.documents) == by_answer[3:]
+
+
+async def test_a_change_that_a_room_would_not_take_is_counted_and_not_repeated(
+    autojump_clock: MockClock,
+) -> None:
+    hub, store = FakeHub(), FakeStore()
+    hub.scope = Scope.REJECTED
+    async with running(store, hub) as pod:
+        await pod.post("a")
+        await trio.sleep(200)
+        assert hub.ids == ["a"]
+        assert pod.cell.statistics().detail == {"changes": 1, "untold": 1, "trouble": ""}
+        assert store.notes == []
 
 
 @pytest.fixture
