@@ -27,6 +27,7 @@ bench: $(VENV)/dev.stamp ## print the figures that README.md and the changelog q
 	@$(BIN)/python bench/memory.py
 	@$(BIN)/python bench/slow_client.py
 	@$(BIN)/python bench/changes.py
+	@$(BIN)/python bench/rest.py
 
 repeat: $(VENV)/dev.stamp ## twenty runs of the tests, each in another order
 	@for run in $$(seq 20); do \

@@ -12,7 +12,7 @@ from pathlib import Path
 from _clients import Client, open_clients
 from _dialects import DEPLOYD
 from _http_load import Load, get, load, post
-from _server import Server, running
+from _server import Server, Settings, running
 from attrs import field, frozen
 
 __all__ = ["Todos", "start_fastapi", "start_pod"]
@@ -98,7 +98,7 @@ def start_pod(stack: ExitStack, folder: Path, durability: str, *, heard: bool = 
     place = folder / "resources" / "todos"
     place.mkdir(parents=True)
     (place / "config.json").write_text(json.dumps(_DEFINITION))
-    settings = {
+    settings: Settings = {
         "server.apiEnabled": True,
         "server.data": str(folder),
         "collections.folder": str(place.parent),

@@ -49,7 +49,7 @@ def main() -> int:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         print(f"{CONNECTIONS} connections, {DOCUMENTS} documents and more with every post")
         print(
-            f"medians of {rounds} rounds of {seconds:g} s; an fsync takes {_fsync(folder):.2f} ms"
+            f"an fsync takes {_fsync(folder):.1f} ms; medians of {rounds} rounds of {seconds:g} s"
         )
         for durability in ("full", "normal"):
             servers = _start(stack, folder / durability, durability)
@@ -79,13 +79,14 @@ def _compare(
             done[name].append(_round(work, todos, seconds))
     print(f"\n{question:18}{'requests/s':>12}{'µs each':>10}{'p99 ms':>9}")
     for name, each in done.items():
-        rate, cost, p99 = (_median(each, what) for what in ("rate", "cost", "p99"))
-        print(f"{name:18}{rate:12,.0f}{cost:10,.0f}{p99:9.1f}")
-    for name in servers:
+        median = _median(each)
+        print(f"{name:18}{median.rate:12,.0f}{median.cost:10,.0f}{median.p99:9.1f}")
+    rival = _median(done[FASTAPI])
+    for name, each in done.items():
         if name != FASTAPI:
-            faster = _median(done[name], "rate") / _median(done[FASTAPI], "rate")
-            cheaper = _median(done[FASTAPI], "cost") / _median(done[name], "cost")
-            print(f"{name:18}{faster:11.2f} × {FASTAPI}, at 1/{cheaper:.2f} of its processor time")
+            median = _median(each)
+            faster, cheaper = median.rate / rival.rate, rival.cost / median.cost
+            print(f"{name:18}{faster:11.2f} × {FASTAPI}, {cheaper:.2f} × as cheap")
 
 
 def _round(work: Work, todos: Todos, seconds: float) -> Round:
@@ -95,8 +96,12 @@ def _round(work: Work, todos: Todos, seconds: float) -> Round:
     return Round(load.rate, used / load.count * 1e6, percentile(load.taken, 99) * 1e3)
 
 
-def _median(rounds: Sequence[Round], what: str) -> float:
-    return statistics.median(getattr(each, what) for each in rounds)
+def _median(rounds: Sequence[Round]) -> Round:
+    return Round(
+        statistics.median(each.rate for each in rounds),
+        statistics.median(each.cost for each in rounds),
+        statistics.median(each.p99 for each in rounds),
+    )
 
 
 def _fsync(folder: Path) -> float:
