@@ -122,6 +122,7 @@ def test_what_is_given_needs_what_is_required_and_has_no_default() -> None:
     assert schema(made, "things.new")["required"] == ["title", "pin"]
     assert "required" not in schema(made, "things.change")
     good = {"title": "a", "pin": "1"}
+    assert not accepts(made, "things.new", {**good, "due": 1e300})
     for more in ({}, {"count": None}, {"due": 5}, {"due": "2026-11-25T08:00:00Z"}, {"id": ""}):
         assert accepts(made, "things.new", {**good, **more})
     for wrong in ({"title": None}, {"done": None}, {"id": "a/b"}, {"id": "count"}, {"$a": 1}):

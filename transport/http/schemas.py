@@ -40,7 +40,9 @@ _KEPT: Final[Mapping[PropertyType, Schema]] = {
 _DATE_GIVEN: Final[Schema] = {
     "type": ["string", "number", "null"],
     "format": "date-time",
-    "description": "RFC 3339, a day such as 2026-11-25, or unix milliseconds.",
+    "minimum": -62_135_596_800_000,
+    "maximum": 253_402_300_799_999,
+    "description": "RFC 3339, a day such as 2026-11-25, or unix milliseconds; years 1 to 9999.",
 }
 _BUILT_IN_SHOWN: Final[Mapping[str, JSON]] = {
     "id": {"type": "string"},
