@@ -16,9 +16,9 @@ from ..transport.http import (
     Keyring,
     PublicFiles,
     auth_routes,
+    catalogue_routes,
     collection_routes,
     create_app,
-    no_collection_routes,
 )
 from .child import Node, node_to_json
 from .collections import CollectionTree
@@ -58,11 +58,12 @@ def make_listener(
     `collections` is None for a pod that has none. `wall` returns unix seconds.
     """
     config, limits = pod.config, pod.config.limits
+    public = PublicFiles(Path(config.server.public))
     app = create_app(
         _View(pod),
         wall,
-        public=PublicFiles(Path(config.server.public)),
-        routes=_routes(pod, collections),
+        public=public,
+        routes=_routes(pod, collections, public),
         origins=config.origins.allowed,
     )
     server = HttpServer(
@@ -88,7 +89,9 @@ def make_listener(
     )
 
 
-def _routes(pod: Shown, collections: CollectionTree | None) -> Sequence[BaseRoute]:
+def _routes(
+    pod: Shown, collections: CollectionTree | None, public: PublicFiles
+) -> Sequence[BaseRoute]:
     auth = pod.config.auth
     view = AuthView(
         accounts=None if collections is None else collections.accounts,
@@ -96,10 +99,13 @@ def _routes(pod: Shown, collections: CollectionTree | None) -> Sequence[BaseRout
         attempts=Attempts(auth.login_attempts, auth.login_period),
         clock=trio.current_time,
     )
-    routes: list[BaseRoute] = [*auth_routes(view)]
-    if collections is None:
-        return [*routes, *no_collection_routes()]
-    return [*routes, *collection_routes(collections.api, pod.keyring.identify, pod.version)]
+    api = None if collections is None else collections.api
+    return [
+        *auth_routes(view),
+        *catalogue_routes(api, pod.version),
+        public.route(),
+        *collection_routes(api, pod.keyring.identify),
+    ]
 
 
 class _View:

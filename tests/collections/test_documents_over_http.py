@@ -67,6 +67,7 @@ async def test_the_collections_are_listed_and_the_pods_own_paths_stay(folder: Pa
     write_collection(folder, "notes", {})
     async with running_collections(folder) as (pod, http):
         assert (await http.get("/collections")).json() == ["notes", "todos", "users"]
+        assert "/todos" in (await http.get("/api/docs/openapi.json")).json()["paths"]
         assert (await http.get("/health/live")).json()["pod"] == pod.pod_id
         assert (await http.get("/")).headers["content-type"].startswith("text/html")
 

@@ -31,7 +31,7 @@ def test_every_setting_names_its_value_and_where_it_was_set(
 
 def test_a_setting_that_nothing_acts_on_yet_says_so(runner: CliRunner) -> None:
     output = runner.invoke(cli, ["config"]).stdout
-    assert line_of(output, "performance.workerPoolSize")[-1] == "not yet acted on"
+    assert line_of(output, "performance.compressionEnabled")[-1] == "not yet acted on"
     assert line_of(output, "limits.maxConnections")[-1] == "default"
 
 

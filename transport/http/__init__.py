@@ -7,9 +7,9 @@ from .collections import (
     ApiRequest,
     CollectionsApi,
     Identify,
+    catalogue_routes,
     collection_routes,
     json_body,
-    no_collection_routes,
 )
 from .identity import ROOT, Keyring
 from .public import PublicFiles
@@ -35,8 +35,8 @@ __all__ = [
     "ReplayStream",
     "User",
     "auth_routes",
+    "catalogue_routes",
     "collection_routes",
     "create_app",
     "json_body",
-    "no_collection_routes",
 ]

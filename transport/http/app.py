@@ -68,9 +68,10 @@ def create_app(
 ) -> Starlette:
     """Build the application: pages, health, diagnostics, the packaged files, then `routes`.
 
-    Every error is JSON with one sentence. `wall` returns unix seconds. `public` are files of the
-    application's own; its `index.html` takes the place of the pod's page at `/`. Pages of
-    `origins` may call from elsewhere (CORS, Fetch section 3.2); no cookie is ever involved.
+    Every error is JSON with one sentence. `wall` returns unix seconds. The `index.html` among
+    `public` files takes the place of the pod's page at `/`; the route of the others is one of
+    `routes`, before those that take every path. Pages of `origins` may call from elsewhere
+    (CORS, Fetch section 3.2); no cookie is ever involved.
     """
 
     async def about(_: Request) -> Response:
@@ -94,7 +95,6 @@ def create_app(
             OwnRoute("/_dashboard/api/actors", actors),
             *static_routes(),
             *self_test_routes(),
-            *(() if public is None else (public.route(),)),
             *routes,
         ],
         middleware=[_cross_origin(origins)] if origins else [],

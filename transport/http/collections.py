@@ -29,9 +29,9 @@ __all__ = [
     "ApiRequest",
     "CollectionsApi",
     "Identify",
+    "catalogue_routes",
     "collection_routes",
     "json_body",
-    "no_collection_routes",
 ]
 
 MAX_PARAMETERS = 200
@@ -87,17 +87,36 @@ class Identify(Protocol):
         """Return who asks, or None for nobody in particular. Raises `BadToken`."""
 
 
-def collection_routes(api: CollectionsApi, identify: Identify, version: str) -> list[BaseRoute]:
-    """Return the routes of all collections; they take every path, so they come last.
+def catalogue_routes(api: CollectionsApi | None, version: str) -> list[BaseRoute]:
+    """Return the routes that say which collections there are; None for a pod that has none.
 
     `version` is the one of this software, for the OpenAPI document.
     """
 
     async def listing(_: Request) -> Response:
+        if api is None:
+            return _no_collections()
         return json_response([definition.name for definition in api.definitions()])
 
     async def document(_: Request) -> Response:
+        if api is None:
+            return _no_collections()
         return json_response(openapi(api.definitions(), version, api.events))
+
+    return [OwnRoute("/collections", listing), OwnRoute("/api/docs/openapi.json", document)]
+
+
+def collection_routes(api: CollectionsApi | None, identify: Identify) -> list[BaseRoute]:
+    """Return the routes of all collections; they take every path, so they come last.
+
+    Without an `api` every path says that this pod has none.
+    """
+
+    async def nothing(_: Request) -> Response:
+        return _no_collections()
+
+    if api is None:
+        return [AnyMethodRoute("/{path:path}", nothing)]
 
     async def collection(request: Request) -> Response:
         name, *parts = _parts(request)
@@ -111,20 +130,13 @@ def collection_routes(api: CollectionsApi, identify: Identify, version: str) -> 
         return json_response(answer.body, answer.status, answer.headers)
 
     return [
-        OwnRoute("/collections", listing),
-        OwnRoute("/api/docs/openapi.json", document),
         AnyMethodRoute("/{collection}", collection),
         AnyMethodRoute("/{collection}/{rest:path}", collection),
     ]
 
 
-def no_collection_routes() -> list[BaseRoute]:
-    """Return the route of a pod without collections: every path that is not its own says so."""
-
-    async def nothing(_: Request) -> Response:
-        return error_response(404, "This pod has no collections (API_ENABLED is false).")
-
-    return [AnyMethodRoute("/{path:path}", nothing)]
+def _no_collections() -> Response:
+    return error_response(404, "This pod has no collections (API_ENABLED is false).")
 
 
 async def json_body(request: Request) -> Mapping[str, JSON] | Response:
