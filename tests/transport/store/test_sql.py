@@ -24,16 +24,19 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.schema import CreateIndex
 
-from deployd.config import Property, PropertyType
+from deployd.config import BUILT_IN, Property, PropertyType
 from deployd.transport.store import (
     All,
     Compare,
     Equal,
     Exists,
+    Filter,
     Matches,
     Not,
     Order,
+    Path,
     Query,
+    Scalar,
     SortKey,
     matches,
     normalise_number,
@@ -99,7 +102,8 @@ def written(value: JSON) -> JSON:
 
 def stored(document: Document, number: int) -> Document:
     """Return a document with what every one has."""
-    return {**document, "id": str(number), "createdAt": DATES[0], "updatedAt": DATES[0]}
+    dates = {"createdAt": DATES[-1], "updatedAt": DATES[number % len(DATES)]}
+    return {**document, "id": str(number), **dates}
 
 
 def insert(connection: Connection, those: Sequence[Document], table: Table = TABLE) -> None:
@@ -154,6 +158,70 @@ def test_no_query_finds_anything_else_in_a_database_than_in_memory(
     those, asked = search
     queries = [read_query(query, DEFINITION) for query in asked]
     assert found(engine, those, queries) == [wanted(those, query) for query in queries]
+
+
+SCALARS: list[Scalar] = [
+    *(None, True, False, 0, -0.0, 1, -1, 1.5, 0.1, 1e22, 5e-324, 2**53, 2**53 + 1, 2.0**53),
+    *(2**63 - 1, -(2**63), 2.0**63, 2.0**63 - 1024, 2**63 - 1024, 2**64 - 1),
+    *("", "a", "A", "b", "1", "true", "null", "é", "\uffff", "🦊", "[1]", '{"y":1}'),
+]
+OBJECTS: list[JSON] = [
+    {},
+    {"y": 1},
+    {"y": "a"},
+    {"y": None},
+    {"y": [1, "a"]},
+    {"y": {"y": 1}},
+    {"z": 1},
+]
+ARRAYS: list[JSON] = [
+    [],
+    [None],
+    [1],
+    [1.5],
+    ["a"],
+    [True],
+    [False],
+    [[1]],
+    [{"y": 1}],
+    [{}],
+    [2, "b", None],
+]
+DECLARED: dict[str, list[JSON]] = {
+    "title": [one for one in SCALARS if isinstance(one, str)],
+    "age": [one for one in SCALARS if isinstance(one, int | float) and not isinstance(one, bool)],
+    "done": [True, False],
+    "due-on": list(DATES),
+    "id": [],
+    "updatedAt": [],
+}
+
+
+def everything(path: Path) -> Iterator[Filter]:
+    """Yield every test of a path with every operand, and its opposite."""
+    tests: list[Filter] = [Exists(path), Equal(path, ()), Equal(path, tuple(SCALARS))]
+    tests += [
+        Matches(path, pattern, flag) for pattern in ("", "A|1", "^.$") for flag in (True, False)
+    ]
+    for operand in (*SCALARS, *DATES):
+        tests.append(Equal(path, (operand,)))
+        if operand is not None and not isinstance(operand, bool):
+            tests += [Compare(path, order, operand) for order in Order]
+    for test in tests:
+        yield from (test, Not(test))
+
+
+@pytest.mark.parametrize("path", [("x",), ("x", "y"), *((name,) for name in DECLARED)], ids=str)
+def test_every_test_of_every_value_means_the_same(engine: Engine, path: Path) -> None:
+    values = DECLARED.get(path[0], [*SCALARS, *OBJECTS, *ARRAYS])
+    documents: list[Document] = [{}, *({path[0]: value} for value in (None, *values))]
+    if path[0] in BUILT_IN:
+        documents = [{}, {}, {}]
+    those = [stored(one, number) for number, one in enumerate(documents)]
+    sorts = [(SortKey(path),), (SortKey(path, descending=True),)]
+    queries = [Query(sort=sort) for sort in sorts] + [Query(one) for one in everything(path)]
+    results = zip(queries, found(engine, those, queries), strict=True)
+    assert [query for query, ids in results if ids != wanted(those, query)] == []
 
 
 def plan(connection: Connection, asked: Document) -> str:
