@@ -89,6 +89,7 @@ await dpd.socket.emit('chat-message', {
     title: 'A todo from its creation to its end',
     code: `// Needs a collection: resources/todos/config.json with the property "title"
 dpd.todos.on('changed', (todo, type) => console.log(type, todo));
+await dpd.socket.join('collection:todos'); // or the first change comes before we listen
 
 const todo = await dpd.todos.post({ title: 'Water the plants' });
 console.log('all of them', await dpd.todos.get());
