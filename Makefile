@@ -3,14 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PACKAGES := config transport actors supervisors tools
-SOURCES := $(PACKAGES) tests examples bench
+SOURCES := $(PACKAGES) tests examples bench conftest.py
 
 .PHONY: run test lint types install install-dev bench repeat clean
 
 run: $(VENV)/run.stamp ## install what a pod needs and serve on http://localhost:2403
 	@$(BIN)/deployd serve --dev --config config/realtime.json --data data
 
-test: lint types ## everything that must be true of a commit
+test: lint types $(VENV)/servers.stamp ## everything that must be true of a commit
 	@$(BIN)/python -m pytest -q
 
 lint: $(VENV)/dev.stamp
@@ -27,14 +27,15 @@ bench: $(VENV)/dev.stamp ## print the figures that README.md and the changelog q
 	@$(BIN)/python bench/memory.py
 	@$(BIN)/python bench/slow_client.py
 	@$(BIN)/python bench/changes.py
+	@$(BIN)/python bench/rest.py
 
 repeat: $(VENV)/dev.stamp ## twenty runs of the tests, each in another order
 	@for run in $$(seq 20); do \
 		$(BIN)/python -m pytest -q --random-order --random-order-seed=$$run || exit 1; done
 
 # A strict editable install shows type checkers what a user will see; it has to be repeated
-# when a module is added, which is why the list of modules is a prerequisite.
-MODULES := $(shell find $(PACKAGES) -name '*.py' -not -path '*/__pycache__/*' | LC_ALL=C sort)
+# when a module or a page is added, which is why the list of them is a prerequisite.
+MODULES := $(shell find $(PACKAGES) \( -name '*.py' -o -name '*.html' -o -path '*/static/*' \) -type f -not -path '*/__pycache__/*' | LC_ALL=C sort)
 LISTING := $(VENV)/modules.txt
 
 $(VENV)/bin/python:
@@ -54,6 +55,10 @@ $(VENV)/run.stamp: pyproject.toml $(LISTING)
 $(VENV)/dev.stamp: pyproject.toml $(LISTING)
 	@$(BIN)/pip install -q -e '.[dev]' --config-settings editable_mode=strict
 	@touch $@ $(VENV)/run.stamp
+
+# What the tests talk to: installed where that is possible, asked for each time where it is not.
+$(VENV)/servers.stamp: tests/servers.sh $(VENV)/dev.stamp
+	@if tests/servers.sh; then touch $@; fi
 
 install: $(VENV)/run.stamp
 install-dev: $(VENV)/dev.stamp

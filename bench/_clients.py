@@ -68,6 +68,14 @@ class Client:
             self._take(self._read())
         return self._texts.popleft()
 
+    def hear(self) -> int:
+        """Take what has come without waiting for a whole message; return how many are new."""
+        waiting = len(self._texts)
+        self._take(self._read())
+        new = len(self._texts) - waiting
+        self._texts.clear()
+        return new
+
     @property
     def quiet(self) -> bool:
         """Whether everything that was read has also been received."""

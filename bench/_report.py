@@ -10,7 +10,10 @@ from importlib import metadata
 
 __all__ = ["machine", "percentile", "quick", "verdict"]
 
-_LIBRARIES = ("trio", "trio-websocket", "websockets", "python-socketio", "uvicorn", "uvloop")
+_LIBRARIES = (
+    *("trio", "trio-websocket", "hypercorn", "starlette", "sqlalchemy", "websockets"),
+    *("python-socketio", "fastapi", "uvicorn", "uvloop", "httptools"),
+)
 
 
 def quick(description: str) -> bool:

@@ -20,6 +20,7 @@ KEYS = Secrets(master_key="a-master-key-for-benches", jwt_secret="a-secret-for-b
 
 SETTINGS = {
     "server.port": 0,
+    "server.apiEnabled": False,
     "limits.maxConnections": 20_000,
     "limits.messageRateLimit": 0.0,
     "limits.pingInterval": 3600.0,  # all members must get the same bytes: no ping in between

@@ -17,8 +17,8 @@ from typing import IO
 
 __all__ = ["Reply", "Server", "ServerFailed", "Settings", "raise_file_limit", "running"]
 
-Settings = Mapping[str, float]
-"""Settings of a pod by dotted path, such as `limits.messageBufferSize`."""
+Settings = Mapping[str, float | str]
+"""Settings of a pod by dotted path, such as `limits.messageBufferSize`, or those of a rival."""
 
 Reply = Mapping[str, float]
 """What a server answers: numbers by name."""
@@ -66,6 +66,12 @@ class Server:
         pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
         return pages * resource.getpagesize()
 
+    @property
+    def cpu(self) -> float:
+        """Seconds of processor time that the process has used."""
+        times = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(times[11]) + int(times[12])) / os.sysconf("SC_CLK_TCK")
+
     def fileno(self) -> int:
         """What to wait on until a reply can be read."""
         return self._stdout.fileno()
@@ -107,7 +113,7 @@ class Server:
 
 @contextmanager
 def running(name: str, settings: Settings | None = None) -> Iterator[Server]:
-    """Run a server of that system for the length of the block; only a pod takes settings."""
+    """Run a server of that system, with settings if it takes any, for the length of the block."""
     with tempfile.TemporaryFile() as log:
         server = Server(name, settings or {}, log)
         try:

@@ -33,7 +33,7 @@ JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | Non
 BUILT_IN: Final = ("id", "createdAt", "updatedAt")
 """What every document has; the pod alone writes them."""
 
-RESERVED: Final = frozenset({"api", "auth", "collections", "health", "metrics"})
+RESERVED: Final = frozenset({"api", "auth", "collections", "health", "metrics", "self-test"})
 MAX_NAME: Final = 48
 _NAME = re.compile(rf"[A-Za-z][A-Za-z0-9_-]{{0,{MAX_NAME - 1}}}")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2})?|$)")

@@ -10,8 +10,10 @@ _SECRET_KEYS = frozenset(
     ("token", "password", "secret", "authorization", "masterkey", "jwtsecret", "xmasterkey")
 )
 _NAMES = r"(?:token|access_token|password|secret|master_?key|jwt_?secret)"
-_QUERY = re.compile(rf"(?i)(\b{_NAMES}=)[^&\s\"'#]+")
-_QUOTED = re.compile(rf"(?i)([\"']{_NAMES}[\"']\s*:\s*)(\"[^\"]*\"|'[^']*')")
+_QUERY = re.compile(rf"(?i)(\b{_NAMES}=)[^&\s\"#]+")
+# A text that was cut short is masked to its end.
+_STRING = r"""(?:"(?:[^"\\]|\\.)*+"?|'(?:[^'\\]|\\.)*+'?)"""
+_QUOTED = re.compile(rf"(?is)([\"']{_NAMES}[\"']\s*:\s*){_STRING}")
 _BEARER = re.compile(r"(?i)(\bbearer\s+)[^\s\"',]+")
 _JWT = re.compile(r"()\beyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?")
 _MAX_DEPTH = 4

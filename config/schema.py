@@ -34,7 +34,7 @@ class Performance:
     """Work traded for speed."""
 
     worker_pool_size: int = setting(
-        8, unit="threads", ge=1, acted_on=False, help="Threads for work that blocks."
+        8, unit="threads", ge=1, help="Threads for event scripts, at each depth of their calls."
     )
     batch_message_processing: bool = setting(
         True, help="Rooms join the messages that wait into one write a member."
@@ -75,6 +75,9 @@ class Server:
         2403, ge=0, le=65535, help="Port for HTTP and WebSocket; 0 is any free one."
     )
     data: str = setting("data", help="Folder of secrets and documents, made when missing.")
+    public: str = setting(
+        "public", help="Folder of files to serve as they are; its index.html is the page at `/`."
+    )
     api_enabled: bool = setting(True, help="Serve collections over HTTP (also API_ENABLED).")
 
 

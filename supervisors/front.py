@@ -1,10 +1,11 @@
 """The front of a pod: what its one port answers."""
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Final, Protocol
 
 import trio
-from starlette.routing import Route
+from starlette.routing import BaseRoute
 
 from ..config import Config
 from ..transport import Attempts, Listener, ListenerLimits, Refusal, UpgradeRequest
@@ -13,6 +14,7 @@ from ..transport.http import (
     HttpLimits,
     HttpServer,
     Keyring,
+    PublicFiles,
     auth_routes,
     collection_routes,
     create_app,
@@ -57,7 +59,11 @@ def make_listener(
     """
     config, limits = pod.config, pod.config.limits
     app = create_app(
-        _View(pod), wall, routes=_routes(pod, collections), origins=config.origins.allowed
+        _View(pod),
+        wall,
+        public=PublicFiles(Path(config.server.public)),
+        routes=_routes(pod, collections),
+        origins=config.origins.allowed,
     )
     server = HttpServer(
         app,
@@ -82,7 +88,7 @@ def make_listener(
     )
 
 
-def _routes(pod: Shown, collections: CollectionTree | None) -> Sequence[Route]:
+def _routes(pod: Shown, collections: CollectionTree | None) -> Sequence[BaseRoute]:
     auth = pod.config.auth
     view = AuthView(
         accounts=None if collections is None else collections.accounts,
@@ -90,10 +96,10 @@ def _routes(pod: Shown, collections: CollectionTree | None) -> Sequence[Route]:
         attempts=Attempts(auth.login_attempts, auth.login_period),
         clock=trio.current_time,
     )
-    routes = auth_routes(view)
+    routes: list[BaseRoute] = [*auth_routes(view)]
     if collections is None:
-        return routes + no_collection_routes()
-    return routes + collection_routes(collections.api, pod.keyring.identify, pod.version)
+        return [*routes, *no_collection_routes()]
+    return [*routes, *collection_routes(collections.api, pod.keyring.identify, pod.version)]
 
 
 class _View:

@@ -21,7 +21,9 @@ def missing(folder: Path) -> list[str]:
     wanted = ["README.md", "realtime.json", f"test_{folder.name}.py"]
     lacking = [name for name in wanted if not (folder / name).is_file()]
     readme = folder / "README.md"
-    named = re.findall(r"\w+\.(?:py|json)\b", readme.read_text() if readme.is_file() else "")
+    named = re.findall(
+        r"[\w/]+\.(?:py|json|html)\b", readme.read_text() if readme.is_file() else ""
+    )
     lacking += [name for name in dict.fromkeys(named) if not (folder / name).is_file()]
     test = folder / f"test_{folder.name}.py"
     if test.is_file() and not re.search(r"^(async )?def test_", test.read_text(), re.MULTILINE):
@@ -30,7 +32,7 @@ def missing(folder: Path) -> list[str]:
 
 
 def test_there_are_examples() -> None:
-    assert {folder.name for folder in FOLDERS} >= {"chat", "counter", "crash"}
+    assert {folder.name for folder in FOLDERS} >= {"chat", "counter", "crash", "todo"}
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)

@@ -14,6 +14,7 @@ import trio
 from ..config import Config, Secrets, configure_logging, get_logger, load_secrets
 from ..supervisors import Pod, open_pod
 from .changes import files_to_watch
+from .demo_room import DEMO_ROOMS
 from .keys import key_place
 from .reload import imported_files, start_again, wait_for_change
 from .screen import screen
@@ -44,7 +45,7 @@ class Plan:
 @config_option
 @data_option
 @click.option("--dev", is_flag=True, help="For people who write code: readable logs, a new start "
-              "whenever a file is saved, diagnostics open to this machine.")  # fmt: skip
+              "whenever a file is saved, diagnostics for this machine, a demo room.")  # fmt: skip
 def serve(host: str | None, port: int | None, file: Path, data: str | None, dev: bool) -> None:
     """Run a pod until SIGTERM or Ctrl-C; it then lets its clients go and exits."""
     # Where room classes are found, as with `python -m`.
@@ -77,7 +78,8 @@ async def run(plan: Plan) -> bool:
     """
     signals = StopSignals()
     with signals.heard():
-        async with open_pod(plan.config, keys=plan.keys, dev=plan.dev) as pod:
+        rooms = DEMO_ROOMS if plan.dev else {}
+        async with open_pod(plan.config, keys=plan.keys, rooms=rooms, dev=plan.dev) as pod:
             announce(plan, pod)
             await _until_told(plan, signals)
         return signals.first is None

@@ -19,6 +19,7 @@ def links(url: str) -> dict[str, str]:
     """Name the places of the pod at `url`."""
     return {
         "page": f"{url}/",
+        "self_test": f"{url}/self-test.html",
         "health": f"{url}/health/live",
         "tree": f"{url}/_dashboard/api/actors",
         "websocket": f"ws{url.removeprefix('http')}/socket.io/",
@@ -29,6 +30,7 @@ def rows_of(places: Mapping[str, str], key: str, settings: str) -> list[tuple[st
     """Give each place a name and a few words."""
     return [
         ("page", places["page"], "names the pod and links what there is"),
+        ("self-test", places["self_test"], "talk to the pod from a browser, and see it work"),
         ("health", places["health"], "answers while the pod lives"),
         ("tree", places["tree"], "who lives and who was restarted; also: deployd tree"),
         ("WebSocket", places["websocket"], "clients connect here; deployd token signs them in"),

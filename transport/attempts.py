@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections import OrderedDict
 
 from .token_bucket import TokenBucket
 
-__all__ = ["Attempts"]
+__all__ = ["Attempts", "network_of"]
 
 
 class Attempts:
@@ -37,3 +38,20 @@ class Attempts:
                 self._buckets.popitem(last=False)
         self._buckets.move_to_end(address)
         return 0.0 if bucket.take(now) else bucket.retry_after(now)
+
+
+def network_of(address: str) -> str:
+    """Return what somebody with this address cannot leave at will, to be counted under.
+
+    An IPv4 address itself, also where IPv6 carries it; of an IPv6 address the first 64 bits: a
+    subscriber has all of the rest (RFC 6177). Any other text stands for itself.
+    """
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(ip, ipaddress.IPv4Address):
+        return str(ip)
+    if ip.ipv4_mapped is not None:
+        return str(ip.ipv4_mapped)
+    return str(ipaddress.ip_network((ip, 64), strict=False))

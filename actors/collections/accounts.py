@@ -18,7 +18,7 @@ from .environment import Collection, CollectionEnvironment
 from .refused import RequestRefused
 from .rights import POD
 from .scripting import Asked
-from .users import USERS, is_root_user, named
+from .users import USERS, can_be_name, is_root_user, named
 from .writing import Writing, refusal_of
 
 __all__ = ["UserAccounts"]
@@ -39,13 +39,14 @@ class UserAccounts:
         try:
             users = await self._users()
             # Two at most: one's name may be another's address. Without any, a hash is made too.
-            for found in await self._find(users, named(name)) or [None]:
+            matching = await self._find(users, named(name)) if can_be_name(name) else []
+            for found in matching or [None]:
                 hashed = cast("str | None", found["password"]) if found else None
                 if await self._env.passwords.verify(hashed, password) and found is not None:
                     return documents.shown(users.definition, found)
         except RequestRefused as refused:
             return answer_of(refused)
-        return answer_of(RequestRefused(401, "The name or the password is wrong."))
+        return answer_of(_wrong())
 
     async def user(self, user_id: str) -> ApiAnswer | User:
         """Return the user with this id, or the refusal."""
@@ -87,7 +88,14 @@ class UserAccounts:
         return [cast("Document", orjson.loads(document)) for document in page.documents]
 
     async def _get(self, users: Collection, user_id: str) -> Document | None:
+        if not documents.can_be_id(user_id):  # a token of somebody else's may hold any text
+            return None
         try:
             return await self._env.store.get(users.definition, user_id)
         except StoreUnavailable as error:
             raise refusal_of(error) from error
+
+
+def _wrong() -> RequestRefused:
+    sentence = "The name or the password is wrong."
+    return RequestRefused(401, sentence, headers={"WWW-Authenticate": "Bearer"})

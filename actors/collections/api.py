@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection as Names
 from collections.abc import Mapping, Sequence
 from typing import Final, cast
 
@@ -26,6 +27,7 @@ from .writing import Writing
 
 __all__ = ["Api", "answer_of"]
 
+_METHODS: Final = ("GET", "POST", "PUT", "DELETE")
 _WEIGHT: Final = 256
 """Bytes that a write weighs in a mailbox beside its document."""
 
@@ -52,6 +54,24 @@ class Api:
     def definitions(self) -> Sequence[Definition]:
         """Return the definitions of all collections, sorted by name."""
         return sorted((c.definition for c in self._directory), key=lambda d: d.name)
+
+    def methods(self, name: str, parts: Sequence[str]) -> Names[str]:
+        """Return what may be asked at a path; where there is nothing, `handle` says so."""
+        collection = self._directory.find(name)
+        if collection is None:
+            return _METHODS
+        if collection.definition.no_store:
+            return tuple(m for m in _METHODS if collection.has(cast("ScriptEvent", m.lower())))
+        if not parts:
+            return ("GET", "POST")
+        if len(parts) > 1:
+            return _METHODS
+        return ("GET",) if parts[0] == "count" else ("GET", "PUT", "DELETE")
+
+    def events(self, name: str) -> Names[str]:
+        """Return the events for which a collection has a script."""
+        collection = self._directory.find(name)
+        return () if collection is None else tuple(collection.scripts.by_event)
 
     async def handle(self, request: ApiRequest) -> ApiAnswer:
         """Carry a request out. What goes wrong is an answer too; only bugs are raised."""
@@ -107,7 +127,7 @@ class Api:
                 return await self._write(collection, asked, "put", id_, body)
             case "DELETE", (id_,):
                 return await self._write(collection, asked, "delete", id_, body)
-        raise RequestRefused(405, _elsewhere(collection.name), headers={"Allow": _allowed(asked)})
+        raise RequestRefused(404, _elsewhere(collection.name))
 
     async def _write(
         self,
@@ -128,8 +148,10 @@ class Api:
     ) -> ApiAnswer:
         """Answer for a collection that keeps nothing: with what its script makes of the request."""
         event = cast("ScriptEvent", asked.method.lower())
-        if not collection.has(event):
-            raise RequestRefused(405, f"'{collection.name}' has no script '{event}.py'.")
+        if not collection.has(event):  # it was found, or has lost the script, just now
+            allowed = ", ".join(self.methods(collection.name, ()))
+            sentence = f"'{collection.name}' has no script '{event}.py'."
+            raise RequestRefused(405, sentence, headers={"Allow": allowed})
         data = {"url": "/" + "/".join(asked.parts), "parts": list(asked.parts), **body}
         outcome = await run_event(
             collection, self._env, event, asked, cast("dict[str, JSON]", data)
@@ -172,7 +194,3 @@ def _no_collection(name: str) -> str:
 
 def _elsewhere(name: str) -> str:
     return f"Read or add documents at /{name}, and read, change or remove one at /{name}/<id>."
-
-
-def _allowed(asked: Asked) -> str:
-    return "GET, PUT, DELETE" if asked.parts else "GET, POST"

@@ -9,7 +9,6 @@ import trio
 
 from .context import AsyncContext, Cancel, Context, ScriptContext
 from .errors import ScriptFailed
-from .interruption import Interrupted
 from .outcome import Outcome
 from .scripts import AsyncRun, Run, Script, line_in, told
 
@@ -19,16 +18,14 @@ Result: TypeAlias = Outcome | ScriptFailed
 
 
 def attempt(script: Script, context: Context) -> Result:
-    """Run a sync script in this thread. Nothing escapes but `Interrupted`.
+    """Run a sync script in this thread. Nothing that it raises escapes.
 
-    Cancelled, which a call inside the pod may raise here, is a failure like others: when it is
-    the caller who is cancelled, nobody waits for this thread.
+    Cancelled, which a call inside the pod may raise here, is a failure like others, and so is
+    what interrupts the thread: when it is too late for the script, nobody waits for its result.
     """
     try:
         _refuse_coroutine(cast("Run", script.run)(context))
         return context._outcome()
-    except Interrupted:
-        raise
     except BaseException as error:  # noqa: BLE001 - a script may raise anything, SystemExit too
         return _judge(script, context, error)
     finally:

@@ -168,9 +168,12 @@ class _Shared:
         self._response = Response(plain(body, "body"), status, checked_headers(headers or {}))
 
     def log(self, message: str, /, **values: object) -> None:
-        """Write a line to the pod's log. Long texts are shortened, and lines beyond 100 dropped."""
+        """Write a line to the pod's log. Long texts are shortened, and lines beyond 100 dropped.
+
+        So are those that come after the script's end.
+        """
         self._lines += 1
-        if self._lines > MAX_LOG_LINES:
+        if self._over or self._lines > MAX_LOG_LINES:
             return
         shown = {name: _shown(value) for name, value in list(values.items())[:MAX_LOG_VALUES]}
         last = {"more": "not logged"} if self._lines == MAX_LOG_LINES else {}

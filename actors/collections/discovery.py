@@ -145,4 +145,6 @@ def _read(folder: Path, stamps: Stamps) -> _Found:
         definition = read_definition(name, document, f"file {config}")
     except (OSError, orjson.JSONDecodeError, ConfigError) as error:
         return _Found(stamps, problem=f"{config}: {error}")
+    if name == USERS and definition.no_store:
+        return _Found(stamps, problem=f"{config}: users are kept; take noStore out")
     return _Found(stamps, definition, load_scripts(name, folder))

@@ -18,7 +18,7 @@ from ...transport.store import Document, format_date, normalise_date
 from .refused import FieldError, invalid
 from .rights import Caller
 
-__all__ = ["changed", "checked", "created", "new_id", "shown"]
+__all__ = ["can_be_id", "changed", "checked", "chosen_id", "created", "new_id", "shown"]
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TAKEN_IDS: Final = frozenset({"count"})
@@ -31,6 +31,11 @@ _LARGEST = sys.float_info.max
 def new_id() -> str:
     """Return an id that no other document has: 96 random bits in hexadecimal."""
     return secrets.token_hex(12)
+
+
+def can_be_id(text: str) -> bool:
+    """Say whether a document could have this id; databases cannot even look for some others."""
+    return _ID.fullmatch(text) is not None and text not in _TAKEN_IDS
 
 
 def created(
@@ -57,7 +62,7 @@ def chosen_id(data: Mapping[str, JSON]) -> str:
     given = data.get("id")
     if given is None or given == "":
         return new_id()
-    if not isinstance(given, str) or _ID.fullmatch(given) is None or given in _TAKEN_IDS:
+    if not isinstance(given, str) or not can_be_id(given):
         words = "must be 1 to 64 letters, digits, '_' and '-'; leave it out to be given one"
         raise invalid((FieldError("id", words),))
     return given

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 from typing import Final, TypeVar
 
@@ -11,13 +12,9 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from .refused import RequestRefused
 
-__all__ = ["MAX_PASSWORD", "MIN_PASSWORD", "Passwords"]
+__all__ = ["Passwords"]
 
 T = TypeVar("T")
-
-MIN_PASSWORD: Final = 8
-MAX_PASSWORD: Final = 1024
-"""Characters of a password at the least and at the most."""
 
 MAX_WAITING: Final = 64
 """Hashes that may wait for a thread; each takes some 50 ms and 64 MB while it runs."""
@@ -36,7 +33,7 @@ class Passwords:
 
     async def hash(self, password: str) -> str:
         """Return the hash of a password. Raises `RequestRefused` (503) when too many wait."""
-        return await self._in_thread(lambda: self._hasher.hash(password))
+        return await self._in_thread(lambda: self._hasher.hash(_prepared(password)))
 
     async def verify(self, hashed: str | None, password: str) -> bool:
         """Say whether this is the password of a hash; None is that of a user who does not exist."""
@@ -46,7 +43,7 @@ class Passwords:
         if not self._nobodys:
             self._nobodys = self._hasher.hash("nobody has this password")
         try:
-            self._hasher.verify(hashed or self._nobodys, password)
+            self._hasher.verify(hashed or self._nobodys, _prepared(password))
         except (VerificationError, InvalidHashError):
             return False
         return hashed is not None
@@ -57,3 +54,8 @@ class Passwords:
                 503, "Too many are signing in at once; try again.", headers={"Retry-After": "2"}
             )
         return await trio.to_thread.run_sync(work, limiter=self._limiter)
+
+
+def _prepared(password: str) -> str:
+    """Let the same password be the same whichever keyboard composed it (RFC 8265 section 4.2)."""
+    return unicodedata.normalize("NFC", password)

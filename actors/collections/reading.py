@@ -55,7 +55,7 @@ class Reader:
         wanted = _read(collection, asked, query)
         try:
             page = await self._env.store.find(collection.definition, wanted)
-        except StoreUnavailable as error:
+        except (StoreUnavailable, QueryError) as error:
             raise refusal_of(error) from error
         headers = _TRUNCATED if page.truncated else {}
         if not collection.has("get") and not collection.definition.private:
@@ -72,7 +72,8 @@ class Reader:
         demand(definition, "get", asked.caller)
         await collection.usable()
         try:
-            document = await self._env.store.get(definition, id)
+            there = documents.can_be_id(id)
+            document = await self._env.store.get(definition, id) if there else None
         except StoreUnavailable as error:
             raise refusal_of(error) from error
         if document is None:
@@ -92,7 +93,7 @@ class Reader:
         wanted = _read(collection, asked, query)
         try:
             return await self._env.store.count(collection.definition, wanted.filter)
-        except StoreUnavailable as error:
+        except (StoreUnavailable, QueryError) as error:
             raise refusal_of(error) from error
 
     async def shown(
@@ -113,7 +114,7 @@ def _read(collection: Collection, asked: Asked, query: Mapping[str, JSON]) -> Qu
     try:
         wanted = read_query(query, definition)
     except QueryError as error:
-        raise RequestRefused(400, str(error)) from error
+        raise refusal_of(error) from error
     named = _named(wanted.filter) | {key.path[0] for key in wanted.sort}
     secret = named & definition.private
     if secret and not asked.caller.internal:

@@ -104,12 +104,12 @@ class ScriptRunner:
             for context in contexts:
                 try:
                     results.append(await attempt_async(script, context))
-                    await trio.lowlevel.checkpoint()  # a list may be long, others want to run too
+                    # A list may be long, and a script may have swallowed its cancellation.
+                    await trio.lowlevel.checkpoint()
                 except trio.Cancelled as cancelled:
                     line = line_in(script.path, cancelled.__context__ or cancelled)
                     raise
-        # Not `cancelled_caught`: a script that swallows its cancellation is late all the same.
-        if patience.cancel_called:
+        if patience.cancelled_caught:
             raise self._late(script, line)
         return results
 

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from ...config import Definition
 from ...transport import JSON
+from ...transport.http import MAX_NAME, MAX_PASSWORD, MIN_PASSWORD, ROOT
 from ...transport.store import Any, Document, Equal, Filter
-from .passwords import MAX_PASSWORD, MIN_PASSWORD, Passwords
+from .passwords import Passwords
 from .refused import FieldError, invalid
 from .rights import Caller
 
 __all__ = [
     "ROOT_ROLE",
     "USERS",
-    "guard_role",
+    "can_be_name",
+    "guard",
     "is_root_user",
     "is_users",
     "named",
     "seal",
+    "sealed_again",
+    "unsealed",
     "users_document",
 ]
 
@@ -27,6 +32,10 @@ USERS: Final = "users"
 
 ROOT_ROLE: Final = "admin"
 """The role whose users' tokens say root. Only root gives roles."""
+
+_NAMES: Final = ("username", "email")
+_OWN: Final = (*_NAMES, "password")
+"""What nobody but the user and root changes, whatever `access.put` says."""
 
 _PROPERTIES: Final[Mapping[str, JSON]] = {
     "username": {"type": "string", "required": True, "unique": True},
@@ -65,26 +74,97 @@ def users_document(document: object) -> object:
     }
 
 
-def guard_role(document: Document, current: Document | None, caller: Caller) -> None:
-    """Refuse that somebody gives a role, their own above all, who is not root."""
-    before = (current or {}).get("role", "user")
-    if not caller.is_root and document.get("role", "user") != before:
-        raise invalid((FieldError("role", "is given by root alone; leave it out"),))
+def guard(
+    data: Mapping[str, JSON], document: Document, current: Document | None, caller: Caller
+) -> None:
+    """Refuse what somebody may not do to a user who may add or change users.
+
+    `data` is what the client sent, `document` what it would make of `current`.
+    """
+    errors = tuple(_forbidden(data, document, current, caller))
+    if errors:
+        raise invalid(errors)
 
 
-async def seal(document: Document, previous: Document | None, passwords: Passwords) -> Document:
-    """Return a user with the password hashed, where it is a new one."""
-    password = document.get("password")
-    if previous is not None and password == previous.get("password"):
+def _forbidden(
+    data: Mapping[str, JSON], document: Document, current: Document | None, caller: Caller
+) -> Iterator[FieldError]:
+    if document["id"] == ROOT.user_id:
+        yield FieldError("id", f"cannot be '{ROOT.user_id}': so is who has the master key")
+    if caller.is_root:
+        return
+    # What a removed user owned would be the new one's, if that could choose the same id.
+    if current is None and data.get("id"):
+        yield FieldError("id", "is chosen by the pod or by root; leave it out")
+    if document.get("role", "user") != (current or {}).get("role", "user"):
+        yield FieldError("role", "is given by root alone; leave it out")
+    if current is not None and caller.user_id != current["id"]:
+        for name in _OWN:
+            if document.get(name) != current.get(name):
+                yield FieldError(name, "is changed by the user and by root alone; leave it out")
+
+
+def unsealed(document: Document, current: Document | None) -> Document:
+    """Return a user as scripts may see it: with a new password perhaps, never with a hash."""
+    if current is None or document.get("password") != current.get("password"):
         return document
-    if not isinstance(password, str) or not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
-        words = f"must have {MIN_PASSWORD} to {MAX_PASSWORD} characters"
-        raise invalid((FieldError("password", words),))
-    return {**document, "password": await passwords.hash(password)}
+    return {name: value for name, value in document.items() if name != "password"}
+
+
+def sealed_again(document: Document, current: Document | None) -> Document:
+    """Give a user whom scripts have seen the hash back, where no new password was set."""
+    if current is None or "password" in document or "password" not in current:
+        return document
+    return {**document, "password": current["password"]}
+
+
+async def seal(document: Document, current: Document | None, passwords: Passwords) -> Document:
+    """Return a user with the names normalised and the password hashed, where they are new."""
+    before = current or {}
+    changed = {name for name in _OWN if document.get(name) != before.get(name)}
+    errors = tuple(_unfit(document, changed))
+    if errors:
+        raise invalid(errors)
+    sealed = dict(document)
+    for name in changed.intersection(_NAMES):
+        if isinstance(value := document.get(name), str):
+            sealed[name] = normalised(value)
+    if "password" in changed:
+        sealed["password"] = await passwords.hash(str(document["password"]))
+    return sealed
+
+
+def _unfit(document: Document, changed: set[str]) -> Iterator[FieldError]:
+    for name in changed.intersection(_NAMES):
+        value = document.get(name)
+        if value is not None and not (isinstance(value, str) and _is_legible(value)):
+            words = f"must have 1 to {MAX_NAME} characters that can be seen, no space at its ends"
+            yield FieldError(name, words)
+    password = document.get("password")
+    if "password" in changed and not (
+        isinstance(password, str) and MIN_PASSWORD <= len(password) <= MAX_PASSWORD
+    ):
+        yield FieldError("password", f"must have {MIN_PASSWORD} to {MAX_PASSWORD} characters")
+
+
+def _is_legible(name: str) -> bool:
+    # Nobody shall look like somebody else by what cannot be seen: blanks, joiners, controls.
+    return 1 <= len(name) <= MAX_NAME and name.isprintable() and name == name.strip()
+
+
+def can_be_name(name: str) -> bool:
+    """Say whether a user could sign in with this; databases cannot even look for some others."""
+    return len(name) <= MAX_NAME and "\0" not in name
+
+
+def normalised(name: str) -> str:
+    """Return a name in the form in which names are compared (RFC 8265 section 3.4: NFC)."""
+    return unicodedata.normalize("NFC", name)
 
 
 def named(name: str) -> Filter:
     """Return the filter of the user with this name or e-mail address."""
+    name = normalised(name)
     return Any((Equal(("username",), (name,)), Equal(("email",), (name,))))
 
 

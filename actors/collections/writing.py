@@ -11,6 +11,7 @@ from ...config import get_logger
 from ...transport import (
     JSON,
     DuplicateValue,
+    QueryError,
     StoreMisfit,
     StoreUnavailable,
     StoreUncertain,
@@ -25,7 +26,7 @@ from .refused import FieldError, RequestRefused, invalid
 from .rights import Method, demand_owner
 from .scripting import Asked, run_event
 from .scripts import ScriptEvent
-from .users import guard_role, is_users, seal
+from .users import guard, is_users, seal, sealed_again, unsealed
 
 __all__ = ["Writer", "Writing", "Written", "refusal_of"]
 
@@ -95,6 +96,8 @@ class Writer:
                 id_ = documents.chosen_id(writing.data)
             except RequestRefused as refused:
                 return Write(documents.new_id(), _raising(refused))
+        elif not documents.can_be_id(id_):
+            return Write(documents.new_id(), _raising(_missing(self._collection.name)))
         return Write(id_, lambda current: self._proposed(writing, id_, current))
 
     def written(self, change: Change, response: Response | None = None) -> Written:
@@ -118,6 +121,8 @@ class Writer:
 
     async def _commit(self, writing: Writing) -> tuple[Change, Response | None]:
         definition, store = self._collection.definition, self._env.store
+        if writing.method != "post" and not documents.can_be_id(writing.id or ""):
+            raise _missing(definition.name)
         for _ in range(ATTEMPTS):
             id_ = writing.id or documents.chosen_id(writing.data)
             current = await store.get(definition, writing.id) if writing.id else None
@@ -139,6 +144,11 @@ class Writer:
         previous = None if writing.method == "post" else current
         response = None
         document: Document = dict(proposed if proposed is not None else current or {})
+        if is_users(definition):
+            document, previous = (
+                unsealed(document, current),
+                previous and unsealed(previous, current),
+            )
         for event in SCRIPT_EVENTS[writing.method][:-1]:
             outcome = await run_event(
                 self._collection, self._env, event, writing.asked, document, previous
@@ -147,10 +157,10 @@ class Writer:
         if proposed is None:
             return None, response
         document.update({name: proposed[name] for name in ("id", "createdAt", "updatedAt")})
-        final = documents.checked(definition, document)
         if is_users(definition):
-            final = await seal(final, previous, self._env.passwords)
-        return final, response
+            final = documents.checked(definition, sealed_again(document, current))
+            return await seal(final, current, self._env.passwords), response
+        return documents.checked(definition, document), response
 
     async def _after_commit(self, writing: Writing, change: Change) -> None:
         """Let a script act on what is committed; what it raises can undo nothing any more."""
@@ -184,19 +194,19 @@ class Writer:
                 return None
             proposed = documents.changed(definition, found, writing.data, caller, now)
         if is_users(definition):
-            guard_role(proposed, current, caller)
+            guard(writing.data, proposed, current, caller)
         return proposed
 
 
 def refusal_of(error: BaseException | None) -> Exception:
-    """Return what the asker is told of a write that came to nothing."""
+    """Return what the asker is told of a write, or a search, that came to nothing."""
     if isinstance(error, DuplicateValue):
         return invalid((FieldError(error.field, "is taken by another document"),))
     if isinstance(error, StoreUncertain):
         return RequestRefused(500, str(error))
     if isinstance(error, StoreUnavailable):
         return RequestRefused(503, str(error), headers={"Retry-After": str(error.retry_after)})
-    if isinstance(error, Unstorable):
+    if isinstance(error, Unstorable | QueryError):
         return RequestRefused(400, str(error))
     if isinstance(error, StoreMisfit):
         return RequestRefused(503, str(error))
@@ -207,8 +217,12 @@ def refusal_of(error: BaseException | None) -> Exception:
 
 def _existing(collection: str, document: Document | None) -> Document:
     if document is None:
-        raise RequestRefused(404, f"There is no such document in '{collection}'.")
+        raise _missing(collection)
     return document
+
+
+def _missing(collection: str) -> RequestRefused:
+    return RequestRefused(404, f"There is no such document in '{collection}'.")
 
 
 def _raising(error: Exception) -> Callable[[Document | None], Document | None]:

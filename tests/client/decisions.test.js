@@ -119,6 +119,8 @@ test('any name that the client does not have itself is a collection', () => {
   assert.equal(dpd.collection('on').name, 'on');
   assert.equal(typeof dpd.users.login, 'function');
   assert.equal(dpd.collection('users'), dpd.users);
+  assert.throws(() => (dpd.todos.name = 'users'), TypeError);
+  assert.throws(() => (dpd.url = 'http://elsewhere'), TypeError);
   assert.throws(() => dpd.collection(''), /no name of a collection/);
   assert.throws(() => dpd.collection('a/b'), /no name of a collection/);
 });

@@ -85,6 +85,15 @@ test('a room that the application joined stays when the last listener goes', asy
   assert.deepEqual(sent()[1], ['leave', 'collection:todos']);
 });
 
+test('who leaves is out when the connection ends before the answer', async () => {
+  await connected();
+  dpd.socket.join('tea');
+  await acknowledge('tea');
+  const left = dpd.socket.leave('tea');
+  WebSocket.last.end(1006);
+  assert.equal((await left).type, 'leave');
+});
+
 test('joining twice is joining once, and both are answered', async () => {
   const both = [dpd.socket.join('tea'), dpd.socket.join('tea')];
   await WebSocket.last.greet();
@@ -111,6 +120,8 @@ test('an emit without a connection fails at once and is never sent', async () =>
   assert.deepEqual(sent(), []);
   WebSocket.last.end(1006);
   await assert.rejects(dpd.socket.emit('said', 2, 'tea'), is('disconnected'));
+  await settled();
+  assert.deepEqual(reported(), []); // it was awaited
 });
 
 test('an emit whose receipt does not come before the end says that nobody knows', async () => {
@@ -141,6 +152,36 @@ test('a join that the pod has dropped is asked for again, three times in all', a
   await clock.pass(1);
   await assert.rejects(joined, is('timeout'));
   assert.equal(sent().length, 3);
+});
+
+test('the tries of a join begin anew with each connection', async () => {
+  await connected();
+  const joined = dpd.socket.join('tea');
+  await clock.pass(20_000);
+  await acknowledge('tea', 2);
+  assert.equal((await joined).room, 'tea');
+  WebSocket.last.end(1006);
+  await clock.pass(250);
+  await WebSocket.last.greet();
+  await clock.pass(29_999);
+  assert.equal(sent().length, 3);
+});
+
+test('who leaves and joins again before the answers come is in', async () => {
+  await connected();
+  const first = dpd.socket.join('tea');
+  const failed = assert.rejects(first, is('room_busy'));
+  dpd.socket.leave('tea');
+  const second = dpd.socket.join('tea');
+  const [{ id }] = WebSocket.last.sent;
+  await WebSocket.last.say({ type: 'error', error: 'Busy.', data: { code: 'room_busy' }, id });
+  await failed;
+  await acknowledge('tea', 1);
+  assert.equal((await second).room, 'tea');
+  WebSocket.last.end(1006);
+  await clock.pass(250);
+  await WebSocket.last.greet();
+  assert.deepEqual(sent(), [['join', 'tea']]);
 });
 
 test('the rooms are not told of before the pod greets, and it must do so in time', async () => {
@@ -186,6 +227,14 @@ test('what a connection that has gone still says is not heard', async () => {
   old.say({ type: 'connect', data: {} });
   assert.equal(dpd.socket.connected, false);
   assert.equal(WebSocket.opened.length, 2);
+});
+
+test('an error on an open connection is not its end: the close that follows says why', async () => {
+  await connected();
+  WebSocket.last.onerror({ message: 'invalid frame' });
+  assert.deepEqual(told, []);
+  WebSocket.last.end(1009, 'too big');
+  assert.deepEqual(told[0], ['disconnect', { code: 1009, reason: 'too big', final: false }]);
 });
 
 test('a connection wished for now does not wait', async () => {
@@ -270,9 +319,22 @@ test('a token that the pod refuses is told to the error event', async () => {
   assert.deepEqual(reported(), ['expired_token']);
 });
 
+test('a token whose answer the end of the connection swallows is shown again', async () => {
+  await connected();
+  dpd.setToken('a.b.c');
+  await WebSocket.last.end(1006);
+  await settled();
+  assert.deepEqual(reported(), []);
+  await clock.pass(250);
+  await WebSocket.last.greet();
+  assert.deepEqual(sent(), [['auth', undefined]]);
+});
+
 test('a room that the pod takes a client out of is asked for after signing in', async () => {
   await connected();
   dpd.socket.join('tea');
+  for (const room of ['tea', 'milk']) await WebSocket.last.say({ type: 'leave', room });
+  assert.deepEqual(reported(), []); // it was in neither
   await acknowledge('tea');
   await WebSocket.last.say({ type: 'leave', room: 'tea' });
   assert.deepEqual(reported(), ['taken_out']);
@@ -343,7 +405,7 @@ test('changes come by either type to the listeners of their collection alone', a
   dpd.todos.on('created', hear('created')).on('changed', hear('changed'));
   dpd.users.on('changed', hear('users'));
   dpd.collections.on('changed', hear('collections'));
-  dpd.on('created', hear('custom'));
+  dpd.on('created', hear('custom')).on('archived', hear('custom'));
   await WebSocket.last.greet();
   assert.deepEqual(sent().map(([, room]) => room), ['collection:todos', 'collection:users', 'collections']);
   const say = (type, event, room, data) => WebSocket.last.say({ type, event, room, data });
@@ -352,12 +414,14 @@ test('changes come by either type to the listeners of their collection alone', a
   await say('emit', 'deleted', 'collections', 3);
   await say('emit', 'created', 'tea', 4);
   await say('emit', 'deleted', 'collection:unheard', 5);
+  await say('emit', 'archived', 'collection:todos', 6);
   assert.deepEqual(heard.map(([name, type, document]) => [name, name === 'custom' ? '-' : type, document]), [
     ['created', 'created', 1],
     ['changed', 'created', 1],
     ['changed', 'updated', 2],
     ['collections', 'deleted', 3],
     ['custom', '-', 4],
+    ['custom', '-', 6],
   ]);
 });
 
@@ -422,12 +486,26 @@ test('where there is no WebSocket the error names three remedies', async (contex
   assert.deepEqual(reported(), ['no_websocket']);
 });
 
+test('the wait for the next attempt keeps a Node process running', () => {
+  const file = JSON.stringify(require.resolve('../../transport/http/static/dpd.js'));
+  const program = `
+    const WebSocket = class { constructor() { setImmediate(() => this.onclose({ code: 1006 })); } close() {} };
+    const dpd = new (require(${file}))('http://pod', { WebSocket, random: () => 0.001 });
+    dpd.once('reconnecting', () => dpd.on('reconnecting', ({ attempt }) => {
+      console.log('attempt', attempt);
+      dpd.close();
+    }));`;
+  const { stdout, status } = require('node:child_process').spawnSync(process.execPath, ['-e', program]);
+  assert.deepEqual([String(stdout), status], ['attempt 2\n', 0]);
+});
+
 async function connected() {
   dpd.socket.connect();
   await WebSocket.last.greet();
 }
 
-async function acknowledge(room) {
-  const { id } = WebSocket.last.sent.find((one) => one.type === 'join' && one.room === room);
-  await WebSocket.last.say({ type: 'join', room, id });
+/** Acknowledge a join, or the one so many later into the same room. */
+async function acknowledge(room, later = 0) {
+  const joins = WebSocket.last.sent.filter((one) => one.type === 'join' && one.room === room);
+  await WebSocket.last.say({ type: 'join', room, id: joins[later].id });
 }

@@ -7,15 +7,18 @@ import re
 import shutil
 from pathlib import Path
 from subprocess import STDOUT
+from typing import cast
 
 import pytest
 import trio
 from attrs import evolve
 
 from deployd.actors import JSON, Member, Room
+from deployd.actors.hub import ChangeType
 from deployd.config import Access, Config, Drain, Rule, Server, Who
 from deployd.supervisors import Pod
 from support import pod_config, running_pod
+from support.collections import MASTER, running_collections, write_collection
 
 FOLDER = Path(__file__).parent
 PATIENCE = 120.0
@@ -68,9 +71,8 @@ class Desk:
             raise RuntimeError("as ordered")
         assert isinstance(data, dict)
         if event == "change":
-            name, kind = data["collection"], data["event"]
+            name, kind = data["collection"], cast("ChangeType", data["event"])
             assert isinstance(name, str)
-            assert kind in ("created", "updated", "deleted")
             self.pod.hub.emit_collection_change(name, kind, data["document"])
         elif event == "say":
             room, said = data.get("room"), data["event"]
@@ -85,7 +87,7 @@ def config(port: int = 0) -> Config:
     members = Rule(join=Who.AUTHENTICATED)
     return evolve(
         pod_config(message_rate_limit=0),
-        server=Server(port=port),
+        server=Server(port=port, api_enabled=False),
         access=Access(rules={"members": members, "collection:secrets": members}),
         drain=Drain(window=0.0, deadline=5.0, retry_after_min=3.0, retry_after_max=3.0),
     )
@@ -105,6 +107,7 @@ async def run(name: str, pod: Pod | None = None) -> None:
     if pod is not None:
         environment["DEPLOYD_URL"] = f"http://127.0.0.1:{pod.port}"
         environment["DEPLOYD_TOKEN"] = pod.tokens.sign("ada", ttl=TOKEN_TTL)
+        environment["DEPLOYD_MASTER_KEY"] = MASTER["X-Master-Key"]
     # The flag is for Node 20 and 21, whose own WebSocket is behind it.
     command = [node(), "--test", "--experimental-websocket", "--test-reporter=tap"]
     with trio.fail_after(PATIENCE):
@@ -132,6 +135,19 @@ async def test_the_client_with_a_pod() -> None:
     desk = Desk()
     async with running_pod(config(), desk.rooms()) as desk.pod:
         await run("pod.test.js", desk.pod)
+
+
+async def test_the_client_with_documents(tmp_path: Path) -> None:
+    properties = {"title": {"type": "string", "required": True}, "age": {"type": "number"}}
+    write_collection(tmp_path, "todos", {"properties": properties})
+    signed_in = dict.fromkeys(("get", "post"), "authenticated")
+    secret = {"properties": {"text": {"type": "string"}}, "access": signed_in}
+    write_collection(tmp_path, "secrets", secret)
+    async with running_collections(tmp_path) as (pod, http):
+        ada = {"username": "ada", "password": "a good password", "email": "ada@example.com"}
+        made = await http.post("/_admin/auth/create-user", json={"userData": ada}, headers=MASTER)
+        assert made.is_success, made.text
+        await run("documents.test.js", pod)
 
 
 async def test_the_client_of_a_pod_that_restarts() -> None:

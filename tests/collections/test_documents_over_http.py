@@ -93,16 +93,19 @@ REFUSED: list[tuple[str, str, dict[str, Any], int, str]] = [
     ("GET", "/todos/nobody", {}, 404, "no such document"),
     ("GET", "/nothing", {}, 404, "make the folder 'nothing'"),
     ("POST", "/nothing", {"json": {}}, 404, "make the folder 'nothing'"),
-    ("GET", "/a.b", {}, 404, "letters, digits"),
+    ("GET", "/a%20b", {}, 404, "letters, digits"),
     ("GET", "/todos?weight.$gx=1", {}, 400, "$gx"),
     ("GET", '/todos?weight={"$gt":', {}, 400, "weight"),
     ("GET", "/todos?$limit=-1", {}, 400, "$limit"),
     ("GET", "/todos?%ff=1", {}, 400, "percent-encoded"),
     ("GET", "/todos?" + "&".join(["a=1"] * 300), {}, 400, "parameters"),
-    ("PUT", "/todos", {"json": {}}, 405, "Read or add documents"),
-    ("POST", "/todos/kept", {"json": {}}, 405, "Read or add documents"),
-    ("DELETE", "/todos", {}, 405, "Read or add documents"),
-    ("GET", "/todos/kept/more", {}, 405, "Read or add documents"),
+    ("PUT", "/todos", {}, 405, "use GET, HEAD, POST"),
+    ("POST", "/todos/kept", {}, 405, "use DELETE, GET, HEAD, PUT"),
+    ("POST", "/todos/count", {}, 405, "use GET, HEAD."),
+    ("DELETE", "/todos", {}, 405, "use GET, HEAD, POST"),
+    ("PATCH", "/todos/kept", {}, 405, "use DELETE, GET, HEAD, PUT"),
+    ("GET", "/todos/kept/more", {}, 404, "Read or add documents"),
+    ("GET", "/todos/kept%2fmore", {}, 404, "no such document"),
     ("GET", "/todos", {"headers": {"X-Master-Key": "wrong"}}, 401, "master key"),
     ("GET", "/todos", {"headers": {"Authorization": "Bearer x.y.z"}}, 401, "token"),
 ]  # fmt: skip
@@ -237,3 +240,16 @@ async def test_pages_of_allowed_origins_may_call_from_elsewhere(folder: Path) ->
             answer = await http.options("/todos/1", headers={"Origin": origin, **asked})
             assert answer.status_code == status
             assert answer.headers.get("access-control-allow-origin") == allowed
+
+
+async def test_an_applications_page_is_served_beside_its_collections(folder: Path) -> None:
+    (folder / "public").mkdir()
+    config = collections_config(folder)
+    config = evolve(config, server=evolve(config.server, public=str(folder / "public")))
+    async with running_collections(folder, config) as (pod, http):
+        assert pod.pod_id in (await http.get("/")).text
+        (folder / "public" / "index.html").write_text("<p>my page")
+        assert (await http.get("/")).text == "<p>my page"
+        assert pod.pod_id in (await http.get("/_dashboard/")).text
+        missing = await http.get("/nothing.html")
+        assert (missing.status_code, "error" in missing.json()) == (404, True)

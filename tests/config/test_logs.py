@@ -155,6 +155,10 @@ def test_configuring_again_does_not_double_lines_and_keeps_foreign_handlers() ->
     {"target": "/socket.io/?token=hunter2&x=1"},
     {"target": b"/socket.io/?x=1&token=hunter2"},
     {"text": '{"type":"auth","token":"hunter2"}'},
+    {"text": repr({"password": "it's \"hunter2\""})},
+    {"text": repr({"password": "it's \"hunter2\""})[:-5]},
+    {"text": r'{"password": "a \" and a \\ and hunter2"}'},
+    {"target": "/users?password=it's-hunter2"},
     {"header": "Bearer hunter2"},
     {"text": f"is {JWT} valid"},
 ])  # fmt: skip

@@ -69,7 +69,6 @@ def test_what_is_not_acted_on_yet_says_so() -> None:
     }
     assert {path for path in not_yet if not path.startswith(("broker.", "tls."))} == {
         "messageTTL",
-        "performance.workerPoolSize",
         "performance.compressionEnabled",
         "performance.keepAliveOptimization",
         "network.writeBufferSize",

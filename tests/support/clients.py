@@ -30,10 +30,13 @@ def pod_config(**limits: Any) -> Config:
 
 @asynccontextmanager
 async def running_pod(
-    config: Config | None = None, rooms: Mapping[str, type[Room[Any]]] | None = None
+    config: Config | None = None,
+    rooms: Mapping[str, type[Room[Any]]] | None = None,
+    *,
+    dev: bool = False,
 ) -> AsyncIterator[Pod]:
     """Run a pod in this process for the length of the block."""
-    async with open_pod(config or pod_config(), keys=KEYS, rooms=rooms) as pod:
+    async with open_pod(config or pod_config(), keys=KEYS, rooms=rooms, dev=dev) as pod:
         yield pod
 
 

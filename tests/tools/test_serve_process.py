@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -15,6 +16,7 @@ import httpx
 import pytest
 import trio
 from click.testing import CliRunner
+from websockets.trio.client import connect
 
 from deployd.tools.cli import cli
 
@@ -152,6 +154,20 @@ async def test_a_saved_room_starts_the_pod_again_in_the_same_process(
     assert pod.process.poll() is None
     pod.process.send_signal(signal.SIGINT)
     assert await pod.ends() == 0
+
+
+async def test_only_development_has_a_room_to_crash(start: Start) -> None:
+    for arguments, first in (["--dev"], "welcome"), ([], "said"):
+        pod = await start("serve", "--port", "0", *arguments)
+        url = await pod.url()
+        assert (await get(f"{url}/self-test.html")).status_code == 200
+        with trio.fail_after(PATIENCE):
+            async with connect(f"ws{url.removeprefix('http')}/socket.io/") as socket:
+                await socket.send('{"type": "join", "room": "self-test-demo"}')
+                await socket.send('{"type": "emit", "room": "self-test-demo", "event": "said"}')
+                messages = [json.loads(await socket.recv()) for _ in range(3)]
+        assert [message["type"] for message in messages] == ["connect", "join", "emit"]
+        assert messages[2]["event"] == first
 
 
 async def test_a_port_that_is_taken_is_one_sentence(start: Start) -> None:

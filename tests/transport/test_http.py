@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from deployd.transport import Listener, Refusal, Tokens
 from deployd.transport.http import HttpLimits, HttpServer, Keyring, ReplayStream, create_app
@@ -86,7 +87,7 @@ async def test_the_page_names_the_pod_and_links_what_there_is() -> None:
     for text in ("p1", "1.2.3", "1 h 2 min", "42 connected", "for root"):
         assert text in response.text
     links = re.findall(r'href="([^"]*)"', response.text)
-    assert links == ["/health/live", ACTORS, "/dpd.js"]
+    assert links == ["/self-test.html", "/health/live", ACTORS, "/dpd.js"]
     for link in links:
         assert (await request(Pod(), link)).status_code != 404
 
@@ -225,7 +226,7 @@ async def test_in_development_only_this_machine_sees_the_tree_without_a_key(
 
 
 @asynccontextmanager
-async def serving(app: Starlette, limits: HttpLimits | None = None) -> AsyncIterator[Listener]:
+async def serving(app: ASGIApp, limits: HttpLimits | None = None) -> AsyncIterator[Listener]:
     listener = Listener(
         "localhost",
         0,
@@ -523,3 +524,85 @@ async def test_whatever_follows_the_first_request_the_port_lives_on(second: byte
         async with await connect(listener) as stream:
             await stream.send_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
             assert (await answer_of(stream))[0] == 200
+
+
+# -- what an answer costs --------------------------------------------------------------------
+
+
+async def pieces(scope: Scope, receive: Receive, send: Send) -> None:
+    await receive()
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.body", "body": b"one", "more_body": True})
+    await send({"type": "http.response.body", "body": b"two"})
+
+
+@pytest.fixture
+def writes(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Keep what is written to clients, each write by itself."""
+    written: list[bytes] = []
+    send_all = ReplayStream.send_all
+
+    async def recorded(stream: ReplayStream, data: bytes | bytearray | memoryview) -> None:
+        written.append(bytes(data))
+        await send_all(stream, data)
+
+    monkeypatch.setattr(ReplayStream, "send_all", recorded)
+    return written
+
+
+async def test_an_answer_is_one_write(writes: list[bytes]) -> None:
+    async with serving(sample()) as listener, await connect(listener) as stream:
+        for count in (1, 2, 3):
+            await stream.send_all(GET_DEAF)
+            assert await answer_of(stream) == (200, b"never mind")
+            assert len(writes) == count
+
+
+async def test_an_answer_without_a_body_is_not_kept_back(writes: list[bytes]) -> None:
+    async with serving(sample()) as listener:
+        asked = GET_DEAF.replace(b"GET", b"HEAD")
+        await ask(listener, asked + asked.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    assert [each.split(b" ", 2)[1] for each in writes] == [b"200", b"200"]
+
+
+async def test_the_pieces_of_an_answer_are_not_kept_back(writes: list[bytes]) -> None:
+    async with serving(pieces) as listener:
+        await ask(listener, b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    first, second, end = writes
+    assert (b"HTTP/1.1 200" in first, b"one" in first) == (True, True)
+    assert (b"two" in second, end) == (True, b"0\r\n\r\n")
+
+
+async def test_a_client_that_waits_for_a_continue_gets_it_at_once() -> None:
+    async with serving(sample()) as listener, await connect(listener) as stream:
+        await stream.send_all(GET_DEAF)
+        await answer_of(stream)
+        await stream.send_all(SIZED[:-2] % (b"echo", 3) + b"Expect: 100-continue\r\n\r\n")
+        with trio.fail_after(60):
+            assert (await stream.receive_some()).startswith(b"HTTP/1.1 100 ")
+        await stream.send_all(b"abc")
+        assert await answer_of(stream) == (200, b"3")
+
+
+async def test_a_request_under_way_is_answered_although_the_port_closes(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    begun, go_on = trio.Event(), trio.Event()
+
+    async def slow(request: Request) -> Response:
+        begun.set()
+        await go_on.wait()
+        return PlainTextResponse("done")
+
+    async with serving(Starlette(routes=[Route("/", slow)])) as listener:
+        stream = await connect(listener)
+        await stream.send_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        await begun.wait()
+
+        async def later() -> None:
+            await trio.sleep(0.5)
+            go_on.set()
+
+        trio.lowlevel.spawn_system_task(later)
+    async with stream:
+        assert (await everything(stream)).endswith(b"done")

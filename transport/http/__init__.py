@@ -12,9 +12,14 @@ from .collections import (
     no_collection_routes,
 )
 from .identity import ROOT, Keyring
+from .public import PublicFiles
+from .schemas import MAX_NAME, MAX_PASSWORD, MIN_PASSWORD
 from .serve import HttpLimits, HttpServer, ReplayStream
 
 __all__ = [
+    "MAX_NAME",
+    "MAX_PASSWORD",
+    "MIN_PASSWORD",
     "ROOT",
     "Accounts",
     "ApiAnswer",
@@ -26,6 +31,7 @@ __all__ = [
     "Identify",
     "Keyring",
     "PodView",
+    "PublicFiles",
     "ReplayStream",
     "User",
     "auth_routes",

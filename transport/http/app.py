@@ -16,9 +16,12 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from .answers import error_response, json_response, plain_response
+from .public import PublicFiles
+from .routes import OwnRoute
+from .self_test import self_test_routes
 from .static import static_routes
 
 __all__ = ["PodView", "create_app"]
@@ -59,17 +62,23 @@ def create_app(
     pod: PodView,
     wall: Callable[[], float] = time.time,
     *,
+    public: PublicFiles | None = None,
     routes: Sequence[BaseRoute] = (),
     origins: Sequence[str] = (),
 ) -> Starlette:
-    """Build the application: pages, health, diagnostics, the client's files, then `routes`.
+    """Build the application: pages, health, diagnostics, the packaged files, then `routes`.
 
-    Every error is JSON with one sentence. `wall` returns unix seconds. Pages of `origins` may
-    call it from elsewhere (CORS, Fetch section 3.2); no cookie is ever involved.
+    Every error is JSON with one sentence. `wall` returns unix seconds. `public` are files of the
+    application's own; its `index.html` takes the place of the pod's page at `/`. Pages of
+    `origins` may call from elsewhere (CORS, Fetch section 3.2); no cookie is ever involved.
     """
 
-    async def home(_: Request) -> Response:
+    async def about(_: Request) -> Response:
         return _page(pod, wall() - pod.started_at)
+
+    async def home(request: Request) -> Response:
+        index = None if public is None else await public.find("index.html", request)
+        return index or await about(request)
 
     async def live(_: Request) -> Response:
         return json_response({"status": "live", "pod": pod.pod_id})
@@ -79,10 +88,13 @@ def create_app(
 
     app = Starlette(
         routes=[
-            Route("/", home),
-            Route("/health/live", live),
-            Route("/_dashboard/api/actors", actors),
+            OwnRoute("/", home),
+            OwnRoute("/_dashboard/", about),
+            OwnRoute("/health/live", live),
+            OwnRoute("/_dashboard/api/actors", actors),
             *static_routes(),
+            *self_test_routes(),
+            *(() if public is None else (public.route(),)),
             *routes,
         ],
         middleware=[_cross_origin(origins)] if origins else [],
@@ -170,7 +182,8 @@ async def _refused(request: Request, error: Exception) -> Response:
     if error.status_code == 404:
         sentence = f"There is nothing at {request.url.path[:200]}; '/' lists what there is."
     elif error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "GET")
+        # Starlette's own order is another one each time the pod starts.
+        allowed = ", ".join(sorted((error.headers or {}).get("Allow", "GET").split(", ")))
         sentence = f"{request.method} is not possible here; use {allowed}."
     else:
         sentence = error.detail

@@ -11,13 +11,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ..attempts import Attempts
+from ..attempts import Attempts, network_of
 from ..errors import BadToken
 from ..tokens import Identity
 from ..wire import JSON
 from .answers import error_response, json_response
 from .collections import ApiAnswer, json_body
 from .identity import ROOT, Keyring
+from .routes import OwnRoute
 
 __all__ = ["Accounts", "AuthView", "User", "auth_routes"]
 
@@ -66,10 +67,10 @@ def auth_routes(view: AuthView) -> list[Route]:
         return endpoint
 
     return [
-        Route("/auth/login", bound(_login), methods=["POST"]),
-        Route("/auth/validate", bound(_validate)),
-        Route("/auth/me", bound(_me)),
-        Route("/_admin/auth/create-user", bound(_create_user), methods=["POST"]),
+        OwnRoute("/auth/login", bound(_login), methods=["POST"]),
+        OwnRoute("/auth/validate", bound(_validate)),
+        OwnRoute("/auth/me", bound(_me)),
+        OwnRoute("/_admin/auth/create-user", bound(_create_user), methods=["POST"]),
     ]
 
 
@@ -78,14 +79,15 @@ async def _login(view: AuthView, request: Request) -> Response:
     if isinstance(body, Response):
         return body
     address = request.client.host if request.client else ""
-    seconds = math.ceil(view.attempts.wait(address, view.clock()))
+    seconds = math.ceil(view.attempts.wait(network_of(address), view.clock()))
     if seconds:
         sentence = f"Too many sign-ins from this address; try again in {seconds} s."
         return error_response(429, sentence, {"Retry-After": str(seconds)})
     match body:
         case {"masterKey": str(key)} if key:
             if not view.keyring.is_master_key(key):
-                return error_response(401, "This is not the master key.")
+                headers = {"WWW-Authenticate": "Bearer"}
+                return error_response(401, "This is not the master key.", headers)
             return _token(view, ROOT.user_id, ROOT.username, True, None)
         case {"username": str(name), "password": str(password)} if name and password:
             return await _sign_in(view, name, password)

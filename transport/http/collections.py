@@ -6,15 +6,15 @@ that is a JSON object, said to be one, of a bounded depth and size, and a caller
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 import orjson
 from attrs import field, frozen
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute
 
 from ...config import Definition
 from ..errors import BadToken, WireError
@@ -22,6 +22,7 @@ from ..tokens import Identity
 from ..wire import JSON, decode_json
 from .answers import error_response, json_response
 from .openapi import openapi
+from .routes import AnyMethodRoute, OwnRoute
 
 __all__ = [
     "ApiAnswer",
@@ -32,8 +33,6 @@ __all__ = [
     "json_body",
     "no_collection_routes",
 ]
-
-_METHODS = ["GET", "POST", "PUT", "DELETE"]
 
 MAX_PARAMETERS = 200
 """Parameters of one URL."""
@@ -71,6 +70,15 @@ class CollectionsApi(Protocol):
     def definitions(self) -> Sequence[Definition]:
         """Return the definitions of all collections, sorted by name."""
 
+    def methods(self, name: str, parts: Sequence[str]) -> Collection[str]:
+        """Return what may be asked at `/<name>/<parts>`: some of GET, POST, PUT, DELETE.
+
+        Where there is nothing, all of them: `handle` says what is wrong.
+        """
+
+    def events(self, name: str) -> Collection[str]:
+        """Return the events for which a collection has a script."""
+
 
 class Identify(Protocol):
     """How a request's headers tell who asks."""
@@ -79,7 +87,7 @@ class Identify(Protocol):
         """Return who asks, or None for nobody in particular. Raises `BadToken`."""
 
 
-def collection_routes(api: CollectionsApi, identify: Identify, version: str) -> list[Route]:
+def collection_routes(api: CollectionsApi, identify: Identify, version: str) -> list[BaseRoute]:
     """Return the routes of all collections; they take every path, so they come last.
 
     `version` is the one of this software, for the OpenAPI document.
@@ -89,30 +97,34 @@ def collection_routes(api: CollectionsApi, identify: Identify, version: str) -> 
         return json_response([definition.name for definition in api.definitions()])
 
     async def document(_: Request) -> Response:
-        return json_response(openapi(api.definitions(), version))
+        return json_response(openapi(api.definitions(), version, api.events))
 
     async def collection(request: Request) -> Response:
-        asked = await _read(request, identify)
+        name, *parts = _parts(request)
+        allowed = api.methods(name, parts)
+        if _method(request) not in allowed:
+            return _not_allowed(request, allowed)
+        asked = await _read(request, name, parts, identify)
         if isinstance(asked, Response):
             return asked
         answer = await api.handle(asked)
         return json_response(answer.body, answer.status, answer.headers)
 
     return [
-        Route("/collections", listing),
-        Route("/api/docs/openapi.json", document),
-        Route("/{collection}", collection, methods=_METHODS),
-        Route("/{collection}/{rest:path}", collection, methods=_METHODS),
+        OwnRoute("/collections", listing),
+        OwnRoute("/api/docs/openapi.json", document),
+        AnyMethodRoute("/{collection}", collection),
+        AnyMethodRoute("/{collection}/{rest:path}", collection),
     ]
 
 
-def no_collection_routes() -> list[Route]:
+def no_collection_routes() -> list[BaseRoute]:
     """Return the route of a pod without collections: every path that is not its own says so."""
 
     async def nothing(_: Request) -> Response:
         return error_response(404, "This pod has no collections (API_ENABLED is false).")
 
-    return [Route("/{path:path}", nothing, methods=_METHODS)]
+    return [AnyMethodRoute("/{path:path}", nothing)]
 
 
 async def json_body(request: Request) -> Mapping[str, JSON] | Response:
@@ -132,7 +144,9 @@ async def json_body(request: Request) -> Mapping[str, JSON] | Response:
     return value
 
 
-async def _read(request: Request, identify: Identify) -> ApiRequest | Response:
+async def _read(
+    request: Request, name: str, parts: Sequence[str], identify: Identify
+) -> ApiRequest | Response:
     try:
         identity = identify(request.headers)
     except BadToken as error:
@@ -150,13 +164,28 @@ async def _read(request: Request, identify: Identify) -> ApiRequest | Response:
     except ValueError:
         sentence = f"Send at most {MAX_PARAMETERS} parameters, percent-encoded UTF-8."
         return error_response(400, sentence)
-    rest = request.path_params.get("rest", "")
     return ApiRequest(
-        method="GET" if request.method == "HEAD" else request.method,
-        collection=request.path_params["collection"],
-        parts=tuple(part for part in rest.split("/") if part),
+        method=_method(request),
+        collection=name,
+        parts=tuple(parts),
         params=tuple(params),
         body=body,
         identity=identity,
         nbytes=len(await request.body()),
     )
+
+
+def _parts(request: Request) -> list[str]:
+    """Split the path before it is decoded: an id may hold an encoded slash, and then is one."""
+    raw: bytes = request.scope["raw_path"]
+    return [unquote(part) for part in raw.decode("ascii", "replace").split("/") if part]
+
+
+def _method(request: Request) -> str:
+    return "GET" if request.method == "HEAD" else request.method
+
+
+def _not_allowed(request: Request, allowed: Collection[str]) -> Response:
+    shown = ", ".join(sorted({*allowed, "HEAD"} if "GET" in allowed else allowed))
+    sentence = f"{request.method} is not possible here; use {shown}."
+    return error_response(405, sentence, {"Allow": shown})

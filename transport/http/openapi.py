@@ -1,88 +1,70 @@
-"""The OpenAPI document (version 3.1) of a pod's collections, made from their definitions."""
+"""The OpenAPI document (version 3.1) of a pod's collections, made from their definitions.
+
+It says what holds for every answer, no more: where an event script decides what is answered, any
+JSON is, with any status. `tests/collections/test_schemathesis.py` holds the pod to it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Final
 
-from ...config import Definition, Property, PropertyType, Right
+from attrs import frozen
+
+from ...config import Definition, PropertyType, Right
 from ..wire import JSON
+from .responses import REFUSAL, REFUSALS, body_of, ref, refusals, response
+from .schemas import Schema, changed_schema, found_schema, given_schema, shown_schema
+from .signing import SIGNING_IN
 
 __all__ = ["openapi"]
 
-Schema = dict[str, JSON]
-
-_ERRORS: Final[Mapping[str, str]] = {
-    "400": "The query or the document will not do; `errors` names properties.",
-    "401": "Nobody is signed in, or the token or key is not good.",
-    "403": "This caller may not.",
-    "404": "There is no such document.",
-    "413": "The body is too large.",
-    "415": "The body is not said to be JSON.",
-    "500": "An event script, or the pod, failed; the pod's log says why.",
-    "503": "The database is busy or away; try again after `Retry-After` seconds.",
+_TRUNCATED: Final[Schema] = {
+    "description": "There, and 'true', when a bound of the pod's has left documents out.",
+    "schema": {"type": "string", "const": "true"},
 }
-_TYPES: Final[Mapping[PropertyType, Schema]] = {
-    PropertyType.STRING: {"type": ["string", "null"]},
-    PropertyType.NUMBER: {"type": ["number", "null"]},
-    PropertyType.BOOLEAN: {"type": ["boolean", "null"]},
-    PropertyType.DATE: {"type": ["string", "null"], "format": "date-time"},
-    PropertyType.ARRAY: {"type": ["array", "null"]},
-    PropertyType.OBJECT: {"type": ["object", "null"]},
+_ANYTHING: Final[Schema] = {}
+_ID: Final[Schema] = {
+    "name": "id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "minLength": 1},
 }
-_REFUSAL: Final[Schema] = {
+_GONE: Final[Schema] = {
     "type": "object",
-    "required": ["error"],
-    "properties": {
-        "error": {"type": "string"},
-        "errors": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["field", "message"],
-                "properties": {"field": {"type": "string"}, "message": {"type": "string"}},
-            },
-        },
-    },
+    "required": ["deleted"],
+    "properties": {"deleted": {"const": 1}},
 }
-_LOGIN: Final[Schema] = {
+_COUNT: Final[Schema] = {
     "type": "object",
-    "properties": {
-        "username": {"type": "string"},
-        "password": {"type": "string"},
-        "masterKey": {"type": "string"},
-    },
+    "required": ["count"],
+    "properties": {"count": {"type": "integer", "minimum": 0}},
 }
-_TOKEN: Final[Schema] = {
-    "type": "object",
-    "required": ["token", "expiresAt", "isRoot"],
-    "properties": {
-        "token": {"type": "string"},
-        "expiresAt": {"type": "integer", "description": "Unix seconds."},
-        "isRoot": {"type": "boolean"},
-        "user": {"type": "object"},
-    },
-}
-_ID: Final[Schema] = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
 
 
-def openapi(definitions: Sequence[Definition], version: str) -> Schema:
-    """Return the document. What is private is not in it."""
+def openapi(
+    definitions: Sequence[Definition],
+    version: str,
+    events: Callable[[str], Collection[str]] = lambda _: (),
+) -> Schema:
+    """Return the document. What is private is not in any answer of it.
+
+    `events` returns the events of a collection that have a script, by the collection's name.
+    """
     paths: dict[str, JSON] = {}
-    schemas: dict[str, JSON] = {"Error": _REFUSAL}
+    schemas: dict[str, JSON] = {"Error": REFUSAL}
     for definition in definitions:
-        paths.update(_paths(definition))
-        if not definition.no_store:
-            schemas[definition.name] = _document(definition)
-            schemas[f"{definition.name}.new"] = _given(definition)
-    paths["/auth/login"] = {"post": _login()}
-    paths["/auth/me"] = {"get": _operation("me", "Who is signed in", {"type": "object"}, "get")}
+        described = _Described(definition, frozenset(events(definition.name)))
+        paths.update(described.paths())
+        schemas.update(described.schemas())
+    paths.update(SIGNING_IN)
     return {
         "openapi": "3.1.0",
         "info": {"title": "deployd", "version": version},
         "paths": paths,
         "components": {
             "schemas": schemas,
+            "responses": dict(REFUSALS),
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
                 "masterKey": {"type": "apiKey", "in": "header", "name": "X-Master-Key"},
@@ -94,146 +76,217 @@ def openapi(definitions: Sequence[Definition], version: str) -> Schema:
 # -- one collection --------------------------------------------------------------------------
 
 
-def _paths(definition: Definition) -> Iterator[tuple[str, JSON]]:
-    name = definition.name
-    if definition.no_store:
-        anything: Schema = {}
+@frozen
+class _Described:
+    """One collection and its scripts."""
+
+    definition: Definition
+    events: frozenset[str]
+
+    def schemas(self) -> Iterator[tuple[str, JSON]]:
+        name = self.definition.name
+        if not self.definition.no_store:
+            yield name, shown_schema(self.definition)
+            yield f"{name}.found", found_schema(self.definition)
+            yield f"{name}.new", given_schema(self.definition)
+            yield f"{name}.change", changed_schema(self.definition)
+
+    def paths(self) -> Iterator[tuple[str, JSON]]:
+        name = self.definition.name
+        if self.definition.no_store:
+            yield f"/{name}", self._runs(name)
+            part = {**_ID, "name": "part"}
+            yield f"/{name}/{{part}}", {"parameters": [part], **self._runs(f"{name}_part")}
+            return
+        yield f"/{name}", {"get": self._find(), "post": self._create()}
+        yield f"/{name}/count", {"get": self._count()}
         yield (
-            f"/{name}",
+            f"/{name}/{{id}}",
             {
-                "get": _operation(f"get_{name}", f"Run '{name}'", anything, "get"),
-                "post": _operation(f"post_{name}", f"Run '{name}'", anything, "post", {}),
+                "parameters": [_ID],
+                "get": self._get(),
+                "put": self._change(),
+                "delete": self._delete(),
             },
         )
-        return
-    access, document = definition.access, _ref(name)
-    listing: Schema = {"type": "array", "items": document}
-    count: Schema = {"type": "object", "properties": {"count": {"type": "integer"}}}
-    gone: Schema = {"type": "object", "properties": {"deleted": {"type": "integer"}}}
-    yield (
-        f"/{name}",
-        {
-            "get": _operation(
-                f"find_{name}", f"Find {name}", listing, access.get, query=definition
-            ),
-            "post": _operation(
-                f"create_{name}", f"Add to {name}", document, access.post, _ref(f"{name}.new")
-            ),
-        },
-    )
-    yield (
-        f"/{name}/count",
-        {"get": _operation(f"count_{name}", f"Count {name}", count, access.get, query=definition)},
-    )
-    yield (
-        f"/{name}/{{id}}",
-        {
-            "parameters": [_ID],
-            "get": _operation(f"get_{name}", f"Read one of {name}", document, access.get),
-            "put": _operation(
-                f"change_{name}",
-                f"Change one of {name}; properties that are not named stay",
-                document,
-                access.put,
-                {"type": "object"},
-            ),
-            "delete": _operation(f"delete_{name}", f"Remove one of {name}", gone, access.delete),
-        },
-    )
 
+    def _find(self) -> Schema:
+        name = self.definition.name
+        items = _ANYTHING if "get" in self.events else ref(f"{name}.found")
+        array: Schema = {"type": "array", "items": items}
+        found = response("The documents.", array, {"X-Truncated": _TRUNCATED})
+        operation = self._operation(f"find_{name}", f"Find {name}", "get", found, runs=("get",))
+        return {**operation, "parameters": [*_properties(self.definition), *_OPTIONS]}
 
-def _operation(
-    name: str,
-    summary: str,
-    answer: Schema,
-    right: Right | str,
-    body: Schema | None = None,
-    *,
-    query: Definition | None = None,
-) -> Schema:
-    responses: dict[str, JSON] = {"200": _response("What was asked for.", answer)}
-    responses.update({status: _response(text, _ref("Error")) for status, text in _ERRORS.items()})
-    operation: Schema = {"operationId": name, "summary": summary, "responses": responses}
-    if body is not None:
-        operation["requestBody"] = {
-            "required": True,
-            "content": {"application/json": {"schema": body}},
+    def _count(self) -> Schema:
+        name = self.definition.name
+        count = response("How many there are.", _COUNT)
+        operation = self._operation(f"count_{name}", f"Count {name}", "get", count)
+        return {**operation, "parameters": list(_properties(self.definition))}
+
+    def _get(self) -> Schema:
+        name = self.definition.name
+        return self._operation(
+            f"get_{name}",
+            f"Read one of {name}",
+            "get",
+            self._document("get"),
+            runs=("get",),
+            refused=("403", "404"),
+        )
+
+    def _create(self) -> Schema:
+        name = self.definition.name
+        runs = ("validate", "post")
+        return self._operation(
+            f"create_{name}",
+            f"Add to {name}",
+            "post",
+            self._document(*runs),
+            runs=runs,
+            body=ref(f"{name}.new"),
+        )
+
+    def _change(self) -> Schema:
+        name = self.definition.name
+        runs = ("validate", "put")
+        return self._operation(
+            f"change_{name}",
+            f"Change one of {name}; properties that are not named stay",
+            "put",
+            self._document(*runs),
+            runs=runs,
+            body=ref(f"{name}.change"),
+            refused=("403", "404", "409"),
+        )
+
+    def _delete(self) -> Schema:
+        name = self.definition.name
+        gone = response("It is gone.", _ANYTHING if "delete" in self.events else _GONE)
+        return self._operation(
+            f"delete_{name}",
+            f"Remove one of {name}",
+            "delete",
+            gone,
+            runs=("delete",),
+            refused=("403", "404", "409"),
+        )
+
+    def _document(self, *runs: str) -> Schema:
+        scripted = self.events.intersection(runs)
+        schema = _ANYTHING if scripted else ref(self.definition.name)
+        return response("The document.", schema)
+
+    def _runs(self, name: str) -> Schema:
+        """Describe a collection that only runs scripts: each is a method."""
+        return {
+            method: self._operation(
+                f"{method}_{name}",
+                f"Run the script '{method}'",
+                method,
+                response("What the script answers.", _ANYTHING),
+                runs=(method,),
+                body={"type": "object"} if method in ("post", "put") else None,
+            )
+            for method in ("get", "post", "put", "delete")
+            if method in self.events
         }
-    if query is not None:
-        operation["parameters"] = list(_query(query))
-    if right != Right.ANYONE:
-        operation["security"] = [{"token": []}, {"masterKey": []}]
-    return operation
+
+    def _operation(
+        self,
+        name: str,
+        summary: str,
+        method: str,
+        answer: Schema,
+        *,
+        runs: Sequence[str] = (),
+        body: Schema | None = None,
+        refused: Sequence[str] = (),
+    ) -> Schema:
+        """Describe an operation that may run these scripts, and be refused for these reasons."""
+        right: Right = getattr(self.definition.access, method)
+        statuses = {"400", "401", "500", "503", *refused}
+        if body is not None:
+            statuses |= {"408", "413", "415"}
+        if right is Right.ROOT:
+            statuses.add("403")
+        responses: dict[str, JSON] = {"200": answer, **refusals(statuses)}
+        if self.events.intersection({"beforerequest", *runs}):
+            responses["default"] = response("What an event script answers.", _ANYTHING)
+        operation: Schema = {
+            "operationId": name,
+            "summary": summary,
+            "responses": responses,
+            "security": list(_security(right)),
+        }
+        if body is not None:
+            operation["requestBody"] = body_of(body)
+        return operation
 
 
-def _query(definition: Definition) -> Iterator[Schema]:
-    """List what a URL may ask: an equal value for each property, and the four options."""
-    for name, about in definition.properties.items():
-        if not about.private and about.type in _ASKED:
-            yield _parameter(name, _ASKED[about.type], f"Documents whose {name} is this.")
-    number: Schema = {"type": "integer", "minimum": 0, "maximum": 1_000_000}
-    yield _parameter("$limit", number, "So many documents at most.")
-    yield _parameter("$skip", number, "Leave out so many first.")
-    yield _parameter("$sort", {"type": "string"}, 'JSON such as {"createdAt": -1}.')
-    yield _parameter("$fields", {"type": "string"}, 'JSON such as {"title": 1}.')
+def _security(right: Right) -> Iterator[JSON]:
+    if right is Right.ANYONE:
+        yield {}
+    yield {"token": []}
+    yield {"masterKey": []}
 
 
+# -- what a URL may ask ----------------------------------------------------------------------
+
+# What begins like JSON is read as JSON.
+_TEXT: Final[Schema] = {"type": "string", "pattern": r'^(?![\[{"])[^\u0000]*$'}
 _ASKED: Final[Mapping[PropertyType, Schema]] = {
-    PropertyType.STRING: {"type": "string"},
+    PropertyType.STRING: _TEXT,
     PropertyType.NUMBER: {"type": "number"},
     PropertyType.BOOLEAN: {"type": "boolean"},
     PropertyType.DATE: {"type": "string", "format": "date-time"},
 }
 
 
+def _properties(definition: Definition) -> Iterator[Schema]:
+    """List an equal value for each property that can be asked for."""
+    for name, about in definition.properties.items():
+        if not about.private and about.type in _ASKED:
+            yield _parameter(name, _ASKED[about.type], f"Documents whose {name} is this.")
+
+
 def _parameter(name: str, schema: Schema, text: str) -> Schema:
     return {"name": name, "in": "query", "schema": schema, "description": text}
 
 
-def _document(definition: Definition) -> Schema:
-    properties: dict[str, JSON] = {
-        "id": {"type": "string"},
-        "createdAt": {"type": "string", "format": "date-time"},
-        "updatedAt": {"type": "string", "format": "date-time"},
-    }
-    for name, about in definition.properties.items():
-        if not about.private:
-            properties[name] = _TYPES[about.type]
-    # A script may hide whatever it likes, so that nothing is certain to be shown.
-    return {"type": "object", "properties": properties}
+def _json_parameter(name: str, schema: Schema, text: str) -> Schema:
+    content: JSON = {"application/json": {"schema": schema}}
+    return {"name": name, "in": "query", "content": content, "description": text}
 
 
-def _given(definition: Definition) -> Schema:
-    properties = {name: _settable(about) for name, about in definition.properties.items()}
-    required: list[JSON] = [
-        name
-        for name, about in definition.properties.items()
-        if about.required and about.default is None
-    ]
-    schema: Schema = {"type": "object", "properties": dict(properties)}
-    if required:
-        schema["required"] = required
-    if definition.strict:
-        schema["additionalProperties"] = False
-    return schema
-
-
-def _settable(about: Property) -> JSON:
-    schema = dict(_TYPES[about.type])
-    if about.required and isinstance(types := schema["type"], list):
-        schema["type"] = types[0]
-    if about.default is not None:
-        schema["default"] = about.default
-    return schema
-
-
-def _login() -> Schema:
-    return _operation("login", "Sign in", _TOKEN, Right.ANYONE, _LOGIN)
-
-
-def _response(text: str, schema: Schema) -> Schema:
-    return {"description": text, "content": {"application/json": {"schema": schema}}}
-
-
-def _ref(name: str) -> Schema:
-    return {"$ref": f"#/components/schemas/{name}"}
+_WHOLE: Final[Schema] = {"type": "integer", "minimum": 0}
+_PATH: Final[Schema] = {"pattern": "^[A-Za-z_][A-Za-z0-9_-]{0,63}$"}
+_OPTIONS: Final[Sequence[Schema]] = (
+    _parameter(
+        "$limit",
+        {**_WHOLE, "maximum": 2**64 - 1},
+        "So many documents at most; the pod has a bound of its own.",
+    ),
+    _parameter("$skip", {**_WHOLE, "maximum": 10**9}, "Leave out so many first."),
+    _json_parameter(
+        "$sort",
+        {
+            "type": "object",
+            "propertyNames": _PATH,
+            "additionalProperties": {"enum": [1, -1]},
+            "maxProperties": 8,
+        },
+        'What to order by, such as {"createdAt": -1}.',
+    ),
+    _json_parameter(
+        "$fields",
+        {
+            "type": "object",
+            "propertyNames": _PATH,
+            "additionalProperties": {"const": 1},
+            "minProperties": 1,
+            "maxProperties": 200,
+        },
+        'What to show of each, such as {"title": 1}; {"title": 0} leaves out.',
+    ),
+)

@@ -5,17 +5,23 @@ send, the time to read a body, and the life of a connection whose client has gon
 """
 
 import logging
+import math
+from itertools import chain
 from typing import Any, cast
 
-import orjson
+import h11
 import trio
 from attrs import frozen
 from hypercorn.config import Config
+from hypercorn.events import Event, RawData
+from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.typing import ASGIFramework, ConnectionState, LifespanState
+from hypercorn.typing import AppWrapper, ASGIFramework, LifespanState
 from hypercorn.utils import wrap_app
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
+
+from .gate import Gate, error_body, error_headers
 
 __all__ = ["HttpLimits", "HttpServer", "ReplayStream"]
 
@@ -83,7 +89,7 @@ class HttpServer:
 
     def __init__(self, app: ASGIApp, limits: HttpLimits | None = None) -> None:
         self._limits = limits or HttpLimits()
-        bounded = _Gate(app, self._limits.max_body_bytes, self._limits.body_timeout)
+        bounded = Gate(app, self._limits.max_body_bytes, self._limits.body_timeout)
         self._app = wrap_app(cast("ASGIFramework", bounded), 0, "asgi")
         self._config = _hypercorn_config(self._limits)
 
@@ -94,38 +100,104 @@ class HttpServer:
         under way is answered also after `stopping`; cancelling cuts it off.
         """
         stream = ReplayStream(sock, head, self._limits.send_timeout)
+        connection = _Connection(self._app, self._config, _context(stopping), stream)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_abort_at_the_end, stream)
-            await _Connection(
-                self._app,
-                self._config,
-                _context(stopping),
-                ConnectionState(LifespanState({})),
-                cast("Any", stream),
-            ).run()
+            nursery.start_soon(_watch, connection, stream, stopping)
+            await connection.run()
             nursery.cancel_scope.cancel()
 
 
-class _Connection(TCPServer):
-    """Hypercorn's connection, but nobody waits for another request when no more can come."""
+class _Http1(H11Protocol):
+    """Hypercorn's HTTP/1.1 that stays it, and says in a sentence what it cannot read."""
 
-    _over = False
+    async def _check_protocol(self, event: h11.Request) -> None:
+        """Change to no HTTP/2, whatever the client asks for: nobody bounds that here."""
+
+    async def _send_error_response(self, status_code: int) -> None:
+        body = error_body("The request breaks off, or its body is not what its head says.")
+        headers = chain(error_headers(body), self.config.response_headers("h11"))
+        await self._send_h11_event(h11.Response(status_code=status_code, headers=list(headers)))
+        await self._send_h11_event(h11.Data(data=body))
+        await self._send_h11_event(h11.EndOfMessage())
+
+
+class _Patience:
+    """How long a connection may be silent between requests.
+
+    In the place of Hypercorn's `idle_task`, which ends a task before each request and starts one
+    after it, for a quarter of what a request costs there (docs/performance.md). Here the one task
+    that reads waits inside `scope`, whose deadline moves.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.scope = trio.CancelScope()
+        self._seconds = seconds
+        self._idle = False
+
+    async def restart(self, *_: object) -> None:
+        """Begin to wait for the next request."""
+        self._idle = True
+        self.scope.deadline = trio.current_time() + self._seconds
+
+    async def stop(self) -> None:
+        """Wait no more: a request is there."""
+        self._idle = False
+        self.scope.deadline = math.inf
+
+    def hurry(self) -> None:
+        """End the wait, if there is one; after an answer Hypercorn begins no other."""
+        if self._idle:
+            self.scope.cancel()
+
+
+class _Connection(TCPServer):
+    """Hypercorn's connection, with other ways to wait for a request and to write an answer."""
+
+    def __init__(
+        self, app: AppWrapper, config: Config, context: WorkerContext, stream: ReplayStream
+    ) -> None:
+        state = LifespanState({"hold": self.hold})
+        super().__init__(app, config, context, state, cast("Any", stream))
+        self._patience = _Patience(config.keep_alive_timeout)
+        self.idle_task = cast("Any", self._patience)
+        self._holds = False
+        self._held = b""
+
+    def hold(self) -> None:
+        """Keep what is sent next until something more is, so that both go in one piece."""
+        self._holds = True
+
+    async def protocol_send(self, event: Event) -> None:
+        """Send, or do what else Hypercorn's protocol wants."""
+        if isinstance(event, RawData):
+            data, self._held = self._held + event.data, b""
+            if self._holds:
+                self._holds, self._held = False, data
+            elif data:  # h11 has nothing to say at the end of most messages
+                await super().protocol_send(RawData(data))
+        else:
+            await super().protocol_send(event)
+
+    def hurry(self) -> None:
+        """Close the connection, unless a request is under way; wait for no other one."""
+        self._patience.hurry()
 
     async def _read_data(self) -> None:
-        await super()._read_data()
-        self._over = True
-        await self.idle_task.stop()
+        self.protocol.protocol.__class__ = _Http1  # which nothing lets us pass in
+        with self._patience.scope as scope:
+            await super()._read_data()
+        if scope.cancelled_caught:  # HTTP/2 has tasks of its own, which this ends
+            with trio.CancelScope(shield=True):
+                await self._initiate_server_close()
 
-    async def _idle_timeout(self) -> None:
-        if not self._over:
-            await super()._idle_timeout()
 
-
-async def _abort_at_the_end(stream: ReplayStream) -> None:
-    # Hypercorn sends under a shield, so a cancelled exchange would outlive its deadline.
+async def _watch(connection: _Connection, stream: ReplayStream, stopping: trio.Event) -> None:
     try:
+        await stopping.wait()
+        connection.hurry()
         await trio.sleep_forever()
     finally:
+        # Hypercorn sends under a shield, so a cancelled exchange would outlive its deadline.
         stream.abort()
 
 
@@ -164,84 +236,3 @@ def _hypercorn_config(limits: HttpLimits) -> Config:
     config.keep_alive_timeout = limits.keep_alive_timeout
     config.max_app_queue_size = 1  # TCP holds the rest of a body back
     return config
-
-
-class _Gate:
-    """ASGI middleware: reads the whole body first, within a size and a time, or refuses it.
-
-    A WebSocket can only be the first request of a connection, which the listener sees, not this.
-    """
-
-    def __init__(self, app: ASGIApp, max_bytes: int, timeout: float) -> None:
-        self._app = app
-        self._max_bytes = max_bytes
-        self._timeout = timeout
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket":
-            await _refuse(
-                receive, send, 400, "Open a connection of its own for a WebSocket.", "websocket."
-            )
-            return
-        body: bytes | None = b""
-        with trio.move_on_after(self._timeout) as patience:
-            body = await self._read(scope, receive)
-        if patience.cancelled_caught:
-            await _refuse(receive, send, 408, f"Send the body within {self._timeout:g} seconds.")
-        elif body is None:
-            await _refuse(receive, send, 413, f"Send a body of at most {self._max_bytes} bytes.")
-        else:
-            await self._app(scope, _replay(body, receive), send)
-
-    async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
-        if _declared_length(scope) > self._max_bytes:
-            return None
-        body = bytearray()
-        more = True
-        while more:
-            message = await receive()
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
-            if len(body) > self._max_bytes:
-                return None
-        return bytes(body)
-
-
-def _declared_length(scope: Scope) -> int:
-    lengths = [value for name, value in scope["headers"] if name == b"content-length"]
-    return int(lengths[0]) if lengths else 0  # h11 has checked that it is a number
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def replay() -> Message:
-        return messages.pop() if messages else await receive()
-
-    return replay
-
-
-async def _refuse(
-    receive: Receive, send: Send, status: int, sentence: str, extension: str = ""
-) -> None:
-    body = orjson.dumps({"error": sentence})
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-        (b"cache-control", b"no-store"),
-        (b"x-content-type-options", b"nosniff"),
-        (b"connection", b"close"),
-    ]
-    async with trio.open_nursery() as nursery:
-        # While the rest of the body fills its queue, Hypercorn cannot even close the connection.
-        nursery.start_soon(_discard, receive)
-        await send(
-            {"type": f"{extension}http.response.start", "status": status, "headers": headers}
-        )
-        await send({"type": f"{extension}http.response.body", "body": body})
-        nursery.cancel_scope.cancel()
-
-
-async def _discard(receive: Receive) -> None:
-    while True:
-        await receive()

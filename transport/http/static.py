@@ -1,20 +1,23 @@
-"""The client's files, packaged with the pod and served from it: `dpd.js`, its module, its types."""
+"""Packaged files, served by every pod: the client's `dpd.js`, its module and its types."""
 
 import hashlib
+from collections.abc import Mapping
 from importlib import resources
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-__all__ = ["CLIENT_FILES", "static_routes"]
+from .routes import OwnRoute
 
-_JAVASCRIPT = "text/javascript; charset=utf-8"  # RFC 9239 section 6
+__all__ = ["CLIENT_FILES", "JAVASCRIPT", "file_route", "static_routes"]
+
+JAVASCRIPT = "text/javascript; charset=utf-8"  # RFC 9239 section 6
 _TYPES = "text/plain; charset=utf-8"  # TypeScript has no media type; by its ending it is a video
 
 CLIENT_FILES = {
-    "dpd.js": _JAVASCRIPT,
-    "dpd.mjs": _JAVASCRIPT,
+    "dpd.js": JAVASCRIPT,
+    "dpd.mjs": JAVASCRIPT,
     "dpd.d.ts": _TYPES,
     "dpd.d.mts": _TYPES,
 }
@@ -25,27 +28,34 @@ def static_routes() -> list[Route]:
     """Read the packaged files once and return a route for each, at `/<name>`."""
     folder = resources.files(__package__).joinpath("static")
     return [
-        _route(name, folder.joinpath(name).read_bytes(), kind)
+        file_route(f"/{name}", folder.joinpath(name).read_bytes(), kind)
         for name, kind in CLIENT_FILES.items()
     ]
 
 
-def _route(name: str, body: bytes, kind: str) -> Route:
+def file_route(
+    path: str, body: bytes, kind: str, headers: Mapping[str, str] | None = None
+) -> Route:
+    """Return a route that serves `body` at `path`, or 304 to whoever has it already.
+
+    `kind` is its media type; `headers` come beside those that every file has.
+    """
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-    headers = {
+    sent = {
         "Content-Type": kind,
         "Cache-Control": "no-cache",  # keep it, and ask each time whether it is still the same
         "ETag": etag,
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
+        **(headers or {}),
     }
 
     async def serve(request: Request) -> Response:
         if _is_known(request.headers.get("if-none-match", ""), etag):
-            return Response(status_code=304, headers=headers)
-        return Response(body, headers=headers)
+            return Response(status_code=304, headers=sent)
+        return Response(body, headers=sent)
 
-    return Route(f"/{name}", serve, name=name)
+    return OwnRoute(path, serve)
 
 
 def _is_known(if_none_match: str, etag: str) -> bool:

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import trio
 from attrs import frozen
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Select, Table
 
 from ...config import Definition
 from ...config import Store as Settings
@@ -34,6 +34,7 @@ T = TypeVar("T")
 class _Collection:
     definition: Definition
     table: Table
+    by_id: Select[str]
     writer: Writer
 
 
@@ -104,8 +105,8 @@ class DatabaseStore:
 
     async def get(self, definition: Definition, id: str) -> Document | None:
         """Return a document, or None."""
-        table = self._collection(definition).table
-        return await self._read(lambda there: reading.get(there, table, id))
+        statement = self._collection(definition).by_id
+        return await self._read(lambda there: reading.get(there, statement, id))
 
     async def write(self, definition: Definition, writes: Sequence[Write]) -> Sequence[Outcome]:
         """Carry writes out in one transaction; return what became of each, as `Store` tells."""
@@ -133,7 +134,8 @@ class DatabaseStore:
         known = self._collections.get(definition.name)
         if known is None or known.definition != definition:
             table = documents_table(definition.name)
-            known = _Collection(definition, table, Writer(definition, table, self._engine.dialect))
+            writer = Writer(definition, table, self._engine.dialect)
+            known = _Collection(definition, table, reading.by_id(table), writer)
             self._collections[definition.name] = known
         return known
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
@@ -23,13 +23,19 @@ from ...config import Store as Settings
 from ..errors import StoreUncertain
 from .sql import register_functions
 
-__all__ = ["database_url", "deadline", "make_engine", "make_file", "write_transaction"]
+__all__ = ["database_url", "deadline", "make_engine", "make_file", "take_time", "write_transaction"]
 
 CONNECT_TIMEOUT: Final = 5
 """Seconds that a connection to PostgreSQL may take to come about."""
 
 _SILENCE: Final = 15
 """Seconds after which a PostgreSQL server whose host answers nothing any more is given up."""
+
+_GRACE: Final = 5.0
+"""Seconds beyond its own time-outs after which a server that still says nothing is given up."""
+
+_SCHEMA_TIME: Final = 3600
+"""Seconds that one change of a table, such as making an index, may take in PostgreSQL."""
 
 _STEPS: Final = 20_000
 """Instructions of SQLite's virtual machine between two looks at the clock: a millisecond or so."""
@@ -114,6 +120,15 @@ def deadline(connection: Connection, seconds: float) -> Iterator[None]:
         driver.set_progress_handler(None, 0)
 
 
+def take_time(connection: Connection) -> None:
+    """Let statements of this transaction take an hour where queries may not: they change tables."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{_SCHEMA_TIME}s'")
+        driver = connection.connection.driver_connection
+        driver.patience = _SCHEMA_TIME + _GRACE  # type: ignore[union-attr] # a PatientConnection
+        connection.detach()  # it is closed afterwards, so the time-outs need not be restored
+
+
 def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
@@ -162,7 +177,9 @@ def _postgresql(url: URL, settings: Settings) -> Engine:
     given = url.query.get("options", "")
     options = given if isinstance(given, str) else " ".join(given)
     try:
-        return create_engine(
+        from .patience import PatientConnection
+
+        engine = create_engine(
             url,
             pool_size=settings.pool_size,
             max_overflow=0,
@@ -179,8 +196,20 @@ def _postgresql(url: URL, settings: Settings) -> Engine:
         )
     except ModuleNotFoundError as error:
         raise ConfigurationError(
-            "PostgreSQL needs a driver that is not installed: pip install deployd[postgres]"
+            "PostgreSQL needs a driver that is not installed: pip install 'deployd[postgres]'"
         ) from error
+
+    patience = max(settings.statement_timeout, settings.busy_timeout) + _GRACE
+
+    @event.listens_for(engine, "do_connect")
+    def connect(
+        _dialect: object, _record: object, given: list[Any], named: dict[str, Any]
+    ) -> PatientConnection:
+        connection = PatientConnection.connect(*given, **named)
+        connection.patience = patience
+        return connection
+
+    return engine
 
 
 def _milliseconds(seconds: float) -> int:

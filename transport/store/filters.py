@@ -36,9 +36,10 @@ Scalar: TypeAlias = "str | int | float | bool | None"
 
 @frozen
 class Equal:
-    """The value is one of these. Numbers equal by value (1 is 1.0), true is not 1.
+    """The value is one of these. Numbers equal by their exact value (1 is 1.0), true is not 1.
 
-    None among them holds for null and where there is nothing at the path.
+    None among them holds for null and where there is nothing at the path. A whole number beyond
+    signed 64 bits is the float nearest to it, here and in every comparison.
     """
 
     path: Path
@@ -75,7 +76,11 @@ class Exists:
 
 @frozen
 class Matches:
-    """The value is a text in which the pattern (RE2's syntax) is found somewhere."""
+    """The value is a text in which the pattern is found somewhere.
+
+    `patterns` says what part of RE2's syntax it may be. Where case is ignored, a letter stands for
+    its small and its capital form.
+    """
 
     path: Path
     pattern: str

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ...config import Definition
 from ..errors import StoreMisfit
+from .engine import take_time
 from .failures import duplicate
 from .places import Expression
 from .sql import index_expression
@@ -72,10 +73,10 @@ def prepare(connection: Connection, definition: Definition, table: Table) -> Non
 
 
 def exclusive(connection: Connection) -> None:
-    """Let no other pod change tables until this transaction ends, and allow it to take its time."""
+    """Let no other pod change tables until this transaction ends, however long it takes."""
+    take_time(connection)
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
-        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
 
 
 def _create(

@@ -8,6 +8,7 @@ contradict in shape (`a=1&a.$gt=2`, `a=1&a.b=2`), are separate conditions, and a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Final
 
 import orjson
@@ -51,9 +52,12 @@ def _object(name: str, text: str, definition: Definition) -> dict[str, JSON]:
     if len(names) > MAX_DEPTH:
         raise QueryError(f"{shown(name)} leads too deep; it has at most {MAX_DEPTH} names.")
     value = _value(name, names, text, definition)
-    for inner in reversed(names[1:]):
+    top, *inside = names
+    if top in OPTIONS and inside:  # `$sort.a` does not contradict `$sort.a.b`
+        inside = [".".join(inside)]
+    for inner in reversed(inside):
         value = {inner: value}
-    return {names[0]: value}
+    return {top: value}
 
 
 def _value(name: str, names: list[str], text: str, definition: Definition) -> JSON:
@@ -77,7 +81,7 @@ def _takes_text(names: list[str], definition: Definition) -> bool:
         return False
     if names[-1] in _TEXTS:
         return True
-    path = tuple(name for name in names if not name.startswith("$"))
+    path = tuple(takewhile(lambda name: not name.startswith("$"), names))
     declared = declared_type(path, definition)
     return declared is PropertyType.STRING and names[-1] != "$exists"
 
@@ -91,16 +95,16 @@ def _add(conditions: list[dict[str, JSON]], given: dict[str, JSON]) -> None:
     conditions.append(given)
 
 
-def _fit(one: dict[str, JSON], other: dict[str, JSON]) -> bool:
+def _fit(one: dict[str, JSON], other: dict[str, JSON], depth: int = 0) -> bool:
     """Say whether two objects have no place in common, and so can be one."""
-    return all(_fit_inside(one[key], other[key]) for key in one.keys() & other.keys())
+    return all(_fit_inside(one[key], other[key], depth + 1) for key in one.keys() & other.keys())
 
 
-def _fit_inside(one: JSON, other: JSON) -> bool:
-    if not isinstance(one, dict) or not isinstance(other, dict):
-        return False
+def _fit_inside(one: JSON, other: JSON, depth: int) -> bool:
+    if not isinstance(one, dict) or not isinstance(other, dict) or depth > MAX_DEPTH:
+        return False  # what is too deep is refused by whoever reads it
     operators = {key.startswith("$") for key in (*one, *other)}
-    return len(operators) == 1 and _fit(one, other)
+    return len(operators) == 1 and _fit(one, other, depth)
 
 
 def _joined(one: dict[str, JSON], other: dict[str, JSON]) -> dict[str, JSON]:

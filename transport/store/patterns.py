@@ -22,8 +22,11 @@ __all__ = ["MAX_PATTERN", "found", "portable"]
 MAX_PATTERN: Final = 500
 """Characters of a pattern."""
 
-_MAX_BYTES: Final = 256 * 1024
-"""Memory of one compiled pattern; RE2 refuses what needs more, and searches slower near it."""
+_MAX_BYTES: Final = 1024 * 1024
+"""Memory of one compiled pattern: enough for RE2's fast way with most of those that are let in."""
+
+_MAX_PROGRAM: Final = 1000
+"""Steps of a compiled pattern. Its slow way takes each for each byte: 5 s for a MB, measured."""
 
 _MAX_COUNT: Final = 255
 """How often `{m,n}` may repeat: PostgreSQL's limit."""
@@ -33,6 +36,8 @@ _MAX_FOLDED_RANGE: Final = 1024
 
 _CLASSES: Final = {"d": "0-9", "w": "0-9A-Za-z_", "s": "\t\n\f\r "}
 _CONTROLS: Final = {"n": "\n", "t": "\t", "r": "\r", "f": "\f", "v": "\v"}
+
+_FOLDED: Final = frozenset("KkSs-")
 
 _TOKEN: Final = re.compile(
     r"\\(?P<escape>.)"
@@ -53,11 +58,13 @@ def portable(pattern: str, ignore_case: bool = False) -> str:
         raise QueryError(f"A pattern of $regex has at most {MAX_PATTERN} characters; shorten it.")
     written = _Translation(pattern, ignore_case).whole()
     try:
-        _compiled(written)
+        size = _compiled(written).programsize
     except re2.error as error:
         reason = error.args[0] if error.args else ""
         text = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
         raise QueryError(f"The pattern {shown(pattern)} is not one of RE2: {text}.") from None
+    if size > _MAX_PROGRAM:
+        raise QueryError(f"The pattern {shown(pattern)} is too large; let it repeat less.")
     return written
 
 
@@ -133,7 +140,7 @@ class _Translation:
     def _literal(self, character: str) -> str:
         forms = self._forms(character)
         if len(forms) > 1:
-            return f"[{forms}]"
+            return _class(forms)
         return f"\\{character}" if character in r"\.^$|?*+()[]{}" else character
 
     def _character(self, token: re.Match[str]) -> str:
@@ -151,7 +158,7 @@ class _Translation:
         while not members or not self._pattern.startswith("]", self._at):
             members.append(self._member(first=not members))
         self._at += 1
-        return f"[{negation}{''.join(members)}]"
+        return _class(negation + "".join(members))
 
     def _member(self, *, first: bool) -> str:
         token = self._next(_MEMBER)
@@ -185,6 +192,14 @@ class _Translation:
             return character
         forms = {character, character.lower(), character.upper()}
         return "".join(sorted(form for form in forms if len(form) == 1))
+
+
+def _class(members: str) -> str:
+    """Write a class; RE2 must not join one of K or S with what stands beside it.
+
+    It takes `[Ss]` for an `s` whose case is ignored, and in `[Ss]|K` that is found in "ſ" too.
+    """
+    return f"([{members}])" if _FOLDED.issuperset(members) else f"[{members}]"
 
 
 def _escaped(character: str) -> str:

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from typing import Protocol, TypeAlias
 
 from attrs import frozen
-from sqlalchemy import ColumnElement, Table, false, literal, true
+from sqlalchemy import ColumnElement, Table, Text, false, literal, literal_column, true
 from sqlalchemy.sql import FromClause
 
 from .filters import Path
 
-__all__ = ["Expression", "JsonDialect", "Place", "text_place"]
+__all__ = ["Expression", "JsonDialect", "Place", "text_place", "written"]
 
 Expression: TypeAlias = ColumnElement[str] | ColumnElement[float] | ColumnElement[bool]
 
@@ -56,8 +56,21 @@ def text_place(text: ColumnElement[str]) -> Place:
     )
 
 
+def written(text: str) -> ColumnElement[str]:
+    """Write a text of the pod's own into a statement in full, as an index needs it there.
+
+    SQLAlchemy's own `literal_execute` would write it anew at every execution, which takes longer
+    than most queries do.
+    """
+    quoted = text.replace("'", "''")
+    return literal_column(f"'{quoted}'", Text())
+
+
 class JsonDialect(Protocol):
     """How a database reads JSON."""
+
+    def __hash__(self) -> int:
+        """All of a kind are the same."""
 
     def place(self, table: Table, path: Path, *, literal: bool = False) -> Place:
         """Return the place at a path.

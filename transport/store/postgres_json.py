@@ -32,7 +32,7 @@ from sqlalchemy.sql import FromClause
 from sqlalchemy.sql.elements import Grouping
 
 from .filters import Path
-from .places import Place
+from .places import Place, written
 
 __all__ = ["PostgresJson"]
 
@@ -45,13 +45,13 @@ class PostgresJson:
 
     def place(self, table: Table, path: Path, *, literal: bool = False) -> Place:
         """Return the place at a path; see `JsonDialect`."""
-        return _place(_node(table, path, execute=literal))
+        return _place(_node(table, path, in_full=literal))
 
     def elements(self, table: Table, path: Path) -> tuple[FromClause, Place]:
         """Return the elements of the array at a path as rows."""
         node = _node(table, path)
         array = case(
-            (func.jsonb_typeof(node) == _word("array"), node), else_=cast(_word("[]"), JSONB)
+            (func.jsonb_typeof(node) == written("array"), node), else_=cast(written("[]"), JSONB)
         )
         rows = func.jsonb_array_elements(array).table_valued(column("value", JSONB))
         return rows, _place(rows.c.value)
@@ -79,34 +79,31 @@ class PostgresJson:
         return text.regexp_match(literal(pattern, Text()))
 
 
-def _node(table: Table, path: Path, *, execute: bool = False) -> ColumnElement[Any]:
+def _node(table: Table, path: Path, *, in_full: bool = False) -> ColumnElement[Any]:
     node: ColumnElement[Any] = type_coerce(table.c.document, JSONB)
     for name in path:
-        node = node.op("->", return_type=JSONB())(literal(name, Text(), literal_execute=execute))
+        node = node.op("->", return_type=JSONB())(
+            written(name) if in_full else literal(name, Text())
+        )
     return node
 
 
 def _place(node: ColumnElement[Any]) -> Place:
     kind = func.jsonb_typeof(node, type_=Text)
-    number, flag = kind == _word("number"), kind == _word("boolean")
+    number, flag = kind == written("number"), kind == written("boolean")
     return Place(
         exists=node.is_not(None),
-        is_null=kind == _word("null"),
-        is_text=kind == _word("string"),
+        is_null=kind == written("null"),
+        is_text=kind == written("string"),
         is_number=number,
         is_flag=flag,
-        is_object=kind == _word("object"),
-        is_array=kind == _word("array"),
-        text=collate(node.op("#>>", return_type=Text())(_word("{}")), _CODE_POINTS),
+        is_object=kind == written("object"),
+        is_array=kind == written("array"),
+        text=collate(node.op("#>>", return_type=Text())(written("{}")), _CODE_POINTS),
         # An index wants an expression like these in parentheses.
         number=Grouping(case((number, cast(node, Numeric(asdecimal=False))))),
         flag=Grouping(case((flag, cast(node, Boolean)))),
     )
-
-
-def _word(text: str) -> ColumnElement[str]:
-    """Write a word of this module into the statement: an index needs it there."""
-    return literal(text, Text(), literal_execute=True)
 
 
 def _texts(values: Sequence[str]) -> ColumnElement[Sequence[str]]:

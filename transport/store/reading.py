@@ -6,7 +6,18 @@ from collections.abc import Iterator
 from typing import Final
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, Executable, Table, Text, cast, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Executable,
+    Select,
+    Table,
+    Text,
+    bindparam,
+    cast,
+    func,
+    select,
+)
 
 from ...config import Definition
 from ...config import Store as Settings
@@ -15,7 +26,7 @@ from .matching import project
 from .sql import condition, ordering
 from .store import Document, Page
 
-__all__ = ["as_text", "count", "find", "get"]
+__all__ = ["as_text", "by_id", "count", "find", "get"]
 
 _CHUNK: Final = 50
 """Documents that are fetched from the database at a time: so many are in memory beside the page."""
@@ -58,9 +69,18 @@ def count(connection: Connection, table: Table, definition: Definition, wanted: 
     return connection.scalars(select(func.count()).select_from(table).where(where)).one()
 
 
-def get(connection: Connection, table: Table, id: str) -> Document | None:  # noqa: A002
+def by_id(table: Table) -> Select[str]:
+    """Return the statement for `get`: building it takes longer than the database does."""
+    return select(as_text(table)).where(table.c.id == bindparam("this"))
+
+
+def get(
+    connection: Connection,
+    statement: Select[str],
+    id: str,  # noqa: A002
+) -> Document | None:
     """Return a document, or None."""
-    found = connection.scalars(select(as_text(table)).where(table.c.id == id)).one_or_none()
+    found = connection.scalars(statement, {"this": id}).one_or_none()
     if found is None:
         return None
     document: Document = orjson.loads(found)

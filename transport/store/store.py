@@ -17,14 +17,19 @@ from .filters import Filter, Query
 __all__ = ["Change", "ChangeType", "Decide", "Document", "Page", "Store", "Write"]
 
 Document: TypeAlias = dict[str, JSON]
-"""A whole document, `id`, `createdAt` and `updatedAt` included."""
+"""A whole document, `id`, `createdAt` and `updatedAt` included, which are texts.
+
+Its numbers are as `normalise_number` returns them. What a store returns is equal to what it was
+given, though names may come in another order.
+"""
 
 ChangeType: TypeAlias = Literal["created", "updated", "deleted"]
 
 Decide: TypeAlias = Callable[[Document | None], Document | None]
 """From the document that is there (None: none) to the one that is to be (None: none).
 
-Pure: it runs on a thread, inside the transaction. Whatever it raises refuses the write.
+Pure: it runs on a thread, inside the transaction, and again from the new document when another
+pod has created one meanwhile. Whatever it raises refuses the write.
 """
 
 
@@ -32,7 +37,7 @@ Pure: it runs on a thread, inside the transaction. Whatever it raises refuses th
 class Write:
     """One write of the document with this id.
 
-    `decide` may return neither another id nor the object it was given, changed.
+    `decide` may not return another id. It gets an object of its own, and may return it changed.
     """
 
     id: str
@@ -41,8 +46,10 @@ class Write:
 
 @frozen
 class Change:
-    """A committed write. `sequence` grows in commit order within a collection.
+    """A committed write. `sequence` grows in the order in which a pod commits in a collection.
 
+    No number comes twice, and between them may be gaps. Where pods share a database their numbers
+    are mixed, and one pod may commit a smaller number after another's greater one.
     `document` is what was written, or for `deleted` what was there.
     """
 
@@ -53,7 +60,11 @@ class Change:
 
 @frozen
 class Page:
-    """What a query found: each document as JSON bytes. `truncated` when a bound left some out."""
+    """What a query found: each document as JSON bytes.
+
+    `truncated` says that there are more, which a bound of the pod has left out (`max_limit`,
+    `max_answer_bytes`), and not the query's own limit.
+    """
 
     documents: tuple[bytes, ...]
     truncated: bool = False
@@ -64,16 +75,17 @@ class Store(Protocol):
 
     One that writes may raise `StoreUncertain`, which is one of them, and then did all or nothing.
 
-    Calls wait for a thread of the pool and run there; trio's thread never waits for a disk. A
-    call that is cancelled returns when its thread has: what it wrote is then written or not, and
-    nothing in between.
+    Calls wait for a thread of the pool, `busy_timeout` at most, and run there; trio's thread never
+    waits for a disk. A call that is cancelled before it runs did nothing; one that runs returns
+    when its thread has, with its result: what it wrote is then written or not, and nothing in
+    between, whatever kills the process.
     """
 
     async def open(self) -> None:
         """Connect, and make what the database lacks. Harmless when that is done."""
 
     async def close(self) -> None:
-        """Give the connections back."""
+        """Give the connections back when what still runs has ended. That cannot be cancelled."""
 
     async def prepare(self, definition: Definition) -> None:
         """Make the collection's table and its indexes, and drop indexes it no longer wants.
@@ -82,7 +94,12 @@ class Store(Protocol):
         """
 
     async def find(self, definition: Definition, query: Query) -> Page:
-        """Return the documents that a query wants, at most `max_limit` of them."""
+        """Return the documents that a query wants, in their order.
+
+        At most `max_limit` of them and `max_answer_bytes`, but one at least: whoever pages by
+        `skip` gets ahead. Raises `QueryError`, as `count` and `get` do, for texts and numbers that
+        the database does not have.
+        """
 
     async def count(self, definition: Definition, filter: Filter) -> int:  # noqa: A002
         """Return how many documents a filter wants."""
@@ -96,16 +113,17 @@ class Store(Protocol):
         """Carry writes out one after another, in one transaction; return what became of each.
 
         A `Change` was committed together with a note that it has to be told; None changed
-        nothing (there was nothing, and is to be nothing); an exception is what `decide` raised, or
-        `DuplicateValue`, and refused that one write alone. Raises `StoreUnavailable` when the
-        transaction failed: then none is written.
+        nothing (there was nothing, and is to be nothing); an exception is what `decide` raised,
+        `DuplicateValue`, `Unstorable`, or a ValueError or TypeError when what `decide` returned is
+        no document with this id, and refused that one write alone. Null and what is missing are no
+        duplicates. Raises `StoreUnavailable` when the transaction failed: then none is written.
         """
 
     async def untold(self, definition: Definition, limit: int) -> Sequence[Change]:
         """Return committed changes that no pod has told, oldest first, and make them this pod's.
 
-        Those that this pod wrote, and those that another pod has left untold for a minute; where
-        the database is this pod's alone (SQLite), all.
+        Those that this pod wrote, and those that another pod has left untold for a minute since
+        it wrote them or asked for them here; where the database is this pod's alone (SQLite), all.
         """
 
     async def told(self, definition: Definition, sequences: Sequence[int]) -> None:

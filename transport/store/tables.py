@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from sqlalchemy import BigInteger, Column, Float, Integer, MetaData, Table, Text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSONB, TEXT
 
 __all__ = ["CHANGES", "documents_table"]
 
@@ -14,6 +14,9 @@ _PREFIX: Final = "collection_"
 
 _SEQUENCE: Final = BigInteger().with_variant(Integer, "sqlite")
 """64 bits: a busy pod would use up 32 within weeks. SQLite calls that INTEGER."""
+
+_TEXT: Final = Text().with_variant(TEXT(collation="C"), "postgresql")
+"""Ordered by code points, as queries are: an index in another order would be no use to them."""
 
 _DOCUMENT: Final = Text().with_variant(JSONB(), "postgresql")
 
@@ -28,9 +31,9 @@ def documents_table(collection: str) -> Table:
         f"{_PREFIX}{collection}",
         MetaData(),
         Column("sequence", _SEQUENCE, primary_key=True, autoincrement=True),
-        Column("id", Text, nullable=False, unique=True),
-        Column("created_at", Text, nullable=False, index=True),
-        Column("updated_at", Text, nullable=False, index=True),
+        Column("id", _TEXT, nullable=False, unique=True),
+        Column("created_at", _TEXT, nullable=False, index=True),
+        Column("updated_at", _TEXT, nullable=False, index=True),
         Column("document", _DOCUMENT, nullable=False),
         sqlite_autoincrement=True,
     )

@@ -52,6 +52,7 @@ class Writer:
 
     def __init__(self, definition: Definition, table: Table, dialect: Dialect) -> None:
         self._name = definition.name
+        self._dialect = dialect.name
         self._indexes = unique_indexes(definition, table, dialect)
         this = table.c.id == bindparam("this")
         columns: dict[str, ColumnElement[str]] = {
@@ -77,22 +78,31 @@ class Writer:
         ]
 
     def _attempt(self, connection: Connection, write: Write) -> _Done | Exception | None:
-        """Do one write inside a savepoint, so that what it fails of undoes nothing else."""
+        """Do one write, so that what it fails of undoes nothing else."""
         outcome: _Done | Exception | None = None
         for _ in range(_ATTEMPTS):
-            connection.exec_driver_sql("SAVEPOINT one_write")
+            self._savepoint(connection, "SAVEPOINT one_write")
             try:
                 outcome = self._apply(connection, write)
             except DBAPIError as error:
                 outcome = refusal(error, self._indexes)
-                if outcome is None:  # the transaction is lost, and the savepoint with it
+                if outcome is None:  # the transaction is lost, and any savepoint with it
                     raise
-                connection.exec_driver_sql("ROLLBACK TO SAVEPOINT one_write")
-            connection.exec_driver_sql("RELEASE SAVEPOINT one_write")
+                self._savepoint(connection, "ROLLBACK TO SAVEPOINT one_write")
+            self._savepoint(connection, "RELEASE SAVEPOINT one_write")
             if not (isinstance(outcome, DuplicateValue) and outcome.field == "id"):
                 break
             # Another pod has created this document since we looked: decide again, from that one.
         return outcome
+
+    def _savepoint(self, connection: Connection, statement: str) -> None:
+        """Mark where a write begins, for PostgreSQL, whose transactions no failure survives.
+
+        In SQLite a statement that fails undoes itself alone, and a write is one statement.
+        Measured there: savepoints were half of the time that a thousand inserts took.
+        """
+        if self._dialect == "postgresql":
+            connection.exec_driver_sql(statement)
 
     def _apply(self, connection: Connection, write: Write) -> _Done | Exception | None:
         found = connection.scalars(self._read, {"this": write.id}).one_or_none()

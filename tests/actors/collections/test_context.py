@@ -10,14 +10,17 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+import structlog
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
+from structlog.typing import EventDict
 
 from deployd.actors import Scope
 from deployd.actors.collections import AsyncContext, Context, InsideCalls, Outcome, ScriptOver
 from deployd.actors.collections.context import Cancel
+from deployd.actors.collections.interruption import Interrupted, Interruption
 from deployd.actors.collections.outcome import NotPlain, Response, plain
 from support.scripts import FakePod
 
@@ -267,6 +270,26 @@ def test_a_run_logs_a_hundred_lines_and_says_that_more_are_dropped() -> None:
     assert ["more" in log for log in logs] == [False] * 99 + [True]
 
 
+def test_a_line_is_written_whole_when_the_thread_is_told_to_end_meanwhile() -> None:
+    """Logging holds a lock that everybody needs."""
+    ctx, interruption, written = FakePod().sync(), Interruption(), []
+    ctx._begin(interruption)
+
+    def told_meanwhile(logger: object, method: str, line: EventDict) -> EventDict:
+        other = threading.Thread(target=interruption.interrupt)
+        other.start()
+        other.join()
+        written.append(line["event"])
+        raise structlog.DropEvent
+
+    with capture_logs():  # which restores the processors afterwards
+        structlog.get_config()["processors"].insert(0, told_meanwhile)
+        with pytest.raises(Interrupted):
+            ctx.log("whole")
+    interruption.leave()
+    assert written == ["whole"]
+
+
 # -- reaching out -----------------------------------------------------------------------------
 
 
@@ -403,6 +426,9 @@ async def test_after_its_end_a_context_reaches_nothing() -> None:
         asynchronous.emit("late")
     with pytest.raises(ScriptOver):
         await asynchronous.collections.users.get()
+    with capture_logs() as logs:
+        sync.log("late")
+    assert logs == []
     assert not pod.emits
     assert not pod.asked
 

@@ -179,6 +179,7 @@ def test_without_an_id_a_document_is_given_a_new_one(given: str | None) -> None:
 
 def test_a_client_may_choose_an_id_that_can_stand_in_a_path() -> None:
     assert chosen({"id": "my-todo_1"}) == "my-todo_1"
+    bad: Any
     for bad in ("a/b", "count", "ä", "x" * 65, "a b", 7, ["a"]):
         with pytest.raises(RequestRefused, match="id must be"):
             chosen({"id": bad})

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from deployd.actors.collections import interruption as module
 from deployd.actors.collections.interruption import Interrupted, Interruption
 from support.scripts import PATIENCE
 
@@ -93,6 +94,47 @@ def test_it_never_arrives_after_the_work_it_is_meant_for() -> None:
     beside_an_interrupter(work)
     assert arrived == ENOUGH
     assert rounds > ENOUGH
+
+
+class Watched:
+    """The lock that is opened when an interruption was sent; tells that somebody waits for it."""
+
+    def __init__(self, lock: threading.Lock, somebody_waits: threading.Event) -> None:
+        self._lock = lock
+        self._somebody_waits = somebody_waits
+        self.release = lock.release
+
+    def acquire(self) -> bool:
+        self._somebody_waits.set()
+        return self._lock.acquire()
+
+
+def test_who_leaves_waits_for_what_is_on_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    claimed, waits_or_has_left = threading.Event(), threading.Event()
+    send = module._set_async_exc
+
+    def slowly(ident: int, error: object) -> None:
+        if ident == main and threading.get_ident() != main:
+            claimed.set()
+            waits_or_has_left.wait(PATIENCE)
+        send(ident, error)
+
+    main = threading.get_ident()
+    monkeypatch.setattr(module, "_set_async_exc", slowly)
+    interruption = Interruption()
+    monkeypatch.setattr(interruption, "_sent", Watched(interruption._sent, waits_or_has_left))
+    interrupter = threading.Thread(target=interruption.interrupt)
+    try:
+        try:
+            interrupter.start()
+            claimed.wait(PATIENCE)
+        finally:
+            interruption.leave()
+    except Interrupted:
+        pass
+    waits_or_has_left.set()
+    interrupter.join()
+    spin(1000)  # whatever arrives from here on is a leak
 
 
 def test_it_never_arrives_behind_a_shield_and_is_not_forgotten_there() -> None:

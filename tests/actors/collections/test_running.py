@@ -30,6 +30,7 @@ from deployd.actors.collections import (
     load_scripts,
 )
 from deployd.actors.collections.running import WAITING_PER_PLACE
+from deployd.actors.collections.thread_job import ThreadJob
 from support.scripts import FakePod, load, real_patience
 
 SECONDS = 5.0
@@ -175,6 +176,34 @@ async def test_two_tasks_may_run_the_same_script_at_once(
             nursery.start_soon(one, 1)
             nursery.start_soon(one, 2)
     assert outcomes == {1: {"n": 1, "mine": 1}, 2: {"n": 2, "mine": 2}}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_script_that_fails_after_it_cancelled_has_failed(
+    runner: ScriptRunner, pod: FakePod, tmp_path: Path, kind: str
+) -> None:
+    script = load(tmp_path, f"{kind} run(ctx):\n    try: ctx.cancel('no')\n    finally: 1 / 0\n")
+    with capture_logs():
+        assert (await failure(runner, script, pod.context(script))).line == 3
+
+
+async def test_a_failure_beside_a_cancellation_is_a_failure(
+    runner: ScriptRunner, pod: FakePod, tmp_path: Path
+) -> None:
+    source = """
+        import trio
+        async def refuse(ctx): ctx.cancel("no")
+        async def fail(ctx): 1 / 0
+        async def run(ctx):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(refuse, ctx)
+                nursery.start_soon(fail, ctx)
+        """
+    script = load(tmp_path, source)
+    with capture_logs():
+        error = await failure(runner, script, pod.context(script))
+    assert "ExceptionGroup" in error.reason
+    assert error.line in (3, 4)
 
 
 # -- how it fails -----------------------------------------------------------------------------
@@ -344,6 +373,40 @@ async def test_one_time_limit_counts_for_the_whole_list(
     assert len(pod.asked) <= 4  # the last one may have been on its way
 
 
+async def test_no_document_comes_after_the_one_that_took_too_long(
+    runner: ScriptRunner, pod: FakePod, tmp_path: Path, mock_clock: MockClock
+) -> None:
+    source = """
+        def run(ctx):
+            ran.append(ctx.data["n"])
+            try:
+                ctx.emit("started")
+                while True: pass
+            except BaseException: pass
+        """
+    ran: list[int] = []
+    script = load(tmp_path, source, ran=ran)
+    quick = load(tmp_path, "def run(ctx): pass")
+    contexts = [pod.context(script, {"n": number}) for number in range(3)]
+    with real_patience(), capture_logs():
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(pass_time, mock_clock, pod.event("started"))
+            with pytest.raises(ScriptTimeout):
+                await runner.run_each(script, contexts)
+        await runner.run(quick, pod.context(quick))
+    assert ran == [0]
+
+
+def test_a_job_that_is_stopped_before_its_thread_begins_never_runs(
+    pod: FakePod, tmp_path: Path
+) -> None:
+    ran: list[object] = []
+    script = load(tmp_path, "def run(ctx): ran.append(ctx)", ran=ran)
+    job = ThreadJob(script, [pod.sync()])
+    job.stop()
+    assert job.run() == ran == []
+
+
 async def test_a_context_of_a_list_is_over_when_its_document_is_done(
     runner: ScriptRunner, pod: FakePod, tmp_path: Path
 ) -> None:
@@ -400,9 +463,9 @@ async def test_a_thread_that_catches_everything_comes_to_nothing(
 ) -> None:
     source = """
         def run(ctx):
-            ctx.emit("started")
             while not stop.is_set():
                 try:
+                    if not caught: ctx.emit("started")
                     while not stop.is_set(): pass
                 except BaseException as error:
                     caught.append(type(error).__name__)
@@ -447,7 +510,9 @@ def gate() -> Iterator[threading.Lock]:
 
 STUCK = """
     def run(ctx):
-        ctx.emit("started")
+        try:
+            ctx.emit("started")
+        except BaseException: pass  # it may be told before it has got to the gate
         with gate: pass
     """
 
@@ -479,7 +544,7 @@ async def test_a_thread_that_cannot_be_ended_keeps_its_place_and_is_named(
             mock_clock.jump(SECONDS)
         gate.release()
         await runner.run(quick, pod.context(quick))
-    assert overdue in ("todos/post.py, line 3", "todos/post.py, line 4")
+    assert overdue in ("todos/post.py, line 4", "todos/post.py, line 6")
     assert (busy[0].script, busy[0].places) == ("todos/get.py", 1)
     assert [log["event"] for log in logs] == ["script took too long", "no thread for a script"]
     assert logs[1]["overdue"][0].startswith("todos/post.py, line ")

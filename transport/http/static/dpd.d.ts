@@ -11,7 +11,7 @@ declare namespace Deployd {
     /** Without an address: the pod that the page came from. */
     new <S = AnySchema>(url?: string, options?: Options): Deployd<S>;
     readonly Deployd: Constructor;
-    readonly DeploydError: { new (message: string, details?: object): DeploydError };
+    readonly DeploydError: { new (message: string, code?: string): DeploydError };
     readonly default: Constructor;
     /** What follows the end of a connection; `wait` is in milliseconds. */
     afterClose(
@@ -166,7 +166,7 @@ declare namespace Deployd {
     readonly errors?: { field: string; message: string }[];
     /** Seconds. */
     readonly retryAfter?: number;
-    /** The pod's code of an error of the socket, or `disconnected`, `timeout`, `closed`, … */
+    /** The pod's, such as `forbidden`, or the client's: `disconnected`, `timeout`, `closed`, … */
     readonly code?: string;
     readonly closeCode?: number;
     readonly cause?: unknown;

@@ -96,9 +96,9 @@
 
   /** `status` is HTTP's (0: no answer came); `code` is the pod's or `disconnected`, `timeout`, … */
   class DeploydError extends Error {
-    constructor(message, details) {
+    constructor(message, code, details) {
       super(message);
-      Object.assign(this, { name: 'DeploydError' }, details);
+      Object.assign(this, { name: 'DeploydError', code }, details);
     }
 
     get statusCode() {
@@ -244,7 +244,7 @@
       const late = aborter.signal.aborted && `no answer in ${timeout} ms`;
       const why = late || (error.cause && error.cause.message) || error.message;
       const sentence = `${method} ${address}: ${why}. Does a pod listen there?`;
-      throw new DeploydError(sentence, { status: 0, errors: [], cause: error });
+      throw new DeploydError(sentence, 'unanswered', { status: 0, errors: [], cause: error });
     } finally {
       clock.clearTimeout(timer);
     }
@@ -255,7 +255,7 @@
     if (ok && value !== undefined) return value;
     const told = isPlain(value) ? value : {};
     const sentence = `${what}: ${ok ? 'the answer is not JSON' : `HTTP ${status}`}.`;
-    throw new DeploydError(told.error || sentence, {
+    throw new DeploydError(told.error || sentence, told.code, {
       status,
       errors: Array.isArray(told.errors) ? told.errors : [],
       retryAfter: readRetryAfter(headers.get('Retry-After'), now),
@@ -422,6 +422,7 @@
     }
 
     _newRoom(name) {
+      // `asked`: no answer yet; `known`: we have been in it, however long ago.
       const state = { asked: false, joined: false, known: false, tries: 0 };
       const room = { name, holders: new Set(), answer: Answer.open(this._report), ...state };
       this._rooms.set(name, room);
@@ -433,7 +434,7 @@
       if (room && room.holders.delete(holder) && room.holders.size === 0) {
         this._rooms.delete(name);
         if (this.connected) return this._request({ type: 'leave', room: name });
-        room.answer.cancel(new DeploydError(`The room '${name}' was left.`, { code: 'left' }));
+        room.answer.cancel(new DeploydError(`The room '${name}' was left.`, 'left'));
       }
       return Promise.resolve({ type: 'leave', room: name });
     }
@@ -476,8 +477,7 @@
       }
       const id = (this._lastRequest += 1);
       this._link.send(JSON.stringify({ ...message, id }));
-      const sentence = `No answer to '${message.type}' in ${timeout} ms.`;
-      const late = new DeploydError(sentence, { code: 'timeout' });
+      const late = new DeploydError(`No answer to '${message.type}' in ${timeout} ms.`, 'timeout');
       const timer = clock.setTimeout(() => this._settle(id, () => answer.reject(late)), timeout);
       this._unanswered.set(id, { type: message.type, answer, pick, timer });
       return answer;
@@ -486,11 +486,11 @@
     _problem() {
       if (this._ended) return this._ended;
       if (!this.connected) {
-        const sentence = "Not connected: wait for 'connect' or for dpd.socket.connect().";
-        return new DeploydError(sentence, { code: 'disconnected' });
+        const remedy = "wait for 'connect' or for dpd.socket.connect()";
+        return new DeploydError(`Not connected: ${remedy}.`, 'disconnected');
       }
       if (this._unanswered.size < MAX_UNANSWERED) return null;
-      return new DeploydError('Too much is unanswered: wait for receipts.', { code: 'busy' });
+      return new DeploydError('Too much is unanswered: wait for receipts.', 'busy');
     }
 
     _settle(id, act) {
@@ -536,7 +536,7 @@
     _receive(message) {
       if (!isPlain(message)) return this._report(new DeploydError('The pod sent no JSON object.'));
       const { id, type, data, error: sentence } = message;
-      const error = sentence && new DeploydError(String(sentence), { code: data && data.code });
+      const error = sentence && new DeploydError(String(sentence), data ? data.code : undefined);
       const settled = this._settle(id, ({ answer, pick }) => {
         if (error) answer.reject(error);
         else answer.resolve(pick(message));
@@ -574,7 +574,7 @@
       if (!room || !room.joined) return;
       Object.assign(room, { joined: false, answer: Answer.open(this._report) });
       const sentence = `The pod took you out of the room '${name}': you may no longer be in it.`;
-      this._report(new DeploydError(sentence, { code: 'taken_out' }));
+      this._report(new DeploydError(sentence, 'taken_out'));
     }
 
     /** The token is another one; a connection cannot be told to forget who it is. */
@@ -594,12 +594,11 @@
       const { final, wait, attempt } = afterClose({ code, reason, lasted }, this._attempt, random);
       this._attempt = attempt;
       if (final) {
-        const sentence = `The pod does not take this client back: ${reason || 'no reason'} (${code}).`;
-        this._end(new DeploydError(sentence, { code: 'refused', closeCode: code }));
+        const why = `${reason || 'it did not say why'} (${code})`;
+        const sentence = `The pod closed the connection for good: ${why}.`;
+        this._end(new DeploydError(sentence, 'refused', { closeCode: code }));
       } else {
         this._retry = clock.setTimeout(() => this._dial(), wait);
-        // Like an open socket, the wait for the next one keeps a Node process running.
-        if (this._retry && this._retry.ref) this._retry.ref();
       }
       if (was || final) this._client._tell('disconnect', { code, reason, final });
       if (this._retry !== null) this._client._tell('reconnecting', { attempt, wait, code, reason });
@@ -615,7 +614,7 @@
         if (room.joined) Object.assign(room, { joined: false, answer: Answer.open(this._report) });
       }
       const sentence = 'The connection was lost before the answer: nobody knows if this arrived.';
-      const lost = new DeploydError(sentence, { code: 'disconnected' });
+      const lost = new DeploydError(sentence, 'disconnected');
       for (const id of [...this._unanswered.keys()]) {
         this._settle(id, ({ type, answer }) => {
           if (type === 'leave') answer.resolve({ type }); // who is gone has left
@@ -629,10 +628,7 @@
     _end(error) {
       this._ended = error;
       this._report(error);
-      for (const room of [...this._rooms.values()]) {
-        room.answer.awaited = true; // it has been reported
-        this._refused(room, error);
-      }
+      for (const room of [...this._rooms.values()]) this._refused(room, error);
       this._greeting.cancel(error);
       this._greeting = Answer.open(this._report);
     }
@@ -640,13 +636,12 @@
     _close() {
       const was = this.connected;
       const reason = 'closed by this client';
-      const error = new DeploydError('This client is closed; make a new one.', { code: 'closed' });
+      const error = new DeploydError('This client is closed; make a new one.', 'closed');
       this._closed = true;
       if (this._retry !== null) this._stopWaiting();
       if (this._link) this._drop();
       this._ended = error;
       for (const room of this._rooms.values()) room.answer.cancel(error);
-      this._rooms.clear();
       this._greeting.cancel(error);
       if (was) this._client._tell('disconnect', { code: 1000, reason, final: true });
     }
@@ -663,7 +658,7 @@
       const remedies =
         'run Node 22 or newer (or node --experimental-websocket), pass one as ' +
         "new Deployd(url, { WebSocket }), or run 'npm install ws'";
-      throw new DeploydError(`There is no WebSocket here: ${remedies}.`, { code: 'no_websocket' });
+      throw new DeploydError(`There is no WebSocket here: ${remedies}.`, 'no_websocket');
     }
   }
 
@@ -746,8 +741,7 @@
 
     _member(name) {
       if (name in this || typeof name === 'symbol') return this[name];
-      // Not `then`: a client that is returned from an async function is no promise.
-      return COLLECTION_NAME.test(name) && name !== 'then' ? this.collection(name) : undefined;
+      return COLLECTION_NAME.test(name) ? this.collection(name) : undefined;
     }
 
     _request(method, path, data) {
@@ -762,14 +756,13 @@
 
     /** Take an emit from the socket: a change of a collection, or an event of the application. */
     _hear(message) {
-      const { type, event, data, room } = message;
+      const { event, data, room } = message;
       const [, name] = /^(?:collection:)?(.+)$/.exec(room || '') || [];
-      const ofCollection = name !== undefined && room === roomOf(name);
-      if (ofCollection && (type === 'collection:change' || CHANGES.includes(event))) {
+      if (name !== undefined && room === roomOf(name) && CHANGES.includes(event)) {
         if (this._collections.has(name)) this.collection(name)._tell(event, data, message);
       } else if (OWN_EVENTS.includes(event)) {
         const sentence = `'${event}' is an event of the client's own: give yours another name.`;
-        this._report(new DeploydError(sentence, { code: 'event_name' }));
+        this._report(new DeploydError(sentence, 'event_name'));
       } else {
         this._listeners.tell(event, data, message);
         if (event === 'system:degraded') this._tell('degraded', data, message);
@@ -784,11 +777,7 @@
     const clock = {
       now: () => Date.now(),
       clearTimeout: (timer) => clearTimeout(timer),
-      setTimeout: (act, wait) => {
-        const timer = setTimeout(act, wait);
-        if (timer.unref) timer.unref(); // a time-out that waits keeps no Node process running
-        return timer;
-      },
+      setTimeout: (act, wait) => setTimeout(act, wait),
     };
     return { clock, random: Math.random, timeout: TIMEOUT, fetch: (...values) => fetch(...values) };
   }

@@ -1,3 +1,5 @@
+"""A store in each kind of database, for tests of what all of them promise."""
+
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
@@ -6,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from deployd.transport.store import DatabaseStore
-from support.documents import opened
+
+from .documents import opened
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

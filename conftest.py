@@ -1,0 +1,4 @@
+"""Fixtures that `tests/` and `examples/` share."""
+
+pytest_plugins = ["support.browser", "support.postgres", "support.stores"]
+"""Fixtures that tests of any folder may ask for."""

@@ -1,0 +1,26 @@
+#!/bin/sh
+# Installs what the tests talk to, as Debian packages, where this may be done: as root, with apt-get.
+# Elsewhere it says what to install and exits with 1: tests of what is missing are then skipped, and
+# fail where the variable CI is set.
+set -eu
+
+PACKAGES="chromium postgresql"
+
+missing=""
+for package in $PACKAGES; do
+	status=$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null || true)
+	[ "$status" = installed ] || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+	echo "Installing for the tests:$missing"
+	export DEBIAN_FRONTEND=noninteractive
+	# shellcheck disable=SC2086  # a list of words
+	if apt-get update -qq && apt-get install -qq --no-install-recommends $missing >/dev/null; then
+		exit 0
+	fi
+	echo "That failed; the tests go on without." >&2
+fi
+echo "For all of the tests, install:$missing (names of Debian packages)." >&2
+exit 1
