@@ -35,47 +35,52 @@ class Heartbeat:
     not held to be silent.
     """
 
-    __slots__ = ("_awaited", "_due", "interval", "timeout")
+    __slots__ = ("_pinged", "_quiet", "interval", "timeout")
 
     def __init__(self, interval: float, timeout: float) -> None:
         self.interval = interval
         self.timeout = timeout
-        self._due: OrderedDict[Pulse, float] = OrderedDict()
-        self._awaited: OrderedDict[Pulse, float] = OrderedDict()
+        self._quiet: OrderedDict[Pulse, float] = OrderedDict()
+        """Since when each has not been pinged."""
+        self._pinged: OrderedDict[Pulse, float] = OrderedDict()
+        """When those were pinged whose answer is awaited."""
 
     def __len__(self) -> int:
-        return len(self._due)
+        return len(self._quiet)
 
     def watch(self, pulse: Pulse, now: float) -> None:
         """Ping this connection from now on, first after one interval."""
-        self._due[pulse] = now + self.interval
+        self._quiet[pulse] = now
 
     def forget(self, pulse: Pulse) -> None:
         """Stop watching; harmless when it is not watched."""
-        self._due.pop(pulse, None)
-        self._awaited.pop(pulse, None)
+        self._quiet.pop(pulse, None)
+        self._pinged.pop(pulse, None)
 
     def beat(self, now: float) -> float:
         """Do what is due and return when there will be something next (infinity: nothing)."""
-        for pulse in self._take(self._awaited, now):
-            if not pulse.paused and pulse.last_received < now - self.timeout:
-                self._due.pop(pulse, None)
+        for pulse, pinged in self._take(self._pinged, self.timeout, now):
+            # Since the ping, and not for so long: this beat may be later than the answer was.
+            if not pulse.paused and pulse.last_received < pinged:
+                self._quiet.pop(pulse, None)
                 pulse.flatline()
-        for pulse in self._take(self._due, now):
-            self._due[pulse] = now + self.interval
-            self._awaited[pulse] = now + self.timeout
+        for pulse, _ in self._take(self._quiet, self.interval, now):
+            self._quiet[pulse] = self._pinged[pulse] = now
             pulse.ping()
-        return min(self._first(self._awaited), self._first(self._due))
+        return min(
+            self._first(self._pinged) + self.timeout, self._first(self._quiet) + self.interval
+        )
 
     @staticmethod
-    def _take(queue: OrderedDict[Pulse, float], now: float) -> list[Pulse]:
+    def _take(
+        queue: OrderedDict[Pulse, float], delay: float, now: float
+    ) -> list[tuple[Pulse, float]]:
         taken = []
         while queue:
-            pulse, due = next(iter(queue.items()))
-            if due > now:
+            pulse, since = next(iter(queue.items()))
+            if since + delay > now:
                 break
-            del queue[pulse]
-            taken.append(pulse)
+            taken.append((pulse, queue.pop(pulse)))
         return taken
 
     @staticmethod

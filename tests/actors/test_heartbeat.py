@@ -29,6 +29,15 @@ def test_a_connection_is_pinged_each_interval_as_long_as_it_answers() -> None:
     assert pulse.log == ["ping", "ping"]
 
 
+def test_a_client_that_answers_at_once_is_not_silent_because_the_pod_looks_late() -> None:
+    heartbeat, pulse = Heartbeat(54, 10), FakePulse()
+    heartbeat.watch(pulse, 0)
+    heartbeat.beat(54)
+    pulse.last_received = 54.001
+    heartbeat.beat(64.5)
+    assert pulse.log == ["ping"]
+
+
 def test_silence_after_a_ping_ends_the_connection_once() -> None:
     heartbeat, pulse = Heartbeat(54, 10), FakePulse()
     heartbeat.watch(pulse, 0)

@@ -101,7 +101,8 @@ async def test_a_killed_pod_has_all_it_answered_for_and_the_next_one_tells_what_
 ) -> None:
     write_collection(tmp_path, "todos", {}, SCRIPTS[kind])
     authors = [Author(f"c{number}", "todos") for number in range(20)]
-    async with serving(tmp_path) as pod, connected(pod) as [client]:
+    store = {"durability": "normal"}  # what is killed is the process, and not the machine
+    async with serving(tmp_path, {"store": store}) as pod, connected(pod) as [client]:
         heard = await write_until_killed(pod, authors, client)
     writes = [write for author in authors for write in author.writes]
     assert not all(write.certain for write in writes)

@@ -22,7 +22,14 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from deployd.actors.collections import collection as collection_module
 from deployd.config import Config, Definition, Store
 from deployd.transport.store import DatabaseStore
-from support import Client, collections_config, connected, running_collections, write_collection
+from support import (
+    Client,
+    collections_config,
+    connected,
+    find_node,
+    running_collections,
+    write_collection,
+)
 from support.documents import opened, put
 from support.postgres import Postgres
 
@@ -281,21 +288,23 @@ async def test_a_commit_whose_answer_is_lost_is_not_called_a_failure_and_is_told
         commit: Any = PGDialect_psycopg.do_commit
         fuse = iter([True])
 
-        def lost(dialect: Any, connection: psycopg.Connection) -> None:
+        def lost(dialect: Any, connection: Any) -> None:
             commit(dialect, connection)
-            if has_written(connection, "during") and next(fuse, False):
-                connection.close()
+            driver: psycopg.Connection = connection.driver_connection
+            if has_written(driver, "during") and next(fuse, False):
+                driver.close()
                 raise psycopg.OperationalError("the connection is lost")
 
         monkeypatch.setattr(PGDialect_psycopg, "do_commit", lost)
         with trio.fail_after(PATIENCE):
             answer = await http.post("/todos", json={"id": "during"})
         assert answer.status_code == 500
-        assert "may be done or not" in answer.json()["error"]
+        assert "lost while it committed" in answer.json()["error"]
         assert (await http.get("/todos/during")).status_code == 200
         assert (await http.post("/todos", json={"id": "after"})).status_code == 200
         heard = [(await client.expect("emit"))["data"]["id"] for _ in range(2)]
         assert heard == ["during", "after"]
+        assert find_node(pod.tree(), "pod/collections/todos").restarts == 0
 
 
 def has_written(connection: psycopg.Connection, id_: str) -> bool:
