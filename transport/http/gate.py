@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import orjson
 import trio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -38,7 +40,9 @@ class Gate:
         elif body is None:
             await _refuse(receive, send, 413, f"Send a body of at most {self._max_bytes} bytes.")
         else:
-            await self._app(scope, _replay(body, receive), _in_one_piece(scope, send))
+            await self._app(
+                scope, _replay(body, receive), _in_one_piece(scope["state"]["hold"], send)
+            )
 
     async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
         if _declared_length(scope) > self._max_bytes:
@@ -90,9 +94,8 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
-def _in_one_piece(scope: Scope, send: Send) -> Send:
+def _in_one_piece(hold: Callable[[], None], send: Send) -> Send:
     """Let the head of an answer wait for its body: ASGI wants that, and it is one write less."""
-    hold = scope["state"]["hold"]
 
     async def joined(message: Message) -> None:
         if message["type"] == "http.response.start":

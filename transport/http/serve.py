@@ -184,11 +184,8 @@ class _Connection(TCPServer):
 
     async def _read_data(self) -> None:
         self.protocol.protocol.__class__ = _Http1  # which nothing lets us pass in
-        with self._patience.scope as scope:
+        with self._patience.scope:
             await super()._read_data()
-        if scope.cancelled_caught:  # HTTP/2 has tasks of its own, which this ends
-            with trio.CancelScope(shield=True):
-                await self._initiate_server_close()
 
 
 async def _watch(connection: _Connection, stream: ReplayStream, stopping: trio.Event) -> None:
