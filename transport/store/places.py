@@ -41,7 +41,7 @@ class Place:
 
 
 def text_place(text: ColumnElement[str]) -> Place:
-    """Return the place of a column that always holds a text."""
+    """Return the place of a column that always holds a text, ordered by code points."""
     return Place(
         exists=true(),
         is_null=false(),
@@ -81,9 +81,6 @@ class JsonDialect(Protocol):
 
     def elements(self, table: Table, path: Path) -> tuple[FromClause, Place]:
         """Return the elements of the array at a path as rows, none where it is not one."""
-
-    def by_code_points(self, text: ColumnElement[str]) -> ColumnElement[str]:
-        """Return a text column, compared by code points."""
 
     def text_among(self, text: ColumnElement[str], values: Sequence[str]) -> ColumnElement[bool]:
         """Say that a text is one of these."""

@@ -56,10 +56,6 @@ class PostgresJson:
         rows = func.jsonb_array_elements(array).table_valued(column("value", JSONB))
         return rows, _place(rows.c.value)
 
-    def by_code_points(self, text: ColumnElement[str]) -> ColumnElement[str]:
-        """Return a text column, compared by code points."""
-        return collate(text, _CODE_POINTS)
-
     def text_among(self, text: ColumnElement[str], values: Sequence[str]) -> ColumnElement[bool]:
         """Say that a text is one of these."""
         return text == any_(_texts(values))

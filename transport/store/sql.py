@@ -132,7 +132,7 @@ class _Conditions:
 
     def _place(self, path: Path) -> Place:
         if path in _COLUMNS:
-            return text_place(self.dialect.by_code_points(self.table.c[_COLUMNS[path]]))
+            return text_place(self.table.c[_COLUMNS[path]])
         return _place(self.dialect, self.table, path, literal=self._is_scalar(path))
 
     def _is_scalar(self, path: Path) -> bool:
@@ -216,7 +216,7 @@ def _exact(value: float) -> float:
 def _terms(path: Path, table: Table, dialect: JsonDialect) -> Iterator[Expression]:
     """Yield what the order by the value at a path is made of."""
     if path in _COLUMNS:
-        yield dialect.by_code_points(table.c[_COLUMNS[path]])
+        yield table.c[_COLUMNS[path]]
         return
     place = _place(dialect, table, path)
     yield case(

@@ -61,10 +61,6 @@ class SqliteJson:
         rows = func.json_each(table.c.document, _where(path)).table_valued("type", "value")
         return rows, _place(rows.c.type, rows.c.value)
 
-    def by_code_points(self, text: ColumnElement[str]) -> ColumnElement[str]:
-        """Return a text column; UTF-8 is compared by its bytes, whose order is the same."""
-        return text
-
     def text_among(self, text: ColumnElement[str], values: Sequence[str]) -> ColumnElement[bool]:
         """Say that a text is one of these."""
         if len(values) == 1:  # as most are: the statement is built twice as fast

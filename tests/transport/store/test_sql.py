@@ -25,6 +25,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.schema import CreateIndex
 
 from deployd.config import BUILT_IN, Property, PropertyType
+from deployd.transport.errors import QueryError
 from deployd.transport.store import (
     All,
     Compare,
@@ -43,6 +44,7 @@ from deployd.transport.store import (
     ordered,
     read_query,
 )
+from deployd.transport.store.patterns import portable
 from deployd.transport.store.sql import (
     condition,
     index_expression,
@@ -103,7 +105,7 @@ def written(value: JSON) -> JSON:
 def stored(document: Document, number: int) -> Document:
     """Return a document with what every one has."""
     dates = {"createdAt": DATES[-1], "updatedAt": DATES[number % len(DATES)]}
-    return {**document, "id": str(number), **dates}
+    return {"id": str(number), **document, **dates}
 
 
 def insert(connection: Connection, those: Sequence[Document], table: Table = TABLE) -> None:
@@ -192,7 +194,7 @@ DECLARED: dict[str, list[JSON]] = {
     "age": [one for one in SCALARS if isinstance(one, int | float) and not isinstance(one, bool)],
     "done": [True, False],
     "due-on": list(DATES),
-    "id": [],
+    "id": ["b", "B", "é", "\uffff", "🦊", "1", "a"],
     "updatedAt": [],
 }
 
@@ -215,8 +217,8 @@ def everything(path: Path) -> Iterator[Filter]:
 def test_every_test_of_every_value_means_the_same(engine: Engine, path: Path) -> None:
     values = DECLARED.get(path[0], [*SCALARS, *OBJECTS, *ARRAYS])
     documents: list[Document] = [{}, *({path[0]: value} for value in (None, *values))]
-    if path[0] in BUILT_IN:
-        documents = [{}, {}, {}]
+    if path[0] in BUILT_IN:  # every document has one
+        documents = [{path[0]: value} for value in values or DATES]
     those = [stored(one, number) for number, one in enumerate(documents)]
     sorts = [(SortKey(path),), (SortKey(path, descending=True),)]
     queries = [Query(sort=sort) for sort in sorts] + [Query(one) for one in everything(path)]
@@ -239,6 +241,33 @@ def test_a_name_means_itself(engine: Engine, name: str) -> None:
         expected[1:] = [["1", "2"], ["1", "2"], ["1", "2", "0", "3", "4"]]
     assert found(engine, those, queries) == expected
     assert [wanted(those, query) for query in queries] == expected
+
+
+PIECES = (
+    *("a", "B", "k", "S", "ſ", "é", "É", "🦊", "0", "_", "-", " ", "\n", ".", "^", "$", "|", "|"),
+    *("(", "(?:", ")", "?", "*", "+?", "{2}", "{0,1}", "[a-c]", "[^a]", "[sS]", "[kK]", "[-.]"),
+    *(r"\d", r"\w", r"\s", r"\D", r"\W", r"\S", r"\.", r"\\", r"[\d_]", r"[^\]]", "[à-ý]", "{0}"),
+)
+"""Of these patterns are made, most of them good ones."""
+
+
+@settings(max_examples=EXAMPLES or 60, derandomize=not EXAMPLES, database=None, deadline=None)
+@given(
+    pieces=st.lists(st.sampled_from(PIECES), max_size=7),
+    texts=st.lists(st.text(st.sampled_from("aAbkKsSſKéÉ🦊0_-. \n\\]$"), max_size=6), max_size=6),
+    ignore_case=st.booleans(),
+)
+def test_a_pattern_is_found_in_the_same_texts(
+    engine: Engine, pieces: list[str], texts: list[str], *, ignore_case: bool
+) -> None:
+    pattern = "".join(pieces)
+    try:
+        portable(pattern, ignore_case)
+    except QueryError:
+        return
+    those = [stored({"x": text}, number) for number, text in enumerate([*texts, pattern])]
+    query = Query(Matches(("x",), pattern, ignore_case))
+    assert found(engine, those, [query]) == [wanted(those, query)]
 
 
 def plan(connection: Connection, asked: Document) -> str:
