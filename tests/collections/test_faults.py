@@ -36,10 +36,10 @@ from support.postgres import Postgres
 PATIENCE = 30.0
 
 
-def impatient(folder: Path, **store: Any) -> Config:
-    """Return a configuration that waits for a locked database for half a second."""
+def stored(folder: Path, **store: Any) -> Config:
+    """Return a configuration with these settings of the store."""
     config = collections_config(folder)
-    return evolve(config, store=evolve(config.store, busy_timeout=0.5, **store))
+    return evolve(config, store=evolve(config.store, **store))
 
 
 def unavailable(answer: httpx.Response, words: str) -> bool:
@@ -70,7 +70,7 @@ async def test_a_locked_database_costs_writers_a_503_and_nobody_else_anything(
     write_collection(tmp_path, "todos", {})
     write_collection(tmp_path, "notes", {}, {"validate": "def run(ctx):\n    pass\n"})
     async with (
-        running_collections(tmp_path, impatient(tmp_path)) as (pod, http),
+        running_collections(tmp_path, stored(tmp_path, busy_timeout=1.0)) as (pod, http),
         connected(pod) as [client],
     ):
         await client.join("lobby")
@@ -231,7 +231,7 @@ async def test_a_database_that_goes_and_comes_back_needs_no_restart_of_the_pod(
     write_collection(tmp_path, "todos", {})
     write_collection(tmp_path, "notes", {}, {"validate": "async def run(ctx):\n    pass\n"})
     async with (
-        running_collections(tmp_path, impatient(tmp_path, url=postgres_url)) as (pod, http),
+        running_collections(tmp_path, stored(tmp_path, url=postgres_url)) as (pod, http),
         connected(pod) as [client],
     ):
         await client.join("lobby")
@@ -251,7 +251,8 @@ async def test_a_database_that_goes_and_comes_back_needs_no_restart_of_the_pod(
         for path in ("/todos", "/notes"):
             made = (await until_answered(lambda: http.post(path, json={}))).json()  # noqa: B023
             assert (await client.expect("emit"))["data"]["data"] == made
-            assert len((await http.get(path)).json()) == 2
+            found = await until_answered(lambda: http.get(path))  # noqa: B023
+            assert len(found.json()) == 2
 
 
 async def test_a_pod_boots_without_its_database_and_uses_it_when_it_is_there(
@@ -260,7 +261,7 @@ async def test_a_pod_boots_without_its_database_and_uses_it_when_it_is_there(
     write_collection(tmp_path, "todos", {})
     await trio.to_thread.run_sync(postgres.kill)
     try:
-        config = impatient(tmp_path, url=postgres_url)
+        config = stored(tmp_path, url=postgres_url)
         async with running_collections(tmp_path, config) as (pod, http), connected(pod) as [client]:
             await client.join("lobby")
             await client.join("collection:todos")
@@ -280,7 +281,7 @@ async def test_a_commit_whose_answer_is_lost_is_not_called_a_failure_and_is_told
     tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_collection(tmp_path, "todos", {})
-    config = impatient(tmp_path, url=postgres_url)
+    config = stored(tmp_path, url=postgres_url)
     async with running_collections(tmp_path, config) as (pod, http), connected(pod) as [client]:
         await client.join("collection:todos")
         await http.post("/todos", json={"id": "before"})
@@ -319,8 +320,7 @@ async def test_two_pods_on_one_database_lose_no_update_of_a_document(
     tmp_path: Path, postgres_url: str
 ) -> None:
     write_collection(tmp_path, "todos", {}, {"validate": COUNTING})
-    config = collections_config(tmp_path)
-    config = evolve(config, store=evolve(config.store, url=postgres_url))
+    config = stored(tmp_path, url=postgres_url)
     async with (
         running_collections(tmp_path, config) as (_, one),
         running_collections(tmp_path, config) as (_, other),
@@ -347,8 +347,7 @@ async def test_what_a_pod_that_ended_left_untold_is_told_by_another_after_a_minu
     monkeypatch.setattr(collection_module, "LOOK_AGAIN", 0.05)
     write_collection(tmp_path, "todos", {})
     todos = Definition("todos")
-    config = collections_config(tmp_path)
-    config = evolve(config, store=evolve(config.store, url=postgres_url))
+    config = stored(tmp_path, url=postgres_url)
     async with running_collections(tmp_path, config) as (pod, http), connected(pod) as [client]:
         await client.join("collection:todos")
         assert (await http.get("/todos")).status_code == 200
