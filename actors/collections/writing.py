@@ -65,6 +65,14 @@ class Writing(Request[Written]):
     nbytes: int = 256
 
 
+@frozen
+class _Said:
+    """What scripts said to the caller beside the document: what not to show, what to answer."""
+
+    hidden: frozenset[str] = frozenset()
+    response: Response | None = None
+
+
 class _ChangedMeanwhile(Exception):
     """Another pod has changed the document since the scripts saw it."""
 
@@ -100,9 +108,11 @@ class Writer:
             return Write(documents.new_id(), _raising(_missing(self._collection.name)))
         return Write(id_, lambda current: self._proposed(writing, id_, current))
 
-    def written(self, change: Change, response: Response | None = None) -> Written:
-        """Return what the caller gets of a change."""
-        return Written(documents.shown(self._collection.definition, change.document), response)
+    def written(self, change: Change, said: _Said | None = None) -> Written:
+        """Return what the caller gets of a change, after what the scripts said to it."""
+        said = said or _Said()
+        shown = documents.shown(self._collection.definition, change.document, said.hidden)
+        return Written(shown, said.response)
 
     async def perform(self, writing: Writing) -> Written:
         """Carry one write out with its scripts: commit it, tell it, and run `aftercommit`.
@@ -111,38 +121,38 @@ class Writer:
         """
         token = CHAIN.set(writing.chain.deeper(holding=self._collection.name))
         try:
-            change, response = await self._commit(writing)
+            change, said = await self._commit(writing)
             await self._after_commit(writing, change)
         finally:
             CHAIN.reset(token)
-        return self.written(change, response)
+        return self.written(change, said)
 
     # A write with scripts --------------------------------------------------------------------
 
-    async def _commit(self, writing: Writing) -> tuple[Change, Response | None]:
+    async def _commit(self, writing: Writing) -> tuple[Change, _Said]:
         definition, store = self._collection.definition, self._env.store
         if writing.method != "post" and not documents.can_be_id(writing.id or ""):
             raise _missing(definition.name)
         for _ in range(ATTEMPTS):
             id_ = writing.id or documents.chosen_id(writing.data)
             current = await store.get(definition, writing.id) if writing.id else None
-            final, response = await self._decided(writing, id_, current)
+            final, said = await self._decided(writing, id_, current)
             write = Write(id_, _unless_changed(current, final))
             [outcome] = await self._carry_out([write])
             if isinstance(outcome, Change):
-                return outcome, response
+                return outcome, said
             if not isinstance(outcome, _ChangedMeanwhile):
                 raise refusal_of(outcome)
         raise RequestRefused(409, "The document keeps changing meanwhile; read it and try again.")
 
     async def _decided(
         self, writing: Writing, id_: str, current: Document | None
-    ) -> tuple[Document | None, Response | None]:
-        """Return the document that is to be (None: none), and the response a script has set."""
+    ) -> tuple[Document | None, _Said]:
+        """Return the document that is to be (None: none), and what the scripts said."""
         definition = self._collection.definition
         proposed = self._proposed(writing, id_, current)
         previous = None if writing.method == "post" else current
-        response = None
+        said = _Said()
         document: Document = dict(proposed if proposed is not None else current or {})
         if is_users(definition):
             document, previous = (
@@ -153,14 +163,15 @@ class Writer:
             outcome = await run_event(
                 self._collection, self._env, event, writing.asked, document, previous
             )
-            document, response = dict(outcome.data), outcome.response or response
+            document = dict(outcome.data)
+            said = _Said(said.hidden | outcome.hidden, outcome.response or said.response)
         if proposed is None:
-            return None, response
+            return None, said
         document.update({name: proposed[name] for name in ("id", "createdAt", "updatedAt")})
         if is_users(definition):
             final = documents.checked(definition, sealed_again(document, current))
-            return await seal(final, current, self._env.passwords), response
-        return documents.checked(definition, document), response
+            return await seal(final, current, self._env.passwords), said
+        return documents.checked(definition, document), said
 
     async def _after_commit(self, writing: Writing, change: Change) -> None:
         """Let a script act on what is committed; what it raises can undo nothing any more."""

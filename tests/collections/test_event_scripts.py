@@ -96,6 +96,19 @@ async def test_what_a_script_protects_stays_as_it_was(tmp_path: Path) -> None:
         assert "price" not in changed
 
 
+async def test_what_a_script_hides_is_written_and_not_in_the_answer(tmp_path: Path) -> None:
+    scripts = {
+        "validate": "def run(ctx):\n    ctx.hide('price')\n",
+        "post": "def run(ctx):\n    ctx.hide('cost')\n",
+    }
+    write_collection(tmp_path, "wares", {}, scripts)
+    async with running_collections(tmp_path) as (_, http):
+        made = (await http.post("/wares", json={"price": 3, "cost": 2, "name": "tea"})).json()
+        assert {"price", "cost"}.isdisjoint(made)
+        stored = (await http.get(f"/wares/{made['id']}")).json()
+        assert (stored["price"], stored["cost"], stored["name"]) == (3, 2, "tea")
+
+
 async def test_a_script_cannot_change_what_the_pod_alone_writes(tmp_path: Path) -> None:
     script = "def run(ctx):\n    ctx.data.update(id='x', createdAt='y', updatedAt='z')\n"
     write_collection(tmp_path, "todos", {}, {"post": script})

@@ -430,6 +430,27 @@ async def test_no_hash_leaves_the_pod_nor_reaches_a_script(tmp_path: Path) -> No
             assert '"password"' not in json.dumps(answer)
 
 
+async def test_a_user_whom_a_script_makes_has_a_hash_like_any_other(tmp_path: Path) -> None:
+    """Whether the script waits for the turn of `users` or holds it already."""
+    invite = "def run(ctx):\n    ctx.set_response(ctx.collections.users.post(ctx.data))\n"
+    write_collection(tmp_path, "invites", {"noStore": True}, {"post": invite})
+    double = (
+        "def run(ctx):\n"
+        "    if ctx.data['username'] == 'ada':\n"
+        "        eve = {'username': 'eve', 'password': ctx.data['password']}\n"
+        "        ctx.collections.users.post(eve)\n"
+    )
+    write_collection(tmp_path, "users", {}, {"post": double})
+    async with running_collections(tmp_path) as (_, http):
+        data = {"username": "ada", "password": PASSWORD, "role": "admin"}
+        made = await http.post("/invites", json={"url": None, "parts": None, **data})
+        assert "password" not in made.json()
+        assert (await sign_in(http, "ada")).json()["isRoot"] is True
+        assert (await sign_in(http, "eve")).json()["isRoot"] is False
+    database = b"".join(file.read_bytes() for file in (tmp_path / "data").rglob("*"))
+    assert PASSWORD.encode() not in database
+
+
 @pytest.mark.parametrize(
     "query",
     [

@@ -242,6 +242,13 @@ async def test_who_shows_nothing_good_is_nobody(path: str, headers: dict[str, st
     assert answer.json()["error"]
 
 
+@pytest.mark.parametrize("path", OF_SOMEBODY)
+async def test_a_wrong_key_is_refused_beside_the_best_token(path: str) -> None:
+    front = Front(Users())
+    headers = {**front.bearer(root=True), "X-Master-Key": "wrong"}
+    assert (await front.request("GET", path, headers=headers)).status_code == 401
+
+
 async def test_a_token_is_good_until_it_ends() -> None:
     front = Front(Users())
     headers = front.bearer()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Sequence
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,9 +12,22 @@ from starlette.types import Scope
 
 __all__ = ["AnyMethodRoute", "OwnRoute"]
 
+Endpoint = Callable[[Request], Awaitable[Response]]
 
-class OwnRoute(Route):
-    """A path that answers 405 to the methods it does not know.
+
+class _WholeRoute(Route):
+    """A path that is what it says. To Starlette a line break may follow, and none be inside."""
+
+    def __init__(
+        self, path: str, endpoint: Endpoint, *, methods: Sequence[str] | None = None
+    ) -> None:
+        super().__init__(path, endpoint, methods=None if methods is None else list(methods))
+        pattern = self.path_regex.pattern.removesuffix("$")
+        self.path_regex = re.compile(rf"{pattern}\Z", re.DOTALL)
+
+
+class OwnRoute(_WholeRoute):
+    """A path of the pod's own that answers 405 to the methods it does not know.
 
     Starlette goes on to routes behind it, and the collections' would take every path.
     """
@@ -24,9 +38,9 @@ class OwnRoute(Route):
         return (Match.FULL if match is Match.PARTIAL else match), child
 
 
-class AnyMethodRoute(Route):
+class AnyMethodRoute(_WholeRoute):
     """A path whose endpoint is asked whatever the method: what is allowed there varies."""
 
-    def __init__(self, path: str, endpoint: Callable[[Request], Awaitable[Response]]) -> None:
+    def __init__(self, path: str, endpoint: Endpoint) -> None:
         super().__init__(path, endpoint)
         self.methods = None

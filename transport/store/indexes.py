@@ -50,7 +50,7 @@ def unique_indexes(definition: Definition, table: Table, dialect: Dialect) -> Ma
     """
     wanted = _wanted(definition, table, dialect)
     names = {name: about.property for name, about in wanted.items() if about.unique}
-    return {**names, "id": "id", f"{table.name}_id_key"[-63:]: "id"}
+    return {**names, "id": "id", f"ids_{definition.name}": "id"}
 
 
 def prepare(connection: Connection, definition: Definition, table: Table) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, Float, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, Float, Integer, MetaData, Table, Text, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB, TEXT
 
 __all__ = ["CHANGES", "documents_table"]
@@ -31,10 +31,11 @@ def documents_table(collection: str) -> Table:
         f"{_PREFIX}{collection}",
         MetaData(),
         Column("sequence", _SEQUENCE, primary_key=True, autoincrement=True),
-        Column("id", _TEXT, nullable=False, unique=True),
+        Column("id", _TEXT, nullable=False),
         Column("created_at", _TEXT, nullable=False, index=True),
         Column("updated_at", _TEXT, nullable=False, index=True),
         Column("document", _DOCUMENT, nullable=False),
+        UniqueConstraint("id", name=f"ids_{collection}"),
         sqlite_autoincrement=True,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -11,6 +12,7 @@ from string import ascii_lowercase
 import psycopg
 import pytest
 import trio
+from sqlalchemy import Engine, event
 
 from deployd.config import Definition, Property, PropertyType
 from deployd.config import Store as Settings
@@ -192,38 +194,34 @@ async def test_two_pods_that_create_one_document_create_it_once(postgres_url: st
     assert sorted(map(str, outcomes)) == ["LookupError"] * 20 + ["created"] * 20
 
 
-async def test_what_another_pod_created_meanwhile_is_decided_upon(postgres_url: str) -> None:
+@pytest.mark.parametrize("name", ["todos", "c" * 48])
+async def test_what_another_pod_created_meanwhile_is_decided_upon(
+    postgres_url: str, name: str
+) -> None:
     seen: list[Document | None] = []
+    definition = Definition(name)
 
-    async with opened(postgres_url) as store:
+    async with opened(postgres_url, definition) as store:
 
         def decide(before: Document | None) -> Document:
             seen.append(before)
             if len(seen) == 1:  # the other pod is quicker
-                _insert(postgres_url, "a")
+                _insert(postgres_url, name, "a")
             return document("a", age=len(seen))
 
-        assert kinds(await store.write(TODOS, [put("z"), Write("a", decide)])) == [
-            "created",
-            "updated",
-        ]
+        outcomes = await store.write(definition, [put("z"), Write("a", decide)])
+        assert kinds(outcomes) == ["created", "updated"]
         assert seen == [None, document("a")]
-        assert await store.get(TODOS, "a") == document("a", age=2)
+        assert await store.get(definition, "a") == document("a", age=2)
 
 
-def _insert(url: str, name: str) -> None:
-    moment = "2026-11-25T08:00:00.000Z"
+def _insert(url: str, collection: str, id: str) -> None:  # noqa: A002
+    """Create a document as another pod does."""
+    made = document(id)
+    row = (id, made["createdAt"], made["updatedAt"], json.dumps(made))
+    columns = "(id, created_at, updated_at, document) VALUES (%s, %s, %s, %s::jsonb)"
     with psycopg.connect(url) as other:
-        other.execute(
-            "INSERT INTO collection_todos (id, created_at, updated_at, document)"
-            " VALUES (%s, %s, %s, %s::jsonb)",
-            (
-                name,
-                moment,
-                moment,
-                f'{{"id": "{name}", "createdAt": "{moment}", "updatedAt": "{moment}"}}',
-            ),
-        )
+        other.execute(f"INSERT INTO collection_{collection} {columns}".encode(), row)
 
 
 async def test_a_query_with_a_text_that_the_database_cannot_hold_is_the_askers(
@@ -243,6 +241,25 @@ async def test_a_unique_value_too_long_for_an_index_refuses_that_write_alone(
     async with opened(postgres_url) as store:
         outcomes = await store.write(TODOS, [put("a", title=text), put("b")])
         assert kinds(outcomes) == ["Unstorable", "created"]
+
+
+async def test_a_long_answer_is_read_from_a_cursor_a_few_documents_at_a_time(
+    postgres_url: str,
+) -> None:
+    cursors: list[str] = []
+
+    def executed(_connection: object, cursor: object, *_: object) -> None:
+        cursors.append(type(cursor).__name__)
+
+    async with opened(postgres_url) as store:
+        await store.write(TODOS, [put(f"{number}") for number in range(200)])
+        event.listen(Engine, "after_cursor_execute", executed)
+        try:
+            for limit in (200, 10):
+                assert len((await store.find(TODOS, Query(limit=limit))).documents) == limit
+        finally:
+            event.remove(Engine, "after_cursor_execute", executed)
+    assert [name == "ServerCursor" for name in cursors] == [True, False]
 
 
 # -- who tells -------------------------------------------------------------------------------
@@ -303,3 +320,14 @@ async def test_two_pods_that_take_over_at_once_share_without_overlap(postgres_ur
             for store in (one, other):
                 nursery.start_soon(take, store)
         assert len(taken) == len(set(taken)) == 50
+
+
+async def test_what_another_pod_is_taking_over_is_passed_over(postgres_url: str) -> None:
+    async with opened(postgres_url) as store:
+        changes = [await change_of(store, put(name)) for name in "abc"]
+        with psycopg.connect(postgres_url) as other:
+            other.execute(
+                "SELECT FROM changes WHERE sequence = %s FOR UPDATE", [changes[0].sequence]
+            )
+            assert await store.untold(TODOS, 10) == changes[1:]
+        assert await store.untold(TODOS, 10) == changes

@@ -50,7 +50,7 @@ from deployd.transport.store.sql import (
     register_functions,
 )
 from deployd.transport.store.tables import documents_table
-from support.queries import DATES, DEFINITION, JSON, Document, searches
+from support.queries import DATES, DEFINITION, JSON, UNDECLARED, Document, searches
 
 ENGINES = ["sqlite"]
 
@@ -222,6 +222,23 @@ def test_every_test_of_every_value_means_the_same(engine: Engine, path: Path) ->
     queries = [Query(sort=sort) for sort in sorts] + [Query(one) for one in everything(path)]
     results = zip(queries, found(engine, those, queries), strict=True)
     assert [query for query, ids in results if ids != wanted(those, query)] == []
+
+
+@pytest.mark.parametrize("name", [*UNDECLARED, "a$", "[0]", "a'", "*", "#-1", "__proto__", "%(x)s"])
+def test_a_name_means_itself(engine: Engine, name: str) -> None:
+    values: list[JSON] = [1, {name: 1}, {"0": 1}, [1], [{name: 1}]]
+    those = [stored({name: value}, number) for number, value in enumerate(values)]
+    queries = [
+        Query(Equal((name,), (1,))),
+        Query(Equal((name, name), (1,))),
+        Query(Equal((name, "0"), (1,))),
+        Query(sort=(SortKey((name, name), descending=True),)),
+    ]
+    expected = [["0", "3"], ["1"], ["1", "2"] if name == "0" else ["2"], ["1", "0", "2", "3", "4"]]
+    if name == "0":
+        expected[1:] = [["1", "2"], ["1", "2"], ["1", "2", "0", "3", "4"]]
+    assert found(engine, those, queries) == expected
+    assert [wanted(those, query) for query in queries] == expected
 
 
 def plan(connection: Connection, asked: Document) -> str:

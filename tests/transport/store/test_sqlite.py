@@ -17,6 +17,7 @@ import pytest
 import trio
 from sqlalchemy import Engine, event
 
+from deployd.config import Definition, Property, PropertyType
 from deployd.config import Store as Settings
 from deployd.transport.errors import StoreUnavailable
 from deployd.transport.store import Equal, Query, database_url
@@ -122,12 +123,13 @@ async def fill(url: str) -> list[str]:
     """Write until there is no room; return the ids that were written, after trying once more."""
     written: list[str] = []
     async with opened(url) as store:
-        with pytest.raises(StoreUnavailable, match="disk"):  # noqa: PT012
+        with pytest.raises(StoreUnavailable, match="disk") as caught:  # noqa: PT012
             while len(written) < 10_000:
                 ids = [f"{len(written) + number:05}" for number in range(10)]
                 outcomes = await store.write(TODOS, [put(each, text="x" * 1000) for each in ids])
                 assert kinds(outcomes) == ["created"] * 10
                 written += ids
+        assert "xxx" not in str(caught.value.__cause__)
         page = await store.find(TODOS, Query())
         assert [each["id"] for each in shown(page)] == written
     return written
@@ -221,13 +223,27 @@ async def test_a_folder_that_cannot_be_made_is_told_in_a_sentence(tmp_path: Path
 async def test_a_query_that_takes_too_long_is_interrupted(url: str) -> None:
     async with opened(url) as store:
         await store.write(TODOS, [put(str(number)) for number in range(3000)])
-    async with opened(url, settings=Settings(statement_timeout=1e-9)) as store:
+    settings = Settings(statement_timeout=1e-9, pool_size=1)
+    async with opened(url, settings=settings) as store:
         for _ in range(2):
             with pytest.raises(StoreUnavailable, match="too long"):
                 await store.count(TODOS, Equal(("undeclared",), (1,)))
-        # The same connections write: nothing of the deadline is left on them.
-        writes = [increment(str(number)) for number in range(300)]
-        assert set(kinds(await store.write(TODOS, writes))) == {"updated"}
+        # The same connection does other long work: nothing of the deadline is left on it.
+        await store.prepare(Definition("todos", {"due": Property(PropertyType.DATE, index=True)}))
+
+
+async def test_closing_gives_connections_back_though_all_is_cancelled(url: str, file: Path) -> None:
+    async with opened(url) as store:
+        await change_of(store, put("a"))
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await store.close()
+        # SQLite removes its log when the last connection is closed.
+        assert [path.name for path in await trio.to_thread.run_sync(folder, file)] == [file.name]
+
+
+def folder(file: Path) -> list[Path]:
+    return list(file.parent.iterdir())
 
 
 async def test_two_stores_on_one_file_lose_nothing(url: str) -> None:

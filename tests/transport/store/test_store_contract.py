@@ -81,6 +81,17 @@ async def test_a_removal_tells_what_was_there(store: Store) -> None:
     assert await store.get(TODOS, "a") is None
 
 
+async def test_a_removal_tells_what_was_there_whatever_decide_does_to_it(store: Store) -> None:
+    def decide(before: Document | None) -> None:
+        assert before is not None
+        before.clear()
+
+    await change_of(store, put("a", title="tea"))
+    change = await change_of(store, Write("a", decide))
+    assert change.document == document("a", title="tea")
+    assert (await store.untold(TODOS, 10))[-1] == change
+
+
 async def test_removing_what_is_not_there_changes_nothing(store: Store) -> None:
     assert await store.write(TODOS, [remove("a")]) == [None]
     assert await store.untold(TODOS, 10) == []
@@ -452,7 +463,9 @@ async def test_every_change_has_to_be_told_until_it_was(store: Store) -> None:
 
 async def test_the_oldest_changes_come_first_and_no_more_than_were_asked_for(store: Store) -> None:
     outcomes = await store.write(TODOS, [put(id) for id in "edcba"])
-    assert await store.untold(TODOS, 2) == outcomes[:2]
+    for _ in range(2):
+        assert await store.untold(TODOS, 2) == outcomes[:2]
+    assert await store.untold(TODOS, 10) == outcomes
 
 
 async def test_telling_nothing_or_what_was_told_already_is_harmless(store: Store) -> None:
@@ -460,6 +473,14 @@ async def test_telling_nothing_or_what_was_told_already_is_harmless(store: Store
     for sequences in ([], [change.sequence], [change.sequence]):
         await store.told(TODOS, sequences)
     assert await store.untold(TODOS, 10) == []
+
+
+async def test_telling_in_one_collection_forgets_nothing_in_another(url: str) -> None:
+    other = Definition("others")
+    async with opened(url, TODOS, other) as store:
+        change = await change_of(store, put("a"))
+        await store.told(other, [change.sequence])
+        assert await store.untold(TODOS, 10) == [change]
 
 
 async def test_a_pod_that_comes_back_tells_what_it_left(url: str) -> None:
@@ -558,6 +579,22 @@ async def test_who_waits_too_long_for_a_thread_is_sent_away_and_did_nothing(
             assert sorted(refused) == ["find", "write"]
             gate.let_through()
         assert ids(await store.find(TODOS, Query())) == "a"
+
+
+async def test_writes_that_wait_for_each_other_hold_no_threads(url: str) -> None:
+    gate = Gate()
+    other = Definition("others")
+    async with opened(url, TODOS, other, settings=Settings(pool_size=2)) as store:
+        await change_of(store, put("b"))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(store.write, TODOS, [gate.write("a")])
+            await gate.begun()
+            for definition in (TODOS, other, TODOS):
+                nursery.start_soon(store.write, definition, [put("a")])
+            await trio.testing.wait_all_tasks_blocked()
+            assert await store.get(TODOS, "b") == document("b")
+            gate.let_through()
+        assert await store.count(other, Query().filter) == 1
 
 
 async def test_closing_waits_for_what_runs_and_may_be_repeated(store: Store) -> None:
