@@ -300,7 +300,9 @@ async def test_a_property_becomes_unique_and_stops_to_be(store: Store) -> None:
     await change_of(store, put("b", title="tea"), plain)
     await change_of(store, remove("b"), plain)
     await store.prepare(unique)
-    assert kinds(await store.write(unique, [put("b", title="tea")])) == ["DuplicateValue"]
+    (outcome,) = await store.write(unique, [put("b", title="tea")])
+    assert isinstance(outcome, DuplicateValue)
+    assert outcome.field == "title"
     await store.prepare(plain)
     assert kinds(await store.write(plain, [put("b", title="tea")])) == ["created"]
 
