@@ -20,8 +20,7 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from deployd.actors.collections import collection as collection_module
-from deployd.config import Config, Definition, Store
-from deployd.transport.store import DatabaseStore
+from deployd.config import Config, Definition
 from support import (
     Client,
     collections_config,
@@ -210,16 +209,6 @@ async def test_a_write_is_called_not_done_only_when_it_was_not_begun(tmp_path: P
         assert (await client.expect("emit"))["data"]["id"] == "first"
         await http.delete("/todos/first")
         assert (await http.get("/todos")).json() == []
-
-
-async def test_tables_are_made_in_whatever_order_the_database_is_found(tmp_path: Path) -> None:
-    todos, url = Definition("todos"), f"sqlite:///{tmp_path}/documents.db"
-    store = DatabaseStore(url, pod_id="a", settings=Store())
-    await store.prepare(todos)  # the collection tried just before the store did
-    assert len(await store.write(todos, [put("a")])) == 1
-    await store.open()
-    assert len(await store.untold(todos, 9)) == 1
-    await store.close()
 
 
 # PostgreSQL -----------------------------------------------------------------------------------

@@ -59,6 +59,7 @@ class DatabaseStore:
         self._wall = wall
         self._threads = trio.CapacityLimiter(settings.pool_size)
         self._closing = trio.Lock()
+        self._is_open = False
         self._turns: defaultdict[str, trio.Lock] = defaultdict(trio.Lock)
         self._collections: dict[str, _Collection] = {}
 
@@ -69,11 +70,21 @@ class DatabaseStore:
             indexes.exclusive(connection)
             CHANGES.create(connection, checkfirst=True)
 
-        await self._run(lambda: make_file(self._engine))
-        await self._write("", work)
+        self._is_open = True
+        try:
+            await self._run(lambda: make_file(self._engine))
+            await self._write("", work)
+        except StoreUnavailable:
+            await self.close()
+            raise
 
     async def close(self) -> None:
-        """Give the connections back when what still runs has ended. That cannot be cancelled."""
+        """Give the connections back when what still runs has ended. That cannot be cancelled.
+
+        From now on, as before `open`, every call raises `StoreUnavailable`: whoever connected then
+        would leave connections behind that nobody gives back.
+        """
+        self._is_open = False
         places = [object() for _ in range(self._settings.pool_size)]
         with trio.CancelScope(shield=True):
             async with self._closing:
@@ -164,6 +175,8 @@ class DatabaseStore:
 
     async def _run(self, work: Callable[[], T], turn: trio.Lock | None = None) -> T:
         def on_thread() -> T:
+            if not self._is_open:  # it may have been closed while this waited for a thread
+                raise StoreUnavailable("The database is not open at the moment; try again.")
             with translated():
                 return work()
 

@@ -57,6 +57,20 @@ async def test_a_database_store_is_a_store(store: DatabaseStore) -> None:
     assert await promised.count(TODOS, Query().filter) == 0
 
 
+async def test_a_store_does_nothing_before_it_is_open_and_after_it_is_closed(url: str) -> None:
+    async with opened(url) as store:
+        await store.close()
+        for call in (
+            lambda: store.prepare(TODOS),
+            lambda: store.get(TODOS, "a"),
+            lambda: store.write(TODOS, [put("a")]),
+        ):
+            with pytest.raises(StoreUnavailable, match="not open"):
+                await call()
+        await store.open()
+        assert await store.get(TODOS, "a") is None
+
+
 async def test_what_was_written_is_there(store: Store) -> None:
     change = await change_of(store, put("a", title="tea"))
     assert (change.type, change.document) == ("created", document("a", title="tea"))
