@@ -14,7 +14,7 @@ from typing import Final
 
 from ...config import BUILT_IN, Definition, Property, PropertyType, Right
 from ...transport import JSON, MAX_DEPTH
-from ...transport.store import Document, format_date, normalise_date
+from ...transport.store import Document, format_date, normalise_date, normalise_number
 from .refused import FieldError, invalid
 from .rights import Caller
 
@@ -24,7 +24,6 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TAKEN_IDS: Final = frozenset({"count"})
 """What stands in the place of an id in the pod's own paths."""
 
-_LOWEST, _HIGHEST = -(2**63), 2**63 - 1
 _LARGEST = sys.float_info.max
 
 
@@ -220,9 +219,9 @@ def _stored(definition: Definition, name: str, value: JSON) -> JSON:
 
 
 def _bounded(value: JSON) -> JSON:
-    """Turn whole numbers beyond 64 bits into doubles, as a browser does and databases must."""
-    if isinstance(value, int) and not _LOWEST <= value <= _HIGHEST:
-        return float(value)
+    """Give each number the one form in which all stores keep and compare it alike."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return normalise_number(value)
     if isinstance(value, list):
         return [_bounded(item) for item in value]
     if isinstance(value, dict):

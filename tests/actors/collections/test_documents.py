@@ -124,6 +124,15 @@ def test_whole_numbers_beyond_64_bits_become_doubles_wherever_they_are() -> None
     assert [type(n) for n in document["n"][:2]] == [float, int]
 
 
+def test_a_whole_number_is_kept_as_one_however_it_is_written() -> None:
+    document = make({"title": "a", "weight": 3.0, "big": 9223372036854774784.0, "yes": True})
+    assert [repr(document[name]) for name in ("weight", "big", "yes")] == [
+        "3",
+        "9223372036854774784",
+        "True",
+    ]
+
+
 def test_a_strict_collection_keeps_nothing_else() -> None:
     strict = Definition("s", {"a": Property(PropertyType.STRING)}, strict=True)
     assert "is not a property of 's'" in refusals({"a": "x", "b": 1}, strict)["b"]
