@@ -1,6 +1,6 @@
 """What can be set: settings, secrets and logging. Nothing here knows who uses it."""
 
-from .brokers import Broker, Nats, RabbitMQ, Redis
+from .brokers import Broker, FailurePolicy, Nats, RabbitMQ, ReadyPolicy, Redis
 from .definition import (
     BUILT_IN,
     Definition,
@@ -46,6 +46,7 @@ __all__ = [
     "ConfigurationError",
     "Definition",
     "Drain",
+    "FailurePolicy",
     "Limits",
     "Loaded",
     "Logging",
@@ -57,6 +58,7 @@ __all__ = [
     "Property",
     "PropertyType",
     "RabbitMQ",
+    "ReadyPolicy",
     "Redis",
     "Right",
     "Row",

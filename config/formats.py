@@ -77,3 +77,26 @@ def database(value: str) -> str | None:
     if not value or re.match(r"(postgres|postgresql|postgresql\+psycopg|sqlite)://", value):
         return None
     return "a URL such as postgresql://user:password@host/database, or sqlite:///file"
+
+
+def nodes(values: Sequence[str]) -> str | None:
+    """Check a list of servers."""
+    for value in values:
+        host, colon, port = value.rpartition(":")
+        if not (host and colon and port.isdecimal() and 0 < int(port) < 65536):
+            return f'servers like "redis-1:6379", which "{value[:60]}" is not'
+    return None
+
+
+def redis_url(value: str) -> str | None:
+    """Check the URL of a Redis server; empty is none. The value is a secret and not repeated."""
+    if not value or re.match(r"rediss?://", value):
+        return None
+    return "a URL such as rediss://user:password@host:6379/0"
+
+
+def subject(value: str) -> str | None:
+    """Check what NATS subjects begin with: tokens joined by dots, without wildcards."""
+    if re.fullmatch(r"[A-Za-z0-9_=-]+(\.[A-Za-z0-9_=-]+)*", value):
+        return None
+    return 'words of letters, digits, "_", "=" and "-", joined by dots'

@@ -8,7 +8,8 @@ import attrs
 from .documents import PLACEHOLDER, WRAPPER
 from .fields import Setting, key_of, setting_of
 from .report import plain
-from .schema import Config, Who
+from .schema import Config
+from .structure import CHOICES
 
 Schema = dict[str, object]
 
@@ -17,7 +18,7 @@ _TYPES: Mapping[object, Schema] = {
     int: {"type": "integer"},
     float: {"type": "number"},
     str: {"type": "string"},
-    Who: {"type": "string"},
+    **{kind: {"type": "string", "enum": list(kind)} for kind in CHOICES},
 }
 
 

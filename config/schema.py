@@ -247,7 +247,7 @@ class Config:
 
     enabled: bool = setting(True, help="Accept WebSocket clients (also REALTIME_ENABLED).")
     message_ttl: float = setting(
-        3600.0, unit="seconds", ge=0, acted_on=False, help="How long a broker keeps a message."
+        3600.0, unit="seconds", ge=0, help="How long a message may wait for a broker, or in one."
     )
     broker: Broker = attrs.field(factory=Broker)
     limits: Limits = attrs.field(factory=Limits)

@@ -4,6 +4,7 @@ All problems of a document are found in one pass and told by their dotted paths.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from enum import StrEnum
 from typing import Any, TypeVar, cast, get_origin
 
 import attrs
@@ -16,6 +17,7 @@ from cattrs.errors import (
 )
 from cattrs.gen import make_dict_structure_fn, override
 
+from .brokers import FailurePolicy, ReadyPolicy
 from .catalogue import nearest
 from .errors import ConfigError, Problem
 from .fields import Setting, key_of, setting_of, shown
@@ -88,12 +90,18 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and type(value) is not bool and -1e300 < value < 1e300
 
 
+def _choice(kind: type[StrEnum]) -> tuple[str, Callable[[object], bool]]:
+    return f"one of {', '.join(kind)}", lambda value: value in tuple(kind)
+
+
+CHOICES: tuple[type[StrEnum], ...] = (Who, FailurePolicy, ReadyPolicy)
+
 _SHAPES: Mapping[object, tuple[str, Callable[[object], bool]]] = {
     bool: ("true or false", lambda value: type(value) is bool),
     int: ("a whole number", lambda value: type(value) is int),
     float: ("a number", _is_number),
     str: ("text", lambda value: isinstance(value, str)),
-    Who: (f"one of {', '.join(Who)}", lambda value: value in tuple(Who)),
+    **{kind: _choice(kind) for kind in CHOICES},
     tuple: ("a list", lambda value: isinstance(value, list)),
     Mapping: ("an object", lambda value: isinstance(value, Mapping)),
 }
@@ -143,7 +151,7 @@ def _section_hook(converter: cattrs.Converter, section: type[T]) -> Callable[[ob
 
 def _make_converter() -> cattrs.Converter:
     converter = cattrs.Converter(detailed_validation=True)
-    scalars: tuple[type, ...] = (bool, int, float, str, Who)
+    scalars: tuple[type, ...] = (bool, int, float, str, *CHOICES)
     for kind in scalars:
         converter.register_structure_hook(kind, _scalar_hook(kind))
     converter.register_structure_hook_factory(

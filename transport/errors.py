@@ -7,6 +7,10 @@ TransportError
 ├── ListenError       the pod cannot listen where it was told to
 │   └── AddressInUse  somebody else listens there already
 ├── QueryError        the client's query is not one
+├── BrokerError       what became of the link to the other pods
+│   ├── BrokerUnavailable  the world's: refused, silent, cut off; the supervisor tries again
+│   ├── BrokerRefused      the operator's: wrong credentials, wrong vhost, no permission
+│   └── MessageTooLarge    the emitter's: above what this broker takes
 └── StoreError        what became of a document in the database
     ├── DuplicateValue    the writer's: another document has this value of a unique property
     ├── Unstorable        the writer's: the database has no way to hold this document
@@ -20,9 +24,13 @@ TransportError
 __all__ = [
     "AddressInUse",
     "BadToken",
+    "BrokerError",
+    "BrokerRefused",
+    "BrokerUnavailable",
     "DuplicateValue",
     "HandshakeRejected",
     "ListenError",
+    "MessageTooLarge",
     "QueryError",
     "StoreError",
     "StoreMisfit",
@@ -119,3 +127,28 @@ class StoreUncertain(StoreUnavailable):
 
 class StoreMisfit(StoreError):
     """A definition wants what the documents there do not allow, such as a unique property."""
+
+
+class BrokerError(TransportError):
+    """A link to a broker did not do what it was asked. Messages never hold a secret."""
+
+
+class BrokerUnavailable(BrokerError):
+    """The broker is out of reach, hangs, or has cut us off; trying again is the remedy."""
+
+
+class BrokerRefused(BrokerError):
+    """The broker is there and does not let us in: trying again helps only after a change."""
+
+
+class MessageTooLarge(BrokerError):
+    """A message that this broker does not take; nothing of its batch was sent."""
+
+    def __init__(self, channel: str, nbytes: int, limit: int) -> None:
+        super().__init__(
+            f"A message of {nbytes} bytes for {channel} is above the broker's {limit}; "
+            "send less at a time, or raise the broker's limit."
+        )
+        self.channel = channel
+        self.nbytes = nbytes
+        self.limit = limit

@@ -7,6 +7,16 @@ from deployd.config import Config, ConfigError, Row, Rule, Who, explain, load
 ROWS = {row.path: row for row in explain(load(None, environ={}))}
 TEXTS = {
     "broker.type": "nats",
+    "broker.policy": "buffer",
+    "broker.policies": '{"a": "reject"}',
+    "broker.options": '{"a": "b"}',
+    "broker.ready": "started",
+    "broker.timeout": "1.5",
+    "broker.maxBackoff": "1",
+    "broker.redis.url": "rediss://h/1",
+    "broker.redis.nodes": "a:1,b:2",
+    "broker.redis.sentinels": "a:1",
+    "broker.nats.servers": "a:1",
     "auth.algorithms": "HS384,HS512",
     "auth.onExpiry": "downgrade",
     "access.emitToAll": "nobody",

@@ -64,18 +64,11 @@ def test_what_is_not_acted_on_yet_says_so() -> None:
 
     not_yet = {path for path, row in found.items() if not row.acted_on}
 
-    assert {path for path in found if path.startswith(("broker.", "tls."))} - not_yet == {
-        "broker.type"
-    }
-    assert {path for path in not_yet if not path.startswith(("broker.", "tls."))} == {
-        "messageTTL",
+    assert not_yet == {
+        "tls.certFile",
+        "tls.keyFile",
         "performance.compressionEnabled",
         "performance.keepAliveOptimization",
         "network.writeBufferSize",
         "network.compressionThreshold",
     }
-
-
-def test_only_the_memory_broker_is_acted_on_yet() -> None:
-    assert not rows(DEPLOYD_BROKER__TYPE="redis")["broker.type"].acted_on
-    assert "`broker.type` († beyond `memory`)" in reference_markdown()
