@@ -27,7 +27,7 @@ _SPECIAL: Final = re.compile(rb"[^A-Za-z0-9_-]")
 def room_channel(name: str) -> Channel:
     """Return the channel of a room: different for different names."""
     raw = name.encode("utf-8", "surrogatepass")
-    key = _SPECIAL.sub(lambda match: b"=%02X" % match[0], raw).decode()
+    key = _SPECIAL.sub(lambda match: f"={match[0].hex().upper()}".encode(), raw).decode()
     # No key begins with `=-`: an escape is two hexadecimal digits.
     return f"room.{key if len(key) <= _LONGEST else '=-' + hashlib.sha256(raw).hexdigest()}"
 
