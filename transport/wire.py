@@ -54,7 +54,7 @@ class Scope(StrEnum):
     LOCAL = "local"
     """This pod took it; no other pod will hear it."""
     QUEUED = "queued"
-    """It waits here for the broker to come back."""
+    """It waits here for the broker: to confirm it, or to come back."""
     REJECTED = "rejected"
     """Nobody took it; `reason` says why."""
 
@@ -134,14 +134,14 @@ def decode(text: str) -> ClientMessage:
         raise _explain(message) from None
 
 
-def decode_json(text: str) -> JSON:
-    """Read JSON that somebody else wrote: nested at most `MAX_DEPTH` levels deep.
+def decode_json(text: str, max_depth: int = MAX_DEPTH) -> JSON:
+    """Read JSON that somebody else wrote: nested at most `max_depth` levels deep.
 
     Raises `WireError` (`too_deep`), and `orjson.JSONDecodeError` (a ValueError) for what is not
     JSON.
     """
-    if text.count("[") + text.count("{") > MAX_DEPTH and _depth_exceeds(text, MAX_DEPTH):
-        raise WireError("too_deep", f"Nest objects and arrays at most {MAX_DEPTH} levels deep.")
+    if text.count("[") + text.count("{") > max_depth and _depth_exceeds(text, max_depth):
+        raise WireError("too_deep", f"Nest objects and arrays at most {max_depth} levels deep.")
     value: JSON = orjson.loads(text)
     return value
 
@@ -325,16 +325,30 @@ def encode_receipt(id: RequestId, scope: Scope, event_id: str, now: float) -> by
 
 
 def encode_emit(
-    event: str, data: object, room: str | None, now: float, *, event_id: str, seq: int
+    event: str,
+    data: object,
+    room: str | None,
+    now: float,
+    *,
+    event_id: str,
+    seq: int | None = None,
+    replayed: bool = False,
 ) -> bytes:
     """Encode an event for the members of a room, or for everyone.
 
-    `data` is what `encode_data` takes. Raises `WireError` with the code `not_json` when it is not.
+    `seq` is its number in the room's order; what the pod says of itself has none. `replayed` is
+    whether it waited for the broker and comes late. `data` is what `encode_data` takes. Raises
+    `WireError` with the code `not_json` when it is not.
     """
     message = {"type": "emit", "event": event, "data": data}
     if room is not None:
         message["room"] = room
-    message["meta"] = {"timestamp": int(now), "id": event_id, "seq": seq}
+    meta: dict[str, object] = {"timestamp": int(now), "id": event_id}
+    if seq is not None:
+        meta["seq"] = seq
+    if replayed:
+        meta["replayed"] = True
+    message["meta"] = meta
     return encode_data(message)
 
 

@@ -2,14 +2,25 @@
 
 from .broker import Broker, Channel, Inbox, Message, refuse_too_large
 from .channels import EVERYONE, pod_channel, room_channel
+from .envelope import ENVELOPE_BYTES, EVENT_BYTES, Envelope, Probe, Remote, pack, probe, unpack
+from .loading import load_broker
 
 __all__ = [
+    "ENVELOPE_BYTES",
+    "EVENT_BYTES",
     "EVERYONE",
     "Broker",
     "Channel",
+    "Envelope",
     "Inbox",
     "Message",
+    "Probe",
+    "Remote",
+    "load_broker",
+    "pack",
     "pod_channel",
+    "probe",
     "refuse_too_large",
     "room_channel",
+    "unpack",
 ]
