@@ -60,14 +60,16 @@ class Canary:
         return trio.current_time() - began
 
     def hears(self, channel: str, payload: bytes) -> bool:
-        """Take what came if the channel is the canary's, and say whether it was."""
+        """Take what came if it is a probe, and say whether it was; only one's own proves anything."""
         if channel not in self.channels:
             return False
         try:
             message = unpack(payload)
         except EnvelopeError:
-            return True  # somebody else writes here: it proves nothing
-        if isinstance(message, Probe) and message.nonce == self._nonce:
+            return False
+        if not isinstance(message, Probe):
+            return False
+        if message.nonce == self._nonce:
             self._awaited.discard(channel)
             if not self._awaited:
                 self._back.set()

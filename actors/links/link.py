@@ -9,7 +9,7 @@ import trio
 
 from ...config import Broker as BrokerSettings
 from ...transport import JSON, BrokerError, BrokerRefused, BrokerUnavailable, MessageTooLarge
-from ...transport.brokers import Broker, Channel
+from ...transport.brokers import EVERYONE, Broker, Channel, greeting, pod_channel
 from ..actor import Actor, handles
 from ..errors import EnvironmentFailure
 from .breaker import PROOFS
@@ -28,6 +28,9 @@ PROOF_PAUSE: Final = 0.1
 """Seconds between the canaries that close the breaker."""
 LAST_WORDS: Final = 1.0
 """Seconds that a pod which stops takes to hand over what it has said."""
+REUNION: Final = 1.5
+"""Seconds, beside the longest backoff, that the other pods may take to come back before what
+waited is replayed without them."""
 CLOSING: Final = 1.0
 
 T = TypeVar("T")
@@ -133,6 +136,7 @@ class LinkActor(Actor):
             if proof:
                 await trio.sleep(PROOF_PAUSE)
             uplink.proven(await self._canary.prove())
+        nursery.start_soon(self._guarded, self._greet)
         nursery.start_soon(self._guarded, self._replay)
         nursery.start_soon(self._guarded, self._keep_interest)
         await self._keep_proving()
@@ -141,6 +145,16 @@ class LinkActor(Actor):
         while True:
             await trio.sleep(self._settings.canary_interval)
             self._uplink.proven(await self._canary.prove())
+
+    async def _greet(self) -> None:
+        """Say hello to everyone, then answer those who do."""
+        pod, peers = self._uplink.pod_id, self._uplink.peers
+        await self._in_time(self._broker.publish([(EVERYONE, greeting(pod, "hello"))]))
+        while True:
+            await peers.owing.wait()
+            here = greeting(pod, "here")
+            answers = [(pod_channel(other), here) for other in peers.take_owed()]
+            await self._in_time(self._broker.publish(answers))
 
     async def _keep_interest(self) -> None:
         uplink = self._uplink
@@ -195,6 +209,10 @@ class LinkActor(Actor):
 
     async def _replay(self) -> None:
         uplink = self._uplink
+        if uplink.buffer:
+            with trio.move_on_after(self._settings.max_backoff + REUNION):
+                await uplink.peers.complete.wait()
+            uplink.peers.give_up()
         while parcels := uplink.replay(MOST_PARCELS, MOST_BYTES):
             self._replaying = parcels
             await self._publish(parcels, replayed=True)
@@ -218,6 +236,9 @@ class LinkActor(Actor):
                 while outbox and len(self._waiting) < MOST_PARCELS:
                     self._waiting.append(outbox.pop())
                 await self._hand_over()
+            if self._uplink.breaker.closed:
+                bye = greeting(self._uplink.pod_id, "bye")
+                await self._in_time(self._broker.publish([(EVERYONE, bye)]))
 
     # Inside ----------------------------------------------------------------------------------
 

@@ -15,7 +15,15 @@ import trio
 from ...config import Broker as BrokerSettings
 from ...config import FailurePolicy, get_logger
 from ...transport import JSON, EnvelopeError, Problem, Scope
-from ...transport.brokers import EVERYONE, Channel, Envelope, Remote, room_channel, unpack
+from ...transport.brokers import (
+    EVERYONE,
+    Channel,
+    Envelope,
+    Greeting,
+    Remote,
+    room_channel,
+    unpack,
+)
 from ..mailbox import Mailbox
 from ..overflow import Overflow
 from ..patterns import PatternMap
@@ -24,6 +32,7 @@ from .counters import Counters
 from .interest import Interest
 from .outage import Degraded, Healed
 from .parcel import Buffer, Parcel, Settle
+from .peers import Peers
 from .reception import Reception
 
 __all__ = ["Listeners", "Uplink"]
@@ -70,6 +79,7 @@ class Uplink:
         self.counters = Counters()
         self.interest = Interest(settings.linger)
         self.reception = Reception(pod_id)
+        self.peers = Peers(pod_id)
         self.buffer = Buffer(settings.buffer_messages, settings.buffer_bytes, message_ttl)
         self.outbox: Mailbox[Any] = Mailbox(
             max_messages=settings.outbox_messages,
@@ -201,6 +211,7 @@ class Uplink:
             "seconds_deaf": 0.0 if breaker.closed else round(self._clock() - self._proven, 3),
             "reconnects": max(0, counters.connects - 1),
             "outages": counters.trips,
+            "pods": 1 + len(self.peers),
             "subscriptions": len(self.interest),
             "outbox": outbox.waiting,
             "outbox_bytes": outbox.bytes,
@@ -238,6 +249,7 @@ class Uplink:
             self.tried = True
             self.counters.connects += 1
             self._replaying = bool(self.buffer)
+            self.peers.begin()
 
     def subscribed(self, channels: Iterable[Channel]) -> None:
         """Let those go on who wait for these channels to be heard."""
@@ -247,11 +259,14 @@ class Uplink:
                 event.set()
 
     def receive(self, payload: bytes) -> None:
-        """Take what came on a channel of a room, or of everyone, from whoever can reach it."""
+        """Take what came on any channel but the canary's, from whoever can reach the broker."""
         try:
             envelope = unpack(payload)
         except EnvelopeError as error:
             self._drop_invalid(str(error))
+            return
+        if isinstance(envelope, Greeting):
+            self.peers.greeted(envelope)
             return
         if not isinstance(envelope, Envelope):
             self._drop_invalid("it is a probe where events belong")

@@ -2,7 +2,18 @@
 
 from .broker import Broker, Channel, Inbox, Message, refuse_too_large
 from .channels import EVERYONE, pod_channel, room_channel
-from .envelope import ENVELOPE_BYTES, EVENT_BYTES, Envelope, Probe, Remote, pack, probe, unpack
+from .envelope import (
+    ENVELOPE_BYTES,
+    EVENT_BYTES,
+    Envelope,
+    Greeting,
+    Probe,
+    Remote,
+    greeting,
+    pack,
+    probe,
+    unpack,
+)
 from .loading import load_broker
 
 __all__ = [
@@ -12,10 +23,12 @@ __all__ = [
     "Broker",
     "Channel",
     "Envelope",
+    "Greeting",
     "Inbox",
     "Message",
     "Probe",
     "Remote",
+    "greeting",
     "load_broker",
     "pack",
     "pod_channel",

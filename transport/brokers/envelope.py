@@ -8,7 +8,7 @@ meaning of what is there gets another `v`, and is not read by pods that do not k
 
 `o` origin pod, `e` epoch (when that pod began to count, unix ms), `r` room (absent: everyone),
 `m` events: sequence in this room, id, event, data, time (unix s), hops, replayed.
-A probe has `p`, a nonce, in place of `r` and `m`.
+In place of `r` and `m` a probe has `p`, a nonce, and a greeting `g`, its word.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ __all__ = [
     "ENVELOPE_BYTES",
     "EVENT_BYTES",
     "Envelope",
+    "Greeting",
     "Probe",
     "Remote",
     "pack",
@@ -79,6 +80,14 @@ class Probe:
     nonce: str
 
 
+@frozen
+class Greeting:
+    """What a pod says of itself: `hello` when its link closes, `here` as the answer, `bye`."""
+
+    origin: str
+    word: str
+
+
 def pack(origin: str, epoch: int, room: str | None, events: Sequence[tuple[object, ...]]) -> bytes:
     """Encode events for one room; each is what `Remote` holds, its data an `orjson.Fragment`."""
     header: dict[str, object] = {"v": VERSION, "o": origin, "e": epoch}
@@ -93,7 +102,12 @@ def probe(origin: str, nonce: str) -> bytes:
     return orjson.dumps({"v": VERSION, "o": origin, "p": nonce})
 
 
-def unpack(payload: bytes) -> Envelope | Probe:
+def greeting(origin: str, word: str) -> bytes:
+    """Encode a greeting."""
+    return orjson.dumps({"v": VERSION, "o": origin, "g": word})
+
+
+def unpack(payload: bytes) -> Envelope | Greeting | Probe:
     """Read what may come from anybody who reaches the broker.
 
     Raises `EnvelopeError`, whose message says what is wrong with it.
@@ -102,6 +116,12 @@ def unpack(payload: bytes) -> Envelope | Probe:
     origin = _text(message.get("o"), "origin", LONGEST_ID)
     if "p" in message:
         return Probe(origin, _text(message["p"], "nonce", LONGEST_ID))
+    if "g" in message:
+        return Greeting(origin, _text(message["g"], "word", LONGEST_ID))
+    return _envelope(origin, message)
+
+
+def _envelope(origin: str, message: dict[str, JSON]) -> Envelope:
     epoch = message.get("e")
     if type(epoch) is not int or epoch < 0:
         raise EnvelopeError("its epoch is not a number")
