@@ -60,7 +60,7 @@ class Canary:
         return trio.current_time() - began
 
     def hears(self, channel: str, payload: bytes) -> bool:
-        """Take what came if it is a probe, and say whether it was; only one's own proves anything."""
+        """Take what came if it is a probe, and say whether it was; others' prove nothing."""
         if channel not in self.channels:
             return False
         try:
