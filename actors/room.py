@@ -330,9 +330,11 @@ class Room(Actor, Generic[S]):
         for event in message.events:
             self._event_id, self._remote = event.id, event
             if self._plain_remote_emit:
-                self.broadcast(event.event, event.data)
+                data = orjson.Fragment(event.encoded)
+                self._put(self._frame(event.event, data, event.id))
             else:
-                await self._hook(self.on_remote_emit(event.event, event.data))
+                hook = self.on_remote_emit(event.event, orjson.loads(event.encoded))
+                await self._hook(hook)
             if self._batch.full:
                 await self._settle()
         self._event_id = self._remote = None

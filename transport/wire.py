@@ -134,14 +134,14 @@ def decode(text: str) -> ClientMessage:
         raise _explain(message) from None
 
 
-def decode_json(text: str, max_depth: int = MAX_DEPTH) -> JSON:
-    """Read JSON that somebody else wrote: nested at most `max_depth` levels deep.
+def decode_json(text: str) -> JSON:
+    """Read JSON that somebody else wrote: nested at most `MAX_DEPTH` levels deep.
 
     Raises `WireError` (`too_deep`), and `orjson.JSONDecodeError` (a ValueError) for what is not
     JSON.
     """
-    if text.count("[") + text.count("{") > max_depth and _depth_exceeds(text, max_depth):
-        raise WireError("too_deep", f"Nest objects and arrays at most {max_depth} levels deep.")
+    if text.count("[") + text.count("{") > MAX_DEPTH and _depth_exceeds(text, MAX_DEPTH):
+        raise WireError("too_deep", f"Nest objects and arrays at most {MAX_DEPTH} levels deep.")
     value: JSON = orjson.loads(text)
     return value
 

@@ -9,7 +9,15 @@ import trio
 
 from ...config import Broker as BrokerSettings
 from ...transport import JSON, BrokerError, BrokerRefused, BrokerUnavailable, MessageTooLarge
-from ...transport.brokers import EVERYONE, Broker, Channel, greeting, pod_channel
+from ...transport.brokers import (
+    ENVELOPE_BYTES,
+    EVENT_BYTES,
+    EVERYONE,
+    Broker,
+    Channel,
+    greeting,
+    pod_channel,
+)
 from ..actor import Actor, handles
 from ..errors import EnvironmentFailure
 from .breaker import PROOFS
@@ -28,6 +36,8 @@ PROOF_PAUSE: Final = 0.1
 """Seconds between the canaries that close the breaker."""
 LAST_WORDS: Final = 1.0
 """Seconds that a pod which stops takes to hand over what it has said."""
+OVERHEAD: Final = ENVELOPE_BYTES + EVENT_BYTES + 1024
+"""Bytes of a message that are not an event's data: its envelope, and a long name."""
 REUNION: Final = 1.5
 """Seconds, beside the longest backoff, that the other pods may take to come back before what
 waited is replayed without them."""
@@ -60,7 +70,6 @@ class LinkActor(Actor):
         self._settings = settings
         self._joined = joined
         self._waiting: list[Parcel] = []
-        self._weight = 0
         self._in_flight: list[Parcel] = []
         self._replaying: list[Parcel] = []
         self._failure: BrokerError | None = None
@@ -126,8 +135,8 @@ class LinkActor(Actor):
     async def _connect(self, nursery: trio.Nursery) -> None:
         uplink, broker = self._uplink, self._broker
         await self._in_time(broker.connect(self, nursery))
-        uplink.endpoint, uplink.limit = broker.endpoint, broker.max_payload
-        self._packer = Packer(uplink.pod_id, uplink.epoch, broker.max_payload, self._joined)
+        uplink.endpoint = broker.endpoint
+        self._limit(broker.max_payload)
         self._canary = Canary(broker, uplink.pod_id, self._settings.timeout)
         await self._in_time(broker.subscribe(self._canary.channels))
         uplink.interest.begin_anew()
@@ -188,24 +197,21 @@ class LinkActor(Actor):
 
     @handles(Parcel)
     async def _take(self, parcel: Parcel) -> None:
-        if self._packer.oversize(parcel):
-            self._uplink.too_large(parcel)
-            return
-        self._waiting.append(parcel)
-        self._weight += parcel.nbytes
-        if len(self._waiting) >= MOST_PARCELS or self._weight >= MOST_BYTES:
-            await self._guarded(self._hand_over)
-
-    async def on_idle(self) -> None:
-        """Hand over what has been said."""
-        if self._waiting:
+        """Take an event, and along with it those that wait behind it: one turn for a batch."""
+        waiting, outbox, weight = self._waiting, self._uplink.outbox, 0
+        waiting.append(parcel)
+        while outbox and len(waiting) < MOST_PARCELS and weight < MOST_BYTES:
+            parcel = outbox.pop()
+            waiting.append(parcel)
+            weight += parcel.nbytes
+        if self._failure is None:  # else what is in flight is in doubt, and so is this
             await self._guarded(self._hand_over)
 
     async def _hand_over(self) -> None:
-        self._in_flight, self._waiting, self._weight = self._waiting, [], 0
-        await self._publish(self._in_flight)
-        parcels, self._in_flight = self._in_flight, []
-        self._uplink.confirmed(parcels)
+        self._in_flight, self._waiting = self._waiting, []
+        taken = await self._publish(self._in_flight)
+        self._in_flight = []
+        self._uplink.confirmed(taken)
 
     async def _replay(self) -> None:
         uplink = self._uplink
@@ -215,27 +221,44 @@ class LinkActor(Actor):
             uplink.peers.give_up()
         while parcels := uplink.replay(MOST_PARCELS, MOST_BYTES):
             self._replaying = parcels
-            await self._publish(parcels, replayed=True)
+            taken = await self._publish(parcels, replayed=True)
             self._replaying = []
-            uplink.confirmed(parcels, replayed=True)
+            uplink.confirmed(taken, replayed=True)
 
-    async def _publish(self, parcels: list[Parcel], *, replayed: bool = False) -> None:
-        """Hand events over. Raises `BrokerError` when it is not certain that all were taken."""
-        messages = self._packer.pack(parcels, replayed=replayed)
-        try:
-            await self._in_time(self._broker.publish(messages))
-        except MessageTooLarge as error:
-            raise BrokerUnavailable(
-                f"{self._broker.endpoint} has lowered its limit: {error}"
-            ) from error
+    async def _publish(self, parcels: list[Parcel], *, replayed: bool = False) -> list[Parcel]:
+        """Hand events over and return those that the broker took.
+
+        Raises `BrokerError` when that is not certain.
+        """
+        for _ in range(2):  # a limit may have been lowered since it was last looked at
+            fit = [parcel for parcel in parcels if self._packer.fits(parcel)]
+            try:
+                if fit:
+                    messages = self._packer.pack(fit, replayed=replayed)
+                    await self._in_time(self._broker.publish(messages))
+                break
+            except MessageTooLarge as error:
+                if self._broker.max_payload >= self._packer.limit:
+                    raise BrokerUnavailable(
+                        f"{self._broker.endpoint} confused us: {error}"
+                    ) from error
+                self._limit(self._broker.max_payload)
+        if len(fit) < len(parcels):
+            self._uplink.too_large(
+                [p for p in parcels if not self._packer.fits(p)], replayed=replayed
+            )
+        return fit
+
+    def _limit(self, nbytes: int) -> None:
+        uplink = self._uplink
+        self._packer = Packer(uplink.pod_id, uplink.epoch, nbytes, self._joined)
+        uplink.limit = nbytes - OVERHEAD
 
     async def _say_last_words(self) -> None:
         outbox = self._uplink.outbox
         with trio.move_on_after(LAST_WORDS):
-            while self._waiting or outbox:
-                while outbox and len(self._waiting) < MOST_PARCELS:
-                    self._waiting.append(outbox.pop())
-                await self._hand_over()
+            while outbox:
+                await self._take(outbox.pop())
             if self._uplink.breaker.closed:
                 bye = greeting(self._uplink.pod_id, "bye")
                 await self._in_time(self._broker.publish([(EVERYONE, bye)]))

@@ -40,9 +40,9 @@ class Packer:
     limit: int
     joined: bool = True
 
-    def oversize(self, parcel: Parcel) -> bool:
-        """Whether an event is too large for any message."""
-        return _weight(parcel) + ENVELOPE_BYTES > self.limit
+    def fits(self, parcel: Parcel) -> bool:
+        """Whether an event is small enough for a message."""
+        return _weight(parcel) + ENVELOPE_BYTES <= self.limit
 
     def pack(self, parcels: Sequence[Parcel], *, replayed: bool = False) -> list[Message]:
         """Return the messages that carry these events."""

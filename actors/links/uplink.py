@@ -60,7 +60,7 @@ class Uplink:
     """The way to the other pods.
 
     `wall` is unix seconds, `clock` steady seconds. The link sets `endpoint` (to show, without
-    secrets) and `limit` (bytes that one message may have) when it knows them.
+    secrets) and `limit` (bytes that one event's data may have) when it knows them.
     """
 
     def __init__(
@@ -287,10 +287,13 @@ class Uplink:
             if parcel.settle is not None:
                 parcel.settle(Scope.CLUSTER)
 
-    def too_large(self, parcel: Parcel) -> None:
+    def too_large(self, parcels: Sequence[Parcel], *, replayed: bool = False) -> None:
         """Note what the broker will never take."""
-        self.counters.too_large += 1
-        self._settle(parcel, self._lose())
+        self.counters.too_large += len(parcels)
+        for parcel in parcels:
+            scope = self._lose()
+            if not replayed:
+                self._settle(parcel, scope)
 
     def replay(self, max_messages: int, max_bytes: int) -> list[Parcel]:
         """Take the oldest of what waited. When nothing does, new events go straight on again."""
