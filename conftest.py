@@ -2,8 +2,9 @@
 
 pytest_plugins = [
     "support.browser",
-    "support.brokers",
+    "support.nats_server",
     "support.postgres",
     "support.stores",
+    "support.brokers",  # imports the fixtures of servers, so it comes after them
 ]
 """Fixtures that tests of any folder may ask for."""

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import cycle
 from typing import Final, TypeAlias
 
 import pytest
 
+from deployd.transport.brokers.bridge import Bridged
 from deployd.transport.brokers.conformance import Make
 from deployd.transport.brokers.memory import MemoryBroker, MemoryBus
+from deployd.transport.brokers.nats import NatsDriver
+
+from .nats_server import NatsServer
 
 __all__ = ["BROKERS", "Makers", "broker_makers"]
 
@@ -21,8 +26,27 @@ def _memory(_: pytest.FixtureRequest) -> Makers:
     return (lambda: MemoryBroker(bus)), (lambda: MemoryBroker(bus, "other."))
 
 
+def _nats(request: pytest.FixtureRequest) -> Makers:
+    return _nats_makers([request.getfixturevalue("nats_server")])
+
+
+def _nats_cluster(request: pytest.FixtureRequest) -> Makers:
+    return _nats_makers(request.getfixturevalue("nats_cluster"))
+
+
+def _nats_makers(servers: Sequence[NatsServer]) -> Makers:
+    turns = cycle(servers)
+
+    def make(subject: str) -> Make:
+        return lambda: Bridged(NatsDriver(next(turns).settings(subject=subject)))
+
+    return make("test"), make("test.other")
+
+
 BROKERS: Final[Mapping[str, Callable[[pytest.FixtureRequest], Makers]]] = {
     "memory": _memory,
+    "nats": _nats,
+    "nats cluster": _nats_cluster,
 }
 """Add a broker here: a function that asks for its server's fixture and returns the makers."""
 
