@@ -1,4 +1,9 @@
 """Fixtures that `tests/` and `examples/` share."""
 
-pytest_plugins = ["support.browser", "support.postgres", "support.stores"]
+pytest_plugins = [
+    "support.browser",
+    "support.brokers",
+    "support.postgres",
+    "support.stores",
+]
 """Fixtures that tests of any folder may ask for."""

@@ -27,6 +27,7 @@ from .errors import (
 )
 from .heartbeat import Heartbeat
 from .hub import Hub, ThreadHub
+from .links import Degraded, Healed, LinkActor, Listeners, Notices, Uplink
 from .mailbox import Mailbox
 from .member import Member
 from .messages import Delivery, Down, Exit, ExitKind, Request, size_of
@@ -34,7 +35,7 @@ from .overflow import Conflate, MailboxStatistics, Overflow, conflate
 from .receipt import Receipt
 from .ref import ActorRef, Later
 from .room import Room
-from .rooms import RoomRef, Rooms, load_room_classes
+from .rooms import RoomRef, Rooms, hand_over, load_room_classes
 from .roster import EventIds, RoomEnvironment, Roster, StatePolicy
 from .session import ConnectionEnvironment
 from .timers import Timer, Timers
@@ -56,21 +57,26 @@ __all__ = [
     "DeadLetter",
     "DeadLetterStatistics",
     "DeadLetters",
+    "Degraded",
     "Delivery",
     "Down",
     "EnvironmentFailure",
     "EventIds",
     "Exit",
     "ExitKind",
+    "Healed",
     "Heartbeat",
     "Hub",
     "Later",
+    "LinkActor",
+    "Listeners",
     "Listening",
     "LogLimiter",
     "Mailbox",
     "MailboxFull",
     "MailboxStatistics",
     "Member",
+    "Notices",
     "Overflow",
     "Poisoned",
     "Receipt",
@@ -89,8 +95,10 @@ __all__ = [
     "TooManyRooms",
     "Unanswered",
     "Unhandled",
+    "Uplink",
     "conflate",
     "connection_cell",
+    "hand_over",
     "handles",
     "load_room_classes",
     "size_of",

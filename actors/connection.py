@@ -26,6 +26,7 @@ from ..transport import (
     WireError,
     decode,
     encode_connect,
+    encode_emit,
     encode_error,
     response_bytes,
     text_frame,
@@ -35,6 +36,7 @@ from .cell import ActorCell
 from .conduct import STRIKE_FOR_HASTE, Conduct, Verdict
 from .dead_letters import DeadLetters
 from .intake import Intake, most_waiting
+from .links import DEGRADED
 from .mailbox import Mailbox
 from .member import Member
 from .messages import Down
@@ -111,6 +113,7 @@ class ConnectionActor(Actor):
         self._demand_token()
         self._open = True
         self._answer(encode_connect(self._client_id, env.wall()))
+        self._warn_of_outage()
         _log.debug("connected", client=self._client_id, address=request.remote)
 
     async def around(self, loop: Callable[[], Awaitable[None]]) -> None:
@@ -131,6 +134,13 @@ class ConnectionActor(Actor):
                     await self.socket.close(code, reason or self._retry_hint())
                 self.socket.abort()
             nursery.cancel_scope.cancel()
+
+    def _warn_of_outage(self) -> None:
+        env = self._env
+        outage = None if env.uplink is None else env.uplink.degraded
+        if outage is not None:
+            data, event_id = outage.to_json(), env.event_ids()
+            self._answer(encode_emit(DEGRADED, data, None, env.wall(), event_id=event_id))
 
     def _reject(self, sock: socket.socket, error: HandshakeRejected) -> None:
         with contextlib.suppress(OSError):  # a client that is gone needs no answer

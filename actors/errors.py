@@ -92,8 +92,14 @@ class EnvironmentFailure(ActorError):
     """The world is broken (refused, no DNS, disk full), not the code.
 
     Raise it from a handler, a timer or `on_start`: supervision then backs off for ever and
-    does not use up the restart intensity.
+    does not use up the restart intensity. `retry_after` is the shortest wait (seconds) that makes
+    sense before the next try, `told` whether the log says it already.
     """
+
+    def __init__(self, *args: object, retry_after: float = 0.0, told: bool = False) -> None:
+        super().__init__(*args)
+        self.retry_after = retry_after
+        self.told = told
 
 
 class TooManyRooms(ActorError):

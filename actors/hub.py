@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Final, Literal
 
 import orjson
 import trio
+from attrs import evolve, frozen
 
 from ..transport import JSON, Scope, encode_data
+from .links import Settle, Uplink
 from .messages import Delivery
 from .receipt import Receipt
 from .rooms import RoomRef, Rooms
@@ -19,53 +21,86 @@ __all__ = ["ChangeType", "Hub", "ThreadHub"]
 ChangeType = Literal["created", "updated", "deleted"]
 
 
+PATIENCE: Final = 5.0
+"""Seconds that `send_` calls wait for, where nothing else is said."""
+
+_WORST_FIRST: Final = (Scope.REJECTED, Scope.LOCAL, Scope.QUEUED, Scope.CLUSTER)
+
+
+@frozen
+class _Emit:
+    """Something to say in a room, here where it runs, and on the other pods."""
+
+    room: str | None
+    ref: RoomRef | None
+    event: str
+    encoded: bytes
+
+
 class Hub:
     """Emits of the pod's own code. No access rule applies: this is the server speaking.
 
-    The calls are synchronous and for code on trio's thread; other threads use `from_thread`.
-    Data is frozen at the call: changing it afterwards changes nothing. Each returns a `Receipt`:
-    `local` when this pod's room took it, `rejected` when the room's mailbox is full.
+    Calls that begin with `emit_` are synchronous and for code on trio's thread; other threads use
+    `from_thread`. Data is frozen at the call: changing it afterwards changes nothing. Each returns
+    a `Receipt` at once: `rejected` when nobody was told, `local` when only this pod will be, and
+    `queued` when the broker has not confirmed it yet. Calls that begin with `send_` wait, at most
+    `timeout` seconds, for rooms that are busy and for the broker: theirs says how it ended.
+
     Raises `WireError` when the data is not JSON.
     """
 
-    def __init__(self, rooms: Rooms, everyone: RoomRef, event_ids: EventIds) -> None:
+    def __init__(
+        self, rooms: Rooms, everyone: RoomRef, event_ids: EventIds, uplink: Uplink | None = None
+    ) -> None:
         self._rooms = rooms
         self._everyone = everyone
         self._event_ids = event_ids
+        self._uplink = uplink
 
     def emit_to_all(self, event: str, data: JSON) -> Receipt:
-        """Tell every connected client."""
-        return self._tell(self._everyone, event, encode_data(data))
+        """Tell every connected client, of every pod."""
+        return self._emit(_Emit(None, self._everyone, event, encode_data(data)))
 
     def emit_to_room(self, room: str, event: str, data: JSON) -> Receipt:
         """Tell the members of a room; a bound room that does not run yet is started for it."""
-        return self._emit(room, event, encode_data(data))
+        return self._emit(self._to_room(room, event, data))
 
     def emit_collection_change(self, collection: str, event: ChangeType, document: JSON) -> Receipt:
         """Tell `collection:<name>` and `collections` that a document changed, and nobody else.
 
         The receipt is the worse of the two.
         """
-        receipts = [
-            self._tell(ref, event, encoded) if ref else Receipt(self._event_ids(), Scope.LOCAL)
-            for ref, encoded in self._listeners(collection, event, document)
-        ]
-        return _worst(receipts)
+        changes = self._listeners(collection, event, document)
+        return _worst([self._emit(change) for change in changes])
+
+    async def send_to_all(self, event: str, data: JSON, timeout: float = PATIENCE) -> Receipt:
+        """Tell every connected client, and wait for what becomes of it."""
+        emit = _Emit(None, self._everyone, event, encode_data(data))
+        return await self._send(emit, timeout)
+
+    async def send_to_room(
+        self, room: str, event: str, data: JSON, timeout: float = PATIENCE
+    ) -> Receipt:
+        """Tell the members of a room, and wait for what becomes of it."""
+        return await self._send(self._to_room(room, event, data), timeout)
 
     async def send_collection_change(
         self, collection: str, event: ChangeType, document: JSON, timeout: float
     ) -> Receipt:
-        """Do the same, but wait for rooms that are busy, `timeout` seconds each at most."""
+        """Tell that a document changed, and wait for rooms that are busy, `timeout` each at most.
+
+        It does not wait for the broker: the change is committed, and is told in this order.
+        """
         receipts = []
-        for ref, encoded in self._listeners(collection, event, document):
-            if ref is None:
-                receipts.append(Receipt(self._event_ids(), Scope.LOCAL))
+        for change in self._listeners(collection, event, document):
+            if change.ref is None:
+                receipts.append(self._emit(change))
                 continue
-            message = ServerEmit(event, encoded, self._event_ids())
+            message = ServerEmit(event, change.encoded, self._event_ids())
             delivery = Delivery.DROPPED
             with trio.move_on_after(timeout):
-                delivery = await ref.send(message)
-            receipts.append(_receipt(ref, message.event_id, delivery))
+                delivery = await change.ref.send(message)
+            receipts.append(self._receipt(change, message.event_id, delivery))
         return _worst(receipts)
 
     def room(self, name: str) -> RoomRef:
@@ -77,39 +112,79 @@ class Hub:
         """The same calls for other threads. Take it on trio's thread, hand it to the thread."""
         return ThreadHub(self, trio.lowlevel.current_trio_token())
 
-    def _listeners(
-        self, collection: str, event: ChangeType, document: JSON
-    ) -> Iterator[tuple[RoomRef | None, bytes]]:
+    def _listeners(self, collection: str, event: ChangeType, document: JSON) -> Iterator[_Emit]:
         """Find the two rooms of a change, where somebody is in them, and what each is told."""
         encoded = encode_data(document)
-        yield self._rooms.find(f"collection:{collection}"), encoded
+        room = f"collection:{collection}"
+        yield _Emit(room, self._rooms.find(room), event, encoded)
         envelope = {"collection": collection, "type": event, "data": orjson.Fragment(encoded)}
-        yield self._rooms.find("collections"), encode_data(envelope)
+        ref = self._rooms.find("collections")
+        yield _Emit("collections", ref, event, encode_data(envelope))
 
-    def _emit(self, room: str, event: str, encoded: bytes) -> Receipt:
+    def _to_room(self, room: str, event: str, data: JSON) -> _Emit:
         ref = self._rooms.find(room)
-        if ref is None:
-            if not self._rooms.is_bound(room):
-                return Receipt(self._event_ids(), Scope.LOCAL)  # nobody is in it
+        if ref is None and self._rooms.is_bound(room):
             ref = self._rooms.open(room)
-        return self._tell(ref, event, encoded)
+        return _Emit(room, ref, event, encode_data(data))
 
-    def _tell(self, ref: RoomRef, event: str, encoded: bytes) -> Receipt:
+    def _emit(self, emit: _Emit, settle: Settle | None = None) -> Receipt:
+        """Leave it with the room, or with the other pods' where nobody is in it here."""
         event_id = self._event_ids()
-        return _receipt(ref, event_id, ref.tell(ServerEmit(event, encoded, event_id)))
+        refusal = self._refusal(emit)
+        if refusal is not None:
+            return Receipt(event_id, Scope.REJECTED, refusal)
+        if emit.ref is not None:
+            message = ServerEmit(emit.event, emit.encoded, event_id, settle)
+            return self._receipt(emit, event_id, emit.ref.tell(message))
+        scope: Scope | None = Scope.LOCAL
+        if self._uplink is not None:
+            scope = self._uplink.publish(emit.room, emit.event, emit.encoded, event_id, settle)
+        if scope is None:
+            return Receipt(event_id, Scope.QUEUED)
+        if settle is not None:
+            settle(scope)
+        return Receipt(event_id, scope)
 
+    async def _send(self, emit: _Emit, timeout: float) -> Receipt:
+        settled = trio.Event()
+        scopes: list[Scope] = []
 
-def _receipt(ref: RoomRef, event_id: str, delivery: Delivery) -> Receipt:
-    if delivery:
-        return Receipt(event_id, Scope.LOCAL)
-    reason = f"{ref.path} has ended"
-    if delivery is Delivery.DROPPED:
-        reason = f"the mailbox of {ref.path} is full; emit more slowly"
-    return Receipt(event_id, Scope.REJECTED, reason)
+        def settle(scope: Scope) -> None:
+            scopes.append(scope)
+            settled.set()
+
+        receipt = Receipt("", Scope.QUEUED)
+        with trio.move_on_after(timeout):
+            receipt = await self._leave(emit, settle)
+            if receipt.scope is not Scope.REJECTED:
+                await settled.wait()
+        return evolve(receipt, scope=scopes[0]) if scopes else receipt
+
+    async def _leave(self, emit: _Emit, settle: Settle) -> Receipt:
+        if emit.ref is None or self._refusal(emit) is not None:
+            return self._emit(emit, settle)
+        message = ServerEmit(emit.event, emit.encoded, self._event_ids(), settle)
+        return self._receipt(emit, message.event_id, await emit.ref.send(message))
+
+    def _refusal(self, emit: _Emit) -> str | None:
+        if self._uplink is None:
+            return None
+        problem = self._uplink.refusal(emit.room, len(emit.encoded))
+        return None if problem is None else problem.message
+
+    def _receipt(self, emit: _Emit, event_id: str, delivery: Delivery) -> Receipt:
+        if delivery:
+            uplink = self._uplink
+            return Receipt(event_id, Scope.LOCAL if uplink is None else uplink.outlook(emit.room))
+        path = emit.ref.path if emit.ref else emit.room
+        reason = f"{path} has ended"
+        if delivery is Delivery.DROPPED:
+            reason = f"the mailbox of {path} is full; emit more slowly"
+        return Receipt(event_id, Scope.REJECTED, reason)
 
 
 def _worst(receipts: Sequence[Receipt]) -> Receipt:
-    return next((r for r in receipts if r.scope is Scope.REJECTED), receipts[0])
+    return min(receipts, key=lambda receipt: _WORST_FIRST.index(receipt.scope))
 
 
 class ThreadHub:

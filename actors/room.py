@@ -14,6 +14,7 @@ from ..transport import (
     JSON,
     Problem,
     Scope,
+    encode_data,
     encode_emit,
     encode_error,
     encode_join,
@@ -21,13 +22,16 @@ from ..transport import (
     encode_receipt,
     text_frame,
 )
+from ..transport.brokers import Remote
 from .actor import Actor, handles
 from .fanout import Batch
+from .links import Degraded, Healed, Settle
 from .member import Member
 from .messages import Down
 from .roster import (
     JoinRoom,
     LeaveRoom,
+    RemoteEmits,
     RoomEmit,
     RoomEnvironment,
     Roster,
@@ -42,6 +46,9 @@ __all__ = ["CONGESTION_GRACE", "Room"]
 
 CONGESTION_GRACE = 0.25
 """Seconds a room gives its members to catch up when more than half of them lag."""
+
+HEARD_WITHIN = 2.0
+"""Seconds that a first member waits for the broker to bring what other pods say."""
 
 R = TypeVar("R")
 
@@ -65,6 +72,7 @@ class Room(Actor, Generic[S]):
 
     _plain_emit: ClassVar[bool] = True
     _plain_server_emit: ClassVar[bool] = True
+    _plain_remote_emit: ClassVar[bool] = True
 
     _roster: Roster[S]
 
@@ -75,6 +83,7 @@ class Room(Actor, Generic[S]):
             cls.on_message is Room.on_message and cls.authorize_emit is Room.authorize_emit
         )
         cls._plain_server_emit = cls.on_server_emit is Room.on_server_emit
+        cls._plain_remote_emit = cls.on_remote_emit is Room.on_remote_emit
 
     # Hooks: the extension point ------------------------------------------------------------
 
@@ -108,6 +117,19 @@ class Room(Actor, Generic[S]):
         """React to an emit of the pod's own code. As it stands: tell everyone."""
         self.broadcast(event, data)
 
+    async def on_remote_emit(self, event: str, data: JSON) -> None:
+        """React to what the room of this name said on another pod. As it stands: tell everyone.
+
+        What is broadcast meanwhile stays on this pod: the others have heard it too.
+        """
+        self.broadcast(event, data)
+
+    async def on_degraded(self, outage: Degraded) -> None:
+        """React to being cut off from the other pods; members are told without it."""
+
+    async def on_healed(self, healed: Healed) -> None:
+        """React to hearing the other pods again; members are told without it."""
+
     # What hooks may call -------------------------------------------------------------------
 
     @property
@@ -129,14 +151,28 @@ class Room(Actor, Generic[S]):
     def state(self, value: S) -> None:
         self._roster.state = value
 
-    def broadcast(self, event: str, data: JSON, *, exclude: Member | None = None) -> str:
-        """Tell every member, but perhaps one, and return the event's id.
+    def broadcast(
+        self, event: str, data: JSON, *, exclude: Member | None = None, local: bool = False
+    ) -> str:
+        """Tell every member, on all pods, but perhaps one, and return the event's id.
 
-        Synchronous: the frame is encoded once, now, and written when the room has no more to
-        do or is about to wait. Raises `WireError` when `data` is not JSON.
+        With `local` only this pod's members are told. Synchronous: the frame is encoded once, now,
+        and written when the room has no more to do or is about to wait. Raises `WireError` when
+        `data` is not JSON.
         """
         event_id = self._take_event_id()
-        self._put(self._frame(event, data, event_id), but=exclude)
+        if local or self._environment.uplink is None or self._remote is not None:
+            self._put(self._frame(event, data, event_id), but=exclude)
+            return event_id
+        encoded = encode_data(data)
+        self._put(self._frame(event, orjson.Fragment(encoded), event_id), but=exclude)
+        self._publish(event, encoded, event_id)
+        return event_id
+
+    def relay(self, event: str, data: JSON) -> str:
+        """Let the rooms of this name on the other pods tell their members, and nobody here."""
+        event_id = self._event_id or self._environment.event_ids()
+        self._publish(event, encode_data(data), event_id)
         return event_id
 
     def send_to(self, member: Member, event: str, data: JSON) -> str:
@@ -173,11 +209,17 @@ class Room(Actor, Generic[S]):
         self._environment = environment
         self._batch = Batch(environment.batch_size)
         self._event_id: str | None = None
+        self._remote: Remote | None = None
+        self._answering: RoomEmit | ServerEmit | None = None
+        self._outcome: Settle | None = None
         self._idle: Timer | None = None
         self._ending = False
         if not roster.state_built or self.state_policy is StatePolicy.REBUILD:
             roster.state = self.initial_state()
             roster.state_built = True
+        roster.takes_batches = self._plain_remote_emit
+        if (roster.members or self.keep_alive) and environment.uplink is not None:
+            environment.uplink.enter(roster.name)
         self._watch_idleness()
 
     async def around(self, loop: Callable[[], Awaitable[None]]) -> None:
@@ -230,6 +272,7 @@ class Room(Actor, Generic[S]):
         if comes:
             if not await self._hook(self.authorize_join(member)):
                 return Problem("room_forbidden", f"The room '{self.name}' does not let you in.")
+            await self._listen()
             self._flush()  # what was said before is not for the one who joins now
             self._roster.members[member.client_id] = member
             member.ref.monitor(cast("Any", self.ref))
@@ -255,38 +298,93 @@ class Room(Actor, Generic[S]):
 
     @handles(RoomEmit)
     async def _emit(self, message: RoomEmit) -> None:
-        self._event_id = message.event_id
+        outcome = None
+        if message.request_id is not None:
+            outcome = functools.partial(self._give_receipt, message)
+        self._begin(message, outcome)
         if self._plain_emit:
             self.broadcast(message.event, message.data)
         elif not await self._hook(self.authorize_emit(message.member, message.event, message.data)):
+            self._outcome = None
             sentence = f"The room '{self.name}' does not let you say this."
             self._refuse(message, Problem("room_forbidden", sentence))
-            self._event_id = None
-            return
         else:
             await self._hook(self.on_message(message.member, message.event, message.data))
-        self._event_id = None  # a hook that said nothing leaves it, and nothing else may use it
-        if message.request_id is not None:
-            receipt = encode_receipt(message.request_id, Scope.LOCAL, message.event_id, self._now())
-            self._answer(message.member, receipt)
-        if self._batch.full:
-            await self._settle()
+        await self._end()
 
     @handles(ServerEmit)
     async def _server_emit(self, message: ServerEmit) -> None:
-        self._event_id = message.event_id
+        self._begin(message, message.settle)
         if self._plain_server_emit:
             event_id = self._take_event_id()
             data = orjson.Fragment(message.encoded)
             self._put(self._frame(message.event, data, event_id))
+            self._publish(message.event, message.encoded, event_id)
         else:
             data = orjson.loads(message.encoded)
             await self._hook(self.on_server_emit(message.event, data))
-        self._event_id = None
+        await self._end()
+
+    @handles(RemoteEmits)
+    async def _remote_emits(self, message: RemoteEmits) -> None:
+        for event in message.events:
+            self._event_id, self._remote = event.id, event
+            if self._plain_remote_emit:
+                data = orjson.Fragment(event.encoded)
+                self._put(self._frame(event.event, data, event.id))
+            else:
+                hook = self.on_remote_emit(event.event, orjson.loads(event.encoded))
+                await self._hook(hook)
+            if self._batch.full:
+                await self._settle()
+        self._event_id = self._remote = None
+
+    @handles(Degraded)
+    async def _degraded(self, message: Degraded) -> None:
+        await self._hook(self.on_degraded(message))
+
+    @handles(Healed)
+    async def _healed(self, message: Healed) -> None:
+        await self._hook(self.on_healed(message))
+
+    # Inside --------------------------------------------------------------------------------
+
+    def _begin(self, message: RoomEmit | ServerEmit, outcome: Settle | None) -> None:
+        self._event_id, self._answering, self._outcome = message.event_id, message, outcome
+
+    async def _end(self) -> None:
+        """Answer what was not said to the other pods, which is all that could take longer."""
+        if self._outcome is not None:
+            self._outcome(Scope.LOCAL)
+        # A hook that said nothing leaves these, and nothing else may use them.
+        self._event_id = self._answering = self._outcome = None
         if self._batch.full:
             await self._settle()
 
-    # Inside --------------------------------------------------------------------------------
+    def _give_receipt(self, message: RoomEmit, scope: Scope) -> None:
+        receipt = encode_receipt(message.request_id, scope, message.event_id, self._now())
+        if self._answering is message:
+            self._answer(message.member, receipt)
+        else:  # the broker took its time, and the room may have nothing else to write
+            message.member.sink.write(text_frame(receipt))
+
+    def _publish(self, event: str, encoded: bytes, event_id: str) -> None:
+        uplink = self._environment.uplink
+        if uplink is None:
+            return
+        outcome, self._outcome = self._outcome, None
+        scope = uplink.publish(self._roster.name, event, encoded, event_id, outcome)
+        if scope is not None and outcome is not None:
+            outcome(scope)
+
+    async def _listen(self) -> None:
+        """Hear the other pods before the first member is told that it is in."""
+        uplink, name = self._environment.uplink, self._roster.name
+        if uplink is None or name is None or self._roster.members:
+            return
+        uplink.enter(name)
+        with trio.move_on_after(HEARD_WITHIN):
+            await uplink.heard(name)
 
     async def _hook(self, hook: Coroutine[object, object, R]) -> R:
         return await before_waiting(hook, self._flush)
@@ -301,8 +399,14 @@ class Room(Actor, Generic[S]):
     async def _remove(self, member: Member, reason: str) -> None:
         self._flush()
         self._roster.members.pop(member.client_id, None)
+        self._stop_listening()
         self._watch_idleness()
         await self._hook(self.on_leave(member, reason))
+
+    def _stop_listening(self) -> None:
+        uplink = self._environment.uplink
+        if uplink is not None and not self._roster.members and not self.keep_alive:
+            uplink.leave(self._roster.name)
 
     def _refuse(self, message: RoomEmit, problem: Problem) -> None:
         self._answer(message.member, encode_error(problem, self._now(), message.request_id))
@@ -321,7 +425,13 @@ class Room(Actor, Generic[S]):
             )
         return text_frame(
             encode_emit(
-                event, data, roster.name, self._now(), event_id=event_id, seq=roster.sequence
+                event,
+                data,
+                roster.name,
+                self._now(),
+                event_id=event_id,
+                seq=roster.sequence,
+                replayed=self._remote is not None and self._remote.replayed != 0,
             )
         )
 

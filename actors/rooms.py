@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..config import Limits
+from ..config import ClassNotFound, Limits, load_class
+from ..transport.brokers import Remote
 from .cell import ActorCell
 from .dead_letters import DeadLetters
 from .errors import RoomImportError, TooManyRooms
+from .links import Degraded, Healed
 from .mailbox import Mailbox, Overflow
 from .patterns import PatternMap
 from .ref import ActorRef
 from .room import Room
-from .roster import RoomEnvironment, Roster
+from .roster import RemoteEmits, RoomEnvironment, Roster
 
-__all__ = ["RoomFactory", "RoomRef", "Rooms", "StartRoom", "load_room_classes"]
+__all__ = ["RoomFactory", "RoomRef", "Rooms", "StartRoom", "hand_over", "load_room_classes"]
 
 RoomRef = ActorRef[Any]
 """A room's address. Subclasses add typed handlers of their own, hence no narrower type."""
@@ -48,6 +49,7 @@ class Rooms:
         self._dead_letters = dead_letters
         self._start = start
         self._refs: dict[str, RoomRef] = {}
+        self._rosters: dict[str, Roster[Any]] = {}
         self._by_clients: set[str] = set()
 
     def __len__(self) -> int:
@@ -86,6 +88,19 @@ class Rooms:
             raise
         return self._refs[name]
 
+    def deliver(self, name: str, events: Sequence[Remote], nbytes: int) -> int:
+        """Hand what other pods said to the room of that name; return how many it has no room for.
+
+        Where no such room runs nobody here is in it, and nothing is lost.
+        """
+        ref, roster = self._refs.get(name), self._rosters.get(name)
+        return 0 if ref is None or roster is None else hand_over(ref, roster, events, nbytes)
+
+    def tell_all(self, message: Degraded | Healed) -> None:
+        """Tell every room, whatever else waits for it."""
+        for ref in self._refs.values():
+            ref.signal(message)
+
     def cell(self, path: str, room_class: RoomFactory, roster: Roster[Any]) -> ActorCell[Any]:
         """Make the cell of a room of a class on a roster, without noting it in the directory."""
         environment = self._environment
@@ -109,8 +124,10 @@ class Rooms:
         )
 
     def _opened(self, name: str, path: str, room_class: RoomFactory) -> ActorCell[Any]:
-        cell = self.cell(path, room_class, Roster(name=name))
+        roster: Roster[Any] = Roster(name=name)
+        cell = self.cell(path, room_class, roster)
         self._refs[name] = cell.ref
+        self._rosters[name] = roster
         return cell
 
     def _admit(self, name: str, limits: Limits) -> None:
@@ -124,7 +141,18 @@ class Rooms:
     def _forget(self, name: str | None) -> None:
         if name is not None:
             self._refs.pop(name, None)
+            self._rosters.pop(name, None)
             self._by_clients.discard(name)
+            if self._environment.uplink is not None:
+                self._environment.uplink.leave(name)
+
+
+def hand_over(ref: RoomRef, roster: Roster[Any], events: Sequence[Remote], nbytes: int) -> int:
+    """Leave what other pods said in a room's mailbox; return how many found no place in it."""
+    if roster.takes_batches:
+        return 0 if ref.tell(RemoteEmits(events, nbytes)) else len(events)
+    weight = nbytes // len(events)
+    return sum(not ref.tell(RemoteEmits([event], weight)) for event in events)
 
 
 def load_room_classes(bindings: Mapping[str, str]) -> dict[str, type[Room[Any]]]:
@@ -136,24 +164,9 @@ def load_room_classes(bindings: Mapping[str, str]) -> dict[str, type[Room[Any]]]
 
 
 def _load(pattern: str, target: str) -> type[Room[Any]]:
-    where = f"rooms.'{pattern}' names '{target}'"
-    module_name, _, class_name = target.partition(":")
-    if not module_name or not class_name:
-        raise RoomImportError(f"{where}, which is not of the form 'package.module:Class'.")
     try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        raise RoomImportError(
-            f"{where}, but there is no module '{error.name}'; start the pod in the folder "
-            "that holds it, or install it."
-        ) from error
-    except Exception as error:
-        raise RoomImportError(
-            f"{where}, but importing it failed with {type(error).__name__}: {error}"
-        ) from error
-    room_class = getattr(module, class_name, None)
-    if room_class is None:
-        raise RoomImportError(f"{where}, but the module has no '{class_name}'.")
-    if not (isinstance(room_class, type) and issubclass(room_class, Room)):
-        raise RoomImportError(f"{where}, which is not a subclass of deployd.actors.Room.")
+        room_class: type[Room[Any]]
+        room_class = load_class(f"rooms.'{pattern}'", target, Room, "deployd.actors.Room")
+    except ClassNotFound as error:
+        raise RoomImportError(str(error)) from error
     return room_class

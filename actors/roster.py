@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Generic
 
 from attrs import field, frozen, mutable
@@ -11,6 +11,8 @@ from typing_extensions import TypeVar
 
 from ..config import Limits
 from ..transport import JSON, Problem, RequestId
+from ..transport.brokers import Remote
+from .links import Settle, Uplink
 from .member import Member
 from .messages import Request
 
@@ -18,6 +20,7 @@ __all__ = [
     "EventIds",
     "JoinRoom",
     "LeaveRoom",
+    "RemoteEmits",
     "RoomEmit",
     "RoomEnvironment",
     "Roster",
@@ -59,16 +62,28 @@ class RoomEmit:
 
 @frozen
 class ServerEmit:
-    """The pod itself says something. `encoded` is the data as JSON bytes, frozen at the call."""
+    """The pod itself says something. `encoded` is the data as JSON bytes, frozen at the call.
+
+    `settle` learns how far it has got, when somebody waits for that.
+    """
 
     event: str
     encoded: bytes
     event_id: str
+    settle: Settle | None = None
 
     @property
     def nbytes(self) -> int:
         """What the message weighs in a mailbox, in bytes."""
         return len(self.encoded)
+
+
+@frozen
+class RemoteEmits:
+    """Other pods' rooms of this name have said something. `nbytes` is a rough weight."""
+
+    events: Sequence[Remote]
+    nbytes: int
 
 
 class EventIds:
@@ -90,13 +105,15 @@ class EventIds:
 class RoomEnvironment:
     """What every room of a pod shares: its limits, its event ids and the wall clock (unix s).
 
-    `batching` is whether a room joins what waits into one write a member.
+    `batching` is whether a room joins what waits into one write a member. `uplink` leads to the
+    other pods; without one this pod is alone.
     """
 
     limits: Limits
     event_ids: EventIds
     wall: Callable[[], float]
     batching: bool = True
+    uplink: Uplink | None = None
 
     @property
     def batch_size(self) -> int:
@@ -115,7 +132,11 @@ class StatePolicy(enum.Enum):
 
 @mutable(eq=False)
 class Roster(Generic[S]):
-    """What outlives a room's crash: members, numbering, and by policy its state."""
+    """What outlives a room's crash: members, numbering, and by policy its state.
+
+    `takes_batches` is whether other pods' events may come several in a message: not where a hook
+    sees each, for one that crashes it must take no other along.
+    """
 
     name: str | None
     members: dict[str, Member] = field(factory=dict)
@@ -124,3 +145,4 @@ class Roster(Generic[S]):
     lost: int = 0
     state: S | None = None
     state_built: bool = False
+    takes_batches: bool = True

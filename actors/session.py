@@ -25,6 +25,7 @@ from ..transport import (
     WebSocketLimits,
     check_name,
     encode_auth,
+    encode_data,
     encode_leave,
     encode_receipt,
 )
@@ -32,11 +33,12 @@ from .access import AccessPolicy
 from .errors import ActorDead, ActorError, AskTimeout, TooManyRooms
 from .heartbeat import Heartbeat
 from .hub import Hub
+from .links import Uplink
 from .member import Member
 from .messages import Delivery
 from .ref import ActorRef
 from .rooms import RoomRef, Rooms
-from .roster import EventIds, JoinRoom, LeaveRoom, RoomEmit
+from .roster import EventIds, JoinRoom, LeaveRoom, RoomEmit, ServerEmit
 
 __all__ = ["ConnectionEnvironment", "Session"]
 
@@ -48,7 +50,8 @@ class ConnectionEnvironment:
     """What every connection of a pod shares.
 
     `members` are all live connections by client id, `wall` is the wall clock (unix seconds),
-    `retry_after` draws the seconds a client should wait before it comes back after a restart.
+    `retry_after` draws the seconds a client should wait before it comes back after a restart,
+    `everyone` is the room of all connections, `uplink` leads to the other pods.
     """
 
     limits: Limits
@@ -63,6 +66,8 @@ class ConnectionEnvironment:
     event_ids: EventIds
     wall: Callable[[], float]
     retry_after: Callable[[], float]
+    everyone: RoomRef
+    uplink: Uplink | None = None
 
 
 class Session:
@@ -189,22 +194,36 @@ class Session:
         if problem is not None:
             return problem
         if message.room is None:
-            return self._emit_to_all(message)
+            return self._emit_to_all(message, nbytes)
         return await self._emit_to_room(message, message.room, nbytes)
 
-    def _emit_to_all(self, message: Emit) -> Problem | None:
+    def _emit_to_all(self, message: Emit, nbytes: int) -> Problem | None:
         problem = self._env.access.emit_to_all(self._member.identity)
         if problem is not None:
             return problem
-        receipt = self._env.hub.emit_to_all(message.event, message.data)
-        if receipt.scope is Scope.REJECTED:
+        return self._refusal(None, nbytes) or self._tell_everyone(message)
+
+    def _tell_everyone(self, message: Emit) -> Problem | None:
+        def settle(scope: Scope) -> None:
+            self._receipt(message.id, scope, event_id)
+
+        event_id = self._env.event_ids()
+        emit = ServerEmit(message.event, encode_data(message.data), event_id, settle)
+        if not self._env.everyone.tell(emit):
             return Problem("busy", "The pod is too busy to tell everyone; try again later.")
-        self._receipt(message.id, receipt.scope, receipt.id)
         return None
+
+    def _refusal(self, room: str | None, nbytes: int) -> Problem | None:
+        uplink = self._env.uplink
+        return None if uplink is None else uplink.refusal(room, nbytes)
 
     async def _emit_to_room(self, message: Emit, room: str, nbytes: int) -> Problem | None:
         env = self._env
-        problem = self._name_problem("room", room) or env.access.emit(room, self._member.identity)
+        problem = (
+            self._name_problem("room", room)
+            or env.access.emit(room, self._member.identity)
+            or self._refusal(room, nbytes)
+        )
         if problem is not None:
             return problem
         try:
@@ -215,11 +234,22 @@ class Session:
         if tracing():
             client = self._member.client_id
             _log.debug("client emits", client=client, room=room, event_id=event_id)
-        if ref is None:
-            self._receipt(message.id, Scope.LOCAL, event_id)  # nobody is in it
+        if ref is None:  # nobody is in it here
+            self._tell_elsewhere(message, room, event_id)
             return None
         emit = RoomEmit(self._member, message.event, message.data, event_id, message.id, nbytes)
         return None if await self._deliver(ref, emit) else _busy(room)
+
+    def _tell_elsewhere(self, message: Emit, room: str, event_id: str) -> None:
+        def settle(scope: Scope) -> None:
+            self._receipt(message.id, scope, event_id)
+
+        scope: Scope | None = Scope.LOCAL
+        if self._env.uplink is not None:
+            encoded = encode_data(message.data)
+            scope = self._env.uplink.publish(room, message.event, encoded, event_id, settle)
+        if scope is not None:
+            settle(scope)
 
     def _find(self, room: str) -> RoomRef | None:
         rooms = self._env.rooms

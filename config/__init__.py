@@ -1,6 +1,7 @@
 """What can be set: settings, secrets and logging. Nothing here knows who uses it."""
 
 from .brokers import Broker, FailurePolicy, Nats, RabbitMQ, ReadyPolicy, Redis
+from .classes import ClassNotFound, load_class
 from .definition import (
     BUILT_IN,
     Definition,
@@ -40,6 +41,7 @@ __all__ = [
     "Access",
     "Auth",
     "Broker",
+    "ClassNotFound",
     "Collections",
     "Config",
     "ConfigError",
@@ -75,6 +77,7 @@ __all__ = [
     "get_logger",
     "json_schema",
     "load",
+    "load_class",
     "load_secrets",
     "read_definition",
     "reference_markdown",

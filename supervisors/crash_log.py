@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from ..actors import LogLimiter
+from ..actors import EnvironmentFailure, LogLimiter
 from ..config import get_logger
 from .child import ChildRecord
 from .restart import is_environment_failure
@@ -23,6 +23,8 @@ class CrashLog:
         """Log how the last incarnation ended if that was not as it should be."""
         ended = record.exit
         if ended is None or not ended.abnormal:
+            return
+        if isinstance(ended.error, EnvironmentFailure) and ended.error.told:
             return
         suppressed = self._limiter.admit(self._clock())
         if suppressed is None:

@@ -46,6 +46,12 @@ class Shown(Protocol):
     def connections(self) -> int:
         """Count the live WebSocket connections."""
 
+    def broker_health(self) -> Mapping[str, object]:
+        """Show how each link to the other pods is."""
+
+    def unready(self) -> str | None:
+        """Say why no new clients should be sent here, or None."""
+
     def upgrade(self, request: UpgradeRequest) -> Refusal | None:
         """Take a WebSocket handshake over, or say why not."""
 
@@ -118,6 +124,8 @@ class _View:
         self.started_at = pod.started_at
         self.dev = pod.dev
         self.connections = pod.connections
+        self.broker_health = pod.broker_health
+        self.unready = pod.unready
         self.is_root = pod.keyring.is_root
 
     def tree(self) -> Mapping[str, object]:

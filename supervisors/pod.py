@@ -34,7 +34,8 @@ from ..actors import (
     connection_cell,
     load_room_classes,
 )
-from ..config import Config, Secrets, configure_logging, load_secrets
+from ..actors.collections import ALL_COLLECTIONS, PREFIX, UndefinedChangesRoom
+from ..config import Config, ReadyPolicy, Secrets, configure_logging, load_secrets
 from ..transport import (
     Refusal,
     Tokens,
@@ -43,8 +44,10 @@ from ..transport import (
     WebSocketLimits,
     refuse_upgrade,
 )
+from ..transport.brokers import Broker, load_broker
 from ..transport.http import Keyring
 from .backoff import Backoff
+from .broker import BrokerTree
 from .child import ChildSpec, Node, Service
 from .collections import CollectionTree
 from .dynamic import DynamicSupervisor, Pacing
@@ -89,6 +92,7 @@ class Pod:
         rooms: Mapping[str, type[Room[Any]]],
         *,
         dev: bool = False,
+        broker: Callable[[], Broker] | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.config = config
@@ -100,32 +104,46 @@ class Pod:
         self.members: dict[str, Member] = {}
         self.tokens = _tokens(config, keys, wall)
         event_ids = EventIds(self.pod_id)
+        make_broker = broker or load_broker(config.broker, config.message_ttl)
+        self._broker: BrokerTree | None = None
+        if make_broker is not None:
+            self._broker = BrokerTree(
+                config, self.pod_id, make_broker, self.members, event_ids, wall
+            )
+        self.uplink = None if self._broker is None else self._broker.uplink
         batching = config.performance.batch_message_processing
         self.rooms = Rooms(
             rooms,
-            RoomEnvironment(config.limits, event_ids, wall, batching),
+            RoomEnvironment(config.limits, event_ids, wall, batching, self.uplink),
             self.dead_letters,
             self._start_room,
         )
         roster: Roster[None] = Roster(name=None, members=self.members)
         self._everyone = self.rooms.cell("pod/everyone", Everyone, roster)
-        self.hub = Hub(self.rooms, self._everyone.ref, event_ids)
+        if self._broker is not None:
+            self._broker.join(self.rooms, self._everyone.ref, roster)
+        self.hub = Hub(self.rooms, self._everyone.ref, event_ids, self.uplink)
         self.keyring = Keyring(self.tokens, keys.master_key, ttl=config.auth.token_ttl, wall=wall)
         self._collections: CollectionTree | None = None
-        if config.server.api_enabled:
+        if _needs_definitions(config, self._broker):
             self._collections = CollectionTree(
                 config, self.pod_id, self.hub, self.dead_letters, wall, dev=dev
             )
             self._collections.bind(self.rooms)
+        elif self._broker is not None:
+            self.rooms.bind(f"{PREFIX}*", UndefinedChangesRoom)
+            self.rooms.bind(ALL_COLLECTIONS, UndefinedChangesRoom)
         self.heartbeat = Heartbeat(config.limits.ping_interval, config.limits.pong_timeout)
         self._environment = self._connection_environment(event_ids, wall)
-        self._listener = make_listener(self, self._collections, wall)
+        served = self._collections if config.server.api_enabled else None
+        self._listener = make_listener(self, served, wall)
         self._connection_supervisor = DynamicSupervisor(
             "pod/connections", pacing=Pacing(window=config.drain.window)
         )
         self._room_supervisor = DynamicSupervisor("pod/rooms", intensity=ROOM_INTENSITY)
         self._root = Supervisor("pod", self._children())
         self._patience = trio.CancelScope()
+        self._stopping = False
 
     # What the outside sees -----------------------------------------------------------------
 
@@ -141,6 +159,23 @@ class Pod:
     def connections(self) -> int:
         """Count the live WebSocket connections."""
         return len(self.members)
+
+    def broker_health(self) -> Mapping[str, object]:
+        """Show how each link to the other pods is; a pod without one is its own memory broker."""
+        link = {"type": "memory", "active": "memory", "state": "closed"}
+        return {"pod": self.pod_id, "links": [self.uplink.health() if self.uplink else link]}
+
+    def unready(self) -> str | None:
+        """Say why no new clients should be sent here (`broker.ready` is the policy), or None."""
+        if self._stopping:
+            return "it is stopping"
+        policy = self.config.broker.ready
+        if self.uplink is None or policy is ReadyPolicy.IGNORE_BROKER:
+            return None
+        if policy is ReadyPolicy.STARTED and self.uplink.tried:
+            return None
+        breaker = self.uplink.breaker
+        return None if breaker.closed else f"the broker is away: {breaker.reason}"
 
     def bind_room(self, pattern: str, room_class: type[Room[Any]]) -> None:
         """Let rooms whose names match the pattern be of this class, before all other bindings."""
@@ -167,6 +202,7 @@ class Pod:
 
         What still runs after `drain.deadline` seconds is cancelled.
         """
+        self._stopping = True
         self._patience.deadline = trio.current_time() + self.config.drain.deadline
         self._root.request_stop(reason)
 
@@ -176,6 +212,7 @@ class Pod:
         drain = self.config.drain
         return [
             ChildSpec("watchdog", lambda path: Service(path, Watchdog().run)),
+            *(self._broker.children(self.dead_letters) if self._broker else ()),
             ChildSpec("rooms", lambda _: self._room_supervisor, shutdown=2 * ROOM_SHUTDOWN),
             ChildSpec("everyone", lambda _: self._everyone, backoff=ROOM_BACKOFF),
             *(self._collections.children() if self._collections else ()),
@@ -257,8 +294,17 @@ class Pod:
             members=self.members,
             event_ids=event_ids,
             wall=wall,
+            everyone=self._everyone.ref,
+            uplink=self.uplink,
             retry_after=lambda: random.uniform(drain.retry_after_min, drain.retry_after_max),  # noqa: S311 - jitter
         )
+
+
+def _needs_definitions(config: Config, broker: BrokerTree | None) -> bool:
+    """Whether a pod has to know the collections: it serves them, or hears of their changes."""
+    return config.server.api_enabled or (
+        broker is not None and Path(config.collections.folder).is_dir()
+    )
 
 
 def _tokens(config: Config, keys: Secrets, wall: Callable[[], float]) -> Tokens:
@@ -280,17 +326,19 @@ async def open_pod(
     keys: Secrets | None = None,
     rooms: Mapping[str, type[Room[Any]]] | None = None,
     dev: bool = False,
+    broker: Callable[[], Broker] | None = None,
 ) -> AsyncIterator[Pod]:
     """Run a pod for the length of the block; leaving it drains the pod.
 
     `keys` are read from `config.server.data`, or generated there, when not given. `rooms` are
     bound before those of the configuration. `dev` opens the read-only diagnostics to this
-    machine. Leaving the block stops accepting, closes clients with 1012, paced over
+    machine. `broker` makes what joins this pod to others, instead of the configured one, for each
+    incarnation of the link. Leaving the block stops accepting, closes clients with 1012, paced over
     `drain.window`, and returns after `drain.deadline` seconds at the latest, but for `on_stop`
     hooks that still clean up then (`Actor.stop_deadline`). A block that is cancelled ends at once.
 
-    Raises `RoomImportError`, `SecretsError`, `AddressInUse` or `ListenError` before the block
-    runs, and `IntensityExceeded` when the tree has given up.
+    Raises `RoomImportError`, `BrokerImportError`, `SecretsError`, `AddressInUse` or `ListenError`
+    before the block runs, and `IntensityExceeded` when the tree has given up.
     """
     config = config or Config()
     if not structlog.is_configured():  # its own defaults print the values of locals
@@ -298,7 +346,7 @@ async def open_pod(
     rooms = rooms or {}
     configured = load_room_classes(config.rooms)
     bindings = {**rooms, **{p: c for p, c in configured.items() if p not in rooms}}
-    pod = Pod(config, keys or _load_keys(config), bindings, dev=dev)
+    pod = Pod(config, keys or _load_keys(config), bindings, dev=dev, broker=broker)
     failures: list[Exception] = []
     async with trio.open_nursery() as nursery:
         await nursery.start(_run, pod, failures, nursery.cancel_scope)

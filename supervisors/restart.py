@@ -141,7 +141,7 @@ def decide(
     failures = _failures_before(child, now)
     # The world does not heal at once: `immediate` is for bugs.
     backoff = attrs.evolve(child.backoff, immediate=child.backoff.immediate and not environment)
-    due = now + backoff.delay(failures, random)
+    due = now + max(backoff.delay(failures, random), _asked_for(exit.error))
     child = attrs.evolve(child, failures=failures + 1, up_since=None)
     return _restart(state.replacing([child]), name, due)
 
@@ -151,6 +151,13 @@ def is_environment_failure(error: BaseException | None) -> bool:
     if isinstance(error, BaseExceptionGroup):
         return all(is_environment_failure(inner) for inner in error.exceptions)
     return isinstance(error, EnvironmentFailure)
+
+
+def _asked_for(error: BaseException | None) -> float:
+    """Return the wait (seconds) that the failure itself asks for."""
+    if isinstance(error, BaseExceptionGroup):
+        return max(map(_asked_for, error.exceptions))
+    return error.retry_after if isinstance(error, EnvironmentFailure) else 0.0
 
 
 def _counting(state: RestartState, now: float) -> RestartState:

@@ -65,6 +65,7 @@ def test_only_the_bridge_imports_asyncio(path: Path) -> None:
 PUBLIC = [
     "actors",
     "actors.collections",
+    "actors.links",
     "config",
     "supervisors",
     "tools",

@@ -47,6 +47,9 @@ class Detail:
     """What only some children say."""
 
     last_exit: str | None = None
+    state: str | None = None
+    endpoint: str | None = None
+    reason: str | None = None
 
 
 @attrs.frozen
@@ -140,7 +143,12 @@ def _remarks(branch: Branch) -> Iterator[tuple[str, str]]:
         yield f"mailbox {queue.waiting} ({most})", "bold" if queue.waiting else "dim"
     if figures.handler:
         yield f"in {figures.handler} for {figures.handler_seconds:.1f} s", "cyan"
-    if branch.detail.last_exit:
+    if (detail := branch.detail).state is not None:
+        style = "green" if detail.state == "closed" else "red"
+        yield f"breaker {detail.state} ({detail.endpoint})", style
+        if detail.reason:
+            yield detail.reason, style
+    elif branch.detail.last_exit:
         yield f"last exit: {branch.detail.last_exit}", "red"
 
 

@@ -10,7 +10,9 @@ TransportError
 ├── BrokerError       what became of the link to the other pods
 │   ├── BrokerUnavailable  the world's: refused, silent, cut off; the supervisor tries again
 │   ├── BrokerRefused      the operator's: wrong credentials, wrong vhost, no permission
-│   └── MessageTooLarge    the emitter's: above what this broker takes
+│   ├── MessageTooLarge    the emitter's: above what this broker takes
+│   ├── BrokerImportError  the operator's: the class that the settings name cannot be had
+│   └── EnvelopeError      somebody else's: what came from the broker is not a pod's
 └── StoreError        what became of a document in the database
     ├── DuplicateValue    the writer's: another document has this value of a unique property
     ├── Unstorable        the writer's: the database has no way to hold this document
@@ -25,9 +27,11 @@ __all__ = [
     "AddressInUse",
     "BadToken",
     "BrokerError",
+    "BrokerImportError",
     "BrokerRefused",
     "BrokerUnavailable",
     "DuplicateValue",
+    "EnvelopeError",
     "HandshakeRejected",
     "ListenError",
     "MessageTooLarge",
@@ -141,6 +145,10 @@ class BrokerRefused(BrokerError):
     """The broker is there and does not let us in: trying again helps only after a change."""
 
 
+class BrokerImportError(BrokerError):
+    """The settings name a broker's class that is not there, or is none."""
+
+
 class MessageTooLarge(BrokerError):
     """A message that this broker does not take; nothing of its batch was sent."""
 
@@ -152,3 +160,7 @@ class MessageTooLarge(BrokerError):
         self.channel = channel
         self.nbytes = nbytes
         self.limit = limit
+
+
+class EnvelopeError(BrokerError):
+    """A message from the broker that no pod of a version known here has sent; it is dropped."""

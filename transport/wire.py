@@ -54,7 +54,7 @@ class Scope(StrEnum):
     LOCAL = "local"
     """This pod took it; no other pod will hear it."""
     QUEUED = "queued"
-    """It waits here for the broker to come back."""
+    """It waits here for the broker: to confirm it, or to come back."""
     REJECTED = "rejected"
     """Nobody took it; `reason` says why."""
 
@@ -325,16 +325,30 @@ def encode_receipt(id: RequestId, scope: Scope, event_id: str, now: float) -> by
 
 
 def encode_emit(
-    event: str, data: object, room: str | None, now: float, *, event_id: str, seq: int
+    event: str,
+    data: object,
+    room: str | None,
+    now: float,
+    *,
+    event_id: str,
+    seq: int | None = None,
+    replayed: bool = False,
 ) -> bytes:
     """Encode an event for the members of a room, or for everyone.
 
-    `data` is what `encode_data` takes. Raises `WireError` with the code `not_json` when it is not.
+    `seq` is its number in the room's order; what the pod says of itself has none. `replayed` is
+    whether it waited for the broker and comes late. `data` is what `encode_data` takes. Raises
+    `WireError` with the code `not_json` when it is not.
     """
     message = {"type": "emit", "event": event, "data": data}
     if room is not None:
         message["room"] = room
-    message["meta"] = {"timestamp": int(now), "id": event_id, "seq": seq}
+    meta: dict[str, object] = {"timestamp": int(now), "id": event_id}
+    if seq is not None:
+        meta["seq"] = seq
+    if replayed:
+        meta["replayed"] = True
+    message["meta"] = meta
     return encode_data(message)
 
 

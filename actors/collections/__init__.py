@@ -24,6 +24,7 @@ from .listening import (
     PREFIX,
     AllCollectionsRoom,
     CollectionRoom,
+    UndefinedChangesRoom,
     listening_problem,
 )
 from .outcome import Outcome, Response
@@ -78,6 +79,7 @@ __all__ = [
     "ScriptTimeout",
     "Scripts",
     "ScriptsBusy",
+    "UndefinedChangesRoom",
     "UserAccounts",
     "changed",
     "checked",

@@ -17,7 +17,14 @@ from .refused import RequestRefused
 from .rights import Caller, may_listen, may_see
 from .scripting import Asked
 
-__all__ = ["ALL_COLLECTIONS", "PREFIX", "AllCollectionsRoom", "CollectionRoom", "listening_problem"]
+__all__ = [
+    "ALL_COLLECTIONS",
+    "PREFIX",
+    "AllCollectionsRoom",
+    "CollectionRoom",
+    "UndefinedChangesRoom",
+    "listening_problem",
+]
 
 PREFIX = "collection:"
 ALL_COLLECTIONS = "collections"
@@ -74,7 +81,7 @@ class _ChangesRoom(Room):
 
     def _say(self, members: list[Member] | None, event: str, data: JSON) -> None:
         if members is None:
-            self.broadcast(event, data)
+            self.broadcast(event, data, local=True)  # the other pods have the whole document
         elif members:
             self.multicast(members, event, data)
 
@@ -90,7 +97,15 @@ class CollectionRoom(_ChangesRoom):
         )
 
     async def on_server_emit(self, event: str, data: JSON) -> None:
-        """Tell each member what it may read of the document that changed."""
+        """Tell each member what it may read of the document that changed, here and elsewhere."""
+        self.relay(event, data)
+        await self._tell(event, data)
+
+    async def on_remote_emit(self, event: str, data: JSON) -> None:
+        """Tell each member here what it may read of what another pod changed."""
+        await self._tell(event, data)
+
+    async def _tell(self, event: str, data: JSON) -> None:
         collection = self._directory.find(self.name.removeprefix(PREFIX))
         if collection is None or not isinstance(data, dict):
             return
@@ -102,13 +117,31 @@ class AllCollectionsRoom(_ChangesRoom):
     """The room `collections`: the changes of all collections that a member may read."""
 
     async def on_server_emit(self, event: str, data: JSON) -> None:
-        """Tell each member of the change of a document that it may read."""
+        """Tell each member of the change of a document that it may read, here and elsewhere."""
+        self.relay(event, data)
+        await self._tell(event, data)
+
+    async def on_remote_emit(self, event: str, data: JSON) -> None:
+        """Tell each member here of what another pod changed."""
+        await self._tell(event, data)
+
+    async def _tell(self, event: str, data: JSON) -> None:
         name, document = _opened(data)
         collection = self._directory.find(name)
         if collection is None:
             return
         for members, view in await self._views(collection, document):
             self._say(members, event, {"collection": name, "type": event, "data": view})
+
+
+class UndefinedChangesRoom(Room):
+    """A room of changes on a pod without definitions: it cannot know who may read what it hears.
+
+    So nothing that other pods say of documents is told here.
+    """
+
+    async def on_remote_emit(self, event: str, data: JSON) -> None:
+        """Tell nobody."""
 
 
 def _opened(data: JSON) -> tuple[str, Document]:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Protocol
 
@@ -89,6 +89,13 @@ class Client:
                 pass
         assert self.socket.close_code is not None
         return self.socket.close_code, self.socket.close_reason or ""
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Return when something that nobody tells of has come about; fail when it does not."""
+    with trio.fail_after(PATIENCE):
+        while not condition():  # noqa: ASYNC110
+            await trio.sleep(0.005)
 
 
 class Reachable(Protocol):

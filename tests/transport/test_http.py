@@ -46,6 +46,7 @@ class Pod:
     started_at: float = 1000.0
     dev: bool = False
     broken: bool = False
+    reason: str | None = None
 
     def tree(self) -> Mapping[str, object]:
         if self.broken:
@@ -54,6 +55,12 @@ class Pod:
 
     def connections(self) -> int:
         return 42
+
+    def broker_health(self) -> Mapping[str, object]:
+        return {"links": [{"state": "closed"}]}
+
+    def unready(self) -> str | None:
+        return self.reason
 
     def is_root(self, headers: Mapping[str, str]) -> bool:
         return KEYRING.is_root(headers)

@@ -30,6 +30,7 @@ from typing import Protocol, TypeAlias
 
 import trio
 
+from ...config import Broker as BrokerSettings
 from ..errors import BrokerError, MessageTooLarge
 
 __all__ = ["Broker", "Channel", "Inbox", "Message", "refuse_too_large"]
@@ -63,6 +64,11 @@ class Broker(ABC):
 
     endpoint: str = ""
     """Where the broker is, to show: never with a secret in it."""
+
+    @classmethod
+    def from_settings(cls, settings: BrokerSettings) -> Broker:
+        """Make one from the settings, for each incarnation; `broker.options` are its own."""
+        return cls()
 
     @abstractmethod
     async def connect(self, inbox: Inbox, nursery: trio.Nursery) -> None:

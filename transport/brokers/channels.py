@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import lru_cache
 from typing import Final
 
 from .broker import Channel
@@ -24,6 +25,7 @@ _LONGEST: Final = 160
 _SPECIAL: Final = re.compile(rb"[^A-Za-z0-9_-]")
 
 
+@lru_cache(maxsize=16_384)
 def room_channel(name: str) -> Channel:
     """Return the channel of a room: different for different names."""
     raw = name.encode("utf-8", "surrogatepass")

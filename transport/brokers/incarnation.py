@@ -92,7 +92,7 @@ class Incarnation:
         return BrokerUnavailable(f"{self._driver.endpoint}: {why}.")
 
     def _has_ended(self, error: BrokerError) -> None:
-        self.feed.lost(error)
+        self.feed.tell(error)
         self._fail_calls(error)
         self.ended.set()
 
@@ -125,11 +125,9 @@ class Incarnation:
     async def _close_driver(self) -> None:
         closing = self._loop.create_task(self._driver.close())
         closing.add_done_callback(_retrieve)
-        try:
-            # Not `wait_for`: it waits for what swallows its cancellation.
-            await asyncio.wait({closing}, timeout=_DRIVER_CLOSE)
-        finally:
-            self._loop.stop()
+        # Not `wait_for`: it waits for what swallows its cancellation.
+        await asyncio.wait({closing}, timeout=_DRIVER_CLOSE)
+        self._loop.stop()
 
 
 class _Call:

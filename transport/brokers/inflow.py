@@ -36,7 +36,7 @@ class Inflow:
     """The `Feed` of one incarnation: a bounded queue with one wake-up per empty -> non-empty.
 
     `to_trio` and `to_loop` call a function soon on the other side's thread. `put` is for the
-    loop's thread, `lost` for either, `shut` for trio's.
+    loop's thread, `lost` for either, `tell` and `shut` for trio's.
     """
 
     def __init__(
@@ -64,8 +64,14 @@ class Inflow:
             await self._gate.wait()
 
     def lost(self, error: BrokerError) -> None:
-        """Tell the inbox, once."""
-        self._to_trio(lambda: self._tell(error))
+        """Have the inbox told soon, once."""
+        self._to_trio(lambda: self.tell(error))
+
+    def tell(self, error: BrokerError) -> None:
+        """Tell the inbox now, once, unless shut."""
+        if self._open and not self._told:
+            self._told = True
+            self._inbox.lost(error)
 
     def shut(self) -> None:
         """Drop what waits and whatever comes."""
@@ -106,8 +112,3 @@ class Inflow:
     def _drain(self) -> None:
         for channel, payload in self._take():
             self._inbox.deliver(channel, payload)
-
-    def _tell(self, error: BrokerError) -> None:
-        if self._open and not self._told:
-            self._told = True
-            self._inbox.lost(error)

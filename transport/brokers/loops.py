@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Final
 
@@ -30,6 +32,30 @@ class DisposableLoop(asyncio.SelectorEventLoop):
         self._opened.add(transport)
         return transport, protocol
 
+    async def getaddrinfo(
+        self,
+        host: str | bytes | None,
+        port: str | bytes | int | None,
+        *,
+        family: int = 0,
+        type: int = 0,  # noqa: A002 - asyncio's own name
+        proto: int = 0,
+        flags: int = 0,
+    ) -> Any:
+        """Look a name up in a daemon thread: a silent name server holds up no process that ends."""
+        answer = self.create_future()
+
+        def look_up() -> None:
+            try:
+                found = socket.getaddrinfo(host, port, family, type, proto, flags)
+            except (OSError, UnicodeError, OverflowError) as error:
+                self.post(_settle, answer.set_exception, answer, error)
+            else:
+                self.post(_settle, answer.set_result, answer, found)
+
+        threading.Thread(target=look_up, name=f"look up {host!r}", daemon=True).start()
+        return await answer
+
     def run(self) -> None:
         """Run until `stop`; whatever happens, cancel what is left, close it, and close."""
         try:
@@ -53,12 +79,22 @@ class DisposableLoop(asyncio.SelectorEventLoop):
         for task in tasks:
             task.cancel()
         if tasks:
-            self.run_until_complete(asyncio.wait(tasks, timeout=_CANCELLING))
+            self._finish(asyncio.wait(tasks, timeout=_CANCELLING))
 
     def _abort_transports(self) -> None:
-        for transport in list(self._opened):
+        for transport in tuple(self._opened):
             if isinstance(transport, asyncio.WriteTransport):
                 transport.abort()
         # A transport closes its socket one turn of the loop after it was told to.
         for _ in range(3):
-            self.run_until_complete(asyncio.sleep(0))
+            self._finish(asyncio.sleep(0))
+
+    def _finish(self, coroutine: Coroutine[Any, Any, object]) -> None:
+        # Another `stop` may arrive meanwhile, which `run_until_complete` calls an error.
+        with suppress(RuntimeError):
+            self.run_until_complete(coroutine)
+
+
+def _settle(setter: Callable[[Any], object], answer: asyncio.Future[Any], outcome: object) -> None:
+    if not answer.done():
+        setter(outcome)

@@ -54,6 +54,12 @@ class PodView(Protocol):
     def connections(self) -> int:
         """Return how many WebSocket clients are connected."""
 
+    def broker_health(self) -> Mapping[str, object]:
+        """Return how each link to the other pods is, ready for JSON."""
+
+    def unready(self) -> str | None:
+        """Say why no new clients should be sent here, or None."""
+
     def is_root(self, headers: Mapping[str, str]) -> bool:
         """Say whether a request's headers prove root; see `Keyring.is_root`."""
 
@@ -84,6 +90,16 @@ def create_app(
     async def live(_: Request) -> Response:
         return json_response({"status": "live", "pod": pod.pod_id})
 
+    async def ready(_: Request) -> Response:
+        reason = pod.unready()
+        if reason is not None:
+            answer = {"status": "not ready", "pod": pod.pod_id, "reason": reason}
+            return json_response(answer, 503)
+        return json_response({"status": "ready", "pod": pod.pod_id})
+
+    async def broker(request: Request) -> Response:
+        return _refuse_diagnostics(pod, request) or json_response(pod.broker_health())
+
     async def actors(request: Request) -> Response:
         return _refuse_diagnostics(pod, request) or json_response(pod.tree())
 
@@ -92,7 +108,9 @@ def create_app(
             OwnRoute("/", home),
             OwnRoute("/_dashboard/", about),
             OwnRoute("/health/live", live),
+            OwnRoute("/health/ready", ready),
             OwnRoute("/_dashboard/api/actors", actors),
+            OwnRoute("/_dashboard/api/realtime/broker/health", broker),
             *static_routes(),
             *self_test_routes(),
             *routes,

@@ -1,0 +1,22 @@
+"""The link to the other pods: what rooms say to it, what it does while it is broken."""
+
+from .breaker import Breaker, BreakerState
+from .link import LinkActor
+from .notices import Notices
+from .outage import DEGRADED, HEALED, Degraded, Healed
+from .parcel import Settle
+from .uplink import Listeners, Uplink
+
+__all__ = [
+    "DEGRADED",
+    "HEALED",
+    "Breaker",
+    "BreakerState",
+    "Degraded",
+    "Healed",
+    "LinkActor",
+    "Listeners",
+    "Notices",
+    "Settle",
+    "Uplink",
+]

@@ -1,0 +1,47 @@
+"""What a link has done since the pod started."""
+
+from __future__ import annotations
+
+from attrs import mutable
+
+__all__ = ["Counters"]
+
+
+@mutable
+class Counters:
+    """Events, but where something else is said. `round_trip` is the last canary's, in seconds.
+
+    `lost` is what did not reach the other pods and never will: among it `overflowed` (no room in
+    the outbox or buffer), `expired` (older than `messageTTL`) and `too_large`. `undelivered` came
+    from others and found no room in a room's mailbox. `invalid` counts messages of the broker.
+    """
+
+    published: int = 0
+    received: int = 0
+    buffered: int = 0
+    replayed: int = 0
+    lost: int = 0
+    overflowed: int = 0
+    expired: int = 0
+    too_large: int = 0
+    undelivered: int = 0
+    invalid: int = 0
+    connects: int = 0
+    trips: int = 0
+    round_trip: float | None = None
+    _lost_before: int = 0
+    _replayed_before: int = 0
+    _missed_before: int = 0
+
+    def begin_outage(self, missed: int) -> None:
+        """Remember where an outage begins."""
+        self._lost_before, self._replayed_before = self.lost, self.replayed
+        self._missed_before = missed
+
+    def outage(self, missed: int) -> tuple[int, int, int]:
+        """Return what was lost, replayed and missed since the outage began."""
+        return (
+            self.lost - self._lost_before,
+            self.replayed - self._replayed_before,
+            missed - self._missed_before,
+        )

@@ -1,0 +1,88 @@
+"""From events that wait to messages for the broker: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import orjson
+from attrs import frozen
+
+from ...transport.brokers import (
+    ENVELOPE_BYTES,
+    EVENT_BYTES,
+    EVERYONE,
+    Message,
+    pack,
+    room_channel,
+)
+from .parcel import Parcel
+
+__all__ = ["Packer"]
+
+MOST_BYTES: Final = 256 * 1024
+"""Bytes of one message: large enough that its header costs nothing, small enough to be handled
+by a receiver without holding up its clients."""
+MOST_EVENTS: Final = 1024
+CHARACTER: Final = 6
+"""Bytes that one character of a name takes in JSON at most."""
+
+
+@frozen
+class Packer:
+    """Packs events of one pod. Each room's keep their order; rooms among each other have none.
+
+    `joined` is whether events of a room share messages; `limit` is what one may have (bytes).
+    """
+
+    origin: str
+    epoch: int
+    limit: int
+    joined: bool = True
+
+    def fits(self, parcel: Parcel) -> bool:
+        """Whether an event is small enough for a message."""
+        return _weight(parcel) + ENVELOPE_BYTES <= self.limit
+
+    def pack(self, parcels: Sequence[Parcel], *, replayed: bool = False) -> list[Message]:
+        """Return the messages that carry these events."""
+        rooms: dict[str | None, list[Parcel]] = {}
+        for parcel in parcels:
+            rooms.setdefault(parcel.room, []).append(parcel)
+        return [
+            (
+                EVERYONE if room is None else room_channel(room),
+                pack(self.origin, self.epoch, room, [_event(p, replayed) for p in piece]),
+            )
+            for room, waiting in rooms.items()
+            for piece in self._pieces(waiting)
+        ]
+
+    def _pieces(self, parcels: list[Parcel]) -> Iterator[list[Parcel]]:
+        most = MOST_EVENTS if self.joined else 1
+        room_for = min(MOST_BYTES, self.limit) - ENVELOPE_BYTES
+        piece: list[Parcel] = []
+        weight = 0
+        for parcel in parcels:
+            if piece and (len(piece) >= most or weight + _weight(parcel) > room_for):
+                yield piece
+                piece, weight = [], 0
+            piece.append(parcel)
+            weight += _weight(parcel)
+        yield piece
+
+
+def _weight(parcel: Parcel) -> int:
+    return len(parcel.encoded) + CHARACTER * len(parcel.event) + EVENT_BYTES
+
+
+def _event(parcel: Parcel, replayed: bool) -> tuple[object, ...]:
+    return (
+        parcel.sequence,
+        parcel.event_id,
+        parcel.event,
+        orjson.Fragment(parcel.encoded),
+        parcel.time,
+        0,
+        int(replayed),
+    )

@@ -1,0 +1,99 @@
+"""An event on its way to the other pods, and where it waits while the broker is away."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from attrs import frozen
+
+from ...transport import Scope
+
+__all__ = ["Buffer", "Parcel", "Settle"]
+
+Settle = Callable[[Scope], None]
+"""Learns how far an event has got; called once, on trio's thread, and must not wait or raise."""
+
+OVERHEAD: Final = 256
+"""Bytes that a parcel counts for beside its data: its objects, its place in the envelope."""
+
+
+@frozen(eq=False)
+class Parcel:
+    """One event for the other pods' rooms of that name; `room` None is everyone.
+
+    `encoded` is its data as JSON bytes, `sequence` its number among this pod's for that room,
+    `time` unix seconds, `born` seconds of a steady clock, from which its age is counted. `settle`
+    is there when somebody waits for the outcome.
+    """
+
+    room: str | None
+    sequence: int
+    event_id: str
+    event: str
+    encoded: bytes
+    time: float
+    born: float
+    settle: Settle | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """What it weighs where it waits, in bytes."""
+        return len(self.encoded) + OVERHEAD
+
+
+class Buffer:
+    """What waits for the broker to come back: bounded by messages, bytes and age (seconds).
+
+    What is in keeps its place: when it is full the newest is turned away, for those before it
+    have been told that they wait.
+    """
+
+    def __init__(self, max_messages: int, max_bytes: int, ttl: float) -> None:
+        self._max_messages = max_messages
+        self._max_bytes = max_bytes
+        self._ttl = ttl
+        self._waiting: deque[Parcel] = deque()
+        self.nbytes = 0
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, parcel: Parcel) -> bool:
+        """Keep a parcel, behind those that wait; False when there is no room for it."""
+        if len(self._waiting) >= self._max_messages or (
+            self.nbytes + parcel.nbytes > self._max_bytes
+        ):
+            return False
+        self._waiting.append(parcel)
+        self.nbytes += parcel.nbytes
+        return True
+
+    def expire(self, now: float) -> list[Parcel]:
+        """Take out what has waited too long."""
+        expired = []
+        while self._waiting and now - self._waiting[0].born > self._ttl:
+            expired.append(self._pop())
+        return expired
+
+    def take(self, max_messages: int, max_bytes: int) -> list[Parcel]:
+        """Take the oldest, one at least when there is one."""
+        taken: list[Parcel] = []
+        weight = 0
+        while self._waiting and len(taken) < max_messages:
+            weight += self._waiting[0].nbytes
+            if taken and weight > max_bytes:
+                break
+            taken.append(self._pop())
+        return taken
+
+    def put_back(self, parcels: list[Parcel]) -> None:
+        """Put in front what was taken and may not have got through; its place is still its own."""
+        self._waiting.extendleft(reversed(parcels))
+        self.nbytes += sum(parcel.nbytes for parcel in parcels)
+
+    def _pop(self) -> Parcel:
+        parcel = self._waiting.popleft()
+        self.nbytes -= parcel.nbytes
+        return parcel

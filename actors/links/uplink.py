@@ -1,0 +1,427 @@
+"""What a pod's rooms know of the other pods: say something to them, hear what they say.
+
+It outlives the incarnations of the link and decides, by the breaker's state and the room's policy,
+what becomes of each event. Everything here is synchronous; the link does the waiting.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, Protocol
+
+import trio
+
+from ...config import Broker as BrokerSettings
+from ...config import FailurePolicy, get_logger
+from ...transport import JSON, EnvelopeError, Problem, Scope
+from ...transport.brokers import (
+    EVERYONE,
+    Channel,
+    Envelope,
+    Greeting,
+    Remote,
+    room_channel,
+    unpack,
+)
+from ..mailbox import Mailbox
+from ..overflow import Overflow
+from ..patterns import PatternMap
+from .breaker import Breaker
+from .counters import Counters
+from .interest import Interest
+from .outage import Degraded, Healed
+from .parcel import Buffer, Parcel, Settle
+from .peers import Peers
+from .reception import Reception
+
+__all__ = ["Listeners", "Uplink"]
+
+NUMBERED_ROOMS: Final = 65_536
+"""Rooms whose events are numbered; beyond it the ones silent for longest begin anew."""
+
+_log = get_logger("realtime")
+
+
+class Listeners(Protocol):
+    """Who is told: the pod's rooms and clients. Nothing here may wait or raise."""
+
+    def deliver(self, room: str | None, events: Sequence[Remote], nbytes: int) -> int:
+        """Hand another pod's events to a room; return how many found no place in its mailbox."""
+
+    def degraded(self, outage: Degraded) -> None:
+        """Tell that the pods are cut off."""
+
+    def healed(self, outage: Healed) -> None:
+        """Tell that they are not any more."""
+
+
+class Uplink:
+    """The way to the other pods.
+
+    `wall` is unix seconds, `clock` steady seconds. The link sets `endpoint` (to show, without
+    secrets) and `limit` (bytes that one event's data may have) when it knows them.
+    """
+
+    def __init__(
+        self,
+        pod_id: str,
+        settings: BrokerSettings,
+        message_ttl: float,
+        listeners: Listeners,
+        wall: Callable[[], float],
+        clock: Callable[[], float] = trio.current_time,
+    ) -> None:
+        self.pod_id = pod_id
+        self.epoch = int(wall() * 1000)
+        self.limit: int | None = None
+        self.endpoint = ""
+        self.counters = Counters()
+        self.interest = Interest(settings.linger)
+        self.reception = Reception(pod_id)
+        self.peers = Peers(pod_id)
+        self.buffer = Buffer(settings.buffer_messages, settings.buffer_bytes, message_ttl)
+        self.outbox: Mailbox[Any] = Mailbox(
+            max_messages=settings.outbox_messages,
+            max_bytes=settings.outbox_bytes,
+            overflow=Overflow.FAIL,
+        )
+        self.breaker = Breaker(auth_retry=settings.auth_retry)
+        self.tried = False
+        self.changed: trio.Event = trio.Event()
+        self._settings = settings
+        self._policies = PatternMap(settings.policies)
+        self._policy_of: dict[str, FailurePolicy] = {}
+        self._listeners = listeners
+        self._wall = wall
+        self._clock = clock
+        self._sequences: OrderedDict[str | None, int] = OrderedDict()
+        self._subscribed: dict[Channel, trio.Event] = {}
+        self._replaying = False
+        self._degraded: Degraded | None = None
+        self._proven_at, self._proven = wall(), clock()
+
+    # What rooms, the hub and sessions call ---------------------------------------------------
+
+    def publish(
+        self,
+        room: str | None,
+        event: str,
+        encoded: bytes,
+        event_id: str,
+        settle: Settle | None = None,
+    ) -> Scope | None:
+        """Say something to the other pods' rooms of that name; None is everyone.
+
+        Returns how far it has got, or None while the link has it: `settle` is then called with
+        the outcome, otherwise never.
+        """
+        parcel = Parcel(
+            room,
+            self._number(room),
+            event_id,
+            event,
+            encoded,
+            self._wall(),
+            self._clock(),
+            settle,
+        )
+        if self._oversize(len(encoded)):
+            self.counters.too_large += 1
+            return self._lose()
+        policy = self.policy(room)
+        if not self._carries(policy):
+            return self._keep(parcel) if policy is FailurePolicy.BUFFER else self._lose()
+        if self.outbox.put_nowait(parcel, parcel.nbytes):
+            return None
+        self.counters.overflowed += 1
+        return self._lose()
+
+    def refusal(self, room: str | None, nbytes: int) -> Problem | None:
+        """Say why an emit must not be accepted at all, or None: asked before anybody hears it."""
+        if self._oversize(nbytes):
+            return Problem(
+                "too_large",
+                f"The broker takes {self.limit} bytes at a time and this is more; "
+                "send less, or raise the broker's limit.",
+            )
+        if self.policy(room) is FailurePolicy.REJECT and not self.breaker.closed:
+            return Problem(
+                "cut_off",
+                "The other pods cannot be reached and this room rejects what not all would hear; "
+                "try again when 'system:healed' comes.",
+            )
+        return None
+
+    def outlook(self, room: str | None) -> Scope:
+        """Return how far an emit will have got at first, before the broker has confirmed it."""
+        policy = self.policy(room)
+        queued = policy is FailurePolicy.BUFFER or self._carries(policy)
+        return Scope.QUEUED if queued else Scope.LOCAL
+
+    def policy(self, room: str | None) -> FailurePolicy:
+        """Return what an outage means for a room."""
+        if room is None:
+            return self._settings.policy
+        policy = self._policy_of.get(room)
+        if policy is None:
+            policy = self._policies.match(room) or self._settings.policy
+            if len(self._policy_of) >= NUMBERED_ROOMS:
+                self._policy_of.clear()
+            self._policy_of[room] = policy
+        return policy
+
+    def enter(self, room: str | None) -> None:
+        """Hear a room: its first member has come."""
+        channel = EVERYONE if room is None else room_channel(room)
+        if not self.interest.hears(channel):
+            self._subscribed.setdefault(channel, trio.Event())
+        self.interest.want(channel)
+        self._wake()
+
+    def leave(self, room: str | None) -> None:
+        """Hear a room no longer, after a while: its last member has gone."""
+        channel = EVERYONE if room is None else room_channel(room)
+        self.interest.unwant(channel, self._clock())
+        self.subscribed([channel])
+        self.reception.forget(room)
+        self._wake()
+
+    async def heard(self, room: str) -> None:
+        """Return when a room that was entered is heard, or cannot be for now."""
+        event = self._subscribed.get(room_channel(room))
+        if event is not None and self.breaker.closed:
+            await event.wait()
+
+    @property
+    def degraded(self) -> Degraded | None:
+        """The outage that goes on, if there is one: what a client that comes now is told."""
+        return self._degraded
+
+    def health(self) -> Mapping[str, JSON]:
+        """Show how the link is. Times are seconds; everything else is counted since the start."""
+        breaker, counters, outbox = self.breaker, self.counters, self.outbox.statistics()
+        return {
+            "type": self._settings.type,
+            "active": self._settings.type if breaker.closed else "memory",
+            "endpoint": self.endpoint,
+            "state": breaker.state.value,
+            "reason": breaker.reason,
+            "last_canary_seconds": counters.round_trip,
+            "seconds_deaf": 0.0 if breaker.closed else round(self._clock() - self._proven, 3),
+            "reconnects": max(0, counters.connects - 1),
+            "outages": counters.trips,
+            "pods": 1 + len(self.peers),
+            "subscriptions": len(self.interest),
+            "outbox": outbox.waiting,
+            "outbox_bytes": outbox.bytes,
+            "buffer": len(self.buffer),
+            "buffer_bytes": self.buffer.nbytes,
+            "published": counters.published,
+            "received": counters.received,
+            "replayed": counters.replayed,
+            "lost": counters.lost,
+            "missed": self.reception.missed,
+            "dropped": {
+                "overflowed": counters.overflowed,
+                "expired": counters.expired,
+                "too_large": counters.too_large,
+                "undelivered": counters.undelivered,
+                "duplicates": self.reception.duplicates,
+                "own": self.reception.own,
+                "invalid": counters.invalid,
+            },
+        }
+
+    # What the link calls ---------------------------------------------------------------------
+
+    def attempted(self) -> None:
+        """Note that a new connection is being tried."""
+        self.breaker = self.breaker.attempted(self._clock())
+
+    def proven(self, round_trip: float) -> None:
+        """Note that a canary came back after so many seconds."""
+        self.counters.round_trip = round_trip
+        self._proven_at, self._proven = self._wall(), self._clock()
+        was_closed = self.breaker.closed
+        self.breaker = self.breaker.proven(self._clock())
+        if self.breaker.closed and not was_closed:
+            self.tried = True
+            self.counters.connects += 1
+            self._replaying = bool(self.buffer)
+            self.peers.begin()
+
+    def subscribed(self, channels: Iterable[Channel]) -> None:
+        """Let those go on who wait for these channels to be heard."""
+        for channel in channels:
+            event = self._subscribed.pop(channel, None)
+            if event is not None:
+                event.set()
+
+    def receive(self, payload: bytes) -> None:
+        """Take what came on any channel but the canary's, from whoever can reach the broker."""
+        try:
+            envelope = unpack(payload)
+        except EnvelopeError as error:
+            self._drop_invalid(str(error))
+            return
+        if isinstance(envelope, Greeting):
+            self.peers.greeted(envelope)
+            return
+        if not isinstance(envelope, Envelope):
+            self._drop_invalid("it is a probe where events belong")
+            return
+        fresh = self.reception.admit(envelope)
+        if not fresh:
+            return
+        self.counters.received += len(fresh)
+        self.counters.undelivered += self._listeners.deliver(envelope.room, fresh, len(payload))
+
+    def confirmed(self, parcels: Sequence[Parcel], *, replayed: bool = False) -> None:
+        """Note what the broker has taken."""
+        self.counters.published += len(parcels)
+        if replayed:
+            self.counters.replayed += len(parcels)
+            return  # whoever waited for these was told `queued`
+        for parcel in parcels:
+            if parcel.settle is not None:
+                parcel.settle(Scope.CLUSTER)
+
+    def too_large(self, parcels: Sequence[Parcel], *, replayed: bool = False) -> None:
+        """Note what the broker will never take."""
+        self.counters.too_large += len(parcels)
+        for parcel in parcels:
+            scope = self._lose()
+            if not replayed:
+                self._settle(parcel, scope)
+
+    def replay(self, max_messages: int, max_bytes: int) -> list[Parcel]:
+        """Take the oldest of what waited. When nothing does, new events go straight on again."""
+        self._expire()
+        parcels = self.buffer.take(max_messages, max_bytes)
+        if not parcels:
+            self._replaying = False
+            self._heal()
+        return parcels
+
+    def tripped(
+        self,
+        reason: str,
+        *,
+        refused: bool = False,
+        in_doubt: Sequence[Parcel] = (),
+        replaying: Sequence[Parcel] = (),
+    ) -> float:
+        """Go on alone, and return the seconds before which the link must not be tried again.
+
+        What was `in_doubt` or being replayed may have been taken or not. What is buffered goes out
+        again when the link heals, and whoever has it already drops it by its id.
+        """
+        was = self.breaker
+        now = self._clock()
+        self.breaker = was.tripped(now, reason, refused=refused)
+        self.tried = True
+        self.counters.trips += was.closed
+        self._replaying = False
+        self.subscribed(list(self._subscribed))  # nobody may wait for a broker that is away
+        if self._degraded is None:
+            self._degrade(reason)
+        elif was.reason != reason:
+            _log.info("broker still away", reason=reason, state=self.breaker.state.value)
+        waiting = [item for item in self._emptied(self.outbox) if isinstance(item, Parcel)]
+        self._take_back(in_doubt, waiting, replaying)
+        return self.breaker.wait(now)
+
+    # Inside ------------------------------------------------------------------------------------
+
+    def _carries(self, policy: FailurePolicy) -> bool:
+        # What is buffered must not be overtaken by what was said later in the same room.
+        return self.breaker.closed and not (self._replaying and policy is FailurePolicy.BUFFER)
+
+    def _oversize(self, nbytes: int) -> bool:
+        return self.limit is not None and nbytes > self.limit
+
+    def _number(self, room: str | None) -> int:
+        sequences = self._sequences
+        number = sequences[room] = sequences.get(room, 0) + 1
+        if number == 1 and len(sequences) > NUMBERED_ROOMS:
+            sequences.popitem(last=False)
+        return number
+
+    def _keep(self, parcel: Parcel) -> Scope:
+        self._expire()
+        if self.buffer.add(parcel):
+            self.counters.buffered += 1
+            return Scope.QUEUED
+        self.counters.overflowed += 1
+        return self._lose()
+
+    def _expire(self) -> None:
+        expired = self.buffer.expire(self._clock())
+        self.counters.expired += len(expired)
+        self.counters.lost += len(expired)
+
+    def _lose(self) -> Scope:
+        self.counters.lost += 1
+        return Scope.LOCAL
+
+    def _settle(self, parcel: Parcel, scope: Scope) -> None:
+        if parcel.settle is not None:
+            parcel.settle(scope)
+
+    def _take_back(
+        self, in_doubt: Sequence[Parcel], waiting: Sequence[Parcel], replaying: Sequence[Parcel]
+    ) -> None:
+        keep = [p for p in in_doubt if self.policy(p.room) is FailurePolicy.BUFFER]
+        self.buffer.put_back([*replaying, *keep])
+        for parcel in keep:
+            self._settle(parcel, Scope.QUEUED)
+        for parcel in in_doubt:
+            if self.policy(parcel.room) is not FailurePolicy.BUFFER:
+                self._settle(parcel, self._lose())
+        for parcel in waiting:
+            kept = self.policy(parcel.room) is FailurePolicy.BUFFER
+            self._settle(parcel, self._keep(parcel) if kept else self._lose())
+
+    @staticmethod
+    def _emptied(mailbox: Mailbox[Any]) -> Iterator[object]:
+        while mailbox:
+            yield mailbox.pop()
+
+    def _drop_invalid(self, reason: str) -> None:
+        self.counters.invalid += 1
+        if self.counters.invalid.bit_count() == 1:  # the first, and each time the number doubles
+            _log.warning(
+                "dropped what is not a pod's message",
+                reason=reason,
+                dropped=self.counters.invalid,
+                remedy="keep others off the broker's prefix",
+            )
+
+    def _degrade(self, reason: str) -> None:
+        self._degraded = Degraded(reason, self._proven_at)
+        self.counters.begin_outage(self.reception.missed)
+        _log.warning(
+            "switched to the memory broker: the other pods are out of reach",
+            reason=reason,
+            state=self.breaker.state.value,
+        )
+        self._listeners.degraded(self._degraded)
+
+    def _heal(self) -> None:
+        outage, self._degraded = self._degraded, None
+        if outage is None:
+            return
+        figures = self.counters.outage(self.reception.missed)
+        healed = Healed(outage.since, max(0.0, self._wall() - outage.since), *figures)
+        _log.warning(
+            "back on the broker",
+            seconds=round(healed.seconds, 3),
+            lost=healed.lost,
+            replayed=healed.replayed,
+            missed=healed.missed,
+        )
+        self._listeners.healed(healed)
+
+    def _wake(self) -> None:
+        self.changed.set()

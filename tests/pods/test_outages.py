@@ -1,0 +1,106 @@
+"""Pods in one process, joined by a broker that fails: what their clients see."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import Any
+
+from attrs import evolve
+
+from deployd.config import Broker, Config, FailurePolicy
+from deployd.supervisors import Pod, open_pod
+from support.clients import KEYS, connected, pod_config, until
+from support.fake_broker import FakeBus
+
+FAST = Broker(
+    type="x:Fake",
+    enabled=True,
+    canary_interval=0.1,
+    timeout=0.3,
+    max_backoff=0.1,
+    notice_window=0.0,
+    linger=0.0,
+    policies={"kept-*": FailurePolicy.BUFFER, "strict-*": FailurePolicy.REJECT},
+)
+
+
+def joined(**broker: Any) -> Config:
+    return evolve(pod_config(), broker=evolve(FAST, **broker))
+
+
+def joined_up(pod: Pod) -> bool:
+    assert pod.uplink is not None
+    return pod.uplink.breaker.closed and pod.uplink.degraded is None
+
+
+@asynccontextmanager
+async def pods(
+    bus: FakeBus, count: int = 2, config: Config | None = None
+) -> AsyncIterator[list[Pod]]:
+    async with AsyncExitStack() as stack:
+        opened = [
+            await stack.enter_async_context(
+                open_pod(config or joined(), keys=KEYS, broker=bus.make)
+            )
+            for _ in range(count)
+        ]
+        for pod in opened:
+            await until(partial(joined_up, pod))
+        yield opened
+
+
+async def test_what_is_said_on_one_pod_is_heard_on_the_other_once() -> None:
+    bus = FakeBus()
+    async with pods(bus) as [a, b], connected(a) as [ann], connected(b) as [bob]:
+        await ann.join("tea")
+        await bob.join("tea")
+        await ann.send("emit", room="tea", event="said", data={"n": 1}, id=7)
+        mine = await ann.expect("emit", event="said", data={"n": 1}, room="tea")
+        receipt = await ann.expect("receipt", id=7)
+        theirs = await bob.expect("emit", event="said", data={"n": 1}, room="tea")
+        assert receipt["data"] == {"scope": "cluster", "id": mine["meta"]["id"]}
+        assert theirs["meta"]["id"] == mine["meta"]["id"]
+        await bob.send("emit", room="tea", event="said", data=2)
+        await ann.expect("emit", data=2)
+        await bob.expect("emit", data=2)
+
+
+async def test_a_killed_broker_is_told_and_comes_back_with_an_account() -> None:
+    bus = FakeBus()
+    async with pods(bus) as [a, b], connected(a) as [ann], connected(b) as [bob]:
+        for client in (ann, bob):
+            await client.join("tea")
+            await client.join("kept-1")
+        await ann.send("emit", room="tea", event="said", data=0)
+        await ann.expect("emit", data=0)
+        await bob.expect("emit", data=0)
+        bus.kill()
+        for client in (ann, bob):
+            notice = await client.expect("emit", event="system:degraded")
+            assert "connection reset" in notice["data"]["reason"]
+        await ann.send("emit", room="tea", event="said", data=1, id=1)
+        await ann.expect("emit", data=1)
+        assert (await ann.expect("receipt", id=1))["data"]["scope"] == "local"
+        for n in range(3):
+            await ann.send("emit", room="kept-1", event="said", data=n, id=n)
+            await ann.expect("emit", data=n)
+            assert (await ann.expect("receipt", id=n))["data"]["scope"] == "queued"
+        answer = await ann.ask("emit", room="strict-1", event="said", data=1, id=9)
+        assert (answer["type"], answer["data"]["code"]) == ("error", "cut_off")
+        bus.start()
+        heard = [await bob.receive() for _ in range(4)]
+        replayed = [m for m in heard if m.get("room") == "kept-1"]
+        assert [(m["data"], m["meta"].get("replayed")) for m in replayed] == [
+            (n, True) for n in range(3)
+        ]
+        assert [m["event"] for m in heard if m not in replayed] == ["system:healed"]
+        healed = await ann.expect("emit", event="system:healed")
+        assert (healed["data"]["lost"], healed["data"]["replayed"]) == (1, 3)
+        await ann.send("emit", room="tea", event="said", data=5, id=5)
+        await ann.expect("emit", data=5)
+        assert (await ann.expect("receipt", id=5))["data"]["scope"] == "cluster"
+        await bob.expect("emit", data=5)
+        assert b.uplink is not None
+        assert b.uplink.health()["missed"] == 1

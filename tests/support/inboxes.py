@@ -1,0 +1,68 @@
+"""What tests of brokers listen with."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+
+import trio
+
+from deployd.transport import BrokerError
+from deployd.transport.brokers import Channel, Message
+
+__all__ = ["Heard", "descriptors", "threads", "wait_until"]
+
+
+class Heard:
+    """An inbox that remembers, and whose changes can be waited for."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.losses: list[BrokerError] = []
+        self._changed = trio.Event()
+
+    def deliver(self, channel: Channel, payload: bytes) -> None:
+        """Remember a message."""
+        self.messages.append((channel, payload))
+        self._wake()
+
+    def lost(self, error: BrokerError) -> None:
+        """Remember a loss."""
+        self.losses.append(error)
+        self._wake()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = trio.Event()
+
+    async def until(self, condition: Callable[[], bool], seconds: float = 5) -> None:
+        """Return when it is so; raises `trio.TooSlowError`."""
+        with trio.fail_after(seconds):
+            while not condition():
+                await self._changed.wait()
+
+    async def until_heard(self, count: int, seconds: float = 5) -> None:
+        """Return when there are so many messages."""
+        await self.until(lambda: len(self.messages) >= count, seconds)
+
+    async def until_lost(self, seconds: float = 5) -> None:
+        """Return when it is lost."""
+        await self.until(lambda: bool(self.losses), seconds)
+
+
+def descriptors() -> int:
+    """Count this process's open descriptors."""
+    return len(os.listdir("/proc/self/fd"))
+
+
+def threads() -> list[str]:
+    """Name the threads of brokers."""
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("broker")]
+
+
+async def wait_until(condition: Callable[[], bool], seconds: float = 5) -> None:
+    """Ask again until it is so: for what other threads do, which tell nobody."""
+    with trio.fail_after(seconds):
+        while not condition():  # noqa: ASYNC110 - nobody could set an event
+            await trio.sleep(0.005)
