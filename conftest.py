@@ -4,6 +4,7 @@ pytest_plugins = [
     "support.browser",
     "support.brokers",
     "support.postgres",
+    "support.redis_server",
     "support.stores",
 ]
 """Fixtures that tests of any folder may ask for."""

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
+from uuid import uuid4
 
 import pytest
 
+from deployd.transport.brokers.bridge import Bridged
 from deployd.transport.brokers.conformance import Make
 from deployd.transport.brokers.memory import MemoryBroker, MemoryBus
+from deployd.transport.brokers.redis import redis_driver
+
+if TYPE_CHECKING:  # pytest wants to be the first to import its plugins
+    from .redis_server import RedisCluster, RedisServer
 
 __all__ = ["BROKERS", "Makers", "broker_makers"]
 
@@ -21,8 +27,23 @@ def _memory(_: pytest.FixtureRequest) -> Makers:
     return (lambda: MemoryBroker(bus)), (lambda: MemoryBroker(bus, "other."))
 
 
+def _redis(request: pytest.FixtureRequest) -> Makers:
+    return _of_redis(request.getfixturevalue("redis_server"))
+
+
+def _redis_cluster(request: pytest.FixtureRequest) -> Makers:
+    return _of_redis(request.getfixturevalue("redis_cluster"))
+
+
+def _of_redis(server: RedisServer | RedisCluster) -> Makers:
+    ours, theirs = (server.settings(prefix=f"{uuid4().hex}:") for _ in range(2))
+    return (lambda: Bridged(redis_driver(ours))), (lambda: Bridged(redis_driver(theirs)))
+
+
 BROKERS: Final[Mapping[str, Callable[[pytest.FixtureRequest], Makers]]] = {
     "memory": _memory,
+    "redis": _redis,
+    "redis-cluster": _redis_cluster,
 }
 """Add a broker here: a function that asks for its server's fixture and returns the makers."""
 

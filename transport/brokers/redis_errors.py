@@ -38,8 +38,10 @@ _REFUSALS: Final[tuple[tuple[str, str], ...]] = (
     ),
     (
         "invalid username-password",
-        "{where} refuses the user or the password; correct broker.redis.username or "
-        "broker.redis.password.",
+        (
+            "{where} refuses the user or the password; correct broker.redis.username or "
+            "broker.redis.password."
+        ),
     ),
     (
         "DB index is out of range",
@@ -51,13 +53,17 @@ _REFUSALS: Final[tuple[tuple[str, str], ...]] = (
     ),
     (
         "cluster support disabled",
-        "{where} is no node of a cluster; set broker.redis.cluster to false and "
-        "broker.redis.nodes to [].",
+        (
+            "{where} is no node of a cluster; set broker.redis.cluster to false and "
+            "broker.redis.nodes to []."
+        ),
     ),
     (
         "running in protected mode",
-        "{where} is in protected mode and lets no other machine in; give it a password and set "
-        "broker.redis.password.",
+        (
+            "{where} is in protected mode and lets no other machine in; give it a password and set "
+            "broker.redis.password."
+        ),
     ),
 )
 """What a reply says, and what the operator has to do about it."""

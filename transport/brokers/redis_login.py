@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import attrs
@@ -44,7 +44,14 @@ class Login:
 
         Raises `BrokerRefused` when the file of certificates cannot be read.
         """
-        arguments = {
+        if not self.tls:
+            return Plain(**self._arguments(server))
+        connection = Secure(**self._arguments(server))
+        connection.ssl_context.context = self._trust()
+        return connection
+
+    def _arguments(self, server: Server) -> dict[str, Any]:
+        return {
             "host": server.host,
             "port": server.port,
             "username": self.username or None,
@@ -56,11 +63,6 @@ class Login:
             "socket_timeout": None,
             "socket_connect_timeout": None,
         }
-        if not self.tls:
-            return Plain(**arguments)
-        connection = Secure(**arguments)
-        connection.ssl_context.context = self._trust()
-        return connection
 
     def _trust(self) -> ssl.SSLContext:
         # redis-py adds a file to the certificates of the system; here it takes their place.
@@ -80,7 +82,7 @@ class _Cut(AbstractConnection):
 
     async def connect(self) -> None:
         """Connect and sign in."""
-        await super().connect()
+        await super().connect()  # type: ignore[no-untyped-call]
         # Where a call is cancelled redis-py forgets the transport, which goes on writing.
         self._held = None if self._writer is None else self._writer.transport
 

@@ -77,8 +77,8 @@ def _range(entry: Reply, asked: Server) -> tuple[int, int, str, Server]:
     match entry:
         case [int(start), int(end), [host, int(port), bytes(name), *_], *_]:
             # Without a name the node itself is meant, whatever address led to it.
-            known = isinstance(host, bytes) and host not in (b"", b"?")
-            return start, end, name.decode(), Server(host.decode() if known else asked.host, port)
+            known = host.decode() if isinstance(host, bytes) and host != b"?" else ""
+            return start, end, name.decode(), Server(known or asked.host, port)
     raise ValueError(entry)
 
 
