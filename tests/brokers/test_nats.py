@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import attrs
@@ -104,7 +105,7 @@ async def test_a_file_of_credentials_signs_in(
     file.write_text(operator.credentials(expires=-10))
     error = await refusal(settings)
     assert isinstance(error, BrokerRefused)
-    assert "broker.nats.credentials_file" in str(error)
+    assert "broker.nats.credentialsFile" in str(error)
     file.write_text(Operator().credentials())
     assert isinstance(await refusal(settings), BrokerRefused)
 
@@ -124,7 +125,7 @@ async def test_a_file_without_credentials_is_refused(
     file.write_text(text)
     error = await refusal(nats_server.settings(credentials_file=str(file)))
     assert isinstance(error, BrokerRefused)
-    assert f"broker.nats.credentials_file: {file}" in str(error)
+    assert f"broker.nats.credentialsFile: {file}" in str(error)
     assert "SECRET" not in str(error)
 
 
@@ -144,11 +145,10 @@ async def test_a_user_without_permission_is_refused_and_told_which(
     settings = server.settings(username="ann", password="x")
     for channel, call in (("pod.a", "publish"), ("room.a", "subscribe")):
         async with connected(settings) as (broker, heard):
+            publishes = partial(broker.publish, [("room.b", b""), (channel, b"")])
+            subscribes = partial(broker.subscribe, ["pod.b", channel])
             with pytest.raises(BrokerRefused, match="permissions violation"):
-                if call == "publish":
-                    await broker.publish([("room.b", b""), (channel, b"")])
-                else:
-                    await broker.subscribe(["pod.b", channel])
+                await (publishes if call == "publish" else subscribes)()
             await heard.until_lost()
         assert isinstance(heard.losses[0], BrokerRefused)
         assert "deployd.>" in str(heard.losses[0])
@@ -187,7 +187,7 @@ async def test_tls_proves_the_server(
     assert await works(server.settings(tls=True, ca_file=str(file)))
     error = await refusal(server.settings(tls=True))
     assert isinstance(error, BrokerRefused)
-    assert "broker.nats.ca_file" in str(error)
+    assert "broker.nats.caFile" in str(error)
 
 
 async def test_a_frozen_server_with_tls_is_left_within_a_second(
@@ -214,7 +214,7 @@ async def test_certificates_that_cannot_be_read_are_refused(
         file.write_text(content)
     error = await refusal(nats_server.settings(tls=True, ca_file=str(file)))
     assert isinstance(error, BrokerRefused)
-    assert "broker.nats.ca_file" in str(error)
+    assert "broker.nats.caFile" in str(error)
 
 
 async def test_a_server_without_the_tls_asked_for_is_told_no_secret() -> None:

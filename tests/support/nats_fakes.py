@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-import nkeys
+import nkeys  # type: ignore[import-untyped]
 import trio
 
 from deployd.config.brokers import Nats
