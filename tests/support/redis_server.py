@@ -136,7 +136,7 @@ def make_redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Make
 def redis_tls(make_redis_server: MakeRedisServer, tmp_path: Path) -> RedisTls:
     """A server with TLS."""
     authority, port = trustme.CA(), free_port()
-    certificate = authority.issue_cert("localhost", "127.0.0.1")
+    certificate = authority.issue_cert("localhost")
     files = [tmp_path / name for name in ("ca.pem", "other.pem", "cert.pem", "key.pem")]
     authority.cert_pem.write_to_path(files[0])
     trustme.CA().cert_pem.write_to_path(files[1])
