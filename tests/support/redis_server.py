@@ -75,7 +75,18 @@ class RedisCluster:
             *("--cluster", "create", *addresses, "--cluster-replicas", 1, "--cluster-yes")
         )
         assert "All 16384 slots covered" in answer, answer
-        _wait_until(lambda: all(self._sound(node) for node in self.nodes))
+        self.settle()
+
+    def settle(self) -> None:
+        """Return when all nodes hold the cluster for sound, and see it alike."""
+        _wait_until(lambda: all(self._sound(node) for node in self.nodes) and self._agree())
+
+    def _agree(self) -> bool:
+        views = set()
+        for node in self.nodes:
+            lines = [line.split() for line in node.ask("CLUSTER", "NODES").splitlines()]
+            views.add(tuple(sorted((words[0], *words[8:]) for words in lines)))
+        return len(views) == 1
 
     def _sound(self, node: RedisServer) -> bool:
         ready = "cluster_state:ok" in node.ask("CLUSTER", "INFO")
