@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import attrs
@@ -80,7 +80,7 @@ async def test_one_node_of_a_cluster_leads_to_all(redis_cluster: RedisCluster) -
     await connect(node.settings(cluster=True))
     gone = ("127.0.0.1:1", f"127.0.0.1:{node.port}")
     await connect(redis_cluster.settings(nodes=gone))
-    with pytest.raises(BrokerUnavailable, match="127.0.0.1:1 is out of reach"):
+    with pytest.raises(BrokerUnavailable, match=r"127\.0\.0\.1:1 is out of reach"):
         await connect(redis_cluster.settings(nodes=("127.0.0.1:1", "127.0.0.1:2")))
 
 

@@ -37,7 +37,7 @@ class RedisServer(ServerProcess):
         self._login = login
         words = f"--port {self.port} --bind 127.0.0.1 --dir {folder}".split()
         rest = ["--save", "", *arguments] if file is None else ["--sentinel"]
-        command = [program(), *([file] if file else []), *words, *rest]
+        command: list[str | Path] = [program(), *([file] if file else []), *words, *rest]
         super().__init__(command, folder, lambda: "PONG" in self.ask("PING"))
 
     def ask(self, *command: str | int) -> str:
@@ -72,7 +72,7 @@ class RedisCluster:
         """Make one cluster of the nodes, and return when all of them hold it for sound."""
         addresses = [f"127.0.0.1:{node.port}" for node in self.nodes]
         answer = self.nodes[0].ask(
-            *("--cluster", "create", *addresses, "--cluster-replicas", 1, "--cluster-yes")
+            *("--cluster", "create", *addresses, "--cluster-replicas", "1", "--cluster-yes")
         )
         assert "All 16384 slots covered" in answer, answer
         self.settle()
