@@ -2,9 +2,10 @@
 
 pytest_plugins = [
     "support.browser",
-    "support.brokers",
+    "support.nats_server",
     "support.postgres",
     "support.redis_server",
     "support.stores",
+    "support.brokers",  # imports the fixtures of servers, so it comes after them
 ]
 """Fixtures that tests of any folder may ask for."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING, Final, TypeAlias
 from uuid import uuid4
 
@@ -11,9 +12,11 @@ import pytest
 from deployd.transport.brokers.bridge import Bridged
 from deployd.transport.brokers.conformance import Make
 from deployd.transport.brokers.memory import MemoryBroker, MemoryBus
+from deployd.transport.brokers.nats import NatsDriver
 from deployd.transport.brokers.redis import redis_driver
 
 if TYPE_CHECKING:  # pytest wants to be the first to import its plugins
+    from .nats_server import NatsServer
     from .redis_server import RedisCluster, RedisServer
 
 __all__ = ["BROKERS", "Makers", "broker_makers"]
@@ -25,6 +28,23 @@ Makers: TypeAlias = tuple[Make, Make]
 def _memory(_: pytest.FixtureRequest) -> Makers:
     bus = MemoryBus()
     return (lambda: MemoryBroker(bus)), (lambda: MemoryBroker(bus, "other."))
+
+
+def _nats(request: pytest.FixtureRequest) -> Makers:
+    return _nats_makers([request.getfixturevalue("nats_server")])
+
+
+def _nats_cluster(request: pytest.FixtureRequest) -> Makers:
+    return _nats_makers(request.getfixturevalue("nats_cluster"))
+
+
+def _nats_makers(servers: Sequence[NatsServer]) -> Makers:
+    turns = cycle(servers)
+
+    def make(subject: str) -> Make:
+        return lambda: Bridged(NatsDriver(next(turns).settings(subject=subject)))
+
+    return make("test"), make("test.other")
 
 
 def _redis(request: pytest.FixtureRequest) -> Makers:
@@ -42,6 +62,8 @@ def _of_redis(server: RedisServer | RedisCluster) -> Makers:
 
 BROKERS: Final[Mapping[str, Callable[[pytest.FixtureRequest], Makers]]] = {
     "memory": _memory,
+    "nats": _nats,
+    "nats cluster": _nats_cluster,
     "redis": _redis,
     "redis-cluster": _redis_cluster,
 }

@@ -35,6 +35,8 @@ class Incarnation:
 
     def __init__(self, driver: Driver, inbox: Inbox) -> None:
         self._driver = driver
+        self._inbox = inbox
+        self._failure: BrokerError | None = None
         self._token = trio.lowlevel.current_trio_token()
         self._loop = DisposableLoop()
         self._loop.set_exception_handler(self._escaped)
@@ -44,7 +46,9 @@ class Incarnation:
         name = f"broker {driver.endpoint}"
         # A daemon: a process never waits for a thread that hangs.
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self.feed = Inflow(inbox, asyncio.Event(), self._to_trio, self._loop.post)
+        self.feed = Inflow(
+            inbox.deliver, self._lost, asyncio.Event(), self._to_trio, self._loop.post
+        )
         self.ended = trio.Event()
 
     def start(self) -> None:
@@ -57,6 +61,8 @@ class Incarnation:
 
     async def call(self, function: _Function) -> None:
         """Run it on the loop. When cancelled, return at once: nobody waits for what it does."""
+        if self._failure is not None:
+            raise self._failure
         call = _Call(function, self._driver.endpoint, self._to_trio)
         self._calls.add(call)
         try:
@@ -82,6 +88,12 @@ class Incarnation:
     def join(self) -> None:
         """Wait for the thread, once it has `ended`."""
         self._thread.join(_JOIN)
+
+    def _lost(self, error: BrokerError) -> None:
+        self._failure = error
+        self._inbox.lost(error)
+        # Nothing that was asked of a connection that is gone will ever be answered.
+        self._fail_calls(error)
 
     def _fail_calls(self, error: BrokerError) -> None:
         for call in tuple(self._calls):

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
 from ..errors import BrokerError
-from .broker import Channel, Inbox, Message
+from .broker import Channel, Message
 
 __all__ = ["MAX_WAITING_BYTES", "MAX_WAITING_MESSAGES", "Inflow"]
 
@@ -41,12 +41,14 @@ class Inflow:
 
     def __init__(
         self,
-        inbox: Inbox,
+        deliver: Callable[[Channel, bytes], None],
+        lose: Callable[[BrokerError], None],
         gate: Gate,
         to_trio: Callable[[Callable[[], object]], object],
         to_loop: Callable[[Callable[[], object]], object],
     ) -> None:
-        self._inbox = inbox
+        self._deliver = deliver
+        self._lose = lose
         self._gate = gate
         self._to_trio = to_trio
         self._to_loop = to_loop
@@ -64,14 +66,14 @@ class Inflow:
             await self._gate.wait()
 
     def lost(self, error: BrokerError) -> None:
-        """Have the inbox told soon, once."""
+        """Have the loss told soon, once."""
         self._to_trio(lambda: self.tell(error))
 
     def tell(self, error: BrokerError) -> None:
-        """Tell the inbox now, once, unless shut."""
+        """Tell the loss now, once, unless shut."""
         if self._open and not self._told:
             self._told = True
-            self._inbox.lost(error)
+            self._lose(error)
 
     def shut(self) -> None:
         """Drop what waits and whatever comes."""
@@ -111,4 +113,4 @@ class Inflow:
 
     def _drain(self) -> None:
         for channel, payload in self._take():
-            self._inbox.deliver(channel, payload)
+            self._deliver(channel, payload)

@@ -10,7 +10,11 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Final
 
-__all__ = ["DisposableLoop"]
+__all__ = ["DisposableLoop", "Lock", "sleep"]
+
+Lock = asyncio.Lock
+sleep = asyncio.sleep
+"""For drivers, which need not name asyncio."""
 
 _CANCELLING: Final = 0.2
 """Seconds for cancelled tasks to end; those that swallow it are left behind."""
