@@ -42,7 +42,7 @@ class Packer:
 
     def fits(self, parcel: Parcel) -> bool:
         """Whether an event is small enough for a message."""
-        return _weight(parcel) + ENVELOPE_BYTES <= self.limit
+        return _weight(parcel) + _header(parcel.room) <= self.limit
 
     def pack(self, parcels: Sequence[Parcel], *, replayed: bool = False) -> list[Message]:
         """Return the messages that carry these events."""
@@ -60,7 +60,7 @@ class Packer:
 
     def _pieces(self, parcels: list[Parcel]) -> Iterator[list[Parcel]]:
         most = MOST_EVENTS if self.joined else 1
-        room_for = min(MOST_BYTES, self.limit) - ENVELOPE_BYTES
+        room_for = min(MOST_BYTES, self.limit) - _header(parcels[0].room)
         piece: list[Parcel] = []
         weight = 0
         for parcel in parcels:
@@ -70,6 +70,10 @@ class Packer:
             piece.append(parcel)
             weight += _weight(parcel)
         yield piece
+
+
+def _header(room: str | None) -> int:
+    return ENVELOPE_BYTES + CHARACTER * len(room or "")
 
 
 def _weight(parcel: Parcel) -> int:
