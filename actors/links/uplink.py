@@ -23,6 +23,7 @@ from ...transport.brokers import (
     Remote,
     room_channel,
     unpack,
+    utterable,
 )
 from ..mailbox import Mailbox
 from ..overflow import Overflow
@@ -98,8 +99,10 @@ class Uplink:
         self._sequences: OrderedDict[str | None, int] = OrderedDict()
         self._subscribed: dict[Channel, trio.Event] = {}
         self._replaying = False
-        self._degraded: Degraded | None = None
         self._proven_at, self._proven = wall(), clock()
+        # Who comes before the first try is over must know that it may miss something.
+        self._degraded: Degraded | None = Degraded(self.breaker.reason, self._proven_at)
+        self._told = False
 
     # What rooms, the hub and sessions call ---------------------------------------------------
 
@@ -126,6 +129,9 @@ class Uplink:
             self._clock(),
             settle,
         )
+        if not utterable(room, event):
+            self.counters.unspeakable += 1
+            return self._lose()
         if self._oversize(len(encoded)):
             self.counters.too_large += 1
             return self._lose()
@@ -174,6 +180,8 @@ class Uplink:
     def enter(self, room: str | None) -> None:
         """Hear a room: its first member has come."""
         channel = EVERYONE if room is None else room_channel(room)
+        if not self.interest.wants(channel):
+            self.reception.forget(room)  # what was said since its last member left is not missed
         if not self.interest.hears(channel):
             self._subscribed.setdefault(channel, trio.Event())
         self.interest.want(channel)
@@ -226,6 +234,7 @@ class Uplink:
                 "overflowed": counters.overflowed,
                 "expired": counters.expired,
                 "too_large": counters.too_large,
+                "unspeakable": counters.unspeakable,
                 "undelivered": counters.undelivered,
                 "duplicates": self.reception.duplicates,
                 "own": self.reception.own,
@@ -240,9 +249,12 @@ class Uplink:
         self.breaker = self.breaker.attempted(self._clock())
 
     def proven(self, round_trip: float) -> None:
-        """Note that a canary came back after so many seconds."""
+        """Note that a canary came back after so many seconds.
+
+        What the broker took after it was sent may still be on its way here.
+        """
         self.counters.round_trip = round_trip
-        self._proven_at, self._proven = self._wall(), self._clock()
+        self._proven_at, self._proven = self._wall() - round_trip, self._clock() - round_trip
         was_closed = self.breaker.closed
         self.breaker = self.breaker.proven(self._clock())
         if self.breaker.closed and not was_closed:
@@ -324,13 +336,22 @@ class Uplink:
         self.counters.trips += was.closed
         self._replaying = False
         self.subscribed(list(self._subscribed))  # nobody may wait for a broker that is away
-        if self._degraded is None:
+        if not self._told:
             self._degrade(reason)
         elif was.reason != reason:
             _log.info("broker still away", reason=reason, state=self.breaker.state.value)
-        waiting = [item for item in self._emptied(self.outbox) if isinstance(item, Parcel)]
-        self._take_back(in_doubt, waiting, replaying)
+        self._take_back(in_doubt, replaying)
         return self.breaker.wait(now)
+
+    def stopped(self, in_doubt: Sequence[Parcel], replaying: Sequence[Parcel]) -> None:
+        """Take back what a link leaves that was not lost but told to stop, or killed."""
+        if self.breaker.closed:
+            self.breaker = self.breaker.tripped(self._clock(), "the link has stopped")
+        self._replaying = False
+        self.subscribed(list(self._subscribed))
+        self._take_back(in_doubt, replaying)
+        if self.buffer:
+            _log.warning("stopped before these could be sent", events=len(self.buffer))
 
     # Inside ------------------------------------------------------------------------------------
 
@@ -369,17 +390,10 @@ class Uplink:
         if parcel.settle is not None:
             parcel.settle(scope)
 
-    def _take_back(
-        self, in_doubt: Sequence[Parcel], waiting: Sequence[Parcel], replaying: Sequence[Parcel]
-    ) -> None:
-        keep = [p for p in in_doubt if self.policy(p.room) is FailurePolicy.BUFFER]
-        self.buffer.put_back([*replaying, *keep])
-        for parcel in keep:
-            self._settle(parcel, Scope.QUEUED)
-        for parcel in in_doubt:
-            if self.policy(parcel.room) is not FailurePolicy.BUFFER:
-                self._settle(parcel, self._lose())
-        for parcel in waiting:
+    def _take_back(self, in_doubt: Sequence[Parcel], replaying: Sequence[Parcel]) -> None:
+        self.buffer.put_back(list(replaying))
+        waiting = (item for item in self._emptied(self.outbox) if isinstance(item, Parcel))
+        for parcel in (*in_doubt, *waiting):
             kept = self.policy(parcel.room) is FailurePolicy.BUFFER
             self._settle(parcel, self._keep(parcel) if kept else self._lose())
 
@@ -399,7 +413,7 @@ class Uplink:
             )
 
     def _degrade(self, reason: str) -> None:
-        self._degraded = Degraded(reason, self._proven_at)
+        self._degraded, self._told = Degraded(reason, self._proven_at), True
         self.counters.begin_outage(self.reception.missed)
         _log.warning(
             "switched to the memory broker: the other pods are out of reach",
@@ -409,7 +423,7 @@ class Uplink:
         self._listeners.degraded(self._degraded)
 
     def _heal(self) -> None:
-        outage, self._degraded = self._degraded, None
+        outage, self._degraded, self._told = self._degraded, None, False
         if outage is None:
             return
         figures = self.counters.outage(self.reception.missed)

@@ -34,6 +34,7 @@ __all__ = [
     "pack",
     "probe",
     "unpack",
+    "utterable",
 ]
 
 VERSION: Final = 1
@@ -125,6 +126,11 @@ def unpack(payload: bytes) -> Envelope | Greeting | Probe:
     if "g" in message:
         return Greeting(origin, _text(message["g"], "word", LONGEST_ID))
     return _envelope(origin, message)
+
+
+def utterable(room: str | None, event: str) -> bool:
+    """Whether other pods take an event of that name in that room."""
+    return (room is None or _good_name("room", room)) and _good_name("event", event)
 
 
 def _envelope(origin: str, message: dict[str, JSON]) -> Envelope:
