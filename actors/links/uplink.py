@@ -365,6 +365,7 @@ class Uplink:
     def _number(self, room: str | None) -> int:
         sequences = self._sequences
         number = sequences[room] = sequences.get(room, 0) + 1
+        sequences.move_to_end(room)
         if number == 1 and len(sequences) > NUMBERED_ROOMS:
             sequences.popitem(last=False)
         return number
