@@ -160,8 +160,9 @@ class Room(Actor, Generic[S]):
         and written when the room has no more to do or is about to wait. Raises `WireError` when
         `data` is not JSON.
         """
-        event_id = self._take_event_id()
-        if local or self._environment.uplink is None or self._remote is not None:
+        local = local or self._environment.uplink is None or self._remote is not None
+        event_id = self._take_event_id(published=not local)
+        if local:
             self._put(self._frame(event, data, event_id), but=exclude)
             return event_id
         encoded = encode_data(data)
@@ -171,7 +172,10 @@ class Room(Actor, Generic[S]):
 
     def relay(self, event: str, data: JSON) -> str:
         """Let the rooms of this name on the other pods tell their members, and nobody here."""
-        event_id = self._event_id or self._environment.event_ids()
+        event_id = self._event_id
+        if event_id is None or (self._relayed and self._remote is None):
+            event_id = self._environment.event_ids()
+        self._relayed = True
         self._publish(event, encode_data(data), event_id)
         return event_id
 
@@ -209,6 +213,7 @@ class Room(Actor, Generic[S]):
         self._environment = environment
         self._batch = Batch(environment.batch_size)
         self._event_id: str | None = None
+        self._relayed = False
         self._remote: Remote | None = None
         self._answering: RoomEmit | ServerEmit | None = None
         self._outcome: Settle | None = None
@@ -351,6 +356,7 @@ class Room(Actor, Generic[S]):
 
     def _begin(self, message: RoomEmit | ServerEmit, outcome: Settle | None) -> None:
         self._event_id, self._answering, self._outcome = message.event_id, message, outcome
+        self._relayed = False
 
     async def _end(self) -> None:
         """Answer what was not said to the other pods, which is all that could take longer."""
@@ -443,8 +449,10 @@ class Room(Actor, Generic[S]):
         if self._ending:  # no later turn would write it
             self._flush()
 
-    def _take_event_id(self) -> str:
+    def _take_event_id(self, *, published: bool = False) -> str:
         event_id, self._event_id = self._event_id, None
+        if published and self._relayed:  # other pods drop a second event of one id
+            event_id = None
         return event_id or self._environment.event_ids()
 
     def _now(self) -> float:
