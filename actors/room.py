@@ -75,6 +75,7 @@ class Room(Actor, Generic[S]):
     _plain_remote_emit: ClassVar[bool] = True
 
     _roster: Roster[S]
+    _relayed: bool
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         """Note which hooks are overridden, so that those which are not cost nothing."""
@@ -237,6 +238,7 @@ class Room(Actor, Generic[S]):
             await loop()
         finally:
             self._ending = True
+            self._settle_unsaid()
             self._flush()
 
     async def on_idle(self) -> None:
@@ -366,6 +368,12 @@ class Room(Actor, Generic[S]):
         self._event_id = self._answering = self._outcome = None
         if self._batch.full:
             await self._settle()
+
+    def _settle_unsaid(self) -> None:
+        """Answer for a server's emit that crashed the room before the other pods were told."""
+        if isinstance(self._answering, ServerEmit) and self._outcome is not None:
+            outcome, self._outcome = self._outcome, None
+            outcome(Scope.LOCAL)
 
     def _give_receipt(self, message: RoomEmit, scope: Scope) -> None:
         receipt = encode_receipt(message.request_id, scope, message.event_id, self._now())
