@@ -7,6 +7,7 @@ delivers nothing, which client libraries cannot see, does not survive it.
 from __future__ import annotations
 
 import secrets
+
 import trio
 
 from ...transport import BrokerUnavailable, EnvelopeError
@@ -30,7 +31,7 @@ class Canary:
         self._back = trio.Event()
 
     async def prove(self) -> float:
-        """Return the seconds that the slowest took. Raises `BrokerUnavailable` after the time-out."""
+        """Return the seconds that the slowest took; raises `BrokerUnavailable` in the end."""
         began = trio.current_time()
         self._nonce, self._awaited, self._back = (
             secrets.token_hex(8),

@@ -160,7 +160,7 @@ class LinkActor(Actor):
         await self._in_time(broker.connect(self, nursery))
         uplink.endpoint = broker.endpoint
         self._limit(broker.max_payload)
-        self._canary = Canary(broker, uplink.pod_id, self._settings.timeout)
+        self._canary = Canary(broker, uplink.pod_id, self._settings.timeout, self._patience)
         own = dict.fromkeys((*self._canary.channels, pod_channel(uplink.pod_id)))
         await self._in_time(broker.subscribe(list(own)))
         uplink.interest.begin_anew()
