@@ -124,7 +124,8 @@ class LinkActor(Actor):
         self._tripped = True
         cause = _broker_error(error)
         refused = isinstance(cause, BrokerRefused)
-        reason = str(cause) if cause else f"the link failed with {type(error).__name__}: {error}"
+        # Clients are told the reason, and what a foreign exception says may be anything.
+        reason = str(cause) if cause else f"the link failed with {_kind(error)}; see the log"
         wait = self._uplink.tripped(
             reason,
             refused=refused,
@@ -316,3 +317,10 @@ def _broker_error(error: BaseException) -> BrokerError | None:
         found = (_broker_error(inner) for inner in error.exceptions)
         return next((cause for cause in found if cause is not None), None)
     return error if isinstance(error, BrokerError) else None
+
+
+def _kind(error: BaseException) -> str:
+    """Name what went wrong, which nurseries may have wrapped in groups."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return type(error).__name__
