@@ -75,8 +75,8 @@ class BrokerTree:
                 path, self._link, mailbox=self.uplink.outbox, dead_letters=dead_letters
             )
 
-        # Four times what the backoff comes to on average.
-        intensity = Intensity(restarts=math.ceil(8 * PERIOD / cap), period=PERIOD)
+        # The first ones come at once; then four times what the backoff comes to on average.
+        intensity = Intensity(restarts=20 + math.ceil(8 * PERIOD / cap), period=PERIOD)
         children = [
             ChildSpec("link", link, backoff=backoff, shutdown=SHUTDOWN),
             ChildSpec("notices", lambda path: Service(path, self._notices.run)),
