@@ -72,7 +72,11 @@ class BrokerTree:
 
         def link(path: str) -> ActorCell[Any]:
             return ActorCell(
-                path, self._link, mailbox=self.uplink.outbox, dead_letters=dead_letters
+                path,
+                self._link,
+                mailbox=self.uplink.outbox,
+                dead_letters=dead_letters,
+                on_terminated=lambda _: self.uplink.ended(),
             )
 
         # The first ones come at once; then four times what the backoff comes to on average.

@@ -102,7 +102,7 @@ class Uplink:
         self._proven_at, self._proven = wall(), clock()
         # Who comes before the first try is over must know that it may miss something.
         self._degraded: Degraded | None = Degraded(self.breaker.reason, self._proven_at)
-        self._told = False
+        self._told = self._ended = False
 
     # What rooms, the hub and sessions call ---------------------------------------------------
 
@@ -350,8 +350,14 @@ class Uplink:
         self._replaying = False
         self.subscribed(list(self._subscribed))
         self._take_back(in_doubt, replaying)
-        if self.buffer:
-            _log.warning("stopped before these could be sent", events=len(self.buffer))
+
+    def ended(self) -> None:
+        """Count what waits, for there will be no other link."""
+        self._ended = True
+        left = len(self.buffer.take(len(self.buffer), self.buffer.nbytes))
+        self.counters.lost += left
+        if left:
+            _log.warning("stopped before these could be sent", events=left)
 
     # Inside ------------------------------------------------------------------------------------
 
@@ -372,6 +378,8 @@ class Uplink:
 
     def _keep(self, parcel: Parcel) -> Scope:
         self._expire()
+        if self._ended:
+            return self._lose()
         if self.buffer.add(parcel):
             self.counters.buffered += 1
             return Scope.QUEUED

@@ -8,7 +8,7 @@ import pytest
 import trio
 import trio.testing
 
-from deployd.actors import Degraded, Healed
+from deployd.actors import Degraded, Exit, Healed
 from deployd.transport import BrokerUnavailable, Scope
 from deployd.transport.brokers import Broker, Channel, Message
 from support.fake_broker import FakeBroker, FakeBus
@@ -203,6 +203,21 @@ async def test_what_a_killed_link_leaves_is_settled(
         nursery.cancel_scope.cancel()
     assert [a.outcome(id_) for id_ in said] == [Scope.LOCAL] * 2
     assert a.uplink.counters.lost == 2
+
+
+async def test_what_waits_when_a_pod_ends_is_counted_and_nothing_waits_from_then_on(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    bus = FakeBus()
+    async with sim_pods(bus, 1, ["kept-1"]) as [pod]:
+        await passes(lambda: pod.well)
+        bus.kill()
+        await trio.testing.wait_all_tasks_blocked()
+        assert pod.outcome(pod.say("kept-1", 1)) is Scope.QUEUED
+    assert pod.uplink.counters.lost == 0
+    pod.supervisor.terminated(Exit.shutdown("the pod has stopped"))
+    assert pod.uplink.counters.lost == 1
+    assert pod.outcome(pod.say("kept-1", 2)) is Scope.LOCAL
 
 
 async def test_last_words_are_handed_over(autojump_clock: trio.testing.MockClock) -> None:
