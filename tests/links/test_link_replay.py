@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
 import trio
 import trio.testing
 
@@ -334,6 +335,29 @@ async def test_channels_are_heard_while_somebody_is_in_and_for_a_while_after(
         bus.start()
         await passes(lambda: pod.well)
         assert list(bus.listeners(channel)) == [pod.broker]
+
+
+async def test_who_waits_to_be_heard_is_let_go_when_the_broker_is_lost(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    bus = FakeBus()
+    async with sim_pods(bus, 1) as [pod]:
+        await passes(lambda: pod.well)
+        bus.freeze()
+        pod.uplink.enter("tea")
+        waited: list[float] = []
+
+        async def wait() -> None:
+            began = trio.current_time()
+            await pod.uplink.heard("tea")
+            waited.append(trio.current_time() - began)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait)
+            await trio.sleep(0.5)
+            assert waited == []
+            bus.kill()
+        assert waited == [pytest.approx(0.5)]
 
 
 async def test_of_fifty_pods_each_hears_its_own_rooms_only(

@@ -30,11 +30,15 @@ class Said:
 
 @frozen
 class Hearing:
-    """An event that a pod heard; `sequence` is its number among its sender's in the room."""
+    """An event that a pod heard; `sequence` is its number among its sender's in the room.
+
+    `visit` is how often somebody had come into the room or left it on this pod.
+    """
 
     id: str
     room: str | None
     sequence: int
+    visit: int = 0
 
 
 @frozen
@@ -47,10 +51,14 @@ class Gap:
 
 @frozen
 class PodHistory:
-    """What one pod heard and declared: its gaps, and its own counts."""
+    """What one pod heard and declared: its gaps, and its own counts.
+
+    `absences` are the times when nobody was in a room on this pod, or was not told yet that it is.
+    """
 
     heard: Sequence[Hearing]
     gaps: Sequence[Gap]
+    absences: Mapping[str, Sequence[Gap]]
     lost: int
     expired: int
     missed: int
@@ -93,11 +101,14 @@ def _invented_or_repeated(name: str, pod: PodHistory, events: Mapping[str, Said]
     return wrong
 
 
-def _lines(pod: PodHistory, events: Mapping[str, Said]) -> dict[tuple[str, str | None], list[int]]:
-    lines: dict[tuple[str, str | None], list[int]] = {}
+def _lines(
+    pod: PodHistory, events: Mapping[str, Said], *, visits: bool = False
+) -> dict[tuple[object, ...], list[int]]:
+    lines: dict[tuple[object, ...], list[int]] = {}
     for hearing in pod.heard:
         if hearing.id in events:
-            line = (events[hearing.id].sender, hearing.room)
+            visit = hearing.visit if visits else 0
+            line = (events[hearing.id].sender, hearing.room, visit)
             lines.setdefault(line, []).append(hearing.sequence)
     return lines
 
@@ -120,8 +131,12 @@ def _not_declared(name: str, pod: PodHistory, said: Sequence[Said]) -> list[str]
         if event.sender != name
         and event.id not in heard
         and (Scope.CLUSTER in event.outcomes or Scope.QUEUED in event.outcomes)
-        and not all(_inside(at, pod.gaps) for at in event.taken)
+        and not all(_inside(at, [*pod.gaps, *_absences(pod, event)]) for at in event.taken)
     ]
+
+
+def _absences(pod: PodHistory, event: Said) -> Sequence[Gap]:
+    return () if event.room is None else pod.absences.get(event.room, ())
 
 
 def _inside(at: float, gaps: Sequence[Gap]) -> bool:
@@ -141,7 +156,7 @@ def _miscounted(name: str, pod: PodHistory, said: Sequence[Said]) -> list[str]:
 
 
 def _wrongly_missed(name: str, pod: PodHistory, events: Mapping[str, Said]) -> list[str]:
-    lines = _lines(pod, events).values()
+    lines = _lines(pod, events, visits=True).values()
     missed = sum(max(numbers) - min(numbers) + 1 - len(set(numbers)) for numbers in lines)
     if pod.missed != missed:
         return [f"{name} counts {pod.missed} as missed, and it is {missed}"]

@@ -41,6 +41,7 @@ class Heard:
     sequence: int
     replayed: bool
     at: float
+    visit: int
 
 
 class _Everyone:
@@ -70,6 +71,7 @@ class SimPod:
     broker: FakeBroker | None = None
     attempts: list[float] = field(factory=list)
     full: bool = False
+    visits: dict[str | None, int] = field(factory=dict)
     make: Callable[[], Broker] | None = None
     ttl: float = 60.0
 
@@ -94,9 +96,9 @@ class SimPod:
     def deliver(self, room: str | None, events: Sequence[Remote], nbytes: int) -> int:
         if self.full:
             return len(events)
-        now = trio.current_time()
+        now, visit = trio.current_time(), self.visits.get(room, 0)
         self.heard += [
-            Heard(room, e.id, orjson.loads(e.encoded), e.sequence, e.replayed != 0, now)
+            Heard(room, e.id, orjson.loads(e.encoded), e.sequence, e.replayed != 0, now, visit)
             for e in events
         ]
         return 0
@@ -124,6 +126,17 @@ class SimPod:
         if scope is not None:
             outcomes.append(scope)
         return event_id
+
+    async def come(self, room: str) -> None:
+        """Let the first member into a room, as a room does."""
+        self.visits[room] = self.visits.get(room, 0) + 1
+        self.uplink.enter(room)
+        await self.uplink.heard(room)
+
+    def go(self, room: str) -> None:
+        """Let the last member out of a room."""
+        self.visits[room] = self.visits.get(room, 0) + 1
+        self.uplink.leave(room)
 
     def outcome(self, event_id: str) -> Scope | None:
         """Return what became of an event, None while it is open; twice is a failure."""
