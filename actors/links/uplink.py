@@ -243,7 +243,8 @@ class Uplink:
     def proven(self, round_trip: float) -> None:
         """Note that a canary came back after so many seconds."""
         self.counters.round_trip = round_trip
-        self._proven_at, self._proven = self._wall(), self._clock()
+        # What was said while the canary was on its way may have come behind it.
+        self._proven_at, self._proven = self._wall() - round_trip, self._clock()
         was_closed = self.breaker.closed
         self.breaker = self.breaker.proven(self._clock())
         if self.breaker.closed and not was_closed:
