@@ -15,7 +15,7 @@ from ...transport.brokers import (
     pack,
     room_channel,
 )
-from .parcel import Parcel
+from .parcel import CHARACTER, Parcel
 
 __all__ = ["Packer"]
 
@@ -39,7 +39,7 @@ class Packer:
 
     def fits(self, parcel: Parcel) -> bool:
         """Whether an event is small enough for a message."""
-        return parcel.nbytes + ENVELOPE_BYTES <= self.limit
+        return parcel.nbytes + _header(parcel.room) <= self.limit
 
     def pack(self, parcels: Sequence[Parcel], *, replayed: bool = False) -> list[Message]:
         """Return the messages that carry these events."""
@@ -57,7 +57,7 @@ class Packer:
 
     def _pieces(self, parcels: list[Parcel]) -> Iterator[list[Parcel]]:
         most = MOST_EVENTS if self.joined else 1
-        room_for = min(MOST_BYTES, self.limit) - ENVELOPE_BYTES
+        room_for = min(MOST_BYTES, self.limit) - _header(parcels[0].room)
         piece: list[Parcel] = []
         weight = 0
         for parcel in parcels:
@@ -67,6 +67,10 @@ class Packer:
             piece.append(parcel)
             weight += parcel.nbytes
         yield piece
+
+
+def _header(room: str | None) -> int:
+    return ENVELOPE_BYTES + CHARACTER * len(room or "")
 
 
 def _event(parcel: Parcel, replayed: bool) -> tuple[object, ...]:
