@@ -12,8 +12,10 @@ from deployd.transport.brokers.bridge import Bridged
 from deployd.transport.brokers.conformance import Make
 from deployd.transport.brokers.memory import MemoryBroker, MemoryBus
 from deployd.transport.brokers.nats import NatsDriver
+from deployd.transport.brokers.rabbitmq import RabbitDriver
 
 from .nats_server import NatsServer
+from .rabbitmq_server import RabbitServer
 
 __all__ = ["BROKERS", "Makers", "broker_makers"]
 
@@ -43,8 +45,18 @@ def _nats_makers(servers: Sequence[NatsServer]) -> Makers:
     return make("test"), make("test.other")
 
 
+def _rabbitmq(request: pytest.FixtureRequest) -> Makers:
+    server: RabbitServer = request.getfixturevalue("rabbitmq_server")
+
+    def make(exchange: str) -> Make:
+        return lambda: Bridged(RabbitDriver(server.settings(exchange=exchange), 60))
+
+    return make("test"), make("test.other")
+
+
 BROKERS: Final[Mapping[str, Callable[[pytest.FixtureRequest], Makers]]] = {
     "memory": _memory,
+    "rabbitmq": _rabbitmq,
     "nats": _nats,
     "nats cluster": _nats_cluster,
 }
