@@ -85,16 +85,12 @@ class _Refusable:
     async def get_frame(self) -> Any:
         received = await self._receiver.get_frame()
         if isinstance(received[2], spec.Connection.Close):
-            raise SignInRefused(received[2].reply_code, received[2].reply_text)
+            raise SignInRefused(received[2].reply_text)
         return received
 
 
 class SignInRefused(Exception):
     """The server has closed the connection instead of letting us in."""
-
-    def __init__(self, code: int, text: str) -> None:
-        super().__init__(text)
-        self.code = code
 
 
 class Wire(Connection):
@@ -140,7 +136,8 @@ class Wire(Connection):
         frame_receiver: Any,
         wait_response: bool = True,
     ) -> Any:
-        return await Connection._rpc(request, writer, _Refusable(frame_receiver), wait_response)
+        receiver: Any = _Refusable(frame_receiver)
+        return await Connection._rpc(request, writer, receiver, wait_response)
 
     # What the library's own method of this name is called from outside of its class.
     async def _Connection__handle_connection_blocked(  # noqa: N802
