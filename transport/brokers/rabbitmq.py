@@ -1,28 +1,20 @@
 """RabbitMQ, through aiormq, which is what aio-pika is made of.
 
-A channel `kind.key` is the routing key `key` of the exchange `<exchange>.<kind>`; `all` is a
-fanout. Exchanges are neither durable nor auto-delete: a restart of the server leaves nothing
-behind, and each incarnation declares again what it uses; an exchange that went away with its last
-binding would close the channel of whoever publishes to it next. Each incarnation has a queue of
-its own, with a name that nobody had before: it is exclusive, and ends with the connection.
-
 There are two connections, because a server with an alarm (memory, disk) stops reading from those
 that publish. `publish` returns when the server has confirmed the batch, that is when every queue
-of this server has it. What the server drops, because a pod is slow (`queue_length`,
-`QUEUE_BYTES`) or for its age (`message_ttl`), it drops without a word: the oldest, in order.
+of this server has it. Where the server dropped messages that waited for this pod, the link is lost:
+`rabbitmq_topology` has what is where.
 """
 
 from __future__ import annotations
 
-import secrets
 import ssl
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from aiormq import spec
 from pamqp.base import Frame
-from pamqp.common import FieldValue
 
 from ...config.brokers import RabbitMQ
 from ..errors import BrokerError, BrokerRefused, BrokerUnavailable
@@ -33,16 +25,12 @@ from .rabbitmq_client import Consuming, Publishing, Wire, hush
 from .rabbitmq_errors import LIBRARY_ERRORS, told
 from .rabbitmq_frames import Publication
 from .rabbitmq_inflow import Deliveries
+from .rabbitmq_topology import Topology
 
-__all__ = ["MAX_PAYLOAD", "QUEUE_BYTES", "RabbitDriver"]
+__all__ = ["MAX_PAYLOAD", "RabbitDriver"]
 
 MAX_PAYLOAD: Final = 8 * 2**20
 """Bytes: below the `max_message_size` that servers come with, 16 MiB in 4.x and 128 in 3.x."""
-
-QUEUE_BYTES: Final = 128 * 2**20
-"""Bytes that may wait for one pod on the server; the oldest messages are dropped."""
-
-_FANOUT: Final = "all"
 
 _BINDINGS: Final = 256
 """Requests that are sent before answers are read."""
@@ -67,8 +55,7 @@ class RabbitDriver:
 
     def __init__(self, settings: RabbitMQ, message_ttl: float) -> None:
         self._settings = settings
-        self._message_ttl = message_ttl
-        self._queue = f"{settings.exchange}.{secrets.token_hex(12)}"
+        self._topology = Topology(settings, message_ttl)
         self._wires: list[Wire] = []
         self._publishing: Publishing | None = None
         self._consuming: Consuming | None = None
@@ -93,8 +80,9 @@ class RabbitDriver:
             await self._consuming.begin()
             await self._consume(self._consuming, feed)
         except LIBRARY_ERRORS as error:
+            failure = self._told(error)
             await self.close()
-            raise told(error, self._settings) from None
+            raise failure from None
         self._feed = feed
         self._connected(self._consuming)
 
@@ -105,14 +93,18 @@ class RabbitDriver:
             await self._declare(new)
             # From now on, for what was published meanwhile may arrive before the answer does.
             self._bound.update(new)
-            await self._request([spec.Queue.Bind(**self._at(channel)) for channel in new])
+            await self._request(
+                [spec.Queue.Bind(**self._topology.binding(channel)) for channel in new]
+            )
 
     async def unsubscribe(self, channels: Sequence[Channel]) -> None:
         """Unbind the queue, and wait until it is."""
         async with self._binding:
             old = [channel for channel in dict.fromkeys(channels) if channel in self._bound]
             self._bound.difference_update(old)
-            await self._request([spec.Queue.Unbind(**self._at(channel)) for channel in old])
+            await self._request(
+                [spec.Queue.Unbind(**self._topology.binding(channel)) for channel in old]
+            )
 
     async def publish(self, batch: Sequence[Message]) -> None:
         """Send the whole batch, and wait until the server has confirmed all of it."""
@@ -128,7 +120,7 @@ class RabbitDriver:
             for confirmed in pending:
                 await confirmed
         except LIBRARY_ERRORS as error:
-            raise self._lose(told(error, self._settings)) from None
+            raise self._lose(self._told(error)) from None
 
     async def close(self) -> None:
         """Close the sockets: what was not yet confirmed is not waited for."""
@@ -144,7 +136,10 @@ class RabbitDriver:
 
     async def heard(self, exchange: str, key: str, payload: bytes, tag: int) -> None:
         """Take a message from the server."""
-        channel = f"{exchange.rpartition('.')[2]}.{key}"
+        if exchange == self._topology.dropped:
+            self._dropped()
+            return
+        channel = self._topology.channel(exchange, key)
         if self._deliveries is not None:
             # A fanout sends what has another key, too.
             wanted = channel in self._bound
@@ -153,7 +148,7 @@ class RabbitDriver:
     def ended(self, error: BaseException | None) -> None:
         """Learn that a connection or a channel has ended."""
         if not self._closed:
-            self._lose(told(error, self._settings))
+            self._lose(self._told(error))
 
     def blocked(self, reason: str) -> None:
         """Learn that the server stops taking messages."""
@@ -168,6 +163,20 @@ class RabbitDriver:
         """Learn that the queue is gone."""
         self._lose(BrokerUnavailable(f"{self.endpoint}: the pod's queue was deleted."))
 
+    def _dropped(self) -> None:
+        self._lose(
+            BrokerUnavailable(
+                f"{self.endpoint}: the pod was too slow, and the server has dropped messages "
+                "for it: see broker.rabbitmq.queue_length."
+            )
+        )
+
+    def _told(self, error: BaseException | None) -> BrokerError:
+        # A channel's calls fail before its end is told, and know less.
+        for channel in (self._publishing, self._consuming):
+            error = error if channel is None or channel.reason is None else channel.reason
+        return told(error, self._settings)
+
     def _lose(self, error: BrokerError) -> BrokerError:
         self._failure = self._failure or error
         if self._feed is not None:
@@ -181,22 +190,12 @@ class RabbitDriver:
         return wire
 
     async def _consume(self, consuming: Consuming, feed: Feed) -> None:
-        await consuming.queue_declare(
-            self._queue, exclusive=True, auto_delete=True, arguments=self._limits()
-        )
+        await self._topology.declare(consuming)
         await consuming.basic_qos(prefetch_count=self._settings.prefetch)
         self._deliveries = Deliveries(feed, consuming.acknowledge, self._settings.prefetch)
         pump = consuming.create_task(self._deliveries.pump())
         pump.add_done_callback(lambda _: self.ended(None))
-        await consuming.consume(self._queue)
-
-    def _limits(self) -> dict[str, FieldValue]:
-        return {
-            "x-message-ttl": max(1, round(self._message_ttl * 1000)),
-            "x-max-length": self._settings.queue_length,
-            "x-max-length-bytes": QUEUE_BYTES,
-            "x-overflow": "drop-head",
-        }
+        await consuming.consume(self._topology.queue)
 
     async def _declare(self, channels: Sequence[Channel]) -> None:
         kinds = {channel.partition(".")[0] for channel in channels}
@@ -204,20 +203,10 @@ class RabbitDriver:
             return
         async with self._declaring:
             new = sorted(kinds - self._declared)
-            await self._request([spec.Exchange.Declare(**self._exchange(kind)) for kind in new])
+            await self._request(
+                [spec.Exchange.Declare(**self._topology.exchange(kind)) for kind in new]
+            )
             self._declared.update(new)
-
-    def _exchange(self, kind: str) -> dict[str, Any]:
-        how = "fanout" if kind == _FANOUT else "direct"
-        return {"exchange": f"{self._settings.exchange}.{kind}", "exchange_type": how}
-
-    def _at(self, channel: Channel) -> dict[str, Any]:
-        exchange, key = self._address(channel)
-        return {"queue": self._queue, "exchange": exchange, "routing_key": key}
-
-    def _address(self, channel: Channel) -> tuple[str, str]:
-        kind, _, key = channel.partition(".")
-        return f"{self._settings.exchange}.{kind}", key
 
     async def _request(self, frames: Sequence[Frame]) -> None:
         try:
@@ -226,13 +215,13 @@ class RabbitDriver:
                 await consuming.request(frames[start : start + _BINDINGS])
             self._connected(self._consuming)
         except LIBRARY_ERRORS as error:
-            raise self._lose(told(error, self._settings)) from None
+            raise self._lose(self._told(error)) from None
 
     def _chunks(self, batch: Sequence[Message]) -> Iterator[list[Publication]]:
         chunk: list[Publication] = []
         nbytes = 0
         for channel, payload in batch:
-            chunk.append((*self._address(channel), payload))
+            chunk.append((*self._topology.address(channel), payload))
             nbytes += len(payload)
             if len(chunk) >= _CHUNK or nbytes >= _CHUNK_BYTES:
                 yield chunk

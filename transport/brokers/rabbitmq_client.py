@@ -154,6 +154,11 @@ class _Only(Channel):
         self._ears = ears
         wire.channels[self.number] = self
 
+    @property
+    def reason(self) -> BaseException | None:
+        """Why the server has closed the channel, or None."""
+        return self._close_exception
+
     async def begin(self) -> None:
         """Open the channel."""
         await self.open()
@@ -195,9 +200,9 @@ class Consuming(_Only):
         super().__init__(wire, ears, confirms=False)
         self.on_consumer_cancel_callbacks.add(lambda _: ears.cancelled())
 
-    async def consume(self, queue: str) -> None:
+    async def consume(self, queue: str, acknowledged: bool = True) -> None:
         """Have the server send what is in the queue."""
-        await self.basic_consume(queue, _never)
+        await self.basic_consume(queue, _never, no_ack=not acknowledged)
 
     async def request(self, frames: Sequence[Frame]) -> None:
         """Send requests in one write, and return when the server has answered all of them."""
