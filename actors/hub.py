@@ -29,12 +29,16 @@ _WORST_FIRST: Final = (Scope.REJECTED, Scope.LOCAL, Scope.QUEUED, Scope.CLUSTER)
 
 @frozen
 class _Emit:
-    """Something to say in a room, here where it runs, and on the other pods."""
+    """Something to say in a room, here where it runs, and on the other pods.
+
+    What has happened already, as a change that is committed, is not `refusable`.
+    """
 
     room: str | None
     ref: RoomRef | None
     event: str
     encoded: bytes
+    refusable: bool = True
 
 
 class Hub:
@@ -116,10 +120,10 @@ class Hub:
         """Find the two rooms of a change, where somebody is in them, and what each is told."""
         encoded = encode_data(document)
         room = f"collection:{collection}"
-        yield _Emit(room, self._rooms.find(room), event, encoded)
+        yield _Emit(room, self._rooms.find(room), event, encoded, refusable=False)
         envelope = {"collection": collection, "type": event, "data": orjson.Fragment(encoded)}
         ref = self._rooms.find("collections")
-        yield _Emit("collections", ref, event, encode_data(envelope))
+        yield _Emit("collections", ref, event, encode_data(envelope), refusable=False)
 
     def _to_room(self, room: str, event: str, data: JSON) -> _Emit:
         ref = self._rooms.find(room)
@@ -167,7 +171,7 @@ class Hub:
         return self._receipt(emit, message.event_id, await emit.ref.send(message))
 
     def _refusal(self, emit: _Emit) -> str | None:
-        if self._uplink is None:
+        if self._uplink is None or not emit.refusable:
             return None
         problem = self._uplink.refusal(emit.room, len(emit.encoded))
         return None if problem is None else problem.message

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import ClassVar, Final, TypeVar
 
 import trio
@@ -82,17 +83,24 @@ class LinkActor(Actor):
 
         Raises `EnvironmentFailure` when the broker is to blame.
         """
-        self._broker = self._make_broker()
-        self._uplink.endpoint = self._broker.endpoint
         self._uplink.attempted()
+        with self._tripping():
+            self._broker = self._make_broker()
         try:
-            await self._carry(loop)
-        except Exception as error:
-            self._give_up(error)
-            raise
+            with self._tripping():
+                await self._carry(loop)
         finally:
             with trio.CancelScope(shield=True), trio.move_on_after(CLOSING):
                 await self._broker.close()
+
+    @contextmanager
+    def _tripping(self) -> Iterator[None]:
+        """Trip the breaker before anything else is done about a failure, as closing takes time."""
+        try:
+            yield
+        except Exception as error:
+            self._give_up(error)
+            raise
 
     async def _carry(self, loop: Callable[[], Awaitable[None]]) -> None:
         with self._scope:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
+from uuid import uuid4
 
 import pytest
 
@@ -13,9 +14,12 @@ from deployd.transport.brokers.conformance import Make
 from deployd.transport.brokers.memory import MemoryBroker, MemoryBus
 from deployd.transport.brokers.nats import NatsDriver
 from deployd.transport.brokers.rabbitmq import RabbitDriver
+from deployd.transport.brokers.redis import redis_driver
 
-from .nats_server import NatsServer
-from .rabbitmq_server import RabbitServer
+if TYPE_CHECKING:  # pytest wants to be the first to import its plugins
+    from .nats_server import NatsServer
+    from .rabbitmq_server import RabbitServer
+    from .redis_server import RedisCluster, RedisServer
 
 __all__ = ["BROKERS", "Makers", "broker_makers"]
 
@@ -54,11 +58,26 @@ def _rabbitmq(request: pytest.FixtureRequest) -> Makers:
     return make("test"), make("test.other")
 
 
+def _redis(request: pytest.FixtureRequest) -> Makers:
+    return _of_redis(request.getfixturevalue("redis_server"))
+
+
+def _redis_cluster(request: pytest.FixtureRequest) -> Makers:
+    return _of_redis(request.getfixturevalue("redis_cluster"))
+
+
+def _of_redis(server: RedisServer | RedisCluster) -> Makers:
+    ours, theirs = (server.settings(prefix=f"{uuid4().hex}:") for _ in range(2))
+    return (lambda: Bridged(redis_driver(ours))), (lambda: Bridged(redis_driver(theirs)))
+
+
 BROKERS: Final[Mapping[str, Callable[[pytest.FixtureRequest], Makers]]] = {
     "memory": _memory,
     "rabbitmq": _rabbitmq,
     "nats": _nats,
     "nats cluster": _nats_cluster,
+    "redis": _redis,
+    "redis-cluster": _redis_cluster,
 }
 """Add a broker here: a function that asks for its server's fixture and returns the makers."""
 

@@ -135,7 +135,7 @@ class RabbitServer:
             "RABBITMQ_ADVANCED_CONFIG_FILE": str(folder / "advanced.config"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "enabled_plugins"),
             "RABBITMQ_DIST_PORT": str(free_port()),
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+sbwt none +A 1",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+sbwt none",
             # The script becomes the server, instead of its parent.
             "RUNNING_UNDER_SYSTEMD": "true",
             "ERL_EPMD_ADDRESS": "127.0.0.1",
