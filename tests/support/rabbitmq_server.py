@@ -29,6 +29,9 @@ _PROGRAMS: Final = Path("/usr/lib/rabbitmq/bin")
 
 _GREETING: Final = b"AMQP\0\0\x09\x01"
 
+_METHOD: Final = b"\x01"
+"""How the server's first frame begins."""
+
 
 class RabbitServer:
     """One server, and the epmd that its tools find it by.
@@ -113,7 +116,8 @@ class RabbitServer:
             with socket.create_connection(("127.0.0.1", self.port), 1) as sock:
                 sock.settimeout(1)
                 sock.sendall(_GREETING)
-                return bool(sock.recv(8))
+                # A port that nobody listens on may connect to itself, and echo.
+                return sock.recv(1) == _METHOD
         except OSError:
             return False
 
