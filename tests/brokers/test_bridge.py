@@ -336,8 +336,8 @@ async def test_a_blocked_loop_holds_up_nobody_and_closes_when_it_wakes() -> None
         with trio.move_on_after(0.05):
             await broker.connect(Heard(), nursery)
         await broker.close()
-        assert time.monotonic() - began < 1.0
-        wake.set()
+    assert time.monotonic() - began < 1.0  # nor does the nursery wait for the thread
+    wake.set()
     await wait_until(lambda: not threads())
     assert descriptors() == before
 

@@ -86,6 +86,8 @@ class Bridged(Broker):
         with trio.move_on_after(_CLOSE):
             await self._incarnation.ended.wait()
             self._incarnation.join()
+            return
+        self._incarnation.give_up()
 
     async def _call(self, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
         if self._incarnation is None or self._closed:
@@ -95,6 +97,7 @@ class Bridged(Broker):
 
 async def _close_when_cancelled(incarnation: Incarnation) -> None:
     try:
-        await incarnation.ended.wait()
+        # Not for the thread's end: one that is abandoned must not hold up its owner's nursery.
+        await incarnation.closing.wait()
     finally:
         incarnation.begin_close()

@@ -42,13 +42,13 @@ class Incarnation:
         self._loop.set_exception_handler(self._escaped)
         self._calls: set[_Call] = set()
         self._ending: asyncio.Task[None] | None = None
-        self._closing = False
         name = f"broker {driver.endpoint}"
         # A daemon: a process never waits for a thread that hangs.
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self.feed = Inflow(
             inbox.deliver, self._lost, asyncio.Event(), self._to_trio, self._loop.post
         )
+        self.closing = trio.Event()
         self.ended = trio.Event()
 
     def start(self) -> None:
@@ -66,7 +66,7 @@ class Incarnation:
         call = _Call(function, self._driver.endpoint, self._to_trio)
         self._calls.add(call)
         try:
-            if self._closing or not self._loop.post(call.start, self._loop):
+            if self.closing.is_set() or not self._loop.post(call.start, self._loop):
                 raise self._gone("closed")
             await call.done.wait()
         finally:
@@ -78,12 +78,16 @@ class Incarnation:
 
     def begin_close(self) -> None:
         """Let the driver close and the thread end; drop what arrives from now on."""
-        if self._closing:
+        if self.closing.is_set():
             return
-        self._closing = True
+        self.closing.set()
         self.feed.shut()
         self._fail_calls(self._gone("closed"))
         self._loop.post(self._end)
+
+    def give_up(self) -> None:
+        """Leave the thread to itself: it ends when it wakes."""
+        self._loop.post(self._loop.stop)
 
     def join(self) -> None:
         """Wait for the thread, once it has `ended`."""
@@ -132,13 +136,13 @@ class Incarnation:
             self.feed.lost(self._gone(f"its client failed with {type(error).__name__}"))
 
     def _end(self) -> None:
+        # Whatever becomes of the task, the loop stops.
+        self._loop.call_later(_DRIVER_CLOSE, self._loop.stop)
         self._ending = self._loop.create_task(self._close_driver())
 
     async def _close_driver(self) -> None:
-        closing = self._loop.create_task(self._driver.close())
-        closing.add_done_callback(_retrieve)
-        # Not `wait_for`: it waits for what swallows its cancellation.
-        await asyncio.wait({closing}, timeout=_DRIVER_CLOSE)
+        with suppress(Exception):  # nobody is left to tell
+            await self._driver.close()
         self._loop.stop()
 
 
@@ -171,12 +175,6 @@ class _Call:
     def _returned(self, task: asyncio.Task[None]) -> None:
         error = _as_broker_error(task, self._endpoint)
         self._to_trio(lambda: self.finish(error))
-
-
-def _retrieve(task: asyncio.Task[None]) -> None:
-    """Take the exception: `close` has nobody to tell, and asyncio complains of forgotten ones."""
-    with suppress(asyncio.CancelledError):
-        task.exception()
 
 
 def _as_broker_error(task: asyncio.Task[None], endpoint: str) -> BrokerError | None:
