@@ -75,6 +75,7 @@ class Room(Actor, Generic[S]):
     _plain_remote_emit: ClassVar[bool] = True
 
     _roster: Roster[S]
+    _relayed: bool
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         """Note which hooks are overridden, so that those which are not cost nothing."""
@@ -160,8 +161,9 @@ class Room(Actor, Generic[S]):
         and written when the room has no more to do or is about to wait. Raises `WireError` when
         `data` is not JSON.
         """
-        event_id = self._take_event_id()
-        if local or self._environment.uplink is None or self._remote is not None:
+        local = local or self._environment.uplink is None or self._remote is not None
+        event_id = self._take_event_id(published=not local)
+        if local:
             self._put(self._frame(event, data, event_id), but=exclude)
             return event_id
         encoded = encode_data(data)
@@ -171,7 +173,10 @@ class Room(Actor, Generic[S]):
 
     def relay(self, event: str, data: JSON) -> str:
         """Let the rooms of this name on the other pods tell their members, and nobody here."""
-        event_id = self._event_id or self._environment.event_ids()
+        event_id = self._event_id
+        if event_id is None or (self._relayed and self._remote is None):
+            event_id = self._environment.event_ids()
+        self._relayed = True
         self._publish(event, encode_data(data), event_id)
         return event_id
 
@@ -209,6 +214,7 @@ class Room(Actor, Generic[S]):
         self._environment = environment
         self._batch = Batch(environment.batch_size)
         self._event_id: str | None = None
+        self._relayed = False
         self._remote: Remote | None = None
         self._answering: RoomEmit | ServerEmit | None = None
         self._outcome: Settle | None = None
@@ -232,6 +238,7 @@ class Room(Actor, Generic[S]):
             await loop()
         finally:
             self._ending = True
+            self._settle_unsaid()
             self._flush()
 
     async def on_idle(self) -> None:
@@ -353,6 +360,7 @@ class Room(Actor, Generic[S]):
 
     def _begin(self, message: RoomEmit | ServerEmit, outcome: Settle | None) -> None:
         self._event_id, self._answering, self._outcome = message.event_id, message, outcome
+        self._relayed = False
 
     async def _end(self) -> None:
         """Answer what was not said to the other pods, which is all that could take longer."""
@@ -362,6 +370,12 @@ class Room(Actor, Generic[S]):
         self._event_id = self._answering = self._outcome = None
         if self._batch.full:
             await self._settle()
+
+    def _settle_unsaid(self) -> None:
+        """Answer for a server's emit that crashed the room before the other pods were told."""
+        if isinstance(self._answering, ServerEmit) and self._outcome is not None:
+            outcome, self._outcome = self._outcome, None
+            outcome(Scope.LOCAL)
 
     def _give_receipt(self, message: RoomEmit, scope: Scope) -> None:
         receipt = encode_receipt(message.request_id, scope, message.event_id, self._now())
@@ -455,8 +469,10 @@ class Room(Actor, Generic[S]):
         if self._ending:  # no later turn would write it
             self._flush()
 
-    def _take_event_id(self) -> str:
+    def _take_event_id(self, *, published: bool = False) -> str:
         event_id, self._event_id = self._event_id, None
+        if published and self._relayed:  # other pods drop a second event of one id
+            event_id = None
         return event_id or self._environment.event_ids()
 
     def _now(self) -> float:

@@ -75,6 +75,7 @@ class LinkActor(Actor):
         self._replaying: list[Parcel] = []
         self._failure: BrokerError | None = None
         self._scope = trio.CancelScope()
+        self._handing: trio.CancelScope | None = None
 
     # Life ----------------------------------------------------------------------------------
 
@@ -90,6 +91,7 @@ class LinkActor(Actor):
             with self._tripping():
                 await self._carry(loop)
         finally:
+            self._let_go()
             with trio.CancelScope(shield=True), trio.move_on_after(CLOSING):
                 await self._broker.close()
 
@@ -127,10 +129,17 @@ class LinkActor(Actor):
         if cause is not None:
             raise EnvironmentFailure(reason, retry_after=wait, told=True) from error
 
+    def _let_go(self) -> None:
+        """Settle what a link that was stopped or killed leaves; after a failure nothing is left."""
+        in_doubt = [*self._in_flight, *self._waiting]
+        self._uplink.stopped(in_doubt, self._replaying)
+        self._in_flight, self._waiting, self._replaying = [], [], []
+
     def _fail(self, error: BrokerError) -> None:
         if self._failure is None:
             self._failure = error
-            self._scope.cancel()
+            # A handler that is cut short counts as poison; this one is let out, then all the rest.
+            (self._handing or self._scope).cancel()
 
     async def _guarded(self, part: Callable[..., Awaitable[None]], *args: object) -> None:
         try:
@@ -146,13 +155,16 @@ class LinkActor(Actor):
         uplink.endpoint = broker.endpoint
         self._limit(broker.max_payload)
         self._canary = Canary(broker, uplink.pod_id, self._settings.timeout)
-        await self._in_time(broker.subscribe(self._canary.channels))
+        own = dict.fromkeys((*self._canary.channels, pod_channel(uplink.pod_id)))
+        await self._in_time(broker.subscribe(list(own)))
         uplink.interest.begin_anew()
         await self._subscribe_missing()
         for proof in range(PROOFS):
             if proof:
                 await trio.sleep(PROOF_PAUSE)
             uplink.proven(await self._canary.prove())
+        # Who came into a room while the breaker was half open was not made to wait for this.
+        await self._subscribe_missing()
         nursery.start_soon(self._guarded, self._greet)
         nursery.start_soon(self._guarded, self._replay)
         nursery.start_soon(self._guarded, self._keep_interest)
@@ -213,7 +225,11 @@ class LinkActor(Actor):
             waiting.append(parcel)
             weight += parcel.nbytes
         if self._failure is None:  # else what is in flight is in doubt, and so is this
-            await self._guarded(self._hand_over)
+            with trio.CancelScope() as self._handing:
+                await self._guarded(self._hand_over)
+            self._handing = None
+        if self._failure is not None:
+            self._scope.cancel()
 
     async def _hand_over(self) -> None:
         self._in_flight, self._waiting = self._waiting, []
@@ -251,6 +267,8 @@ class LinkActor(Actor):
                         f"{self._broker.endpoint} confused us: {error}"
                     ) from error
                 self._limit(self._broker.max_payload)
+        else:
+            raise BrokerUnavailable(f"{self._broker.endpoint} lowers its limit again and again.")
         if len(fit) < len(parcels):
             self._uplink.too_large(
                 [p for p in parcels if not self._packer.fits(p)], replayed=replayed
