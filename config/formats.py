@@ -5,7 +5,9 @@ A check takes a value of the right type and answers what was expected in its pla
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
+from urllib.parse import urlsplit
 
 BROKERS = ("memory", "redis", "rabbitmq", "nats")
 ALGORITHMS = ("HS256", "HS384", "HS512")
@@ -90,8 +92,11 @@ def nodes(values: Sequence[str]) -> str | None:
 
 def redis_url(value: str) -> str | None:
     """Check the URL of a Redis server; empty is none. The value is a secret and not repeated."""
-    if not value or re.match(r"rediss?://", value):
-        return None
+    with suppress(ValueError):  # what a port out of range is
+        url = urlsplit(value)
+        known = url.scheme in ("redis", "rediss") and re.fullmatch(r"/?\d*/?", url.path)
+        if not value or (known and url.port != 0):
+            return None
     return "a URL such as rediss://user:password@host:6379/0"
 
 

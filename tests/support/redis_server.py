@@ -37,7 +37,7 @@ class RedisServer(ServerProcess):
         self._login = login
         words = f"--port {self.port} --bind 127.0.0.1 --dir {folder}".split()
         rest = ["--save", "", *arguments] if file is None else ["--sentinel"]
-        command = [program(), *([file] if file else []), *words, *rest]
+        command: list[str | Path] = [program(), *([file] if file else []), *words, *rest]
         super().__init__(command, folder, lambda: "PONG" in self.ask("PING"))
 
     def ask(self, *command: str | int) -> str:
@@ -72,10 +72,21 @@ class RedisCluster:
         """Make one cluster of the nodes, and return when all of them hold it for sound."""
         addresses = [f"127.0.0.1:{node.port}" for node in self.nodes]
         answer = self.nodes[0].ask(
-            *("--cluster", "create", *addresses, "--cluster-replicas", 1, "--cluster-yes")
+            *("--cluster", "create", *addresses, "--cluster-replicas", "1", "--cluster-yes")
         )
         assert "All 16384 slots covered" in answer, answer
-        _wait_until(lambda: all(self._sound(node) for node in self.nodes))
+        self.settle()
+
+    def settle(self) -> None:
+        """Return when all nodes hold the cluster for sound, and see it alike."""
+        _wait_until(lambda: all(self._sound(node) for node in self.nodes) and self._agree())
+
+    def _agree(self) -> bool:
+        views = set()
+        for node in self.nodes:
+            lines = [line.split() for line in node.ask("CLUSTER", "NODES").splitlines()]
+            views.add(tuple(sorted((words[0], *words[8:]) for words in lines)))
+        return len(views) == 1
 
     def _sound(self, node: RedisServer) -> bool:
         ready = "cluster_state:ok" in node.ask("CLUSTER", "INFO")
@@ -136,7 +147,7 @@ def make_redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Make
 def redis_tls(make_redis_server: MakeRedisServer, tmp_path: Path) -> RedisTls:
     """A server with TLS."""
     authority, port = trustme.CA(), free_port()
-    certificate = authority.issue_cert("localhost", "127.0.0.1")
+    certificate = authority.issue_cert("localhost")
     files = [tmp_path / name for name in ("ca.pem", "other.pem", "cert.pem", "key.pem")]
     authority.cert_pem.write_to_path(files[0])
     trustme.CA().cert_pem.write_to_path(files[1])

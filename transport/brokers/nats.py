@@ -41,6 +41,7 @@ _PATIENT: Final = 3600
 
 _REFUSALS: Final = (
     "authorization violation",
+    "authorization failed",
     "permissions violation",
     "authentication expired",
     "authentication revoked",
@@ -196,7 +197,7 @@ class NatsDriver:
             return BrokerUnavailable(f"{self.endpoint}: {said[:200]}.")
         if isinstance(error, ssl.SSLCertVerificationError):
             return BrokerRefused(
-                f"{self.endpoint}: {error.verify_message}: see broker.nats.ca_file and host."
+                f"{self.endpoint}: {error.verify_message}: see broker.nats.caFile and host."
             )
         if isinstance(error, OSError):
             what = error.strerror or type(error).__name__
@@ -207,7 +208,7 @@ class NatsDriver:
         if "permissions" in said:
             return f"let this user publish and subscribe to {self._prefix}>"
         if self._settings.credentials_file:
-            return "see broker.nats.credentials_file"
+            return "see broker.nats.credentialsFile"
         if self._settings.token:
             return "see broker.nats.token"
         return "see broker.nats.username and broker.nats.password, or token"

@@ -38,12 +38,12 @@ def _tls(ca_file: str) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=ca_file or None)
     except OSError as error:
         what = error.strerror or "it holds no certificate"
-        raise BrokerRefused(f"broker.nats.ca_file: {ca_file} cannot be used: {what}.") from None
+        raise BrokerRefused(f"broker.nats.caFile: {ca_file} cannot be used: {what}.") from None
 
 
 def _credentials(file: str) -> RawCredentials:
     """Read and check the file: nats-py reads one without its marks for ever."""
-    where = f"broker.nats.credentials_file: {file}"
+    where = f"broker.nats.credentialsFile: {file}"
     try:
         text = Path(file).read_text(encoding="ascii")
     except OSError as error:

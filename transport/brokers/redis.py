@@ -16,7 +16,7 @@ from .driver import Driver, Feed
 from .redis_cluster import RedisClusterDriver
 from .redis_login import read_login, read_server, read_servers
 from .redis_node import MAX_PAYLOAD, PLAIN, Names, Node, check_master
-from .redis_sentinel import find_master
+from .redis_sentinel import check_named, find_master
 from .redis_watch import Watch
 
 __all__ = ["RedisDriver", "redis_driver"]
@@ -41,7 +41,9 @@ class RedisDriver:
         self._login = read_login(settings)
         self._names = Names(settings.prefix, self._login.database)
         self._node: Node | None = None
-        self._watch = Watch(self._check)
+        # Each has its own, for sentinels that hang must not keep the master from being watched.
+        checks = [self._check, self._check_named] if self._sentinels else [self._check]
+        self._watches = [Watch(check) for check in checks]
         self._closed = False
 
     async def open(self, feed: Feed) -> None:
@@ -55,7 +57,8 @@ class RedisDriver:
         self._node = Node(server, self._login, PLAIN, self._names, feed)
         await self._node.open()
         await self._check()
-        self._watch.start(feed.lost)
+        for watch in self._watches:
+            watch.start(feed.lost)
 
     async def subscribe(self, channels: Sequence[Channel]) -> None:
         """See `Broker.subscribe`."""
@@ -73,7 +76,8 @@ class RedisDriver:
     async def close(self) -> None:
         """Let go of both connections."""
         self._closed = True
-        await self._watch.close()
+        for watch in self._watches:
+            await watch.close()
         if self._node is not None:
             await self._node.close()
 
@@ -86,6 +90,10 @@ class RedisDriver:
         if self._node is None:
             raise BrokerUnavailable(f"{self.endpoint}: not connected.")
         return self._node
+
+    async def _check_named(self) -> None:
+        server = self._opened.server
+        await check_named(server, self._sentinels, self._master, self._login)
 
     async def _check(self) -> None:
         await check_master(self._opened.speaker, required=bool(self._sentinels))

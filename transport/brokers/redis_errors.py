@@ -136,5 +136,8 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _quoted(error: BaseException) -> str:
+    for cause in _causes(error):
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
     text = str(error).partition(",")[0].strip(" .")
     return text[:120] or type(error).__name__

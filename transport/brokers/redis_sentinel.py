@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import attrs
 
-from ..errors import BrokerRefused, BrokerUnavailable
+from ..errors import BrokerError, BrokerRefused, BrokerUnavailable
 from .redis_login import Login, Server
 from .redis_node import check_master
 from .redis_wire import Reply, pack, visit
 from .tasks import first
 
-__all__ = ["find_master"]
+__all__ = ["check_named", "find_master"]
 
 
 async def find_master(sentinels: Sequence[Server], name: str, login: Login) -> Server:
@@ -22,6 +22,24 @@ async def find_master(sentinels: Sequence[Server], name: str, login: Login) -> S
     Raises `BrokerUnavailable` when none knows, `BrokerRefused` when we are not let in.
     """
     return await first(_ask(sentinel, name, login) for sentinel in sentinels)
+
+
+async def check_named(server: Server, sentinels: Sequence[Server], name: str, login: Login) -> None:
+    """Raise `BrokerUnavailable` when there is another master than `server` by now.
+
+    It matters for ten seconds: so long a master that was replaced does not know it, and those
+    that stay with it and those that found the new one do not hear each other. Sentinels that are
+    out of reach change nothing.
+    """
+    try:
+        if await first(_named(sentinel, name, login) for sentinel in sentinels) == server:
+            return
+        # A sentinel that is behind the times is not believed.
+        master = await find_master(sentinels, name, login)
+    except BrokerError:
+        return
+    if master != server:
+        raise BrokerUnavailable(f"{server} is the master no longer: sentinels name {master}.")
 
 
 async def _ask(sentinel: Server, name: str, login: Login) -> Server:
