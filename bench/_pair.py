@@ -22,7 +22,6 @@ OPEN: Final = ("open-0", "open-1", "open-2", "open-3")
 """Rooms whose policy is `local_only`."""
 KEPT: Final = ("kept-0",)
 """Rooms whose policy is `buffer`."""
-BYSTANDERS: Final = 20
 
 
 @frozen
@@ -78,15 +77,14 @@ async def pair(
 ) -> AsyncIterator[Pair]:
     """Serve two pods with clients in all rooms; both have found the broker and each other."""
     async with AsyncExitStack() as stack:
-        pods, clients = [], []
+        pods: list[Served] = []
         for _ in range(2):
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             pods.append(
                 await stack.enter_async_context(serving(folder, _settings(broker, more or {})))
             )
-        for pod in pods:
-            clients.append(await stack.enter_async_context(ears(pod.port, 2 + BYSTANDERS // 2)))
-        (emitter, near, *others), (far, *rest) = clients
+        emitter, near, *others = await stack.enter_async_context(ears(pods[0].port, 12))
+        far, *rest = await stack.enter_async_context(ears(pods[1].port, 11))
         both = Pair(*pods, emitter, near, far, [*others, *rest])
         for ear in (emitter, near, far):
             for room in (*OPEN, *KEPT):

@@ -14,8 +14,11 @@ from functools import partial
 
 import trio
 from _brokers import BROKERS, broker_server
+from _crossing import idle_latency
 from _outages import freeze, kill, show
 from _report import machine
+from _restarts import many_restarts
+from _throughput import throughput
 
 PARTS = ("kill", "freeze", "restarts", "latency", "throughput")
 
@@ -30,7 +33,7 @@ def main() -> int:
         print(f"\n{kind}")
         for part in options.part:
             good = trio.run(partial(_part, kind, part, options)) and good
-            sys.stdout.flush()
+            sys.stdout.flush()  # for whoever reads along
     return 0 if good else 1
 
 
@@ -40,7 +43,11 @@ async def _part(kind: str, part: str, options: argparse.Namespace) -> bool:
             return show(await kill(server, broker), 0.5)
         if part == "freeze":
             return show(await freeze(server, broker, options.frozen), 3.0)
-    return True
+        if part == "restarts":
+            return await many_restarts(server, broker, options.restarts)
+        if part == "latency":
+            return await idle_latency(kind, broker)
+        return await trio.to_thread.run_sync(throughput, kind, broker)
 
 
 def _options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
