@@ -57,7 +57,7 @@ async def serve(settings: dict[str, Any]) -> None:
                 continue
             assert pod.uplink is not None
             health = pod.uplink.health()
-            names = ("lost", "missed", "published", "received")
+            names = ("published", "received", "lost", "missed", "outages")
             answer(
                 closed=float(pod.uplink.breaker.closed),
                 pods=float(str(health["pods"])),
