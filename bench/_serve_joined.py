@@ -21,6 +21,12 @@ from deployd.actors import Scope
 from deployd.config import Logging, configure_logging, load
 from deployd.supervisors import Pod, open_pod
 
+PATIENT = {
+    "limits.roomMailboxSize": 300_000,
+    "limits.messageBufferSize": 300_000,
+    "limits.maxBufferBytes": 128 * 1024 * 1024,
+}
+"""The member reads more slowly than the pods may speak, and is here to count."""
 AHEAD = 4000
 """Events that may wait for the link."""
 LOOK = 64
@@ -58,13 +64,16 @@ async def serve(settings: dict[str, Any]) -> None:
             assert pod.uplink is not None
             health = pod.uplink.health()
             names = ("published", "received", "lost", "missed", "outages")
+            dropped = health["dropped"]
+            assert isinstance(dropped, dict)
             answer(
                 closed=float(pod.uplink.breaker.closed),
                 pods=float(str(health["pods"])),
                 **{name: float(str(health[name])) for name in names},
+                undelivered=dropped["undelivered"],
             )
 
 
 if __name__ == "__main__":
     configure_logging(Logging(format="json"), tty=False, stream=sys.stderr)
-    trio.run(serve, SETTINGS | json.loads(sys.argv[1]))
+    trio.run(serve, SETTINGS | PATIENT | json.loads(sys.argv[1]))
