@@ -47,8 +47,11 @@ class Interest:
             return
         del self._wanted[channel]
         self._missing.pop(channel, None)
-        due = now if len(self._leaving) >= MOST_LINGERING else now + self._linger
-        self._leaving[channel] = due
+        self._leaving[channel] = now + self._linger
+
+    def wants(self, channel: Channel) -> bool:
+        """Whether a channel is needed, heard or not."""
+        return channel in self._wanted
 
     def hears(self, channel: Channel) -> bool:
         """Whether a channel is heard."""
@@ -68,9 +71,9 @@ class Interest:
         """Take out some of what need not be heard any more."""
         surplus: list[Channel] = []
         while self._leaving and len(surplus) < most:
-            channel, due = next(iter(self._leaving.items()))
-            if due > now:
+            if self.next_due() > now:
                 break
+            channel = next(iter(self._leaving))
             del self._leaving[channel]
             if channel in self._heard:
                 self._heard.discard(channel)
@@ -79,6 +82,8 @@ class Interest:
 
     def next_due(self) -> float:
         """Return when the next channel is to be let go; never is infinity."""
+        if len(self._leaving) > MOST_LINGERING:
+            return -math.inf
         return next(iter(self._leaving.values()), math.inf)
 
     def begin_anew(self) -> None:

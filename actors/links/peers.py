@@ -61,13 +61,14 @@ class Peers:
             if len(self._known) > MOST_KNOWN:
                 del self._known[next(iter(self._known))]
         if greeting.word == "hello":
-            self._owed[pod] = None
+            if len(self._owed) < MOST_KNOWN:
+                self._owed[pod] = None
             self.owing.set()
         self._check()
 
     def take_owed(self) -> list[str]:
         """Return who said hello and has no answer yet."""
-        owed, self._owed = list(self._owed)[-MOST_KNOWN:], {}
+        owed, self._owed = list(self._owed), {}
         self.owing = trio.Event()
         return owed
 

@@ -6,6 +6,7 @@ what becomes of each event. Everything here is synchronous; the link does the wa
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol
@@ -31,7 +32,7 @@ from .breaker import Breaker
 from .counters import Counters
 from .interest import Interest
 from .outage import Degraded, Healed
-from .parcel import Buffer, Parcel, Settle
+from .parcel import Buffer, Parcel, Settle, weight
 from .peers import Peers
 from .reception import Reception
 
@@ -74,7 +75,7 @@ class Uplink:
     ) -> None:
         self.pod_id = pod_id
         self.epoch = int(wall() * 1000)
-        self.limit: int | None = None
+        self.limit: float = math.inf
         self.endpoint = ""
         self.counters = Counters()
         self.interest = Interest(settings.linger)
@@ -97,7 +98,9 @@ class Uplink:
         self._clock = clock
         self._sequences: OrderedDict[str | None, int] = OrderedDict()
         self._subscribed: dict[Channel, trio.Event] = {}
-        self._replaying = False
+        # Nothing is in the way: what most events meet, so they need ask nothing else. It is not so
+        # while the breaker is open, nor while what is buffered must not be overtaken.
+        self._open_road = False
         self._degraded: Degraded | None = None
         self._proven_at, self._proven = wall(), clock()
 
@@ -116,36 +119,34 @@ class Uplink:
         Returns how far it has got, or None while the link has it: `settle` is then called with
         the outcome, otherwise never.
         """
-        parcel = Parcel(
-            room,
-            self._number(room),
-            event_id,
-            event,
-            encoded,
-            self._wall(),
-            self._clock(),
-            settle,
-        )
-        if self._oversize(len(encoded)):
+        nbytes = weight(event, encoded)
+        number, now = self._number(room), self._clock()
+        parcel = Parcel(room, number, event_id, event, encoded, self._wall(), now, nbytes, settle)
+        if len(encoded) > self.limit:
             self.counters.too_large += 1
             return self._lose()
-        policy = self.policy(room)
-        if not self._carries(policy):
-            return self._keep(parcel) if policy is FailurePolicy.BUFFER else self._lose()
-        if self.outbox.put_nowait(parcel, parcel.nbytes):
+        if not self._open_road:
+            policy = self.policy(room)
+            if policy is FailurePolicy.BUFFER:
+                return self._keep(parcel)
+            if not self.breaker.closed:
+                return self._lose()
+        if self.outbox.put_nowait(parcel, nbytes):
             return None
         self.counters.overflowed += 1
         return self._lose()
 
     def refusal(self, room: str | None, nbytes: int) -> Problem | None:
         """Say why an emit must not be accepted at all, or None: asked before anybody hears it."""
-        if self._oversize(nbytes):
+        if nbytes > self.limit:
             return Problem(
                 "too_large",
                 f"The broker takes {self.limit} bytes at a time and this is more; "
                 "send less, or raise the broker's limit.",
             )
-        if self.policy(room) is FailurePolicy.REJECT and not self.breaker.closed:
+        if self._open_road or self.breaker.closed:
+            return None
+        if self.policy(room) is FailurePolicy.REJECT:
             return Problem(
                 "cut_off",
                 "The other pods cannot be reached and this room rejects what not all would hear; "
@@ -155,9 +156,9 @@ class Uplink:
 
     def outlook(self, room: str | None) -> Scope:
         """Return how far an emit will have got at first, before the broker has confirmed it."""
-        policy = self.policy(room)
-        queued = policy is FailurePolicy.BUFFER or self._carries(policy)
-        return Scope.QUEUED if queued else Scope.LOCAL
+        if self.breaker.closed or self.policy(room) is FailurePolicy.BUFFER:
+            return Scope.QUEUED
+        return Scope.LOCAL
 
     def policy(self, room: str | None) -> FailurePolicy:
         """Return what an outage means for a room."""
@@ -242,13 +243,14 @@ class Uplink:
     def proven(self, round_trip: float) -> None:
         """Note that a canary came back after so many seconds."""
         self.counters.round_trip = round_trip
-        self._proven_at, self._proven = self._wall(), self._clock()
+        # What was said while the canary was on its way may have come behind it.
+        self._proven_at, self._proven = self._wall() - round_trip, self._clock()
         was_closed = self.breaker.closed
         self.breaker = self.breaker.proven(self._clock())
         if self.breaker.closed and not was_closed:
             self.tried = True
             self.counters.connects += 1
-            self._replaying = bool(self.buffer)
+            self._open_road = not self.buffer
             self.peers.begin()
 
     def subscribed(self, channels: Iterable[Channel]) -> None:
@@ -300,7 +302,7 @@ class Uplink:
         self._expire()
         parcels = self.buffer.take(max_messages, max_bytes)
         if not parcels:
-            self._replaying = False
+            self._open_road = True
             self._heal()
         return parcels
 
@@ -322,7 +324,7 @@ class Uplink:
         self.breaker = was.tripped(now, reason, refused=refused)
         self.tried = True
         self.counters.trips += was.closed
-        self._replaying = False
+        self._open_road = False
         self.subscribed(list(self._subscribed))  # nobody may wait for a broker that is away
         if self._degraded is None:
             self._degrade(reason)
@@ -333,13 +335,6 @@ class Uplink:
         return self.breaker.wait(now)
 
     # Inside ------------------------------------------------------------------------------------
-
-    def _carries(self, policy: FailurePolicy) -> bool:
-        # What is buffered must not be overtaken by what was said later in the same room.
-        return self.breaker.closed and not (self._replaying and policy is FailurePolicy.BUFFER)
-
-    def _oversize(self, nbytes: int) -> bool:
-        return self.limit is not None and nbytes > self.limit
 
     def _number(self, room: str | None) -> int:
         sequences = self._sequences

@@ -433,7 +433,7 @@ async def test_a_limit_that_was_lowered_without_a_word_costs_one_connection(
         os.kill(server.pid, signal.SIGHUP)
         await wait_until(lambda: "Reloaded: max_payload" in server.log)
         # The server tells its clients when it likes; who is told refuses the message by itself.
-        with pytest.raises((BrokerUnavailable, MessageTooLarge), match="payload|bytes"):
+        with pytest.raises((BrokerUnavailable, MessageTooLarge)):
             await broker.publish([(ROOM, bytes(1500))])
     async with connected(server.settings()) as (broker, _):
         with pytest.raises(MessageTooLarge):

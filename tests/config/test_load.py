@@ -144,6 +144,14 @@ FILE = "file realtime.json"
       ' with "none" anybody could write tokens')),
     ({"broker": {"redis": {"password": 5}}},
      "broker.redis.password must be text, not what is there"),
+    *(
+        (
+            {"broker": {"redis": {"url": url}}},
+            ("broker.redis.url must be a URL such as rediss://user:password@host:6379/0, "
+            "not what is there"),
+        )
+        for url in ("http://h", "redis://h:70000", "redis://h:x", "redis://h/db", "redis://[h")
+    ),
     ({"limits": {"pingInterval": 5}}, "limits.pongTimeout must be below limits.pingInterval"),
     ({"realtime": {"limits": 5}}, "limits must be an object that holds settings"),
     ({"realtime": {}, "limits": {}},

@@ -10,9 +10,23 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Final
 
-__all__ = ["DisposableLoop", "Lock", "sleep"]
+__all__ = [
+    "DisposableLoop",
+    "Event",
+    "Future",
+    "Lock",
+    "StreamReader",
+    "StreamWriter",
+    "open_connection",
+    "sleep",
+]
 
+Event = asyncio.Event
+Future = asyncio.Future
 Lock = asyncio.Lock
+StreamReader = asyncio.StreamReader
+StreamWriter = asyncio.StreamWriter
+open_connection = asyncio.open_connection
 sleep = asyncio.sleep
 """For drivers, which need not name asyncio."""
 

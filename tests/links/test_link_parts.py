@@ -1,0 +1,409 @@
+"""The pure parts of a link, against tables and naive models."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from deployd.actors.links import Breaker, BreakerState
+from deployd.actors.links import interest as interest_module
+from deployd.actors.links.interest import Interest
+from deployd.actors.links.packing import Packer
+from deployd.actors.links.parcel import Buffer, Parcel, weight
+from deployd.actors.links.peers import Peers
+from deployd.actors.links.reception import Reception
+from deployd.transport.brokers import Envelope, Greeting, Remote, room_channel, unpack
+
+
+def parcel(
+    number: int, room: str | None = "a", size: int = 10, born: float = 0.0, event: str = "said"
+) -> Parcel:
+    data = b'"' + b"x" * (size - 2) + b'"'
+    nbytes = weight(event, data)
+    return Parcel(room, number, f"id-{room}-{number}", event, data, 0.0, born, nbytes)
+
+
+# Breaker -------------------------------------------------------------------------------------
+
+CLOSED, OPEN, HALF, AUTH = (
+    BreakerState.CLOSED,
+    BreakerState.OPEN,
+    BreakerState.HALF_OPEN,
+    BreakerState.AUTH,
+)
+
+
+@pytest.mark.parametrize(
+    ("moves", "state"),
+    [
+        ("", OPEN),
+        ("a", HALF),
+        ("ppp", OPEN),
+        ("app", HALF),
+        ("appp", CLOSED),
+        ("apptappp", CLOSED),
+        ("apptapp", HALF),
+        ("appapp", HALF),
+        ("apppt", OPEN),
+        ("at", OPEN),
+        ("ar", AUTH),
+        ("arppp", AUTH),
+        ("ara", HALF),
+        ("apppr", AUTH),
+        ("apppppp", CLOSED),
+    ],
+)
+def test_a_breaker_moves_as_its_table_says(moves: str, state: BreakerState) -> None:
+    breaker = Breaker()
+    for move in moves:
+        if move == "a":
+            breaker = breaker.attempted(1.0)
+        elif move == "p":
+            breaker = breaker.proven(1.0)
+        else:
+            breaker = breaker.tripped(1.0, "why", refused=move == "r")
+    assert breaker.state is state
+    assert breaker.reason == ("" if state is CLOSED else breaker.reason)
+
+
+class BreakerMachine(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.breaker = Breaker()
+        self.now = 100.0
+        self.in_a_row = 0
+        self.closed_at = math.nan
+        self.least = 0.25
+
+    @rule(seconds=st.floats(0, 20))
+    def time_passes(self, seconds: float) -> None:
+        self.now += seconds
+
+    @rule()
+    def attempt(self) -> None:
+        if not self.breaker.closed:
+            self.breaker = self.breaker.attempted(self.now)
+            self.in_a_row = 0
+
+    @rule()
+    def prove(self) -> None:
+        was = self.breaker
+        self.breaker = was.proven(self.now)
+        self.in_a_row += was.state is HALF
+        if self.breaker.closed and not was.closed:
+            assert self.in_a_row == 3
+            self.closed_at = self.now
+
+    @rule(refused=st.booleans())
+    def trip(self, refused: bool) -> None:
+        was = self.breaker
+        self.breaker = was.tripped(self.now, "why", refused=refused)
+        self.in_a_row = 0
+        if was.closed:
+            steady = self.now - self.closed_at >= 10
+            self.least = 0.25 if steady else min(4.0, 2 * self.least)
+            assert self.breaker.outage_since == self.now
+        wait = self.breaker.wait(self.now)
+        assert wait == pytest.approx(30.0 if refused else self.least)
+
+    @invariant()
+    def open_times_are_bounded(self) -> None:
+        assert 0.25 <= self.breaker.open_for <= 4.0
+        assert self.breaker.wait(self.now) >= 0
+        assert self.breaker.wait(self.now + 31) == 0
+
+
+TestBreakerMachine = BreakerMachine.TestCase
+TestBreakerMachine.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+
+# Interest ------------------------------------------------------------------------------------
+
+CHANNELS = st.sampled_from(["room.a", "room.b", "room.c"])
+
+
+class InterestMachine(RuleBasedStateMachine):
+    """The link's loop is one rule, so that the model needs only: who is wanted, since when not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.interest = Interest(5.0)
+        self.now = 0.0
+        self.wanted: set[str] = set()
+        self.left: dict[str, float] = {}
+        self.broker: set[str] = set()
+
+    @rule(channel=CHANNELS)
+    def want(self, channel: str) -> None:
+        self.interest.want(channel)
+        self.wanted.add(channel)
+        self.left.pop(channel, None)
+
+    @rule(channel=CHANNELS)
+    def unwant(self, channel: str) -> None:
+        self.interest.unwant(channel, self.now)
+        if channel in self.wanted:
+            self.wanted.discard(channel)
+            self.left[channel] = self.now
+
+    @rule(seconds=st.floats(0, 4))
+    def time_passes(self, seconds: float) -> None:
+        self.now += seconds
+
+    @rule(channel=CHANNELS, meanwhile=st.sampled_from(["want", "unwant", "nothing"]))
+    def link_turns(self, channel: str, meanwhile: str) -> None:
+        missing = self.interest.missing(100)
+        if meanwhile == "want":
+            self.want(channel)
+        elif meanwhile == "unwant":
+            self.unwant(channel)
+        self.broker |= set(missing)
+        self.interest.heard(missing)
+        surplus = self.interest.surplus(self.now, 100)
+        assert not set(surplus) & self.wanted
+        self.broker -= set(surplus)
+
+    @rule()
+    def reconnect(self) -> None:
+        self.broker.clear()
+        self.interest.begin_anew()
+
+    @invariant()
+    def what_is_wanted_is_heard_or_missing(self) -> None:
+        missing = set(self.interest.missing(100))
+        assert missing == self.wanted - self.broker
+        assert {c for c in ("room.a", "room.b", "room.c") if self.interest.hears(c)} == self.broker
+        for channel in self.broker - self.wanted:
+            assert channel in self.left  # it is on its way out
+        assert self.interest.next_due() >= min((t + 5.0 for t in self.left.values()), default=0)
+
+
+TestInterestMachine = InterestMachine.TestCase
+TestInterestMachine.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+
+
+def test_a_room_that_comes_back_within_the_linger_costs_nothing() -> None:
+    interest = Interest(5.0)
+    interest.want("room.a")
+    interest.heard(interest.missing(9))
+    interest.unwant("room.a", 10.0)
+    assert interest.surplus(14.9, 9) == []
+    interest.want("room.a")
+    assert (interest.missing(9), interest.surplus(99.0, 9), interest.next_due()) == (
+        [],
+        [],
+        math.inf,
+    )
+
+
+def test_beyond_the_bound_the_oldest_channels_are_let_go_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(interest_module, "MOST_LINGERING", 3)
+    interest = Interest(5.0)
+    for n in range(5):
+        interest.want(f"room.{n}")
+    interest.heard(interest.missing(9))
+    for n in range(5):
+        interest.unwant(f"room.{n}", 0.0)
+    assert interest.next_due() <= 0.0
+    assert interest.surplus(0.0, 9) == ["room.0", "room.1"]
+    assert interest.next_due() == 5.0
+
+
+# Reception -----------------------------------------------------------------------------------
+
+
+def envelope(numbers: Sequence[int], origin: str = "p", room: str | None = "a") -> Envelope:
+    events = [Remote(n, f"{origin}-{room}-{n}", "said", b"1", 0.0) for n in numbers]
+    return Envelope(origin, 1, room, events)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from("pq"),
+            st.sampled_from(["a", None]),
+            st.lists(st.integers(1, 30), min_size=1, max_size=5),
+        ),
+        max_size=20,
+    )
+)
+@settings(max_examples=100, deadline=None)
+def test_nothing_comes_out_twice_and_gaps_are_counted(
+    arrivals: list[tuple[str, str | None, list[int]]],
+) -> None:
+    reception = Reception("me")
+    out: list[str] = []
+    last: dict[tuple[str, str | None], int] = {}
+    missed = total = 0
+    for origin, room, numbers in arrivals:
+        fresh = reception.admit(envelope(numbers, origin, room))
+        total += len(numbers)
+        for event in fresh:
+            out.append(event.id)
+            before = last.setdefault((origin, room), event.sequence - 1)
+            missed += max(0, event.sequence - before - 1)
+            last[origin, room] = max(before, event.sequence)
+    assert len(out) == len(set(out))
+    assert reception.duplicates == total - len(out)
+    assert reception.missed == missed
+
+
+def test_what_a_pod_said_itself_is_not_for_it() -> None:
+    reception = Reception("p")
+    assert reception.admit(envelope([1, 2])) == []
+    assert (reception.own, reception.missed, reception.duplicates) == (2, 0, 0)
+
+
+def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    from deployd.actors.links import reception as module
+
+    monkeypatch.setattr(module, "REMEMBERED_IDS", 10)
+    monkeypatch.setattr(module, "REMEMBERED_ROOMS", 3)
+    monkeypatch.setattr(module, "REMEMBERED_ORIGINS", 2)
+    reception = Reception("me")
+    for n in range(1, 50):
+        reception.admit(envelope([n], origin=f"o{n % 7}", room=f"r{n % 5}"))
+    assert len(reception._seen) == 10
+    assert len(reception._last) == 3
+    assert all(len(origins) <= 2 for origins in reception._last.values())
+
+
+# Buffer --------------------------------------------------------------------------------------
+
+
+def test_a_full_buffer_turns_the_newest_away() -> None:
+    by_count = Buffer(2, 10_000, 10.0)
+    assert [by_count.add(parcel(n)) for n in range(3)] == [True, True, False]
+    by_bytes = Buffer(100, 2 * parcel(0).nbytes, 10.0)
+    assert [by_bytes.add(parcel(n)) for n in range(3)] == [True, True, False]
+    assert by_bytes.nbytes == 2 * parcel(0).nbytes
+    assert [p.sequence for p in by_bytes.take(9, 10_000)] == [0, 1]
+    assert by_bytes.nbytes == 0
+
+
+def test_what_waited_too_long_is_taken_out() -> None:
+    buffer = Buffer(9, 10_000, 10.0)
+    for n in range(4):
+        assert buffer.add(parcel(n, born=float(n)))
+    assert [p.sequence for p in buffer.expire(11.5)] == [0, 1]
+    assert len(buffer) == 2
+
+
+@given(st.lists(st.one_of(st.just("add"), st.integers(1, 4), st.just("back")), max_size=40))
+def test_a_buffer_keeps_the_order_whatever_is_taken_and_put_back(moves: list[str | int]) -> None:
+    buffer, model, taken, n = Buffer(1000, 10**9, 10.0), list[int](), list[Parcel](), 0
+    for move in moves:
+        if move == "add":
+            buffer.add(parcel(n))
+            model.append(n)
+            n += 1
+        elif move == "back":
+            buffer.put_back(taken)
+            model[:0] = [p.sequence for p in taken]
+            taken = []
+        elif isinstance(move, int):
+            taken = buffer.take(move, 10**9)
+            assert [p.sequence for p in taken] == model[:move]
+            del model[:move]
+        assert len(buffer) == len(model)
+        assert buffer.nbytes == len(model) * parcel(0).nbytes
+
+
+def test_one_parcel_is_taken_however_large_it_is() -> None:
+    buffer = Buffer(9, 10**9, 10.0)
+    for n in range(3):
+        buffer.add(parcel(n, size=5000))
+    assert len(buffer.take(9, 10)) == 1
+
+
+# Packing -------------------------------------------------------------------------------------
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["a", "b", None, "ü" * 40]), st.integers(2, 3000)), max_size=60
+    ),
+    st.integers(4000, 12_000),
+    st.booleans(),
+)
+@settings(max_examples=60, deadline=None)
+def test_messages_keep_the_limit_and_each_rooms_order(
+    said: list[tuple[str | None, int]], limit: int, joined: bool
+) -> None:
+    packer = Packer("9f3c21aa", 1764072000123, limit, joined)
+    parcels = [parcel(n, room, size) for n, (room, size) in enumerate(said, start=1)]
+    fit = [p for p in parcels if packer.fits(p)]
+    heard: dict[str | None, list[int]] = {}
+    for channel, payload in packer.pack(fit):
+        assert len(payload) <= limit
+        message = unpack(payload)
+        assert isinstance(message, Envelope)
+        assert channel == ("all.pods" if message.room is None else room_channel(message.room))
+        assert joined or len(message.events) == 1
+        heard.setdefault(message.room, []).extend(event.sequence for event in message.events)
+    for room in {p.room for p in fit}:
+        assert heard[room] == [p.sequence for p in fit if p.room == room]
+
+
+@pytest.mark.parametrize("character", ["x", "ü", "漢", "𝒳"])
+@pytest.mark.parametrize("length", [256, 1024])
+def test_an_event_that_fits_is_within_the_limit_whatever_its_names(
+    character: str, length: int
+) -> None:
+    packer = Packer("9f3c21aa", 1764072000123, 16_384)
+    for size in range(2, 16_384, 64):
+        one = parcel(2**53, character * length, size, event=character * length)
+        if packer.fits(one):
+            [(_, payload)] = packer.pack([one], replayed=True)
+            assert len(payload) <= 16_384
+
+
+# Peers ---------------------------------------------------------------------------------------
+
+
+async def test_a_replay_waits_for_all_that_were_known() -> None:
+    peers = Peers("me")
+    for pod in ("me", "a", "b"):
+        peers.greeted(Greeting(pod, "here"))
+    assert len(peers) == 2
+    peers.begin()
+    peers.greeted(Greeting("a", "here"))
+    assert not peers.complete.is_set()
+    peers.greeted(Greeting("b", "hello"))
+    assert peers.complete.is_set()
+    assert peers.take_owed() == ["b"]
+
+
+async def test_who_said_goodbye_is_not_waited_for() -> None:
+    peers = Peers("me")
+    for pod in ("a", "b"):
+        peers.greeted(Greeting(pod, "here"))
+    peers.greeted(Greeting("a", "bye"))
+    peers.begin()
+    peers.greeted(Greeting("b", "bye"))
+    assert peers.complete.is_set()
+    assert len(peers) == 0
+
+
+async def test_who_does_not_come_back_is_forgotten() -> None:
+    peers = Peers("me")
+    peers.greeted(Greeting("a", "here"))
+    peers.begin()
+    assert peers.give_up() == 1
+    assert peers.complete.is_set()
+    assert len(peers) == 0
+
+
+async def test_strangers_that_say_hello_are_bounded() -> None:
+    peers = Peers("me")
+    for n in range(3000):
+        peers.greeted(Greeting(f"pod{n}", "hello"))
+    assert len(peers) == 1024
+    assert len(peers._owed) <= 1024
+    assert len(peers.take_owed()) <= 1024

@@ -1,0 +1,163 @@
+"""Simulated pods: a real broker tree each, with rooms that only write down what they hear."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import orjson
+import trio
+from attrs import define, evolve, field
+
+from deployd.actors import DeadLetters, Degraded, EventIds, Healed, Rooms
+from deployd.config import Broker as BrokerSettings
+from deployd.config import Config, FailurePolicy
+from deployd.supervisors import Supervisor
+from deployd.supervisors.broker import BrokerTree
+from deployd.transport import Scope
+from deployd.transport.brokers import Broker, Remote
+
+from .fake_broker import FakeBroker, FakeBus
+
+__all__ = ["SETTINGS", "Heard", "SimPod", "links", "passes", "sim_pods"]
+
+SETTINGS = BrokerSettings(
+    type="x:Fake",
+    enabled=True,
+    notice_window=0.0,
+    policies={"kept-*": FailurePolicy.BUFFER, "strict-*": FailurePolicy.REJECT},
+)
+
+
+@define
+class Heard:
+    """An event that a pod got from another."""
+
+    room: str | None
+    id: str
+    data: object
+    sequence: int
+    replayed: bool
+    at: float
+
+
+@define(eq=False, slots=False)
+class SimPod:
+    """One pod's link; `settled` are the outcomes by event id, in their order."""
+
+    name: str
+    bus: FakeBus
+    settings: BrokerSettings
+    heard: list[Heard] = field(factory=list)
+    outages: list[tuple[float, Degraded | Healed]] = field(factory=list)
+    settled: dict[str, list[Scope]] = field(factory=dict)
+    broker: FakeBroker | None = None
+    attempts: list[float] = field(factory=list)
+    full: bool = False
+    make: Callable[[], Broker] | None = None
+    ttl: float = 60.0
+
+    def __attrs_post_init__(self) -> None:
+        config = evolve(Config(), broker=self.settings, message_ttl=self.ttl)
+        self.dead_letters = DeadLetters()
+        self.ids = EventIds(self.name)
+        self.tree = BrokerTree(config, self.name, self._connect, {}, self.ids, trio.current_time)
+        self.tree.join(cast("Rooms", self), cast("Any", None), cast("Any", None))
+        self.uplink = self.tree.uplink
+        self.supervisor = Supervisor(self.name, self.tree.children(self.dead_letters))
+
+    def _connect(self) -> Broker:
+        self.attempts.append(trio.current_time())
+        made = self.bus.make() if self.make is None else self.make()
+        if isinstance(made, FakeBroker):
+            self.broker = made
+        return made
+
+    # What the tree takes for the pod's rooms.
+
+    def deliver(self, room: str | None, events: Sequence[Remote], nbytes: int) -> int:
+        if self.full:
+            return len(events)
+        now = trio.current_time()
+        self.heard += [
+            Heard(room, e.id, orjson.loads(e.encoded), e.sequence, e.replayed != 0, now)
+            for e in events
+        ]
+        return 0
+
+    def tell_all(self, message: Degraded | Healed) -> None:
+        self.outages.append((trio.current_time(), message))
+
+    # What tests do.
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        self.uplink.enter(None)
+        await self.supervisor.run(task_status.started)
+
+    def say(self, room: str | None, data: object) -> str:
+        """Say something as a room does that nobody here is in."""
+        event_id = self.ids()
+        outcomes = self.settled.setdefault(event_id, [])
+        if self.uplink.refusal(room, 0) is not None:
+            outcomes.append(Scope.REJECTED)
+            return event_id
+        scope = self.uplink.publish(room, "said", orjson.dumps(data), event_id, outcomes.append)
+        if scope is not None:
+            outcomes.append(scope)
+        return event_id
+
+    def outcome(self, event_id: str) -> Scope | None:
+        """Return what became of an event, None while it is open; twice is a failure."""
+        outcomes = self.settled[event_id]
+        assert len(outcomes) <= 1, f"{event_id} was settled {len(outcomes)} times: {outcomes}"
+        return outcomes[0] if outcomes else None
+
+    def cut(self) -> None:
+        """Lose this pod's connection alone."""
+        if self.broker is not None:
+            self.broker.cut("connection reset")
+
+    @property
+    def closed(self) -> bool:
+        return self.uplink.breaker.closed
+
+    @property
+    def well(self) -> bool:
+        return self.closed and self.uplink.degraded is None
+
+    def data(self, room: str | None = None) -> list[object]:
+        """Return what was heard in a room, in order."""
+        return [heard.data for heard in self.heard if heard.room == room]
+
+
+async def passes(condition: Callable[[], object], within: float = 10.0) -> float:
+    """Return the seconds of fake time until a condition holds; fail when it does not."""
+    began = trio.current_time()
+    while not condition():
+        assert trio.current_time() - began <= within, f"not within {within:g} s"
+        await trio.sleep(0.01)
+    return trio.current_time() - began
+
+
+@asynccontextmanager
+async def sim_pods(
+    bus: FakeBus, count: int = 2, rooms: Sequence[str] = (), **settings: Any
+) -> AsyncIterator[list[SimPod]]:
+    """Run pods until the block ends, then stop them as a supervisor does."""
+    made = [SimPod(f"pod{n}", bus, evolve(SETTINGS, **settings)) for n in range(count)]
+    async with links(made, rooms):
+        yield made
+
+
+@asynccontextmanager
+async def links(pods: Sequence[SimPod], rooms: Sequence[str] = ()) -> AsyncIterator[None]:
+    """Run these pods, each with members in these rooms."""
+    async with trio.open_nursery() as nursery:
+        for pod in pods:
+            for room in rooms:
+                pod.uplink.enter(room)
+            await nursery.start(pod.run)
+        yield
+        for pod in pods:
+            pod.supervisor.request_stop("the test is over")
