@@ -25,6 +25,7 @@ from .breaker import PROOFS
 from .canary import Canary
 from .packing import Packer
 from .parcel import Parcel
+from .patience import Patience
 from .uplink import Uplink
 
 __all__ = ["LinkActor"]
@@ -75,7 +76,9 @@ class LinkActor(Actor):
         self._replaying: list[Parcel] = []
         self._failure: BrokerError | None = None
         self._scope = trio.CancelScope()
+        self._patience = Patience()
         self._handing: trio.CancelScope | None = None
+        self._tripped = False
 
     # Life ----------------------------------------------------------------------------------
 
@@ -91,7 +94,8 @@ class LinkActor(Actor):
             with self._tripping():
                 await self._carry(loop)
         finally:
-            self._let_go()
+            if not self._tripped:
+                self._let_go()
             with trio.CancelScope(shield=True), trio.move_on_after(CLOSING):
                 await self._broker.close()
 
@@ -107,6 +111,7 @@ class LinkActor(Actor):
     async def _carry(self, loop: Callable[[], Awaitable[None]]) -> None:
         with self._scope:
             async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._patience.run)
                 nursery.start_soon(self._guarded, self._connect, nursery)
                 await loop()
                 await self._guarded(self._say_last_words)
@@ -116,6 +121,7 @@ class LinkActor(Actor):
 
     def _give_up(self, error: Exception) -> None:
         """Go on alone; what was in doubt is settled before anybody else gets a turn."""
+        self._tripped = True
         cause = _broker_error(error)
         refused = isinstance(cause, BrokerRefused)
         reason = str(cause) if cause else f"the link failed with {type(error).__name__}: {error}"
@@ -130,7 +136,7 @@ class LinkActor(Actor):
             raise EnvironmentFailure(reason, retry_after=wait, told=True) from error
 
     def _let_go(self) -> None:
-        """Settle what a link that was stopped or killed leaves; after a failure nothing is left."""
+        """Settle what a link that was stopped or killed leaves."""
         in_doubt = [*self._in_flight, *self._waiting]
         self._uplink.stopped(in_doubt, self._replaying)
         self._in_flight, self._waiting, self._replaying = [], [], []
@@ -154,7 +160,7 @@ class LinkActor(Actor):
         await self._in_time(broker.connect(self, nursery))
         uplink.endpoint = broker.endpoint
         self._limit(broker.max_payload)
-        self._canary = Canary(broker, uplink.pod_id, self._settings.timeout)
+        self._canary = Canary(broker, uplink.pod_id, self._settings.timeout, self._patience)
         own = dict.fromkeys((*self._canary.channels, pod_channel(uplink.pod_id)))
         await self._in_time(broker.subscribe(list(own)))
         uplink.interest.begin_anew()
@@ -292,7 +298,7 @@ class LinkActor(Actor):
     # Inside ----------------------------------------------------------------------------------
 
     async def _in_time(self, call: Awaitable[T]) -> T:
-        with trio.move_on_after(self._settings.timeout):
+        with self._patience.limit(self._settings.timeout):
             return await call
         raise BrokerUnavailable(
             f"{self._broker.endpoint} did not answer within {self._settings.timeout:g} s; "
