@@ -73,9 +73,8 @@ async def test_rows_1_and_2_a_broker_that_ends_and_returns(
         await all_is_well(playing)
 
 
-@pytest.mark.parametrize("kind", ["nats", "redis"])
-async def test_row_3_a_broker_that_freezes(kind: str, request: pytest.FixtureRequest) -> None:
-    async with at_server(kind, request, USUAL) as (playing, server):
+async def test_row_3_a_broker_that_freezes(request: pytest.FixtureRequest) -> None:
+    async with at_server("redis", request, USUAL) as (playing, server):
         server.freeze()
         try:
             assert await playing.told("system:degraded") < DETECTED + BUSY
@@ -140,9 +139,8 @@ async def test_row_8_a_reset(kind: str, request: pytest.FixtureRequest) -> None:
         await all_is_well(playing)
 
 
-@pytest.mark.parametrize("kind", ["nats", "redis"])
-async def test_row_9_latency_is_no_outage(kind: str, request: pytest.FixtureRequest) -> None:
-    async with behind_proxy(kind, request, USUAL) as (playing, proxy):
+async def test_row_9_latency_is_no_outage(request: pytest.FixtureRequest) -> None:
+    async with behind_proxy("nats", request, USUAL) as (playing, proxy):
         proxy.latency, proxy.jitter = 0.3, 0.15
         await playing.heard_more(100)
         proxy.heal()

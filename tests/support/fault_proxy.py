@@ -140,8 +140,9 @@ class FaultProxy:
         broken = False
         async for due, data in receive:
             await trio.sleep_until(due)
-            for at in range(0, len(data) if not broken else 0, self.slice_bytes):
-                piece = data[at : at + self.slice_bytes]
+            step = self.slice_bytes  # it may change while these bytes are under way
+            for at in range(0, len(data) if not broken else 0, step):
+                piece = data[at : at + step]
                 try:
                     await sink.send_all(piece)
                 except (trio.BrokenResourceError, trio.ClosedResourceError):

@@ -148,7 +148,7 @@ async def scene(broker: Broker) -> AsyncIterator[Scene]:
                     pass  # it may be told first that the pod was alone
         nursery = await stack.enter_async_context(trio.open_nursery())
         stack.callback(nursery.cancel_scope.cancel)
-        playing = Scene(a, b, *(Witness(client) for client in (speaker, near, far)))
+        playing = Scene(a, b, Witness(speaker), Witness(near), Witness(far))
         for witness in (playing.speaker, playing.near, playing.far):
             nursery.start_soon(witness.listen)
         nursery.start_soon(playing.speak)
