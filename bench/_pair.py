@@ -85,7 +85,7 @@ async def pair(
             )
         emitter, near, *others = await stack.enter_async_context(ears(pods[0].port, 12))
         far, *rest = await stack.enter_async_context(ears(pods[1].port, 11))
-        both = Pair(*pods, emitter, near, far, [*others, *rest])
+        both = Pair(pods[0], pods[1], emitter, near, far, [*others, *rest])
         for ear in (emitter, near, far):
             for room in (*OPEN, *KEPT):
                 await ear.join(room)

@@ -70,7 +70,7 @@ async def serve(settings: dict[str, Any]) -> None:
                 closed=float(pod.uplink.breaker.closed),
                 pods=float(str(health["pods"])),
                 **{name: float(str(health[name])) for name in names},
-                undelivered=dropped["undelivered"],
+                undelivered=float(str(dropped["undelivered"])),
             )
 
 

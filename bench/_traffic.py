@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from typing import Final
 
 import trio
+from _ears import Ear
 from _pair import KEPT, OPEN, Pair
 from attrs import field, mutable
 
@@ -73,10 +73,10 @@ class Traffic:
         heard = [Heard(room, data["n"], again) for room, data, again, _ in self.pair.far.heard]
         return judge(self.history(), heard, gaps(self.pair.far.notices))
 
-    def latencies(self, since: float, until: float, ear_heard: Sequence[object]) -> list[float]:
+    def latencies(self, since: float, until: float, ear: Ear) -> list[float]:
         """Return the sorted seconds from emit to arrival, of what was said between (steady)."""
         delays = []
-        for _, data, _, at in ear_heard:  # type: ignore[misc]
+        for _, data, _, at in ear.heard:
             said = self.said[data["n"]][2]
             if since <= said < until:
                 delays.append(at - said)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from attrs import evolve
-
 from support.crossing import Gap, Heard, Said, Verdict, gaps, judge
 
 
-def said(number: int, scope: str | None = "cluster", room: str = "tea", **changes: object) -> Said:
-    event = Said(room, number, began=float(number), answered=number + 0.1, scope=scope)
-    return evolve(event, **changes)
+def said(
+    number: int, scope: str | None = "cluster", room: str = "tea", *, buffered: bool = False
+) -> Said:
+    return Said(room, number, float(number), number + 0.1, scope, buffered)
 
 
 def heard(*numbers: int, room: str = "tea") -> list[Heard]:
