@@ -172,12 +172,16 @@ class Room(Actor, Generic[S]):
         return event_id
 
     def relay(self, event: str, data: JSON) -> str:
-        """Let the rooms of this name on the other pods tell their members, and nobody here."""
+        """Let the rooms of this name on the other pods tell their members, and nobody here.
+
+        What comes from another pod is not sent on: two pods would echo each other for ever.
+        """
         event_id = self._event_id
         if event_id is None or (self._relayed and self._remote is None):
             event_id = self._environment.event_ids()
         self._relayed = True
-        self._publish(event, encode_data(data), event_id)
+        if self._remote is None:
+            self._publish(event, encode_data(data), event_id)
         return event_id
 
     def send_to(self, member: Member, event: str, data: JSON) -> str:

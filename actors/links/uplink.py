@@ -271,7 +271,7 @@ class Uplink:
             if event is not None:
                 event.set()
 
-    def receive(self, payload: bytes) -> None:
+    def receive(self, channel: Channel, payload: bytes) -> None:
         """Take what came on any channel but the canary's, from whoever can reach the broker."""
         try:
             envelope = unpack(payload)
@@ -284,11 +284,15 @@ class Uplink:
         if not isinstance(envelope, Envelope):
             self._drop_invalid("it is a probe where events belong")
             return
+        room = envelope.room
+        if channel != (EVERYONE if room is None else room_channel(room)):
+            self._drop_invalid("it is for another room than it came to")
+            return
         fresh = self.reception.admit(envelope)
         if not fresh:
             return
         self.counters.received += len(fresh)
-        self.counters.undelivered += self._listeners.deliver(envelope.room, fresh, len(payload))
+        self.counters.undelivered += self._listeners.deliver(room, fresh, len(payload))
 
     def confirmed(self, parcels: Sequence[Parcel], *, replayed: bool = False) -> None:
         """Note what the broker has taken."""
