@@ -172,12 +172,16 @@ class Room(Actor, Generic[S]):
         return event_id
 
     def relay(self, event: str, data: JSON) -> str:
-        """Let the rooms of this name on the other pods tell their members, and nobody here."""
+        """Let the rooms of this name on the other pods tell their members, and nobody here.
+
+        What comes from another pod is not sent on: two pods would echo each other for ever.
+        """
         event_id = self._event_id
         if event_id is None or (self._relayed and self._remote is None):
             event_id = self._environment.event_ids()
         self._relayed = True
-        self._publish(event, encode_data(data), event_id)
+        if self._remote is None:
+            self._publish(event, encode_data(data), event_id)
         return event_id
 
     def send_to(self, member: Member, event: str, data: JSON) -> str:
@@ -334,6 +338,8 @@ class Room(Actor, Generic[S]):
 
     @handles(RemoteEmits)
     async def _remote_emits(self, message: RemoteEmits) -> None:
+        if self._roster.undelivered:
+            self._own_up()
         for event in message.events:
             self._event_id, self._remote = event.id, event
             if self._plain_remote_emit:
@@ -390,6 +396,16 @@ class Room(Actor, Generic[S]):
         scope = uplink.publish(self._roster.name, event, encoded, event_id, outcome)
         if scope is not None and outcome is not None:
             outcome(scope)
+
+    def _own_up(self) -> None:
+        """Tell the members that the room was too busy for what other pods said."""
+        missed, self._roster.undelivered = self._roster.undelivered, 0
+        self._roster.lost += missed
+        problem = Problem(
+            "events_missed",
+            f"{missed} events of other pods were missed: the room '{self.name}' is too busy.",
+        )
+        self._put(text_frame(encode_error(problem, self._now())))
 
     async def _listen(self) -> None:
         """Hear the other pods before the first member is told that it is in."""

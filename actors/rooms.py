@@ -150,9 +150,12 @@ class Rooms:
 def hand_over(ref: RoomRef, roster: Roster[Any], events: Sequence[Remote], nbytes: int) -> int:
     """Leave what other pods said in a room's mailbox; return how many found no place in it."""
     if roster.takes_batches:
-        return 0 if ref.tell(RemoteEmits(events, nbytes)) else len(events)
-    weight = nbytes // len(events)
-    return sum(not ref.tell(RemoteEmits([event], weight)) for event in events)
+        missed = 0 if ref.tell(RemoteEmits(events, nbytes)) else len(events)
+    else:
+        weight = nbytes // len(events)
+        missed = sum(not ref.tell(RemoteEmits([event], weight)) for event in events)
+    roster.undelivered += missed
+    return missed
 
 
 def load_room_classes(bindings: Mapping[str, str]) -> dict[str, type[Room[Any]]]:

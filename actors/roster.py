@@ -135,7 +135,8 @@ class Roster(Generic[S]):
     """What outlives a room's crash: members, numbering, and by policy its state.
 
     `takes_batches` is whether other pods' events may come several in a message: not where a hook
-    sees each, for one that crashes it must take no other along.
+    sees each, for one that crashes it must take no other along. `undelivered` counts those that
+    found no place in the mailbox and that members do not know of yet.
     """
 
     name: str | None
@@ -146,3 +147,4 @@ class Roster(Generic[S]):
     state: S | None = None
     state_built: bool = False
     takes_batches: bool = True
+    undelivered: int = 0

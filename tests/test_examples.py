@@ -32,7 +32,7 @@ def missing(folder: Path) -> list[str]:
 
 
 def test_there_are_examples() -> None:
-    assert {folder.name for folder in FOLDERS} >= {"chat", "counter", "crash", "todo"}
+    assert {folder.name for folder in FOLDERS} >= {"broker", "chat", "counter", "crash", "todo"}
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)

@@ -10,13 +10,12 @@ from attrs import frozen
 
 from ...transport.brokers import (
     ENVELOPE_BYTES,
-    EVENT_BYTES,
     EVERYONE,
     Message,
     pack,
     room_channel,
 )
-from .parcel import Parcel
+from .parcel import CHARACTER, Parcel
 
 __all__ = ["Packer"]
 
@@ -24,8 +23,6 @@ MOST_BYTES: Final = 256 * 1024
 """Bytes of one message: large enough that its header costs nothing, small enough to be handled
 by a receiver without holding up its clients."""
 MOST_EVENTS: Final = 1024
-CHARACTER: Final = 6
-"""Bytes that one character of a name takes in JSON at most."""
 
 
 @frozen
@@ -42,7 +39,7 @@ class Packer:
 
     def fits(self, parcel: Parcel) -> bool:
         """Whether an event is small enough for a message."""
-        return _weight(parcel) + _header(parcel.room) <= self.limit
+        return parcel.nbytes + _header(parcel.room) <= self.limit
 
     def pack(self, parcels: Sequence[Parcel], *, replayed: bool = False) -> list[Message]:
         """Return the messages that carry these events."""
@@ -64,20 +61,16 @@ class Packer:
         piece: list[Parcel] = []
         weight = 0
         for parcel in parcels:
-            if piece and (len(piece) >= most or weight + _weight(parcel) > room_for):
+            if piece and (len(piece) >= most or weight + parcel.nbytes > room_for):
                 yield piece
                 piece, weight = [], 0
             piece.append(parcel)
-            weight += _weight(parcel)
+            weight += parcel.nbytes
         yield piece
 
 
 def _header(room: str | None) -> int:
     return ENVELOPE_BYTES + CHARACTER * len(room or "")
-
-
-def _weight(parcel: Parcel) -> int:
-    return len(parcel.encoded) + CHARACTER * len(parcel.event) + EVENT_BYTES
 
 
 def _event(parcel: Parcel, replayed: bool) -> tuple[object, ...]:

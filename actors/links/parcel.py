@@ -9,14 +9,15 @@ from typing import Final
 from attrs import frozen
 
 from ...transport import Scope
+from ...transport.brokers import EVENT_BYTES
 
-__all__ = ["Buffer", "Parcel", "Settle"]
+__all__ = ["Buffer", "Parcel", "Settle", "weight"]
 
 Settle = Callable[[Scope], None]
 """Learns how far an event has got; called once, on trio's thread, and must not wait or raise."""
 
-OVERHEAD: Final = 256
-"""Bytes that a parcel counts for beside its data: its objects, its place in the envelope."""
+CHARACTER: Final = 6
+"""Bytes that one character of a name takes in JSON at most."""
 
 
 @frozen(eq=False)
@@ -24,8 +25,8 @@ class Parcel:
     """One event for the other pods' rooms of that name; `room` None is everyone.
 
     `encoded` is its data as JSON bytes, `sequence` its number among this pod's for that room,
-    `time` unix seconds, `born` seconds of a steady clock, from which its age is counted. `settle`
-    is there when somebody waits for the outcome.
+    `time` unix seconds, `born` seconds of a steady clock, from which its age is counted, `nbytes`
+    its `weight`. `settle` is there when somebody waits for the outcome.
     """
 
     room: str | None
@@ -35,12 +36,13 @@ class Parcel:
     encoded: bytes
     time: float
     born: float
+    nbytes: int
     settle: Settle | None = None
 
-    @property
-    def nbytes(self) -> int:
-        """What it weighs where it waits, in bytes."""
-        return len(self.encoded) + OVERHEAD
+
+def weight(event: str, encoded: bytes) -> int:
+    """Return the bytes that an event takes at most, where it waits and in an envelope."""
+    return len(encoded) + CHARACTER * len(event) + EVENT_BYTES
 
 
 class Buffer:

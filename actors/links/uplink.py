@@ -6,6 +6,7 @@ what becomes of each event. Everything here is synchronous; the link does the wa
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol
@@ -32,7 +33,7 @@ from .breaker import Breaker
 from .counters import Counters
 from .interest import Interest
 from .outage import Degraded, Healed
-from .parcel import Buffer, Parcel, Settle
+from .parcel import Buffer, Parcel, Settle, weight
 from .peers import Peers
 from .reception import Reception
 
@@ -75,7 +76,7 @@ class Uplink:
     ) -> None:
         self.pod_id = pod_id
         self.epoch = int(wall() * 1000)
-        self.limit: int | None = None
+        self.limit: float = math.inf
         self.endpoint = ""
         self.counters = Counters()
         self.interest = Interest(settings.linger)
@@ -98,7 +99,9 @@ class Uplink:
         self._clock = clock
         self._sequences: OrderedDict[str | None, int] = OrderedDict()
         self._subscribed: dict[Channel, trio.Event] = {}
-        self._replaying = False
+        # Nothing is in the way: what most events meet, so they need ask nothing else. It is not so
+        # while the breaker is open, nor while what is buffered must not be overtaken.
+        self._open_road = False
         self._proven_at, self._proven = wall(), clock()
         # Who comes before the first try is over must know that it may miss something.
         self._degraded: Degraded | None = Degraded(self.breaker.reason, self._proven_at)
@@ -119,39 +122,37 @@ class Uplink:
         Returns how far it has got, or None while the link has it: `settle` is then called with
         the outcome, otherwise never.
         """
-        parcel = Parcel(
-            room,
-            self._number(room),
-            event_id,
-            event,
-            encoded,
-            self._wall(),
-            self._clock(),
-            settle,
-        )
+        nbytes = weight(event, encoded)
+        number, now = self._number(room), self._clock()
+        parcel = Parcel(room, number, event_id, event, encoded, self._wall(), now, nbytes, settle)
         if not utterable(room, event):
             self.counters.unspeakable += 1
             return self._lose()
-        if self._oversize(len(encoded)):
+        if len(encoded) > self.limit:
             self.counters.too_large += 1
             return self._lose()
-        policy = self.policy(room)
-        if not self._carries(policy):
-            return self._keep(parcel) if policy is FailurePolicy.BUFFER else self._lose()
-        if self.outbox.put_nowait(parcel, parcel.nbytes):
+        if not self._open_road:
+            policy = self.policy(room)
+            if policy is FailurePolicy.BUFFER:
+                return self._keep(parcel)
+            if not self.breaker.closed:
+                return self._lose()
+        if self.outbox.put_nowait(parcel, nbytes):
             return None
         self.counters.overflowed += 1
         return self._lose()
 
     def refusal(self, room: str | None, nbytes: int) -> Problem | None:
         """Say why an emit must not be accepted at all, or None: asked before anybody hears it."""
-        if self._oversize(nbytes):
+        if nbytes > self.limit:
             return Problem(
                 "too_large",
                 f"The broker takes {self.limit} bytes at a time and this is more; "
                 "send less, or raise the broker's limit.",
             )
-        if self.policy(room) is FailurePolicy.REJECT and not self.breaker.closed:
+        if self._open_road or self.breaker.closed:
+            return None
+        if self.policy(room) is FailurePolicy.REJECT:
             return Problem(
                 "cut_off",
                 "The other pods cannot be reached and this room rejects what not all would hear; "
@@ -161,9 +162,9 @@ class Uplink:
 
     def outlook(self, room: str | None) -> Scope:
         """Return how far an emit will have got at first, before the broker has confirmed it."""
-        policy = self.policy(room)
-        queued = policy is FailurePolicy.BUFFER or self._carries(policy)
-        return Scope.QUEUED if queued else Scope.LOCAL
+        if self.breaker.closed or self.policy(room) is FailurePolicy.BUFFER:
+            return Scope.QUEUED
+        return Scope.LOCAL
 
     def policy(self, room: str | None) -> FailurePolicy:
         """Return what an outage means for a room."""
@@ -260,7 +261,7 @@ class Uplink:
         if self.breaker.closed and not was_closed:
             self.tried = True
             self.counters.connects += 1
-            self._replaying = bool(self.buffer)
+            self._open_road = not self.buffer
             self.peers.begin()
 
     def subscribed(self, channels: Iterable[Channel]) -> None:
@@ -270,7 +271,7 @@ class Uplink:
             if event is not None:
                 event.set()
 
-    def receive(self, payload: bytes) -> None:
+    def receive(self, channel: Channel, payload: bytes) -> None:
         """Take what came on any channel but the canary's, from whoever can reach the broker."""
         try:
             envelope = unpack(payload)
@@ -283,11 +284,15 @@ class Uplink:
         if not isinstance(envelope, Envelope):
             self._drop_invalid("it is a probe where events belong")
             return
+        room = envelope.room
+        if channel != (EVERYONE if room is None else room_channel(room)):
+            self._drop_invalid("it is for another room than it came to")
+            return
         fresh = self.reception.admit(envelope)
         if not fresh:
             return
         self.counters.received += len(fresh)
-        self.counters.undelivered += self._listeners.deliver(envelope.room, fresh, len(payload))
+        self.counters.undelivered += self._listeners.deliver(room, fresh, len(payload))
 
     def confirmed(self, parcels: Sequence[Parcel], *, replayed: bool = False) -> None:
         """Note what the broker has taken."""
@@ -312,7 +317,7 @@ class Uplink:
         self._expire()
         parcels = self.buffer.take(max_messages, max_bytes)
         if not parcels:
-            self._replaying = False
+            self._open_road = True
             self._heal()
         return parcels
 
@@ -334,7 +339,7 @@ class Uplink:
         self.breaker = was.tripped(now, reason, refused=refused)
         self.tried = True
         self.counters.trips += was.closed
-        self._replaying = False
+        self._open_road = False
         self.subscribed(list(self._subscribed))  # nobody may wait for a broker that is away
         if not self._told:
             self._degrade(reason)
@@ -347,7 +352,7 @@ class Uplink:
         """Take back what a link leaves that was not lost but told to stop, or killed."""
         if self.breaker.closed:
             self.breaker = self.breaker.tripped(self._clock(), "the link has stopped")
-        self._replaying = False
+        self._open_road = False
         self.subscribed(list(self._subscribed))
         self._take_back(in_doubt, replaying)
 
@@ -360,13 +365,6 @@ class Uplink:
             _log.warning("stopped before these could be sent", events=left)
 
     # Inside ------------------------------------------------------------------------------------
-
-    def _carries(self, policy: FailurePolicy) -> bool:
-        # What is buffered must not be overtaken by what was said later in the same room.
-        return self.breaker.closed and not (self._replaying and policy is FailurePolicy.BUFFER)
-
-    def _oversize(self, nbytes: int) -> bool:
-        return self.limit is not None and nbytes > self.limit
 
     def _number(self, room: str | None) -> int:
         sequences = self._sequences
@@ -432,13 +430,14 @@ class Uplink:
         self._listeners.degraded(self._degraded)
 
     def _heal(self) -> None:
-        outage, self._degraded, self._told = self._degraded, None, False
+        outage, self._degraded = self._degraded, None
+        told, self._told = self._told, False
         if outage is None:
             return
         figures = self.counters.outage(self.reception.missed)
         healed = Healed(outage.since, max(0.0, self._wall() - outage.since), *figures)
-        _log.warning(
-            "back on the broker",
+        (_log.warning if told else _log.info)(
+            "back on the broker" if told else "joined the other pods",
             seconds=round(healed.seconds, 3),
             lost=healed.lost,
             replayed=healed.replayed,

@@ -97,6 +97,19 @@ async def test_one_connection_that_is_cut_ends_the_link(redis_cluster: RedisClus
         await heard.until_lost(0.5)
 
 
+async def test_a_frozen_master_does_not_delay_close(settling_cluster: RedisCluster) -> None:
+    node = owner(settling_cluster, HALL)[1]
+    async with linked(settling_cluster.settings(), HALL) as (broker, _):
+        node.freeze()
+        with trio.move_on_after(0.2) as patience:
+            await broker.publish([(HALL, b"")])
+        began = trio.current_time()
+        await broker.close()
+        node.thaw()
+        assert trio.current_time() - began < 1
+        assert patience.cancelled_caught
+
+
 @pytest.mark.parametrize(
     "verbs", [{"publish": b"SPUBLISH6"}, {"subscribe": b"SSUBSCRIBE6"}], ids=str
 )

@@ -147,8 +147,8 @@ FILE = "file realtime.json"
     *(
         (
             {"broker": {"redis": {"url": url}}},
-            "broker.redis.url must be a URL such as rediss://user:password@host:6379/0, "
-            "not what is there",
+            ("broker.redis.url must be a URL such as rediss://user:password@host:6379/0, "
+            "not what is there"),
         )
         for url in ("http://h", "redis://h:70000", "redis://h:x", "redis://h/db", "redis://[h")
     ),

@@ -14,7 +14,7 @@ from deployd.actors.links import Breaker, BreakerState
 from deployd.actors.links import interest as interest_module
 from deployd.actors.links.interest import Interest
 from deployd.actors.links.packing import Packer
-from deployd.actors.links.parcel import Buffer, Parcel
+from deployd.actors.links.parcel import Buffer, Parcel, weight
 from deployd.actors.links.peers import Peers
 from deployd.actors.links.reception import Reception
 from deployd.transport.brokers import Envelope, Greeting, Remote, room_channel, unpack
@@ -24,7 +24,8 @@ def parcel(
     number: int, room: str | None = "a", size: int = 10, born: float = 0.0, event: str = "said"
 ) -> Parcel:
     data = b'"' + b"x" * (size - 2) + b'"'
-    return Parcel(room, number, f"id-{room}-{number}", event, data, 0.0, born)
+    nbytes = weight(event, data)
+    return Parcel(room, number, f"id-{room}-{number}", event, data, 0.0, born, nbytes)
 
 
 # Breaker -------------------------------------------------------------------------------------

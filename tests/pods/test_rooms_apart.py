@@ -194,6 +194,29 @@ async def test_a_room_may_relay_several_things_at_once() -> None:
             await bob.expect("emit", event=event, data=1)
 
 
+class Echoing(Room[None]):
+    async def on_remote_emit(self, event: str, data: JSON) -> None:
+        self.broadcast(event, data)
+        self.relay(event, data)
+
+
+async def test_rooms_that_relay_what_they_hear_do_not_echo_each_other() -> None:
+    bus = FakeBus()
+    async with (
+        two_pods(bus, {"tea": Echoing}) as (a, b),
+        connected(a) as [ann],
+        connected(b) as [bob],
+    ):
+        await ann.join("tea")
+        await bob.join("tea")
+        await ann.send("emit", room="tea", event="said", data=1)
+        for client in (ann, bob):
+            await client.expect("emit", event="said", data=1)
+            await quiet(client)
+        assert b.uplink is not None
+        assert b.uplink.health()["published"] == 0
+
+
 class Crashing(Room[None]):
     async def on_server_emit(self, event: str, data: JSON) -> None:
         if event == "after":
@@ -296,6 +319,7 @@ GARBAGE = [
     orjson.dumps({"v": 1, "o": "x", "p": "nonce"}),
     pack("x", 1, "tea", [(0, "id", "said", 1, 0.0, 0, 0)]),
     pack("x", 1, "tea", [(1, "id", "two words", 1, 0.0, 0, 0)]),
+    pack("x", 1, "elsewhere", [(1, "id", "said", 1, 0.0, 0, 0)]),
 ]
 
 

@@ -9,14 +9,16 @@ from uuid import uuid4
 
 import pytest
 
-from deployd.transport.brokers.bridge import Bridged
+from deployd.transport.brokers.bridged import Bridged
 from deployd.transport.brokers.conformance import Make
 from deployd.transport.brokers.memory import MemoryBroker, MemoryBus
 from deployd.transport.brokers.nats import NatsDriver
+from deployd.transport.brokers.rabbitmq import RabbitDriver
 from deployd.transport.brokers.redis import redis_driver
 
 if TYPE_CHECKING:  # pytest wants to be the first to import its plugins
     from .nats_server import NatsServer
+    from .rabbitmq_server import RabbitServer
     from .redis_server import RedisCluster, RedisServer
 
 __all__ = ["BROKERS", "Makers", "broker_makers"]
@@ -47,6 +49,15 @@ def _nats_makers(servers: Sequence[NatsServer]) -> Makers:
     return make("test"), make("test.other")
 
 
+def _rabbitmq(request: pytest.FixtureRequest) -> Makers:
+    server: RabbitServer = request.getfixturevalue("rabbitmq_server")
+
+    def make(exchange: str) -> Make:
+        return lambda: Bridged(RabbitDriver(server.settings(exchange=exchange), 60))
+
+    return make("test"), make("test.other")
+
+
 def _redis(request: pytest.FixtureRequest) -> Makers:
     return _of_redis(request.getfixturevalue("redis_server"))
 
@@ -62,6 +73,7 @@ def _of_redis(server: RedisServer | RedisCluster) -> Makers:
 
 BROKERS: Final[Mapping[str, Callable[[pytest.FixtureRequest], Makers]]] = {
     "memory": _memory,
+    "rabbitmq": _rabbitmq,
     "nats": _nats,
     "nats cluster": _nats_cluster,
     "redis": _redis,

@@ -13,7 +13,7 @@ import trio
 
 from deployd.config.brokers import Redis
 from deployd.transport import BrokerError
-from deployd.transport.brokers.bridge import Bridged
+from deployd.transport.brokers.bridged import Bridged
 from deployd.transport.brokers.redis import redis_driver
 
 from .inboxes import Heard
@@ -73,7 +73,7 @@ class Pod:
 
     async def until_well(self, lives: int = 1) -> None:
         """Return when it lives, for the so manieth time at least."""
-        with trio.fail_after(30):
+        with trio.fail_after(60):
             while len(self.lives) < lives or self.living is None:  # noqa: ASYNC110
                 await trio.sleep(0.02)
 
@@ -102,7 +102,7 @@ class Talk:
 
     async def until_taken(self, count: int) -> None:
         """Return when the broker has taken so many messages."""
-        with trio.fail_after(30):
+        with trio.fail_after(60):
             while len(self.taken) < count:
                 await self._progress.wait()
 

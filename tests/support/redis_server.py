@@ -24,7 +24,7 @@ from .servers import ServerProcess, free_port, not_installed
 
 __all__ = ["MakeRedisCluster", "MakeRedisServer", "RedisCluster", "RedisServer", "RedisTls"]
 
-_SECONDS: Final = 30
+_SECONDS: Final = 60
 
 
 class RedisServer(ServerProcess):

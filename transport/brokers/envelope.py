@@ -185,7 +185,7 @@ def _event(raw: JSON) -> Remote:
     return Remote(sequence, event_id, event, encoded, cast("float", time), hops, replayed)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=8192)
 def _good_name(kind: str, name: str) -> bool:
     return check_name("room" if kind == "room" else "event", name, LONGEST_NAME) is None
 
