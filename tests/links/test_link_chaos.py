@@ -138,7 +138,8 @@ class Chaos:
 
     async def _talk(self) -> None:
         for _ in range(EVENTS):
-            pod, room = self.random.choice(self.pods), self.random.choice((*ROOMS, *VISITED))
+            pod = self.random.choice(self.pods)
+            room: str | None = self.random.choice((*ROOMS, *VISITED))
             for _ in range(self.random.choice([1, 1, 1, 8])):
                 self._say(pod, room)
             await trio.sleep(self.random.choice([0, 0, 0.1, 0.3, 1.0]))
