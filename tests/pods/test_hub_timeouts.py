@@ -62,15 +62,15 @@ async def test_what_a_frozen_broker_has_not_confirmed_is_called_queued_until_it_
 
 
 @pytest.mark.parametrize(
-    ("all_of_them", "scope"),
+    ("policy", "scope"),
     [(FailurePolicy.LOCAL_ONLY, "local"), (FailurePolicy.BUFFER, "queued")],
 )
 async def test_the_receipt_of_a_change_is_the_worse_of_its_two_rooms(
-    all_of_them: FailurePolicy, scope: str
+    policy: FailurePolicy, scope: str
 ) -> None:
     bus = FakeBus()
     bus.kill()
-    policies = {"collections": all_of_them, "collection:*": FailurePolicy.BUFFER}
+    policies = {"collections": policy, "collection:*": FailurePolicy.BUFFER}
     broker = Broker(type="x:Fake", enabled=True, policies=policies)
     config = evolve(pod_config(), broker=broker)
     async with open_pod(config, keys=KEYS, broker=bus.make) as pod:
