@@ -1,10 +1,10 @@
-"""Rooms: who is in, what is said, and the hooks an application overrides."""
+"""Rooms: who is in, what is said, and how it reaches the members here and elsewhere."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from typing import Any, ClassVar, Generic, TypeVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 import orjson
 import trio
@@ -23,8 +23,9 @@ from ..transport import (
     text_frame,
 )
 from ..transport.brokers import Remote
-from .actor import Actor, handles
+from .actor import handles
 from .fanout import Batch
+from .hooks import RoomHooks
 from .links import Degraded, Healed, Settle
 from .member import Member
 from .messages import Down
@@ -55,7 +56,7 @@ R = TypeVar("R")
 _log = get_logger("realtime")
 
 
-class Room(Actor, Generic[S]):
+class Room(RoomHooks[S]):
     """A room of members, supervised: subclass it, override hooks, bind it to a pattern.
 
     Everything in a room runs one at a time: hooks, timers, typed handlers (`@handles`). A hook
@@ -70,66 +71,8 @@ class Room(Actor, Generic[S]):
     keep_alive: ClassVar[bool] = False
     """Whether the room stays when nobody is in it; else it stops after `roomCleanupInterval`."""
 
-    _plain_emit: ClassVar[bool] = True
-    _plain_server_emit: ClassVar[bool] = True
-    _plain_remote_emit: ClassVar[bool] = True
-
     _roster: Roster[S]
     _relayed: bool
-
-    def __init_subclass__(cls, **kwargs: object) -> None:
-        """Note which hooks are overridden, so that those which are not cost nothing."""
-        super().__init_subclass__(**kwargs)
-        cls._plain_emit = (
-            cls.on_message is Room.on_message and cls.authorize_emit is Room.authorize_emit
-        )
-        cls._plain_server_emit = cls.on_server_emit is Room.on_server_emit
-        cls._plain_remote_emit = cls.on_remote_emit is Room.on_remote_emit
-
-    # Hooks: the extension point ------------------------------------------------------------
-
-    def initial_state(self) -> S:
-        """Return the room's state when it starts, and after a crash under `REBUILD`."""
-        return cast(S, None)
-
-    async def authorize_join(self, member: Member) -> bool:
-        """Say whether a member may come in; the configured access rules have already agreed."""
-        return True
-
-    async def authorize_emit(self, member: Member, event: str, data: JSON) -> bool:
-        """Say whether a client may say this; the configured access rules have already agreed."""
-        return True
-
-    async def on_join(self, member: Member) -> None:
-        """React to a member who has just come in and been told so."""
-
-    async def on_leave(self, member: Member, reason: str) -> None:
-        """React to a member who has gone; it is no longer in `members`."""
-
-    async def on_message(self, member: Member, event: str, data: JSON) -> None:
-        """React to what a client said. As it stands: tell everyone, the sender included.
-
-        Where the access rules let it, a client may speak without having joined: a room that
-        minds asks whether `member.client_id in self.members`.
-        """
-        self.broadcast(event, data)
-
-    async def on_server_emit(self, event: str, data: JSON) -> None:
-        """React to an emit of the pod's own code. As it stands: tell everyone."""
-        self.broadcast(event, data)
-
-    async def on_remote_emit(self, event: str, data: JSON) -> None:
-        """React to what the room of this name said on another pod. As it stands: tell everyone.
-
-        What is broadcast meanwhile stays on this pod: the others have heard it too.
-        """
-        self.broadcast(event, data)
-
-    async def on_degraded(self, outage: Degraded) -> None:
-        """React to being cut off from the other pods; members are told without it."""
-
-    async def on_healed(self, healed: Healed) -> None:
-        """React to hearing the other pods again; members are told without it."""
 
     # What hooks may call -------------------------------------------------------------------
 
