@@ -232,9 +232,11 @@ class LinkActor(Actor):
             waiting.append(parcel)
             weight += parcel.nbytes
         if self._failure is None:  # else what is in flight is in doubt, and so is this
-            with trio.CancelScope() as self._handing:
-                await self._guarded(self._hand_over)
-            self._handing = None
+            try:
+                with trio.CancelScope() as self._handing:
+                    await self._guarded(self._hand_over)
+            finally:
+                self._handing = None
         if self._failure is not None:
             self._scope.cancel()
 
