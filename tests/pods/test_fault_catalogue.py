@@ -11,6 +11,7 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import attrs
@@ -27,6 +28,7 @@ from support.outages import (
     FAST,
     FAST_DETECTED,
     STANDARD,
+    Scene,
     broker_settings,
     in_thread,
     scene,
@@ -268,10 +270,14 @@ async def test_15_a_flapping_broker_is_tried_less_and_less_often(nats_server: Na
         for flap in range(1, 4):
             await until(lambda: uplink.breaker.closed)
             it.far.reset()
-            await until(lambda flap=flap: it.trips()[1] == flap)
+            await until(partial(tripped, it, flap))
             least.append(uplink.breaker.open_for)
         assert least == [0.5, 1.0, 2.0]
         await it.healed()
+
+
+def tripped(it: Scene, times: int) -> bool:
+    return it.trips()[1] == times
 
 
 async def test_16_a_name_that_nobody_knows_does_not_hold_up_a_pod(kind: str) -> None:
@@ -288,8 +294,8 @@ async def test_17_a_password_that_is_none_is_a_state_of_its_own(
     rabbitmq_server: RabbitServer,
 ) -> None:
     async with fault_proxy(rabbitmq_server.port) as proxy:
-        changes = {"port": proxy.port, "password": "another"}
-        async with alone(broker_settings("rabbitmq", rabbitmq_server, **changes)) as pod:
+        broker = broker_settings("rabbitmq", rabbitmq_server, port=proxy.port, password="another")
+        async with alone(broker) as pod:
             await stays_out(pod, proxy, "broker.rabbitmq")
 
 
@@ -298,8 +304,7 @@ async def test_17_a_password_that_is_changed_at_nats_is_a_state_of_its_own(
 ) -> None:
     users = "authorization {{ user: ann, password: {} }}"
     server = make_nats_server(users.format("one"))
-    login = {"username": "ann", "password": "one"}
-    async with scene("nats", server, **login) as it:
+    async with scene("nats", server, username="ann", password="one") as it:
         server.configure(users.format("two"))
         await it.fault(lambda: os.kill(server.pid, signal.SIGHUP))
         await it.detected(within=1.0)
