@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PACKAGES := config transport actors supervisors tools
 SOURCES := $(PACKAGES) tests examples bench conftest.py
 
-.PHONY: run test lint types install install-dev bench repeat clean
+.PHONY: run test lint types install install-dev bench bench-failover repeat clean
 
 run: $(VENV)/run.stamp ## install what a pod needs and serve on http://localhost:2403
 	@$(BIN)/deployd serve --dev --config config/realtime.json --data data
@@ -28,6 +28,9 @@ bench: $(VENV)/dev.stamp ## print the figures that README.md and the changelog q
 	@$(BIN)/python bench/slow_client.py
 	@$(BIN)/python bench/changes.py
 	@$(BIN)/python bench/rest.py
+
+bench-failover: $(VENV)/dev.stamp ## kill, freeze and restart Redis, RabbitMQ and NATS between two pods; half an hour
+	@$(BIN)/python bench/failover.py $(FAILOVER)
 
 repeat: $(VENV)/dev.stamp ## twenty runs of the tests, each in another order
 	@for run in $$(seq 20); do \

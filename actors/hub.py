@@ -157,7 +157,9 @@ class Hub:
             scopes.append(scope)
             settled.set()
 
-        receipt = Receipt("", Scope.QUEUED)
+        # Who waits for room in a mailbox in vain leaves nothing behind.
+        reason = "the room is too busy; emit more slowly, or allow it more time"
+        receipt = Receipt("", Scope.REJECTED, reason)
         with trio.move_on_after(timeout):
             receipt = await self._leave(emit, settle)
             if receipt.scope is not Scope.REJECTED:

@@ -1,10 +1,10 @@
-"""Rooms: who is in, what is said, and the hooks an application overrides."""
+"""Rooms: who is in, what is said, and how it reaches the members here and elsewhere."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from typing import Any, ClassVar, Generic, TypeVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 import orjson
 import trio
@@ -23,8 +23,9 @@ from ..transport import (
     text_frame,
 )
 from ..transport.brokers import Remote
-from .actor import Actor, handles
+from .actor import handles
 from .fanout import Batch
+from .hooks import RoomHooks
 from .links import Degraded, Healed, Settle
 from .member import Member
 from .messages import Down
@@ -55,7 +56,7 @@ R = TypeVar("R")
 _log = get_logger("realtime")
 
 
-class Room(Actor, Generic[S]):
+class Room(RoomHooks[S]):
     """A room of members, supervised: subclass it, override hooks, bind it to a pattern.
 
     Everything in a room runs one at a time: hooks, timers, typed handlers (`@handles`). A hook
@@ -70,65 +71,8 @@ class Room(Actor, Generic[S]):
     keep_alive: ClassVar[bool] = False
     """Whether the room stays when nobody is in it; else it stops after `roomCleanupInterval`."""
 
-    _plain_emit: ClassVar[bool] = True
-    _plain_server_emit: ClassVar[bool] = True
-    _plain_remote_emit: ClassVar[bool] = True
-
     _roster: Roster[S]
-
-    def __init_subclass__(cls, **kwargs: object) -> None:
-        """Note which hooks are overridden, so that those which are not cost nothing."""
-        super().__init_subclass__(**kwargs)
-        cls._plain_emit = (
-            cls.on_message is Room.on_message and cls.authorize_emit is Room.authorize_emit
-        )
-        cls._plain_server_emit = cls.on_server_emit is Room.on_server_emit
-        cls._plain_remote_emit = cls.on_remote_emit is Room.on_remote_emit
-
-    # Hooks: the extension point ------------------------------------------------------------
-
-    def initial_state(self) -> S:
-        """Return the room's state when it starts, and after a crash under `REBUILD`."""
-        return cast(S, None)
-
-    async def authorize_join(self, member: Member) -> bool:
-        """Say whether a member may come in; the configured access rules have already agreed."""
-        return True
-
-    async def authorize_emit(self, member: Member, event: str, data: JSON) -> bool:
-        """Say whether a client may say this; the configured access rules have already agreed."""
-        return True
-
-    async def on_join(self, member: Member) -> None:
-        """React to a member who has just come in and been told so."""
-
-    async def on_leave(self, member: Member, reason: str) -> None:
-        """React to a member who has gone; it is no longer in `members`."""
-
-    async def on_message(self, member: Member, event: str, data: JSON) -> None:
-        """React to what a client said. As it stands: tell everyone, the sender included.
-
-        Where the access rules let it, a client may speak without having joined: a room that
-        minds asks whether `member.client_id in self.members`.
-        """
-        self.broadcast(event, data)
-
-    async def on_server_emit(self, event: str, data: JSON) -> None:
-        """React to an emit of the pod's own code. As it stands: tell everyone."""
-        self.broadcast(event, data)
-
-    async def on_remote_emit(self, event: str, data: JSON) -> None:
-        """React to what the room of this name said on another pod. As it stands: tell everyone.
-
-        What is broadcast meanwhile stays on this pod: the others have heard it too.
-        """
-        self.broadcast(event, data)
-
-    async def on_degraded(self, outage: Degraded) -> None:
-        """React to being cut off from the other pods; members are told without it."""
-
-    async def on_healed(self, healed: Healed) -> None:
-        """React to hearing the other pods again; members are told without it."""
+    _relayed: bool
 
     # What hooks may call -------------------------------------------------------------------
 
@@ -160,8 +104,9 @@ class Room(Actor, Generic[S]):
         and written when the room has no more to do or is about to wait. Raises `WireError` when
         `data` is not JSON.
         """
-        event_id = self._take_event_id()
-        if local or self._environment.uplink is None or self._remote is not None:
+        local = local or self._environment.uplink is None or self._remote is not None
+        event_id = self._take_event_id(published=not local)
+        if local:
             self._put(self._frame(event, data, event_id), but=exclude)
             return event_id
         encoded = encode_data(data)
@@ -170,9 +115,16 @@ class Room(Actor, Generic[S]):
         return event_id
 
     def relay(self, event: str, data: JSON) -> str:
-        """Let the rooms of this name on the other pods tell their members, and nobody here."""
-        event_id = self._event_id or self._environment.event_ids()
-        self._publish(event, encode_data(data), event_id)
+        """Let the rooms of this name on the other pods tell their members, and nobody here.
+
+        What comes from another pod is not sent on: two pods would echo each other for ever.
+        """
+        event_id = self._event_id
+        if event_id is None or (self._relayed and self._remote is None):
+            event_id = self._environment.event_ids()
+        self._relayed = True
+        if self._remote is None:
+            self._publish(event, encode_data(data), event_id)
         return event_id
 
     def send_to(self, member: Member, event: str, data: JSON) -> str:
@@ -209,6 +161,7 @@ class Room(Actor, Generic[S]):
         self._environment = environment
         self._batch = Batch(environment.batch_size)
         self._event_id: str | None = None
+        self._relayed = False
         self._remote: Remote | None = None
         self._answering: RoomEmit | ServerEmit | None = None
         self._outcome: Settle | None = None
@@ -232,6 +185,7 @@ class Room(Actor, Generic[S]):
             await loop()
         finally:
             self._ending = True
+            self._settle_unsaid()
             self._flush()
 
     async def on_idle(self) -> None:
@@ -353,6 +307,7 @@ class Room(Actor, Generic[S]):
 
     def _begin(self, message: RoomEmit | ServerEmit, outcome: Settle | None) -> None:
         self._event_id, self._answering, self._outcome = message.event_id, message, outcome
+        self._relayed = False
 
     async def _end(self) -> None:
         """Answer what was not said to the other pods, which is all that could take longer."""
@@ -362,6 +317,12 @@ class Room(Actor, Generic[S]):
         self._event_id = self._answering = self._outcome = None
         if self._batch.full:
             await self._settle()
+
+    def _settle_unsaid(self) -> None:
+        """Answer for a server's emit that crashed the room before the other pods were told."""
+        if isinstance(self._answering, ServerEmit) and self._outcome is not None:
+            outcome, self._outcome = self._outcome, None
+            outcome(Scope.LOCAL)
 
     def _give_receipt(self, message: RoomEmit, scope: Scope) -> None:
         receipt = encode_receipt(message.request_id, scope, message.event_id, self._now())
@@ -455,8 +416,10 @@ class Room(Actor, Generic[S]):
         if self._ending:  # no later turn would write it
             self._flush()
 
-    def _take_event_id(self) -> str:
+    def _take_event_id(self, *, published: bool = False) -> str:
         event_id, self._event_id = self._event_id, None
+        if published and self._relayed:  # other pods drop a second event of one id
+            event_id = None
         return event_id or self._environment.event_ids()
 
     def _now(self) -> float:

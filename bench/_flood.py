@@ -79,10 +79,12 @@ class ServerSource:
 
     events = select.EPOLLIN
 
-    def __init__(self, server: Server, *, seconds: float, limit: int, size: int) -> None:
+    def __init__(
+        self, server: Server, *, seconds: float, limit: int, size: int, rooms: int = 1
+    ) -> None:
         self._server = server
         self.count, self.started = 0, 0.0
-        server.order("flood", first=FIRST, seconds=seconds, limit=limit, size=size)
+        server.order("flood", first=FIRST, seconds=seconds, limit=limit, size=size, rooms=rooms)
 
     def fileno(self) -> int:
         """What to wait on."""
@@ -130,20 +132,27 @@ class ClientSource:
 
 
 class _Witness:
-    """Parses its stream: counts the messages and those that are not the next in order."""
+    """Parses its stream: counts the messages and those that are not the next of their room.
 
-    def __init__(self) -> None:
+    Message `n` is for room `n % rooms`.
+    """
+
+    def __init__(self, rooms: int) -> None:
         self._reader = FrameReader()
         self.count = self.out_of_order = 0
-        self._next = FIRST
+        self._rooms = rooms
+        self._next = [FIRST + (room - FIRST) % rooms for room in range(rooms)]
 
     def feed(self, data: bytes) -> None:
         for frame in self._reader.feed(data):
             if frame.opcode == TEXT:
-                at = frame.payload.index(b"#") + 1
+                at = frame.payload.find(b"#") + 1
+                if not at:
+                    continue  # it is not of the burst: something that the pod tells
                 number = int(frame.payload[at : at + _DIGITS])
-                self.out_of_order += number != self._next
-                self._next = number + 1
+                room = number % self._rooms
+                self.out_of_order += number != self._next[room]
+                self._next[room] = number + self._rooms
                 self.count += 1
 
 
@@ -171,9 +180,11 @@ class _Stream:
             self.witness.feed(bytes(data))
 
 
-def receive_flood(clients: Sequence[Client], source: Source, patience: float) -> Flood:
+def receive_flood(
+    clients: Sequence[Client], source: Source, patience: float, rooms: int = 1
+) -> Flood:
     """Let the burst in, up to `patience` seconds for its emits and `GRACE` for its rest."""
-    witness = _Witness()
+    witness = _Witness(rooms)
     streams = [_Stream(client, None if index else witness) for index, client in enumerate(clients)]
     last = _drain(streams, source, witness, time.monotonic() + patience + GRACE)
     frame_bytes = max(1.0, streams[0].bytes / max(1, witness.count))

@@ -1,9 +1,14 @@
-"""The server process of python-socketio: an `AsyncServer` under uvicorn, on uvloop."""
+"""The server process of python-socketio: an `AsyncServer` under uvicorn, on uvloop.
+
+Its one argument is a JSON object: with `redis`, the URL of a server, it is joined to others by it.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
+import sys
 
 import socketio  # type: ignore[import-untyped] # it has no types
 import uvicorn
@@ -15,9 +20,10 @@ SILENCE = 3600
 """Seconds between two pings of engine.io: all members must get the same bytes."""
 
 
-async def serve() -> None:
+async def serve(redis: str | None) -> None:
     """Serve rooms until stdin ends."""
-    sio = socketio.AsyncServer(async_mode="asgi", ping_interval=SILENCE)
+    manager = socketio.AsyncRedisManager(redis) if redis else None
+    sio = socketio.AsyncServer(async_mode="asgi", ping_interval=SILENCE, client_manager=manager)
 
     async def join(sid: str, room: str) -> None:
         await sio.enter_room(sid, room)
@@ -53,4 +59,4 @@ async def serve() -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(serve())
+    uvloop.run(serve(json.loads(sys.argv[1]).get("redis")))

@@ -1,5 +1,6 @@
 """The part of a pod's tree that leads to the other pods: the link, and who tells of its outages."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -28,8 +29,9 @@ from .supervisor import Supervisor
 
 __all__ = ["BrokerTree"]
 
-INTENSITY: Final = Intensity(restarts=60, period=10.0)
-"""More than the backoff allows: no bug of a link may take the pod's own clients down with it."""
+PERIOD: Final = 10.0
+"""Seconds in which more restarts are allowed than the backoff lets happen: no bug of a link may
+take the pod's own clients down with it."""
 
 SHUTDOWN: Final = 4.0
 """Seconds for the link to hand over what was said last, and to close."""
@@ -65,13 +67,20 @@ class BrokerTree:
 
     def children(self, dead_letters: DeadLetters) -> list[ChildSpec]:
         """Return the specification of the broker's supervisor."""
-        backoff = Backoff(base=FIRST_WAIT, cap=self._settings.max_backoff, reset_after=STEADY)
+        cap = max(FIRST_WAIT, self._settings.max_backoff)
+        backoff = Backoff(base=FIRST_WAIT, cap=cap, reset_after=STEADY)
 
         def link(path: str) -> ActorCell[Any]:
             return ActorCell(
-                path, self._link, mailbox=self.uplink.outbox, dead_letters=dead_letters
+                path,
+                self._link,
+                mailbox=self.uplink.outbox,
+                dead_letters=dead_letters,
+                on_terminated=lambda _: self.uplink.ended(),
             )
 
+        # The first ones come at once; then four times what the backoff comes to on average.
+        intensity = Intensity(restarts=20 + math.ceil(8 * PERIOD / cap), period=PERIOD)
         children = [
             ChildSpec("link", link, backoff=backoff, shutdown=SHUTDOWN),
             ChildSpec("notices", lambda path: Service(path, self._notices.run)),
@@ -79,7 +88,7 @@ class BrokerTree:
         return [
             ChildSpec(
                 "broker",
-                lambda path: Supervisor(path, children, intensity=INTENSITY),
+                lambda path: Supervisor(path, children, intensity=intensity),
                 shutdown=2 * SHUTDOWN,
             )
         ]

@@ -14,23 +14,25 @@ import trio
 
 from ...transport import BrokerUnavailable, EnvelopeError
 from ...transport.brokers import Broker, Probe, pod_channel, probe, unpack
+from .patience import Patience
 
 __all__ = ["Canary"]
 
 LATE: Final = 10.0
 """Seconds that it may be late while other messages come: it stands in line with them, and a pod
 with much to read is not deaf."""
-STALL: Final = 0.25
-"""Seconds that a deadline may be overslept before the pod itself is taken for the slow one."""
+PAUSE: Final = 0.25
+"""Seconds without a message after which nothing more is coming."""
 
 
 class Canary:
     """Sends a nonce on each of the broker's probing channels and waits until all are back."""
 
-    def __init__(self, broker: Broker, pod_id: str, timeout: float) -> None:
+    def __init__(self, broker: Broker, pod_id: str, timeout: float, patience: Patience) -> None:
         self._broker = broker
         self._pod_id = pod_id
         self._timeout = timeout
+        self._patience = patience
         self.channels = tuple(broker.probes(pod_channel(pod_id)))
         self._nonce = ""
         self._awaited: set[str] = set()
@@ -43,11 +45,11 @@ class Canary:
         self._nonce, self._awaited = secrets.token_hex(8), set(self.channels)
         self._back = trio.Event()
         message = probe(self._pod_id, self._nonce)
-        with trio.move_on_at(began + self._timeout):
+        with self._patience.limit(self._timeout):
             await self._broker.publish([(channel, message) for channel in self.channels])
             await self._back.wait()
         if not self._back.is_set():
-            await self._stand_in_line(began)
+            await self._stand_in_line(began + LATE)
         if not self._back.is_set():
             raise BrokerUnavailable(
                 f"{self._broker.endpoint} did not bring back a probe within {self._timeout:g} s; "
@@ -55,15 +57,10 @@ class Canary:
             )
         return trio.current_time() - began
 
-    async def _stand_in_line(self, began: float) -> None:
-        """Wait longer where the pod is the slow one: it is still reading, or was stalled.
-
-        A pod that was stalled finds the deadline over before it has looked at what came meanwhile.
-        """
-        now = trio.current_time()
-        last = now if now - began > self._timeout + STALL else -math.inf
+    async def _stand_in_line(self, deadline: float) -> None:
+        """Wait longer while other messages come: the pod is the slow one, and still reading."""
         while not self._back.is_set():
-            due = min(max(last, self._heard_at) + STALL, began + LATE)
+            due = min(self._heard_at + PAUSE, deadline)
             if trio.current_time() >= due:
                 return
             with trio.move_on_at(due):

@@ -12,8 +12,9 @@ class Counters:
     """Events, but where something else is said. `round_trip` is the last canary's, in seconds.
 
     `lost` is what did not reach the other pods and never will: among it `overflowed` (no room in
-    the outbox or buffer), `expired` (older than `messageTTL`) and `too_large`. `undelivered` came
-    from others and found no room in a room's mailbox. `invalid` counts messages of the broker.
+    the outbox or buffer), `expired` (older than `messageTTL`), `too_large`, and `unspeakable` (a
+    name that no room or event may have). `undelivered` came from others and found no room in a
+    room's mailbox. `invalid` counts messages of the broker.
     """
 
     published: int = 0
@@ -24,6 +25,7 @@ class Counters:
     overflowed: int = 0
     expired: int = 0
     too_large: int = 0
+    unspeakable: int = 0
     undelivered: int = 0
     invalid: int = 0
     connects: int = 0

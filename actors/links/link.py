@@ -25,6 +25,7 @@ from .breaker import PROOFS
 from .canary import Canary
 from .packing import Packer
 from .parcel import Parcel
+from .patience import Patience
 from .uplink import Uplink
 
 __all__ = ["LinkActor"]
@@ -75,6 +76,9 @@ class LinkActor(Actor):
         self._replaying: list[Parcel] = []
         self._failure: BrokerError | None = None
         self._scope = trio.CancelScope()
+        self._patience = Patience()
+        self._handing: trio.CancelScope | None = None
+        self._tripped = False
 
     # Life ----------------------------------------------------------------------------------
 
@@ -90,6 +94,8 @@ class LinkActor(Actor):
             with self._tripping():
                 await self._carry(loop)
         finally:
+            if not self._tripped:
+                self._let_go()
             with trio.CancelScope(shield=True), trio.move_on_after(CLOSING):
                 await self._broker.close()
 
@@ -105,6 +111,7 @@ class LinkActor(Actor):
     async def _carry(self, loop: Callable[[], Awaitable[None]]) -> None:
         with self._scope:
             async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._patience.run)
                 nursery.start_soon(self._guarded, self._connect, nursery)
                 await loop()
                 await self._guarded(self._say_last_words)
@@ -114,9 +121,11 @@ class LinkActor(Actor):
 
     def _give_up(self, error: Exception) -> None:
         """Go on alone; what was in doubt is settled before anybody else gets a turn."""
+        self._tripped = True
         cause = _broker_error(error)
         refused = isinstance(cause, BrokerRefused)
-        reason = str(cause) if cause else f"the link failed with {type(error).__name__}: {error}"
+        # Clients are told the reason, and what a foreign exception says may be anything.
+        reason = str(cause) if cause else f"the link failed with {_kind(error)}; see the log"
         wait = self._uplink.tripped(
             reason,
             refused=refused,
@@ -127,10 +136,17 @@ class LinkActor(Actor):
         if cause is not None:
             raise EnvironmentFailure(reason, retry_after=wait, told=True) from error
 
+    def _let_go(self) -> None:
+        """Settle what a link that was stopped or killed leaves."""
+        in_doubt = [*self._in_flight, *self._waiting]
+        self._uplink.stopped(in_doubt, self._replaying)
+        self._in_flight, self._waiting, self._replaying = [], [], []
+
     def _fail(self, error: BrokerError) -> None:
         if self._failure is None:
             self._failure = error
-            self._scope.cancel()
+            # A handler that is cut short counts as poison; this one is let out, then all the rest.
+            (self._handing or self._scope).cancel()
 
     async def _guarded(self, part: Callable[..., Awaitable[None]], *args: object) -> None:
         try:
@@ -145,14 +161,17 @@ class LinkActor(Actor):
         await self._in_time(broker.connect(self, nursery))
         uplink.endpoint = broker.endpoint
         self._limit(broker.max_payload)
-        self._canary = Canary(broker, uplink.pod_id, self._settings.timeout)
-        await self._in_time(broker.subscribe(self._canary.channels))
+        self._canary = Canary(broker, uplink.pod_id, self._settings.timeout, self._patience)
+        own = dict.fromkeys((*self._canary.channels, pod_channel(uplink.pod_id)))
+        await self._in_time(broker.subscribe(list(own)))
         uplink.interest.begin_anew()
         await self._subscribe_missing()
         for proof in range(PROOFS):
             if proof:
                 await trio.sleep(PROOF_PAUSE)
             uplink.proven(await self._canary.prove())
+        # Who came into a room while the breaker was half open was not made to wait for this.
+        await self._subscribe_missing()
         nursery.start_soon(self._guarded, self._greet)
         nursery.start_soon(self._guarded, self._replay)
         nursery.start_soon(self._guarded, self._keep_interest)
@@ -195,7 +214,7 @@ class LinkActor(Actor):
     def deliver(self, channel: Channel, payload: bytes) -> None:
         """Take a message from the broker."""
         if not self._canary.hears(channel, payload):
-            self._uplink.receive(payload)
+            self._uplink.receive(channel, payload)
 
     def lost(self, error: BrokerError) -> None:
         """Give the connection up."""
@@ -213,7 +232,11 @@ class LinkActor(Actor):
             waiting.append(parcel)
             weight += parcel.nbytes
         if self._failure is None:  # else what is in flight is in doubt, and so is this
-            await self._guarded(self._hand_over)
+            with trio.CancelScope() as self._handing:
+                await self._guarded(self._hand_over)
+            self._handing = None
+        if self._failure is not None:
+            self._scope.cancel()
 
     async def _hand_over(self) -> None:
         self._in_flight, self._waiting = self._waiting, []
@@ -251,6 +274,8 @@ class LinkActor(Actor):
                         f"{self._broker.endpoint} confused us: {error}"
                     ) from error
                 self._limit(self._broker.max_payload)
+        else:
+            raise BrokerUnavailable(f"{self._broker.endpoint} lowers its limit again and again.")
         if len(fit) < len(parcels):
             self._uplink.too_large(
                 [p for p in parcels if not self._packer.fits(p)], replayed=replayed
@@ -274,7 +299,7 @@ class LinkActor(Actor):
     # Inside ----------------------------------------------------------------------------------
 
     async def _in_time(self, call: Awaitable[T]) -> T:
-        with trio.move_on_after(self._settings.timeout):
+        with self._patience.limit(self._settings.timeout):
             return await call
         raise BrokerUnavailable(
             f"{self._broker.endpoint} did not answer within {self._settings.timeout:g} s; "
@@ -292,3 +317,10 @@ def _broker_error(error: BaseException) -> BrokerError | None:
         found = (_broker_error(inner) for inner in error.exceptions)
         return next((cause for cause in found if cause is not None), None)
     return error if isinstance(error, BrokerError) else None
+
+
+def _kind(error: BaseException) -> str:
+    """Name what went wrong, which nurseries may have wrapped in groups."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return type(error).__name__

@@ -24,6 +24,7 @@ from ...transport.brokers import (
     Remote,
     room_channel,
     unpack,
+    utterable,
 )
 from ..mailbox import Mailbox
 from ..overflow import Overflow
@@ -101,8 +102,10 @@ class Uplink:
         # Nothing is in the way: what most events meet, so they need ask nothing else. It is not so
         # while the breaker is open, nor while what is buffered must not be overtaken.
         self._open_road = False
-        self._degraded: Degraded | None = None
         self._proven_at, self._proven = wall(), clock()
+        # Who comes before the first try is over must know that it may miss something.
+        self._degraded: Degraded | None = Degraded(self.breaker.reason, self._proven_at)
+        self._told = self._ended = False
 
     # What rooms, the hub and sessions call ---------------------------------------------------
 
@@ -122,6 +125,9 @@ class Uplink:
         nbytes = weight(event, encoded)
         number, now = self._number(room), self._clock()
         parcel = Parcel(room, number, event_id, event, encoded, self._wall(), now, nbytes, settle)
+        if not utterable(room, event):
+            self.counters.unspeakable += 1
+            return self._lose()
         if len(encoded) > self.limit:
             self.counters.too_large += 1
             return self._lose()
@@ -175,6 +181,8 @@ class Uplink:
     def enter(self, room: str | None) -> None:
         """Hear a room: its first member has come."""
         channel = EVERYONE if room is None else room_channel(room)
+        if not self.interest.wants(channel):
+            self.reception.forget(room)  # what was said since its last member left is not missed
         if not self.interest.hears(channel):
             self._subscribed.setdefault(channel, trio.Event())
         self.interest.want(channel)
@@ -227,6 +235,7 @@ class Uplink:
                 "overflowed": counters.overflowed,
                 "expired": counters.expired,
                 "too_large": counters.too_large,
+                "unspeakable": counters.unspeakable,
                 "undelivered": counters.undelivered,
                 "duplicates": self.reception.duplicates,
                 "own": self.reception.own,
@@ -241,10 +250,12 @@ class Uplink:
         self.breaker = self.breaker.attempted(self._clock())
 
     def proven(self, round_trip: float) -> None:
-        """Note that a canary came back after so many seconds."""
+        """Note that a canary came back after so many seconds.
+
+        What the broker took after it was sent may still be on its way here.
+        """
         self.counters.round_trip = round_trip
-        # What was said while the canary was on its way may have come behind it.
-        self._proven_at, self._proven = self._wall() - round_trip, self._clock()
+        self._proven_at, self._proven = self._wall() - round_trip, self._clock() - round_trip
         was_closed = self.breaker.closed
         self.breaker = self.breaker.proven(self._clock())
         if self.breaker.closed and not was_closed:
@@ -260,7 +271,7 @@ class Uplink:
             if event is not None:
                 event.set()
 
-    def receive(self, payload: bytes) -> None:
+    def receive(self, channel: Channel, payload: bytes) -> None:
         """Take what came on any channel but the canary's, from whoever can reach the broker."""
         try:
             envelope = unpack(payload)
@@ -273,11 +284,15 @@ class Uplink:
         if not isinstance(envelope, Envelope):
             self._drop_invalid("it is a probe where events belong")
             return
+        room = envelope.room
+        if channel != (EVERYONE if room is None else room_channel(room)):
+            self._drop_invalid("it is for another room than it came to")
+            return
         fresh = self.reception.admit(envelope)
         if not fresh:
             return
         self.counters.received += len(fresh)
-        self.counters.undelivered += self._listeners.deliver(envelope.room, fresh, len(payload))
+        self.counters.undelivered += self._listeners.deliver(room, fresh, len(payload))
 
     def confirmed(self, parcels: Sequence[Parcel], *, replayed: bool = False) -> None:
         """Note what the broker has taken."""
@@ -326,25 +341,43 @@ class Uplink:
         self.counters.trips += was.closed
         self._open_road = False
         self.subscribed(list(self._subscribed))  # nobody may wait for a broker that is away
-        if self._degraded is None:
+        if not self._told:
             self._degrade(reason)
         elif was.reason != reason:
             _log.info("broker still away", reason=reason, state=self.breaker.state.value)
-        waiting = [item for item in self._emptied(self.outbox) if isinstance(item, Parcel)]
-        self._take_back(in_doubt, waiting, replaying)
+        self._take_back(in_doubt, replaying)
         return self.breaker.wait(now)
+
+    def stopped(self, in_doubt: Sequence[Parcel], replaying: Sequence[Parcel]) -> None:
+        """Take back what a link leaves that was not lost but told to stop, or killed."""
+        if self.breaker.closed:
+            self.breaker = self.breaker.tripped(self._clock(), "the link has stopped")
+        self._open_road = False
+        self.subscribed(list(self._subscribed))
+        self._take_back(in_doubt, replaying)
+
+    def ended(self) -> None:
+        """Count what waits, for there will be no other link."""
+        self._ended = True
+        left = len(self.buffer.take(len(self.buffer), self.buffer.nbytes))
+        self.counters.lost += left
+        if left:
+            _log.warning("stopped before these could be sent", events=left)
 
     # Inside ------------------------------------------------------------------------------------
 
     def _number(self, room: str | None) -> int:
         sequences = self._sequences
         number = sequences[room] = sequences.get(room, 0) + 1
+        sequences.move_to_end(room)
         if number == 1 and len(sequences) > NUMBERED_ROOMS:
             sequences.popitem(last=False)
         return number
 
     def _keep(self, parcel: Parcel) -> Scope:
         self._expire()
+        if self._ended:
+            return self._lose()
         if self.buffer.add(parcel):
             self.counters.buffered += 1
             return Scope.QUEUED
@@ -364,17 +397,10 @@ class Uplink:
         if parcel.settle is not None:
             parcel.settle(scope)
 
-    def _take_back(
-        self, in_doubt: Sequence[Parcel], waiting: Sequence[Parcel], replaying: Sequence[Parcel]
-    ) -> None:
-        keep = [p for p in in_doubt if self.policy(p.room) is FailurePolicy.BUFFER]
-        self.buffer.put_back([*replaying, *keep])
-        for parcel in keep:
-            self._settle(parcel, Scope.QUEUED)
-        for parcel in in_doubt:
-            if self.policy(parcel.room) is not FailurePolicy.BUFFER:
-                self._settle(parcel, self._lose())
-        for parcel in waiting:
+    def _take_back(self, in_doubt: Sequence[Parcel], replaying: Sequence[Parcel]) -> None:
+        self.buffer.put_back(list(replaying))
+        waiting = (item for item in self._emptied(self.outbox) if isinstance(item, Parcel))
+        for parcel in (*in_doubt, *waiting):
             kept = self.policy(parcel.room) is FailurePolicy.BUFFER
             self._settle(parcel, self._keep(parcel) if kept else self._lose())
 
@@ -394,7 +420,7 @@ class Uplink:
             )
 
     def _degrade(self, reason: str) -> None:
-        self._degraded = Degraded(reason, self._proven_at)
+        self._degraded, self._told = Degraded(reason, self._proven_at), True
         self.counters.begin_outage(self.reception.missed)
         _log.warning(
             "switched to the memory broker: the other pods are out of reach",
@@ -405,12 +431,13 @@ class Uplink:
 
     def _heal(self) -> None:
         outage, self._degraded = self._degraded, None
+        told, self._told = self._told, False
         if outage is None:
             return
         figures = self.counters.outage(self.reception.missed)
         healed = Healed(outage.since, max(0.0, self._wall() - outage.since), *figures)
-        _log.warning(
-            "back on the broker",
+        (_log.warning if told else _log.info)(
+            "back on the broker" if told else "joined the other pods",
             seconds=round(healed.seconds, 3),
             lost=healed.lost,
             replayed=healed.replayed,

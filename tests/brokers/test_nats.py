@@ -17,7 +17,7 @@ import trio.testing
 
 from deployd.config.brokers import Nats
 from deployd.transport import BrokerError, BrokerRefused, BrokerUnavailable, MessageTooLarge
-from deployd.transport.brokers.bridge import Bridged
+from deployd.transport.brokers.bridged import Bridged
 from deployd.transport.brokers.conformance import CHECKS
 from deployd.transport.brokers.nats import NatsDriver
 from support.inboxes import Heard, threads, wait_until

@@ -14,7 +14,7 @@ import trio
 from deployd.config.brokers import RabbitMQ
 from deployd.transport import BrokerRefused, BrokerUnavailable
 from deployd.transport.brokers import Broker
-from deployd.transport.brokers.bridge import Bridged
+from deployd.transport.brokers.bridged import Bridged
 from deployd.transport.brokers.rabbitmq import RabbitDriver
 from support.inboxes import Heard, descriptors, threads, wait_until
 from support.rabbitmq_server import MakeRabbitServer, RabbitServer

@@ -7,7 +7,7 @@ import trio
 
 from deployd.config.brokers import Redis
 from deployd.transport import BrokerRefused, BrokerUnavailable, MessageTooLarge
-from deployd.transport.brokers.bridge import Bridged
+from deployd.transport.brokers.bridged import Bridged
 from deployd.transport.brokers.redis import redis_driver
 from support.inboxes import Heard, wait_until
 from support.redis_links import connect, linked, unwrapped

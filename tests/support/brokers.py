@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from deployd.transport.brokers.bridge import Bridged
+from deployd.transport.brokers.bridged import Bridged
 from deployd.transport.brokers.conformance import Make
 from deployd.transport.brokers.memory import MemoryBroker, MemoryBus
 from deployd.transport.brokers.nats import NatsDriver

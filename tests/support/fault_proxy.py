@@ -1,7 +1,8 @@
-"""A TCP proxy in front of a broker, that does to connections what networks do.
+"""A TCP proxy in front of a server, and what networks do to those who rely on them.
 
-Faults are attributes, changed at any time and in force at once, for connections that are open too.
-Bytes that a fault swallows are gone; those it holds back come later, unless it is cut.
+Its attributes are faults, and hold from the next bytes on for every connection. What was swallowed
+is not made up for: a connection that has lost bytes in a direction stays dumb in it, and only a
+new one is whole.
 """
 
 from __future__ import annotations
@@ -15,135 +16,150 @@ from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 import trio
+from attrs import define, field
 
 __all__ = ["FaultProxy", "fault_proxy"]
 
-_RESET: Final = struct.pack("ii", 1, 0)
-_BROKEN: Final = (trio.BrokenResourceError, trio.ClosedResourceError)
-_CHUNK: Final = 65_536
+CHUNK: Final = 64 * 1024
+LINE: Final = 256
+"""Chunks that are on their way at once: with more the reading side waits."""
 
 
+@define(eq=False)
 class FaultProxy:
-    """One proxy. "Inbound" is from the server to the client, as the client sees it.
+    """Faults by name; "in" is towards the client, "out" towards the server.
 
-    `latency` and `jitter` are seconds in each direction, `bandwidth` bytes a second, `slices`
-    bytes that are passed on at a time, `cut_after` inbound bytes until connections are reset.
+    `latency` and `jitter` are seconds each way, `bandwidth` bytes a second and direction,
+    `cut_after` bytes that a connection may still carry inwards before both ends are closed.
+    `mute` accepts and says nothing, `withhold_fin` tells neither end that the other has closed.
     """
 
-    def __init__(self, target: int) -> None:
-        self.target = target
-        self.port = 0
-        self.connections = 0
-        """Accepted since it began."""
-        self.swallow_inbound = False
-        self.swallow_outbound = False
-        self.mute = False
-        """Accept, connect to nobody, say nothing."""
-        self.withhold_fin = False
-        """Do not tell the client that the server has closed."""
-        self.latency = 0.0
-        self.jitter = 0.0
-        self.bandwidth = math.inf
-        self.slices: int | None = None
-        self.cut_after: int | None = None
-        self._open: set[trio.SocketStream] = set()
-        self._random = random.Random(7)
+    port: int
+    target: int
+    swallow_in: bool = False
+    swallow_out: bool = False
+    mute: bool = False
+    withhold_fin: bool = False
+    latency: float = 0.0
+    jitter: float = 0.0
+    bandwidth: float = math.inf
+    cut_after: float = math.inf
+    slice_bytes: int = CHUNK
+    accepted: int = 0
+    seed: int = 7
+    _random: random.Random = field(init=False)
+    _streams: set[trio.SocketStream] = field(factory=set, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._random = random.Random(self.seed)
 
     def blackhole(self) -> None:
-        """Swallow what comes from either side."""
-        self.swallow_inbound = self.swallow_outbound = True
+        """Swallow both ways, new connections too."""
+        self.swallow_in = self.swallow_out = self.mute = True
 
     def heal(self) -> None:
-        """End all faults; what was swallowed stays so."""
-        self.swallow_inbound = self.swallow_outbound = self.mute = self.withhold_fin = False
+        """Have no faults any more."""
+        self.swallow_in = self.swallow_out = self.mute = self.withhold_fin = False
         self.latency = self.jitter = 0.0
-        self.bandwidth, self.slices, self.cut_after = math.inf, None, None
+        self.bandwidth = self.cut_after = math.inf
+        self.slice_bytes = CHUNK
 
     def reset(self) -> None:
-        """Send RST to both sides of every connection."""
-        for stream in tuple(self._open):
-            stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        """End all connections with RST."""
+        for stream in tuple(self._streams):
+            with suppress(OSError):
+                stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             stream.socket.close()
+        self._streams.clear()
 
-    async def serve(self, task_status: trio.TaskStatus[list[trio.SocketListener]]) -> None:
-        """Serve until cancelled."""
-        listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
-        self.port = listeners[0].socket.getsockname()[1]
-        await trio.serve_listeners(self._handle, listeners, task_status=task_status)
-
-    async def _handle(self, client: trio.SocketStream) -> None:
-        self.connections += 1
-        self._open.add(client)
+    async def serve(self, client: trio.SocketStream) -> None:
+        """Carry one connection until both of its ends are gone."""
+        self.accepted += 1
+        self._streams.add(client)
         try:
             if self.mute:
-                await _drain(client)
-            else:
-                await self._join(client)
-        finally:
-            self._open.discard(client)
-            await trio.aclose_forcefully(client)
-
-    async def _join(self, client: trio.SocketStream) -> None:
-        try:
-            server = await trio.open_tcp_stream("127.0.0.1", self.target)
-        except OSError:
-            return
-        self._open.add(server)
-        try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._outbound, client, server, nursery.cancel_scope)
-                await self._pump(server, client, inbound=True)
-                if self.withhold_fin:
-                    await trio.sleep_forever()  # until the client has had enough
-                nursery.cancel_scope.cancel()
-        finally:
-            self._open.discard(server)
-            await trio.aclose_forcefully(server)
-
-    async def _outbound(
-        self, client: trio.SocketStream, server: trio.SocketStream, scope: trio.CancelScope
-    ) -> None:
-        await self._pump(client, server, inbound=False)
-        if self.withhold_fin:
-            await _drain(client)
-        scope.cancel()
-
-    async def _pump(
-        self, source: trio.SocketStream, to: trio.SocketStream, *, inbound: bool
-    ) -> None:
-        with suppress(*_BROKEN):
-            while data := await source.receive_some(_CHUNK):
-                await self._pass_on(data, to, inbound)
-
-    async def _pass_on(self, data: bytes, to: trio.SocketStream, inbound: bool) -> None:
-        size = self.slices or (len(data) if self.bandwidth == math.inf else 1024)
-        await trio.sleep(max(0.0, self.latency + self._random.uniform(-1, 1) * self.jitter))
-        for begin in range(0, len(data), size):
-            piece = data[begin : begin + size]
-            await trio.sleep(len(piece) / self.bandwidth)
-            if self.swallow_inbound if inbound else self.swallow_outbound:
-                continue
-            if inbound and self.cut_after is not None and self.cut_after <= len(piece):
-                await to.send_all(piece[: self.cut_after])
-                self.cut_after = None
-                self.reset()
+                await self._say_nothing(client)
                 return
-            if inbound and self.cut_after is not None:
-                self.cut_after -= len(piece)
-            await to.send_all(piece)
+            server = await trio.open_tcp_stream("127.0.0.1", self.target)
+            self._streams.add(server)
+            try:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._carry, client, server, False)
+                    nursery.start_soon(self._carry, server, client, True)
+            finally:
+                self._streams.discard(server)
+                server.socket.close()
+        except OSError:
+            pass  # nobody listens there: the client is closed, as the kernel would do it
+        finally:
+            self._streams.discard(client)
+            client.socket.close()
 
+    async def _say_nothing(self, client: trio.SocketStream) -> None:
+        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            while await client.receive_some(CHUNK):
+                pass
 
-async def _drain(stream: trio.SocketStream) -> None:
-    with suppress(*_BROKEN):
-        while await stream.receive_some(_CHUNK):
-            pass
+    async def _carry(
+        self, source: trio.SocketStream, sink: trio.SocketStream, inwards: bool
+    ) -> None:
+        send, receive = trio.open_memory_channel[tuple[float, bytes]](LINE)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._deliver, receive, sink)
+            async with send:
+                await self._read(source, send, inwards)
+            if self.withhold_fin:
+                await trio.sleep_forever()
+        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            await sink.send_eof()
+
+    async def _read(
+        self,
+        source: trio.SocketStream,
+        send: trio.MemorySendChannel[tuple[float, bytes]],
+        inwards: bool,
+    ) -> None:
+        due, carried, dumb = 0.0, 0, False
+        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            while data := await source.receive_some(CHUNK):
+                dumb = dumb or (self.swallow_in if inwards else self.swallow_out)
+                if dumb:
+                    continue
+                if inwards and carried + len(data) > self.cut_after:
+                    data = data[: max(0, int(self.cut_after) - carried)]
+                    await send.send((due, bytes(data)))
+                    return
+                carried += len(data) if self.cut_after < math.inf else 0
+                delay = self.latency + self._random.uniform(-self.jitter, self.jitter)
+                due = max(due, trio.current_time() + max(0.0, delay))
+                await send.send((due, bytes(data)))
+
+    async def _deliver(
+        self, receive: trio.MemoryReceiveChannel[tuple[float, bytes]], sink: trio.SocketStream
+    ) -> None:
+        broken = False
+        async for due, data in receive:
+            await trio.sleep_until(due)
+            step = self.slice_bytes  # it may change while these bytes are under way
+            for at in range(0, len(data) if not broken else 0, step):
+                piece = data[at : at + step]
+                try:
+                    await sink.send_all(piece)
+                except (trio.BrokenResourceError, trio.ClosedResourceError):
+                    broken = True
+                    break
+                if self.bandwidth < math.inf:
+                    await trio.sleep(len(piece) / self.bandwidth)
 
 
 @asynccontextmanager
 async def fault_proxy(target: int) -> AsyncIterator[FaultProxy]:
-    """Serve a proxy to a port of this machine, on a free port."""
-    proxy = FaultProxy(target)
+    """Stand in front of a port of 127.0.0.1 for the length of the block."""
     async with trio.open_nursery() as nursery:
-        await nursery.start(proxy.serve)
-        yield proxy
-        nursery.cancel_scope.cancel()
+        listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        proxy = FaultProxy(listeners[0].socket.getsockname()[1], target)
+        nursery.start_soon(trio.serve_listeners, proxy.serve, listeners)
+        try:
+            yield proxy
+        finally:
+            nursery.cancel_scope.cancel()

@@ -10,7 +10,8 @@ import orjson
 import trio
 from attrs import define, evolve, field
 
-from deployd.actors import DeadLetters, Degraded, EventIds, Healed, Rooms
+from deployd.actors import DeadLetters, Degraded, EventIds, Healed, RoomRef, Rooms, Roster
+from deployd.actors.roster import RemoteEmits
 from deployd.config import Broker as BrokerSettings
 from deployd.config import Config, FailurePolicy
 from deployd.supervisors import Supervisor
@@ -40,21 +41,37 @@ class Heard:
     sequence: int
     replayed: bool
     at: float
+    visit: int
+
+
+class _Everyone:
+    """Stands for the reference to the room of all connections."""
+
+    def __init__(self, pod: SimPod) -> None:
+        self._pod = pod
+
+    def tell(self, message: RemoteEmits) -> bool:
+        return self._pod.deliver(None, message.events, message.nbytes) == 0
 
 
 @define(eq=False, slots=False)
 class SimPod:
-    """One pod's link; `settled` are the outcomes by event id, in their order."""
+    """One pod's link; `settled` are the outcomes by event id, in their order.
+
+    `joined` is when it first was back from the time before its first connection.
+    """
 
     name: str
     bus: FakeBus
     settings: BrokerSettings
     heard: list[Heard] = field(factory=list)
     outages: list[tuple[float, Degraded | Healed]] = field(factory=list)
+    joined: float | None = None
     settled: dict[str, list[Scope]] = field(factory=dict)
     broker: FakeBroker | None = None
     attempts: list[float] = field(factory=list)
     full: bool = False
+    visits: dict[str | None, int] = field(factory=dict)
     make: Callable[[], Broker] | None = None
     ttl: float = 60.0
 
@@ -63,7 +80,7 @@ class SimPod:
         self.dead_letters = DeadLetters()
         self.ids = EventIds(self.name)
         self.tree = BrokerTree(config, self.name, self._connect, {}, self.ids, trio.current_time)
-        self.tree.join(cast("Rooms", self), cast("Any", None), cast("Any", None))
+        self.tree.join(cast("Rooms", self), cast("RoomRef", _Everyone(self)), Roster(name=None))
         self.uplink = self.tree.uplink
         self.supervisor = Supervisor(self.name, self.tree.children(self.dead_letters))
 
@@ -79,15 +96,18 @@ class SimPod:
     def deliver(self, room: str | None, events: Sequence[Remote], nbytes: int) -> int:
         if self.full:
             return len(events)
-        now = trio.current_time()
+        now, visit = trio.current_time(), self.visits.get(room, 0)
         self.heard += [
-            Heard(room, e.id, orjson.loads(e.encoded), e.sequence, e.replayed != 0, now)
+            Heard(room, e.id, orjson.loads(e.encoded), e.sequence, e.replayed != 0, now, visit)
             for e in events
         ]
         return 0
 
     def tell_all(self, message: Degraded | Healed) -> None:
-        self.outages.append((trio.current_time(), message))
+        if isinstance(message, Healed) and not self.outages:
+            self.joined = trio.current_time()
+        else:
+            self.outages.append((trio.current_time(), message))
 
     # What tests do.
 
@@ -106,6 +126,17 @@ class SimPod:
         if scope is not None:
             outcomes.append(scope)
         return event_id
+
+    async def come(self, room: str) -> None:
+        """Let the first member into a room, as a room does."""
+        self.visits[room] = self.visits.get(room, 0) + 1
+        self.uplink.enter(room)
+        await self.uplink.heard(room)
+
+    def go(self, room: str) -> None:
+        """Let the last member out of a room."""
+        self.visits[room] = self.visits.get(room, 0) + 1
+        self.uplink.leave(room)
 
     def outcome(self, event_id: str) -> Scope | None:
         """Return what became of an event, None while it is open; twice is a failure."""

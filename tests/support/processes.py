@@ -33,6 +33,10 @@ class Served:
     def port(self) -> int:
         return self._port
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     async def kill(self) -> None:
         """`kill -9`, and wait until it is gone."""
         self._process.kill()

@@ -13,6 +13,7 @@ from .envelope import (
     pack,
     probe,
     unpack,
+    utterable,
 )
 from .loading import load_broker
 
@@ -36,4 +37,5 @@ __all__ = [
     "refuse_too_large",
     "room_channel",
     "unpack",
+    "utterable",
 ]

@@ -34,6 +34,7 @@ __all__ = [
     "pack",
     "probe",
     "unpack",
+    "utterable",
 ]
 
 VERSION: Final = 1
@@ -127,6 +128,11 @@ def unpack(payload: bytes) -> Envelope | Greeting | Probe:
     return _envelope(origin, message)
 
 
+def utterable(room: str | None, event: str) -> bool:
+    """Whether other pods take an event of that name in that room."""
+    return (room is None or _good_name("room", room)) and _good_name("event", event)
+
+
 def _envelope(origin: str, message: dict[str, JSON]) -> Envelope:
     epoch = message.get("e")
     if type(epoch) is not int or epoch < 0:
@@ -179,7 +185,7 @@ def _event(raw: JSON) -> Remote:
     return Remote(sequence, event_id, event, encoded, cast("float", time), hops, replayed)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=8192)
 def _good_name(kind: str, name: str) -> bool:
     return check_name("room" if kind == "room" else "event", name, LONGEST_NAME) is None
 

@@ -8,7 +8,7 @@ from typing import Final
 from ...config import Broker as BrokerSettings
 from ...config import ClassNotFound, load_class
 from ..errors import BrokerImportError
-from .bridge import Bridged
+from .bridged import Bridged
 from .broker import Broker
 
 __all__ = ["load_broker"]

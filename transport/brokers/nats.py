@@ -22,9 +22,9 @@ from nats.errors import Error as NatsError
 
 from ...config.brokers import Nats
 from ..errors import BrokerError, BrokerRefused, BrokerUnavailable
+from .bridge import Lock, sleep
 from .broker import Channel, Message
 from .driver import Feed
-from .loops import Lock, sleep
 from .nats_client import Connection
 from .nats_login import login
 

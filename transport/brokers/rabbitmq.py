@@ -1,4 +1,7 @@
-"""RabbitMQ, through aiormq, which is what aio-pika is made of.
+"""RabbitMQ, through aio-pika: its words and errors, and the engine that it is made of (aiormq).
+
+aio-pika's own connections and channels stand in the way here: each message costs three objects and
+a task more, and what the server says of a connection does not reach its user.
 
 There are two connections, because a server with an alarm (memory, disk) stops reading from those
 that publish. `publish` returns when the server has confirmed the batch, that is when every queue
@@ -18,9 +21,9 @@ from pamqp.base import Frame
 
 from ...config.brokers import RabbitMQ
 from ..errors import BrokerError, BrokerRefused, BrokerUnavailable
+from .bridge import Future, Lock
 from .broker import Channel, Message
 from .driver import Feed
-from .loops import Future, Lock
 from .rabbitmq_client import Consuming, Publishing, Wire, hush
 from .rabbitmq_errors import LIBRARY_ERRORS, told
 from .rabbitmq_frames import Publication

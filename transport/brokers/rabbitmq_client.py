@@ -29,7 +29,7 @@ from pamqp.frame import marshal
 from yarl import URL
 
 from ...config.brokers import RabbitMQ
-from .loops import Future, StreamReader, StreamWriter, open_connection
+from .bridge import Future, StreamReader, StreamWriter, open_connection
 from .rabbitmq_frames import Publication, Publications
 
 __all__ = ["Consuming", "Ears", "Publishing", "SignInRefused", "Wire", "hush"]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import ssl
 
-from aiormq.exceptions import (
+from aio_pika.exceptions import (
     AMQPConnectionError,
     AMQPError,
-    ChannelAccessRefused,
     ChannelClosed,
     ChannelPreconditionFailed,
     ConnectionClosed,
 )
+from aiormq.exceptions import ChannelAccessRefused
 
 from ...config.brokers import RabbitMQ
 from ..errors import BrokerError, BrokerRefused, BrokerUnavailable

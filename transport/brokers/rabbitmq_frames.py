@@ -8,11 +8,12 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Final, TypeAlias
 
+from aio_pika import DeliveryMode
 from aiormq import spec
 from pamqp.frame import marshal
 from pamqp.header import ContentHeader
 
-from .loops import Future
+from .bridge import Future
 
 __all__ = ["NotTaken", "Publication", "Publications"]
 
@@ -21,7 +22,6 @@ Publication: TypeAlias = tuple[str, str, bytes]
 
 _BODY: Final = 3
 _END: Final = b"\xce"
-_TRANSIENT: Final = 1
 
 
 class NotTaken(Exception):
@@ -92,5 +92,5 @@ def _method(channel: int, exchange: str, key: str) -> bytes:
 
 @lru_cache(maxsize=1024)
 def _header(channel: int, nbytes: int) -> bytes:
-    properties = spec.Basic.Properties(delivery_mode=_TRANSIENT)
+    properties = spec.Basic.Properties(delivery_mode=DeliveryMode.NOT_PERSISTENT.value)
     return bytes(marshal(ContentHeader(properties=properties, body_size=nbytes), channel))

@@ -6,9 +6,9 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from .bridge import Event
 from .broker import Channel
 from .driver import Feed
-from .loops import Event
 
 __all__ = ["Deliveries"]
 

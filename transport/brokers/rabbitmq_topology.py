@@ -11,6 +11,7 @@ from __future__ import annotations
 import secrets
 from typing import Any, Final
 
+from aio_pika import ExchangeType
 from pamqp.common import FieldValue
 
 from ...config.brokers import RabbitMQ
@@ -43,8 +44,8 @@ class Topology:
 
     def exchange(self, kind: str) -> dict[str, Any]:
         """Return what declares the exchange of a kind of channel."""
-        how = "fanout" if kind == _FANOUT else "direct"
-        return {"exchange": self._prefix + kind, "exchange_type": how}
+        how = ExchangeType.FANOUT if kind == _FANOUT else ExchangeType.DIRECT
+        return {"exchange": self._prefix + kind, "exchange_type": how.value}
 
     def address(self, channel: Channel) -> tuple[str, str]:
         """Return exchange and routing key of a channel."""

@@ -15,6 +15,7 @@ from redis.crc import key_slot
 
 from ...config.brokers import Redis
 from ..errors import BrokerRefused, BrokerUnavailable
+from .bridge import first, gather
 from .broker import Channel, Message
 from .driver import Feed
 from .redis_login import Login, Server, read_login, read_server, read_servers
@@ -22,7 +23,6 @@ from .redis_node import MAX_PAYLOAD, SHARDED, Names, Node
 from .redis_slots import Slots, see_slots
 from .redis_watch import Watch
 from .redis_wire import visit
-from .tasks import first, gather
 
 __all__ = ["RedisClusterDriver"]
 

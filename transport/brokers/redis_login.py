@@ -11,7 +11,7 @@ from redis.asyncio.connection import AbstractConnection, Connection, SSLConnecti
 
 from ...config.brokers import Redis
 from ..errors import BrokerRefused
-from .tasks import WriteTransport
+from .bridge import WriteTransport
 
 __all__ = ["Login", "Plain", "Secure", "Server", "read_login", "read_server", "read_servers"]
 

@@ -13,11 +13,11 @@ import attrs
 from redis.exceptions import ResponseError
 
 from ..errors import BrokerUnavailable
+from .bridge import gather
 from .broker import Channel
 from .driver import Feed
 from .redis_login import Login, Server
 from .redis_wire import Reply, Wire, pack
-from .tasks import gather
 
 __all__ = ["MAX_PAYLOAD", "PLAIN", "ROLE", "SHARDED", "Names", "Node", "Verbs", "check_master"]
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import attrs
 
 from ..errors import BrokerError, BrokerRefused, BrokerUnavailable
+from .bridge import first
 from .redis_login import Login, Server
 from .redis_node import check_master
 from .redis_wire import Reply, pack, visit
-from .tasks import first
 
 __all__ = ["check_named", "find_master"]
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from ..errors import BrokerError, BrokerUnavailable
-from .tasks import Task, beside, ended, sleep
+from .bridge import Task, beside, ended, sleep
 
 __all__ = ["Watch"]
 

@@ -14,9 +14,9 @@ from typing import Final, TypeAlias
 from redis.exceptions import RedisError, ResponseError
 
 from ..errors import BrokerError, BrokerUnavailable
+from .bridge import CancelledError, Future, Task, beside, ended
 from .redis_errors import translate
 from .redis_login import Login, Plain, Secure, Server
-from .tasks import CancelledError, Future, Task, beside, ended
 
 __all__ = ["Reply", "Wire", "pack", "visit"]
 

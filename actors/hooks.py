@@ -1,0 +1,80 @@
+"""What an application overrides in a room."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Generic, cast
+
+from ..transport import JSON
+from .actor import Actor
+from .links import Degraded, Healed
+from .member import Member
+from .roster import S
+
+__all__ = ["RoomHooks"]
+
+
+class RoomHooks(Actor, Generic[S]):
+    """The hooks of a room, each a no-op or the plain thing to do: `Room` has all that they call."""
+
+    _plain_emit: ClassVar[bool] = True
+    _plain_server_emit: ClassVar[bool] = True
+    _plain_remote_emit: ClassVar[bool] = True
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        """Note which hooks are overridden, so that those which are not cost nothing."""
+        super().__init_subclass__(**kwargs)
+        base = RoomHooks
+        cls._plain_emit = (
+            cls.on_message is base.on_message and cls.authorize_emit is base.authorize_emit
+        )
+        cls._plain_server_emit = cls.on_server_emit is base.on_server_emit
+        cls._plain_remote_emit = cls.on_remote_emit is base.on_remote_emit
+
+    def initial_state(self) -> S:
+        """Return the room's state when it starts, and after a crash under `REBUILD`."""
+        return cast(S, None)
+
+    async def authorize_join(self, member: Member) -> bool:
+        """Say whether a member may come in; the configured access rules have already agreed."""
+        return True
+
+    async def authorize_emit(self, member: Member, event: str, data: JSON) -> bool:
+        """Say whether a client may say this; the configured access rules have already agreed."""
+        return True
+
+    async def on_join(self, member: Member) -> None:
+        """React to a member who has just come in and been told so."""
+
+    async def on_leave(self, member: Member, reason: str) -> None:
+        """React to a member who has gone; it is no longer in `members`."""
+
+    async def on_message(self, member: Member, event: str, data: JSON) -> None:
+        """React to what a client said. As it stands: tell everyone, the sender included.
+
+        Where the access rules let it, a client may speak without having joined: a room that
+        minds asks whether `member.client_id in self.members`.
+        """
+        self.broadcast(event, data)
+
+    async def on_server_emit(self, event: str, data: JSON) -> None:
+        """React to an emit of the pod's own code. As it stands: tell everyone."""
+        self.broadcast(event, data)
+
+    async def on_remote_emit(self, event: str, data: JSON) -> None:
+        """React to what the room of this name said on another pod. As it stands: tell everyone.
+
+        What is broadcast meanwhile stays on this pod: the others have heard it too.
+        """
+        self.broadcast(event, data)
+
+    async def on_degraded(self, outage: Degraded) -> None:
+        """React to being cut off from the other pods; members are told without it."""
+
+    async def on_healed(self, healed: Healed) -> None:
+        """React to hearing the other pods again; members are told without it."""
+
+    def broadcast(
+        self, event: str, data: JSON, *, exclude: Member | None = None, local: bool = False
+    ) -> str:
+        """Tell every member; see `Room.broadcast`."""
+        raise NotImplementedError
