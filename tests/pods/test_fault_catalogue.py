@@ -227,6 +227,7 @@ async def test_11_a_message_that_is_cut_in_the_middle_is_no_message(
     async with scene(kind, server) as it:
         await it.fault(lambda: setattr(it.far, "cut_after", after))
         await it.detected(within=0.5, pods=[1])
+        it.far.heal()
         await it.healed()
 
 
