@@ -95,7 +95,9 @@ class Nats:
         check=formats.subject,
         help="Put before every subject: it keeps deployments apart.",
     )
-    cluster: bool = setting(False, help="Whether the server is one of several.")
+    cluster: bool = setting(
+        False, help="Whether the host's name stands for several servers: each address is tried."
+    )
     servers: tuple[str, ...] = setting(
         (), check=formats.nodes, help='Servers of a cluster, "host:port", beside host and port.'
     )

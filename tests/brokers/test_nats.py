@@ -254,6 +254,16 @@ async def test_each_server_is_tried_once(nats_server: NatsServer) -> None:
     assert time.monotonic() - began < 1.0
 
 
+async def test_a_cluster_may_hide_behind_one_name(nats_server: NatsServer) -> None:
+    # `localhost` may have two addresses, and the server listens on one of them.
+    settings = nats_server.settings(host="localhost", cluster=True)
+    for _ in range(4):
+        async with connected(settings) as (broker, _heard):
+            assert broker.endpoint == f"127.0.0.1:{nats_server.port}"
+    nowhere = attrs.evolve(settings, host="nowhere.invalid")
+    assert "nowhere.invalid" in str(await refusal(nowhere))
+
+
 async def test_a_silent_server_is_passed_over(nats_server: NatsServer) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]

@@ -113,7 +113,7 @@ async def test_a_server_out_of_reach_is_unavailable_and_named(host: str) -> None
 
 async def test_a_ca_file_that_is_none_is_refused() -> None:
     settings = RabbitMQ(tls=True, ca_file="/nowhere.pem")
-    with pytest.RaisesGroup(pytest.RaisesExc(BrokerRefused, match=r"broker\.rabbitmq\.ca_file")):
+    with pytest.RaisesGroup(pytest.RaisesExc(BrokerRefused, match=r"broker\.rabbitmq\.caFile")):
         async with joined(settings):
             pytest.fail("connected")
 

@@ -225,7 +225,7 @@ async def test_tls_is_verified(redis_tls: RedisTls) -> None:
         Redis(url=url, ca_file="/nonexistent.pem"),
         Redis(url=f"rediss://127.0.0.1:{redis_tls.port}", ca_file=str(redis_tls.authority)),
     ):
-        with pytest.raises(BrokerRefused, match=r"broker\.redis\.ca_file"):
+        with pytest.raises(BrokerRefused, match=r"broker\.redis\.caFile"):
             await connect(wrong)
 
 

@@ -33,6 +33,7 @@ __all__ = [
     "StreamWriter",
     "Task",
     "WriteTransport",
+    "addresses",
     "beside",
     "ended",
     "first",
@@ -332,6 +333,13 @@ def beside(
     task = asyncio.create_task(coroutine)
     task.add_done_callback(tell)
     return task
+
+
+async def addresses(host: str, port: int) -> list[str]:
+    """Look up all addresses of a name, as `host:port`. Raises `OSError` when there is none."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    hosts = dict.fromkeys(str(address[0]) for *_, address in found)
+    return [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host in hosts]
 
 
 async def ended(tasks: Iterable[Task[Any]]) -> None:

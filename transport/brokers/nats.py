@@ -15,6 +15,7 @@ from __future__ import annotations
 import random
 import ssl
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from nats.aio.subscription import Subscription
@@ -22,7 +23,7 @@ from nats.errors import Error as NatsError
 
 from ...config.brokers import Nats
 from ..errors import BrokerError, BrokerRefused, BrokerUnavailable
-from .bridge import Lock, sleep
+from .bridge import Lock, addresses, sleep
 from .broker import Channel, Message
 from .driver import Feed
 from .nats_client import Connection
@@ -71,10 +72,13 @@ class NatsDriver:
         """Try each server once, in any order, until one takes us."""
         options = login(self._settings)
         errors: list[BrokerError] = []
-        for server in random.sample(self._servers, len(self._servers)):
+        servers = await self._find()
+        for server, name in random.sample(servers, len(servers)):
             self.endpoint = server
+            patience = _STEP if len(servers) > 1 else _PATIENT
+            proof = {"tls_hostname": name} if self._settings.tls and name else {}
             try:
-                await self._connect(server, options)
+                await self._connect(server, patience, {**options, **proof})
             except BrokerError as error:
                 errors.append(error)
                 await self.close()
@@ -145,15 +149,27 @@ class NatsDriver:
         if self._connection is not None:
             self._lose(self._told(self._connection.last_error))
 
-    async def _connect(self, server: str, options: Mapping[str, Any]) -> None:
+    async def _find(self) -> list[tuple[str, str]]:
+        """Return the servers, each with the name that its certificate proves if not its own.
+
+        A cluster may hide behind one name: then each of its addresses is a server.
+        """
+        servers = [(server, "") for server in self._servers]
+        host, port = self._settings.host, self._settings.port
+        if self._settings.cluster:
+            with suppress(OSError):  # connecting to the name will say so
+                found = [(address, host) for address in await addresses(host, port)]
+                return [*found, *servers[1:]]
+        return servers
+
+    async def _connect(self, server: str, patience: int, options: Mapping[str, Any]) -> None:
         self._connection = connection = Connection(self)
-        limit = _STEP if len(self._servers) > 1 else _PATIENT
         try:
             await connection.connect(
                 f"nats://{server}",
                 name="deployd",
                 allow_reconnect=False,
-                connect_timeout=limit,
+                connect_timeout=patience,
                 error_cb=self._errored,
                 lame_duck_mode_cb=self._lame,
                 **options,

@@ -170,7 +170,7 @@ class RabbitDriver:
         self._lose(
             BrokerUnavailable(
                 f"{self.endpoint}: the pod was too slow, and the server has dropped messages "
-                "for it: see broker.rabbitmq.queue_length."
+                "for it: see broker.rabbitmq.queueLength."
             )
         )
 
@@ -249,4 +249,4 @@ def tls(settings: RabbitMQ) -> ssl.SSLContext | None:
     except OSError as error:
         what = error.strerror or "it holds no certificate"
         file = settings.ca_file
-        raise BrokerRefused(f"broker.rabbitmq.ca_file: {file} cannot be used: {what}.") from None
+        raise BrokerRefused(f"broker.rabbitmq.caFile: {file} cannot be used: {what}.") from None

@@ -33,7 +33,7 @@ def told(error: BaseException | None, settings: RabbitMQ) -> BrokerError:
         return BrokerRefused(f"{endpoint}: {_sign_in(error, settings)}.")
     if isinstance(error, ssl.SSLCertVerificationError):
         return BrokerRefused(
-            f"{endpoint}: {error.verify_message}: see broker.rabbitmq.ca_file and host."
+            f"{endpoint}: {error.verify_message}: see broker.rabbitmq.caFile and host."
         )
     if isinstance(error, ChannelClosed):
         return _channel(error, endpoint, settings)

@@ -78,7 +78,7 @@ _DENIED: Final = (
     "and cluster; with Sentinel role too) and the channels of broker.redis.prefix."
 )
 _UNTRUSTED: Final = (
-    "{where} shows a certificate that is not trusted or not its own; set broker.redis.ca_file to "
+    "{where} shows a certificate that is not trusted or not its own; set broker.redis.caFile to "
     "the certificates to trust, and name the server as its certificate does."
 )
 _STATES: Final[tuple[tuple[type[Exception], str], ...]] = (

@@ -70,7 +70,7 @@ class Login:
             return ssl.create_default_context(cafile=self.ca_file or None)
         except OSError as error:
             raise BrokerRefused(
-                "The certificates to trust cannot be read; give broker.redis.ca_file a file in "
+                "The certificates to trust cannot be read; give broker.redis.caFile a file in "
                 f"PEM format ({type(error).__name__})."
             ) from error
 

@@ -61,7 +61,7 @@ async def _named(sentinel: Server, name: str, login: Login) -> Server:
         case [bytes(host), bytes(port)]:
             return Server(host.decode(), int(port))
     raise BrokerUnavailable(
-        f"Sentinel {sentinel} does not know the master; correct broker.redis.sentinel_master."
+        f"Sentinel {sentinel} does not know the master; correct broker.redis.sentinelMaster."
     )
 
 
