@@ -54,7 +54,7 @@ async def test_a_sentinel_that_hangs_keeps_nobody_waiting(redis_sentinels: Senti
 
 
 async def test_a_master_that_no_sentinel_knows_is_unavailable(redis_sentinels: Sentinels) -> None:
-    with pytest.raises(BrokerUnavailable, match=r"broker\.redis\.sentinel_master"):
+    with pytest.raises(BrokerUnavailable, match=r"broker\.redis\.sentinelMaster"):
         await connect(settings(redis_sentinels[2], "nobody"))
 
 
