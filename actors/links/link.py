@@ -214,7 +214,7 @@ class LinkActor(Actor):
     def deliver(self, channel: Channel, payload: bytes) -> None:
         """Take a message from the broker."""
         if not self._canary.hears(channel, payload):
-            self._uplink.receive(channel, payload)
+            self._uplink.inbound.receive(channel, payload)
 
     def lost(self, error: BrokerError) -> None:
         """Give the connection up."""

@@ -1,0 +1,229 @@
+"""Two pods on a real broker, a proxy before each, and a conversation that is judged afterwards."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import Any, Final
+from uuid import uuid4
+
+import attrs
+import trio
+
+from deployd.config import Broker
+from deployd.supervisors import Pod, open_pod
+
+from .clients import KEYS, Client, connected, pod_config, until
+from .fault_proxy import FaultProxy, fault_proxy
+
+__all__ = [
+    "FAST",
+    "FAST_DETECTED",
+    "STANDARD",
+    "Scene",
+    "broker_settings",
+    "in_thread",
+    "joined_up",
+    "scene",
+]
+
+STANDARD: Final = Broker(enabled=True, notice_window=0.0)
+"""The settings of a pod whose operator has changed nothing."""
+
+FAST: Final = attrs.evolve(STANDARD, canary_interval=0.2, timeout=0.6, max_backoff=0.3, linger=0.0)
+FAST_DETECTED: Final = 1.3
+"""Seconds in which a silent fault is noticed under these settings, on a busy machine."""
+
+PERIOD: Final = 0.01
+"""Seconds from one word of the conversation to the next."""
+
+LOCAL: Final = 1.0
+"""Seconds that a word may take on its own pod; far more than it does, for the machine is busy."""
+
+ON_ITS_WAY: Final = 3.0
+"""Seconds that the last words may be under way to the other pod, or its outage unnoticed."""
+
+_NAMESPACE: Final = {"redis": "prefix", "nats": "subject", "rabbitmq": "exchange"}
+
+
+def broker_settings(kind: str, server: Any, base: Broker = FAST, **changes: Any) -> Broker:
+    """Return a pod's settings for a server; `changes` are of the broker's own section."""
+    return attrs.evolve(base, type=kind, **{kind: server.settings(**changes)})
+
+
+def joined_up(pod: Pod) -> bool:
+    assert pod.uplink is not None
+    return pod.uplink.breaker.closed and pod.uplink.degraded is None
+
+
+@attrs.define
+class Talk:
+    """What Ann says on one pod, what Lea hears beside her, and what Bob hears on the other."""
+
+    said: dict[int, float] = attrs.Factory(dict)
+    receipts: dict[int, list[tuple[str, float]]] = attrs.Factory(dict)
+    lea: dict[int, float] = attrs.Factory(dict)
+    bob: list[int] = attrs.Factory(list)
+    gaps: list[list[float]] = attrs.Factory(list)
+    """Bob's: since when, and until when once it is over; unix seconds, as all times here."""
+    notices: list[tuple[str, str]] = attrs.Factory(list)
+    over: bool = False
+
+    async def speak(self, ann: Client) -> None:
+        while not self.over:
+            number = len(self.said)
+            self.said[number] = time.time()
+            await ann.send("emit", room="tea", event="said", data=number, id=number)
+            await trio.sleep(PERIOD)
+
+    async def listen(self, name: str, client: Client) -> None:
+        while True:
+            message = json.loads(await client.socket.recv())  # raises when disconnected
+            if message["type"] == "receipt":
+                receipt = (message["data"]["scope"], time.time())
+                self.receipts.setdefault(message["id"], []).append(receipt)
+            elif message.get("room") == "tea":
+                self._hear(name, message["data"])
+            else:
+                self._note(name, message)
+
+    def _hear(self, name: str, number: int) -> None:
+        if name == "lea":
+            assert number not in self.lea
+            self.lea[number] = time.time()
+        elif name == "bob":
+            self.bob.append(number)
+
+    def _note(self, name: str, message: dict[str, Any]) -> None:
+        assert message["event"] in ("system:degraded", "system:healed"), message
+        self.notices.append((name, message["event"]))
+        if name == "bob" and message["event"] == "system:degraded":
+            self.gaps.append([message["data"]["since"], float("inf")])
+        elif name == "bob":
+            self.gaps[-1][1] = time.time()
+
+    def settled(self) -> bool:
+        """Whether all that was said has its receipt and was heard beside Ann."""
+        return len(self.receipts) == len(self.lea) == len(self.said)
+
+    def judge(self) -> None:
+        """Fail when anything was promised that is not so."""
+        assert list(self.lea) == list(self.said)
+        slowest = max(self.lea[number] - at for number, at in self.said.items())
+        assert slowest < LOCAL, f"a word took {slowest:.3f} s on its own pod"
+        assert sorted(self.receipts) == list(self.said)
+        assert [n for n, got in self.receipts.items() if len(got) != 1] == []
+        assert self.bob == sorted(set(self.bob)), "twice, or out of order"
+        assert set(self.bob) <= set(self.said)
+        false = self.false()
+        assert not false, f"lost undeclared: {self._times(false)}; gaps {self.gaps}"
+
+    def false(self) -> list[int]:
+        """Return what the broker took and Bob has not heard, though he was told of no gap."""
+        heard = set(self.bob)
+        return [
+            number
+            for number, [(scope, _), *_] in self.receipts.items()
+            if scope == "cluster" and number not in heard and not self._declared(number)
+        ]
+
+    def _times(self, numbers: list[int]) -> list[tuple[int, float, float]]:
+        return [(n, round(self.said[n], 3), round(self.receipts[n][0][1], 3)) for n in numbers]
+
+    def _declared(self, number: int) -> bool:
+        # What the broker took after `since` may be missing: it took it until the receipt came.
+        began, ended = self.said[number], self.receipts[number][0][1]
+        return any(ended >= since - 0.001 and began <= until for since, until in self.gaps)
+
+
+@attrs.define
+class Scene:
+    """What a test does to the pods: `fault` begins, `detected`, the end of it, `healed`."""
+
+    server: Any
+    proxies: Sequence[FaultProxy]
+    pods: Sequence[Pod]
+    talk: Talk
+    began: float = 0.0
+
+    @property
+    def far(self) -> FaultProxy:
+        """The proxy of the pod that Bob is on."""
+        return self.proxies[1]
+
+    def trips(self) -> list[int]:
+        """How often each pod's link has failed."""
+        return [pod.uplink.counters.trips for pod in self.pods if pod.uplink is not None]
+
+    async def fault(self, *faults: Callable[[], object]) -> None:
+        """Begin a fault, after some conversation."""
+        await self.hears_more()
+        self.began = trio.current_time()
+        for begin in faults:
+            await trio.lowlevel.checkpoint()
+            begin()
+
+    async def detected(self, within: float, pods: Sequence[int] = (0, 1)) -> None:
+        """Return when the pods' breakers are open; fail when that took longer (seconds)."""
+        await until(lambda: all(self._away(self.pods[index]) for index in pods))
+        took = trio.current_time() - self.began
+        assert took <= within, f"detected after {took:.3f} s"
+
+    async def healed(self, within: float = 5.0, since: float | None = None) -> None:
+        """Return when both pods are joined and Bob hears Ann; fail when that took longer."""
+        began = trio.current_time() if since is None else since
+        await until(lambda: all(map(joined_up, self.pods)))
+        took = trio.current_time() - began
+        assert took <= within, f"healed after {took:.3f} s"
+        await self.hears_more()
+
+    async def hears_more(self) -> None:
+        """Return when Bob has heard what Ann says from now on."""
+        number = len(self.talk.said) + 2
+        await until(lambda: bool(self.talk.bob) and self.talk.bob[-1] >= number)
+
+    def _away(self, pod: Pod) -> bool:
+        assert pod.uplink is not None
+        return pod.uplink.counters.trips > 0
+
+
+@asynccontextmanager
+async def scene(
+    kind: str, server: Any, base: Broker = FAST, **changes: Any
+) -> AsyncIterator[Scene]:
+    """Join two pods and let Ann talk; judge what everybody heard when the block has ended."""
+    namespace = {_NAMESPACE[kind]: f"t{uuid4().hex}", **changes}
+    async with AsyncExitStack() as stack:
+        proxies, pods = [], []
+        for _ in range(2):
+            proxy = await stack.enter_async_context(fault_proxy(server.port))
+            broker = broker_settings(kind, server, base, port=proxy.port, **namespace)
+            config = attrs.evolve(pod_config(message_rate_limit=100_000.0), broker=broker)
+            pods.append(await stack.enter_async_context(open_pod(config, keys=KEYS)))
+            proxies.append(proxy)
+        for pod in pods:
+            await until(partial(joined_up, pod))
+        ann, lea = await stack.enter_async_context(connected(pods[0], 2))
+        [bob] = await stack.enter_async_context(connected(pods[1]))
+        for client in (ann, lea, bob):
+            await client.join("tea")
+        it = Scene(server, proxies, pods, Talk())
+        async with trio.open_nursery() as nursery:
+            for name, client in (("ann", ann), ("lea", lea), ("bob", bob)):
+                nursery.start_soon(it.talk.listen, name, client)
+            nursery.start_soon(it.talk.speak, ann)
+            yield it
+            it.talk.over = True
+            await until(it.talk.settled)
+            with trio.move_on_after(ON_ITS_WAY):
+                await until(lambda: not it.talk.false())
+            nursery.cancel_scope.cancel()
+        it.talk.judge()
+
+
+async def in_thread(function: Callable[[], object]) -> None:
+    """Start or stop a server, which waits for it, beside the pods."""
+    await trio.to_thread.run_sync(function)
