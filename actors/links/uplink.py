@@ -108,7 +108,7 @@ class Uplink:
         number, now = self._number(room), self._clock()
         parcel = Parcel(room, number, event_id, event, encoded, self._wall(), now, nbytes, settle)
         if not utterable(room, event):
-            self.counters.unspeakable += 1
+            self._note_unspeakable(room, event)
             return self._lose()
         if len(encoded) > self.limit:
             self.counters.too_large += 1
