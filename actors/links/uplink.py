@@ -363,6 +363,17 @@ class Uplink:
             kept = self.policy(parcel.room) is FailurePolicy.BUFFER
             self._settle(parcel, self._keep(parcel) if kept else self._lose())
 
+    def _note_unspeakable(self, room: str | None, event: str) -> None:
+        self.counters.unspeakable += 1
+        if self.counters.unspeakable.bit_count() == 1:
+            _log.warning(
+                "an event stays on this pod: no other takes its name, or its room's",
+                room=None if room is None else ascii(room[:100]),
+                event_name=ascii(event[:100]),
+                so_far=self.counters.unspeakable,
+                remedy="name it with letters, digits and _-.:/@#+~=",
+            )
+
     @staticmethod
     def _emptied(mailbox: Mailbox[Any]) -> Iterator[object]:
         while mailbox:
