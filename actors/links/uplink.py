@@ -108,7 +108,7 @@ class Uplink:
         number, now = self._number(room), self._clock()
         parcel = Parcel(room, number, event_id, event, encoded, self._wall(), now, nbytes, settle)
         if not utterable(room, event):
-            self.counters.unspeakable += 1
+            self._note_unspeakable(room, event)
             return self._lose()
         if len(encoded) > self.limit:
             self.counters.too_large += 1
@@ -362,6 +362,17 @@ class Uplink:
         for parcel in (*in_doubt, *waiting):
             kept = self.policy(parcel.room) is FailurePolicy.BUFFER
             self._settle(parcel, self._keep(parcel) if kept else self._lose())
+
+    def _note_unspeakable(self, room: str | None, event: str) -> None:
+        self.counters.unspeakable += 1
+        if self.counters.unspeakable.bit_count() == 1:
+            _log.warning(
+                "an event stays on this pod: no other takes its name, or its room's",
+                room=None if room is None else ascii(room[:100]),
+                event_name=ascii(event[:100]),
+                so_far=self.counters.unspeakable,
+                remedy="name it with letters, digits and _-.:/@#+~=",
+            )
 
     @staticmethod
     def _emptied(mailbox: Mailbox[Any]) -> Iterator[object]:
