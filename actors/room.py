@@ -226,7 +226,9 @@ class Room(RoomHooks[S]):
         if comes:
             if not await self._hook(self.authorize_join(member)):
                 return Problem("room_forbidden", f"The room '{self.name}' does not let you in.")
-            await self._listen()
+            if not await self._listen():
+                sentence = f"The room '{self.name}' cannot hear the other pods yet; join it again."
+                return Problem("room_busy", sentence)
             self._flush()  # what was said before is not for the one who joins now
             self._roster.members[member.client_id] = member
             member.ref.monitor(cast("Any", self.ref))
@@ -350,14 +352,20 @@ class Room(RoomHooks[S]):
         )
         self._put(text_frame(encode_error(problem, self._now())))
 
-    async def _listen(self) -> None:
-        """Hear the other pods before the first member is told that it is in."""
+    async def _listen(self) -> bool:
+        """Hear the other pods before the first member is told that it is in, or do not let it in.
+
+        While the broker is away nobody waits for it, and everybody has been told.
+        """
         uplink, name = self._environment.uplink, self._roster.name
         if uplink is None or name is None or self._roster.members:
-            return
+            return True
         uplink.enter(name)
         with trio.move_on_after(HEARD_WITHIN):
             await uplink.heard(name)
+            return True
+        self._stop_listening()
+        return False
 
     async def _hook(self, hook: Coroutine[object, object, R]) -> R:
         return await before_waiting(hook, self._flush)

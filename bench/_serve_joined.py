@@ -23,6 +23,7 @@ from deployd.supervisors import Pod, open_pod
 
 PATIENT = {
     "limits.roomMailboxSize": 300_000,
+    "limits.roomMailboxBytes": 256 * 1024 * 1024,
     "limits.messageBufferSize": 300_000,
     "limits.maxBufferBytes": 128 * 1024 * 1024,
 }

@@ -62,7 +62,7 @@ Joined = tuple[Server, Client, Server]
 def _round(emitter: Server, member: Client, other: Server, rooms: int) -> Flood:
     limit = HOT if rooms == 1 else SPREAD
     source = ServerSource(emitter, seconds=SECONDS, limit=limit, size=SIZE, rooms=rooms)
-    return receive_flood([member], source, SECONDS + PATIENCE, rooms)
+    return receive_flood([member], source, SECONDS, rooms)
 
 
 @contextmanager

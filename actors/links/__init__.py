@@ -1,11 +1,12 @@
 """The link to the other pods: what rooms say to it, what it does while it is broken."""
 
 from .breaker import Breaker, BreakerState
+from .inbound import Listeners
 from .link import LinkActor
 from .notices import Notices
 from .outage import DEGRADED, HEALED, Degraded, Healed
 from .parcel import Settle
-from .uplink import Listeners, Uplink
+from .uplink import Uplink
 
 __all__ = [
     "DEGRADED",

@@ -214,7 +214,7 @@ class LinkActor(Actor):
     def deliver(self, channel: Channel, payload: bytes) -> None:
         """Take a message from the broker."""
         if not self._canary.hears(channel, payload):
-            self._uplink.receive(channel, payload)
+            self._uplink.inbound.receive(channel, payload)
 
     def lost(self, error: BrokerError) -> None:
         """Give the connection up."""
@@ -232,9 +232,11 @@ class LinkActor(Actor):
             waiting.append(parcel)
             weight += parcel.nbytes
         if self._failure is None:  # else what is in flight is in doubt, and so is this
-            with trio.CancelScope() as self._handing:
-                await self._guarded(self._hand_over)
-            self._handing = None
+            try:
+                with trio.CancelScope() as self._handing:
+                    await self._guarded(self._hand_over)
+            finally:
+                self._handing = None
         if self._failure is not None:
             self._scope.cancel()
 

@@ -9,21 +9,17 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import trio
 
 from ...config import Broker as BrokerSettings
 from ...config import FailurePolicy, get_logger
-from ...transport import JSON, EnvelopeError, Problem, Scope
+from ...transport import JSON, Problem, Scope
 from ...transport.brokers import (
     EVERYONE,
     Channel,
-    Envelope,
-    Greeting,
-    Remote,
     room_channel,
-    unpack,
     utterable,
 )
 from ..mailbox import Mailbox
@@ -31,31 +27,17 @@ from ..overflow import Overflow
 from ..patterns import PatternMap
 from .breaker import Breaker
 from .counters import Counters
+from .inbound import Inbound, Listeners
 from .interest import Interest
 from .outage import Degraded, Healed
 from .parcel import Buffer, Parcel, Settle, weight
-from .peers import Peers
-from .reception import Reception
 
-__all__ = ["Listeners", "Uplink"]
+__all__ = ["Uplink"]
 
 NUMBERED_ROOMS: Final = 65_536
 """Rooms whose events are numbered; beyond it the ones silent for longest begin anew."""
 
 _log = get_logger("realtime")
-
-
-class Listeners(Protocol):
-    """Who is told: the pod's rooms and clients. Nothing here may wait or raise."""
-
-    def deliver(self, room: str | None, events: Sequence[Remote], nbytes: int) -> int:
-        """Hand another pod's events to a room; return how many found no place in its mailbox."""
-
-    def degraded(self, outage: Degraded) -> None:
-        """Tell that the pods are cut off."""
-
-    def healed(self, outage: Healed) -> None:
-        """Tell that they are not any more."""
 
 
 class Uplink:
@@ -80,8 +62,8 @@ class Uplink:
         self.endpoint = ""
         self.counters = Counters()
         self.interest = Interest(settings.linger)
-        self.reception = Reception(pod_id)
-        self.peers = Peers(pod_id)
+        self.inbound = Inbound(pod_id, listeners, self.counters)
+        self.reception, self.peers = self.inbound.reception, self.inbound.peers
         self.buffer = Buffer(settings.buffer_messages, settings.buffer_bytes, message_ttl)
         self.outbox: Mailbox[Any] = Mailbox(
             max_messages=settings.outbox_messages,
@@ -271,29 +253,6 @@ class Uplink:
             if event is not None:
                 event.set()
 
-    def receive(self, channel: Channel, payload: bytes) -> None:
-        """Take what came on any channel but the canary's, from whoever can reach the broker."""
-        try:
-            envelope = unpack(payload)
-        except EnvelopeError as error:
-            self._drop_invalid(str(error))
-            return
-        if isinstance(envelope, Greeting):
-            self.peers.greeted(envelope)
-            return
-        if not isinstance(envelope, Envelope):
-            self._drop_invalid("it is a probe where events belong")
-            return
-        room = envelope.room
-        if channel != (EVERYONE if room is None else room_channel(room)):
-            self._drop_invalid("it is for another room than it came to")
-            return
-        fresh = self.reception.admit(envelope)
-        if not fresh:
-            return
-        self.counters.received += len(fresh)
-        self.counters.undelivered += self._listeners.deliver(room, fresh, len(payload))
-
     def confirmed(self, parcels: Sequence[Parcel], *, replayed: bool = False) -> None:
         """Note what the broker has taken."""
         self.counters.published += len(parcels)
@@ -408,16 +367,6 @@ class Uplink:
     def _emptied(mailbox: Mailbox[Any]) -> Iterator[object]:
         while mailbox:
             yield mailbox.pop()
-
-    def _drop_invalid(self, reason: str) -> None:
-        self.counters.invalid += 1
-        if self.counters.invalid.bit_count() == 1:  # the first, and each time the number doubles
-            _log.warning(
-                "dropped what is not a pod's message",
-                reason=reason,
-                dropped=self.counters.invalid,
-                remedy="keep others off the broker's prefix",
-            )
 
     def _degrade(self, reason: str) -> None:
         self._degraded, self._told = Degraded(reason, self._proven_at), True

@@ -379,3 +379,20 @@ async def test_an_outage_makes_no_dead_letters(
         assert {a.outcome(id_) for id_ in said} == {Scope.QUEUED}
         assert b.data("kept-1") == [0, 1, 2]
         assert a.dead_letters.statistics().total == 0
+
+
+async def test_a_link_whose_last_words_are_not_taken_ends_all_the_same(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    bus = FakeBus()
+    began = trio.current_time()
+    async with sim_pods(bus, 1, ["tea"]) as [pod]:
+        await passes(lambda: pod.well)
+        bus.freeze()
+        said = [pod.say("tea", n) for n in range(5)]
+        pod.supervisor.request_stop("the pod stops")
+        await trio.sleep(0.5)
+        bus.kill()
+    assert trio.current_time() - began < 5
+    assert {pod.outcome(id_) for id_ in said} == {Scope.LOCAL}
+    assert pod.uplink.counters.lost == 5

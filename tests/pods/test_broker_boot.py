@@ -43,7 +43,7 @@ class Broken(MemoryBroker):
         raise ValueError("redis://:hunter2@redis.internal")
 
 
-def configured(target: str, **broker: object) -> Config:
+def configured(target: str, **broker: Any) -> Config:
     settings = Settings(
         type=target,
         enabled=True,
@@ -155,3 +155,21 @@ async def test_a_broker_that_is_away_does_not_hold_up_the_start() -> None:
             await ann.expect("emit", event="system:degraded")
             bus.start()
             await ann.expect("emit", event="system:healed")
+
+
+async def test_nobody_is_let_in_who_would_not_hear_the_other_pods(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("deployd.actors.room.HEARD_WITHIN", 0.1)
+    bus = FakeBus()
+    config = configured("x:Fake", timeout=60.0)
+    async with open_pod(config, keys=KEYS, broker=bus.make) as pod:
+        uplink = pod.uplink
+        assert uplink is not None
+        await until(lambda: uplink.degraded is None)
+        async with connected(pod) as [ann]:
+            bus.freeze()
+            problem = await ann.ask("join", room="tea", id=1)
+            assert (problem["type"], problem["data"]["code"]) == ("error", "room_busy")
+            bus.thaw()
+            await ann.join("tea")

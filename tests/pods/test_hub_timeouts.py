@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import pytest
 import trio
 from attrs import evolve
 
 from deployd.actors import Room
-from deployd.config import Broker
+from deployd.config import Broker, FailurePolicy
 from deployd.supervisors import open_pod
 from deployd.transport import JSON, Scope
 from support.clients import KEYS, pod_config, until
@@ -58,3 +59,21 @@ async def test_what_a_frozen_broker_has_not_confirmed_is_called_queued_until_it_
         assert receipt.id
         bus.thaw()
         assert (await pod.hub.send_to_room("tea", "said", 2)).scope is Scope.CLUSTER
+
+
+@pytest.mark.parametrize(
+    ("policy", "scope"),
+    [(FailurePolicy.LOCAL_ONLY, "local"), (FailurePolicy.BUFFER, "queued")],
+)
+async def test_the_receipt_of_a_change_is_the_worse_of_its_two_rooms(
+    policy: FailurePolicy, scope: str
+) -> None:
+    bus = FakeBus()
+    bus.kill()
+    policies = {"collections": policy, "collection:*": FailurePolicy.BUFFER}
+    broker = Broker(type="x:Fake", enabled=True, policies=policies)
+    config = evolve(pod_config(), broker=broker)
+    async with open_pod(config, keys=KEYS, broker=bus.make) as pod:
+        assert pod.hub.emit_collection_change("todos", "created", {}).scope == scope
+        receipt = await pod.hub.send_collection_change("todos", "created", {}, 1.0)
+        assert receipt.scope == scope
