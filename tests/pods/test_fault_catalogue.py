@@ -104,6 +104,7 @@ async def test_3_a_frozen_broker_is_noticed_in_time_with_the_settings_that_nobod
         await it.healed()
 
 
+@pytest.mark.parametrize("kind", ["redis", "rabbitmq"], indirect=True)
 async def test_4_a_short_pause_is_no_outage(kind: str, server: Any) -> None:
     async with scene(kind, server, attrs.evolve(FAST, timeout=1.8)) as it:
         await it.fault(server.freeze)
@@ -115,7 +116,7 @@ async def test_4_a_short_pause_is_no_outage(kind: str, server: Any) -> None:
         assert it.trips() == [0, 0]
 
 
-@pytest.mark.parametrize("kind", ["nats", "rabbitmq"], indirect=True)
+@pytest.mark.parametrize("kind", ["rabbitmq"], indirect=True)
 async def test_5_a_blackhole_is_noticed_on_the_pod_that_is_in_it(kind: str, server: Any) -> None:
     async with scene(kind, server) as it:
         await it.fault(it.far.blackhole)
@@ -138,7 +139,7 @@ async def test_5_a_blackhole_is_noticed_in_time_with_the_settings_that_nobody_ch
 
 @pytest.mark.parametrize(
     ("kind", "way"),
-    [*((kind, "swallow_in") for kind in KINDS), ("rabbitmq", "swallow_out")],
+    [("nats", "swallow_in"), ("redis", "swallow_in"), ("rabbitmq", "swallow_out")],
     indirect=["kind"],
 )
 async def test_6_a_way_that_loses_everything_in_one_direction_is_noticed(
@@ -185,6 +186,24 @@ async def test_8_a_reset_is_noticed_at_once(kind: str, server: Any) -> None:
         await it.healed()
 
 
+async def test_8_a_reset_in_the_middle_of_recovering_from_one_is_healed_too(
+    kind: str, server: Any
+) -> None:
+    async with scene(kind, server) as it:
+        tries = it.far.accepted
+        await it.fault(it.far.reset)
+        await it.detected(within=0.5, pods=[1])
+        for again in range(1, 4):
+            await until(partial(accepted, it.far, tries + again))
+            it.far.reset()
+        await it.healed()
+
+
+def accepted(proxy: FaultProxy, connections: int) -> bool:
+    return proxy.accepted >= connections
+
+
+@pytest.mark.parametrize("kind", ["nats", "rabbitmq"], indirect=True)
 async def test_9_a_slow_way_is_no_outage(kind: str, server: Any) -> None:
     async with scene(kind, server) as it:
         await it.hears_more()
@@ -195,7 +214,7 @@ async def test_9_a_slow_way_is_no_outage(kind: str, server: Any) -> None:
         assert it.trips() == [0, 0]
 
 
-@pytest.mark.parametrize("kind", ["nats", "rabbitmq"], indirect=True)
+@pytest.mark.parametrize("kind", ["nats"], indirect=True)
 async def test_10_a_narrow_way_fills_no_memory_and_every_emit_gets_its_receipt(
     kind: str, server: Any
 ) -> None:
@@ -218,7 +237,7 @@ async def test_10_a_narrow_way_fills_no_memory_and_every_emit_gets_its_receipt(
 
 @pytest.mark.parametrize(
     ("kind", "after"),
-    [("nats", 1), ("nats", 333), ("redis", 40), ("rabbitmq", 3), ("rabbitmq", 1001)],
+    [("nats", 1), ("redis", 40), ("rabbitmq", 333)],
     indirect=["kind"],
 )
 async def test_11_a_message_that_is_cut_in_the_middle_is_no_message(
@@ -257,6 +276,7 @@ async def test_13_a_broker_whose_end_is_not_told_is_found_out(
         await it.healed()
 
 
+@pytest.mark.parametrize("kind", ["redis", "rabbitmq"], indirect=True)
 async def test_14_a_broker_that_accepts_and_says_nothing_is_tried_with_pauses(
     kind: str, server: Any
 ) -> None:
@@ -279,12 +299,12 @@ async def test_15_a_flapping_broker_is_tried_less_and_less_often(nats_server: Na
         uplink = it.pods[1].uplink
         assert uplink is not None
         least = []
-        for flap in range(1, 4):
+        for flap in range(1, 3):
             await until(lambda: uplink.breaker.closed)
             it.far.reset()
             await until(partial(tripped, it, flap))
             least.append(uplink.breaker.open_for)
-        assert least == [0.5, 1.0, 2.0]
+        assert least == [0.5, 1.0]
         await it.healed()
 
 
@@ -359,6 +379,6 @@ async def stays_out(pod: Pod, proxy: FaultProxy, remedy: str) -> None:
     assert remedy in uplink.breaker.reason
     assert "another" not in uplink.breaker.reason
     tries = proxy.accepted
-    await trio.sleep(1.0)  # the next is 30 s away
+    await trio.sleep(0.7)  # the next is 30 s away
     assert proxy.accepted == tries
     assert uplink.breaker.state is BreakerState.AUTH
