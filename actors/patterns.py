@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 __all__ = ["PatternMap"]
+
+MOST_REMEMBERED: Final = 16_384
+"""Names whose match is remembered; with more all are forgotten."""
 
 T = TypeVar("T")
 
@@ -18,13 +21,27 @@ class PatternMap(Generic[T]):
     particular ones go first. Only `*` is special: `?` and brackets cannot occur in a room name.
     """
 
-    __slots__ = ("_rules",)
+    __slots__ = ("_matched", "_rules")
 
     def __init__(self, rules: Mapping[str, T]) -> None:
         self._rules = [(_compile(pattern), value) for pattern, value in rules.items()]
+        self._matched: dict[str, T | None] = {}
 
     def match(self, name: str) -> T | None:
-        """Return the value of the first pattern that matches the whole name, or None."""
+        """Return the value of the first pattern that matches the whole name, or None.
+
+        Answers are remembered, for each emit asks: a regular expression costs as much as all the
+        rest of an emit to another pod.
+        """
+        try:
+            return self._matched[name]
+        except KeyError:
+            if len(self._matched) >= MOST_REMEMBERED:
+                self._matched.clear()
+            found = self._matched[name] = self._find(name)
+            return found
+
+    def _find(self, name: str) -> T | None:
         for pattern, value in self._rules:
             if pattern.fullmatch(name):
                 return value

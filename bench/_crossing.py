@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 import trio
-from _pair import OPEN, Pair, pair
+from _ears import Ear
+from _pair import Pair, pair
 from _report import percentile, verdict
 
 __all__ = ["PROMISED", "idle_latency"]
@@ -19,10 +20,13 @@ PAUSE: Final = 0.004
 
 
 async def idle_latency(kind: str, broker: dict[str, object]) -> bool:
-    """A client of A emits, one of B hears, one event at a time; print and judge."""
+    """A client of A emits, one client hears, one event at a time; print and judge.
+
+    Nobody else is in the room: who hears it too would be served first.
+    """
     async with pair(broker) as both:
-        await _measure(both, WARM_UP)
-        across, local = await _measure(both, EVENTS)
+        across = await _measure(both, both.far, "across")
+        local = await _measure(both, both.near, "local")
     median, promised = percentile(across, 50) * 1e3, PROMISED[kind]
     print(
         f"\n  idle latency of {len(across)} events, client to client: "
@@ -33,16 +37,14 @@ async def idle_latency(kind: str, broker: dict[str, object]) -> bool:
     return median < promised
 
 
-async def _measure(both: Pair, count: int) -> tuple[list[float], list[float]]:
-    across, local = [], []
-    for number in range(count):
-        for ear in (both.near, both.far):
-            ear.heard.clear()
+async def _measure(both: Pair, ear: Ear, room: str) -> list[float]:
+    await ear.join(room)
+    taken = []
+    for number in range(WARM_UP + EVENTS):
+        ear.heard.clear()
         sent = trio.current_time()
-        await both.emitter.send("emit", room=OPEN[0], event="e", data=number)
-        await both.far.until(lambda: bool(both.far.heard))
-        await both.near.until(lambda: bool(both.near.heard))
-        across.append(both.far.heard[0][3] - sent)
-        local.append(both.near.heard[0][3] - sent)
+        await both.emitter.send("emit", room=room, event="e", data=number)
+        await ear.until(lambda: bool(ear.heard))
+        taken.append(ear.heard[0][3] - sent)
         await trio.sleep(PAUSE)
-    return sorted(across), sorted(local)
+    return sorted(taken[WARM_UP:])

@@ -20,7 +20,7 @@ __all__ = ["PROMISED", "throughput"]
 PROMISED: Final = {"nats": 100_000, "redis": 50_000, "rabbitmq": 20_000}
 """Events a second in one hot room."""
 SECONDS: Final = 2.0
-HOT: Final = 200_000
+HOT: Final = 400_000
 SPREAD: Final = 10_000
 """Events of one round, at most, in one room and in a thousand. Nothing tells a pod that another is
 behind: what it publishes for longer than the broker may take to bring back a canary, faster than

@@ -75,7 +75,6 @@ class Uplink:
         self.changed: trio.Event = trio.Event()
         self._settings = settings
         self._policies = PatternMap(settings.policies)
-        self._policy_of: dict[str, FailurePolicy] = {}
         self._listeners = listeners
         self._wall = wall
         self._clock = clock
@@ -152,13 +151,7 @@ class Uplink:
         """Return what an outage means for a room."""
         if room is None:
             return self._settings.policy
-        policy = self._policy_of.get(room)
-        if policy is None:
-            policy = self._policies.match(room) or self._settings.policy
-            if len(self._policy_of) >= NUMBERED_ROOMS:
-                self._policy_of.clear()
-            self._policy_of[room] = policy
-        return policy
+        return self._policies.match(room) or self._settings.policy
 
     def enter(self, room: str | None) -> None:
         """Hear a room: its first member has come."""
