@@ -8,7 +8,7 @@ let in when the tests have passed with it:
   the read loop waits instead, so that TCP holds the server back;
 - what a server tells later (INFO) is not told on;
 - `flush` writes its PING before the commands that its flusher has not come to yet, so that the
-  PONG proves nothing of them: here those are written first.
+  PONG proves nothing of them: here those are written first, with the PING behind them.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from typing import Any, Final, Protocol
 
 from nats.aio.client import Client
 
+from .bridge import Future
+
 __all__ = ["Connection", "Ears"]
 
-_FOR_EVER: Final = 86_400
-"""Seconds: the library wants a limit, and time-outs are the link's."""
+PING: Final = b"PING\r\n"
 
 
 class Ears(Protocol):
@@ -45,9 +46,20 @@ class Connection(Client):
         self._ears = ears
 
     async def settle(self) -> None:
-        """Return when the server has handled all that was asked of it before."""
-        await self._flush_pending(force_flush=True)
-        await self.flush(_FOR_EVER)
+        """Return when the server has handled all that was asked of it before.
+
+        What waits is written here, with its PING, in one piece: the library's flusher would come to
+        it turns of the loop later, and an event of an idle pod waits for nothing else.
+        """
+        transport = self._transport
+        if transport is None:  # closed, as its user is told by `ended`
+            return
+        pong: Future[bool] = Future()
+        pending, self._pending, self._pending_data_size = self._pending, [], 0
+        self._pongs.append(pong)
+        transport.writelines([*pending, PING])
+        await transport.drain()  # type: ignore[no-untyped-call]
+        await pong
 
     def abandon(self) -> None:
         """Close the socket now, whatever waits to be sent."""
