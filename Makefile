@@ -29,7 +29,7 @@ bench: $(VENV)/dev.stamp ## print the figures that README.md and the changelog q
 	@$(BIN)/python bench/changes.py
 	@$(BIN)/python bench/rest.py
 
-bench-failover: $(VENV)/dev.stamp ## kill, freeze and restart Redis, RabbitMQ and NATS between two pods; half an hour
+bench-failover: $(VENV)/dev.stamp ## kill, freeze and restart Redis, RabbitMQ and NATS between two pods; more than an hour
 	@$(BIN)/python bench/failover.py $(FAILOVER)
 
 repeat: $(VENV)/dev.stamp ## twenty runs of the tests, each in another order

@@ -339,7 +339,7 @@ async def test_a_blocked_loop_holds_up_nobody_and_closes_when_it_wakes() -> None
     assert time.monotonic() - began < 1.0  # nor does the nursery wait for the thread
     wake.set()
     await wait_until(lambda: not threads())
-    assert descriptors() == before
+    assert descriptors() <= before
 
 
 async def test_a_silent_name_server_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -363,7 +363,7 @@ async def test_a_silent_name_server_holds_up_nobody(monkeypatch: pytest.MonkeyPa
         await broker.close()
         assert time.monotonic() - began < 0.5
     assert threads() == []
-    assert descriptors() == before
+    assert descriptors() <= before
     wake.set()
 
 
@@ -386,11 +386,12 @@ async def test_a_hundred_hung_incarnations_leave_nothing_behind() -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=200) as server:
         port = server.getsockname()[1]
         await _abandon(Connecting(port))
-        before, started = descriptors(), threading.active_count()
+        # Threads and descriptors that earlier tests have left may end meanwhile: only more is bad.
+        before = descriptors()
         for number in range(100):
             await _abandon(Connecting(port) if number % 10 else Stubborn())
-        assert descriptors() == before
-        assert threading.active_count() == started
+        assert threads() == []
+        assert descriptors() <= before
 
 
 async def _abandon(driver: Echo) -> None:
@@ -422,7 +423,7 @@ async def test_no_thread_left_is_an_outage(monkeypatch: pytest.MonkeyPatch) -> N
     async with trio.open_nursery() as nursery:
         with pytest.raises(BrokerUnavailable, match="thread"):
             await Bridged(Echo()).connect(Heard(), nursery)
-    assert descriptors() == before
+    assert descriptors() <= before
 
 
 def test_a_trio_run_that_ended_ends_the_thread_that_still_calls_back() -> None:
@@ -448,4 +449,4 @@ def test_a_trio_run_that_ended_ends_the_thread_that_still_calls_back() -> None:
     while threads() and time.monotonic() < deadline:
         time.sleep(0.005)
     assert threads() == []
-    assert descriptors() == before
+    assert descriptors() <= before
