@@ -194,6 +194,40 @@ async def test_a_room_may_relay_several_things_at_once() -> None:
             await bob.expect("emit", event=event, data=1)
 
 
+class Slow(Room[None]):
+    """Takes its time for the first event of another pod: until the test says so."""
+
+    begun: ClassVar[trio.Event]
+    released: ClassVar[trio.Event]
+
+    async def on_remote_emit(self, event: str, data: JSON) -> None:
+        Slow.begun.set()
+        await Slow.released.wait()
+        self.broadcast(event, data)
+
+
+async def test_a_room_that_is_too_busy_for_other_pods_owns_up_to_its_members() -> None:
+    Slow.begun, Slow.released = trio.Event(), trio.Event()
+    bus = FakeBus()
+    async with (
+        two_pods(bus, {"tea": Slow}, pod_config(room_mailbox_size=1)) as (a, b),
+        connected(b) as [bob],
+    ):
+        await bob.join("tea")
+        assert (await a.hub.send_to_room("tea", "said", 0)).scope is Scope.CLUSTER
+        await Slow.begun.wait()
+        for number in range(1, 5):  # the first of these waits, for the others there is no place
+            assert (await a.hub.send_to_room("tea", "said", number)).scope is Scope.CLUSTER
+        Slow.released.set()
+        await bob.expect("emit", data=0)
+        error = await bob.expect("error", data={"code": "events_missed"})
+        assert error["error"].startswith("3 events of other pods were missed")
+        await bob.expect("emit", data=1)
+        await quiet(bob)
+        assert b.uplink is not None
+        assert b.uplink.counters.undelivered == 3
+
+
 class Echoing(Room[None]):
     async def on_remote_emit(self, event: str, data: JSON) -> None:
         self.broadcast(event, data)
