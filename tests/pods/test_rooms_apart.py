@@ -383,25 +383,32 @@ async def test_garbage_on_any_channel_is_counted_and_disturbs_nothing() -> None:
 
 @asynccontextmanager
 async def shared_collections(
-    folder: Path, bus: FakeBus
+    folder: Path, bus: FakeBus, *, api: bool
 ) -> AsyncIterator[tuple[Pod, Pod, httpx.AsyncClient]]:
-    """Run two pods on one database and the same definitions, and a client of the first."""
+    """Run two pods on one database and the same definitions, and a client of the first.
+
+    `api` is whether the second serves collections itself, or WebSockets alone.
+    """
     config = collections_config(folder)
+    other = evolve(config, server=evolve(config.server, api_enabled=api))
     async with AsyncExitStack() as stack:
-        a, b = await stack.enter_async_context(two_pods(bus, config=config))
+        a, b = await stack.enter_async_context(two_pods(bus, config=config, other=other))
         http = await stack.enter_async_context(
             httpx.AsyncClient(base_url=f"http://127.0.0.1:{a.port}", timeout=20, trust_env=False)
         )
         yield a, b, http
 
 
-async def test_changes_are_heard_on_the_other_pod_as_far_as_each_may_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("api", [True, False], ids=["api", "websockets alone"])
+async def test_changes_are_heard_on_the_other_pod_as_far_as_each_may_read(
+    tmp_path: Path, *, api: bool
+) -> None:
     script = 'def run(ctx):\n    ctx.hide("secret")\n'
     write_collection(tmp_path, "todos", {}, {"get": script})
     write_collection(tmp_path, "notes", {"access": {"get": "owner", "post": "authenticated"}})
     bus = FakeBus()
     async with (
-        shared_collections(tmp_path, bus) as (a, b, http),
+        shared_collections(tmp_path, bus, api=api) as (a, b, http),
         connected(b, 4) as [todos, everything, ada, ben],
     ):
         for client, user in ((ada, "ada"), (ben, "ben")):
