@@ -37,6 +37,9 @@ _GRACE: Final = 5.0
 _SCHEMA_TIME: Final = 3600
 """Seconds that one change of a table, such as making an index, may take in PostgreSQL."""
 
+_SWITCH: Final = 0.01
+"""Seconds between two tries to switch the journal, which takes the one that does it less."""
+
 _STEPS: Final = 20_000
 """Instructions of SQLite's virtual machine between two looks at the clock: a millisecond or so."""
 
@@ -156,7 +159,7 @@ def _sqlite(url: URL, settings: Settings) -> Engine:
     @event.listens_for(engine, "connect")
     def connected(connection: sqlite3.Connection, _: object) -> None:
         connection.isolation_level = None  # the driver begins nothing: `begun` does
-        connection.execute("PRAGMA journal_mode = WAL")
+        _write_ahead(connection, settings.busy_timeout)
         connection.execute(f"PRAGMA synchronous = {settings.durability.upper()}")
         register_functions(connection)
 
@@ -167,6 +170,24 @@ def _sqlite(url: URL, settings: Settings) -> Engine:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
+
+
+def _write_ahead(connection: sqlite3.Connection, patience: float) -> None:
+    """Switch the file to write-ahead logging, which is what it is switched to for good.
+
+    Several pods may do so at once, and to those that come second SQLite answers "busy" without
+    waiting for its time-out (https://www.sqlite.org/wal.html, "Activating And Configuring").
+    """
+    until = time.monotonic() + patience
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+                raise
+            time.sleep(_SWITCH)
+        else:
+            return
 
 
 def _postgresql(url: URL, settings: Settings) -> Engine:
