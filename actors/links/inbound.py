@@ -7,7 +7,7 @@ from typing import Protocol
 
 from ...config import get_logger
 from ...transport import EnvelopeError
-from ...transport.brokers import EVERYONE, Channel, Envelope, Greeting, Remote, room_channel, unpack
+from ...transport.brokers import Channel, Envelope, Greeting, Remote, room_channel, unpack
 from .counters import Counters
 from .outage import Degraded, Healed
 from .peers import Peers
@@ -56,7 +56,7 @@ class Inbound:
 
     def _take(self, channel: Channel, envelope: Envelope, nbytes: int) -> None:
         room = envelope.room
-        if channel != (EVERYONE if room is None else room_channel(room)):
+        if channel != room_channel(room):
             self._drop("it is for another room than it came to")
             return
         fresh = self.reception.admit(envelope)

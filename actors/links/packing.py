@@ -10,7 +10,6 @@ from attrs import frozen
 
 from ...transport.brokers import (
     ENVELOPE_BYTES,
-    EVERYONE,
     Message,
     pack,
     room_channel,
@@ -48,7 +47,7 @@ class Packer:
             rooms.setdefault(parcel.room, []).append(parcel)
         return [
             (
-                EVERYONE if room is None else room_channel(room),
+                room_channel(room),
                 pack(self.origin, self.epoch, room, [_event(p, replayed) for p in piece]),
             )
             for room, waiting in rooms.items()

@@ -17,7 +17,6 @@ from ...config import Broker as BrokerSettings
 from ...config import FailurePolicy, get_logger
 from ...transport import JSON, Problem, Scope
 from ...transport.brokers import (
-    EVERYONE,
     Channel,
     room_channel,
     utterable,
@@ -155,7 +154,7 @@ class Uplink:
 
     def enter(self, room: str | None) -> None:
         """Hear a room: its first member has come."""
-        channel = EVERYONE if room is None else room_channel(room)
+        channel = room_channel(room)
         if not self.interest.wants(channel):
             self.reception.forget(room)  # what was said since its last member left is not missed
         if not self.interest.hears(channel):
@@ -165,7 +164,7 @@ class Uplink:
 
     def leave(self, room: str | None) -> None:
         """Hear a room no longer, after a while: its last member has gone."""
-        channel = EVERYONE if room is None else room_channel(room)
+        channel = room_channel(room)
         self.interest.unwant(channel, self._clock())
         self.subscribed([channel])
         self.reception.forget(room)

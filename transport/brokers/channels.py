@@ -26,8 +26,10 @@ _SPECIAL: Final = re.compile(rb"[^A-Za-z0-9_-]")
 
 
 @lru_cache(maxsize=16_384)
-def room_channel(name: str) -> Channel:
-    """Return the channel of a room: different for different names."""
+def room_channel(name: str | None) -> Channel:
+    """Return the channel of a room: different for different names. None is everyone's."""
+    if name is None:
+        return EVERYONE
     raw = name.encode("utf-8", "surrogatepass")
     key = _SPECIAL.sub(lambda match: f"={match[0].hex().upper()}".encode(), raw).decode()
     # No key begins with `=-`: an escape is two hexadecimal digits.
