@@ -17,6 +17,7 @@ from .json_schema import json_schema
 from .limits import Limits
 from .load import Loaded, load, write_default
 from .logs import configure_logging, get_logger, tracing
+from .operations import Metrics, Stress
 from .report import Row, explain, reference_markdown
 from .schema import (
     Access,
@@ -52,6 +53,7 @@ __all__ = [
     "Limits",
     "Loaded",
     "Logging",
+    "Metrics",
     "Nats",
     "Network",
     "Origins",
@@ -69,6 +71,7 @@ __all__ = [
     "SecretsError",
     "Server",
     "Store",
+    "Stress",
     "Tls",
     "Who",
     "check_collection_name",

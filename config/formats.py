@@ -3,6 +3,7 @@
 A check takes a value of the right type and answers what was expected in its place, or None.
 """
 
+import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -87,6 +88,24 @@ def nodes(values: Sequence[str]) -> str | None:
         host, colon, port = value.rpartition(":")
         if not (host and colon and port.isdecimal() and 0 < int(port) < 65536):
             return f'servers like "redis-1:6379", which "{value[:60]}" is not'
+    return None
+
+
+def bind(value: str) -> str | None:
+    """Check an address to listen on; empty is none, and port 0 is any free one."""
+    host, colon, port = value.rpartition(":")
+    if not value or (host and colon and port.isdecimal() and int(port) < 65536):
+        return None
+    return 'a host and a port like "127.0.0.1:9090", or nothing'
+
+
+def networks(values: Sequence[str]) -> str | None:
+    """Check a list of addresses and networks (CIDR, RFC 4632)."""
+    for value in values:
+        try:
+            ipaddress.ip_network(value)
+        except ValueError:
+            return f'addresses or networks like "10.0.0.0/8", which "{value[:60]}" is not'
     return None
 
 

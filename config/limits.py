@@ -74,6 +74,23 @@ class Limits:
     room_mailbox_bytes: int = setting(
         8 * MIB, unit="bytes", ge=1, help="What may wait for one room; then emitters wait."
     )
+    accept_rate: float = setting(
+        1000.0,
+        unit="handshakes/s",
+        ge=0,
+        acted_on=False,
+        help="WebSocket handshakes that are begun; more are answered 503; 0 is no limit.",
+    )
+    accept_burst: int = setting(
+        2000, unit="handshakes", ge=1, acted_on=False, help="Handshakes that may come at once."
+    )
+    max_connections_per_address: int = setting(
+        0,
+        unit="connections",
+        ge=0,
+        acted_on=False,
+        help="Clients of one address (IPv6: of one /64); more are answered 429; 0 is no limit.",
+    )
     emit_timeout: float = setting(
         5.0, unit="seconds", gt=0, help="How long an emit may wait for a busy room."
     )

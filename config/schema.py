@@ -16,6 +16,7 @@ from .brokers import Broker
 from .errors import ConfigError, Problem
 from .fields import setting
 from .limits import KIB, MIB, Limits
+from .operations import Metrics, Stress
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -77,6 +78,12 @@ class Server:
     data: str = setting("data", help="Folder of secrets and documents, made when missing.")
     public: str = setting(
         "public", help="Folder of files to serve as they are; its index.html is the page at `/`."
+    )
+    trusted_proxies: tuple[str, ...] = setting(
+        (),
+        check=formats.networks,
+        acted_on=False,
+        help='Addresses or networks whose X-Forwarded-For is believed, such as `"10.0.0.0/8"`.',
     )
     api_enabled: bool = setting(True, help="Serve collections over HTTP (also API_ENABLED).")
 
@@ -267,6 +274,8 @@ class Config:
     tls: Tls = attrs.field(factory=Tls)
     drain: Drain = attrs.field(factory=Drain)
     logging: Logging = attrs.field(factory=Logging)
+    metrics: Metrics = attrs.field(factory=Metrics)
+    stress: Stress = attrs.field(factory=Stress)
 
     def __attrs_post_init__(self) -> None:
         found = tuple(_conflicts(self))

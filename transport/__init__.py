@@ -25,6 +25,7 @@ from .errors import (
 from .frames import PING, close_frame, text_frame
 from .handshake import Refusal, UpgradeRequest, is_websocket_path, refuse_upgrade, response_bytes
 from .listener import Listener, ListenerLimits, ListenerStatistics, bind
+from .meters import FAN_OUT, SECONDS, Histogram, Meters
 from .names import check_name, is_reserved_room
 from .outbox import Outbox, OutboxFailure, OutboxStatistics
 from .token_bucket import TokenBucket
@@ -54,9 +55,11 @@ from .wire import (
 )
 
 __all__ = [
+    "FAN_OUT",
     "JSON",
     "MAX_DEPTH",
     "PING",
+    "SECONDS",
     "AddressInUse",
     "Attempts",
     "Auth",
@@ -72,6 +75,7 @@ __all__ = [
     "Emit",
     "EnvelopeError",
     "HandshakeRejected",
+    "Histogram",
     "Identity",
     "Inbox",
     "Join",
@@ -81,6 +85,7 @@ __all__ = [
     "ListenerLimits",
     "ListenerStatistics",
     "MessageTooLarge",
+    "Meters",
     "Outbox",
     "OutboxFailure",
     "OutboxStatistics",

@@ -31,6 +31,8 @@ TEXTS = {
     "store.url": "postgresql://db/pods",
     "store.poolSize": "5",
     "store.durability": "normal",
+    "metrics.bind": "127.0.0.1:9090",
+    "server.trustedProxies": "10.0.0.0/8",
 }
 # One is refused without the other.
 TOGETHER = {"DEPLOYD_TLS__CERT_FILE": "c.pem", "DEPLOYD_TLS__KEY_FILE": "k.pem"}

@@ -1,0 +1,45 @@
+"""The sections of those who run pods: what may be measured, and how hard a pod may be tested."""
+
+import attrs
+
+from . import formats
+from .fields import setting
+
+
+@attrs.frozen
+class Metrics:
+    """Who may read `/metrics`, and where."""
+
+    token: str = setting(
+        "",
+        secret=True,
+        acted_on=False,
+        help="Bearer token that lets a scraper read /metrics, and nothing else; empty is none.",
+    )
+    bind: str = setting(
+        "",
+        check=formats.bind,
+        acted_on=False,
+        help='A second address, "host:port", that answers /metrics and /health/… to whoever '
+        "reaches it, and nothing else; empty is none.",
+    )
+
+
+@attrs.frozen
+class Stress:
+    """What `POST /_admin/test/websocket/stress` may do to the pod."""
+
+    enabled: bool = setting(True, acted_on=False, help="Let root start stress tests.")
+    max_connections: int = setting(
+        2000, unit="connections", ge=1, acted_on=False, help="Clients of one test."
+    )
+    max_messages_per_second: int = setting(
+        10_000,
+        unit="messages/s",
+        ge=1,
+        acted_on=False,
+        help="What the clients of one test may send, all together.",
+    )
+    max_duration: float = setting(
+        600.0, unit="seconds", gt=0, acted_on=False, help="Length of one test."
+    )

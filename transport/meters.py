@@ -1,0 +1,61 @@
+"""What a pod counts while it works: plain numbers, added to on the fast path, read at a scrape.
+
+Not prometheus-client's own counters: each of theirs takes a lock and looks its labels up, and
+these lie where a message passes. What is exported of them is made when somebody asks.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Sequence
+
+from attrs import field, mutable
+
+__all__ = ["FAN_OUT", "SECONDS", "Histogram", "Meters"]
+
+SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
+"""Upper bounds for times, in seconds."""
+
+FAN_OUT = (0, 1, 2, 5, 10, 25, 50, 100, 250, 1000, 5000, 10000)
+"""Upper bounds for how many members one event reaches."""
+
+
+class Histogram:
+    """How often values fell below each of some bounds, and their sum."""
+
+    __slots__ = ("bounds", "counts", "sum")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self.bounds = tuple(bounds)
+        self.counts = [0] * (len(self.bounds) + 1)
+        """Values up to each bound and above the one before; the last are those above all."""
+        self.sum = 0.0
+
+    def observe(self, value: float, times: int = 1) -> None:
+        """Count a value, or the same value several times."""
+        self.counts[bisect_left(self.bounds, value)] += times
+        self.sum += value * times
+
+
+@mutable
+class Meters:
+    """Counts since the pod's start. `closed` is by close code, `rate_limited` by limit.
+
+    Messages are whole texts of clients and whole frames to them; bytes are those of the messages,
+    without the frames' heads. Latencies are in seconds: `local` from a client's message read to
+    the frames handed to the members' sockets, `cross_pod` from the origin's clock to here.
+    """
+
+    messages_received: int = 0
+    bytes_received: int = 0
+    messages_sent: int = 0
+    bytes_sent: int = 0
+    opened: int = 0
+    closed: Counter[int] = field(factory=Counter)
+    rate_limited: Counter[str] = field(factory=Counter)
+    restarts: Counter[str] = field(factory=Counter)
+    fan_out: Histogram = field(factory=lambda: Histogram(FAN_OUT))
+    local_latency: Histogram = field(factory=lambda: Histogram(SECONDS))
+    cross_pod_latency: Histogram = field(factory=lambda: Histogram(SECONDS))
+    loop_lag: Histogram = field(factory=lambda: Histogram(SECONDS))
