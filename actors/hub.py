@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import orjson
 import trio
-from attrs import evolve, frozen
+from attrs import evolve
 
 from ..transport import JSON, Scope, encode_data
 from .links import Settle, Uplink
@@ -27,8 +27,7 @@ PATIENCE: Final = 5.0
 _WORST_FIRST: Final = (Scope.REJECTED, Scope.LOCAL, Scope.QUEUED, Scope.CLUSTER)
 
 
-@frozen
-class _Emit:
+class _Emit(NamedTuple):
     """Something to say in a room, here where it runs, and on the other pods.
 
     What has happened already, as a change that is committed, is not `refusable`.
@@ -134,15 +133,16 @@ class Hub:
     def _emit(self, emit: _Emit, settle: Settle | None = None) -> Receipt:
         """Leave it with the room, or with the other pods' where nobody is in it here."""
         event_id = self._event_ids()
+        room, ref, event, encoded, _ = emit
         refusal = self._refusal(emit)
         if refusal is not None:
             return Receipt(event_id, Scope.REJECTED, refusal)
-        if emit.ref is not None:
-            message = ServerEmit(emit.event, emit.encoded, event_id, settle)
-            return self._receipt(emit, event_id, emit.ref.tell(message))
+        if ref is not None:
+            message = ServerEmit(event, encoded, event_id, settle)
+            return self._receipt(emit, event_id, ref.tell(message))
         scope: Scope | None = Scope.LOCAL
         if self._uplink is not None:
-            scope = self._uplink.publish(emit.room, emit.event, emit.encoded, event_id, settle)
+            scope = self._uplink.publish(room, event, encoded, event_id, settle)
         if scope is None:
             return Receipt(event_id, Scope.QUEUED)
         if settle is not None:

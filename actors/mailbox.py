@@ -212,12 +212,18 @@ class Mailbox(Generic[M]):
         if key is not None:
             self._slots = self._slots if self._slots is not None else {}
             self._slots[key] = self._removed + len(self._queue)
+        # Every message passes here: in one piece, for calls would cost as much as what they do.
         self._accepted += 1
         self._count += 1
         if self._count > self._high_water:
             self._high_water = self._count
-        self._add_bytes(size)
-        self._enqueue((message, size, key))
+        self._bytes += size
+        if self._bytes > self._high_water_bytes:
+            self._high_water_bytes = self._bytes
+        if self._queue is _EMPTY or self._reader is not None:
+            self._enqueue((message, size, key))
+        else:
+            self._queue.append((message, size, key))
 
     def _enqueue(self, entry: tuple[M, int, Hashable]) -> None:
         if self._queue is _EMPTY:
@@ -226,11 +232,6 @@ class Mailbox(Generic[M]):
         if self._reader is not None:
             self._wake_reader()
 
-    def _add_bytes(self, size: int) -> None:
-        self._bytes += size
-        if self._bytes > self._high_water_bytes:
-            self._high_water_bytes = self._bytes
-
     def _replace(self, message: M, size: int, key: Hashable) -> bool:
         if self._slots is None or (place := self._slots.get(key)) is None:
             return False
@@ -238,7 +239,8 @@ class Mailbox(Generic[M]):
         if self._bytes - old_size + size > self.max_bytes:
             return False
         self._queue[place - self._removed] = (message, size, key)
-        self._add_bytes(size - old_size)
+        self._bytes += size - old_size
+        self._high_water_bytes = max(self._high_water_bytes, self._bytes)
         self._accepted += 1
         self._replaced += 1
         return True

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 import trio
 import trio.lowlevel
@@ -17,7 +17,7 @@ from _dialects import EVENT
 from _orders import answer, read_line
 from _serve_deployd import KEYS, SETTINGS
 
-from deployd.actors import Scope
+from deployd.actors import JSON, Room, Scope
 from deployd.config import Logging, configure_logging, load
 from deployd.supervisors import Pod, open_pod
 
@@ -32,6 +32,7 @@ AHEAD = 4000
 """Events that may wait for the link."""
 LOOK = 64
 """Events between two looks at what waits."""
+STAMPED = "stamped"
 
 
 async def flood(pod: Pod, rooms: int, first: int, seconds: float, limit: int, size: int) -> None:
@@ -52,27 +53,69 @@ async def flood(pod: Pod, rooms: int, first: int, seconds: float, limit: int, si
     answer(count=count, started=began)
 
 
+class Stamped(Room):
+    """Notes how long what other pods said has taken until the frames for its members are written.
+
+    The data is the moment at which it was said, in seconds of the machine's steady clock, which all
+    its processes share.
+    """
+
+    taken: ClassVar[list[float]] = []
+    _said: ClassVar[list[float]] = []
+
+    async def on_remote_emit(self, event: str, data: JSON) -> None:
+        """Tell the members here."""
+        self.broadcast(event, data, local=True)
+        assert isinstance(data, float)
+        self._said.append(data)
+
+    async def on_idle(self) -> None:
+        """Write, then look at the clock."""
+        await super().on_idle()
+        now = time.monotonic()
+        self.taken.extend(now - said for said in self._said)
+        self._said.clear()
+
+
+async def say_the_time(pod: Pod, count: int, pause: float) -> None:
+    """Emit the time so often, with a pause (seconds) after each, while nothing else goes on."""
+    for _ in range(count):
+        pod.hub.emit_to_room(STAMPED, EVENT, time.monotonic())
+        await trio.sleep(pause)
+    answer(count=count)
+
+
 async def serve(settings: dict[str, Any]) -> None:
     """Run a pod until stdin ends."""
     config = load(None, environ={}, overrides=settings).config
-    async with open_pod(config, keys=KEYS) as pod:
+    async with open_pod(config, keys=KEYS, rooms={STAMPED: Stamped}) as pod:
         answer(port=pod.port)
         while line := await trio.to_thread.run_sync(read_line, abandon_on_cancel=True):
-            order = json.loads(line)
-            if order.pop("do") == "flood":
-                await flood(pod, int(order.pop("rooms", 1)), **order)
-                continue
-            assert pod.uplink is not None
-            health = pod.uplink.health()
-            names = ("published", "received", "lost", "missed", "outages")
-            dropped = health["dropped"]
-            assert isinstance(dropped, dict)
-            answer(
-                closed=float(pod.uplink.breaker.closed),
-                pods=float(str(health["pods"])),
-                **{name: float(str(health[name])) for name in names},
-                undelivered=float(str(dropped["undelivered"])),
-            )
+            match json.loads(line):
+                case {"do": "flood", "first": first, "seconds": seconds} as order:
+                    rooms, limit, size = (int(order[key]) for key in ("rooms", "limit", "size"))
+                    await flood(pod, rooms, int(first), seconds, limit, size)
+                case {"do": "say the time", "count": count, "pause": pause}:
+                    await say_the_time(pod, int(count), pause)
+                case {"do": "taken"}:
+                    answer(**{str(n): taken for n, taken in enumerate(Stamped.taken)})
+                case _:
+                    answer(**health_of(pod))
+
+
+def health_of(pod: Pod) -> dict[str, float]:
+    """Return what the link has done."""
+    assert pod.uplink is not None
+    health = pod.uplink.health()
+    names = ("published", "received", "lost", "missed", "outages")
+    dropped = health["dropped"]
+    assert isinstance(dropped, dict)
+    return {
+        "closed": float(pod.uplink.breaker.closed),
+        "pods": float(str(health["pods"])),
+        **{name: float(str(health[name])) for name in names},
+        "undelivered": float(str(dropped["undelivered"])),
+    }
 
 
 if __name__ == "__main__":

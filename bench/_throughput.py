@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
 from _brokers import broker_server
-from _clients import Client, converse, open_clients
-from _dialects import DEPLOYD, ROOM, SOCKETIO, Dialect
+from _clients import Client
+from _dialects import ROOM, SOCKETIO
 from _flood import Flood, ServerSource, receive_flood
+from _joined import Joined, health, joined_pods, member
 from _report import verdict
-from _server import Server, ServerFailed, running
+from _server import Server, running
 
 __all__ = ["PROMISED", "throughput"]
 
@@ -29,56 +29,35 @@ ROUNDS: Final = 3
 ROOMS: Final = 1000
 SIZE: Final = 64
 """Characters of an event's data, the same for both systems."""
-PATIENCE: Final = 20.0
 
 
 def throughput(kind: str, broker: Mapping[str, Any]) -> bool:
     """Measure in rounds that alternate, print, and judge."""
     floods: dict[str, list[Flood]] = {"one hot room": [], f"{ROOMS:,} rooms": [], "socketio": []}
     with ExitStack() as stack:
-        ours = stack.enter_context(_joined_pods(broker))
+        ours = stack.enter_context(joined_pods(broker, ROOMS))
         theirs = stack.enter_context(_joined_socketio())
         for _ in range(ROUNDS):
             floods["one hot room"].append(_round(*ours, 1))
             floods[f"{ROOMS:,} rooms"].append(_round(*ours, ROOMS))
             floods["socketio"].append(_round(*theirs, 1))
-        health = [_health(server) for server in (ours[0], ours[2])]
+        seen = [health(server) for server in (ours[0], ours[2])]
     rival = statistics.median(flood.rate for flood in floods["socketio"])
     print(f"\n  events a second, code on A to a member on B ({ROUNDS} rounds of {SECONDS:g} s):")
     for name, done in floods.items():
         _show(name, done, rival)
-    for pod, seen in zip("AB", health, strict=True):
-        print(f"    pod {pod}: " + ", ".join(f"{name} {n:.0f}" for name, n in seen.items()))
+    for pod, had in zip("AB", seen, strict=True):
+        print(f"    pod {pod}: " + ", ".join(f"{name} {n:.0f}" for name, n in had.items()))
     hot = statistics.median(flood.rate for flood in floods["one hot room"])
     print(f"    promised above {PROMISED[kind]:,} in one hot room: {verdict(hot > PROMISED[kind])}")
     whole = all(f.whole for name, done in floods.items() if name != "socketio" for f in done)
     return whole and hot > PROMISED[kind]
 
 
-Joined = tuple[Server, Client, Server]
-"""Who emits, a member on the other side, and its server."""
-
-
-def _round(emitter: Server, member: Client, other: Server, rooms: int) -> Flood:
+def _round(emitter: Server, hearer: Client, other: Server, rooms: int) -> Flood:
     limit = HOT if rooms == 1 else SPREAD
     source = ServerSource(emitter, seconds=SECONDS, limit=limit, size=SIZE, rooms=rooms)
-    return receive_flood([member], source, SECONDS, rooms)
-
-
-@contextmanager
-def _joined_pods(broker: Mapping[str, Any]) -> Iterator[Joined]:
-    settings: dict[str, Any] = {"broker.linger": 0.0, "limits.maxRoomsPerClient": 2 * ROOMS}
-    for name, value in broker.items():
-        if isinstance(value, dict):
-            settings |= {f"broker.{name}.{inner}": it for inner, it in value.items()}
-        else:
-            settings[f"broker.{name}"] = value
-    with running("joined", settings) as a, running("joined", settings) as b:
-        _wait_for_each_other(a, b)
-        with _member(b, DEPLOYD, "r0") as member:
-            for number in range(1, ROOMS):
-                converse([member], DEPLOYD.join(f"r{number}"))
-            yield a, member, b
+    return receive_flood([hearer], source, SECONDS, rooms)
 
 
 @contextmanager
@@ -88,28 +67,9 @@ def _joined_socketio() -> Iterator[Joined]:
         with (
             running("socketio", settings) as a,
             running("socketio", settings) as b,
-            _member(b, SOCKETIO, ROOM) as member,
+            member(b, SOCKETIO, ROOM) as hearer,
         ):
-            yield a, member, b
-
-
-@contextmanager
-def _member(server: Server, dialect: Dialect, room: str) -> Iterator[Client]:
-    with open_clients(server.port, dialect, 1, room=room) as (member,):
-        yield member
-
-
-def _wait_for_each_other(*servers: Server) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not all(_health(server)["pods"] >= 2 for server in servers):
-        if time.monotonic() > deadline:
-            raise ServerFailed("the pods do not find each other")
-        time.sleep(0.05)  # a process has to be asked
-
-
-def _health(server: Server) -> Mapping[str, float]:
-    server.order("health")
-    return server.reply()
+            yield a, hearer, b
 
 
 def _show(name: str, done: list[Flood], rival: float) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Final
-
-from attrs import frozen
+from typing import Final, NamedTuple
 
 from ...transport import Scope
 from ...transport.brokers import EVENT_BYTES
@@ -20,9 +18,10 @@ CHARACTER: Final = 6
 """Bytes that one character of a name takes in JSON at most."""
 
 
-@frozen(eq=False)
-class Parcel:
+class Parcel(NamedTuple):
     """One event for the other pods' rooms of that name; `room` None is everyone.
+
+    A tuple, for one is made for each event that goes.
 
     `encoded` is its data as JSON bytes, `sequence` its number among this pod's for that room,
     `time` unix seconds, `born` seconds of a steady clock, from which its age is counted, `nbytes`

@@ -22,6 +22,7 @@ from ...transport.brokers import (
     utterable,
 )
 from ..mailbox import Mailbox
+from ..messages import Delivery
 from ..overflow import Overflow
 from ..patterns import PatternMap
 from .breaker import Breaker
@@ -117,7 +118,7 @@ class Uplink:
                 return self._keep(parcel)
             if not self.breaker.closed:
                 return self._lose()
-        if self.outbox.put_nowait(parcel, nbytes):
+        if self.outbox.put_nowait(parcel, nbytes, keyed=False) is Delivery.ACCEPTED:
             return None
         self.counters.overflowed += 1
         return self._lose()

@@ -269,7 +269,10 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     reception = Reception("me")
     for n in range(1, 50):
         reception.admit(envelope([n], origin=f"o{n % 7}", room=f"r{n % 5}"))
-    assert len(reception._seen) == 10
+    assert len(reception._young) + len(reception._old) <= 2 * 10
+    for n in range(40, 50):
+        assert not reception.admit(envelope([n], origin=f"o{n % 7}", room=f"r{n % 5}"))
+    assert reception.duplicates == 10
     assert len(reception._last) == 3
     assert all(len(origins) <= 2 for origins in reception._last.values())
 
