@@ -39,7 +39,7 @@ from .intake import Intake, most_waiting
 from .links import DEGRADED
 from .mailbox import Mailbox
 from .member import Member
-from .messages import Down
+from .messages import Down, Exit
 from .session import ConnectionEnvironment, Session
 from .timers import Timer
 
@@ -318,8 +318,11 @@ def connection_cell(
     request: UpgradeRequest,
     environment: ConnectionEnvironment,
     dead_letters: DeadLetters,
+    ended: Callable[[], None],
 ) -> ActorCell[Any]:
     """Make the cell of a connection; the last part of its path is the client's id.
+
+    `ended` is called once, when the connection is gone for good.
 
     The mailbox never overflows: reading pauses before, and one read brings a bounded number.
     """
@@ -333,10 +336,14 @@ def connection_cell(
         # Handed over, not kept: the request's head would stay in memory with the connection.
         return ConnectionActor(client_id, requests.pop() if requests else None, environment)
 
+    def close(_: Exit) -> None:
+        sock.close()
+        ended()
+
     return ActorCell(
         path,
         incarnation,
         mailbox=mailbox,
         dead_letters=dead_letters,
-        on_terminated=lambda _: sock.close(),
+        on_terminated=close,
     )

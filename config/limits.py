@@ -78,17 +78,15 @@ class Limits:
         1000.0,
         unit="handshakes/s",
         ge=0,
-        acted_on=False,
         help="WebSocket handshakes that are begun; more are answered 503; 0 is no limit.",
     )
     accept_burst: int = setting(
-        2000, unit="handshakes", ge=1, acted_on=False, help="Handshakes that may come at once."
+        2000, unit="handshakes", ge=1, help="Handshakes that may come at once."
     )
     max_connections_per_address: int = setting(
         0,
         unit="connections",
         ge=0,
-        acted_on=False,
         help="Clients of one address (IPv6: of one /64); more are answered 429; 0 is no limit.",
     )
     emit_timeout: float = setting(

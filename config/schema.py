@@ -82,7 +82,6 @@ class Server:
     trusted_proxies: tuple[str, ...] = setting(
         (),
         check=formats.networks,
-        acted_on=False,
         help='Addresses or networks whose X-Forwarded-For is believed, such as `"10.0.0.0/8"`.',
     )
     api_enabled: bool = setting(True, help="Serve collections over HTTP (also API_ENABLED).")

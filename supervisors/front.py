@@ -8,7 +8,7 @@ import trio
 from starlette.routing import BaseRoute
 
 from ..config import Config
-from ..transport import Attempts, Listener, ListenerLimits, Refusal, UpgradeRequest
+from ..transport import Attempts, Listener, ListenerLimits, Refusal, UpgradeRequest, networks
 from ..transport.http import (
     AuthView,
     HttpLimits,
@@ -78,6 +78,7 @@ def make_listener(
             max_head_bytes=limits.max_head_bytes,
             max_body_bytes=limits.max_body_bytes,
             body_timeout=limits.handshake_timeout,
+            trusted=networks(config.server.trusted_proxies),
         ),
     )
     return Listener(

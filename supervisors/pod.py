@@ -31,19 +31,11 @@ from ..actors import (
     RoomEnvironment,
     Rooms,
     Roster,
-    connection_cell,
     load_room_classes,
 )
 from ..actors.collections import ALL_COLLECTIONS, PREFIX, UndefinedChangesRoom
 from ..config import Config, ReadyPolicy, Secrets, configure_logging, load_secrets
-from ..transport import (
-    Refusal,
-    Tokens,
-    TransportError,
-    UpgradeRequest,
-    WebSocketLimits,
-    refuse_upgrade,
-)
+from ..transport import Meters, Tokens, TransportError, WebSocketLimits
 from ..transport.brokers import Broker, load_broker
 from ..transport.http import Keyring
 from .backoff import Backoff
@@ -51,7 +43,8 @@ from .broker import BrokerTree
 from .child import ChildSpec, Node, Service
 from .collections import CollectionTree
 from .dynamic import DynamicSupervisor, Pacing
-from .errors import NotRunning, SupervisorError, TooManyChildren
+from .entrance import Entrance
+from .errors import SupervisorError
 from .front import make_listener
 from .restart import Intensity, Restart
 from .supervisor import Supervisor
@@ -101,6 +94,7 @@ class Pod:
         self.version = metadata.version("deployd")
         self.started_at = wall()
         self.dead_letters = DeadLetters()
+        self.meters = Meters()
         self.members: dict[str, Member] = {}
         self.tokens = _tokens(config, keys, wall)
         event_ids = EventIds(self.pod_id)
@@ -134,12 +128,19 @@ class Pod:
             self.rooms.bind(f"{PREFIX}*", UndefinedChangesRoom)
             self.rooms.bind(ALL_COLLECTIONS, UndefinedChangesRoom)
         self.heartbeat = Heartbeat(config.limits.ping_interval, config.limits.pong_timeout)
-        self._environment = self._connection_environment(event_ids, wall)
-        served = self._collections if config.server.api_enabled else None
-        self._listener = make_listener(self, served, wall)
         self._connection_supervisor = DynamicSupervisor(
             "pod/connections", pacing=Pacing(window=config.drain.window)
         )
+        self.upgrade = Entrance(
+            config,
+            self._connection_supervisor,
+            self._connection_environment(event_ids, wall),
+            self.dead_letters,
+            self.meters,
+            shutdown=2 * CLOSE_TIMEOUT,
+        ).upgrade
+        served = self._collections if config.server.api_enabled else None
+        self._listener = make_listener(self, served, wall)
         self._room_supervisor = DynamicSupervisor("pod/rooms", intensity=ROOM_INTENSITY)
         self._root = Supervisor("pod", self._children())
         self._patience = trio.CancelScope()
@@ -240,31 +241,6 @@ class Pod:
                 backoff=ROOM_BACKOFF,
             )
         )
-
-    def upgrade(self, request: UpgradeRequest) -> Refusal | None:
-        """Take a WebSocket handshake over as a connection of its own, or say why not."""
-        config = self.config
-        refusal = refuse_upgrade(
-            request.headers,
-            allowed=config.origins.allowed,
-            allow_missing=config.origins.allow_missing,
-            open_connections=len(self._connection_supervisor),
-            max_connections=config.limits.max_connections,
-            enabled=config.enabled,
-        )
-        if refusal is not None:
-            return refusal
-        spec = ChildSpec(
-            secrets.token_hex(8),
-            lambda path: connection_cell(path, request, self._environment, self.dead_letters),
-            restart=Restart.TEMPORARY,
-            shutdown=2 * CLOSE_TIMEOUT,
-        )
-        try:
-            self._connection_supervisor.start_child(spec)
-        except (NotRunning, TooManyChildren):
-            return Refusal(503, "This pod is stopping; connect again in a moment.")
-        return None
 
     def _listening(self) -> Listening | None:
         return None if self._collections is None else self._collections.listening

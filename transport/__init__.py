@@ -1,5 +1,6 @@
 """Bytes and outside systems: the wire protocol, WebSockets, HTTP, tokens."""
 
+from .admission import Admission
 from .attempts import Attempts
 from .close_codes import CloseCode
 from .errors import (
@@ -22,6 +23,7 @@ from .errors import (
     Unstorable,
     WireError,
 )
+from .forwarded import Networks, client_address, networks
 from .frames import PING, close_frame, text_frame
 from .handshake import Refusal, UpgradeRequest, is_websocket_path, refuse_upgrade, response_bytes
 from .listener import Listener, ListenerLimits, ListenerStatistics, bind
@@ -61,6 +63,7 @@ __all__ = [
     "PING",
     "SECONDS",
     "AddressInUse",
+    "Admission",
     "Attempts",
     "Auth",
     "BadToken",
@@ -86,6 +89,7 @@ __all__ = [
     "ListenerStatistics",
     "MessageTooLarge",
     "Meters",
+    "Networks",
     "Outbox",
     "OutboxFailure",
     "OutboxStatistics",
@@ -108,6 +112,7 @@ __all__ = [
     "WireError",
     "bind",
     "check_name",
+    "client_address",
     "close_frame",
     "constant_time_equal",
     "decode",
@@ -122,6 +127,7 @@ __all__ = [
     "encode_receipt",
     "is_reserved_room",
     "is_websocket_path",
+    "networks",
     "refuse_upgrade",
     "response_bytes",
     "text_frame",

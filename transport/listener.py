@@ -72,6 +72,7 @@ class ListenerLimits:
     """What connections may take before somebody owns them: counts, bytes and seconds.
 
     `grace` is how long HTTP exchanges under way may go on after the listener was told to stop.
+    `max_turned_away` are those who may stay for a moment to read that there is no room for them.
     """
 
     max_handshakes: int = 1000
@@ -79,7 +80,8 @@ class ListenerLimits:
     max_head_bytes: int = 16 * 1024
     handshake_timeout: float = 10.0
     grace: float = 1.0
-    backlog: int = 1024
+    backlog: int = 4096
+    max_turned_away: int = 2000
     tcp_no_delay: bool = True
 
 
@@ -156,6 +158,7 @@ class Listener:
         self._websocket = websocket
         self._sock: socket.socket | None = None
         self._accepted = self._upgraded = self._handshakes = self._exchanges = 0
+        self._turned_away = 0
         self._refused: Counter[str] = Counter()
         self._complaints = TokenBucket(rate=0.2, burst=1, now=0)
 
@@ -233,13 +236,34 @@ class Listener:
         sock.setblocking(False)
         if self._handshakes >= self._limits.max_handshakes:
             self._refused["overload"] += 1
-            _turn_away(sock)
+            self._turn_away(sock, run)
             return
         if self._limits.tcp_no_delay:
             with suppress(OSError):  # the client may have gone already
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._handshakes += 1
         run.handshakes.start_soon(self._handshake, sock, remote, run)
+
+    def _turn_away(self, sock: socket.socket, run: _Run) -> None:
+        """Say that there is no room, unread.
+
+        The request is on its way, and a socket that is closed before it came answers it with a
+        reset, which may destroy what we said: so who is told also stays until it has read that,
+        and only when too many stay is it sent off at once.
+        """
+        if self._turned_away >= self._limits.max_turned_away:
+            _send_off(sock)
+            return
+        self._turned_away += 1
+        run.handshakes.start_soon(self._see_off, sock)
+
+    async def _see_off(self, sock: socket.socket) -> None:
+        try:
+            with suppress(OSError):
+                await _send_refusal(sock, _BUSY)
+        finally:
+            self._turned_away -= 1
+            sock.close()
 
     def _complain(self, error: OSError) -> None:
         if self._complaints.take(trio.current_time()):
@@ -343,7 +367,7 @@ async def _send_refusal(sock: socket.socket, refusal: Refusal) -> None:
                 return
 
 
-def _turn_away(sock: socket.socket) -> None:
+def _send_off(sock: socket.socket) -> None:
     """Answer without waiting, for there are too many to wait for."""
     with suppress(OSError), sock:
         sock.send(response_bytes(_BUSY))

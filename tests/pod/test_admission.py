@@ -10,6 +10,7 @@ from attrs import evolve
 from websockets.exceptions import InvalidStatus
 
 from deployd.config import Access, Auth, Config, Origins, Rule, Who
+from deployd.supervisors import Pod
 from support import connected, pod_config, running_pod
 
 
@@ -79,3 +80,53 @@ async def test_who_signs_in_as_somebody_else_leaves_the_rooms_that_one_may_not_j
         pod.hub.emit_to_room("root-1", "secret", 1)
         pod.hub.emit_to_room("tea", "said", 2)
         await client.expect("emit", room="tea", data=2)
+
+
+async def statuses(pod: Pod, count: int, **headers: str) -> list[int]:
+    """Connect one after the other and leave at once; the status of each answer."""
+    found, told = [], []
+    for _ in range(count):
+        try:
+            async with connected(pod, additional_headers=headers):
+                found.append(101)
+        except InvalidStatus as error:
+            found.append(error.response.status_code)
+            told.append(int(error.response.headers["Retry-After"]))
+    assert all(told)
+    return found
+
+
+async def test_a_herd_is_told_when_to_come_back_before_it_costs_a_handshake() -> None:
+    async with running_pod(pod_config(accept_rate=0.001, accept_burst=3)) as pod:
+        assert await statuses(pod, 5) == [101, 101, 101, 503, 503]
+        assert pod.meters.rate_limited == {"accepts": 2}
+
+
+async def test_one_address_has_a_share_of_the_connections_and_gets_it_back() -> None:
+    async with running_pod(pod_config(max_connections_per_address=1)) as pod:
+        async with connected(pod):
+            assert await statuses(pod, 1) == [429]
+        while pod.connections() or pod.tree().children[3].detail["count"]:
+            await trio.lowlevel.checkpoint()
+        assert await statuses(pod, 1) == [101]
+        assert pod.meters.rate_limited == {"address": 1}
+
+
+def addresses(pod: Pod) -> list[str]:
+    return [member.address for member in pod.members.values()]
+
+
+async def test_a_trusted_proxy_says_who_the_client_is() -> None:
+    config = pod_config(max_connections_per_address=1)
+    config = evolve(config, server=evolve(config.server, trusted_proxies=("127.0.0.0/8",)))
+    headers = {"X-Forwarded-For": "9.9.9.9, 203.0.113.5"}
+    async with running_pod(config) as pod, connected(pod, additional_headers=headers):
+        assert addresses(pod) == ["203.0.113.5"]
+        assert await statuses(pod, 1, **headers) == [429]
+        assert await statuses(pod, 1, **{"X-Forwarded-For": "203.0.113.6"}) == [101]
+
+
+async def test_nobody_else_says_who_the_client_is() -> None:
+    headers = {"X-Forwarded-For": "203.0.113.5"}
+    async with running_pod(pod_config()) as pod, connected(pod, additional_headers=headers):
+        assert addresses(pod) == ["127.0.0.1"]

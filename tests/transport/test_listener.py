@@ -432,3 +432,24 @@ def test_an_address_that_cannot_be_is_refused_with_the_remedy(
 ) -> None:
     with pytest.raises(ListenError, match=told):
         bind(host, port, 1)
+
+
+async def test_who_is_turned_away_unread_still_hears_why_when_its_request_comes_late() -> None:
+    limits = ListenerLimits(max_handshakes=1)
+    async with (
+        listening(limits=limits) as listener,
+        await connect(listener),
+        await connect(listener) as second,
+    ):
+        await until(lambda: bool(listener.statistics().refused.get("overload")))
+        await second.send_all(GET)
+        assert status(await everything(second)) == 503
+
+
+async def test_those_who_stay_to_hear_that_there_is_no_room_are_bounded() -> None:
+    limits = ListenerLimits(max_handshakes=1, max_turned_away=1)
+    async with listening(limits=limits) as listener, AsyncExitStack() as stack:
+        for _ in range(4):
+            await stack.enter_async_context(await connect(listener))
+        await until(lambda: listener.statistics().refused.get("overload") == 3)
+        assert listener._turned_away == 1

@@ -8,6 +8,8 @@ import orjson
 import trio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..forwarded import Networks, client_address
+
 __all__ = ["Gate", "error_body", "error_headers"]
 
 
@@ -15,12 +17,17 @@ class Gate:
     """ASGI middleware: reads the whole body first, within a size and a time, or refuses it.
 
     A WebSocket can only be the first request of a connection, which the listener sees, not this.
+    Whom the application sees as the client is who sent the request, where a `trusted` proxy says
+    so, and otherwise who holds the connection.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int, timeout: float) -> None:
+    def __init__(
+        self, app: ASGIApp, max_bytes: int, timeout: float, trusted: Networks = ()
+    ) -> None:
         self._app = app
         self._max_bytes = max_bytes
         self._timeout = timeout
+        self._trusted = trusted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request pass, or answer it."""
@@ -40,9 +47,16 @@ class Gate:
         elif body is None:
             await _refuse(receive, send, 413, f"Send a body of at most {self._max_bytes} bytes.")
         else:
+            self._name_client(scope)
             await self._app(
                 scope, _replay(body, receive), _in_one_piece(scope["state"]["hold"], send)
             )
+
+    def _name_client(self, scope: Scope) -> None:
+        if self._trusted and scope["client"] is not None:
+            peer, port = scope["client"]
+            values = [v.decode("latin-1") for n, v in scope["headers"] if n == b"x-forwarded-for"]
+            scope["client"] = (client_address(peer, values, self._trusted), port)
 
     async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
         if _declared_length(scope) > self._max_bytes:

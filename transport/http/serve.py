@@ -21,6 +21,7 @@ from hypercorn.typing import AppWrapper, ASGIFramework, LifespanState
 from hypercorn.utils import wrap_app
 from starlette.types import ASGIApp
 
+from ..forwarded import Networks
 from .gate import Gate, error_body, error_headers
 
 __all__ = ["HttpLimits", "HttpServer", "ReplayStream"]
@@ -28,13 +29,14 @@ __all__ = ["HttpLimits", "HttpServer", "ReplayStream"]
 
 @frozen
 class HttpLimits:
-    """What one HTTP client may take: bytes and seconds."""
+    """What one HTTP client may take: bytes and seconds; and whose word on addresses counts."""
 
     max_head_bytes: int = 16 * 1024
     max_body_bytes: int = 1024 * 1024
     body_timeout: float = 10.0
     send_timeout: float = 10.0
     keep_alive_timeout: float = 5.0
+    trusted: Networks = ()
 
 
 class ReplayStream(trio.abc.HalfCloseableStream):
@@ -88,8 +90,8 @@ class HttpServer:
     """Serves an ASGI application, one connection a call. It holds nothing between calls."""
 
     def __init__(self, app: ASGIApp, limits: HttpLimits | None = None) -> None:
-        self._limits = limits or HttpLimits()
-        bounded = Gate(app, self._limits.max_body_bytes, self._limits.body_timeout)
+        self._limits = limits = limits or HttpLimits()
+        bounded = Gate(app, limits.max_body_bytes, limits.body_timeout, limits.trusted)
         self._app = wrap_app(cast("ASGIFramework", bounded), 0, "asgi")
         self._config = _hypercorn_config(self._limits)
 

@@ -1,0 +1,108 @@
+"""Who comes in: from a request for a WebSocket to an actor of its own, or the reason why not."""
+
+from __future__ import annotations
+
+import random
+import secrets
+
+import trio
+from attrs import evolve
+
+from ..actors import ConnectionEnvironment, DeadLetters, connection_cell
+from ..config import Config
+from ..transport import (
+    Admission,
+    Meters,
+    Refusal,
+    UpgradeRequest,
+    client_address,
+    networks,
+    refuse_upgrade,
+)
+from .child import ChildSpec
+from .dynamic import DynamicSupervisor
+from .errors import NotRunning, TooManyChildren
+from .restart import Restart
+
+__all__ = ["Entrance"]
+
+LIMITED = {429: "address", 503: "accepts"}
+"""What `Meters.rate_limited` calls the limits of `Admission`, by the status they answer with."""
+
+
+class Entrance:
+    """Takes clients in, as children of the supervisor of connections.
+
+    `shutdown` is how long a connection may take to end, in seconds.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        connections: DynamicSupervisor,
+        environment: ConnectionEnvironment,
+        dead_letters: DeadLetters,
+        meters: Meters,
+        shutdown: float,
+    ) -> None:
+        limits = config.limits
+        self._config = config
+        self._connections = connections
+        self._environment = environment
+        self._dead_letters = dead_letters
+        self._meters = meters
+        self._shutdown = shutdown
+        self._trusted = networks(config.server.trusted_proxies)
+        self._admission = Admission(
+            limits.accept_rate,
+            limits.accept_burst,
+            limits.max_connections_per_address,
+            now=0.0,
+            random=random.random,
+        )
+
+    def upgrade(self, request: UpgradeRequest) -> Refusal | None:
+        """Take a handshake over as a connection of its own, or say why not; never waits."""
+        forwarded = [value for name, value in request.headers if name == "x-forwarded-for"]
+        address = client_address(request.remote, forwarded, self._trusted)
+        request = evolve(request, remote=address)
+        return self._refuse(request) or self._admit(address) or self._take_in(request)
+
+    def _refuse(self, request: UpgradeRequest) -> Refusal | None:
+        config = self._config
+        return refuse_upgrade(
+            request.headers,
+            allowed=config.origins.allowed,
+            allow_missing=config.origins.allow_missing,
+            open_connections=len(self._connections),
+            max_connections=config.limits.max_connections,
+            enabled=config.enabled,
+        )
+
+    def _admit(self, address: str) -> Refusal | None:
+        refusal = self._admission.refuse(address, trio.current_time())
+        if refusal is not None:
+            self._meters.rate_limited[LIMITED[refusal.status]] += 1
+        return refusal
+
+    def _take_in(self, request: UpgradeRequest) -> Refusal | None:
+        spec = ChildSpec(
+            secrets.token_hex(8),
+            lambda path: connection_cell(
+                path,
+                request,
+                self._environment,
+                self._dead_letters,
+                lambda: self._admission.left(request.remote),
+            ),
+            restart=Restart.TEMPORARY,
+            shutdown=self._shutdown,
+        )
+        try:
+            self._connections.start_child(spec)
+        except (NotRunning, TooManyChildren):
+            self._admission.left(request.remote)
+            sentence = "This pod is stopping; connect again in a moment."
+            retry = f"{self._environment.retry_after():.0f}"
+            return Refusal(503, sentence, (("Retry-After", retry),))
+        return None

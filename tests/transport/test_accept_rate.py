@@ -1,0 +1,77 @@
+"""How fast clients are let in, and what those are told who come too fast."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deployd.transport import Admission, Refusal
+
+
+def wait_of(refusal: Refusal | None) -> int:
+    assert refusal is not None
+    return int(dict(refusal.headers)["Retry-After"])
+
+
+def test_a_burst_gets_in_and_the_next_is_told_when_to_come_back() -> None:
+    door = Admission(10.0, 3, 0, now=0.0, random=lambda: 0.0)
+    assert [door.refuse("a", 0.0) for _ in range(3)] == [None] * 3
+    refusal = door.refuse("a", 0.0)
+    assert refusal is not None
+    assert refusal.status == 503
+    assert wait_of(refusal) == 1
+    assert door.refuse("a", 0.1) is None
+
+
+def test_no_rate_is_no_limit() -> None:
+    door = Admission(0.0, 1, 0, now=0.0, random=lambda: 0.0)
+    assert [door.refuse("a", 0.0) for _ in range(1000)] == [None] * 1000
+
+
+def test_a_herd_is_told_to_come_back_no_faster_than_it_can_be_served() -> None:
+    door = Admission(100.0, 100, 0, now=0.0, random=random.Random(7).random)
+    answers = [door.refuse("a", 0.0) for _ in range(5000)]
+    waits = Counter(wait_of(answer) for answer in answers if answer is not None)
+    assert sum(waits.values()) == 4900
+    assert 45 < max(waits) <= 60
+    assert max(waits.values()) < 1.3 * 100
+
+
+def test_the_queue_that_nobody_stands_in_shrinks_with_time() -> None:
+    door = Admission(10.0, 1, 0, now=0.0, random=lambda: 0.999)
+    for _ in range(200):
+        door.refuse("a", 0.0)
+    assert wait_of(door.refuse("a", 0.0)) == 21
+    assert door.refuse("a", 1000.0) is None
+    assert wait_of(door.refuse("a", 1000.0)) <= 2
+
+
+def test_one_address_has_its_share_and_gets_it_back() -> None:
+    door = Admission(0.0, 1, 2, now=0.0, random=lambda: 0.0)
+    assert door.refuse("2001:db8::1", 0.0) is None
+    assert door.refuse("2001:db8::2", 0.0) is None  # the same subscriber
+    refusal = door.refuse("2001:db8::3", 0.0)
+    assert refusal is not None
+    assert refusal.status == 429
+    assert door.refuse("2001:db8:0:1::1", 0.0) is None
+    door.left("2001:db8::1")
+    assert door.refuse("2001:db8::4", 0.0) is None
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=60))
+def test_addresses_are_remembered_only_as_long_as_they_have_connections(
+    steps: list[tuple[str, bool]],
+) -> None:
+    door = Admission(0.0, 1, 3, now=0.0, random=lambda: 0.0)
+    held: Counter[str] = Counter()
+    for address, comes in steps:
+        if comes:
+            assert (door.refuse(address, 0.0) is None) == (held[address] < 3)
+            held[address] += held[address] < 3
+        elif held[address]:
+            door.left(address)
+            held[address] -= 1
+    assert set(door._addresses) == {address for address, count in held.items() if count}
