@@ -50,10 +50,11 @@ _log = get_logger("realtime")
 
 @frozen
 class _Received:
-    """A whole text message of the client; `nbytes` on the wire."""
+    """A whole text message of the client; `nbytes` on the wire, read at `at` (trio's seconds)."""
 
     text: str
     nbytes: int
+    at: float
 
 
 @frozen
@@ -91,6 +92,7 @@ class ConnectionActor(Actor):
         self._intake = Intake()
         self._expiry: Timer | None = None
         self._open = False
+        self._counted = (0, 0)
 
     # Life ----------------------------------------------------------------------------------
 
@@ -109,6 +111,7 @@ class ConnectionActor(Actor):
         self.member = Member(self._client_id, self.ref, self.socket.outbox, request.remote)
         self.session = Session(self.member, env, self._answer)
         env.members[self._client_id] = self.member
+        env.meters.opened += 1
         env.heartbeat.watch(self, trio.current_time())
         self._demand_token()
         self._open = True
@@ -131,8 +134,10 @@ class ConnectionActor(Actor):
             finally:
                 self._leave_all()
                 if self._open:
+                    self._env.meters.closed[code] += 1
                     await self.socket.close(code, reason or self._retry_hint())
                 self.socket.abort()
+                self._count_written()
             nursery.cancel_scope.cancel()
 
     def _warn_of_outage(self) -> None:
@@ -155,6 +160,14 @@ class ConnectionActor(Actor):
     def _leave_all(self) -> None:
         self._env.members.pop(self._client_id, None)
         self._env.heartbeat.forget(self)
+        # In the same turn as it leaves the members, whose sockets are counted while they live.
+        self._count_written()
+
+    def _count_written(self) -> None:
+        meters, (messages, nbytes) = self._env.meters, self.socket.outbox.written
+        meters.messages_sent += messages - self._counted[0]
+        meters.bytes_sent += nbytes - self._counted[1]
+        self._counted = messages, nbytes
 
     def _retry_hint(self) -> str:
         return f"retry_after={self._env.retry_after():.1f}"
@@ -178,7 +191,10 @@ class ConnectionActor(Actor):
     def put(self, text: str, nbytes: int) -> None:
         """Take a whole message from the socket."""
         self._intake.took(nbytes)
-        self.ref.tell(_Received(text, nbytes))
+        meters = self._env.meters
+        meters.messages_received += 1
+        meters.bytes_received += nbytes
+        self.ref.tell(_Received(text, nbytes, self.socket.last_received))
 
     async def ready(self) -> None:
         """Wait until the actor has caught up: meanwhile nothing is read from the client."""
@@ -230,7 +246,7 @@ class ConnectionActor(Actor):
         if tracing():
             kind, request_id = type(message).__name__.lower(), message.id
             _log.debug("client says", client=self._client_id, kind=kind, id=request_id)
-        problem = await self.session.act(message, received.nbytes)
+        problem = await self.session.act(message, received.nbytes, received.at)
         if problem is not None:
             self._refuse(problem, message.id)
         elif isinstance(message, Auth):
@@ -245,6 +261,7 @@ class ConnectionActor(Actor):
     @handles(_Ended)
     async def _on_ended(self, message: _Ended) -> None:
         self._open = False
+        self._env.meters.closed[message.closed.code] += 1
         self.stop(f"closed {message.closed.code}")
 
     @handles(_Doomed)
@@ -255,6 +272,7 @@ class ConnectionActor(Actor):
             code=int(message.code),
             reason=message.reason,
         )
+        self._env.meters.closed[message.code] += 1
         self._leave_all()
         close = self.socket.abandon if message.abandon else self.socket.close
         await close(message.code, message.reason)
@@ -299,6 +317,7 @@ class ConnectionActor(Actor):
         self._strike(1.0)
 
     def _too_fast(self, *, tell: bool) -> None:
+        self._env.meters.rate_limited["messages"] += 1
         if tell:
             limit = self._env.limits.message_rate_limit
             sentence = f"At most {limit:g} messages a second; this one was dropped, slow down."

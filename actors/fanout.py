@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import groupby
 
+from ..transport import Histogram
 from .member import Member
 
 __all__ = ["MAX_BATCH_BYTES", "Batch"]
@@ -22,14 +23,18 @@ _Entry = tuple[Member | None, Member | None, bytes]
 
 
 class Batch:
-    """Frames in the order they were said, each for everyone, for all but one, or for one member."""
+    """Frames in the order they were said, each for everyone, for all but one, or for one member.
 
-    __slots__ = ("_bytes", "_entries", "_max_messages")
+    `reached` counts how many members each event for everyone went to.
+    """
 
-    def __init__(self, max_messages: int) -> None:
+    __slots__ = ("_bytes", "_entries", "_max_messages", "_reached")
+
+    def __init__(self, max_messages: int, reached: Histogram) -> None:
         self._entries: list[_Entry] = []
         self._bytes = 0
         self._max_messages = max_messages
+        self._reached = reached
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -60,8 +65,11 @@ class Batch:
                 to.sink.write(data, count)
                 deliveries += count
                 continue
+            reached = 0
             for member in members:
                 if member is not but:
                     member.sink.write(data, count)
-                    deliveries += count
+                    reached += 1
+            self._reached.observe(reached, count)
+            deliveries += reached * count
         return deliveries

@@ -18,6 +18,14 @@ class FrameSink(Protocol):
     def lagging(self) -> bool:
         """Whether more than half of what may wait for this client waits."""
 
+    @property
+    def written(self) -> tuple[int, int]:
+        """Messages and bytes that the kernel has taken."""
+
+    @property
+    def waiting(self) -> tuple[int, int]:
+        """Messages and bytes that the kernel has not taken yet."""
+
     def write(self, data: bytes, messages: int = 1) -> None:
         """Take whole WebSocket frames; never waits and never raises."""
 

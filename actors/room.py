@@ -159,7 +159,8 @@ class Room(RoomHooks[S]):
         """Take over what the room before this incarnation left. Called once, before it starts."""
         self._roster = roster
         self._environment = environment
-        self._batch = Batch(environment.batch_size)
+        self._batch = Batch(environment.batch_size, environment.meters.fan_out)
+        self._born: list[float] = []
         self._event_id: str | None = None
         self._relayed = False
         self._remote: Remote | None = None
@@ -258,6 +259,8 @@ class Room(RoomHooks[S]):
         if message.request_id is not None:
             outcome = functools.partial(self._give_receipt, message)
         self._begin(message, outcome)
+        if message.born is not None:
+            self._born.append(message.born)
         if self._plain_emit:
             self.broadcast(message.event, message.data)
         elif not await self._hook(self.authorize_emit(message.member, message.event, message.data)):
@@ -296,6 +299,9 @@ class Room(RoomHooks[S]):
             if self._batch.full:
                 await self._settle()
         self._event_id = self._remote = None
+        # One look at the clock for all that came together: the oldest of them took longest.
+        taken = max(0.0, self._now() - message.events[0].time)
+        self._environment.meters.cross_pod_latency.observe(taken, len(message.events))
 
     @handles(Degraded)
     async def _degraded(self, message: Degraded) -> None:
@@ -436,6 +442,11 @@ class Room(RoomHooks[S]):
     def _flush(self) -> None:
         if len(self._batch):
             self._roster.deliveries += self._batch.write(self._roster.members.values())
+        if self._born:
+            now, latency = trio.current_time(), self._environment.meters.local_latency
+            for born in self._born:
+                latency.observe(now - born)
+            self._born.clear()
 
     async def _settle(self) -> None:
         """Write the batch; when most members lag, slow the room down for a bounded time.

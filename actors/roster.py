@@ -10,7 +10,7 @@ from attrs import field, frozen, mutable
 from typing_extensions import TypeVar
 
 from ..config import Limits
-from ..transport import JSON, Problem, RequestId
+from ..transport import JSON, Meters, Problem, RequestId
 from ..transport.brokers import Remote
 from .links import Settle, Uplink
 from .member import Member
@@ -50,7 +50,10 @@ class LeaveRoom:
 
 @frozen
 class RoomEmit:
-    """A client says something in a room. `nbytes` is what it took on the wire."""
+    """A client says something in a room. `nbytes` is what it took on the wire.
+
+    `born` is when it was read from the client, in seconds of trio's clock.
+    """
 
     member: Member
     event: str
@@ -58,6 +61,7 @@ class RoomEmit:
     event_id: str
     request_id: RequestId = None
     nbytes: int = 64
+    born: float | None = None
 
 
 @frozen
@@ -114,6 +118,7 @@ class RoomEnvironment:
     wall: Callable[[], float]
     batching: bool = True
     uplink: Uplink | None = None
+    meters: Meters = field(factory=Meters)
 
     @property
     def batch_size(self) -> int:

@@ -18,6 +18,7 @@ from ..transport import (
     Identity,
     Join,
     Leave,
+    Meters,
     Problem,
     RequestId,
     Scope,
@@ -67,6 +68,7 @@ class ConnectionEnvironment:
     wall: Callable[[], float]
     retry_after: Callable[[], float]
     everyone: RoomRef
+    meters: Meters
     uplink: Uplink | None = None
 
 
@@ -91,14 +93,17 @@ class Session:
         """How many rooms the client is in."""
         return len(self._rooms)
 
-    async def act(self, message: ClientMessage, nbytes: int) -> Problem | None:
-        """Carry out what the client asked for; `nbytes` is what the message took on the wire."""
+    async def act(self, message: ClientMessage, nbytes: int, born: float) -> Problem | None:
+        """Carry out what the client asked for.
+
+        `nbytes` is what it took on the wire, `born` when it came (seconds of trio's clock).
+        """
         if isinstance(message, Auth):
             return self._authenticate(message)
         if self._env.auth.required and not self._member.authenticated:
             return Problem("auth_required", "Send an 'auth' message with a token first.")
         if isinstance(message, Emit):
-            return await self._emit(message, nbytes)
+            return await self._emit(message, nbytes, born)
         if isinstance(message, Join):
             return await self._join(message)
         self._leave(message)
@@ -188,14 +193,14 @@ class Session:
         ref.demonitor(self._member.ref)
         ref.tell(LeaveRoom(self._member, "left", message.id))
 
-    async def _emit(self, message: Emit, nbytes: int) -> Problem | None:
+    async def _emit(self, message: Emit, nbytes: int, born: float) -> Problem | None:
         problem = self._name_problem("event", message.event)
         problem = problem or self._env.access.event(message.event)
         if problem is not None:
             return problem
         if message.room is None:
             return self._emit_to_all(message, nbytes)
-        return await self._emit_to_room(message, message.room, nbytes)
+        return await self._emit_to_room(message, message.room, nbytes, born)
 
     def _emit_to_all(self, message: Emit, nbytes: int) -> Problem | None:
         problem = self._env.access.emit_to_all(self._member.identity)
@@ -217,7 +222,9 @@ class Session:
         uplink = self._env.uplink
         return None if uplink is None else uplink.refusal(room, nbytes)
 
-    async def _emit_to_room(self, message: Emit, room: str, nbytes: int) -> Problem | None:
+    async def _emit_to_room(
+        self, message: Emit, room: str, nbytes: int, born: float
+    ) -> Problem | None:
         env = self._env
         problem = (
             self._name_problem("room", room)
@@ -237,7 +244,8 @@ class Session:
         if ref is None:  # nobody is in it here
             self._tell_elsewhere(message, room, event_id)
             return None
-        emit = RoomEmit(self._member, message.event, message.data, event_id, message.id, nbytes)
+        event, data = message.event, message.data
+        emit = RoomEmit(self._member, event, data, event_id, message.id, nbytes, born)
         return None if await self._deliver(ref, emit) else _busy(room)
 
     def _tell_elsewhere(self, message: Emit, room: str, event_id: str) -> None:

@@ -81,6 +81,8 @@ class DynamicSupervisor:
         self._status = Status.STOPPED
         self._incarnation = 0
         self._given_up = 0
+        self.restarted = 0
+        """Restarts of children after they ended, since this supervisor was made."""
         self._stop_reason: str | None = None
         self._stop_asked = trio.Event()
 
@@ -204,6 +206,7 @@ class DynamicSupervisor:
         if due is None:
             record.final = True
             return False
+        self.restarted += 1
         await record.back_off(due - self._clock())
         return True  # `run` sees a stop that ended the wait
 

@@ -95,6 +95,7 @@ class Pod:
         self.started_at = wall()
         self.dead_letters = DeadLetters()
         self.meters = Meters()
+        self.watchdog = Watchdog(lag=self.meters.loop_lag)
         self.members: dict[str, Member] = {}
         self.tokens = _tokens(config, keys, wall)
         event_ids = EventIds(self.pod_id)
@@ -108,7 +109,7 @@ class Pod:
         batching = config.performance.batch_message_processing
         self.rooms = Rooms(
             rooms,
-            RoomEnvironment(config.limits, event_ids, wall, batching, self.uplink),
+            RoomEnvironment(config.limits, event_ids, wall, batching, self.uplink, self.meters),
             self.dead_letters,
             self._start_room,
         )
@@ -212,7 +213,7 @@ class Pod:
     def _children(self) -> list[ChildSpec]:
         drain = self.config.drain
         return [
-            ChildSpec("watchdog", lambda path: Service(path, Watchdog().run)),
+            ChildSpec("watchdog", lambda path: Service(path, self.watchdog.run)),
             *(self._broker.children(self.dead_letters) if self._broker else ()),
             ChildSpec("rooms", lambda _: self._room_supervisor, shutdown=2 * ROOM_SHUTDOWN),
             ChildSpec("everyone", lambda _: self._everyone, backoff=ROOM_BACKOFF),
@@ -271,6 +272,7 @@ class Pod:
             event_ids=event_ids,
             wall=wall,
             everyone=self._everyone.ref,
+            meters=self.meters,
             uplink=self.uplink,
             retry_after=lambda: random.uniform(drain.retry_after_min, drain.retry_after_max),  # noqa: S311 - jitter
         )

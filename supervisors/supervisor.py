@@ -70,6 +70,8 @@ class Supervisor:
         self._stop_reason: str | None = None
         self._status = Status.STOPPED
         self._incarnation = 0
+        self.restarted = 0
+        """Restarts of children after they ended, since this supervisor was made."""
         self._reset()
 
     def _reset(self) -> None:
@@ -203,6 +205,7 @@ class Supervisor:
         if decision.escalate is not None:
             self._escalate(decision.escalate, decision.stop, ended.error)
             return
+        self.restarted += bool(decision.start)
         self._schedule({name, *decision.stop}, decision)
         if decision.start and decision.due > now:
             record.status = Status.BACKING_OFF

@@ -17,6 +17,7 @@ import trio
 
 from ..actors import ActorCell
 from ..config import get_logger
+from ..transport import Histogram
 
 __all__ = ["Stall", "StallDetector", "Watchdog"]
 
@@ -73,7 +74,8 @@ class Watchdog:
     """Reports each stall of trio's loop once, to `report`, which runs in the watchdog's thread.
 
     Every `interval` seconds it posts a mark; a mark that is not back after `threshold` seconds is
-    a stall. Run it as a service: `Service(path, Watchdog().run)`.
+    a stall. How long each mark waited for its turn is counted in `lag` (seconds). Run it as a
+    service: `Service(path, Watchdog().run)`.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Watchdog:
         interval: float = 0.25,
         threshold: float = 1.0,
         report: Callable[[Stall], None] | None = None,
+        lag: Histogram | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._interval = interval
@@ -89,6 +92,8 @@ class Watchdog:
         self._report = log_stall if report is None else report
         self._clock = clock
         self._answered = True
+        self._lag = lag
+        self._posted = 0.0
         self.stalls = 0
         """How many were reported."""
 
@@ -111,6 +116,8 @@ class Watchdog:
 
     def _mark(self) -> None:
         self._answered = True
+        if self._lag is not None:
+            self._lag.observe(self._clock() - self._posted)
 
     # In the thread, which touches nothing of trio's but the token. ---------------------------
 
@@ -122,6 +129,8 @@ class Watchdog:
             seconds = detector.tick(now, answered=answered)
             if seconds is not None:
                 self._look(watched, seconds)
+            if answered:  # else the mark that waits is the one to time
+                self._posted = self._clock()
             try:
                 token.run_sync_soon(self._mark, idempotent=True)
             except trio.RunFinishedError:

@@ -42,9 +42,11 @@ class Histogram:
 class Meters:
     """Counts since the pod's start. `closed` is by close code, `rate_limited` by limit.
 
-    Messages are whole texts of clients and whole frames to them; bytes are those of the messages,
-    without the frames' heads. Latencies are in seconds: `local` from a client's message read to
-    the frames handed to the members' sockets, `cross_pod` from the origin's clock to here.
+    Messages are whole texts of clients, and what their sockets have taken for them; what is `sent`
+    leaves out those who are connected now, whose sockets know it. Bytes are those of the messages,
+    of those sent with the heads of their frames. Latencies are in seconds: `local` from a client's
+    message read to its frames handed to the members' sockets, `cross_pod` from the origin's clock
+    to the members here, the oldest of what came together for all of it.
     """
 
     messages_received: int = 0
@@ -54,7 +56,6 @@ class Meters:
     opened: int = 0
     closed: Counter[int] = field(factory=Counter)
     rate_limited: Counter[str] = field(factory=Counter)
-    restarts: Counter[str] = field(factory=Counter)
     fan_out: Histogram = field(factory=lambda: Histogram(FAN_OUT))
     local_latency: Histogram = field(factory=lambda: Histogram(SECONDS))
     cross_pod_latency: Histogram = field(factory=lambda: Histogram(SECONDS))

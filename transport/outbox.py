@@ -166,6 +166,16 @@ class Outbox:
             or self._backlog.bytes * 2 > self._max_bytes
         )
 
+    @property
+    def written(self) -> tuple[int, int]:
+        """Messages and bytes that the kernel has taken."""
+        return self._written_messages, self._written_bytes
+
+    @property
+    def waiting(self) -> tuple[int, int]:
+        """Messages and bytes that the kernel has not taken yet."""
+        return (self._backlog.messages, self._backlog.bytes) if self._backlog else (0, 0)
+
     def statistics(self) -> OutboxStatistics:
         """Return what waits, what was written and what went wrong."""
         return OutboxStatistics(

@@ -44,6 +44,14 @@ class FakeSink:
             self.texts.append(data[start : start + size])
             data = data[start + size :]
 
+    @property
+    def written(self) -> tuple[int, int]:
+        return 0, 0
+
+    @property
+    def waiting(self) -> tuple[int, int]:
+        return 0, 0
+
     async def flushed(self) -> None:
         await self.caught_up.wait()
 
