@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from ..config import Access, Rule, Who
-from ..transport import Identity, Problem, is_reserved_room
+from ..transport import DASHBOARD, Identity, Problem, is_reserved_room
 from .patterns import PatternMap
 
 __all__ = ["AccessPolicy", "Listening"]
@@ -21,8 +21,9 @@ class AccessPolicy:
     """The access rules of one pod.
 
     Each method returns None when the client may, or the `Problem` to answer when it may not.
-    `collections`, `collection:*` and `system:*` carry what the pod itself says: no rule and no
-    role lets a client emit there. `listening` is asked in addition for each join.
+    `collections`, `collection:*`, `system:*` and `_dashboard` carry what the pod itself says: no
+    rule and no role lets a client emit there, and only root joins the last two. `listening` is
+    asked in addition for each join.
     """
 
     def __init__(self, access: Access, listening: Listening | None = None) -> None:
@@ -30,9 +31,15 @@ class AccessPolicy:
         self._rules = PatternMap(access.rules)
         self._listening = listening
 
-    def join(self, room: str, identity: Identity | None) -> Problem | None:
-        """Say why a client may not join a room, or None."""
-        who = Who.ROOT if room.startswith("system:") else self._rule(room).join
+    def join(self, room: str, identity: Identity | None, *, local: bool = False) -> Problem | None:
+        """Say why a client may not join a room, or None.
+
+        A developer's own, `local` client may also watch the pod.
+        """
+        if room == DASHBOARD and local:
+            return None
+        root = room == DASHBOARD or room.startswith("system:")
+        who = Who.ROOT if root else self._rule(room).join
         problem = _check(who, identity, f"join the room '{room}'")
         if problem is None and self._listening is not None:
             return self._listening(room, identity)
@@ -59,6 +66,10 @@ class AccessPolicy:
                 f"The event '{event}' is sent by the server alone; choose another name.",
             )
         return None
+
+    def pattern_of(self, room: str) -> str | None:
+        """Return the pattern of the rule for a room, or None where there is none."""
+        return self._rules.pattern_of(room)
 
     def _rule(self, room: str) -> Rule:
         return self._rules.match(room) or _OPEN

@@ -28,6 +28,7 @@ from ..transport import (
     encode_connect,
     encode_emit,
     encode_error,
+    is_local,
     response_bytes,
     text_frame,
 )
@@ -93,6 +94,8 @@ class ConnectionActor(Actor):
         self._expiry: Timer | None = None
         self._open = False
         self._counted = (0, 0)
+        self._received = 0
+        self._connected_at = 0.0
 
     # Life ----------------------------------------------------------------------------------
 
@@ -108,14 +111,17 @@ class ConnectionActor(Actor):
         except HandshakeRejected as error:
             self._reject(request.sock, error)
             return
-        self.member = Member(self._client_id, self.ref, self.socket.outbox, request.remote)
+        remote = request.remote
+        local = env.dev and is_local(remote, request.headers)
+        self.member = Member(self._client_id, self.ref, self.socket.outbox, remote, local=local)
         self.session = Session(self.member, env, self._answer)
         env.members[self._client_id] = self.member
         env.meters.opened += 1
         env.heartbeat.watch(self, trio.current_time())
         self._demand_token()
         self._open = True
-        self._answer(encode_connect(self._client_id, env.wall()))
+        self._connected_at = env.wall()
+        self._answer(encode_connect(self._client_id, self._connected_at))
         self._warn_of_outage()
         _log.debug("connected", client=self._client_id, address=request.remote)
 
@@ -180,7 +186,11 @@ class ConnectionActor(Actor):
         return {
             "address": self.member.address,
             "user": self.member.user_id,
+            "root": self.member.is_root,
             "rooms": self.session.rooms,
+            "connected_at": self._connected_at,
+            "last_received_seconds": round(trio.current_time() - self.last_received, 3),
+            "received_messages": self._received,
             "waiting_messages": outbox.waiting_messages,
             "waiting_bytes": outbox.waiting_bytes,
             "written_messages": outbox.written_messages,
@@ -193,6 +203,7 @@ class ConnectionActor(Actor):
         self._intake.took(nbytes)
         meters = self._env.meters
         meters.messages_received += 1
+        self._received += 1
         meters.bytes_received += nbytes
         self.ref.tell(_Received(text, nbytes, self.socket.last_received))
 

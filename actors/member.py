@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Protocol
 
 from ..transport import Identity
@@ -37,16 +38,28 @@ class Member:
     """One connected client. The same object stands in every room the client has joined.
 
     `identity` is None until the client has authenticated, and again after its token expired.
+    `rooms` are the names of those it is in. `local` is whether it is a developer's own: of this
+    machine, and the pod runs for development.
     """
 
-    __slots__ = ("address", "client_id", "identity", "ref", "sink")
+    __slots__ = ("address", "client_id", "identity", "local", "ref", "rooms", "sink")
 
-    def __init__(self, client_id: str, ref: ActorRef[Down], sink: FrameSink, address: str) -> None:
+    def __init__(
+        self,
+        client_id: str,
+        ref: ActorRef[Down],
+        sink: FrameSink,
+        address: str,
+        *,
+        local: bool = False,
+    ) -> None:
         self.client_id = client_id
         self.ref = ref
         self.sink = sink
         self.address = address
+        self.local = local
         self.identity: Identity | None = None
+        self.rooms: Collection[str] = ()
 
     @property
     def authenticated(self) -> bool:

@@ -24,7 +24,7 @@ class PatternMap(Generic[T]):
     __slots__ = ("_matched", "_rules")
 
     def __init__(self, rules: Mapping[str, T]) -> None:
-        self._rules = [(_compile(pattern), value) for pattern, value in rules.items()]
+        self._rules = [(pattern, _compile(pattern), value) for pattern, value in rules.items()]
         self._matched: dict[str, T | None] = {}
 
     def match(self, name: str) -> T | None:
@@ -42,15 +42,19 @@ class PatternMap(Generic[T]):
             return found
 
     def _find(self, name: str) -> T | None:
-        for pattern, value in self._rules:
+        for _, pattern, value in self._rules:
             if pattern.fullmatch(name):
                 return value
         return None
 
+    def pattern_of(self, name: str) -> str | None:
+        """Return the first pattern that matches the whole name, as it was written, or None."""
+        return next((text for text, pattern, _ in self._rules if pattern.fullmatch(name)), None)
+
     def preceded_by(self, pattern: str, value: T) -> PatternMap[T]:
         """Return a new map in which this rule is tried before all others."""
         wider: PatternMap[T] = PatternMap({})
-        wider._rules = [(_compile(pattern), value), *self._rules]
+        wider._rules = [(pattern, _compile(pattern), value), *self._rules]
         return wider
 
 

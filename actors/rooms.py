@@ -70,6 +70,15 @@ class Rooms:
         """Whether a room class is bound to that name."""
         return self._bindings.match(name) is not None
 
+    def pattern_of(self, name: str) -> str | None:
+        """Return the pattern that the class of such a room is bound to, or None."""
+        return self._bindings.pattern_of(name)
+
+    @property
+    def rosters(self) -> Mapping[str, Roster[Any]]:
+        """Who is in each room that runs, by its name; to look at."""
+        return self._rosters
+
     def open(self, name: str, *, by_client: bool = False) -> RoomRef:
         """Return the room of that name, started if need be.
 

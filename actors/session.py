@@ -52,7 +52,8 @@ class ConnectionEnvironment:
 
     `members` are all live connections by client id, `wall` is the wall clock (unix seconds),
     `retry_after` draws the seconds a client should wait before it comes back after a restart,
-    `everyone` is the room of all connections, `uplink` leads to the other pods.
+    `everyone` is the room of all connections, `uplink` leads to the other pods, `dev` is whether
+    the pod runs for development.
     """
 
     limits: Limits
@@ -70,6 +71,7 @@ class ConnectionEnvironment:
     everyone: RoomRef
     meters: Meters
     uplink: Uplink | None = None
+    dev: bool = False
 
 
 class Session:
@@ -87,6 +89,7 @@ class Session:
         self._env = environment
         self._answer = answer
         self._rooms: dict[str, RoomRef] = {}
+        member.rooms = self._rooms.keys()
 
     @property
     def rooms(self) -> int:
@@ -140,7 +143,8 @@ class Session:
         """Change who the client is: it leaves the rooms that the new one may not join."""
         self._member.identity = identity
         for name, ref in list(self._rooms.items()):
-            if self._env.access.join(name, identity) is not None:
+            local = self._member.local
+            if self._env.access.join(name, identity, local=local) is not None:
                 del self._rooms[name]
                 ref.demonitor(self._member.ref)
                 ref.tell(LeaveRoom(self._member, reason))
@@ -149,7 +153,7 @@ class Session:
         room = message.room
         return (
             self._name_problem("room", room)
-            or self._env.access.join(room, self._member.identity)
+            or self._env.access.join(room, self._member.identity, local=self._member.local)
             or self._room_limit(room)
             or await self._enter(room, message.id)
         )

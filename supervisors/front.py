@@ -8,9 +8,19 @@ import trio
 from starlette.routing import BaseRoute
 
 from ..config import Config
-from ..transport import Attempts, Listener, ListenerLimits, Refusal, UpgradeRequest, networks
+from ..transport import (
+    JSON,
+    Attempts,
+    Listener,
+    ListenerLimits,
+    Meters,
+    Refusal,
+    UpgradeRequest,
+    networks,
+)
 from ..transport.http import (
     AuthView,
+    Doorman,
     HttpLimits,
     HttpServer,
     Keyring,
@@ -22,6 +32,7 @@ from ..transport.http import (
 )
 from .child import Node, node_to_json
 from .collections import CollectionTree
+from .views import Views
 
 __all__ = ["make_listener"]
 
@@ -39,6 +50,8 @@ class Shown(Protocol):
     dev: bool
     config: Config
     keyring: Keyring
+    meters: Meters
+    views: Views
 
     def tree(self) -> Node:
         """Describe every live actor."""
@@ -48,6 +61,9 @@ class Shown(Protocol):
 
     def broker_health(self) -> Mapping[str, object]:
         """Show how each link to the other pods is."""
+
+    def links(self) -> Sequence[Mapping[str, JSON]]:
+        """Show the links alone."""
 
     def unready(self) -> str | None:
         """Say why no new clients should be sent here, or None."""
@@ -64,12 +80,19 @@ def make_listener(
     `collections` is None for a pod that has none. `wall` returns unix seconds.
     """
     config, limits = pod.config, pod.config.limits
+    auth = config.auth
+    doorman = Doorman(
+        pod.keyring,
+        Attempts(auth.login_attempts, auth.login_period),
+        trio.current_time,
+        pod.meters.rate_limited,
+    )
     public = PublicFiles(Path(config.server.public))
     app = create_app(
-        _View(pod),
+        _View(pod, doorman),
         wall,
         public=public,
-        routes=_routes(pod, collections, public),
+        routes=_routes(pod, doorman, collections, public),
         origins=config.origins.allowed,
     )
     server = HttpServer(
@@ -97,28 +120,30 @@ def make_listener(
 
 
 def _routes(
-    pod: Shown, collections: CollectionTree | None, public: PublicFiles
+    pod: Shown, doorman: Doorman, collections: CollectionTree | None, public: PublicFiles
 ) -> Sequence[BaseRoute]:
     auth = pod.config.auth
     view = AuthView(
         accounts=None if collections is None else collections.accounts,
         keyring=pod.keyring,
+        doorman=doorman,
         attempts=Attempts(auth.login_attempts, auth.login_period),
         clock=trio.current_time,
+        rate_limited=pod.meters.rate_limited,
     )
     api = None if collections is None else collections.api
     return [
         *auth_routes(view),
         *catalogue_routes(api, pod.version),
         public.route(),
-        *collection_routes(api, pod.keyring.identify),
+        *collection_routes(api, doorman.identify),
     ]
 
 
 class _View:
     """The pod as the pages see it: only what they may show."""
 
-    def __init__(self, pod: Shown) -> None:
+    def __init__(self, pod: Shown, doorman: Doorman) -> None:
         self._pod = pod
         self.pod_id = pod.pod_id
         self.version = pod.version
@@ -127,7 +152,11 @@ class _View:
         self.connections = pod.connections
         self.broker_health = pod.broker_health
         self.unready = pod.unready
-        self.is_root = pod.keyring.is_root
+        self.links = pod.links
+        self.realtime = pod.views.realtime
+        self.detailed = pod.views.detailed
+        self.clients = pod.views.connections
+        self.refuse_all_but_root = doorman.refuse_all_but_root
 
     def tree(self) -> Mapping[str, object]:
         return node_to_json(self._pod.tree())

@@ -35,7 +35,7 @@ from ..actors import (
 )
 from ..actors.collections import ALL_COLLECTIONS, PREFIX, UndefinedChangesRoom
 from ..config import Config, ReadyPolicy, Secrets, configure_logging, load_secrets
-from ..transport import Meters, Tokens, TransportError, WebSocketLimits
+from ..transport import DASHBOARD, JSON, Meters, Tokens, TransportError, WebSocketLimits
 from ..transport.brokers import Broker, load_broker
 from ..transport.http import Keyring
 from .backoff import Backoff
@@ -48,6 +48,7 @@ from .errors import SupervisorError
 from .front import make_listener
 from .restart import Intensity, Restart
 from .supervisor import Supervisor
+from .views import DashboardRoom, Views
 from .watchdog import Watchdog
 
 __all__ = ["Pod", "open_pod"]
@@ -128,6 +129,9 @@ class Pod:
         elif self._broker is not None:
             self.rooms.bind(f"{PREFIX}*", UndefinedChangesRoom)
             self.rooms.bind(ALL_COLLECTIONS, UndefinedChangesRoom)
+        self.views = Views(self, wall)
+        self.rooms.bind(DASHBOARD, lambda: DashboardRoom(self.views.realtime))
+        self.access = AccessPolicy(config.access, self._listening())
         self.heartbeat = Heartbeat(config.limits.ping_interval, config.limits.pong_timeout)
         self._connection_supervisor = DynamicSupervisor(
             "pod/connections", pacing=Pacing(window=config.drain.window)
@@ -164,8 +168,32 @@ class Pod:
 
     def broker_health(self) -> Mapping[str, object]:
         """Show how each link to the other pods is; a pod without one is its own memory broker."""
-        link = {"type": "memory", "active": "memory", "state": "closed"}
-        return {"pod": self.pod_id, "links": [self.uplink.health() if self.uplink else link]}
+        return {"pod": self.pod_id, "links": self.links()}
+
+    def links(self) -> list[Mapping[str, JSON]]:
+        """Show the links alone."""
+        if self.uplink is not None:
+            return [self.uplink.health()]
+        return [{"type": "memory", "active": "memory", "state": "closed", "history": []}]
+
+    @property
+    def root(self) -> Supervisor:
+        """The root of the supervision tree."""
+        return self._root
+
+    @property
+    def clients(self) -> DynamicSupervisor:
+        """The supervisor of the connections, whose names are the clients' ids."""
+        return self._connection_supervisor
+
+    @property
+    def room_tree(self) -> DynamicSupervisor:
+        """The supervisor of the rooms."""
+        return self._room_supervisor
+
+    def refused(self) -> Mapping[str, int]:
+        """Count the connections that were turned away, by reason; see `ListenerStatistics`."""
+        return self._listener.statistics().refused
 
     def unready(self) -> str | None:
         """Say why no new clients should be sent here (`broker.ready` is the policy), or None."""
@@ -221,6 +249,7 @@ class Pod:
             ChildSpec(
                 "connections", lambda _: self._connection_supervisor, shutdown=drain.deadline
             ),
+            ChildSpec("views", lambda path: Service(path, self.views.sample)),
             ChildSpec("heartbeat", lambda path: Service(path, self._beat)),
             ChildSpec("listener", lambda path: Service(path, self._listener.run)),
         ]
@@ -263,7 +292,7 @@ class Pod:
                 read_buffer_size=config.network.read_buffer_size,
                 close_timeout=CLOSE_TIMEOUT,
             ),
-            access=AccessPolicy(config.access, self._listening()),
+            access=self.access,
             tokens=self.tokens,
             rooms=self.rooms,
             hub=self.hub,
@@ -274,6 +303,7 @@ class Pod:
             everyone=self._everyone.ref,
             meters=self.meters,
             uplink=self.uplink,
+            dev=self.dev,
             retry_after=lambda: random.uniform(drain.retry_after_min, drain.retry_after_max),  # noqa: S311 - jitter
         )
 

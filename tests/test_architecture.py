@@ -68,6 +68,7 @@ PUBLIC = [
     "actors.links",
     "config",
     "supervisors",
+    "supervisors.views",
     "tools",
     "transport",
     "transport.brokers",

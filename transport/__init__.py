@@ -19,6 +19,7 @@ from .errors import (
     StoreMisfit,
     StoreUnavailable,
     StoreUncertain,
+    TooManyGuesses,
     TransportError,
     Unstorable,
     WireError,
@@ -27,8 +28,9 @@ from .forwarded import Networks, client_address, networks
 from .frames import PING, close_frame, text_frame
 from .handshake import Refusal, UpgradeRequest, is_websocket_path, refuse_upgrade, response_bytes
 from .listener import Listener, ListenerLimits, ListenerStatistics, bind
+from .locality import is_local
 from .meters import FAN_OUT, SECONDS, Histogram, Meters
-from .names import check_name, is_reserved_room
+from .names import DASHBOARD, check_name, is_reserved_room
 from .outbox import Outbox, OutboxFailure, OutboxStatistics
 from .token_bucket import TokenBucket
 from .tokens import Identity, Tokens, constant_time_equal
@@ -57,6 +59,7 @@ from .wire import (
 )
 
 __all__ = [
+    "DASHBOARD",
     "FAN_OUT",
     "JSON",
     "MAX_DEPTH",
@@ -104,6 +107,7 @@ __all__ = [
     "StoreUncertain",
     "TokenBucket",
     "Tokens",
+    "TooManyGuesses",
     "TransportError",
     "Unstorable",
     "UpgradeRequest",
@@ -125,6 +129,7 @@ __all__ = [
     "encode_join",
     "encode_leave",
     "encode_receipt",
+    "is_local",
     "is_reserved_room",
     "is_websocket_path",
     "networks",

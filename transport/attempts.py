@@ -39,6 +39,11 @@ class Attempts:
         self._buckets.move_to_end(address)
         return 0.0 if bucket.take(now) else bucket.retry_after(now)
 
+    def patience(self, address: str, now: float) -> float:
+        """Return the seconds until this address has an attempt again, 0 now; it counts nothing."""
+        bucket = self._buckets.get(address)
+        return 0.0 if bucket is None else bucket.retry_after(now)
+
 
 def network_of(address: str) -> str:
     """Return what somebody with this address cannot leave at will, to be counted under.

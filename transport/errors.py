@@ -4,6 +4,7 @@ TransportError
 ├── HandshakeRejected  the client's upgrade request is not one of RFC 6455
 ├── WireError         the client's message, or the application's data, is not what the wire takes
 ├── BadToken          the client's token is not good, or not good any more
+│   └── TooManyGuesses    the address's: it has shown too many that were not
 ├── ListenError       the pod cannot listen where it was told to
 │   └── AddressInUse  somebody else listens there already
 ├── QueryError        the client's query is not one
@@ -40,6 +41,7 @@ __all__ = [
     "StoreMisfit",
     "StoreUnavailable",
     "StoreUncertain",
+    "TooManyGuesses",
     "TransportError",
     "Unstorable",
     "WireError",
@@ -87,6 +89,17 @@ class BadToken(TransportError):
         super().__init__(sentence)
         self.code = code
         self.sentence = sentence
+
+
+class TooManyGuesses(BadToken):
+    """A key or token that was not even looked at; in `seconds` the next one is."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(
+            "too_many_guesses",
+            f"Too many wrong keys or tokens from this address; try again in {seconds} s.",
+        )
+        self.seconds = seconds
 
 
 class ListenError(TransportError):

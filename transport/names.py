@@ -4,7 +4,12 @@ import re
 import unicodedata
 from typing import Literal
 
-__all__ = ["check_name", "is_reserved_room"]
+__all__ = ["DASHBOARD", "check_name", "is_reserved_room"]
+
+DASHBOARD = "_dashboard"
+"""The room in which a pod tells root how it is."""
+
+_RESERVED = frozenset({"collections", DASHBOARD})
 
 _PUNCTUATION = "_-.:/@#+~="
 _ASCII_NAME = re.compile(r"[A-Za-z0-9_\-.:/@#+~=]+")
@@ -36,7 +41,7 @@ def check_name(kind: Literal["room", "event"], name: str, max_length: int) -> st
 
 def is_reserved_room(name: str) -> bool:
     """Say whether only the pod itself writes this room, whoever asks."""
-    return name == "collections" or name.startswith(("collection:", "system:"))
+    return name in _RESERVED or name.startswith(("collection:", "system:"))
 
 
 def _allowed(character: str) -> bool:

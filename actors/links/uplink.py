@@ -25,7 +25,7 @@ from ..mailbox import Mailbox
 from ..messages import Delivery
 from ..overflow import Overflow
 from ..patterns import PatternMap
-from .breaker import Breaker
+from .breaker import Breaker, BreakerHistory
 from .counters import Counters
 from .inbound import Inbound, Listeners
 from .interest import Interest
@@ -71,6 +71,7 @@ class Uplink:
             overflow=Overflow.FAIL,
         )
         self.breaker = Breaker(auth_retry=settings.auth_retry)
+        self._history = BreakerHistory()
         self.tried = False
         self.changed: trio.Event = trio.Event()
         self._settings = settings
@@ -216,13 +217,14 @@ class Uplink:
                 "own": self.reception.own,
                 "invalid": counters.invalid,
             },
+            "history": self._history.to_json(),
         }
 
     # What the link calls ---------------------------------------------------------------------
 
     def attempted(self) -> None:
         """Note that a new connection is being tried."""
-        self.breaker = self.breaker.attempted(self._clock())
+        self._move(self.breaker.attempted(self._clock()))
 
     def proven(self, round_trip: float) -> None:
         """Note that a canary came back after so many seconds.
@@ -232,7 +234,7 @@ class Uplink:
         self.counters.round_trip = round_trip
         self._proven_at, self._proven = self._wall() - round_trip, self._clock() - round_trip
         was_closed = self.breaker.closed
-        self.breaker = self.breaker.proven(self._clock())
+        self._move(self.breaker.proven(self._clock()))
         if self.breaker.closed and not was_closed:
             self.tried = True
             self.counters.connects += 1
@@ -288,7 +290,7 @@ class Uplink:
         """
         was = self.breaker
         now = self._clock()
-        self.breaker = was.tripped(now, reason, refused=refused)
+        self._move(was.tripped(now, reason, refused=refused))
         self.tried = True
         self.counters.trips += was.closed
         self._open_road = False
@@ -303,7 +305,7 @@ class Uplink:
     def stopped(self, in_doubt: Sequence[Parcel], replaying: Sequence[Parcel]) -> None:
         """Take back what a link leaves that was not lost but told to stop, or killed."""
         if self.breaker.closed:
-            self.breaker = self.breaker.tripped(self._clock(), "the link has stopped")
+            self._move(self.breaker.tripped(self._clock(), "the link has stopped"))
         self._open_road = False
         self.subscribed(list(self._subscribed))
         self._take_back(in_doubt, replaying)
@@ -317,6 +319,10 @@ class Uplink:
             _log.warning("stopped before these could be sent", events=left)
 
     # Inside ------------------------------------------------------------------------------------
+
+    def _move(self, breaker: Breaker) -> None:
+        self._history.note(self.breaker, breaker, self._wall())
+        self.breaker = breaker
 
     def _number(self, room: str | None) -> int:
         sequences = self._sequences

@@ -112,7 +112,7 @@ async def test_the_tools_find_the_pod_that_shares_their_data_folder(
     assert denied.exit_code == 1
     assert "--key" in denied.stderr
     actors = f"{url}/_dashboard/api/actors"
-    for arguments, status in (["--root"], 200), ([], 403), (["--root", "--data", "other"], 403):
+    for arguments, status in (["--root"], 200), ([], 403), (["--root", "--data", "other"], 401):
         signed = runner.invoke(cli, ["token", "--user", "ann", "--data", "kept", *arguments])
         answer = await get(actors, authorization=f"Bearer {signed.stdout.strip()}")
         assert answer.status_code == status

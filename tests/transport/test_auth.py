@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +15,7 @@ from starlette.applications import Starlette
 
 from deployd.transport import JSON, Attempts, Tokens
 from deployd.transport.attempts import network_of
-from deployd.transport.http import ApiAnswer, AuthView, Keyring, User, auth_routes
+from deployd.transport.http import ApiAnswer, AuthView, Doorman, Keyring, User, auth_routes
 
 SECRET = "a secret of more than sixty-four bytes, so that every HMAC is content"
 KEY = "the-master-key-of-this-pod"
@@ -62,7 +63,11 @@ class Front:
             wall=lambda: self.wall,
         )
         self.keyring = Keyring(tokens, KEY, ttl=60, wall=lambda: self.wall)
-        view = AuthView(users, self.keyring, Attempts(3, 60.0), lambda: self.now)
+        self.rate_limited: Counter[str] = Counter()
+        clock = lambda: self.now  # noqa: E731
+        doorman = Doorman(self.keyring, Attempts(3, 60.0), clock, self.rate_limited)
+        attempts = Attempts(3, 60.0)
+        view = AuthView(users, self.keyring, doorman, attempts, clock, self.rate_limited)
         self.app = Starlette(routes=auth_routes(view))
 
     async def request(self, method: str, path: str, **options: Any) -> httpx.Response:
@@ -182,6 +187,7 @@ async def test_an_address_that_tries_too_often_is_told_when_to_try_again() -> No
     assert front.users is not None
     assert len(front.users.asked) == 3
     assert (await front.login(masterKey=KEY)).status_code == 429
+    assert front.rate_limited == {"sign_ins": 2}
     front.now = 20.0
     assert (await front.login(username="ada", password="open sesame")).status_code == 200
 
@@ -288,6 +294,15 @@ async def test_where_there_are_no_users_a_token_still_says_who_one_is() -> None:
         "POST", "/_admin/auth/create-user", json={"userData": {}}, headers={"X-Master-Key": KEY}
     )
     assert made.status_code == 404
+
+
+async def test_who_guesses_keys_as_somebody_is_told_to_wait_too() -> None:
+    front = Front(Users())
+    wrong = {"X-Master-Key": "wrong"}
+    found = [(await front.request("GET", "/auth/me", headers=wrong)).status_code for _ in range(4)]
+    assert found == [401, 401, 401, 429]
+    assert front.rate_limited == {"master_key": 1}
+    assert (await front.login(masterKey=KEY)).status_code == 200
 
 
 # -- making users ----------------------------------------------------------------------------

@@ -5,22 +5,30 @@ import hashlib
 import json
 import logging
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import httpx
 import pytest
 import trio
 import trio.testing
-from attrs import mutable
+from attrs import field, mutable
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from deployd.transport import Listener, Refusal, Tokens
-from deployd.transport.http import HttpLimits, HttpServer, Keyring, ReplayStream, create_app
+from deployd.transport import JSON, Attempts, Listener, Refusal, Tokens
+from deployd.transport.http import (
+    Doorman,
+    HttpLimits,
+    HttpServer,
+    Keyring,
+    ReplayStream,
+    create_app,
+)
 from support.raw import ask, connect, everything
 
 SECRET = "a secret of more than sixty-four bytes, so that every HMAC is content"
@@ -47,6 +55,12 @@ class Pod:
     dev: bool = False
     broken: bool = False
     reason: str | None = None
+    now: float = 0.0
+    rate_limited: Counter[str] = field(factory=Counter)
+    doorman: Doorman = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.doorman = Doorman(KEYRING, Attempts(3, 60.0), lambda: self.now, self.rate_limited)
 
     def tree(self) -> Mapping[str, object]:
         if self.broken:
@@ -62,8 +76,22 @@ class Pod:
     def unready(self) -> str | None:
         return self.reason
 
-    def is_root(self, headers: Mapping[str, str]) -> bool:
-        return KEYRING.is_root(headers)
+    def links(self) -> Sequence[Mapping[str, JSON]]:
+        return [{"type": "redis", "state": "open", "endpoint": "cache.example", "reason": "secret"}]
+
+    def realtime(self) -> Mapping[str, JSON]:
+        return {"shown": "realtime"}
+
+    def detailed(self) -> Mapping[str, JSON]:
+        return {"shown": "detailed"}
+
+    def clients(
+        self, limit: int, offset: int, room: str | None, user: str | None
+    ) -> Mapping[str, JSON]:
+        return {"limit": limit, "offset": offset, "room": room, "user": user}
+
+    def refuse_all_but_root(self, request: Request) -> Response | None:
+        return self.doorman.refuse_all_but_root(request)
 
 
 async def request(
@@ -181,7 +209,6 @@ async def test_root_sees_the_tree_from_anywhere(headers: dict[str, str]) -> None
         {"X-Master-Key": "wrong"},
         {"X-Master-Key": ""},
         {"X-Master-Key": MASTER_KEY + " x"},
-        {"Authorization": f"Bearer {TOKENS.sign('somebody', ttl=60)}"},
         {"Authorization": f"Bearer {TOKENS.sign('admin', is_root=True, ttl=-60)}"},
         {"Authorization": "Bearer nonsense"},
         {"Authorization": "Bearer"},
@@ -189,7 +216,14 @@ async def test_root_sees_the_tree_from_anywhere(headers: dict[str, str]) -> None
         {"Authorization": TOKENS.sign("admin", is_root=True, ttl=60)},
     ],
 )
-async def test_who_shows_something_else_is_forbidden(headers: dict[str, str]) -> None:
+async def test_who_shows_something_else_is_nobody(headers: dict[str, str]) -> None:
+    response = await request(Pod(), ACTORS, headers)
+    assert response.status_code == 401
+    assert response.headers["www-authenticate"] == "Bearer"
+
+
+async def test_a_token_that_is_not_of_root_is_forbidden() -> None:
+    headers = {"Authorization": f"Bearer {TOKENS.sign('somebody', ttl=60)}"}
     response = await request(Pod(), ACTORS, headers)
     assert response.status_code == 403
     assert "root" in response.json()["error"]
@@ -204,7 +238,7 @@ async def test_who_shows_nothing_is_told_what_to_show() -> None:
 
 def test_a_pod_without_master_key_takes_none() -> None:
     keyring = Keyring(TOKENS, "", ttl=60, wall=lambda: 1_800_000_000.0)
-    assert not keyring.is_root({"x-master-key": ""})
+    assert not keyring.is_master_key("")
 
 
 @pytest.mark.parametrize(
@@ -218,6 +252,9 @@ def test_a_pod_without_master_key_takes_none() -> None:
         ("127.0.0.1", "localhost.example", {}, 401),
         ("127.0.0.1", "localhost", {"X-Forwarded-For": "192.0.2.1"}, 401),
         ("127.0.0.1", "localhost", {"Forwarded": "for=192.0.2.1"}, 401),
+        ("127.0.0.1", "localhost", {"Origin": "http://localhost:8080"}, 200),
+        ("127.0.0.1", "localhost", {"Origin": "https://evil.example"}, 401),
+        ("127.0.0.1", "localhost", {"Origin": "null"}, 401),
     ],
 )
 async def test_in_development_only_this_machine_sees_the_tree_without_a_key(
@@ -227,6 +264,100 @@ async def test_in_development_only_this_machine_sees_the_tree_without_a_key(
     assert response.status_code == answer
     closed = await request(Pod(), ACTORS, headers, peer=peer, host=host)
     assert closed.status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("metrics/realtime", {"shown": "realtime"}),
+        ("metrics/detailed", {"shown": "detailed"}),
+        ("realtime/broker/health", {"links": [{"state": "closed"}]}),
+        (
+            "realtime/connections",
+            {"limit": 100, "offset": 0, "room": None, "user": None},
+        ),
+        (
+            "realtime/connections?limit=1000&offset=7&room=chat-1&user=a%20b",
+            {"limit": 1000, "offset": 7, "room": "chat-1", "user": "a b"},
+        ),
+    ],
+)
+async def test_root_is_shown_what_each_view_knows(path: str, shown: object) -> None:
+    url = f"/_dashboard/api/{path}"
+    assert (await request(Pod(), url)).status_code == 401
+    response = await request(Pod(), url, {"X-Master-Key": MASTER_KEY})
+    assert (response.status_code, response.json()) == (200, shown)
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["limit=0", "limit=1001", "limit=", "limit=ten", "limit=1_0", "limit=%C2%B2", "limit=-1"],
+)
+async def test_a_page_has_a_limit_that_a_bad_request_is_told(query: str) -> None:
+    headers = {"X-Master-Key": MASTER_KEY}
+    response = await request(Pod(), f"/_dashboard/api/realtime/connections?{query}", headers)
+    assert response.status_code == 400
+    assert response.json() == {"error": "Give 'limit' a whole number from 1 to 1000."}
+    endless = await request(Pod(), f"/_dashboard/api/realtime/connections?offset={'9' * 5000}")
+    assert endless.status_code == 401
+    offset = "/_dashboard/api/realtime/connections?offset=-1"
+    assert (await request(Pod(), offset, headers)).status_code == 400
+
+
+async def test_everybody_may_know_whether_links_work_and_nothing_else_of_them() -> None:
+    response = await request(Pod(), "/health/links", peer="192.0.2.1")
+    link = {"type": "redis", "state": "open", "seconds_deaf": 0.0}
+    assert (response.status_code, response.json()) == (200, {"pod": "p1", "links": [link]})
+
+
+# -- guesses ---------------------------------------------------------------------------------
+
+
+async def guess(pod: Pod, headers: dict[str, str], peer: str = "192.0.2.1") -> int:
+    response = await request(pod, ACTORS, headers, peer=peer)
+    if response.status_code == 429:
+        assert int(response.headers["retry-after"]) > 0
+    return response.status_code
+
+
+WRONG = {"X-Master-Key": "wrong"}
+RIGHT = {"X-Master-Key": MASTER_KEY}
+GOOD = {"Authorization": f"Bearer {TOKENS.sign('admin', is_root=True, ttl=60)}"}
+
+
+async def test_who_guesses_the_key_too_often_learns_nothing_more_for_a_while() -> None:
+    pod = Pod()
+    assert [await guess(pod, WRONG) for _ in range(5)] == [401, 401, 401, 429, 429]
+    assert await guess(pod, RIGHT) == 429
+    assert pod.rate_limited == {"master_key": 3}
+    pod.now = 20.0
+    assert await guess(pod, RIGHT) == 200
+
+
+async def test_what_others_guess_slows_nobody_down() -> None:
+    pod = Pod()
+    for _ in range(4):
+        await guess(pod, WRONG)
+    assert await guess(pod, RIGHT, peer="192.0.2.2") == 200
+    assert await guess(pod, WRONG, peer="192.0.2.2") == 401
+    assert await guess(pod, GOOD) == 200
+    assert await guess(pod, {}) == 401
+
+
+async def test_right_keys_are_never_counted() -> None:
+    pod = Pod()
+    assert {await guess(pod, RIGHT) for _ in range(20)} == {200}
+    assert {await guess(pod, GOOD) for _ in range(20)} == {200}
+    assert [await guess(pod, WRONG) for _ in range(4)] == [401, 401, 401, 429]
+
+
+async def test_forged_tokens_are_guesses_and_those_that_have_expired_are_none() -> None:
+    pod = Pod()
+    old = {"Authorization": f"Bearer {TOKENS.sign('admin', is_root=True, ttl=-60)}"}
+    assert {await guess(pod, old) for _ in range(20)} == {401}
+    forged = {"Authorization": "Bearer x.y.z"}
+    assert [await guess(pod, forged) for _ in range(4)] == [401, 401, 401, 429]
+    assert await guess(pod, old) == 401
 
 
 # -- over a real port ------------------------------------------------------------------------

@@ -11,6 +11,9 @@ from .collections import (
     collection_routes,
     json_body,
 )
+from .diagnostics import DiagnosticsView
+from .doorman import Doorman
+from .health import HealthView, health_routes
 from .identity import ROOT, Keyring
 from .public import PublicFiles
 from .schemas import MAX_NAME, MAX_PASSWORD, MIN_PASSWORD
@@ -26,6 +29,9 @@ __all__ = [
     "ApiRequest",
     "AuthView",
     "CollectionsApi",
+    "DiagnosticsView",
+    "Doorman",
+    "HealthView",
     "HttpLimits",
     "HttpServer",
     "Identify",
@@ -38,5 +44,6 @@ __all__ = [
     "catalogue_routes",
     "collection_routes",
     "create_app",
+    "health_routes",
     "json_body",
 ]

@@ -3,9 +3,8 @@
 import base64
 import hashlib
 import html
-import ipaddress
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from importlib import resources
 from string import Template
 from typing import Protocol
@@ -18,7 +17,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from .answers import error_response, json_response, plain_response
+from .answers import error_response, plain_response
+from .diagnostics import DiagnosticsView, diagnostics_routes
+from .health import HealthView, health_routes
 from .public import PublicFiles
 from .routes import OwnRoute
 from .self_test import self_test_routes
@@ -29,7 +30,7 @@ __all__ = ["PodView", "create_app"]
 _HOME = Template(resources.files(__package__).joinpath("home.html").read_text(encoding="utf-8"))
 
 
-class PodView(Protocol):
+class PodView(HealthView, DiagnosticsView, Protocol):
     """What the pages know of a pod. `started_at` is in unix seconds."""
 
     @property
@@ -48,20 +49,8 @@ class PodView(Protocol):
     def dev(self) -> bool:
         """Whether diagnostics are open to clients on this machine."""
 
-    def tree(self) -> Mapping[str, object]:
-        """Return the live supervision tree, ready for JSON."""
-
     def connections(self) -> int:
         """Return how many WebSocket clients are connected."""
-
-    def broker_health(self) -> Mapping[str, object]:
-        """Return how each link to the other pods is, ready for JSON."""
-
-    def unready(self) -> str | None:
-        """Say why no new clients should be sent here, or None."""
-
-    def is_root(self, headers: Mapping[str, str]) -> bool:
-        """Say whether a request's headers prove root; see `Keyring.is_root`."""
 
 
 def create_app(
@@ -87,30 +76,12 @@ def create_app(
         index = None if public is None else await public.find("index.html", request)
         return index or await about(request)
 
-    async def live(_: Request) -> Response:
-        return json_response({"status": "live", "pod": pod.pod_id})
-
-    async def ready(_: Request) -> Response:
-        reason = pod.unready()
-        if reason is not None:
-            answer = {"status": "not ready", "pod": pod.pod_id, "reason": reason}
-            return json_response(answer, 503)
-        return json_response({"status": "ready", "pod": pod.pod_id})
-
-    async def broker(request: Request) -> Response:
-        return _refuse_diagnostics(pod, request) or json_response(pod.broker_health())
-
-    async def actors(request: Request) -> Response:
-        return _refuse_diagnostics(pod, request) or json_response(pod.tree())
-
     app = Starlette(
         routes=[
             OwnRoute("/", home),
             OwnRoute("/_dashboard/", about),
-            OwnRoute("/health/live", live),
-            OwnRoute("/health/ready", ready),
-            OwnRoute("/_dashboard/api/actors", actors),
-            OwnRoute("/_dashboard/api/realtime/broker/health", broker),
+            *health_routes(pod),
+            *diagnostics_routes(pod),
             *static_routes(),
             *self_test_routes(),
             *routes,
@@ -130,35 +101,6 @@ def _cross_origin(origins: Sequence[str]) -> Middleware:
         allow_headers=["Authorization", "Content-Type", "X-Master-Key"],
         expose_headers=["Retry-After", "X-Truncated"],
     )
-
-
-def _refuse_diagnostics(pod: PodView, request: Request) -> Response | None:
-    headers = request.headers
-    if pod.is_root(headers) or (pod.dev and _is_local(request)):
-        return None
-    if "authorization" in headers or "x-master-key" in headers:
-        return error_response(403, "This is for root: the key or token you sent is not root's.")
-    sentence = "This is for root: send 'Authorization: Bearer <token>' or 'X-Master-Key: <key>'."
-    return error_response(401, sentence, {"WWW-Authenticate": "Bearer"})
-
-
-def _is_local(request: Request) -> bool:
-    """Say whether somebody on this machine asks, and not a page or a proxy on another's behalf.
-
-    A page of elsewhere can have its host name point here (DNS rebinding), but then says that name.
-    """
-    if "x-forwarded-for" in request.headers or "forwarded" in request.headers:
-        return False
-    peer = request.client.host if request.client else ""
-    name = request.url.hostname or ""
-    return _is_loopback(peer) and (name == "localhost" or _is_loopback(name))
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
 
 
 def _page(pod: PodView, uptime: float) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
@@ -11,12 +12,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ..attempts import Attempts, network_of
-from ..errors import BadToken
+from ..attempts import Attempts
+from ..errors import BadToken, TooManyGuesses
 from ..tokens import Identity
 from ..wire import JSON
 from .answers import error_response, json_response
 from .collections import ApiAnswer, json_body
+from .doorman import Doorman, address_of, refusal
 from .identity import ROOT, Keyring
 from .routes import OwnRoute
 
@@ -48,13 +50,16 @@ class Accounts(Protocol):
 class AuthView:
     """What signing in needs of the pod.
 
-    `accounts` is None where there are no users here; `clock` returns seconds.
+    `accounts` is None where there are no users here; `clock` returns seconds; `rate_limited`
+    counts those who tried to sign in too often, as `sign_ins`.
     """
 
     accounts: Accounts | None
     keyring: Keyring
+    doorman: Doorman
     attempts: Attempts
     clock: Callable[[], float]
+    rate_limited: Counter[str]
 
 
 def auth_routes(view: AuthView) -> list[Route]:
@@ -78,9 +83,9 @@ async def _login(view: AuthView, request: Request) -> Response:
     body = await json_body(request)
     if isinstance(body, Response):
         return body
-    address = request.client.host if request.client else ""
-    seconds = math.ceil(view.attempts.wait(network_of(address), view.clock()))
+    seconds = math.ceil(view.attempts.wait(address_of(request), view.clock()))
     if seconds:
+        view.rate_limited["sign_ins"] += 1
         sentence = f"Too many sign-ins from this address; try again in {seconds} s."
         return error_response(429, sentence, {"Retry-After": str(seconds)})
     match body:
@@ -159,7 +164,9 @@ def _token(view: AuthView, user_id: str, name: str, root: bool, user: User | Non
 
 def _signed_in(view: AuthView, request: Request) -> Identity | Response:
     try:
-        identity = view.keyring.identify(request.headers)
+        identity = view.doorman.identify(request)
+    except TooManyGuesses as error:
+        return refusal(error)
     except BadToken as error:
         headers = {"WWW-Authenticate": "Bearer"}
         return json_response({"valid": False, "error": error.sentence}, 401, headers)

@@ -21,6 +21,7 @@ from ..errors import BadToken, WireError
 from ..tokens import Identity
 from ..wire import JSON, decode_json
 from .answers import error_response, json_response
+from .doorman import refusal
 from .openapi import openapi
 from .routes import AnyMethodRoute, OwnRoute
 
@@ -81,9 +82,9 @@ class CollectionsApi(Protocol):
 
 
 class Identify(Protocol):
-    """How a request's headers tell who asks."""
+    """How one knows who asks."""
 
-    def __call__(self, headers: Mapping[str, str]) -> Identity | None:
+    def __call__(self, request: Request) -> Identity | None:
         """Return who asks, or None for nobody in particular. Raises `BadToken`."""
 
 
@@ -160,9 +161,9 @@ async def _read(
     request: Request, name: str, parts: Sequence[str], identify: Identify
 ) -> ApiRequest | Response:
     try:
-        identity = identify(request.headers)
+        identity = identify(request)
     except BadToken as error:
-        return error_response(401, error.sentence, {"WWW-Authenticate": "Bearer"})
+        return refusal(error)
     body = await json_body(request) if request.method in ("POST", "PUT") else {}
     if isinstance(body, Response):
         return body

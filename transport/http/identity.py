@@ -49,14 +49,6 @@ class Keyring:
             return None
         return self._tokens.verify(token.strip())
 
-    def is_root(self, headers: Mapping[str, str]) -> bool:
-        """Say whether headers carry the master key or a token of root."""
-        try:
-            identity = self.identify(headers)
-        except BadToken:
-            return False
-        return identity is not None and identity.is_root
-
     def sign(self, user_id: str, username: str, is_root: bool) -> tuple[str, int]:
         """Return a token for a user, and the unix time (seconds) at which it ends."""
         token = self._tokens.sign(user_id, username=username, is_root=is_root, ttl=self._ttl)

@@ -1,0 +1,148 @@
+"""A pod at a glance: what `/_dashboard/api/metrics/…` answers, put together when somebody asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from prometheus_client import ProcessCollector
+
+from ...actors import Member
+from ...transport import JSON, CloseCode, Histogram, Meters
+from .census import mailboxes, restarts
+from .quantiles import summary
+from .rates import Samples
+from .rooms import every_room, rooms_at_a_glance
+from .watched import Watched
+
+__all__ = ["counts_of", "detailed", "histograms_of", "realtime"]
+
+MOST_SLOW: Final = 20
+CPU_WINDOW: Final = 10
+"""Seconds that the share of a processor is told for."""
+
+
+def counts_of(pod: Watched) -> dict[str, int]:
+    """Return the counts whose rates are shown; of what is sent, the sockets know the rest."""
+    meters, written = pod.meters, [member.sink.written for member in pod.members.values()]
+    return {
+        "messages_received": meters.messages_received,
+        "messages_sent": meters.messages_sent + sum(messages for messages, _ in written),
+        "bytes_received": meters.bytes_received,
+        "bytes_sent": meters.bytes_sent + sum(nbytes for _, nbytes in written),
+    }
+
+
+def histograms_of(meters: Meters) -> dict[str, Histogram]:
+    """Return all histograms by the name they are shown under."""
+    return {
+        "fan_out": meters.fan_out,
+        "local_latency": meters.local_latency,
+        "cross_pod_latency": meters.cross_pod_latency,
+        "loop_lag": meters.loop_lag,
+    }
+
+
+def realtime(pod: Watched, samples: Samples, now: float) -> dict[str, JSON]:
+    """Return how the pod is at `now` (unix seconds). Times are in seconds, sizes in bytes.
+
+    Counts are those since the start; quantiles, of the last 60 seconds.
+    """
+    meters, counts, reason = pod.meters, counts_of(pod), pod.unready()
+
+    def moved(what: str) -> JSON:
+        return {
+            way: {"total": counts[f"{what}_{way}"], "per_second": samples.rates(f"{what}_{way}")}
+            for way in ("received", "sent")
+        }
+
+    def recent(name: str, histogram: Histogram) -> dict[str, JSON]:
+        counted = samples.observed(name) or [0] * len(histogram.counts)
+        return dict(summary(histogram.bounds, counted))
+
+    return {
+        "pod": pod.pod_id,
+        "version": pod.version,
+        "at": now,
+        "uptime": round(max(0.0, now - pod.started_at), 3),
+        "ready": reason is None,
+        "not_ready_because": reason,
+        "connections": _connections(pod),
+        "messages": moved("messages"),
+        "bytes": moved("bytes"),
+        "latency": {
+            "local": recent("local_latency", meters.local_latency),
+            "cross_pod": recent("cross_pod_latency", meters.cross_pod_latency),
+        },
+        "rooms": rooms_at_a_glance(pod),
+        "links": [dict(link) for link in pod.links()],
+        "actors": {
+            "restarts": dict(restarts(pod.root)),
+            "dead_letters": dict(pod.dead_letters.statistics().by_reason),
+            "mailboxes": {kind: dict(figures) for kind, figures in mailboxes(pod.root).items()},
+        },
+        "loop": {"lag": recent("loop_lag", meters.loop_lag), "stalls": pod.watchdog.stalls},
+        "process": _process(samples),
+        "rate_limited": {"messages": 0, **meters.rate_limited},
+        "slow_clients": _slow_clients(pod.members.values()),
+    }
+
+
+def detailed(pod: Watched, samples: Samples, now: float) -> dict[str, JSON]:
+    """Return the same and more: every histogram since the start, and the 1000 largest rooms."""
+    histograms: JSON = {
+        name: {"bounds": list(one.bounds), "counts": list(one.counts), "sum": one.sum}
+        for name, one in histograms_of(pod.meters).items()
+    }
+    glance = realtime(pod, samples, now)
+    rooms: JSON = {**rooms_at_a_glance(pod), "all": every_room(pod)}
+    return {**glance, "rooms": rooms, "histograms": histograms}
+
+
+def _connections(pod: Watched) -> JSON:
+    closed = pod.meters.closed
+    by_code: JSON = {str(int(code)): count for code, count in sorted(closed.items())}
+    return {
+        "open": len(pod.members),
+        "max": pod.config.limits.max_connections,
+        "opened": pod.meters.opened,
+        "closed": closed.total(),
+        "slow_closed": closed[CloseCode.SLOW_CONSUMER] + closed[CloseCode.DEAD_CLIENT],
+        "closed_by_code": by_code,
+        "refused": dict(pod.refused()),
+    }
+
+
+def _slow_clients(members: Iterable[Member]) -> list[JSON]:
+    """Name those for whom most waits."""
+    waiting = ((member, *member.sink.waiting) for member in members)
+    slow = [(member, messages, nbytes) for member, messages, nbytes in waiting if nbytes]
+    slow.sort(key=lambda one: one[2], reverse=True)
+    return [
+        {
+            "client": member.client_id,
+            "address": member.address,
+            "user": member.user_id,
+            "waiting_messages": messages,
+            "waiting_bytes": nbytes,
+        }
+        for member, messages, nbytes in slow[:MOST_SLOW]
+    ]
+
+
+def _process(samples: Samples) -> JSON:
+    """Read what the system knows of this process; null for what it does not tell."""
+    # Without a registry: it is one's own to ask, and nobody else's.
+    families = ProcessCollector(registry=None).collect()
+    found = {sample.name: sample.value for family in families for sample in family.samples}
+
+    def count(name: str) -> int | None:
+        return int(found[name]) if name in found else None
+
+    return {
+        "memory_bytes": count("process_resident_memory_bytes"),
+        "open_files": count("process_open_fds"),
+        "max_files": count("process_max_fds"),
+        "cpu_seconds": found.get("process_cpu_seconds_total"),
+        "cpu_percent": round(100 * samples.rate("cpu_seconds", CPU_WINDOW), 1),
+    }

@@ -1,0 +1,100 @@
+"""What a pod shows of itself to root: `/_dashboard/api/…`, all of it read-only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ..locality import is_local
+from ..wire import JSON
+from .answers import error_response, json_response
+from .routes import OwnRoute
+
+__all__ = ["DiagnosticsView", "diagnostics_routes"]
+
+MOST_CONNECTIONS: Final = 1000
+"""Connections of one page."""
+PAGE: Final = 100
+FURTHEST: Final = 10_000_000
+
+
+class DiagnosticsView(Protocol):
+    """What diagnostics show of a pod, ready for JSON."""
+
+    @property
+    def dev(self) -> bool:
+        """Whether diagnostics are open to clients on this machine."""
+
+    def tree(self) -> Mapping[str, object]:
+        """Return the live supervision tree."""
+
+    def broker_health(self) -> Mapping[str, object]:
+        """Return how each link to the other pods is."""
+
+    def realtime(self) -> Mapping[str, JSON]:
+        """Return the pod at a glance."""
+
+    def detailed(self) -> Mapping[str, JSON]:
+        """Return the same, with all histograms and the rooms one by one."""
+
+    def clients(
+        self, limit: int, offset: int, room: str | None, user: str | None
+    ) -> Mapping[str, JSON]:
+        """Return a page of the clients, oldest first, perhaps of one room or one user."""
+
+    def refuse_all_but_root(self, request: Request) -> Response | None:
+        """Return the answer for somebody who is not root, or None for root."""
+
+
+def diagnostics_routes(pod: DiagnosticsView) -> list[Route]:
+    """Return the routes of diagnostics; `dev` opens them to this machine."""
+
+    def shown(path: str, value: Callable[[Request], object]) -> Route:
+        async def endpoint(request: Request) -> Response:
+            refused = None if _may_look(pod, request) else pod.refuse_all_but_root(request)
+            if refused is not None:
+                return refused
+            try:
+                return json_response(value(request))
+            except _BadParameter as error:
+                return error_response(400, str(error))
+
+        return OwnRoute(path, endpoint)
+
+    def clients(request: Request) -> object:
+        query = request.query_params
+        limit = _number(request, "limit", PAGE, 1, MOST_CONNECTIONS)
+        offset = _number(request, "offset", 0, 0, FURTHEST)
+        return pod.clients(limit, offset, query.get("room"), query.get("user"))
+
+    return [
+        shown("/_dashboard/api/actors", lambda _: pod.tree()),
+        shown("/_dashboard/api/metrics/realtime", lambda _: pod.realtime()),
+        shown("/_dashboard/api/metrics/detailed", lambda _: pod.detailed()),
+        shown("/_dashboard/api/realtime/broker/health", lambda _: pod.broker_health()),
+        shown("/_dashboard/api/realtime/connections", clients),
+    ]
+
+
+class _BadParameter(Exception):
+    """A parameter that says nothing; the text tells what it may be."""
+
+
+def _number(request: Request, name: str, default: int, least: int, most: int) -> int:
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    # Not int() alone, which takes "1_000" and " 1 "; longer digits are not even read.
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 16 else -1
+    if not least <= number <= most:
+        raise _BadParameter(f"Give '{name}' a whole number from {least} to {most}.")
+    return number
+
+
+def _may_look(pod: DiagnosticsView, request: Request) -> bool:
+    peer = request.client.host if request.client else ""
+    return pod.dev and is_local(peer, request.headers.items())
