@@ -30,24 +30,24 @@ class Views:
     def __init__(self, pod: Watched, wall: Callable[[], float]) -> None:
         self._pod = pod
         self._wall = wall
-        self._samples = Samples()
+        self.samples = Samples()
 
     async def sample(self, started: Callable[[], None]) -> None:
         """Take a sample each second, until cancelled."""
         started()
         due = trio.current_time()
         while True:
-            self._samples.add(self._take(trio.current_time()))
+            self.samples.add(self._take(trio.current_time()))
             due = max(due + INTERVAL, trio.current_time())
             await trio.sleep_until(due)
 
     def realtime(self) -> dict[str, JSON]:
         """Return the pod at a glance."""
-        return realtime(self._pod, self._samples, self._wall())
+        return realtime(self._pod, self.samples, self._wall())
 
     def detailed(self) -> dict[str, JSON]:
         """Return the same, all histograms, and the rooms one by one."""
-        return detailed(self._pod, self._samples, self._wall())
+        return detailed(self._pod, self.samples, self._wall())
 
     def connections(
         self, limit: int, offset: int, room: str | None, user: str | None
