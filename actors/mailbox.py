@@ -97,6 +97,11 @@ class Mailbox(Generic[M]):
         """The bounds in words, for error messages."""
         return f"at most {self.max_messages} messages and {self.max_bytes} bytes"
 
+    @property
+    def high_water(self) -> int:
+        """The most messages that ever waited."""
+        return self._high_water
+
     # Writing -------------------------------------------------------------------------------
 
     def put_nowait(self, message: M, size: int = DEFAULT_SIZE, *, keyed: bool = True) -> Delivery:

@@ -13,13 +13,11 @@ class Metrics:
     token: str = setting(
         "",
         secret=True,
-        acted_on=False,
         help="Bearer token that lets a scraper read /metrics, and nothing else; empty is none.",
     )
     bind: str = setting(
         "",
         check=formats.bind,
-        acted_on=False,
         help='A second address, "host:port", that answers /metrics and /health/… to whoever '
         "reaches it, and nothing else; empty is none.",
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 import trio
+from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
 from ..config import Config
@@ -29,12 +30,16 @@ from ..transport.http import (
     catalogue_routes,
     collection_routes,
     create_app,
+    create_metrics_app,
 )
 from .child import Node, node_to_json
 from .collections import CollectionTree
+from .metrics import Exporter
 from .views import Views
 
-__all__ = ["make_listener"]
+__all__ = ["make_listener", "make_metrics_listener"]
+
+NO_WEBSOCKET: Final = Refusal(404, "There is no WebSocket at this address, only metrics.")
 
 LAST_ANSWER: Final = 4.0
 """Seconds that a stopping pod lets requests go on, so that who wrote learns that it is written. A
@@ -52,6 +57,7 @@ class Shown(Protocol):
     keyring: Keyring
     meters: Meters
     views: Views
+    exporter: Exporter
 
     def tree(self) -> Node:
         """Describe every live actor."""
@@ -79,14 +85,7 @@ def make_listener(
 
     `collections` is None for a pod that has none. `wall` returns unix seconds.
     """
-    config, limits = pod.config, pod.config.limits
-    auth = config.auth
-    doorman = Doorman(
-        pod.keyring,
-        Attempts(auth.login_attempts, auth.login_period),
-        trio.current_time,
-        pod.meters.rate_limited,
-    )
+    config, doorman = pod.config, _doorman(pod)
     public = PublicFiles(Path(config.server.public))
     app = create_app(
         _View(pod, doorman),
@@ -94,8 +93,44 @@ def make_listener(
         public=public,
         routes=_routes(pod, doorman, collections, public),
         origins=config.origins.allowed,
+        scrape_token=config.metrics.token,
     )
-    server = HttpServer(
+    return Listener(
+        config.server.host,
+        config.server.port,
+        on_upgrade=pod.upgrade,
+        serve_http=_server(config, app).serve,
+        limits=_listener_limits(config),
+        websocket=config.enabled,
+    )
+
+
+def make_metrics_listener(pod: Shown) -> Listener | None:
+    """Make what answers metrics and health at an address of its own, if there is to be one."""
+    config = pod.config
+    if not config.metrics.bind:
+        return None
+    host, _, port = config.metrics.bind.rpartition(":")
+    app = create_metrics_app(_View(pod, _doorman(pod)), pod.exporter.expose)
+    return Listener(
+        host,
+        int(port),
+        on_upgrade=lambda _: NO_WEBSOCKET,
+        serve_http=_server(config, app).serve,
+        limits=_listener_limits(config),
+        websocket=False,
+    )
+
+
+def _doorman(pod: Shown) -> Doorman:
+    auth = pod.config.auth
+    guesses = Attempts(auth.login_attempts, auth.login_period)
+    return Doorman(pod.keyring, guesses, trio.current_time, pod.meters.rate_limited)
+
+
+def _server(config: Config, app: Starlette) -> HttpServer:
+    limits = config.limits
+    return HttpServer(
         app,
         HttpLimits(
             max_head_bytes=limits.max_head_bytes,
@@ -104,18 +139,15 @@ def make_listener(
             trusted=networks(config.server.trusted_proxies),
         ),
     )
-    return Listener(
-        config.server.host,
-        config.server.port,
-        on_upgrade=pod.upgrade,
-        serve_http=server.serve,
-        limits=ListenerLimits(
-            max_head_bytes=limits.max_head_bytes,
-            handshake_timeout=limits.handshake_timeout,
-            tcp_no_delay=config.network.tcp_no_delay,
-            grace=min(LAST_ANSWER, config.drain.deadline),
-        ),
-        websocket=config.enabled,
+
+
+def _listener_limits(config: Config) -> ListenerLimits:
+    limits = config.limits
+    return ListenerLimits(
+        max_head_bytes=limits.max_head_bytes,
+        handshake_timeout=limits.handshake_timeout,
+        tcp_no_delay=config.network.tcp_no_delay,
+        grace=min(LAST_ANSWER, config.drain.deadline),
     )
 
 
@@ -156,6 +188,7 @@ class _View:
         self.realtime = pod.views.realtime
         self.detailed = pod.views.detailed
         self.clients = pod.views.connections
+        self.expose = pod.exporter.expose
         self.refuse_all_but_root = doorman.refuse_all_but_root
 
     def tree(self) -> Mapping[str, object]:

@@ -45,7 +45,8 @@ from .collections import CollectionTree
 from .dynamic import DynamicSupervisor, Pacing
 from .entrance import Entrance
 from .errors import SupervisorError
-from .front import make_listener
+from .front import make_listener, make_metrics_listener
+from .metrics import Exporter
 from .restart import Intensity, Restart
 from .supervisor import Supervisor
 from .views import DashboardRoom, Views
@@ -145,6 +146,8 @@ class Pod:
             shutdown=2 * CLOSE_TIMEOUT,
         ).upgrade
         served = self._collections if config.server.api_enabled else None
+        self.exporter = Exporter(self, trio.current_time)
+        self._metrics_listener = make_metrics_listener(self)
         self._listener = make_listener(self, served, wall)
         self._room_supervisor = DynamicSupervisor("pod/rooms", intensity=ROOM_INTENSITY)
         self._root = Supervisor("pod", self._children())
@@ -157,6 +160,11 @@ class Pod:
     def port(self) -> int:
         """The port the pod listens on."""
         return self._listener.address[1]
+
+    @property
+    def metrics_port(self) -> int | None:
+        """The port of `metrics.bind`, if there is one."""
+        return None if self._metrics_listener is None else self._metrics_listener.address[1]
 
     def tree(self) -> Node:
         """Describe every live actor: the answer to "what are you doing?"."""
@@ -220,12 +228,16 @@ class Pod:
         has started, and `IntensityExceeded` when the tree gives up.
         """
         self._listener.open()
+        if self._metrics_listener is not None:
+            self._metrics_listener.open()
         try:
             with self._patience:
                 await self._root.run(started)
         finally:
             self._root.terminated(Exit.shutdown("pod stopped"))
             self._listener.close()
+            if self._metrics_listener is not None:
+                self._metrics_listener.close()
 
     def request_stop(self, reason: str) -> None:
         """Stop in reverse order of start: no more accepts, clients closed paced, rooms last.
@@ -251,8 +263,15 @@ class Pod:
             ),
             ChildSpec("views", lambda path: Service(path, self.views.sample)),
             ChildSpec("heartbeat", lambda path: Service(path, self._beat)),
+            *self._metrics_child(),
             ChildSpec("listener", lambda path: Service(path, self._listener.run)),
         ]
+
+    def _metrics_child(self) -> list[ChildSpec]:
+        listener = self._metrics_listener
+        if listener is None:
+            return []
+        return [ChildSpec("metrics", lambda path: Service(path, listener.run))]
 
     async def _beat(self, started: Callable[[], None]) -> None:
         started()

@@ -35,6 +35,16 @@ class Counters:
     _replayed_before: int = 0
     _missed_before: int = 0
 
+    def lost_by_reason(self) -> dict[str, int]:
+        """Return what was lost, by reason: `outage` is what no other reason accounts for."""
+        known = {
+            "overflow": self.overflowed,
+            "expired": self.expired,
+            "too_large": self.too_large,
+            "unspeakable": self.unspeakable,
+        }
+        return {"outage": max(0, self.lost - sum(known.values())), **known}
+
     def begin_outage(self, missed: int) -> None:
         """Remember where an outage begins."""
         self._lost_before, self._replayed_before = self.lost, self.replayed

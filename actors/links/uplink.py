@@ -89,6 +89,16 @@ class Uplink:
         self._degraded: Degraded | None = Degraded(self.breaker.reason, self._proven_at)
         self._told = self._ended = False
 
+    @property
+    def kind(self) -> str:
+        """The kind of broker, as it is configured."""
+        return self._settings.type
+
+    @property
+    def seconds_deaf(self) -> float:
+        """Seconds since the link was last proven; 0 while the breaker is closed."""
+        return 0.0 if self.breaker.closed else self._clock() - self._proven
+
     # What rooms, the hub and sessions call ---------------------------------------------------
 
     def publish(
@@ -193,7 +203,7 @@ class Uplink:
             "state": breaker.state.value,
             "reason": breaker.reason,
             "last_canary_seconds": counters.round_trip,
-            "seconds_deaf": 0.0 if breaker.closed else round(self._clock() - self._proven, 3),
+            "seconds_deaf": round(self.seconds_deaf, 3),
             "reconnects": max(0, counters.connects - 1),
             "outages": counters.trips,
             "pods": 1 + len(self.peers),

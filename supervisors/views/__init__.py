@@ -1,7 +1,10 @@
 """What a pod shows of itself as JSON: at a glance, in detail, and its clients one by one."""
 
+from .census import mailboxes, restarts
+from .overview import counts_of
 from .quantiles import quantile, summary
 from .rates import Sample, Samples
+from .rooms import rooms_by_pattern
 from .views import DashboardRoom, Views
 from .watched import Watched
 
@@ -11,6 +14,10 @@ __all__ = [
     "Samples",
     "Views",
     "Watched",
+    "counts_of",
+    "mailboxes",
     "quantile",
+    "restarts",
+    "rooms_by_pattern",
     "summary",
 ]

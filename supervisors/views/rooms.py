@@ -10,7 +10,7 @@ from ...transport import JSON
 from .census import cells
 from .watched import Watched
 
-__all__ = ["every_room", "rooms_at_a_glance"]
+__all__ = ["every_room", "rooms_at_a_glance", "rooms_by_pattern"]
 
 LARGEST: Final = 10
 MOST: Final = 1000
@@ -18,18 +18,23 @@ OTHER: Final = "other"
 """Stands for the pattern of rooms that none matches: their names are their clients' words."""
 
 
-def rooms_at_a_glance(pod: Watched) -> dict[str, JSON]:
-    """Return how many rooms run and who is in them: in all, by pattern, and the ten largest."""
-    rosters = pod.rooms.rosters
+def rooms_by_pattern(pod: Watched) -> dict[str, dict[str, int]]:
+    """Return by the pattern that rooms are bound by: how many, their members, the largest's."""
     patterns: dict[str, dict[str, int]] = {}
-    for name, roster in rosters.items():
+    for name, roster in pod.rooms.rosters.items():
         pattern = pod.rooms.pattern_of(name) or pod.access.pattern_of(name) or OTHER
         figures = patterns.setdefault(pattern, {"rooms": 0, "members": 0, "largest": 0})
         figures["rooms"] += 1
         figures["members"] += len(roster.members)
         figures["largest"] = max(figures["largest"], len(roster.members))
+    return patterns
+
+
+def rooms_at_a_glance(pod: Watched) -> dict[str, JSON]:
+    """Return how many rooms run and who is in them: in all, by pattern, and the ten largest."""
+    patterns = rooms_by_pattern(pod)
     return {
-        "count": len(rosters),
+        "count": len(pod.rooms.rosters),
         "members": sum(figures["members"] for figures in patterns.values()),
         "patterns": [{"pattern": pattern, **patterns[pattern]} for pattern in sorted(patterns)],
         "largest": [

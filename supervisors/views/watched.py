@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from ...actors import AccessPolicy, DeadLetters, Member, Rooms
+from ...actors.links import Uplink
 from ...config import Config
 from ...transport import JSON, Meters
 from ..dynamic import DynamicSupervisor
@@ -27,6 +28,7 @@ class Watched(Protocol):
     members: dict[str, Member]
     rooms: Rooms
     dead_letters: DeadLetters
+    uplink: Uplink | None
     watchdog: Watchdog
 
     @property

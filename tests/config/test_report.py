@@ -71,8 +71,6 @@ def test_what_is_not_acted_on_yet_says_so() -> None:
         "performance.keepAliveOptimization",
         "network.writeBufferSize",
         "network.compressionThreshold",
-        "metrics.token",
-        "metrics.bind",
         "stress.enabled",
         "stress.maxConnections",
         "stress.maxMessagesPerSecond",

@@ -12,6 +12,7 @@ from websockets.trio.client import ClientConnection, connect
 from deployd.actors import Room
 from deployd.config import Config, Drain, Limits, Secrets, Server
 from deployd.supervisors import Node, Pod, open_pod
+from deployd.transport.brokers import Broker
 
 PATIENCE = 10.0
 """Seconds after which a test gives up on something that should have come long before."""
@@ -34,9 +35,11 @@ async def running_pod(
     rooms: Mapping[str, type[Room[Any]]] | None = None,
     *,
     dev: bool = False,
+    broker: Callable[[], Broker] | None = None,
 ) -> AsyncIterator[Pod]:
     """Run a pod in this process for the length of the block."""
-    async with open_pod(config or pod_config(), keys=KEYS, rooms=rooms, dev=dev) as pod:
+    config = config or pod_config()
+    async with open_pod(config, keys=KEYS, rooms=rooms, dev=dev, broker=broker) as pod:
         yield pod
 
 

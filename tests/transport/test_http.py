@@ -70,6 +70,9 @@ class Pod:
     def connections(self) -> int:
         return 42
 
+    def expose(self, accept: str) -> tuple[bytes, str]:
+        return b"websocket_connections_per_pod 42\n", "text/plain"
+
     def broker_health(self) -> Mapping[str, object]:
         return {"links": [{"state": "closed"}]}
 

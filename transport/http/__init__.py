@@ -1,6 +1,6 @@
 """HTTP beside the WebSockets: the pod's pages, its health, its diagnostics, its collections."""
 
-from .app import PodView, create_app
+from .app import PodView, create_app, create_metrics_app
 from .auth import Accounts, AuthView, User, auth_routes
 from .collections import (
     ApiAnswer,
@@ -44,6 +44,7 @@ __all__ = [
     "catalogue_routes",
     "collection_routes",
     "create_app",
+    "create_metrics_app",
     "health_routes",
     "json_body",
 ]

@@ -18,14 +18,15 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from .answers import error_response, plain_response
-from .diagnostics import DiagnosticsView, diagnostics_routes
+from .diagnostics import DiagnosticsView, diagnostics_routes, refuse_diagnostics
 from .health import HealthView, health_routes
+from .metrics import Expose, metrics_route
 from .public import PublicFiles
 from .routes import OwnRoute
 from .self_test import self_test_routes
 from .static import static_routes
 
-__all__ = ["PodView", "create_app"]
+__all__ = ["PodView", "create_app", "create_metrics_app"]
 
 _HOME = Template(resources.files(__package__).joinpath("home.html").read_text(encoding="utf-8"))
 
@@ -52,6 +53,9 @@ class PodView(HealthView, DiagnosticsView, Protocol):
     def connections(self) -> int:
         """Return how many WebSocket clients are connected."""
 
+    def expose(self, accept: str) -> tuple[bytes, str]:
+        """Return the metrics and their content type, in a format that is accepted."""
+
 
 def create_app(
     pod: PodView,
@@ -60,13 +64,15 @@ def create_app(
     public: PublicFiles | None = None,
     routes: Sequence[BaseRoute] = (),
     origins: Sequence[str] = (),
+    scrape_token: str = "",
 ) -> Starlette:
     """Build the application: pages, health, diagnostics, the packaged files, then `routes`.
 
     Every error is JSON with one sentence. `wall` returns unix seconds. The `index.html` among
     `public` files takes the place of the pod's page at `/`; the route of the others is one of
     `routes`, before those that take every path. Pages of `origins` may call from elsewhere
-    (CORS, Fetch section 3.2); no cookie is ever involved.
+    (CORS, Fetch section 3.2); no cookie is ever involved. Who shows `scrape_token` may read the
+    metrics, and nothing else; empty is none.
     """
 
     async def about(_: Request) -> Response:
@@ -76,17 +82,35 @@ def create_app(
         index = None if public is None else await public.find("index.html", request)
         return index or await about(request)
 
-    app = Starlette(
-        routes=[
+    return _application(
+        [
             OwnRoute("/", home),
             OwnRoute("/_dashboard/", about),
             *health_routes(pod),
             *diagnostics_routes(pod),
+            metrics_route(
+                pod.expose,
+                token=scrape_token,
+                refuse=lambda request: refuse_diagnostics(pod, request),
+            ),
             *static_routes(),
             *self_test_routes(),
             *routes,
         ],
-        middleware=[_cross_origin(origins)] if origins else [],
+        [_cross_origin(origins)] if origins else [],
+    )
+
+
+def create_metrics_app(pod: HealthView, expose: Expose) -> Starlette:
+    """Build what an address of its own answers to whoever reaches it: metrics and health."""
+    metrics = metrics_route(expose, token="", refuse=lambda _: None)
+    return _application([*health_routes(pod), metrics], [])
+
+
+def _application(routes: Sequence[BaseRoute], middleware: Sequence[Middleware]) -> Starlette:
+    app = Starlette(
+        routes=routes,
+        middleware=middleware,
         exception_handlers={HTTPException: _refused, Exception: _failed},
     )
     app.router.redirect_slashes = False  # it redirects to whatever the Host header says

@@ -14,7 +14,7 @@ from ..wire import JSON
 from .answers import error_response, json_response
 from .routes import OwnRoute
 
-__all__ = ["DiagnosticsView", "diagnostics_routes"]
+__all__ = ["DiagnosticsView", "diagnostics_routes", "refuse_diagnostics"]
 
 MOST_CONNECTIONS: Final = 1000
 """Connections of one page."""
@@ -55,7 +55,7 @@ def diagnostics_routes(pod: DiagnosticsView) -> list[Route]:
 
     def shown(path: str, value: Callable[[Request], object]) -> Route:
         async def endpoint(request: Request) -> Response:
-            refused = None if _may_look(pod, request) else pod.refuse_all_but_root(request)
+            refused = refuse_diagnostics(pod, request)
             if refused is not None:
                 return refused
             try:
@@ -95,6 +95,9 @@ def _number(request: Request, name: str, default: int, least: int, most: int) ->
     return number
 
 
-def _may_look(pod: DiagnosticsView, request: Request) -> bool:
+def refuse_diagnostics(pod: DiagnosticsView, request: Request) -> Response | None:
+    """Return the answer for who may not look, or None for root, and for this machine when `dev`."""
     peer = request.client.host if request.client else ""
-    return pod.dev and is_local(peer, request.headers.items())
+    if pod.dev and is_local(peer, request.headers.items()):
+        return None
+    return pod.refuse_all_but_root(request)
