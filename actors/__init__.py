@@ -11,7 +11,7 @@ from .access import AccessPolicy, Listening
 from .actor import Actor, handles
 from .cell import ActorCell, ActorStatistics
 from .connection import ConnectionActor, connection_cell
-from .dead_letters import DeadLetter, DeadLetters, DeadLetterStatistics, LogLimiter
+from .dead_letters import DeadLetter, DeadLetters, DeadLetterStatistics
 from .errors import (
     ActorDead,
     ActorDefinitionError,
@@ -71,7 +71,6 @@ __all__ = [
     "LinkActor",
     "Listeners",
     "Listening",
-    "LogLimiter",
     "Mailbox",
     "MailboxFull",
     "MailboxStatistics",

@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 import trio
 from attrs import evolve, field, frozen
 
+from ..config import bind_log_context
 from ..transport import JSON
 from .actor import Actor
 from .addressee import Addressee, opened
@@ -115,6 +116,7 @@ class ActorCell(Addressee[M]):
 
         Raises what its code raised, taken out of an exception group that holds nothing else.
         """
+        bind_log_context(actor=self.path)  # once for the task, and not for each message
         self.incarnation += 1
         self._starting = True
         exit_ = Exit.killed("cancelled")

@@ -277,12 +277,16 @@ class ConnectionActor(Actor):
 
     @handles(_Doomed)
     async def _on_doomed(self, message: _Doomed) -> None:
-        _log.info(
-            "closing a client",
-            client=self._client_id,
-            code=int(message.code),
-            reason=message.reason,
-        )
+        suppressed = self._env.sampler.admit(f"closing a client: {message.code.name}")
+        if suppressed is not None:
+            _log.info(
+                "closing a client",
+                client=self._client_id,
+                address=self.member.address,
+                code=int(message.code),
+                reason=message.reason,
+                suppressed=suppressed,
+            )
         self._env.meters.closed[message.code] += 1
         self._leave_all()
         close = self.socket.abandon if message.abandon else self.socket.close

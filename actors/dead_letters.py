@@ -9,9 +9,9 @@ from collections.abc import Callable
 from attrs import frozen
 from structlog.typing import FilteringBoundLogger
 
-from ..config import get_logger
+from ..config import LogLimiter, get_logger
 
-__all__ = ["DeadLetter", "DeadLetterStatistics", "DeadLetters", "LogLimiter"]
+__all__ = ["DeadLetter", "DeadLetterStatistics", "DeadLetters"]
 
 MAX_REASONS = 64
 OTHER = "other"
@@ -33,31 +33,6 @@ class DeadLetterStatistics:
     total: int
     by_reason: dict[str, int]
     recent: tuple[DeadLetter, ...]
-
-
-class LogLimiter:
-    """Lets at most `burst` lines through in each `period` of seconds, and counts the rest."""
-
-    __slots__ = ("_burst", "_left", "_period", "_suppressed", "_until")
-
-    def __init__(self, burst: int, period: float) -> None:
-        self._burst = burst
-        self._period = period
-        self._left = 0
-        self._until = float("-inf")
-        self._suppressed = 0
-
-    def admit(self, now: float) -> int | None:
-        """Return how many were suppressed since the last line, or None to suppress this one."""
-        if now >= self._until:
-            self._until = now + self._period
-            self._left = self._burst
-        if self._left == 0:
-            self._suppressed += 1
-            return None
-        self._left -= 1
-        suppressed, self._suppressed = self._suppressed, 0
-        return suppressed
 
 
 class DeadLetters:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Literal, Never
 
 import trio
-from attrs import frozen
+from attrs import field, frozen
 
 from ..config import Auth as AuthSettings
-from ..config import Limits, get_logger, tracing
+from ..config import Limits, LogSampler, get_logger, tracing
 from ..transport import (
     Auth,
     BadToken,
@@ -53,7 +53,7 @@ class ConnectionEnvironment:
     `members` are all live connections by client id, `wall` is the wall clock (unix seconds),
     `retry_after` draws the seconds a client should wait before it comes back after a restart,
     `everyone` is the room of all connections, `uplink` leads to the other pods, `dev` is whether
-    the pod runs for development.
+    the pod runs for development, `sampler` bounds the lines that clients can cause.
     """
 
     limits: Limits
@@ -72,6 +72,7 @@ class ConnectionEnvironment:
     meters: Meters
     uplink: Uplink | None = None
     dev: bool = False
+    sampler: LogSampler = field(factory=LogSampler)
 
 
 class Session:
@@ -181,13 +182,19 @@ class Session:
                 ref.tell(LeaveRoom(self._member, "timeout"))  # in case it has just let us in
                 break
             except ActorError as error:
-                _log.warning("a join failed", room=name, error=type(error).__name__)
+                self._tell_of_failure(name, error)
                 return Problem("room_crashed", f"The room '{name}' failed; join it again.")
             if problem is None:
                 self._rooms[name] = ref
                 ref.monitor(self._member.ref)
             return problem
         return _busy(name)
+
+    def _tell_of_failure(self, room: str, error: ActorError) -> None:
+        suppressed = self._env.sampler.admit("a join failed")
+        if suppressed is not None:
+            kind = type(error).__name__
+            _log.warning("a join failed", room=room, error=kind, suppressed=suppressed)
 
     def _leave(self, message: Leave) -> None:
         ref = self._rooms.pop(message.room, None)

@@ -16,9 +16,10 @@ from .errors import ConfigError, ConfigurationError, SecretsError
 from .json_schema import json_schema
 from .limits import Limits
 from .load import Loaded, load, write_default
-from .logs import configure_logging, get_logger, tracing
+from .logs import bind_log_context, configure_logging, get_logger, tracing
 from .operations import Metrics, Stress
 from .report import Row, explain, reference_markdown
+from .sampling import LogLimiter, LogSampler
 from .schema import (
     Access,
     Auth,
@@ -52,6 +53,8 @@ __all__ = [
     "FailurePolicy",
     "Limits",
     "Loaded",
+    "LogLimiter",
+    "LogSampler",
     "Logging",
     "Metrics",
     "Nats",
@@ -74,6 +77,7 @@ __all__ = [
     "Stress",
     "Tls",
     "Who",
+    "bind_log_context",
     "check_collection_name",
     "configure_logging",
     "explain",

@@ -14,7 +14,7 @@ from .redact import redact
 from .schema import Logging
 
 _COMPONENT = "realtime"
-_FIRST = ("timestamp", "level", "component", "event")
+_FIRST = ("timestamp", "level", "component", "pod", "actor", "event")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _tracing = False
 
@@ -53,6 +53,14 @@ def get_logger(component: str = _COMPONENT) -> FilteringBoundLogger:
     return cast(FilteringBoundLogger, logger)
 
 
+def bind_log_context(**fields: str) -> None:
+    """Let the lines of this task, and of those it starts from now on, carry these fields too.
+
+    A line's own field of the same name wins.
+    """
+    structlog.contextvars.bind_contextvars(**fields)
+
+
 def tracing() -> bool:
     """Tell whether each message's way is to be logged (at debug); cheap enough to ask always."""
     return _tracing
@@ -64,6 +72,7 @@ def _name(component: str) -> str:
 
 def _common() -> list[Processor]:
     return [
+        structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,

@@ -167,10 +167,14 @@ class Auth:
         5.0, unit="seconds", ge=0, help="Difference of clocks that is allowed for."
     )
     login_attempts: int = setting(
-        10, unit="attempts", ge=1, help="Sign-ins that one address may try in `loginPeriod`."
+        10,
+        unit="attempts",
+        ge=1,
+        help="Sign-ins that one address may try in `loginPeriod`, and as many wrong keys or tokens "
+        "elsewhere; more are answered 429.",
     )
     login_period: float = setting(
-        60.0, unit="seconds", gt=0, help="Time over which sign-ins are counted."
+        60.0, unit="seconds", gt=0, help="Time over which sign-ins and guesses are counted."
     )
 
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from ..actors import EnvironmentFailure, LogLimiter
-from ..config import get_logger
+from ..actors import EnvironmentFailure
+from ..config import LogLimiter, get_logger
 from .child import ChildRecord
 from .restart import is_environment_failure
 

@@ -1,8 +1,10 @@
 """A supervisor whose children come and go: connections by the ten thousand, rooms."""
 
+import contextvars
 import math
 import random as random_module
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 
 import attrs
@@ -78,6 +80,7 @@ class DynamicSupervisor:
         self._states: dict[str, RestartState] = {}
         self._crash_log = CrashLog(clock, burst=20, period=10.0)
         self._nursery: trio.Nursery | None = None
+        self._context = contextvars.Context()
         self._status = Status.STOPPED
         self._incarnation = 0
         self._given_up = 0
@@ -139,6 +142,7 @@ class DynamicSupervisor:
         """
         self._incarnation += 1
         self._states.clear()
+        self._context = contextvars.copy_context()
         try:
             async with trio.open_nursery() as self._nursery:
                 for record in self._records.values():
@@ -185,7 +189,10 @@ class DynamicSupervisor:
 
     def _launch(self, record: ChildRecord, nursery: trio.Nursery) -> None:
         record.prepare()
-        nursery.start_soon(self._live, record, name=record.child.path)
+        # A task's context, with what its lines say of it, is that of whoever starts it: here the
+        # supervisor, and not the client's or the application's task that happened to ask.
+        start = partial(nursery.start_soon, self._live, record, name=record.child.path)
+        self._context.run(start)
 
     async def _live(self, record: ChildRecord) -> None:
         try:

@@ -34,7 +34,14 @@ from ..actors import (
     load_room_classes,
 )
 from ..actors.collections import ALL_COLLECTIONS, PREFIX, UndefinedChangesRoom
-from ..config import Config, ReadyPolicy, Secrets, configure_logging, load_secrets
+from ..config import (
+    Config,
+    ReadyPolicy,
+    Secrets,
+    bind_log_context,
+    configure_logging,
+    load_secrets,
+)
 from ..transport import DASHBOARD, JSON, Meters, Tokens, TransportError, WebSocketLimits
 from ..transport.brokers import Broker, load_broker
 from ..transport.http import Keyring
@@ -227,6 +234,7 @@ class Pod:
         Raises `AddressInUse` or `ListenError` when the port cannot be had, before anything else
         has started, and `IntensityExceeded` when the tree gives up.
         """
+        bind_log_context(pod=self.pod_id)
         self._listener.open()
         if self._metrics_listener is not None:
             self._metrics_listener.open()

@@ -5,6 +5,7 @@ report that: it would have to run. So a thread posts a mark to trio's loop at sh
 and when the mark does not come back it reads the loop's live stack.
 """
 
+import contextvars
 import sys
 import threading
 import time
@@ -102,8 +103,12 @@ class Watchdog:
         stop = threading.Event()
         token, watched = trio.lowlevel.current_trio_token(), threading.get_ident()
         self._answered = True
+        context = contextvars.copy_context()  # its lines say which pod's they are
         thread = threading.Thread(
-            target=self._watch, args=(token, watched, stop), name="deployd-watchdog", daemon=True
+            target=context.run,
+            args=(self._watch, token, watched, stop),
+            name="deployd-watchdog",
+            daemon=True,
         )
         thread.start()
         started()

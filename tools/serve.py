@@ -11,7 +11,14 @@ import attrs
 import click
 import trio
 
-from ..config import Config, Secrets, configure_logging, get_logger, load_secrets
+from ..config import (
+    Config,
+    Secrets,
+    bind_log_context,
+    configure_logging,
+    get_logger,
+    load_secrets,
+)
 from ..supervisors import Pod, open_pod
 from .changes import files_to_watch
 from .demo_room import DEMO_ROOMS
@@ -80,6 +87,7 @@ async def run(plan: Plan) -> bool:
     with signals.heard():
         rooms = DEMO_ROOMS if plan.dev else {}
         async with open_pod(plan.config, keys=plan.keys, rooms=rooms, dev=plan.dev) as pod:
+            bind_log_context(pod=pod.pod_id)
             announce(plan, pod)
             await _until_told(plan, signals)
         return signals.first is None

@@ -15,7 +15,7 @@ from typing import TypeAlias
 import trio
 from attrs import frozen
 
-from ..config import get_logger
+from ..config import LogSampler, get_logger
 from .errors import AddressInUse, ListenError
 from .handshake import (
     HeadReader,
@@ -160,6 +160,7 @@ class Listener:
         self._accepted = self._upgraded = self._handshakes = self._exchanges = 0
         self._turned_away = 0
         self._refused: Counter[str] = Counter()
+        self._crashes = LogSampler()
         self._complaints = TokenBucket(rate=0.2, burst=1, now=0)
 
     @property
@@ -272,6 +273,11 @@ class Listener:
                 reason=error.strerror,
             )
 
+    def _tell_of_crash(self, what: str) -> None:
+        suppressed = self._crashes.admit(what)
+        if suppressed is not None:
+            _log.exception(what, suppressed=suppressed)
+
     # One connection --------------------------------------------------------------------------
 
     async def _handshake(self, sock: socket.socket, remote: str, run: _Run) -> None:
@@ -307,7 +313,7 @@ class Listener:
         try:
             refusal = self._on_upgrade(request)
         except Exception:  # noqa: BLE001 - a bug behind one request must not end the listener
-            _log.exception("an upgrade request crashed its handler")
+            self._tell_of_crash("an upgrade request crashed its handler")
             return _FAILED
         if refusal is None:
             self._upgraded += 1
@@ -325,7 +331,7 @@ class Listener:
         try:
             await self._serve_http(stream, head, stopping)
         except* Exception:  # noqa: BLE001 - as above, and Cancelled passes through
-            _log.exception("an HTTP connection crashed its handler")
+            self._tell_of_crash("an HTTP connection crashed its handler")
         finally:
             stream.close()
             self._exchanges -= 1

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ...config import get_logger
-from ..dead_letters import LogLimiter
+from ...config import LogLimiter, get_logger
 from .errors import ScriptFailed, ScriptTimeout
 
 __all__ = ["ScriptLog"]

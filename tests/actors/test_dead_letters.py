@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import structlog
-from hypothesis import given
-from hypothesis import strategies as st
 
-from deployd.actors import DeadLetter, DeadLetters, LogLimiter
+from deployd.actors import DeadLetter, DeadLetters
 
 
 class Secret:
@@ -64,28 +62,3 @@ def test_reasons_do_not_grow_without_bound() -> None:
     assert len(statistics.by_reason) <= 65
     assert statistics.total == sum(statistics.by_reason.values()) == 1000
     assert statistics.by_reason["other"] == 936
-
-
-@given(st.integers(1, 5), st.lists(st.floats(0, 3), max_size=50))
-def test_the_limiter_forgets_nothing_and_keeps_to_its_rate(burst: int, steps: list[float]) -> None:
-    limiter = LogLimiter(burst, period=5.0)
-    now, told, pending = 0.0, [], 0
-    for step in steps:
-        now += step
-        suppressed = limiter.admit(now)
-        if suppressed is None:
-            pending += 1
-        else:
-            assert suppressed == pending
-            pending = 0
-            told.append(now)
-    # 2 * burst + 1 lines span three periods, so the whole of the middle one.
-    for earlier, later in zip(told, told[2 * burst :], strict=False):
-        assert later - earlier >= 5.0 - 1e-9
-
-
-def test_a_quiet_time_saves_up_no_lines() -> None:
-    limiter = LogLimiter(burst=3, period=5.0)
-    for quiet in (0.0, 5.0, 10.0):
-        assert limiter.admit(quiet) == 0
-    assert [limiter.admit(15.0) for _ in range(5)] == [0, 0, 0, None, None]

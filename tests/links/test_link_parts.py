@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from deployd.actors.links import Breaker, BreakerState
 from deployd.actors.links import interest as interest_module
+from deployd.actors.links.breaker import BreakerHistory
 from deployd.actors.links.interest import Interest
 from deployd.actors.links.packing import Packer
 from deployd.actors.links.parcel import Buffer, Parcel, weight
@@ -69,6 +70,31 @@ def test_a_breaker_moves_as_its_table_says(moves: str, state: BreakerState) -> N
             breaker = breaker.tripped(1.0, "why", refused=move == "r")
     assert breaker.state is state
     assert breaker.reason == ("" if state is CLOSED else breaker.reason)
+
+
+def test_the_last_changes_of_a_breaker_are_remembered_and_nothing_else() -> None:
+    history, breaker = BreakerHistory(), Breaker()
+
+    def move(now: Breaker, at: float) -> Breaker:
+        history.note(breaker, now, at)
+        return now
+
+    breaker = move(breaker.tripped(1.0, "refused"), 100.0)  # as open as it was
+    assert history.to_json() == []
+    breaker = move(breaker.attempted(2.0), 101.0)
+    for _ in range(3):
+        breaker = move(breaker.proven(3.0), 102.0)
+    breaker = move(breaker.tripped(4.0, "cut off"), 103.0)
+    assert history.to_json() == [
+        {"at": 101.0, "state": "half_open", "reason": "refused"},
+        {"at": 102.0, "state": "closed", "reason": ""},
+        {"at": 103.0, "state": "open", "reason": "cut off"},
+    ]
+    for number in range(50):
+        breaker = move(breaker.attempted(5.0), float(number))
+        breaker = move(breaker.tripped(5.0, "still"), float(number))
+    assert len(history.to_json()) == 20
+    assert history.to_json()[-1] == {"at": 49.0, "state": "open", "reason": "still"}
 
 
 class BreakerMachine(RuleBasedStateMachine):

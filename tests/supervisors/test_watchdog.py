@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from deployd.actors import Actor, ActorCell, DeadLetters, handles
+from deployd.config import bind_log_context
 from deployd.supervisors import ChildSpec, Service, Stall, StallDetector, Supervisor, Watchdog
 
 PATIENCE = 10.0
@@ -143,6 +144,20 @@ async def test_a_stall_outside_any_actor_is_reported_without_a_name() -> None:
     (stall,) = block.stalls
     assert (stall.path, stall.handler) == (None, None)
     assert "block.block()" in stall.stack
+
+
+async def test_what_the_thread_logs_says_the_pod() -> None:
+    block = Block()
+    bound: list[dict[str, object]] = []
+
+    def report(stall: Stall) -> None:
+        bound.append(structlog.contextvars.get_contextvars())
+        block.report(stall)
+
+    bind_log_context(pod="p1")
+    async with watching(block.watchdog(report)):
+        block.block()
+    assert bound == [{"pod": "p1"}]
 
 
 async def test_a_report_that_fails_does_not_end_the_watch() -> None:

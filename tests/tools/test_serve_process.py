@@ -16,6 +16,7 @@ import httpx
 import pytest
 import trio
 from click.testing import CliRunner
+from websockets.exceptions import ConnectionClosed
 from websockets.trio.client import connect
 
 from deployd.tools.cli import cli
@@ -98,6 +99,44 @@ async def test_a_pod_serves_until_it_is_told_to_stop_and_exits_with_0(start: Sta
     assert '"signal":"SIGTERM"' in pod.printed
     assert "Traceback" not in pod.printed
     assert "Warning" not in pod.printed
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "traced"),
+    [("LOG_LEVEL", "info", False), ("LOG_LEVEL", "debug", True), ("REALTIME_DEBUG", "true", True)],
+)
+async def test_the_log_is_lines_of_json_that_grep_finds(
+    start: Start, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, traced: bool
+) -> None:
+    monkeypatch.setenv(variable, value)
+    pod = await start("serve", "--port", "0")
+    started = await pod.says(r'"health":"(http://localhost:\d+)/[^\n]*')
+    before = pod.printed
+    with trio.fail_after(PATIENCE):
+        async with connect(f"ws{started[1].removeprefix('http')}/socket.io/") as socket:
+            await socket.send('{"type": "join", "room": "tea"}')
+            await socket.send('{"type": "emit", "room": "tea", "event": "said"}')
+            for _ in range(3):
+                await socket.recv()
+            for _ in range(30):
+                await socket.send("nonsense")
+            while True:
+                try:
+                    await socket.recv()
+                except ConnectionClosed:
+                    break
+    pod.process.send_signal(signal.SIGTERM)
+    assert await pod.ends() == 0
+    printed = [line for line in (before + pod.printed).splitlines() if line]
+    lines = [json.loads(line) for line in printed]
+    assert len({line["pod"] for line in lines}) == 1
+    found = [line for line in printed if '"component":"realtime"' in line]  # the specified grep
+    said = [json.loads(line) for line in found]
+    closing = next(line for line in said if line["event"] == "closing a client")
+    assert closing["actor"] == f"pod/connections/{closing['client']}"
+    assert any(line["event"] == "room says" for line in said) is traced
+    rooms = {line["actor"] for line in said if line["event"] == "room says"}
+    assert rooms == ({"pod/rooms/tea"} if traced else set())
 
 
 async def test_the_tools_find_the_pod_that_shares_their_data_folder(

@@ -8,6 +8,7 @@ from here.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import socket
 import threading
 import weakref
@@ -82,13 +83,19 @@ class Incarnation:
         self._inbox = inbox
         self._failure: BrokerError | None = None
         self._token = trio.lowlevel.current_trio_token()
+        self._context = (
+            contextvars.copy_context()
+        )  # so that lines of either side say whose they are
         self._loop = DisposableLoop()
         self._loop.set_exception_handler(self._escaped)
         self._calls: set[_Call] = set()
         self._ending: asyncio.Task[None] | None = None
         name = f"broker {driver.endpoint}"
         # A daemon: a process never waits for a thread that hangs.
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        context = contextvars.copy_context()
+        self._thread = threading.Thread(
+            target=context.run, args=(self._run,), name=name, daemon=True
+        )
         self.feed = Inflow(
             inbox.deliver, self._lost, asyncio.Event(), self._to_trio, self._loop.post
         )
@@ -169,7 +176,7 @@ class Incarnation:
 
     def _to_trio(self, function: Callable[[], object]) -> None:
         try:
-            self._token.run_sync_soon(function)
+            self._token.run_sync_soon(self._context.run, function)
         except trio.RunFinishedError:
             # The pod is gone, and nobody else will close this.
             self._loop.post(self._loop.stop)

@@ -205,7 +205,7 @@ class _Described:
     ) -> Schema:
         """Describe an operation that may run these scripts, and be refused for these reasons."""
         right: Right = getattr(self.definition.access, method)
-        statuses = {"400", "401", "500", "503", *refused}
+        statuses = {"400", "401", "429", "500", "503", *refused}
         if body is not None:
             statuses |= {"408", "413", "415"}
         if right is Right.ROOT:

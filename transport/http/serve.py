@@ -21,6 +21,7 @@ from hypercorn.typing import AppWrapper, ASGIFramework, LifespanState
 from hypercorn.utils import wrap_app
 from starlette.types import ASGIApp
 
+from ...config import LogSampler
 from ..forwarded import Networks
 from .gate import Gate, error_body, error_headers
 
@@ -228,10 +229,32 @@ def _context(stopping: trio.Event) -> WorkerContext:
 def _hypercorn_config(limits: HttpLimits) -> Config:
     config = Config()
     config.accesslog = None
-    config.errorlog = logging.getLogger("hypercorn.error")
+    config.errorlog = _error_log()
     config.include_server_header = False
     config.h11_max_incomplete_size = limits.max_head_bytes
     config.h2_max_concurrent_streams = 10
     config.keep_alive_timeout = limits.keep_alive_timeout
     config.max_app_queue_size = 1  # TCP holds the rest of a body back
     return config
+
+
+class _Sampled(logging.Filter):
+    """Lets a storm of lines through at a limited rate: each request may fail on the same bug."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sampler = LogSampler()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        suppressed = self._sampler.admit(str(record.msg))
+        if suppressed:
+            record.msg = f"{record.msg} ({suppressed} such lines were left out before this one)"
+        return suppressed is not None
+
+
+def _error_log() -> logging.Logger:
+    """Make a logger of the server's own, below Hypercorn's, that no other server's lines limit."""
+    log = logging.Logger("hypercorn.error")
+    log.parent = logging.getLogger("hypercorn.error")
+    log.addFilter(_Sampled())
+    return log

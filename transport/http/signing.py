@@ -100,7 +100,7 @@ SIGNING_IN: Final[Mapping[str, JSON]] = {
             "validate",
             "Whether the token is good",
             {"200": response("It is.", _VALID)},
-            ("401",),
+            ("401", "429"),
         )
     },
     "/auth/me": {
@@ -108,7 +108,7 @@ SIGNING_IN: Final[Mapping[str, JSON]] = {
             "me",
             "Who is signed in",
             {"200": response("The user.", _USER)},
-            ("401", "404", "503"),
+            ("401", "404", "429", "503"),
         )
     },
     "/_admin/auth/create-user": {
@@ -116,7 +116,7 @@ SIGNING_IN: Final[Mapping[str, JSON]] = {
             "createUser",
             "Make a user, as root",
             {"201": response("The user.", _MADE)},
-            (*_BODY, "401", "403", "404"),
+            (*_BODY, "401", "403", "404", "429"),
             _USER_DATA,
         )
     },
