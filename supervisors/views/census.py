@@ -26,7 +26,7 @@ KINDS: Final = {
 def cells(tree: Tree) -> Iterator[tuple[str, ActorCell[Any]]]:
     """Yield each actor's kind and cell."""
     kind = KINDS.get(tree.path, "room")
-    for child in tree.children.values():
+    for child in tree.children.each():
         if isinstance(child, Supervisor | DynamicSupervisor):
             yield from cells(child)
         elif isinstance(child, ActorCell):
@@ -47,7 +47,7 @@ def mailboxes(tree: Tree) -> dict[str, dict[str, int]]:
 def restarts(tree: Tree) -> Mapping[str, int]:
     """Return by kind how often what ended was started again, where it ever was."""
     found = Counter({KINDS.get(tree.path, "service"): tree.restarted})
-    for child in tree.children.values():
+    for child in tree.children.each():
         if isinstance(child, Supervisor | DynamicSupervisor):
             found.update(restarts(child))
     return {kind: count for kind, count in found.items() if count}
