@@ -188,6 +188,11 @@ class Mailbox(Generic[M]):
         self._wake_reader()
         return rest
 
+    @property
+    def level(self) -> tuple[int, int]:
+        """Messages that wait, and the most that ever did: of `statistics` what all are asked."""
+        return self._count, self._high_water
+
     def statistics(self) -> MailboxStatistics:
         """Return the figures; signals are not among them."""
         return MailboxStatistics(
