@@ -97,11 +97,6 @@ class Mailbox(Generic[M]):
         """The bounds in words, for error messages."""
         return f"at most {self.max_messages} messages and {self.max_bytes} bytes"
 
-    @property
-    def high_water(self) -> int:
-        """The most messages that ever waited."""
-        return self._high_water
-
     # Writing -------------------------------------------------------------------------------
 
     def put_nowait(self, message: M, size: int = DEFAULT_SIZE, *, keyed: bool = True) -> Delivery:
@@ -192,6 +187,11 @@ class Mailbox(Generic[M]):
             trio.lowlevel.reschedule(task)
         self._wake_reader()
         return rest
+
+    @property
+    def level(self) -> tuple[int, int]:
+        """Messages that wait, and the most that ever did: of `statistics` what all are asked."""
+        return self._count, self._high_water
 
     def statistics(self) -> MailboxStatistics:
         """Return the figures; signals are not among them."""
