@@ -73,6 +73,13 @@ class RoomHooks(Actor, Generic[S]):
     async def on_healed(self, healed: Healed) -> None:
         """React to hearing the other pods again; members are told without it."""
 
+    async def on_drain(self) -> None:
+        """Hand over what must not end with this pod, before its clients are sent to others.
+
+        What is broadcast still reaches the members here, what is relayed the rooms of this name on
+        other pods. The pod waits for all its rooms, 2 seconds at most.
+        """
+
     def broadcast(
         self, event: str, data: JSON, *, exclude: Member | None = None, local: bool = False
     ) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Generic, Never, TypeVar
 
 from attrs import frozen
@@ -10,7 +11,7 @@ from attrs import frozen
 if TYPE_CHECKING:
     from .ref import ActorRef
 
-__all__ = ["Delivery", "Down", "Exit", "ExitKind", "Request", "size_of"]
+__all__ = ["Delivery", "Down", "Draining", "Exit", "ExitKind", "Request", "size_of"]
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -39,6 +40,13 @@ class Delivery(enum.Enum):
 
     def __bool__(self) -> bool:
         return self is Delivery.ACCEPTED
+
+
+@frozen
+class Draining:
+    """The pod stops, and its clients go soon. `done` is to be called when that is dealt with."""
+
+    done: Callable[[], None]
 
 
 class ExitKind(enum.Enum):

@@ -28,7 +28,7 @@ from .fanout import Batch
 from .hooks import RoomHooks
 from .links import Degraded, Healed, Settle
 from .member import Member
-from .messages import Down
+from .messages import Down, Draining
 from .roster import (
     JoinRoom,
     LeaveRoom,
@@ -310,6 +310,14 @@ class Room(RoomHooks[S]):
     @handles(Healed)
     async def _healed(self, message: Healed) -> None:
         await self._hook(self.on_healed(message))
+
+    @handles(Draining)
+    async def _drain(self, message: Draining) -> None:
+        try:
+            await self._hook(self.on_drain())
+        finally:
+            self._flush()
+            message.done()
 
     # Inside --------------------------------------------------------------------------------
 

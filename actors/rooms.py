@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import trio
+
 from ..config import ClassNotFound, Limits, load_class
 from ..transport.brokers import Remote
 from .cell import ActorCell
@@ -12,6 +14,7 @@ from .dead_letters import DeadLetters
 from .errors import RoomImportError, TooManyRooms
 from .links import Degraded, Healed
 from .mailbox import Mailbox, Overflow
+from .messages import Draining
 from .patterns import PatternMap
 from .ref import ActorRef
 from .room import Room
@@ -109,6 +112,23 @@ class Rooms:
         """Tell every room, whatever else waits for it."""
         for ref in self._refs.values():
             ref.signal(message)
+
+    async def drain(self, seconds: float) -> None:
+        """Let every room hand over what it wants to; wait for them so long at most."""
+        waiting = len(self._refs)
+        handed_over = trio.Event()
+
+        def done() -> None:
+            nonlocal waiting
+            waiting -= 1
+            if not waiting:
+                handed_over.set()
+
+        for ref in list(self._refs.values()):
+            ref.signal(Draining(done))
+        with trio.move_on_after(seconds):
+            if waiting:
+                await handed_over.wait()
 
     def cell(self, path: str, room_class: RoomFactory, roster: Roster[Any]) -> ActorCell[Any]:
         """Make the cell of a room of a class on a roster, without noting it in the directory."""

@@ -222,6 +222,13 @@ class Tls:
 class Drain:
     """How a pod that stops lets its clients go."""
 
+    delay: float = setting(
+        0.0,
+        unit="seconds",
+        ge=0,
+        help="Time that a pod which is told to stop is not ready and still takes clients: "
+        "load balancers need it to notice.",
+    )
     window: float = setting(
         5.0, unit="seconds", ge=0, help="Time over which the closing of clients is spread."
     )

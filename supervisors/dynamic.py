@@ -255,7 +255,8 @@ class DynamicSupervisor:
         batch = self._pacing.batch(len(newest_first))
         for asked, record in enumerate(newest_first):
             if asked and asked % batch == 0:
-                await trio.sleep(_STEP)
+                # Jittered, or several pods that stop together would send their clients off in step.
+                await trio.sleep(_STEP * (0.5 + self._random()))
             record.stop(reason)
 
     def _unwell_first(self) -> Iterator[ChildRecord]:

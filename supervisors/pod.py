@@ -71,6 +71,9 @@ one that fails on a message in a hundred, at a thousand messages a second, some 
 ROOM_SHUTDOWN = 5.0
 """Seconds a room may take for its last message and its `on_stop`."""
 
+HANDOVER = 2.0
+"""Seconds that rooms may take for `on_drain`, all together."""
+
 CLOSE_TIMEOUT = 2.0
 """Seconds a client may take for its half of the closing handshake (RFC 6455 section 7.1.1)."""
 
@@ -159,7 +162,8 @@ class Pod:
         self._room_supervisor = DynamicSupervisor("pod/rooms", intensity=ROOM_INTENSITY)
         self._root = Supervisor("pod", self._children())
         self._patience = trio.CancelScope()
-        self._stopping = False
+        self._stopping: str | None = None
+        self._stop_asked = trio.Event()
 
     # What the outside sees -----------------------------------------------------------------
 
@@ -212,7 +216,7 @@ class Pod:
 
     def unready(self) -> str | None:
         """Say why no new clients should be sent here (`broker.ready` is the policy), or None."""
-        if self._stopping:
+        if self._stopping is not None:
             return "it is stopping"
         policy = self.config.broker.ready
         if self.uplink is None or policy is ReadyPolicy.IGNORE_BROKER:
@@ -240,7 +244,10 @@ class Pod:
             self._metrics_listener.open()
         try:
             with self._patience:
-                await self._root.run(started)
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._drain)
+                    await self._root.run(started)
+                    nursery.cancel_scope.cancel()
         finally:
             self._root.terminated(Exit.shutdown("pod stopped"))
             self._listener.close()
@@ -248,13 +255,23 @@ class Pod:
                 self._metrics_listener.close()
 
     def request_stop(self, reason: str) -> None:
-        """Stop in reverse order of start: no more accepts, clients closed paced, rooms last.
+        """Stop: not ready from now on, and after `drain.delay` let everybody go.
 
-        What still runs after `drain.deadline` seconds is cancelled.
+        Rooms hand over what they want to (`on_drain`), then the tree stops in reverse order of
+        start: no more accepts, clients closed paced, rooms last, what was said handed to the
+        broker. What still runs `drain.deadline` seconds after the delay is cancelled.
         """
-        self._stopping = True
-        self._patience.deadline = trio.current_time() + self.config.drain.deadline
-        self._root.request_stop(reason)
+        if self._stopping is None:
+            drain = self.config.drain
+            self._stopping = reason
+            self._patience.deadline = trio.current_time() + drain.delay + drain.deadline
+            self._stop_asked.set()
+
+    async def _drain(self) -> None:
+        await self._stop_asked.wait()
+        await trio.sleep(self.config.drain.delay)
+        await self.rooms.drain(min(HANDOVER, self.config.drain.deadline / 2))
+        self._root.request_stop(self._stopping or "")
 
     # The tree --------------------------------------------------------------------------------
 

@@ -99,7 +99,8 @@ class ListenerStatistics:
     """Connections since the start, and how many are open now before or beside the WebSockets.
 
     `refused` counts by reason: HTTP's name of the status that was sent, `gone` for clients that
-    went without a whole request, `overload` for those turned away unread, `failed` for our bugs.
+    went without a whole request, `overload` for those turned away unread, `stopping` for those
+    whom the kernel had let in when we stopped, `failed` for our bugs.
     """
 
     accepted: int
@@ -194,6 +195,7 @@ class Listener:
                 started()
                 await self._accept(_Run(handshakes, exchanges, stopping))
             finally:
+                self._refuse_waiting(exchanges)
                 self.close()
                 stopping.set()
 
@@ -257,6 +259,21 @@ class Listener:
             return
         self._turned_away += 1
         run.handshakes.start_soon(self._see_off, sock)
+
+    def _refuse_waiting(self, exchanges: trio.Nursery) -> None:
+        """Tell those to come again whom the kernel has let in already: it would reset them."""
+        if self._sock is None:
+            return
+        for _ in range(self._limits.backlog):
+            try:
+                sock, _ = self._sock.accept()
+            except OSError:
+                return
+            self._accepted += 1
+            self._refused["stopping"] += 1
+            sock.setblocking(False)
+            self._turned_away += 1
+            exchanges.start_soon(self._see_off, sock)
 
     async def _see_off(self, sock: socket.socket) -> None:
         try:

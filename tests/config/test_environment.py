@@ -27,6 +27,7 @@ TEXTS = {
     "logging.format": "json",
     "limits.pongTimeout": "11",
     "drain.window": "4",
+    "drain.delay": "5",
     "drain.retryAfterMin": "2",
     "store.url": "postgresql://db/pods",
     "store.poolSize": "5",

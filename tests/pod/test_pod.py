@@ -8,10 +8,11 @@ from attrs import evolve
 from trio.testing import wait_all_tasks_blocked
 
 from deployd.actors import JSON, Member, Room, RoomImportError
-from deployd.config import Drain
+from deployd.config import Config, Drain
 from deployd.supervisors import Pod
 from deployd.transport import AddressInUse
 from support import connected, find_node, pod_config, running_pod
+from support.fake_broker import FakeBroker, FakeBus
 
 
 class Other(Room):
@@ -113,3 +114,97 @@ async def test_a_stopping_pod_waits_for_nobody_longer_than_its_deadline(
             await client.expect("emit", event="began")
         started = trio.current_time()
     assert trio.current_time() - started == pytest.approx(2.0)
+
+
+# -- draining --------------------------------------------------------------------------------
+
+
+def draining_config(**drain: float) -> Config:
+    return evolve(pod_config(), drain=Drain(**{"window": 0.0, "deadline": 5.0, **drain}))
+
+
+async def test_a_pod_that_is_told_to_stop_is_not_ready_and_takes_clients_until_the_delay_is_over(
+    mock_clock: trio.testing.MockClock,
+) -> None:
+    async with running_pod(draining_config(delay=30.0)) as pod:
+        assert pod.unready() is None
+        pod.request_stop("told to")
+        assert pod.unready() == "it is stopping"
+        async with connected(pod, ping_interval=None) as [client]:
+            mock_clock.jump(29.9)
+            await client.join("tea")
+            mock_clock.jump(0.2)
+            assert (await client.closed())[0] == 1012
+
+
+class HandsOver(Room[None]):
+    async def on_drain(self) -> None:
+        self.broadcast("moving", "come back", local=True)
+        self.relay("state", {"n": 7})
+
+
+class Clings(Room[None]):
+    async def on_drain(self) -> None:
+        await trio.sleep_forever()
+
+
+async def linked(pod: Pod, peers: int) -> None:
+    """Return when the pod's link carries messages, and it knows so many others."""
+    assert pod.uplink is not None
+    while not pod.uplink.breaker.closed or len(pod.uplink.peers) < peers:
+        await trio.lowlevel.checkpoint()
+
+
+async def test_rooms_say_goodbye_and_hand_over_to_other_pods_before_anybody_is_closed() -> None:
+    bus = FakeBus()
+    config = draining_config()
+    config = evolve(config, broker=evolve(config.broker, type="nats", enabled=True))
+
+    async def stay(pod: Pod, task_status: trio.TaskStatus[None]) -> None:
+        async with connected(pod) as [client]:
+            await client.join("game-1")
+            task_status.started()
+            await client.expect("emit", event="moving")
+            assert (await client.closed())[0] == 1012
+
+    def broker() -> FakeBroker:
+        return FakeBroker(bus)
+
+    async with running_pod(config, broker=broker) as other:
+        await linked(other, 0)
+        async with connected(other) as [listener], trio.open_nursery() as nursery:
+            await listener.join("game-1")
+            async with running_pod(config, {"game-*": HandsOver}, broker=broker) as pod:
+                await linked(pod, 1)
+                await nursery.start(stay, pod)
+            message = await listener.expect("emit", event="state")
+            assert message["data"] == {"n": 7}
+
+
+async def test_a_room_that_clings_is_left_after_two_seconds(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with running_pod(draining_config(deadline=20.0), {"*": Clings}) as pod:
+        pod.hub.room("tea")
+        began = trio.current_time()
+        pod.request_stop("told to")
+        async with connected(pod, ping_interval=None) as [client]:
+            assert (await client.closed())[0] == 1012
+        assert 2.0 <= trio.current_time() - began < 8.0
+
+
+async def test_what_waits_for_a_client_is_sent_before_it_is_closed() -> None:
+    heard: list[object] = []
+
+    async def stay(pod: Pod, task_status: trio.TaskStatus[None]) -> None:
+        async with connected(pod) as [client]:
+            await client.join("tea")
+            task_status.started()
+            heard.extend([(await client.expect("emit"))["data"]["n"] for _ in range(200)])
+            assert (await client.closed())[0] == 1012
+
+    async with trio.open_nursery() as nursery, running_pod(pod_config()) as pod:
+        await nursery.start(stay, pod)
+        for number in range(200):
+            pod.hub.emit_to_room("tea", "said", {"n": number, "padding": "x" * 4000})
+    assert heard == list(range(200))

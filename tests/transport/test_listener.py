@@ -453,3 +453,16 @@ async def test_those_who_stay_to_hear_that_there_is_no_room_are_bounded() -> Non
             await stack.enter_async_context(await connect(listener))
         await until(lambda: listener.statistics().refused.get("overload") == 3)
         assert listener._turned_away == 1
+
+
+async def test_who_was_let_in_by_the_kernel_when_we_stopped_is_told_to_come_again() -> None:
+    async with AsyncExitStack() as stack:
+        async with listening() as listener:
+            # Connected, and not accepted: nothing runs between these and the end of the block.
+            socks = [socket.create_connection(listener.address) for _ in range(5)]
+            for sock in socks:
+                stack.callback(sock.close)
+                sock.sendall(GET)
+        answers = [await trio.to_thread.run_sync(sock.recv, 4096) for sock in socks]
+    assert [status(answer) for answer in answers] == [503] * 5
+    assert listener.statistics().refused["stopping"] == 5
