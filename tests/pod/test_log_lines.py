@@ -111,7 +111,7 @@ async def test_clients_that_are_closed_in_a_storm_are_logged_at_a_limited_rate(
                         await client.send_raw("nonsense")
                 assert (await client.closed())[0] == CloseCode.ABUSE
         told = lines("closing a client")
-        assert len(told) == 10
+        assert 10 <= len(told) < 30
         assert told[0]["suppressed"] == 0
         assert told[0]["actor"].startswith("pod/connections/")
         assert pod.meters.closed[CloseCode.ABUSE] == 30

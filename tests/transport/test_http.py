@@ -609,6 +609,16 @@ async def test_a_client_that_does_not_read_cannot_hold_up_the_stop(
     await stream.aclose()
 
 
+async def test_a_bug_that_every_request_meets_is_logged_at_a_limited_rate(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with serving(sample()) as listener:
+        with caplog.at_level(logging.ERROR):
+            for _ in range(25):
+                await ask(listener, b"GET /crash HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        assert 10 <= len(caplog.records) < 25
+
+
 async def test_a_handlers_bug_is_logged_and_the_port_lives_on(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
