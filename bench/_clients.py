@@ -68,6 +68,15 @@ class Client:
             self._take(self._read())
         return self._texts.popleft()
 
+    def pull(self) -> None:
+        """Read once, for later `receive`s; raises `Disconnected`, and what the socket raises."""
+        self._take(self._read())
+
+    @property
+    def has_texts(self) -> bool:
+        """Whether `receive` has something to return at once."""
+        return bool(self._texts)
+
     def hear(self) -> int:
         """Take what has come without waiting for a whole message; return how many are new."""
         waiting = len(self._texts)

@@ -53,6 +53,7 @@ from .dynamic import DynamicSupervisor, Pacing
 from .entrance import Entrance
 from .errors import SupervisorError
 from .front import make_listener, make_metrics_listener
+from .janitor import Janitor
 from .metrics import Exporter
 from .restart import Intensity, Restart
 from .supervisor import Supervisor
@@ -279,6 +280,7 @@ class Pod:
         drain = self.config.drain
         return [
             ChildSpec("watchdog", lambda path: Service(path, self.watchdog.run)),
+            ChildSpec("janitor", lambda path: Service(path, Janitor(self.meters).run)),
             *(self._broker.children(self.dead_letters) if self._broker else ()),
             ChildSpec("rooms", lambda _: self._room_supervisor, shutdown=2 * ROOM_SHUTDOWN),
             ChildSpec("everyone", lambda _: self._everyone, backoff=ROOM_BACKOFF),

@@ -11,7 +11,7 @@ from websockets.exceptions import InvalidStatus
 
 from deployd.config import Access, Auth, Config, Origins, Rule, Who
 from deployd.supervisors import Pod
-from support import connected, pod_config, running_pod
+from support import connected, find_node, pod_config, running_pod
 
 
 async def refusal(config: Config, **options: Any) -> tuple[int, str]:
@@ -33,7 +33,7 @@ async def test_a_full_pod_answers_503_before_the_upgrade_and_lets_the_next_in_la
                     raise AssertionError("it got in")
             assert caught.value.response.status_code == 503
             assert "Retry-After" in caught.value.response.headers
-        while pod.tree().children[3].detail["count"]:
+        while find_node(pod.tree(), "pod/connections").detail["count"]:
             await trio.lowlevel.checkpoint()
         async with connected(pod):
             assert pod.connections() == 1
@@ -106,7 +106,7 @@ async def test_one_address_has_a_share_of_the_connections_and_gets_it_back() -> 
     async with running_pod(pod_config(max_connections_per_address=1)) as pod:
         async with connected(pod):
             assert await statuses(pod, 1) == [429]
-        while pod.connections() or pod.tree().children[3].detail["count"]:
+        while pod.connections() or find_node(pod.tree(), "pod/connections").detail["count"]:
             await trio.lowlevel.checkpoint()
         assert await statuses(pod, 1) == [101]
         assert pod.meters.rate_limited == {"address": 1}
