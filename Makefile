@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PACKAGES := config transport actors supervisors tools
 SOURCES := $(PACKAGES) tests examples bench conftest.py
 
-.PHONY: run test lint types install install-dev bench bench-failover repeat clean
+.PHONY: run test lint types install install-dev bench bench-failover bench-operations soak repeat clean
 
 run: $(VENV)/run.stamp ## install what a pod needs and serve on http://localhost:2403
 	@$(BIN)/deployd serve --dev --config config/realtime.json --data data
@@ -31,6 +31,14 @@ bench: $(VENV)/dev.stamp ## print the figures that README.md and the changelog q
 
 bench-failover: $(VENV)/dev.stamp ## kill, freeze and restart Redis, RabbitMQ and NATS between two pods; more than an hour
 	@$(BIN)/python bench/failover.py $(FAILOVER)
+
+bench-operations: $(VENV)/dev.stamp ## idle crowd, thundering herd, rolling restart behind HAProxy; some three minutes
+	@$(BIN)/python bench/idle.py
+	@$(BIN)/python bench/herd.py
+	@$(BIN)/python bench/rolling.py
+
+soak: $(VENV)/dev.stamp ## twenty minutes of load, outages and quiet: does anything grow?
+	@$(BIN)/python bench/soak.py $(SOAK)
 
 repeat: $(VENV)/dev.stamp ## twenty runs of the tests, each in another order
 	@for run in $$(seq 20); do \

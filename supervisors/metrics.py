@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import accumulate
 from typing import Final
 
+import trio
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -129,6 +130,11 @@ class Exporter(Collector):
         )
         yield _histogram(
             "deployd_loop_lag_seconds", "How long what is ready waits.", meters.loop_lag
+        )
+        yield _gauge(
+            "deployd_loop_tasks",
+            "Tasks of the pod's loop.",
+            trio.lowlevel.current_statistics().tasks_living,
         )
         yield _counter(
             "deployd_loop_stalls",
