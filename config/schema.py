@@ -214,8 +214,8 @@ class Origins:
 class Tls:
     """Encryption by the pod itself."""
 
-    cert_file: str = setting("", acted_on=False, help="File of the certificate chain (PEM).")
-    key_file: str = setting("", acted_on=False, help="File of the private key (PEM).")
+    cert_file: str = setting("", help="File of the certificate chain (PEM).")
+    key_file: str = setting("", help="File of the private key (PEM).")
 
 
 @attrs.frozen

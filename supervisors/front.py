@@ -16,6 +16,7 @@ from ..transport import (
     ListenerLimits,
     Meters,
     Refusal,
+    TlsDoor,
     UpgradeRequest,
     networks,
 )
@@ -58,6 +59,7 @@ class Shown(Protocol):
     meters: Meters
     views: Views
     exporter: Exporter
+    door: TlsDoor | None
 
     def tree(self) -> Node:
         """Describe every live actor."""
@@ -102,6 +104,7 @@ def make_listener(
         serve_http=_server(config, app).serve,
         limits=_listener_limits(config),
         websocket=config.enabled,
+        tls=pod.door,
     )
 
 

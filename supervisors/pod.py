@@ -42,7 +42,16 @@ from ..config import (
     configure_logging,
     load_secrets,
 )
-from ..transport import DASHBOARD, JSON, Meters, Tokens, TransportError, WebSocketLimits
+from ..transport import (
+    DASHBOARD,
+    JSON,
+    Certificate,
+    Meters,
+    TlsDoor,
+    Tokens,
+    TransportError,
+    WebSocketLimits,
+)
 from ..transport.brokers import Broker, load_broker
 from ..transport.http import Keyring
 from .backoff import Backoff
@@ -158,6 +167,8 @@ class Pod:
         ).upgrade
         served = self._collections if config.server.api_enabled else None
         self.exporter = Exporter(self, trio.current_time)
+        tls = config.tls
+        self.door = TlsDoor(Certificate(tls.cert_file, tls.key_file)) if tls.cert_file else None
         self._metrics_listener = make_metrics_listener(self)
         self._listener = make_listener(self, served, wall)
         self._room_supervisor = DynamicSupervisor("pod/rooms", intensity=ROOM_INTENSITY)
@@ -285,6 +296,7 @@ class Pod:
             ChildSpec("rooms", lambda _: self._room_supervisor, shutdown=2 * ROOM_SHUTDOWN),
             ChildSpec("everyone", lambda _: self._everyone, backoff=ROOM_BACKOFF),
             *(self._collections.children() if self._collections else ()),
+            *self._door_child(),
             ChildSpec(
                 "connections", lambda _: self._connection_supervisor, shutdown=drain.deadline
             ),
@@ -293,6 +305,10 @@ class Pod:
             *self._metrics_child(),
             ChildSpec("listener", lambda path: Service(path, self._listener.run)),
         ]
+
+    def _door_child(self) -> list[ChildSpec]:
+        door = self.door  # before the connections, for it carries them to their end
+        return [] if door is None else [ChildSpec("tls", lambda path: Service(path, door.run))]
 
     def _metrics_child(self) -> list[ChildSpec]:
         listener = self._metrics_listener

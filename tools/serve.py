@@ -95,7 +95,9 @@ async def run(plan: Plan) -> bool:
 
 def announce(plan: Plan, pod: Pod) -> None:
     """Say where the pod is: to people in lines to click on, to machines in one line of the log."""
-    url, data = base_url(plan.config.server.host, pod.port), Path(plan.config.server.data)
+    config = plan.config
+    url = base_url(config.server.host, pod.port, tls=bool(config.tls.cert_file))
+    data = Path(config.server.data)
     places, key = links(url), key_place(data, os.environ)
     logging = plan.config.logging
     if logging.format == "json" or (logging.format == "auto" and not sys.stderr.isatty()):

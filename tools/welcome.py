@@ -9,10 +9,10 @@ EVERYWHERE: Final = frozenset({"", "0.0.0.0", "::", "127.0.0.1", "localhost"})  
 """Addresses to listen on which a browser on the same machine knows as localhost."""
 
 
-def base_url(host: str, port: int) -> str:
+def base_url(host: str, port: int, *, tls: bool = False) -> str:
     """Return the pod's URL as somebody on its machine writes it."""
     name = "localhost" if host in EVERYWHERE else f"[{host}]" if ":" in host else host
-    return f"http://{name}:{port}"
+    return f"http{'s' if tls else ''}://{name}:{port}"
 
 
 def links(url: str) -> dict[str, str]:

@@ -19,6 +19,7 @@ from .errors import (
     StoreMisfit,
     StoreUnavailable,
     StoreUncertain,
+    TlsError,
     TooManyGuesses,
     TransportError,
     Unstorable,
@@ -32,6 +33,7 @@ from .locality import is_local
 from .meters import FAN_OUT, SECONDS, Histogram, Meters
 from .names import DASHBOARD, check_name, is_reserved_room
 from .outbox import Outbox, OutboxFailure, OutboxStatistics
+from .tls import Certificate, TlsDoor
 from .token_bucket import TokenBucket
 from .tokens import Identity, Tokens, constant_time_equal
 from .websocket import Closed, HandshakeRejected, Inbox, WebSocket, WebSocketLimits
@@ -74,6 +76,7 @@ __all__ = [
     "BrokerImportError",
     "BrokerRefused",
     "BrokerUnavailable",
+    "Certificate",
     "ClientMessage",
     "CloseCode",
     "Closed",
@@ -105,6 +108,8 @@ __all__ = [
     "StoreMisfit",
     "StoreUnavailable",
     "StoreUncertain",
+    "TlsDoor",
+    "TlsError",
     "TokenBucket",
     "Tokens",
     "TooManyGuesses",

@@ -106,6 +106,10 @@ class ListenError(TransportError):
     """The pod cannot listen on this host and port; the message names the remedy."""
 
 
+class TlsError(TransportError):
+    """The certificate or its key cannot be used; the message names the file and the remedy."""
+
+
 class AddressInUse(ListenError):
     """Another process listens on this port."""
 

@@ -26,6 +26,7 @@ from .handshake import (
     choose_route,
     response_bytes,
 )
+from .tls import TlsDoor
 from .token_bucket import TokenBucket
 
 __all__ = ["Listener", "ListenerLimits", "ListenerStatistics", "OnUpgrade", "ServeHttp", "bind"]
@@ -138,7 +139,7 @@ class Listener:
     `open` binds, so that a port in use is known before anything else starts; `run` serves until
     it is cancelled, and may be called again after that: it keeps its port. Where there is no
     `websocket`, a request that only looks whether there is one is told so; `on_upgrade` refuses
-    the others.
+    the others. With a `tls` door everything comes encrypted.
     """
 
     def __init__(
@@ -150,6 +151,7 @@ class Listener:
         serve_http: ServeHttp,
         limits: ListenerLimits | None = None,
         websocket: bool = True,
+        tls: TlsDoor | None = None,
     ) -> None:
         self._host = host
         self._port = port
@@ -157,6 +159,7 @@ class Listener:
         self._serve_http = serve_http
         self._limits = limits or ListenerLimits()
         self._websocket = websocket
+        self._tls = tls
         self._sock: socket.socket | None = None
         self._accepted = self._upgraded = self._handshakes = self._exchanges = 0
         self._turned_away = 0
@@ -301,6 +304,8 @@ class Listener:
         refusal: Refusal | None = _TOO_SLOW
         try:
             with trio.move_on_after(self._limits.handshake_timeout):
+                if self._tls is not None:
+                    sock = await self._tls.enter(sock)
                 refusal = await self._receive(sock, remote, run)
             if refusal is not None:
                 self._refused[HTTPStatus(refusal.status).name.lower()] += 1

@@ -65,8 +65,6 @@ def test_what_is_not_acted_on_yet_says_so() -> None:
     not_yet = {path for path, row in found.items() if not row.acted_on}
 
     assert not_yet == {
-        "tls.certFile",
-        "tls.keyFile",
         "performance.compressionEnabled",
         "performance.keepAliveOptimization",
         "network.writeBufferSize",

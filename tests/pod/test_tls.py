@@ -1,0 +1,219 @@
+"""A pod that encrypts by itself, seen by clients that others wrote."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import ssl
+import warnings
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+import trio
+import trustme
+from attrs import evolve
+from websockets.exceptions import ConnectionClosed
+from websockets.trio.client import ClientConnection, connect
+
+from deployd.config import Config, Tls
+from deployd.supervisors import Pod
+from deployd.transport import TlsError
+from support import pod_config, running_pod
+
+AUTHORITY = trustme.CA()
+UPGRADE = (
+    b"GET /socket.io/ HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
+    b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: SGVsbG8gV2ViU29ja2V0IQ==\r\n\r\n"
+)
+
+
+def encrypted(folder: Path, **limits: float) -> Config:
+    """Write a certificate and its key, and return a configuration with them."""
+    certificate = AUTHORITY.issue_cert("localhost", "127.0.0.1")
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    cert.write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
+    key.write_bytes(certificate.private_key_pem.bytes())
+    return evolve(pod_config(**limits), tls=Tls(cert_file=str(cert), key_file=str(key)))
+
+
+def trusting() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    AUTHORITY.configure_trust(context)
+    return context
+
+
+@asynccontextmanager
+async def secure(pod: Pod) -> AsyncIterator[ClientConnection]:
+    uri = f"wss://localhost:{pod.port}/socket.io/"
+    async with connect(uri, ssl=trusting(), compression=None, max_size=None) as client:
+        assert json.loads(await client.recv())["type"] == "connect"
+        yield client
+
+
+async def said(client: ClientConnection, type_: str, **fields: object) -> None:
+    await client.send(json.dumps({"type": type_, **fields}))
+
+
+async def heard(client: ClientConnection, type_: str) -> dict[str, object]:
+    message: dict[str, object] = {}
+    with trio.fail_after(20):
+        while message.get("type") != type_:
+            message = json.loads(await client.recv())
+    return message
+
+
+async def test_large_messages_go_both_ways(tmp_path: Path) -> None:
+    config = encrypted(tmp_path, max_message_bytes=2**20)
+    async with running_pod(config) as pod, secure(pod) as client:
+        await said(client, "join", room="tea")
+        await heard(client, "join")
+        data = os.urandom(200_000).hex()
+        await said(client, "emit", room="tea", event="said", data=data)
+        assert (await heard(client, "emit"))["data"] == data
+        assert [member.address for member in pod.members.values()] == ["127.0.0.1"]
+
+
+async def test_pages_come_encrypted_too(tmp_path: Path) -> None:
+    async with (
+        running_pod(encrypted(tmp_path)) as pod,
+        httpx.AsyncClient(verify=trusting(), trust_env=False) as client,
+    ):
+        base = f"https://localhost:{pod.port}"
+        for _ in range(2):  # on one connection
+            assert (await client.get(f"{base}/health/live")).json()["status"] == "live"
+        assert len((await client.get(f"{base}/dpd.js")).text) > 10_000
+
+
+async def test_who_speaks_plainly_or_an_old_version_does_not_get_in(tmp_path: Path) -> None:
+    async with running_pod(encrypted(tmp_path)) as pod:
+        stream = await trio.open_tcp_stream("127.0.0.1", pod.port)
+        async with stream:
+            await stream.send_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            try:
+                answer = bytes(await stream.receive_some())
+            except trio.BrokenResourceError:
+                answer = b""
+            assert b"HTTP/1.1 200" not in answer
+        old = trusting()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # that is the point of it
+            old.minimum_version = ssl.TLSVersion.TLSv1
+            old.maximum_version = ssl.TLSVersion.TLSv1_1
+        old.set_ciphers("ALL:@SECLEVEL=0")
+        plain = await trio.open_tcp_stream("127.0.0.1", pod.port)
+        async with plain:
+            with pytest.raises(trio.BrokenResourceError):
+                await trio.SSLStream(plain, old, server_hostname="localhost").do_handshake()
+        async with secure(pod):  # the port lives on
+            pass
+
+
+async def test_a_stopping_pod_says_goodbye_through_the_encryption(tmp_path: Path) -> None:
+    codes: list[int] = []
+
+    async def stay(pod: Pod, task_status: trio.TaskStatus[None]) -> None:
+        async with secure(pod) as client:
+            task_status.started()
+            with pytest.raises(ConnectionClosed) as caught:
+                await client.recv()
+            assert caught.value.rcvd is not None
+            codes.append(caught.value.rcvd.code)
+
+    async with trio.open_nursery() as nursery, running_pod(encrypted(tmp_path)) as pod:
+        await nursery.start(stay, pod)
+    assert codes == [1012]
+
+
+async def test_who_vanishes_leaves_no_connection_and_no_descriptor(tmp_path: Path) -> None:
+    async with running_pod(encrypted(tmp_path)) as pod:
+        async with secure(pod):
+            pass
+        await _until_empty(pod)
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(5):
+            plain = await trio.open_tcp_stream("127.0.0.1", pod.port)
+            stream = _over(plain)
+            await stream.send_all(UPGRADE)
+            await stream.receive_some()
+            await trio.aclose_forcefully(stream)
+        await _until_empty(pod)
+        with trio.fail_after(20):
+            while len(os.listdir("/proc/self/fd")) > before:
+                await trio.lowlevel.checkpoint()
+
+
+def _over(plain: trio.SocketStream) -> trio.SSLStream[trio.SocketStream]:
+    return trio.SSLStream(plain, trusting(), server_hostname="localhost", https_compatible=True)
+
+
+async def _until_empty(pod: Pod) -> None:
+    with trio.fail_after(20):
+        while pod.connections():
+            await trio.lowlevel.checkpoint()
+
+
+async def test_a_new_certificate_is_taken_for_new_connections(tmp_path: Path) -> None:
+    async with running_pod(encrypted(tmp_path)) as pod:
+        first = await _serial(pod)
+        encrypted(tmp_path)
+        os.utime(tmp_path / "cert.pem", (1, 1))
+        assert await _serial(pod) != first
+        second = await _serial(pod)
+        (tmp_path / "key.pem").write_text("nonsense")
+        assert await _serial(pod) == second
+
+
+async def _serial(pod: Pod) -> object:
+    plain = await trio.open_tcp_stream("127.0.0.1", pod.port)
+    stream = _over(plain)
+    await stream.do_handshake()
+    certificate = stream.getpeercert()
+    await trio.aclose_forcefully(stream)
+    return certificate["serialNumber"]
+
+
+@pytest.mark.parametrize(
+    ("cert", "key", "words"),
+    [
+        (None, "good", "Cannot read tls.certFile"),
+        ("good", None, "Cannot read tls.keyFile"),
+        ("nonsense", "good", "Cannot use tls.certFile"),
+        ("good", "nonsense", "Cannot use tls.certFile"),
+        ("good", "other", "Cannot use tls.certFile"),
+    ],
+)
+async def test_a_certificate_that_cannot_be_used_is_a_sentence_at_the_start(
+    tmp_path: Path, cert: str | None, key: str | None, words: str
+) -> None:
+    config = encrypted(tmp_path)
+    other = AUTHORITY.issue_cert("localhost").private_key_pem.bytes()
+    for name, what in (("cert.pem", cert), ("key.pem", key)):
+        if what is None:
+            (tmp_path / name).unlink()
+        elif what != "good":
+            (tmp_path / name).write_bytes(other if what == "other" else b"nonsense")
+    with pytest.raises(TlsError, match=words):
+        async with running_pod(config):
+            raise AssertionError("it started")
+
+
+async def test_who_does_not_read_is_closed_as_without_encryption(tmp_path: Path) -> None:
+    config = encrypted(tmp_path, message_buffer_size=8, max_buffer_bytes=100_000)
+    async with running_pod(config) as pod:
+        plain = await trio.open_tcp_stream("127.0.0.1", pod.port)
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf = _over(plain)
+        await deaf.send_all(UPGRADE)
+        await deaf.receive_some()
+        async with secure(pod) as reader:
+            with trio.fail_after(20):
+                while not pod.meters.closed[4000]:
+                    pod.hub.emit_to_all("said", "x" * 50_000)
+                    await heard(reader, "emit")
+            assert pod.connections() == 1
+        await trio.aclose_forcefully(deaf)

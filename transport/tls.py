@@ -1,0 +1,160 @@
+"""TLS at the pod's own port: ended at the door, so that everything behind it sees plain bytes.
+
+The fan-out writes to sockets without waiting, which no TLS library allows for. So each encrypted
+connection gets a pair of connected sockets: the pod has one end of it, and a task at the other end
+encrypts and decrypts with trio's `SSLStream`. It costs two descriptors and some 60 KB a connection;
+where many come, let a proxy end TLS.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+import trio
+
+from ..config import get_logger
+from .errors import TlsError
+
+__all__ = ["Certificate", "TlsDoor"]
+
+CHUNK: Final = 64 * 1024
+GOODBYE: Final = 2.0
+"""Seconds that a client may take to hear that there is nothing more (RFC 8446 section 6.1)."""
+
+_log = get_logger("realtime")
+
+
+class Certificate:
+    """A certificate chain and its key, in files (PEM), read anew when they have changed.
+
+    Raises `TlsError`, which names the file and the remedy, when they cannot be used at the start;
+    later the ones in use stay, and the log says so.
+    """
+
+    def __init__(self, cert_file: str, key_file: str) -> None:
+        self._files = (cert_file, key_file)
+        self._read_at = _changed_at(self._files)
+        self._context = _load(*self._files)
+
+    def context(self) -> ssl.SSLContext:
+        """Return what a new connection is to be encrypted with."""
+        changed = _changed_at(self._files)
+        if changed != self._read_at:
+            self._read_at = changed
+            try:
+                self._context = _load(*self._files)
+                _log.info("read a new certificate", file=self._files[0])
+            except TlsError as error:
+                _log.error("the old certificate stays in use", reason=str(error))
+        return self._context
+
+
+class TlsDoor:
+    """Ends TLS for connections, as a service that outlives what it carries."""
+
+    def __init__(self, certificate: Certificate) -> None:
+        self._certificate = certificate
+        self._nursery: trio.Nursery | None = None
+
+    async def run(self, started: Callable[[], None]) -> None:
+        """Carry connections until cancelled; those that are open then are cut off."""
+        try:
+            async with trio.open_nursery() as self._nursery:
+                started()
+                await trio.sleep_forever()
+        finally:
+            self._nursery = None
+
+    async def enter(self, sock: socket.socket) -> socket.socket:
+        """Shake hands, and return a socket of the same kind behind which the bytes are plain.
+
+        Raises `OSError` when it comes to no handshake. `sock` is taken over and closed.
+        """
+        stream = trio.SSLStream(
+            trio.SocketStream(trio.socket.from_stdlib_socket(sock)),
+            self._certificate.context(),
+            server_side=True,
+            https_compatible=True,
+        )
+        try:
+            await stream.do_handshake()
+        except trio.BrokenResourceError as error:
+            raise ConnectionAbortedError("no TLS handshake") from error
+        if self._nursery is None:
+            raise ConnectionAbortedError("the pod is stopping")
+        outer, inner = socket.socketpair()
+        inner.setblocking(False)
+        self._nursery.start_soon(_carry, stream, trio.SocketStream(_trio_socket(outer)))
+        return inner
+
+
+async def _carry(tls: trio.SSLStream[trio.SocketStream], plain: trio.SocketStream) -> None:
+    """Carry bytes both ways until the pod has closed its end, or the client has gone."""
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_bring_in, tls, plain)
+            await _bring_out(plain, tls)
+            nursery.cancel_scope.cancel()
+    except* (trio.BrokenResourceError, trio.ClosedResourceError):
+        pass  # the client has gone: the pod sees that its end is closed
+    finally:
+        plain.socket.close()
+        with trio.move_on_after(GOODBYE, shield=True), suppress(trio.BrokenResourceError):
+            await tls.aclose()
+        await trio.aclose_forcefully(tls)
+
+
+async def _bring_in(tls: trio.SSLStream[trio.SocketStream], plain: trio.SocketStream) -> None:
+    while data := await tls.receive_some(CHUNK):
+        await plain.send_all(data)
+    await plain.send_eof()
+
+
+async def _bring_out(plain: trio.SocketStream, tls: trio.SSLStream[trio.SocketStream]) -> None:
+    while data := await plain.receive_some(CHUNK):
+        await tls.send_all(data)
+
+
+def _trio_socket(sock: socket.socket) -> trio.socket.SocketType:
+    sock.setblocking(False)
+    return trio.socket.from_stdlib_socket(sock)
+
+
+def _changed_at(files: tuple[str, str]) -> tuple[float, ...]:
+    with suppress(OSError):
+        return tuple(os.stat(file).st_mtime for file in files)
+    return ()
+
+
+def _load(cert_file: str, key_file: str) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    for setting, file in (("tls.certFile", cert_file), ("tls.keyFile", key_file)):
+        try:
+            with open(file, "rb"):
+                pass
+        except OSError as error:
+            raise TlsError(
+                f"Cannot read {setting} '{file}': {error.strerror}; "
+                "name a PEM file that this user may read."
+            ) from error
+    try:
+        # An encrypted key would have the library ask for its password on the terminal.
+        context.load_cert_chain(cert_file, key_file, password=_no_password)
+    except ssl.SSLError as error:
+        reason = (error.reason or "unreadable").replace("_", " ").lower()
+        raise TlsError(
+            f"Cannot use tls.certFile '{cert_file}' with tls.keyFile '{key_file}' ({reason}); "
+            "give a certificate chain and the key that belongs to it, in PEM."
+        ) from error
+    return context
+
+
+def _no_password() -> str:
+    raise TlsError("tls.keyFile is encrypted; give a key without a password.")
