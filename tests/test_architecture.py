@@ -70,6 +70,7 @@ PUBLIC = [
     "supervisors",
     "supervisors.views",
     "tools",
+    "tools.stress",
     "transport",
     "transport.brokers",
     "transport.http",

@@ -15,6 +15,7 @@ from ..transport import TransportError
 from .config import config
 from .errors import ToolError
 from .serve import serve
+from .stress.command import stress
 from .token import token
 from .tree import tree
 
@@ -83,7 +84,7 @@ def cli() -> None:
     """Real-time pods: WebSocket connections and rooms as supervised actors."""
 
 
-for command in (serve, token, tree, config):
+for command in (serve, token, tree, config, stress):
     cli.add_command(command)
 
 

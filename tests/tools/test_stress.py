@@ -1,0 +1,150 @@
+"""`deployd stress`: the schedule, what is counted, and a small test of a real pod."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import trio
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deployd.tools.cli import cli
+from deployd.tools.errors import BadAddress
+from deployd.tools.stress import Latencies, Plan, Tally, html_report, put_under_load
+from deployd.tools.stress.report import rows
+from support import pod_config, running_pod
+from support.processes import serving
+
+
+@given(st.floats(0.5, 500), st.floats(0.1, 4), st.integers(1, 300))
+def test_a_schedule_is_even_and_gives_everybody_a_turn(
+    rate: float, duration: float, connections: int
+) -> None:
+    plan = Plan("ws://a", connections=connections, rate=rate, duration=duration)
+    due = list(plan.schedule())
+    assert len(due) == plan.messages == int(rate * duration)
+    assert all(math.isclose(at, number / rate) for number, (at, _) in enumerate(due))
+    turns = Counter(who for _, who in due)
+    assert set(turns) <= set(range(connections))
+    counts = [turns[client] for client in range(connections)]
+    assert max(counts) - min(counts) <= 1
+
+
+@given(st.lists(st.floats(1e-5, 60), min_size=1, max_size=200), st.floats(1, 100))
+def test_percentiles_are_right_within_a_twentieth(values: list[float], percent: float) -> None:
+    latencies = Latencies()
+    for value in values:
+        latencies.add(value)
+    exact = sorted(values)[math.ceil(len(values) * percent / 100 - 1e-9) - 1]
+    found = latencies.percentile(percent)
+    assert found is not None
+    assert exact * 0.999 <= found <= exact * 1.051
+
+
+def test_nothing_counted_has_no_percentile() -> None:
+    assert Latencies().percentile(99) is None
+
+
+def test_kinds_of_errors_are_bounded() -> None:
+    tally = Tally()
+    for number in range(100):
+        tally.failed(f"kind {number}")
+    assert len(tally.errors) == 21
+    assert tally.errors.total() == 100
+
+
+@pytest.mark.parametrize(
+    ("url", "endpoint"),
+    [
+        ("ws://a", ("a", 80, False)),
+        ("wss://a/", ("a", 443, True)),
+        ("http://a:2403", ("a", 2403, False)),
+        ("a:2403", ("a", 2403, False)),
+        ("ws://[::1]:9", ("::1", 9, False)),
+    ],
+)
+def test_where_a_pod_is_can_be_written_in_several_ways(
+    url: str, endpoint: tuple[str, int, bool]
+) -> None:
+    assert Plan(url).endpoint == endpoint
+
+
+@pytest.mark.parametrize("url", ["ftp://a", "ws://", "ws://a:port"])
+def test_what_is_no_url_is_told(url: str) -> None:
+    with pytest.raises(BadAddress, match="ws://HOST:PORT"):
+        Plan(url).endpoint  # noqa: B018
+
+
+def test_a_page_escapes_what_it_shows_and_needs_nothing_else() -> None:
+    tally = Tally(wanted=1)
+    tally.failed("<script>alert(1)</script>")
+    tally.heard(0, 0.002)
+    page = html_report(Plan("ws://<b>"), tally)
+    assert "<script>" not in page
+    assert "<b>" not in page
+    assert page.count("<svg") == 3
+    assert "http" not in page.replace("&lt;", "")
+
+
+async def test_a_test_of_a_pod_counts_every_delivery() -> None:
+    async with running_pod(pod_config(message_rate_limit=0)) as pod:
+        url = f"ws://127.0.0.1:{pod.port}"
+        plan = Plan(url, connections=20, rate=100.0, duration=1.0, rooms=4, prefix="t")
+        tally = Tally()
+        with trio.fail_after(30):
+            await put_under_load(plan, tally)
+    assert (tally.connected, tally.sent) == (20, 100)
+    assert tally.received == tally.expected == 100 * 5
+    assert tally.latencies.count == 500
+    assert tally.good
+    assert tally.done
+    assert ("connected", "20 of 20") in rows(tally)
+
+
+async def test_who_is_told_to_wait_comes_again() -> None:
+    async with running_pod(pod_config(accept_rate=20.0, accept_burst=5)) as pod:
+        plan = Plan(f"ws://127.0.0.1:{pod.port}", connections=12, rate=5.0, duration=0.4)
+        tally = Tally()
+        with trio.fail_after(60):
+            await put_under_load(plan, tally)
+    assert tally.connected == 12
+    assert tally.told_to_wait > 0
+    assert tally.good
+
+
+async def test_what_the_pod_refuses_is_an_error_of_its_kind() -> None:
+    async with running_pod(pod_config(message_rate_limit=1.0, abuse_limit=1000)) as pod:
+        plan = Plan(f"ws://127.0.0.1:{pod.port}", connections=1, rate=20.0, duration=1.0)
+        tally = Tally()
+        with trio.fail_after(30):
+            await put_under_load(plan, tally)
+    assert tally.errors["told too_fast"] >= 1
+    assert tally.received < tally.expected
+    assert not tally.good
+
+
+async def test_a_pod_that_is_not_there_is_an_error_for_each_client(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    plan = Plan("ws://127.0.0.1:1", connections=2, rate=1.0, duration=0.1)
+    tally = Tally()
+    await put_under_load(plan, tally)
+    assert tally.connected == 0
+    assert tally.errors.total() == 2
+
+
+async def test_the_command_tells_of_a_real_pod_in_lines_of_json(tmp_path: Path) -> None:
+    async with serving(tmp_path, {"limits": {"messageRateLimit": 0}}) as pod:
+        arguments = ["stress", "--url", f"ws://localhost:{pod.port}", "--connections", "5"]
+        arguments += ["--rate", "20", "--duration", "1", "--json", "--html", str(tmp_path / "r")]
+        result = await trio.to_thread.run_sync(CliRunner().invoke, cli, arguments)
+    assert result.exit_code == 0, result.output
+    last = json.loads(result.stdout.strip().splitlines()[-1])
+    assert last["done"] is True
+    assert (last["sent"], last["received"], last["errors"]) == (20, last["expected"], {})
+    assert (tmp_path / "r").read_text().startswith("<!doctype html>")

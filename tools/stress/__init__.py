@@ -1,0 +1,8 @@
+"""A stress test of a pod, from outside: many clients that chat on schedule, and what became of it."""
+
+from .load import put_under_load
+from .plan import Plan
+from .report import html_report, print_report
+from .tally import Latencies, Tally
+
+__all__ = ["Latencies", "Plan", "Tally", "html_report", "print_report", "put_under_load"]

@@ -1,0 +1,124 @@
+"""One client of a stress test, on wsproto: it signs in, joins a room, hears and speaks."""
+
+from __future__ import annotations
+
+import random
+import ssl
+from collections.abc import AsyncIterator
+
+import orjson
+import trio
+import wsproto
+from wsproto.events import (
+    AcceptConnection,
+    CloseConnection,
+    Ping,
+    RejectConnection,
+    Request,
+    TextMessage,
+)
+
+from .plan import Plan
+
+__all__ = ["Client", "Closed", "TurnedAway"]
+
+READ = 16 * 1024
+ENOUGH = 64 * 1024 * 1024
+
+
+class Closed(Exception):
+    """The pod closed the connection, with this code; 1006 without a word."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"closed with {code}")
+        self.code = code
+
+
+class TurnedAway(Exception):
+    """The pod refused the handshake; `wait` are the seconds until it is to be tried again."""
+
+    def __init__(self, status: int, wait: float | None) -> None:
+        super().__init__(f"refused with {status}")
+        self.status = status
+        self.wait = wait
+
+
+class Client:
+    """One connection. `member` is whether it is in its room."""
+
+    def __init__(self, stream: trio.abc.Stream) -> None:
+        self._stream = stream
+        self._protocol = wsproto.WSConnection(wsproto.ConnectionType.CLIENT)
+        self._sending = trio.Lock()
+        self._text = ""
+        self.member = False
+
+    @classmethod
+    async def connect(cls, plan: Plan) -> Client:
+        """Shake hands. Raises `TurnedAway`, `Closed`, `OSError` and trio's errors of streams."""
+        host, port, encrypted = plan.endpoint
+        stream: trio.abc.Stream = await trio.open_tcp_stream(host, port)
+        try:
+            if encrypted:
+                context = ssl.create_default_context()
+                stream = trio.SSLStream(stream, context, server_hostname=host)
+            client = cls(stream)
+            await client._shake_hands(f"{host}:{port}")
+        except BaseException:
+            await trio.aclose_forcefully(stream)
+            raise
+        return client
+
+    async def enter(self, plan: Plan, room: str) -> None:
+        """Sign in, where there is a token, and join; `messages` tells when that is done."""
+        if plan.token:
+            await self.send({"type": "auth", "token": plan.token})
+        await self.send({"type": "join", "room": room})
+
+    async def send(self, message: dict[str, object]) -> None:
+        """Send one message."""
+        data = self._protocol.send(TextMessage(orjson.dumps(message).decode()))
+        async with self._sending:
+            await self._stream.send_all(data)
+
+    async def messages(self) -> AsyncIterator[dict[str, object]]:
+        """Yield what comes; raises `Closed` at the end."""
+        while True:
+            for event in self._protocol.events():
+                if isinstance(event, TextMessage):
+                    self._text += event.data
+                    if event.message_finished:
+                        text, self._text = self._text, ""
+                        yield orjson.loads(text)
+                elif isinstance(event, Ping):
+                    async with self._sending:
+                        await self._stream.send_all(self._protocol.send(event.response()))
+                elif isinstance(event, CloseConnection):
+                    raise Closed(event.code)
+            await self._read()
+
+    async def aclose(self) -> None:
+        """Go without a word."""
+        await trio.aclose_forcefully(self._stream)
+
+    async def _shake_hands(self, host: str) -> None:
+        request = self._protocol.send(Request(host=host, target="/socket.io/"))
+        await self._stream.send_all(request)
+        while True:
+            for event in self._protocol.events():
+                if isinstance(event, AcceptConnection):
+                    return
+                if isinstance(event, RejectConnection):
+                    headers = dict(event.headers)
+                    wait = headers.get(b"retry-after", b"").decode()
+                    # Spread: all who were told the same would come back in the same moment.
+                    jitter = random.random()  # noqa: S311
+                    seconds = float(wait) + jitter if wait.isdecimal() else None
+                    raise TurnedAway(event.status_code, seconds)
+            await self._read()
+
+    async def _read(self) -> None:
+        data = await self._stream.receive_some(READ)
+        if not data:
+            raise Closed(1006)
+        self._protocol.receive_data(bytes(data))

@@ -1,0 +1,57 @@
+"""What a stress test does: how many clients, how much they say, for how long. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import attrs
+
+from ..errors import BadAddress
+
+__all__ = ["Plan"]
+
+
+@attrs.frozen
+class Plan:
+    """A stress test. `rate` is messages a second of all clients together, `duration` seconds.
+
+    Clients are spread over `rooms` evenly; each message is of `size` bytes and goes to the room
+    of who says it. `token` signs them in, empty is nobody.
+    """
+
+    url: str
+    connections: int = 100
+    rate: float = 100.0
+    duration: float = 30.0
+    rooms: int = 10
+    size: int = 64
+    token: str = attrs.field(default="", repr=False)
+    prefix: str = "stress"
+
+    @property
+    def messages(self) -> int:
+        """How many messages are said in all."""
+        return int(self.rate * self.duration)
+
+    @property
+    def endpoint(self) -> tuple[str, int, bool]:
+        """Where the WebSocket is: host, port, whether it is encrypted. Raises `BadAddress`."""
+        try:
+            parts = urlsplit(self.url if "://" in self.url else f"ws://{self.url}")
+            port = parts.port
+        except ValueError as error:
+            raise BadAddress(f"{self.url} is no URL ({error}); write ws://HOST:PORT.") from error
+        if parts.scheme not in ("ws", "wss", "http", "https") or not parts.hostname:
+            raise BadAddress(f"{self.url} is not the URL of a pod; write ws://HOST:PORT.")
+        encrypted = parts.scheme in ("wss", "https")
+        return parts.hostname, port or (443 if encrypted else 80), encrypted
+
+    def room(self, client: int) -> str:
+        """Return the room of a client, by its number."""
+        return f"{self.prefix}-{client % self.rooms}"
+
+    def schedule(self) -> Iterator[tuple[float, int]]:
+        """Yield when each message is due, in seconds from the start, and whose turn it is."""
+        for number in range(self.messages):
+            yield number / self.rate, number % self.connections
