@@ -1,4 +1,4 @@
-"""A stress test of a pod, from outside: many clients that chat on schedule, and what became of it."""
+"""A stress test of a pod, from outside: clients that chat on schedule, and what became of it."""
 
 from .load import put_under_load
 from .plan import Plan
