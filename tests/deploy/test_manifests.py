@@ -11,6 +11,9 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 
 from deployd.config import Config, load
+from deployd.config.catalogue import ENTRIES
+from deployd.config.secrets import JWT_SECRET, MASTER_KEY
+from deployd.config.texts import ALIASES
 from support.kustomize import Manifest, build, named
 
 KUBERNETES = Path(__file__).parents[2] / "deploy" / "kubernetes"
@@ -198,6 +201,18 @@ def test_what_pods_refer_to_exists(overlay: list[Manifest]) -> None:
             if "valueFrom" in variable:
                 secret = variable["valueFrom"]["secretKeyRef"]
                 assert secret["key"] in SECRETS[secret["name"]]
+
+
+def test_every_variable_is_a_setting_a_secret_or_a_placeholder_of_the_settings(
+    overlay: list[Manifest],
+) -> None:
+    known = {*ALIASES, *(entry.variable for entry in ENTRIES.values()), MASTER_KEY, JWT_SECRET}
+    for deployment in deployments(overlay):
+        [name] = [v["configMap"]["name"] for v in pod_of(deployment)["volumes"] if "configMap" in v]
+        text = named(overlay, "ConfigMap")[name]["data"]["realtime.json"]
+        placeholders = set(re.findall(r"\$\{([A-Z_]+)\}", text))
+        given = set(environment(deployment))
+        assert placeholders <= given <= known | placeholders
 
 
 def test_no_secret_is_in_the_manifests(overlay: list[Manifest]) -> None:
