@@ -296,13 +296,13 @@ class Pod:
             ChildSpec("rooms", lambda _: self._room_supervisor, shutdown=2 * ROOM_SHUTDOWN),
             ChildSpec("everyone", lambda _: self._everyone, backoff=ROOM_BACKOFF),
             *(self._collections.children() if self._collections else ()),
+            *self._metrics_child(),
             *self._door_child(),
             ChildSpec(
                 "connections", lambda _: self._connection_supervisor, shutdown=drain.deadline
             ),
             ChildSpec("views", lambda path: Service(path, self.views.sample)),
             ChildSpec("heartbeat", lambda path: Service(path, self._beat)),
-            *self._metrics_child(),
             ChildSpec("listener", lambda path: Service(path, self._listener.run)),
         ]
 
@@ -314,6 +314,7 @@ class Pod:
         listener = self._metrics_listener
         if listener is None:
             return []
+        # Before the connections: a pod that drains is still to be looked at.
         return [ChildSpec("metrics", lambda path: Service(path, listener.run))]
 
     async def _beat(self, started: Callable[[], None]) -> None:

@@ -215,6 +215,12 @@ def test_each_alert_points_to_its_runbook() -> None:
     assert pointers == {name: f"docs/operating.md#{anchor}" for name, anchor in ALERTS.items()}
 
 
+def test_each_alert_has_its_runbook() -> None:
+    text = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
+    headings = set(re.findall(r"^### ([a-z-]+)$", text, re.MULTILINE))
+    assert headings == set(ALERTS.values())
+
+
 def test_summaries_name_only_labels_that_their_expressions_keep() -> None:
     for one in rules():
         kept = set(OF_THE_SCRAPE)
