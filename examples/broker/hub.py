@@ -1,7 +1,7 @@
 """The hub: passes lines on to whoever has subscribed. `python hub.py` serves it."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing, suppress
 
 import trio
 
@@ -31,7 +31,7 @@ class Wire:
             self._stream = await trio.open_tcp_stream(host, port)
         return self.open
 
-    async def lines(self) -> AsyncIterator[bytes]:
+    async def lines(self) -> AsyncGenerator[bytes, None]:
         """Yield what comes."""
         stream, rest = self._stream, b""
         if stream is None:
@@ -69,14 +69,15 @@ class Hub:
         wire = Wire(stream)
         heard = self._heard[wire] = set()
         try:
-            async for line in wire.lines():
-                verb, channel, *_ = [*line.split(b" "), b""]
-                if verb == b"pub":
-                    await self._pass_on(channel, line)
-                elif verb == b"ok":
-                    await wire.send([line])
-                else:
-                    (heard.add if verb == b"sub" else heard.discard)(channel)
+            async with aclosing(wire.lines()) as lines:
+                async for line in lines:
+                    verb, channel, *_ = [*line.split(b" "), b""]
+                    if verb == b"pub":
+                        await self._pass_on(channel, line)
+                    elif verb == b"ok":
+                        await wire.send([line])
+                    else:
+                        (heard.add if verb == b"sub" else heard.discard)(channel)
         finally:
             del self._heard[wire]
 
