@@ -5,13 +5,12 @@ from __future__ import annotations
 from importlib import resources
 
 import pytest
-import trio
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, WebSocketRoute, expect
 from structlog.testing import capture_logs
 
-from support import MASTER, running_pod
+from support import running_pod
 from support.browser import Browser, Visit
-from support.clients import KEYS, connect
+from support.clients import KEYS, connected
 from support.fake_broker import FakeBus
 
 HOSTILE = "<img/src=x/onerror=alert(1)>"
@@ -108,26 +107,34 @@ async def test_an_open_breaker_is_seen_first_and_gone_when_healed(browser: Brows
 
 
 async def test_what_is_no_longer_heard_is_not_shown_as_live(browser: Browser) -> None:
+    sockets: list[WebSocketRoute] = []
+    cut = False
+
+    def through(socket: WebSocketRoute) -> None:
+        if cut:
+            socket.close(code=1012, reason="cut by the test")
+        else:
+            socket.connect_to_server()
+            sockets.append(socket)
+
     def story(visit: Visit) -> None:
+        nonlocal cut
+        visit.context.route_web_socket("**/socket.io/", through)
         page = visit.open("/_dashboard/")
         expect(page.locator("#state")).to_have_text("Live")
-        visit.context.set_offline(True)
         page.route("**/api/**", lambda route: route.abort())
-        visit.in_pod(cut)
+        cut = True
+        for socket in sockets:
+            socket.close(code=1012, reason="cut by the test")
         expect(page.locator("#state")).to_have_text("Not live")
         expect(page.locator("#age")).to_contain_text("since")
         expect(page.locator("body")).to_have_attribute("data-state", "stale")
-        visit.context.set_offline(False)
+        cut = False
         page.unroute("**/api/**")
         expect(page.locator("#state")).to_have_text("Live", timeout=30_000)
         visit.complaints.clear()  # Chromium's own words on what it could not reach
 
     async with running_pod(dev=True) as pod:
-
-        def cut() -> None:
-            for member in list(pod.members.values()):
-                member.sink.close(1012, "cut by the test")
-
         await browser.visit(pod, story)
 
 
@@ -154,7 +161,7 @@ async def test_hostile_names_are_text_and_a_phone_shows_it_all_in_both_colours(
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
         assert page.evaluate(CONTRAST) >= 4.5
 
-    async with running_pod(dev=True) as pod, connect(pod) as client:
+    async with running_pod(dev=True) as pod, connected(pod) as [client]:
         await client.ask("join", room=HOSTILE)
         await browser.visit(pod, story, viewport=PHONE, color_scheme=scheme)
 
