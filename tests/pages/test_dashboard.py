@@ -5,12 +5,12 @@ from __future__ import annotations
 from importlib import resources
 
 import pytest
-from playwright.sync_api import Page, WebSocketRoute, expect
+from playwright.sync_api import Page, Route, WebSocketRoute, expect
 from structlog.testing import capture_logs
 
 from support import running_pod
 from support.browser import Browser, Visit
-from support.clients import KEYS, connected
+from support.clients import KEYS
 from support.fake_broker import FakeBus
 
 HOSTILE = "<img/src=x/onerror=alert(1)>"
@@ -100,6 +100,9 @@ async def test_an_open_breaker_is_seen_first_and_gone_when_healed(browser: Brows
         expect(page.locator("#alarms li").first).to_contain_text("Degraded")
         expect(page).to_have_title(f"⚠ {visit.pod.pod_id} · Dashboard · deployd")
         expect(page.locator("#links article")).not_to_have_attribute("data-state", "closed")
+        visit.in_pod(bus.start)
+        expect(page.locator("#alarms li")).to_have_count(0)
+        expect(page.locator("#links article")).to_have_attribute("data-state", "closed")
 
     with capture_logs():
         async with running_pod(dev=True, broker=bus.make) as pod:
@@ -153,16 +156,28 @@ async def test_without_websockets_it_polls_and_says_so(browser: Browser) -> None
 async def test_hostile_names_are_text_and_a_phone_shows_it_all_in_both_colours(
     browser: Browser, scheme: str
 ) -> None:
+    def worst(route: Route) -> None:  # no room may have such a name, but a user may
+        answer = route.fetch()
+        snapshot = answer.json()
+        slow = {"client": HOSTILE, "address": HOSTILE, "user": HOSTILE, "waiting_messages": 1}
+        snapshot["rooms"]["largest"] = [{"name": HOSTILE * 9, "members": 10**9, "events": 10**12}]
+        snapshot["slow_clients"] = [slow]
+        snapshot.update(ready=False, not_ready_because=HOSTILE)
+        route.fulfill(response=answer, json=snapshot)
+
     def story(visit: Visit) -> None:
+        visit.context.route("**/metrics/realtime", worst)
+        visit.context.route_web_socket("**/socket.io/", lambda socket: socket.close())
         page = visit.open("/_dashboard/")
-        expect(page.locator("#largest th", has_text=HOSTILE)).to_be_visible()
+        expect(page.locator("#largest th")).to_have_text(HOSTILE * 9)
+        expect(page.locator("#slow th")).to_contain_text(HOSTILE)
+        expect(page.locator("#alarms")).to_contain_text(HOSTILE)
         expect(page.locator("#tree li").first).to_be_visible()
         assert page.locator("img").count() == 0
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
         assert page.evaluate(CONTRAST) >= 4.5
 
-    async with running_pod(dev=True) as pod, connected(pod) as [client]:
-        await client.ask("join", room=HOSTILE)
+    async with running_pod(dev=True) as pod:
         await browser.visit(pod, story, viewport=PHONE, color_scheme=scheme)
 
 

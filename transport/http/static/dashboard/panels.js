@@ -68,7 +68,7 @@ function showLinks(links) {
     one.dataset.state = link.state;
     write(title, `${link.type}: ${link.state === 'closed' ? 'well' : link.state}`);
     const all = Object.entries(link).filter(([name]) => !['type', 'history'].includes(name));
-    facts(list, all.map(([name, v]) => [name.replace(/_/g, ' '), plain(v)]));
+    facts(list, all.map(([name, v]) => [name.replace(/_/g, ' '), /seconds/.test(name) ? time(v) : plain(v)]));
     const past = [...(link.history || [])].reverse();
     table(details.querySelector('tbody'), past.map((h) =>
       [new Date(h.at * 1000).toLocaleString(), h.state, h.reason || '']), 'no change yet');
@@ -77,7 +77,7 @@ function showLinks(links) {
 
 function plain(value) {
   if (Array.isArray(value)) return value.join(', ') || none;
-  return value !== null && typeof value === 'object' ? pairs(value) : (value ?? none);
+  return value !== null && typeof value === 'object' ? pairs(value) : value === '' ? none : (value ?? none);
 }
 
 export function showStress(s) {
