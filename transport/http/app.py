@@ -18,6 +18,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from .answers import error_response, plain_response
+from .dashboard import dashboard_routes
 from .diagnostics import DiagnosticsView, diagnostics_routes, refuse_diagnostics
 from .health import HealthView, health_routes
 from .metrics import Expose, metrics_route
@@ -85,7 +86,7 @@ def create_app(
     return _application(
         [
             OwnRoute("/", home),
-            OwnRoute("/_dashboard/", about),
+            *dashboard_routes(),
             *health_routes(pod),
             *diagnostics_routes(pod),
             metrics_route(

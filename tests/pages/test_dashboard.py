@@ -1,0 +1,186 @@
+"""The dashboard, used as people would at three in the morning."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+import pytest
+from playwright.sync_api import Page, Route, WebSocketRoute, expect
+from structlog.testing import capture_logs
+
+from support import running_pod
+from support.browser import Browser, Visit
+from support.clients import KEYS
+from support.fake_broker import FakeBus
+
+HOSTILE = "<img/src=x/onerror=alert(1)>"
+PHONE = {"width": 360, "height": 740}
+CONTRAST = """() => {
+  const canvas = document.createElement('canvas').getContext('2d');
+  const rgb = (colour) => {
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = colour;
+    canvas.fillRect(0, 0, 1, 1);
+    return canvas.getImageData(0, 0, 1, 1).data;
+  };
+  const light = (colour) => [...rgb(colour)].slice(0, 3)
+    .map((c) => c / 255).map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+  const ground = (one) => {
+    const colour = getComputedStyle(one).backgroundColor;
+    return rgb(colour)[3] || !one.parentElement ? colour : ground(one.parentElement);
+  };
+  const seen = [...document.querySelectorAll('h1,h2,p,dt,dd,th,td,li,button,summary,strong,span')]
+    .filter((one) => one.checkVisibility() && one.textContent.trim());
+  return Math.min(...seen.map((one) => {
+    const pair = [light(getComputedStyle(one).color), light(ground(one))].sort((a, b) => b - a);
+    return (pair[0] + 0.05) / (pair[1] + 0.05);
+  }));
+}"""
+
+
+def sign_in(page: Page, key: str = KEYS.master_key) -> None:
+    page.get_by_label("Master key").fill(key)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def forget_refusals(visit: Visit) -> None:
+    """Chromium itself writes of each answer 401."""
+    assert all("401" in complaint for complaint in visit.complaints), visit.complaints
+    visit.complaints.clear()
+
+
+async def test_the_master_key_opens_it_and_signing_out_closes_it(browser: Browser) -> None:
+    def story(visit: Visit) -> None:
+        page = visit.open("/_dashboard/")
+        expect(page.get_by_label("Master key")).to_be_focused()
+        sign_in(page, "wrong")
+        expect(page.locator("#login-note")).to_have_text("This is not the master key.")
+        expect(page.locator("#panels")).to_be_hidden()
+        sign_in(page)
+        expect(page.locator("#state")).to_have_text("Live")
+        expect(page.locator("#pod")).to_have_text(visit.pod.pod_id)
+        assert page.url.endswith("/_dashboard/")
+        assert KEYS.master_key not in page.content()
+        page.reload()
+        expect(page.locator("#state")).to_have_text("Live")
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.locator("#panels")).to_be_hidden()
+        assert page.evaluate("sessionStorage.length") == 0
+        forget_refusals(visit)
+
+    async with running_pod() as pod:
+        await browser.visit(pod, story)
+
+
+async def test_numbers_live_and_the_tree_keeps_its_focus(browser: Browser) -> None:
+    def story(visit: Visit) -> None:
+        page = visit.open("/_dashboard/")
+        expect(page.locator("#state")).to_have_text("Live")
+        opened = page.locator("#connections dd").nth(1)
+        expect(opened).to_have_text("1")
+        summary = page.locator("#tree summary").first
+        summary.focus()
+        visit.open("/_dashboard/")
+        expect(opened).to_have_text("2")
+        expect(summary).to_be_focused()
+
+    async with running_pod(dev=True) as pod:
+        await browser.visit(pod, story)
+
+
+async def test_an_open_breaker_is_seen_first_and_gone_when_healed(browser: Browser) -> None:
+    bus = FakeBus()
+
+    def story(visit: Visit) -> None:
+        page = visit.open("/_dashboard/")
+        expect(page.locator("#state")).to_have_text("Live")
+        expect(page.locator("#alarms li")).to_have_count(0)
+        visit.in_pod(bus.kill)
+        expect(page.locator("#alarms li").first).to_contain_text("Degraded")
+        expect(page).to_have_title(f"⚠ {visit.pod.pod_id} · Dashboard · deployd")
+        expect(page.locator("#links article")).not_to_have_attribute("data-state", "closed")
+        visit.in_pod(bus.start)
+        expect(page.locator("#alarms li")).to_have_count(0)
+        expect(page.locator("#links article")).to_have_attribute("data-state", "closed")
+
+    with capture_logs():
+        async with running_pod(dev=True, broker=bus.make) as pod:
+            await browser.visit(pod, story)
+
+
+async def test_what_is_no_longer_heard_is_not_shown_as_live(browser: Browser) -> None:
+    sockets: list[WebSocketRoute] = []
+    cut = False
+
+    def through(socket: WebSocketRoute) -> None:
+        if cut:
+            socket.close(code=1012, reason="cut by the test")
+        else:
+            socket.connect_to_server()
+            sockets.append(socket)
+
+    def story(visit: Visit) -> None:
+        nonlocal cut
+        visit.context.route_web_socket("**/socket.io/", through)
+        page = visit.open("/_dashboard/")
+        expect(page.locator("#state")).to_have_text("Live")
+        page.route("**/api/**", lambda route: route.abort())
+        cut = True
+        for socket in sockets:
+            socket.close(code=1012, reason="cut by the test")
+        expect(page.locator("#state")).to_have_text("Not live")
+        expect(page.locator("#age")).to_contain_text("since")
+        expect(page.locator("body")).to_have_attribute("data-state", "stale")
+        cut = False
+        page.unroute("**/api/**")
+        expect(page.locator("#state")).to_have_text("Live", timeout=30_000)
+        visit.complaints.clear()  # Chromium's own words on what it could not reach
+
+    async with running_pod(dev=True) as pod:
+        await browser.visit(pod, story)
+
+
+async def test_without_websockets_it_polls_and_says_so(browser: Browser) -> None:
+    def story(visit: Visit) -> None:
+        visit.context.route_web_socket("**/socket.io/", lambda socket: socket.close())
+        page = visit.open("/_dashboard/")
+        expect(page.locator("#state")).to_have_text("Polled")
+        expect(page.locator("#pod")).to_have_text(visit.pod.pod_id)
+
+    async with running_pod(dev=True) as pod:
+        await browser.visit(pod, story)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_hostile_names_are_text_and_a_phone_shows_it_all_in_both_colours(
+    browser: Browser, scheme: str
+) -> None:
+    def worst(route: Route) -> None:  # no room may have such a name, but a user may
+        answer = route.fetch()
+        snapshot = answer.json()
+        slow = {"client": HOSTILE, "address": HOSTILE, "user": HOSTILE, "waiting_messages": 1}
+        snapshot["rooms"]["largest"] = [{"name": HOSTILE * 9, "members": 10**9, "events": 10**12}]
+        snapshot["slow_clients"] = [slow]
+        snapshot.update(ready=False, not_ready_because=HOSTILE)
+        route.fulfill(response=answer, json=snapshot)
+
+    def story(visit: Visit) -> None:
+        visit.context.route("**/metrics/realtime", worst)
+        visit.context.route_web_socket("**/socket.io/", lambda socket: socket.close())
+        page = visit.open("/_dashboard/")
+        expect(page.locator("#largest th")).to_have_text(HOSTILE * 9)
+        expect(page.locator("#slow th")).to_contain_text(HOSTILE)
+        expect(page.locator("#alarms")).to_contain_text(HOSTILE)
+        expect(page.locator("#tree li").first).to_be_visible()
+        assert page.locator("img").count() == 0
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+        assert page.evaluate(CONTRAST) >= 4.5
+
+    async with running_pod(dev=True) as pod:
+        await browser.visit(pod, story, viewport=PHONE, color_scheme=scheme)
+
+
+def test_the_page_is_light() -> None:
+    folder = resources.files("deployd.transport.http").joinpath("static", "dashboard")
+    assert sum(len(file.read_bytes()) for file in folder.iterdir()) < 60_000
