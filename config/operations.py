@@ -27,17 +27,12 @@ class Metrics:
 class Stress:
     """What `POST /_admin/test/websocket/stress` may do to the pod."""
 
-    enabled: bool = setting(True, acted_on=False, help="Let root start stress tests.")
-    max_connections: int = setting(
-        2000, unit="connections", ge=1, acted_on=False, help="Clients of one test."
-    )
+    enabled: bool = setting(True, help="Let root start stress tests.")
+    max_connections: int = setting(2000, unit="connections", ge=1, help="Clients of one test.")
     max_messages_per_second: int = setting(
         10_000,
         unit="messages/s",
         ge=1,
-        acted_on=False,
         help="What the clients of one test may send, all together.",
     )
-    max_duration: float = setting(
-        600.0, unit="seconds", gt=0, acted_on=False, help="Length of one test."
-    )
+    max_duration: float = setting(600.0, unit="seconds", gt=0, help="Length of one test.")

@@ -32,10 +32,12 @@ from ..transport.http import (
     collection_routes,
     create_app,
     create_metrics_app,
+    stress_routes,
 )
 from .child import Node, node_to_json
 from .collections import CollectionTree
 from .metrics import Exporter
+from .stress import StressRunner
 from .views import Views
 
 __all__ = ["make_listener", "make_metrics_listener"]
@@ -60,6 +62,7 @@ class Shown(Protocol):
     views: Views
     exporter: Exporter
     door: TlsDoor | None
+    stress: StressRunner
 
     def tree(self) -> Node:
         """Describe every live actor."""
@@ -89,11 +92,15 @@ def make_listener(
     """
     config, doorman = pod.config, _doorman(pod)
     public = PublicFiles(Path(config.server.public))
+    view = _View(pod, doorman)
     app = create_app(
-        _View(pod, doorman),
+        view,
         wall,
         public=public,
-        routes=_routes(pod, doorman, collections, public),
+        routes=[
+            *stress_routes(view, pod.stress),
+            *_routes(pod, doorman, collections, public),
+        ],
         origins=config.origins.allowed,
         scrape_token=config.metrics.token,
     )

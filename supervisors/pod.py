@@ -7,7 +7,7 @@ import random
 import secrets
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from importlib import metadata
 from pathlib import Path
@@ -65,6 +65,7 @@ from .front import make_listener, make_metrics_listener
 from .janitor import Janitor
 from .metrics import Exporter
 from .restart import Intensity, Restart
+from .stress import StressRunner
 from .supervisor import Supervisor
 from .views import DashboardRoom, Views
 from .watchdog import Watchdog
@@ -108,6 +109,7 @@ class Pod:
         *,
         dev: bool = False,
         broker: Callable[[], Broker] | None = None,
+        stress_command: Sequence[str] | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.config = config
@@ -167,6 +169,13 @@ class Pod:
         ).upgrade
         served = self._collections if config.server.api_enabled else None
         self.exporter = Exporter(self, trio.current_time)
+        self.stress = StressRunner(
+            config,
+            stress_command,
+            url=lambda: f"ws://{_own_host(config)}:{self.port}",
+            sign=lambda ttl: self.tokens.sign("root", username="root", is_root=True, ttl=ttl),
+            tell=self._tell_watchers,
+        )
         tls = config.tls
         self.door = TlsDoor(Certificate(tls.cert_file, tls.key_file)) if tls.cert_file else None
         self._metrics_listener = make_metrics_listener(self)
@@ -303,6 +312,7 @@ class Pod:
             ),
             ChildSpec("views", lambda path: Service(path, self.views.sample)),
             ChildSpec("heartbeat", lambda path: Service(path, self._beat)),
+            ChildSpec("stress", lambda path: Service(path, self.stress.run)),
             ChildSpec("listener", lambda path: Service(path, self._listener.run)),
         ]
 
@@ -316,6 +326,11 @@ class Pod:
             return []
         # Before the connections: a pod that drains is still to be looked at.
         return [ChildSpec("metrics", lambda path: Service(path, listener.run))]
+
+    def _tell_watchers(self, event: str, data: JSON) -> None:
+        roster = self.rooms.rosters.get(DASHBOARD)
+        if roster is not None and roster.members:
+            self.hub.emit_to_room(DASHBOARD, event, data)
 
     async def _beat(self, started: Callable[[], None]) -> None:
         started()
@@ -378,6 +393,13 @@ def _needs_definitions(config: Config, broker: BrokerTree | None) -> bool:
     )
 
 
+def _own_host(config: Config) -> str:
+    """Return how this machine reaches the pod."""
+    host = config.server.host
+    name = "127.0.0.1" if host in ("", "0.0.0.0", "::", "localhost") else host  # noqa: S104
+    return f"[{name}]" if ":" in name else name
+
+
 def _tokens(config: Config, keys: Secrets, wall: Callable[[], float]) -> Tokens:
     auth = config.auth
     return Tokens(
@@ -398,14 +420,18 @@ async def open_pod(
     rooms: Mapping[str, type[Room[Any]]] | None = None,
     dev: bool = False,
     broker: Callable[[], Broker] | None = None,
+    stress_command: Sequence[str] | None = None,
 ) -> AsyncIterator[Pod]:
     """Run a pod for the length of the block; leaving it drains the pod.
 
     `keys` are read from `config.server.data`, or generated there, when not given. `rooms` are
     bound before those of the configuration. `dev` opens the read-only diagnostics to this
     machine. `broker` makes what joins this pod to others, instead of the configured one, for each
-    incarnation of the link. Leaving the block stops accepting, closes clients with 1012, paced over
-    `drain.window`, and returns after `drain.deadline` seconds at the latest, but for `on_stop`
+    incarnation of the link. `stress_command` is the program that root may start to put the pod
+    under load, `deployd stress` or one with its options.
+
+    Leaving the block stops accepting, after `drain.delay`, closes clients with 1012, paced over
+    `drain.window`, and returns `drain.deadline` seconds later at the latest, but for `on_stop`
     hooks that still clean up then (`Actor.stop_deadline`). A block that is cancelled ends at once.
 
     Raises `RoomImportError`, `BrokerImportError`, `SecretsError`, `AddressInUse` or `ListenError`
@@ -417,7 +443,14 @@ async def open_pod(
     rooms = rooms or {}
     configured = load_room_classes(config.rooms)
     bindings = {**rooms, **{p: c for p, c in configured.items() if p not in rooms}}
-    pod = Pod(config, keys or _load_keys(config), bindings, dev=dev, broker=broker)
+    pod = Pod(
+        config,
+        keys or _load_keys(config),
+        bindings,
+        dev=dev,
+        broker=broker,
+        stress_command=stress_command,
+    )
     failures: list[Exception] = []
     async with trio.open_nursery() as nursery:
         await nursery.start(_run, pod, failures, nursery.cancel_scope)

@@ -32,6 +32,9 @@ from .welcome import base_url, links, rows_of, welcome
 DEV_DRAIN = 2.0
 """Seconds that a pod under development may take to stop at most; somebody waits for it."""
 
+STRESS = (sys.executable, "-m", "deployd.tools", "stress")
+"""What puts a pod under load, when root asks it to."""
+
 _log = get_logger("serve")
 
 
@@ -86,7 +89,9 @@ async def run(plan: Plan) -> bool:
     signals = StopSignals()
     with signals.heard():
         rooms = DEMO_ROOMS if plan.dev else {}
-        async with open_pod(plan.config, keys=plan.keys, rooms=rooms, dev=plan.dev) as pod:
+        async with open_pod(
+            plan.config, keys=plan.keys, rooms=rooms, dev=plan.dev, stress_command=STRESS
+        ) as pod:
             bind_log_context(pod=pod.pod_id)
             announce(plan, pod)
             await _until_told(plan, signals)

@@ -77,6 +77,10 @@ class DashboardRoom(Room[None]):
         """Begin to tell."""
         self.every(INTERVAL, self._tell)
 
+    async def on_server_emit(self, event: str, data: JSON) -> None:
+        """Tell what else there is to tell of this pod."""
+        self.broadcast(event, data, local=True)
+
     async def _tell(self) -> None:
         if self.members:
             self.broadcast("snapshot", self._snapshot(), local=True)

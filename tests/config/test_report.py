@@ -69,8 +69,4 @@ def test_what_is_not_acted_on_yet_says_so() -> None:
         "performance.keepAliveOptimization",
         "network.writeBufferSize",
         "network.compressionThreshold",
-        "stress.enabled",
-        "stress.maxConnections",
-        "stress.maxMessagesPerSecond",
-        "stress.maxDuration",
     }

@@ -6,6 +6,8 @@ tests/tools/test_serve_process.py, every setting of its examples in tests/config
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +91,23 @@ async def test_the_health_check_of_the_websocket_is_answered_with_an_upgrade(
     ):
         assert answer.status_code == 101
         assert answer.headers["sec-websocket-accept"]
+
+
+async def test_a_stress_test_is_started_by_a_bare_curl_line_in_development(tmp_path: Path) -> None:
+    wanted = {"connections": 1000, "messagesPerSecond": 100, "duration": 300}
+    command = (sys.executable, "-c", "")  # tests/pod/test_stress_endpoint.py runs real ones
+    async with (
+        open_pod(settings(tmp_path), keys=KEYS, dev=True, stress_command=command) as pod,
+        httpx.AsyncClient(base_url=f"http://localhost:{pod.port}", trust_env=False) as client,
+    ):
+        answer = await client.post(
+            "/_admin/test/websocket/stress",
+            content=json.dumps(wanted),
+            headers={"Content-Type": "application/x-www-form-urlencoded"},
+        )
+        assert answer.status_code == 202
+        look = await client.get(answer.headers["location"])
+        assert look.json()["id"] == answer.json()["id"]
 
 
 async def test_root_signs_in_and_makes_users(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from .identity import ROOT, Keyring
 from .public import PublicFiles
 from .schemas import MAX_NAME, MAX_PASSWORD, MIN_PASSWORD
 from .serve import HttpLimits, HttpServer, ReplayStream
+from .stress import StressTests, stress_routes
 
 __all__ = [
     "MAX_NAME",
@@ -39,6 +40,7 @@ __all__ = [
     "PodView",
     "PublicFiles",
     "ReplayStream",
+    "StressTests",
     "User",
     "auth_routes",
     "catalogue_routes",
@@ -47,4 +49,5 @@ __all__ = [
     "create_metrics_app",
     "health_routes",
     "json_body",
+    "stress_routes",
 ]

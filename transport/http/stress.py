@@ -1,0 +1,64 @@
+"""`/_admin/test/websocket/stress`: root puts this pod under load, looks at it, and stops it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from .answers import error_response, json_response
+from .diagnostics import DiagnosticsView, refuse_diagnostics
+from .routes import OwnRoute
+
+__all__ = ["StressTests", "stress_routes"]
+
+PATH = "/_admin/test/websocket/stress"
+
+
+class StressTests(Protocol):
+    """Whoever runs the tests. Each answer is a status, and what to say with it."""
+
+    def start(self, wanted: Mapping[str, object]) -> tuple[int, Mapping[str, object]]:
+        """Start a test, or say why not."""
+
+    def look(self, test_id: str) -> tuple[int, Mapping[str, object]]:
+        """Show how a test goes, or went."""
+
+    def stop(self, test_id: str) -> tuple[int, Mapping[str, object]]:
+        """Stop a test."""
+
+
+def stress_routes(pod: DiagnosticsView, tests: StressTests) -> list[Route]:
+    """Return the routes; for root, and with `dev` for this machine, but not for foreign pages."""
+
+    async def start(request: Request) -> Response:
+        refusal = refuse_diagnostics(pod, request)
+        if refusal is not None:
+            return refusal
+        try:
+            wanted = orjson.loads(await request.body() or b"{}")
+        except orjson.JSONDecodeError:
+            wanted = None
+        if not isinstance(wanted, dict):
+            sentence = 'Send {"connections": …, "messagesPerSecond": …, "duration": …}.'
+            return error_response(400, sentence)
+        status, answer = tests.start(wanted)
+        headers = {"Location": f"{PATH}/{answer['id']}"} if status == 202 else {}
+        return json_response(answer, status, headers)
+
+    async def one(request: Request) -> Response:
+        refusal = refuse_diagnostics(pod, request)
+        if refusal is not None:
+            return refusal
+        act = tests.stop if request.method == "DELETE" else tests.look
+        status, answer = act(request.path_params["test_id"])
+        return json_response(answer, status)
+
+    return [
+        OwnRoute(PATH, start, methods=["POST"]),
+        OwnRoute(f"{PATH}/{{test_id}}", one, methods=["GET", "DELETE"]),
+    ]
