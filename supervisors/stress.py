@@ -22,12 +22,15 @@ SLACK: Final = 60.0
 """Seconds that a test may take for its connections, beside its duration."""
 REMEMBERED: Final = 10
 LONGEST_LINE: Final = 64 * 1024
+EXPECTED: Final = (0, 1)
+"""How `deployd stress` exits: all was well, or the clients had errors, which it tells itself."""
 DEFAULTS: Final = {
     "connections": 100.0,
     "messagesPerSecond": 100.0,
     "duration": 30.0,
     "rooms": 10.0,
 }
+COUNTS: Final = ("connections", "rooms")
 Answer = tuple[int, Mapping[str, object]]
 
 _log = get_logger("realtime")
@@ -147,6 +150,8 @@ class StressRunner:
             number = isinstance(value, int | float) and not isinstance(value, bool)
             if not number or not 0 < float(str(value)) <= limit:
                 return f"Let {key} be a number above 0 and of at most {limit:g}."
+            if key in COUNTS and not float(str(value)).is_integer():
+                return f"Let {key} be a whole number of at most {limit:g}."
         numbers = {**DEFAULTS, **wanted}
         each = float(str(numbers["messagesPerSecond"])) / float(str(numbers["connections"]))
         if limits.message_rate_limit and each > limits.message_rate_limit:
@@ -184,7 +189,12 @@ class StressRunner:
                     rest = rest[-LONGEST_LINE:]
                     for line in lines:
                         self._heard(test, line)
-            await process.wait()
+            code = await process.wait()
+            if code not in EXPECTED:
+                test.progress["error"] = (
+                    f"The test failed (exit {code}); run 'deployd stress' here."
+                )
+                _log.warning("a stress test failed", code=code)
         finally:
             process.kill()
             with trio.CancelScope(shield=True):

@@ -96,6 +96,8 @@ async def test_a_pod_that_stops_leaves_no_process_behind(tmp_path: Path) -> None
         ({"duration": 0}, "above 0"),
         ({"connections": "many"}, "connections be a number"),
         ({"connections": True}, "connections be a number"),
+        ({"connections": 0.4, "messagesPerSecond": 1}, "connections be a whole number"),
+        ({"rooms": 2.5}, "rooms be a whole number"),
         ({"clients": 3}, "no 'clients'"),
         ({"connections": 1, "messagesPerSecond": 200}, "limits.messageRateLimit"),
     ],
@@ -139,3 +141,9 @@ async def test_what_cannot_be_is_a_sentence() -> None:
         assert answer.status_code == 501
         assert "deployd stress" in answer.json()["error"]
         assert (await client.get(f"{PATH}/none", headers=ROOT)).status_code == 404
+
+
+async def test_a_test_that_fails_says_so() -> None:
+    async with open_to_tests(command=(sys.executable, "-c", "raise SystemExit(2)")) as (_, client):
+        test_id = (await client.post(PATH, json=SMALL, headers=ROOT)).json()["id"]
+        assert "exit 2" in (await finished(client, test_id))["error"]

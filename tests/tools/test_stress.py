@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import signal
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
 import trio
+import wsproto
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +20,7 @@ from hypothesis import strategies as st
 from deployd.tools.cli import cli
 from deployd.tools.errors import BadAddress
 from deployd.tools.stress import Latencies, Plan, Tally, html_report, put_under_load
+from deployd.tools.stress.client import Client, Closed
 from deployd.tools.stress.report import rows
 from support import pod_config, running_pod
 from support.processes import serving
@@ -148,3 +153,72 @@ async def test_the_command_tells_of_a_real_pod_in_lines_of_json(tmp_path: Path) 
     assert last["done"] is True
     assert (last["sent"], last["received"], last["errors"]) == (20, last["expected"], {})
     assert (tmp_path / "r").read_text().startswith("<!doctype html>")
+
+
+def test_a_wrong_url_is_an_error_of_usage() -> None:
+    result = CliRunner().invoke(cli, ["stress", "--url", "ftp://a"])
+    assert result.exit_code == 2
+    assert "ws://HOST:PORT" in result.output
+
+
+async def test_a_pod_that_goes_amid_a_test_is_counted_by_the_code_it_closes_with() -> None:
+    tally, config = Tally(), pod_config(message_rate_limit=0)
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery, running_pod(config) as pod:
+            url = f"ws://127.0.0.1:{pod.port}"
+            plan = Plan(url, connections=20, rate=4000.0, duration=1.5, rooms=20)
+            nursery.start_soon(put_under_load, plan, tally)
+            while tally.received < 20:  # noqa: ASYNC110 - nothing tells of it
+                await trio.sleep(0.01)
+    assert tally.closed == {1012: 20}
+    assert tally.done
+    assert not tally.good
+
+
+async def test_a_message_to_a_client_that_the_pod_has_closed_is_told_like_a_lost_line() -> None:
+    ours, theirs = trio.testing.memory_stream_pair()
+    client = Client(ours)
+    server = wsproto.WSConnection(wsproto.ConnectionType.SERVER)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(client._shake_hands, "a")
+        server.receive_data(bytes(await theirs.receive_some()))
+        assert [type(event) for event in server.events()] == [wsproto.events.Request]
+        await theirs.send_all(server.send(wsproto.events.AcceptConnection()))
+    await theirs.send_all(server.send(wsproto.events.CloseConnection(1012)))
+    with pytest.raises(Closed) as told:
+        await anext(client.messages())
+    assert told.value.code == 1012
+    with pytest.raises(trio.ClosedResourceError):
+        await client.send({"type": "emit"})
+
+
+async def test_what_speaks_no_websocket_is_an_error_and_no_crash() -> None:
+    ours, theirs = trio.testing.memory_stream_pair()
+    await theirs.send_all(b"garbage\r\n\r\n")
+    with pytest.raises(Closed) as told:
+        await Client(ours)._shake_hands("a")
+    assert told.value.code == 1002
+
+
+async def test_an_interrupt_ends_it_early_with_what_was(tmp_path: Path) -> None:
+    async with serving(tmp_path, {"limits": {"messageRateLimit": 0}}) as pod:
+        command = [sys.executable, "-P", "-m", "deployd.tools", "stress", "--json"]
+        command += ["--url", f"ws://127.0.0.1:{pod.port}", "--connections", "5"]
+        process = await trio.lowlevel.open_process(
+            [*command, "--duration", "300"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        assert process.stdout is not None
+        assert process.stderr is not None
+        try:
+            with trio.fail_after(30):
+                output = bytes(await process.stdout.receive_some())
+                process.send_signal(signal.SIGINT)
+                async for data in process.stdout:
+                    output += data
+                errors = b"".join([bytes(data) async for data in process.stderr])
+                code = await process.wait()
+        finally:
+            process.kill()
+    assert errors == b""
+    assert code in (0, 1)
+    assert json.loads(output.splitlines()[-1])["done"] is True

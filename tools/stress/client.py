@@ -17,13 +17,15 @@ from wsproto.events import (
     Request,
     TextMessage,
 )
+from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 from .plan import Plan
 
 __all__ = ["Client", "Closed", "TurnedAway"]
 
 READ = 16 * 1024
-ENOUGH = 64 * 1024 * 1024
+NO_WEBSOCKET = 1002
+"""What is counted when the other side speaks something else (RFC 6455, section 7.4.1)."""
 
 
 class Closed(Exception):
@@ -76,8 +78,12 @@ class Client:
         await self.send({"type": "join", "room": room})
 
     async def send(self, message: dict[str, object]) -> None:
-        """Send one message."""
-        data = self._protocol.send(TextMessage(orjson.dumps(message).decode()))
+        """Send one message. Raises trio's errors of streams."""
+        try:
+            data = self._protocol.send(TextMessage(orjson.dumps(message).decode()))
+        except LocalProtocolError as error:
+            # A message was due between the pod's close frame and the end of this client.
+            raise trio.ClosedResourceError("the pod has closed it") from error
         async with self._sending:
             await self._stream.send_all(data)
 
@@ -121,4 +127,7 @@ class Client:
         data = await self._stream.receive_some(READ)
         if not data:
             raise Closed(1006)
-        self._protocol.receive_data(bytes(data))
+        try:
+            self._protocol.receive_data(bytes(data))
+        except RemoteProtocolError as error:
+            raise Closed(NO_WEBSOCKET) from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import resource
 import sys
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -16,6 +15,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from ..errors import BadAddress
 from ..screen import screen
 from .load import put_under_load
 from .plan import Plan
@@ -50,13 +50,19 @@ def stress(page: Path | None, lines: bool, **settings: object) -> None:
     Exits with 1 when somebody did not get in, an error came, or a delivery is missing.
     """
     plan = Plan(**settings)  # type: ignore[arg-type]
-    plan.endpoint  # noqa: B018 - a wrong URL is told before anything else
+    try:
+        plan.endpoint  # noqa: B018 - a wrong URL is told before anything else
+    except BadAddress as error:
+        raise click.UsageError(str(error)) from error
     tally, console = Tally(), screen()
     note = raise_file_limit(plan.connections + SPARE)
     if note:
         click.echo(note, err=True)
-    with suppress(KeyboardInterrupt):
+    try:
         trio.run(partial(run, plan, tally, None if lines else console))
+    except* KeyboardInterrupt:
+        # It comes out of a nursery, in a group. What was counted until then is told as ever.
+        pass
     if lines:
         say(tally)
     else:
