@@ -272,7 +272,7 @@ class ConnectionActor(Actor):
     @handles(_Ended)
     async def _on_ended(self, message: _Ended) -> None:
         self._open = False
-        self._env.meters.closed[message.closed.code] += 1
+        self._env.meters.closed_by_peer(message.closed.code)
         self.stop(f"closed {message.closed.code}")
 
     @handles(_Doomed)

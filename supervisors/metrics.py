@@ -18,7 +18,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from ..actors.links import BreakerState, Uplink
-from ..transport import CloseCode, Histogram
+from ..transport import CloseCode, Histogram, close_label
 from .views import Watched, counts_of, mailboxes, restarts, rooms_by_pattern
 
 __all__ = ["Exporter"]
@@ -27,7 +27,11 @@ KEPT: Final = 1.0
 """Seconds for which an answer serves everybody who asks: a flood of scrapes costs what one does."""
 
 MOST_CODES: Final = 64
-"""Close codes that are told apart: clients may send any; the others are `other`."""
+"""Close codes that are told apart; the others are `other`, as those are that clients make up."""
+
+
+_TEXT: Final = choose_encoder("")
+_OPENMETRICS: Final = choose_encoder("application/openmetrics-text; version=1.0.0")
 
 
 class Exporter(Collector):
@@ -43,13 +47,14 @@ class Exporter(Collector):
         self._answers: dict[str, tuple[float, bytes]] = {}
 
     def expose(self, accept: str) -> tuple[bytes, str]:
-        """Return the metrics, and their content type, in a format that is accepted."""
-        encode, kind = choose_encoder(accept)
+        """Return the metrics, and their content type, in OpenMetrics where that is accepted.
+
+        There are two answers, and what a client writes in `Accept` makes no third.
+        """
+        encode, kind = _OPENMETRICS if "application/openmetrics-text" in accept.lower() else _TEXT
         now = self._clock()
         kept = self._answers.get(kind)
         if kept is None or now - kept[0] >= KEPT:
-            if len(self._answers) > 8:  # formats, of which there are few
-                self._answers.clear()
             kept = self._answers[kind] = now, encode(self._registry)
         return kept[1], kind
 
@@ -72,7 +77,7 @@ class Exporter(Collector):
         pod, meters = self._pod, self._pod.meters
         closed: dict[str, float] = {}
         for code, count in meters.closed.items():
-            label = str(code) if len(closed) < MOST_CODES or str(code) in closed else "other"
+            label = close_label(code) if len(closed) < MOST_CODES else "other"
             closed[label] = closed.get(label, 0) + count
         yield _gauge(
             "websocket_connections_per_pod",

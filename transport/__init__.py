@@ -30,7 +30,7 @@ from .frames import PING, close_frame, text_frame
 from .handshake import Refusal, UpgradeRequest, is_websocket_path, refuse_upgrade, response_bytes
 from .listener import Listener, ListenerLimits, ListenerStatistics, bind
 from .locality import is_local
-from .meters import FAN_OUT, SECONDS, Histogram, Meters
+from .meters import FAN_OUT, SECONDS, Histogram, Meters, close_label
 from .names import DASHBOARD, check_name, is_reserved_room
 from .outbox import Outbox, OutboxFailure, OutboxStatistics
 from .tls import Certificate, TlsDoor
@@ -123,6 +123,7 @@ __all__ = [
     "check_name",
     "client_address",
     "close_frame",
+    "close_label",
     "constant_time_equal",
     "decode",
     "decode_json",

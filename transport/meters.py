@@ -12,13 +12,24 @@ from collections.abc import Sequence
 
 from attrs import field, mutable
 
-__all__ = ["FAN_OUT", "SECONDS", "Histogram", "Meters"]
+__all__ = ["FAN_OUT", "FOREIGN", "SECONDS", "Histogram", "Meters", "close_label"]
 
 SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 """Upper bounds for times, in seconds."""
 
 FAN_OUT = (0, 1, 2, 5, 10, 25, 50, 100, 250, 1000, 5000, 10000)
 """Upper bounds for how many members one event reaches."""
+
+
+FOREIGN = 0
+"""Stands in `Meters.closed` for all codes that clients chose and that are not registered."""
+
+_REGISTERED = range(1000, 1016)  # RFC 6455 section 11.7
+
+
+def close_label(code: int) -> str:
+    """Return what a key of `Meters.closed` is shown as."""
+    return "other" if code == FOREIGN else str(int(code))
 
 
 class Histogram:
@@ -40,13 +51,15 @@ class Histogram:
 
 @mutable
 class Meters:
-    """Counts since the pod's start. `closed` is by close code, `rate_limited` by limit.
+    """Counts since the pod's start. `rate_limited` is by limit.
 
-    Messages are whole texts of clients, and what their sockets have taken for them; what is `sent`
-    leaves out those who are connected now, whose sockets know it. Bytes are those of the messages,
-    of those sent with the heads of their frames. Latencies are in seconds: `local` from a client's
-    message read to its frames handed to the members' sockets, `cross_pod` from the origin's clock
-    to the members here, the oldest of what came together for all of it.
+    `closed` is by code: those that the pod chose, and registered ones; a client may close with 4000
+    too, and is no slow one. Messages are whole texts of clients, and what their sockets have taken
+    for them; what is `sent` leaves out those who are connected now, whose sockets know it. Bytes
+    are those of the messages, of those sent with the heads of their frames. Latencies are in
+    seconds: `local` from a client's message read to its frames handed to the members' sockets,
+    `cross_pod` from the origin's clock to the members here, the oldest of what came together for
+    all of it.
     """
 
     messages_received: int = 0
@@ -60,3 +73,7 @@ class Meters:
     local_latency: Histogram = field(factory=lambda: Histogram(SECONDS))
     cross_pod_latency: Histogram = field(factory=lambda: Histogram(SECONDS))
     loop_lag: Histogram = field(factory=lambda: Histogram(SECONDS))
+
+    def closed_by_peer(self, code: int) -> None:
+        """Count a connection that ended by itself, with the code of its last frame or of none."""
+        self.closed[code if code in _REGISTERED else FOREIGN] += 1

@@ -8,7 +8,7 @@ from typing import Final
 from prometheus_client import ProcessCollector
 
 from ...actors import Member
-from ...transport import JSON, CloseCode, Histogram, Meters
+from ...transport import JSON, CloseCode, Histogram, Meters, close_label
 from .census import mailboxes, restarts
 from .quantiles import summary
 from .rates import Samples
@@ -101,7 +101,7 @@ def detailed(pod: Watched, samples: Samples, now: float) -> dict[str, JSON]:
 
 def _connections(pod: Watched) -> JSON:
     closed = pod.meters.closed
-    by_code: JSON = {str(int(code)): count for code, count in sorted(closed.items())}
+    by_code: JSON = {close_label(code): count for code, count in sorted(closed.items())}
     return {
         "open": len(pod.members),
         "max": pod.config.limits.max_connections,

@@ -190,6 +190,7 @@ async def test_what_a_link_did_is_told_while_its_broker_hangs() -> None:
         uplink = pod.uplink
         assert uplink is not None
         await until(lambda: uplink.breaker.closed)
+        bus.freeze()
         states = {
             s.labels["state"]: s.value
             for s in await scrape(pod)
@@ -271,12 +272,37 @@ async def test_a_flood_of_scrapes_looks_at_the_pod_once(monkeypatch: pytest.Monk
 
         monkeypatch.setattr(pod.exporter, "collect", counted)
         monkeypatch.setattr(pod.exporter, "_clock", lambda: 100.0)
-        for _ in range(5):
-            await client.get("/metrics", headers=ROOT)
+        for number in range(5):
+            accept = f"application/openmetrics-text; version=1.0.{number}"
+            await client.get("/metrics", headers={**ROOT, "Accept": accept})
         assert looks == 1
         monkeypatch.setattr(pod.exporter, "_clock", lambda: 101.5)
         await client.get("/metrics", headers=ROOT)
         assert looks == 2
+
+
+@pytest.mark.parametrize(
+    "accept",
+    ["text/plain; version=a.b", "application/openmetrics-text; version=x", "nonsense", "*/*", ""],
+)
+async def test_whatever_is_accepted_there_is_an_answer(accept: str) -> None:
+    async with running_pod() as pod, asking(pod) as client:
+        response = await client.get("/metrics", headers={**ROOT, "Accept": accept})
+        assert response.status_code == 200
+        assert "websocket_connections_per_pod" in response.text
+
+
+async def test_codes_that_clients_choose_are_no_labels_and_no_slow_clients() -> None:
+    async with running_pod() as pod:
+        for code in (3777, 4000, 4002, 1001):
+            async with connected(pod) as [client]:
+                await client.socket.aclose(code)
+            await until(lambda: not pod.connections())
+        await until(lambda: pod.meters.closed.total() == 4)
+        closed = await values(pod, "deployd_connections_closed_total")
+        assert closed == {"other": 3, "1001": 1}
+        assert await value(pod, "deployd_slow_clients_closed_total") == 0
+        assert (pod.views.realtime()["connections"])["closed_by_code"] == {"other": 3, "1001": 1}  # type: ignore[index,call-overload]
 
 
 async def test_close_codes_that_clients_make_up_are_bounded() -> None:
