@@ -70,8 +70,8 @@ async def test_a_test_can_be_stopped_and_the_next_started() -> None:
     async with open_to_tests() as (_, client):
         long = {**SMALL, "duration": 300}
         test_id = (await client.post(PATH, json=long, headers=ROOT)).json()["id"]
-        await client.delete(f"{PATH}/{test_id}", headers=ROOT)
-        assert (await finished(client, test_id))["done"]
+        stopped = (await client.delete(f"{PATH}/{test_id}", headers=ROOT)).json()
+        assert (stopped["running"], stopped["done"]) == (False, True)
         assert (await client.post(PATH, json=SMALL, headers=ROOT)).status_code == 202
 
 
@@ -147,3 +147,14 @@ async def test_a_test_that_fails_says_so() -> None:
     async with open_to_tests(command=(sys.executable, "-c", "raise SystemExit(2)")) as (_, client):
         test_id = (await client.post(PATH, json=SMALL, headers=ROOT)).json()["id"]
         assert "exit 2" in (await finished(client, test_id))["error"]
+
+
+async def test_a_test_that_takes_too_long_is_ended_and_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("deployd.supervisors.stress.SLACK", 0.1)
+    sleeping = (sys.executable, "-c", "import time; time.sleep(600)")
+    async with open_to_tests(command=sleeping) as (_, client):
+        wanted = {**SMALL, "duration": 0.1}
+        test_id = (await client.post(PATH, json=wanted, headers=ROOT)).json()["id"]
+        assert "longer than 0.2 s" in (await finished(client, test_id))["error"]

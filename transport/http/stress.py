@@ -28,8 +28,8 @@ class StressTests(Protocol):
     def look(self, test_id: str) -> tuple[int, Mapping[str, object]]:
         """Show how a test goes, or went."""
 
-    def stop(self, test_id: str) -> tuple[int, Mapping[str, object]]:
-        """Stop a test."""
+    async def stop(self, test_id: str) -> tuple[int, Mapping[str, object]]:
+        """Stop a test, and show it when it has stopped."""
 
 
 def stress_routes(pod: DiagnosticsView, tests: StressTests) -> list[Route]:
@@ -54,8 +54,9 @@ def stress_routes(pod: DiagnosticsView, tests: StressTests) -> list[Route]:
         refusal = refuse_diagnostics(pod, request)
         if refusal is not None:
             return refusal
-        act = tests.stop if request.method == "DELETE" else tests.look
-        status, answer = act(request.path_params["test_id"])
+        test_id = request.path_params["test_id"]
+        stops = request.method == "DELETE"
+        status, answer = await tests.stop(test_id) if stops else tests.look(test_id)
         return json_response(answer, status)
 
     return [
