@@ -108,6 +108,10 @@ class StressRunner:
             self._tests.popitem(last=False)
         return 202, {"id": test_id, "look": f"/_admin/test/websocket/stress/{test_id}"}
 
+    def recent(self) -> Sequence[Mapping[str, object]]:
+        """Show the last tests, the newest first."""
+        return [test.shown() for test in reversed(self._tests.values())]
+
     def look(self, test_id: str) -> Answer:
         """Show the last that a test said of itself."""
         test = self._tests.get(test_id)

@@ -58,11 +58,13 @@ async def test_a_test_runs_in_a_process_of_its_own_and_tells_what_it_came_to() -
         assert second.status_code == 409
         assert test_id in second.json()["error"]
         result = await finished(client, test_id)
+        newest = (await client.get(PATH, headers=ROOT)).json()["tests"][0]
         with trio.fail_after(20):
             while (await watcher.receive()).get("event") != "stress":
                 pass
     assert result["done"]
     assert (result["sent"], result["received"]) == (20, 100)
+    assert newest == result
     assert result["errors"] == {}
 
 
@@ -121,6 +123,7 @@ async def test_what_is_no_object_is_told(body: bytes) -> None:
 async def test_only_root_may_and_in_development_this_machine_but_no_foreign_page() -> None:
     async with open_to_tests() as (_, client):
         assert (await client.post(PATH, json=SMALL)).status_code == 401
+        assert (await client.get(PATH)).status_code == 401
         assert (await client.get(f"{PATH}/x")).status_code == 401
         assert (await client.delete(f"{PATH}/x")).status_code == 401
     async with open_to_tests(dev=True) as (_, client):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import orjson
@@ -25,6 +25,9 @@ class StressTests(Protocol):
     def start(self, wanted: Mapping[str, object]) -> tuple[int, Mapping[str, object]]:
         """Start a test, or say why not."""
 
+    def recent(self) -> Sequence[Mapping[str, object]]:
+        """Show the last tests, the newest first."""
+
     def look(self, test_id: str) -> tuple[int, Mapping[str, object]]:
         """Show how a test goes, or went."""
 
@@ -35,10 +38,12 @@ class StressTests(Protocol):
 def stress_routes(pod: DiagnosticsView, tests: StressTests) -> list[Route]:
     """Return the routes; for root, and with `dev` for this machine, but not for foreign pages."""
 
-    async def start(request: Request) -> Response:
+    async def all_of_them(request: Request) -> Response:
         refusal = refuse_diagnostics(pod, request)
         if refusal is not None:
             return refusal
+        if request.method != "POST":
+            return json_response({"tests": tests.recent()})
         try:
             wanted = orjson.loads(await request.body() or b"{}")
         except orjson.JSONDecodeError:
@@ -60,6 +65,6 @@ def stress_routes(pod: DiagnosticsView, tests: StressTests) -> list[Route]:
         return json_response(answer, status)
 
     return [
-        OwnRoute(PATH, start, methods=["POST"]),
+        OwnRoute(PATH, all_of_them, methods=["GET", "POST"]),
         OwnRoute(f"{PATH}/{{test_id}}", one, methods=["GET", "DELETE"]),
     ]
