@@ -15,6 +15,7 @@ import trio
 from ..actors import (
     AccessPolicy,
     ActorCell,
+    Batching,
     ConnectionEnvironment,
     DeadLetters,
     EventIds,
@@ -34,6 +35,7 @@ from ..transport import (
     DASHBOARD,
     JSON,
     Certificate,
+    Deflater,
     Meters,
     TlsDoor,
     Tokens,
@@ -116,10 +118,11 @@ class Pod:
                 config, self.pod_id, make_broker, self.members, event_ids, wall
             )
         self.uplink = None if self._broker is None else self._broker.uplink
-        batching = config.performance.batch_message_processing
         self.rooms = Rooms(
             rooms,
-            RoomEnvironment(config.limits, event_ids, wall, batching, self.uplink, self.meters),
+            RoomEnvironment(
+                config.limits, event_ids, wall, Batching.of(config), self.uplink, self.meters
+            ),
             self.dead_letters,
             self._start_room,
         )
@@ -141,7 +144,11 @@ class Pod:
         self.views = Views(self, wall)
         self.rooms.bind(DASHBOARD, lambda: DashboardRoom(self.views.realtime))
         self.access = AccessPolicy(config.access, self._listening())
-        self.heartbeat = Heartbeat(config.limits.ping_interval, config.limits.pong_timeout)
+        self.heartbeat = Heartbeat(
+            config.limits.ping_interval,
+            config.limits.pong_timeout,
+            spare_the_lively=config.performance.keep_alive_optimization,
+        )
         self._connection_supervisor = DynamicSupervisor(
             "pod/connections", pacing=Pacing(window=config.drain.window)
         )
@@ -354,6 +361,7 @@ class Pod:
                 stall_timeout=limits.dead_client_timeout,
                 read_buffer_size=config.network.read_buffer_size,
                 close_timeout=CLOSE_TIMEOUT,
+                deflater=Deflater.of(config),
             ),
             access=self.access,
             tokens=self.tokens,

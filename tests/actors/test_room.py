@@ -14,6 +14,7 @@ from attrs import define, field
 from deployd.actors import (
     JSON,
     ActorCell,
+    Batching,
     DeadLetters,
     EventIds,
     Exit,
@@ -25,12 +26,13 @@ from deployd.actors import (
 )
 from deployd.actors.room import CONGESTION_GRACE
 from deployd.actors.roster import JoinRoom, RoomEmit, ServerEmit
-from deployd.config import Limits
+from deployd.config import Config, Limits
 
 
 @define
 class FakeSink:
     lagging: bool = False
+    deflates: bool = False
     texts: list[bytes] = field(factory=list)
     writes: int = 0
     caught_up: trio.Event = field(factory=trio.Event)
@@ -81,7 +83,10 @@ async def room_of(
     room_class: type[Room[Any]], count: int, **limits: Any
 ) -> AsyncIterator[tuple[ActorCell[Any], list[Member], list[FakeSink]]]:
     """Run a room with so many members in it."""
-    environment = RoomEnvironment(Limits(**limits), EventIds("pod"), lambda: 1_700_000_000.0)
+    config = Config(limits=Limits(**limits))
+    environment = RoomEnvironment(
+        config.limits, EventIds("pod"), lambda: 1_700_000_000.0, Batching.of(config)
+    )
     letters = DeadLetters()
 
     def cell(path: str, kind: type[Room[Any]]) -> ActorCell[Any]:
