@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import resources
 
 import pytest
+from attrs import evolve
 from playwright.sync_api import Page, Route, WebSocketRoute, expect
 from structlog.testing import capture_logs
 
-from support import running_pod
+from deployd.supervisors import open_pod
+from support import pod_config, running_pod
 from support.browser import Browser, Visit
 from support.clients import KEYS
 from support.fake_broker import FakeBus
@@ -178,6 +181,57 @@ async def test_hostile_names_are_text_and_a_phone_shows_it_all_in_both_colours(
         assert page.evaluate(CONTRAST) >= 4.5
 
     async with running_pod(dev=True) as pod:
+        await browser.visit(pod, story, viewport=PHONE, color_scheme=scheme)
+
+
+async def test_a_pod_that_takes_no_websockets_is_polled(browser: Browser) -> None:
+    def story(visit: Visit) -> None:
+        page = visit.open("/_dashboard/")
+        sign_in(page)
+        expect(page.locator("#state")).to_have_text("Polled")
+        expect(page.locator("#pod")).to_have_text(visit.pod.pod_id)
+        expect(page.locator("#age")).to_contain_text("WebSocket")
+        visit.complaints.clear()  # Chromium's own words on what was refused
+
+    async with running_pod(evolve(pod_config(), enabled=False)) as pod:
+        await browser.visit(pod, story)
+
+
+async def test_who_guesses_too_often_is_told_when_to_come_again(browser: Browser) -> None:
+    def story(visit: Visit) -> None:
+        page = visit.open("/_dashboard/")
+        for _ in range(2):
+            sign_in(page, "wrong")
+            expect(page.locator("#login-note")).to_have_text("This is not the master key.")
+            page.get_by_label("Master key").fill("")
+        sign_in(page, "wrong")
+        expect(page.locator("#login-note")).to_contain_text("Too many attempts: try again in ")
+        visit.complaints.clear()  # Chromium's own words on 401 and 429
+
+    config = pod_config()
+    few = evolve(config, auth=evolve(config.auth, login_attempts=2))
+    async with running_pod(few) as pod:
+        await browser.visit(pod, story)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_a_stress_test_is_watched_live_and_is_readable(browser: Browser, scheme: str) -> None:
+    def story(visit: Visit) -> None:
+        page = visit.open("/_dashboard/")
+        expect(page.locator("#state")).to_have_text("Live")
+        expect(page.locator("#stress")).to_be_hidden()
+        wanted = {"connections": 3, "messagesPerSecond": 30, "duration": 2, "rooms": 1}
+        status, _ = visit.in_pod(visit.pod.stress.start, wanted)
+        assert status == 202
+        facts = page.locator("#stress dl")
+        expect(facts).to_contain_text("running")
+        expect(facts).to_contain_text("done")
+        expect(facts.locator("dt", has_text="Received").locator("xpath=..")).to_contain_text("180")
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+        assert page.evaluate(CONTRAST) >= 4.5
+
+    command = (sys.executable, "-m", "deployd.tools", "stress")
+    async with open_pod(pod_config(), keys=KEYS, dev=True, stress_command=command) as pod:
         await browser.visit(pod, story, viewport=PHONE, color_scheme=scheme)
 
 
