@@ -56,13 +56,15 @@ class Client:
         self.member = False
 
     @classmethod
-    async def connect(cls, plan: Plan) -> Client:
-        """Shake hands. Raises `TurnedAway`, `Closed`, `OSError` and trio's errors of streams."""
-        host, port, encrypted = plan.endpoint
+    async def connect(cls, plan: Plan, context: ssl.SSLContext | None) -> Client:
+        """Shake hands, encrypted with a context, plainly with none.
+
+        Raises `TurnedAway`, `Closed`, `OSError` and trio's errors of streams.
+        """
+        host, port, _ = plan.endpoint
         stream: trio.abc.Stream = await trio.open_tcp_stream(host, port)
         try:
-            if encrypted:
-                context = ssl.create_default_context()
+            if context is not None:
                 stream = trio.SSLStream(stream, context, server_hostname=host)
             client = cls(stream)
             await client._shake_hands(f"{host}:{port}")
