@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from typing import Final
 
 import orjson
 import trio
@@ -48,6 +49,9 @@ class TurnedAway(Exception):
 class Client:
     """One connection. `member` is whether it is in its room."""
 
+    JOINING: Final = "joining"
+    """The id of its join; the pod's answer, or its refusal, has the same."""
+
     def __init__(self, stream: trio.abc.Stream) -> None:
         self._stream = stream
         self._protocol = wsproto.WSConnection(wsproto.ConnectionType.CLIENT)
@@ -77,7 +81,7 @@ class Client:
         """Sign in, where there is a token, and join; `messages` tells when that is done."""
         if plan.token:
             await self.send({"type": "auth", "token": plan.token})
-        await self.send({"type": "join", "room": room})
+        await self.send({"type": "join", "room": room, "id": self.JOINING})
 
     async def send(self, message: dict[str, object]) -> None:
         """Send one message. Raises trio's errors of streams."""
@@ -89,7 +93,7 @@ class Client:
         async with self._sending:
             await self._stream.send_all(data)
 
-    async def messages(self) -> AsyncIterator[dict[str, object]]:
+    async def messages(self) -> AsyncGenerator[dict[str, object], None]:
         """Yield what comes; raises `Closed` at the end."""
         while True:
             for event in self._protocol.events():

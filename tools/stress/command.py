@@ -18,7 +18,7 @@ from rich.text import Text
 from ..errors import BadAddress
 from ..screen import screen
 from .load import put_under_load
-from .plan import Plan
+from .plan import ARRIVAL, Plan
 from .report import html_report, print_report
 from .tally import Tally
 
@@ -38,6 +38,8 @@ SPARE: Final = 100
 @click.option("--rooms", type=click.IntRange(1, 50_000), default=10, show_default=True)
 @click.option("--size", type=click.IntRange(0, 60_000), default=64, show_default=True,
               help="Bytes of a message.")  # fmt: skip
+@click.option("--arrival", type=click.FloatRange(0, 3600, min_open=True), default=ARRIVAL,
+              show_default=True, help="Seconds for all to get into their rooms.")  # fmt: skip
 @click.option("--token", envvar="DEPLOYD_STRESS_TOKEN", default="", help="Token to sign in with "
               "(also DEPLOYD_STRESS_TOKEN).")  # fmt: skip
 @click.option("--prefix", default="stress", show_default=True, help="What rooms' names begin with.")

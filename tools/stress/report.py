@@ -31,6 +31,7 @@ def rows(tally: Tally) -> list[tuple[str, str]]:
     seconds = tally.elapsed or 1.0
     found = [
         ("connected", f"{tally.connected:,} of {tally.wanted:,}"),
+        ("in their rooms", f"{tally.joined:,} of {tally.wanted:,}"),
         ("connections a second", f"{tally.connect_rate:,.0f}"),
         ("told to come again later", f"{tally.told_to_wait:,}"),
         ("messages sent", f"{tally.sent:,} ({tally.sent / seconds:,.0f} a second)"),
