@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import trio
 import wsproto
+from attrs import evolve
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,6 +27,7 @@ from deployd.tools.stress import Latencies, Plan, Tally, html_report, put_under_
 from deployd.tools.stress.client import Client, Closed
 from deployd.tools.stress.report import rows
 from support import pod_config, running_pod
+from support.certificates import AUTHORITY, issued
 from support.processes import serving
 
 
@@ -224,6 +226,30 @@ async def test_the_command_tells_of_a_real_pod_in_lines_of_json(tmp_path: Path) 
     assert (last["sent"], last["received"], last["errors"]) == (20, last["expected"], {})
     assert (last["wanted"], last["connected"], last["joined"]) == (5, 5, 5)
     assert (tmp_path / "r").read_text().startswith("<!doctype html>")
+
+
+async def test_an_encrypted_pod_is_tested_with_an_authority_of_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    AUTHORITY.cert_pem.write_to_path(tmp_path / "authority.pem")
+    config = evolve(pod_config(message_rate_limit=0), tls=issued(tmp_path))
+    async with running_pod(config) as pod:
+        url = f"wss://localhost:{pod.port}"
+        plan = Plan(url, connections=20, rate=100.0, duration=0.5, rooms=4)
+        tally = Tally()
+        with trio.fail_after(30):
+            await put_under_load(plan, tally)
+        assert tally.connected == 0
+        [(kind, count)] = tally.errors.items()
+        assert kind.startswith("certificate not trusted: unable to get local issuer certificate")
+        assert "SSL_CERT_FILE" in kind
+        assert count == 20
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+        tally = Tally()
+        with trio.fail_after(30):
+            await put_under_load(plan, tally)
+    assert (tally.joined, tally.sent, tally.received) == (20, 50, 250)
+    assert tally.good
 
 
 def test_a_wrong_url_is_an_error_of_usage() -> None:

@@ -22,11 +22,15 @@ from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 from .plan import Plan
 
-__all__ = ["Client", "Closed", "TurnedAway"]
+__all__ = ["Client", "Closed", "TurnedAway", "Untrusted"]
 
 READ = 16 * 1024
 NO_WEBSOCKET = 1002
 """What is counted when the other side speaks something else (RFC 6455, section 7.4.1)."""
+
+UNKNOWN_ISSUER = (18, 19, 20, 21)
+"""OpenSSL's codes (X509_V_ERR_…) for a certificate that nobody signed who is trusted."""
+REMEDY = "; name its authority's file in the environment's SSL_CERT_FILE"
 
 
 class Closed(Exception):
@@ -46,6 +50,10 @@ class TurnedAway(Exception):
         self.wait = wait
 
 
+class Untrusted(Exception):
+    """The pod's certificate is of no authority that is trusted here, or for another name."""
+
+
 class Client:
     """One connection. `member` is whether it is in its room."""
 
@@ -63,13 +71,13 @@ class Client:
     async def connect(cls, plan: Plan, context: ssl.SSLContext | None) -> Client:
         """Shake hands, encrypted with a context, plainly with none.
 
-        Raises `TurnedAway`, `Closed`, `OSError` and trio's errors of streams.
+        Raises `TurnedAway`, `Untrusted`, `Closed`, `OSError` and trio's errors of streams.
         """
         host, port, _ = plan.endpoint
         stream: trio.abc.Stream = await trio.open_tcp_stream(host, port)
         try:
             if context is not None:
-                stream = trio.SSLStream(stream, context, server_hostname=host)
+                stream = await _encrypted(stream, context, host)
             client = cls(stream)
             await client._shake_hands(f"{host}:{port}")
         except BaseException:
@@ -137,3 +145,18 @@ class Client:
             self._protocol.receive_data(bytes(data))
         except RemoteProtocolError as error:
             raise Closed(NO_WEBSOCKET) from error
+
+
+async def _encrypted(
+    stream: trio.abc.Stream, context: ssl.SSLContext, host: str
+) -> trio.SSLStream[trio.abc.Stream]:
+    encrypted = trio.SSLStream(stream, context, server_hostname=host)
+    try:
+        await encrypted.do_handshake()
+    except trio.BrokenResourceError as error:
+        reason = error.__cause__
+        if not isinstance(reason, ssl.SSLCertVerificationError):
+            raise
+        remedy = REMEDY if reason.verify_code in UNKNOWN_ISSUER else ""
+        raise Untrusted(reason.verify_message + remedy) from error
+    return encrypted

@@ -29,7 +29,8 @@ SPARE: Final = 100
 
 
 @click.command()
-@click.option("--url", default="ws://localhost:2403", show_default=True, help="The pod.")
+@click.option("--url", default="ws://localhost:2403", show_default=True, help="The pod; with "
+              "wss:// SSL_CERT_FILE may name authorities to trust.")  # fmt: skip
 @click.option("--connections", type=click.IntRange(1, 50_000), default=100, show_default=True)
 @click.option("--rate", type=click.FloatRange(0, 1e6, min_open=True), default=100.0,
               show_default=True, help="Messages a second, of all clients together.")  # fmt: skip

@@ -14,7 +14,7 @@ from contextlib import aclosing
 
 import trio
 
-from .client import Client, Closed, TurnedAway
+from .client import Client, Closed, TurnedAway, Untrusted
 from .plan import LAST_WORDS, OVERTIME, Plan
 from .tally import Tally
 
@@ -140,6 +140,9 @@ class _Run:
                     except TurnedAway as error:
                         why, wait = str(error), error.wait or wait
                         self._tally.told_to_wait += error.wait is not None
+                    except Untrusted as error:  # nor will it be the next time
+                        self._outside[number] = f"certificate not trusted: {error}"
+                        return None
                     except (OSError, Closed, trio.BrokenResourceError) as error:
                         why = f"no connection: {type(error).__name__}"
                 self._outside[number] = why
