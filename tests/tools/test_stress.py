@@ -23,7 +23,7 @@ from deployd.actors import Member, Room
 from deployd.supervisors.stress import SLACK
 from deployd.tools.cli import cli
 from deployd.tools.errors import BadAddress
-from deployd.tools.stress import Latencies, Plan, Tally, html_report, put_under_load
+from deployd.tools.stress import Latencies, Plan, Tally, put_under_load
 from deployd.tools.stress.client import Client, Closed
 from deployd.tools.stress.report import rows
 from support import pod_config, running_pod
@@ -88,17 +88,6 @@ def test_where_a_pod_is_can_be_written_in_several_ways(
 def test_what_is_no_url_is_told(url: str) -> None:
     with pytest.raises(BadAddress, match="ws://HOST:PORT"):
         Plan(url).endpoint  # noqa: B018
-
-
-def test_a_page_escapes_what_it_shows_and_needs_nothing_else() -> None:
-    tally = Tally(wanted=1)
-    tally.failed("<script>alert(1)</script>")
-    tally.heard(0, 0.002)
-    page = html_report(Plan("ws://<b>"), tally)
-    assert "<script>" not in page
-    assert "<b>" not in page
-    assert page.count("<svg") == 3
-    assert "http" not in page.replace("&lt;", "")
 
 
 async def test_a_test_of_a_pod_counts_every_delivery() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import sys
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -18,8 +19,9 @@ from rich.text import Text
 from ..errors import BadAddress
 from ..screen import screen
 from .load import put_under_load
+from .page import html_report
 from .plan import ARRIVAL, Plan
-from .report import html_report, print_report
+from .report import print_report
 from .tally import Tally
 
 __all__ = ["stress"]
@@ -71,7 +73,7 @@ def stress(page: Path | None, lines: bool, **settings: object) -> None:
     else:
         print_report(plan, tally, console)
     if page is not None:
-        page.write_text(html_report(plan, tally), encoding="utf-8")
+        page.write_text(html_report(plan, tally, datetime.now(UTC)), encoding="utf-8")
     sys.exit(0 if tally.good else 1)
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 
 import attrs
 
-__all__ = ["Latencies", "Second", "Tally"]
+__all__ = ["STEP", "Latencies", "Second", "Tally"]
 
 SHORTEST = 1e-5
 STEP = 1.05
@@ -41,8 +41,11 @@ class Latencies:
         return None
 
     def distribution(self) -> list[tuple[float, int]]:
-        """Return how many took at most so long and longer than the one before."""
-        return [(SHORTEST * STEP**bucket, count) for bucket, count in sorted(self._counts.items())]
+        """Return how many took at most so long, in steps of `STEP` without a gap."""
+        if not self._counts:
+            return []
+        buckets = range(min(self._counts), max(self._counts) + 1)
+        return [(SHORTEST * STEP**bucket, self._counts[bucket]) for bucket in buckets]
 
 
 @attrs.mutable
