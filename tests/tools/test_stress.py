@@ -84,6 +84,16 @@ def test_where_a_pod_is_can_be_written_in_several_ways(
     assert Plan(url).endpoint == endpoint
 
 
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [("ws://a", "a:80"), ("wss://a", "a:443"), ("ws://[::1]:9", "[::1]:9")],
+)
+def test_a_pod_is_asked_for_by_its_name_and_an_address_of_ipv6_in_brackets(
+    url: str, host: str
+) -> None:
+    assert Plan(url).host == host
+
+
 @pytest.mark.parametrize("url", ["ftp://a", "ws://", "ws://a:port"])
 def test_what_is_no_url_is_told(url: str) -> None:
     with pytest.raises(BadAddress, match="ws://HOST:PORT"):

@@ -79,7 +79,7 @@ class Client:
             if context is not None:
                 stream = await _encrypted(stream, context, host)
             client = cls(stream)
-            await client._shake_hands(f"{host}:{port}")
+            await client._shake_hands(plan.host)
         except BaseException:
             await trio.aclose_forcefully(stream)
             raise

@@ -62,6 +62,12 @@ class Plan:
         encrypted = parts.scheme in ("wss", "https")
         return parts.hostname, port or (443 if encrypted else 80), encrypted
 
+    @property
+    def host(self) -> str:
+        """What the header Host says (RFC 9110, section 7.2)."""
+        name, port, _ = self.endpoint
+        return f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
+
     def room(self, client: int) -> str:
         """Return the room of a client, by its number."""
         return f"{self.prefix}-{client % self.rooms}"
