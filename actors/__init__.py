@@ -25,6 +25,7 @@ from .errors import (
     Unanswered,
     Unhandled,
 )
+from .fanout import Batching
 from .heartbeat import Heartbeat
 from .hub import Hub, ThreadHub
 from .links import Degraded, Healed, LinkActor, Listeners, Notices, Uplink
@@ -51,6 +52,7 @@ __all__ = [
     "ActorRef",
     "ActorStatistics",
     "AskTimeout",
+    "Batching",
     "Conflate",
     "ConnectionActor",
     "ConnectionEnvironment",

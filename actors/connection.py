@@ -30,7 +30,6 @@ from ..transport import (
     encode_error,
     is_local,
     response_bytes,
-    text_frame,
 )
 from .actor import Actor, handles
 from .cell import ActorCell
@@ -322,7 +321,7 @@ class ConnectionActor(Actor):
     # Answers ---------------------------------------------------------------------------------
 
     def _answer(self, payload: bytes) -> None:
-        self.socket.write(text_frame(payload))
+        self.socket.say(payload)
 
     def _tell(self, problem: Problem, request_id: RequestId = None) -> None:
         self._answer(encode_error(problem, self._env.wall(), request_id))

@@ -8,16 +8,37 @@ one piece. Bounds keep a batch well below what may wait for one client.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from ..transport import Histogram
+from attrs import frozen
+
+from ..config import Config
+from ..transport import Deflater, Histogram
 from .member import Member
 
-__all__ = ["MAX_BATCH_BYTES", "Batch"]
+__all__ = ["Batch", "Batching"]
 
-MAX_BATCH_BYTES = 64 * 1024
-"""A batch is written when it holds so many bytes: one socket buffer's worth."""
+
+@frozen
+class Batching:
+    """How much a room joins: it writes what holds so many messages or bytes. Who compresses."""
+
+    max_messages: int = 64
+    max_bytes: int = 64 * 1024
+    deflater: Deflater | None = None
+
+    @classmethod
+    def of(cls, config: Config) -> Batching:
+        """Return what is configured; at most a quarter of what may wait for one client."""
+        performance, network = config.performance, config.network
+        messages = max(1, min(cls().max_messages, config.limits.message_buffer_size // 4))
+        return cls(
+            max_messages=messages if performance.batch_message_processing else 1,
+            max_bytes=network.write_buffer_size,
+            deflater=Deflater.of(config),
+        )
+
 
 _Entry = tuple[Member | None, Member | None, bytes]
 
@@ -28,12 +49,13 @@ class Batch:
     `reached` counts how many members each event for everyone went to.
     """
 
-    __slots__ = ("_bytes", "_entries", "_max_messages", "_reached")
+    __slots__ = ("_bytes", "_deflater", "_entries", "_max_bytes", "_max_messages", "_reached")
 
-    def __init__(self, max_messages: int, reached: Histogram) -> None:
+    def __init__(self, batching: Batching, reached: Histogram) -> None:
         self._entries: list[_Entry] = []
         self._bytes = 0
-        self._max_messages = max_messages
+        self._max_messages, self._max_bytes = batching.max_messages, batching.max_bytes
+        self._deflater = batching.deflater
         self._reached = reached
 
     def __len__(self) -> int:
@@ -42,7 +64,7 @@ class Batch:
     @property
     def full(self) -> bool:
         """Whether the batch should be written before more is added."""
-        return self._bytes >= MAX_BATCH_BYTES or len(self._entries) >= self._max_messages
+        return self._bytes >= self._max_bytes or len(self._entries) >= self._max_messages
 
     def add(self, frame: bytes, *, to: Member | None = None, but: Member | None = None) -> None:
         """Append a frame for one member (`to`), or for everyone, perhaps `but` one."""
@@ -59,17 +81,30 @@ class Batch:
         deliveries = 0
         for (to, but), run in groupby(entries, key=lambda entry: entry[:2]):
             frames = [frame for _, _, frame in run]
-            data = frames[0] if len(frames) == 1 else b"".join(frames)
-            count = len(frames)
-            if to is not None:
-                to.sink.write(data, count)
-                deliveries += count
-                continue
-            reached = 0
+            audience = members if to is None else (to,)
+            reached = self._write_run(frames, audience, but)
+            if to is None:
+                self._reached.observe(reached, len(frames))
+            deliveries += reached * len(frames)
+        return deliveries
+
+    def _write_run(
+        self, frames: Sequence[bytes], members: Iterable[Member], but: Member | None
+    ) -> int:
+        count, reached = len(frames), 0
+        plain = frames[0] if count == 1 else b"".join(frames)
+        deflater, packed = self._deflater, b""
+        if deflater is None or len(plain) < deflater.threshold:
             for member in members:
                 if member is not but:
-                    member.sink.write(data, count)
+                    member.sink.write(plain, count)
                     reached += 1
-            self._reached.observe(reached, count)
-            deliveries += reached * count
-        return deliveries
+            return reached
+        for member in members:
+            if member is but:
+                continue
+            if member.sink.deflates:
+                packed = packed or deflater.pack(frames)  # once, when somebody takes it
+            member.sink.write(packed if member.sink.deflates else plain, count)
+            reached += 1
+        return reached

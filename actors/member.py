@@ -16,6 +16,10 @@ class FrameSink(Protocol):
     """Where a member's encoded frames go: the outbox of its socket."""
 
     @property
+    def deflates(self) -> bool:
+        """Whether the client takes compressed messages."""
+
+    @property
     def lagging(self) -> bool:
         """Whether more than half of what may wait for this client waits."""
 

@@ -21,11 +21,12 @@ class PatternMap(Generic[T]):
     particular ones go first. Only `*` is special: `?` and brackets cannot occur in a room name.
     """
 
-    __slots__ = ("_matched", "_rules")
+    __slots__ = ("_patterns", "_rules", "_values")
 
     def __init__(self, rules: Mapping[str, T]) -> None:
         self._rules = [(pattern, _compile(pattern), value) for pattern, value in rules.items()]
-        self._matched: dict[str, T | None] = {}
+        self._values: dict[str, T | None] = {}
+        self._patterns: dict[str, str | None] = {}
 
     def match(self, name: str) -> T | None:
         """Return the value of the first pattern that matches the whole name, or None.
@@ -34,22 +35,23 @@ class PatternMap(Generic[T]):
         rest of an emit to another pod.
         """
         try:
-            return self._matched[name]
+            return self._values[name]
         except KeyError:
-            if len(self._matched) >= MOST_REMEMBERED:
-                self._matched.clear()
-            found = self._matched[name] = self._find(name)
-            return found
-
-    def _find(self, name: str) -> T | None:
-        for _, pattern, value in self._rules:
-            if pattern.fullmatch(name):
-                return value
-        return None
+            self._find(name)
+            return self._values[name]
 
     def pattern_of(self, name: str) -> str | None:
         """Return the first pattern that matches the whole name, as it was written, or None."""
-        return next((text for text, pattern, _ in self._rules if pattern.fullmatch(name)), None)
+        if name not in self._patterns:
+            self._find(name)
+        return self._patterns[name]
+
+    def _find(self, name: str) -> None:
+        if len(self._values) >= MOST_REMEMBERED:
+            self._values.clear()
+            self._patterns.clear()
+        found = ((text, value) for text, pattern, value in self._rules if pattern.fullmatch(name))
+        self._patterns[name], self._values[name] = next(found, (None, None))
 
     def preceded_by(self, pattern: str, value: T) -> PatternMap[T]:
         """Return a new map in which this rule is tried before all others."""

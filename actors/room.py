@@ -159,7 +159,7 @@ class Room(RoomHooks[S]):
         """Take over what the room before this incarnation left. Called once, before it starts."""
         self._roster = roster
         self._environment = environment
-        self._batch = Batch(environment.batch_size, environment.meters.fan_out)
+        self._batch = Batch(environment.batching, environment.meters.fan_out)
         self._born: list[float] = []
         self._event_id: str | None = None
         self._relayed = False

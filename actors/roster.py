@@ -12,6 +12,7 @@ from typing_extensions import TypeVar
 from ..config import Limits
 from ..transport import JSON, Meters, Problem, RequestId
 from ..transport.brokers import Remote
+from .fanout import Batching
 from .links import Settle, Uplink
 from .member import Member
 from .messages import Request
@@ -109,21 +110,16 @@ class EventIds:
 class RoomEnvironment:
     """What every room of a pod shares: its limits, its event ids and the wall clock (unix s).
 
-    `batching` is whether a room joins what waits into one write a member. `uplink` leads to the
-    other pods; without one this pod is alone.
+    `batching` is how much a room joins into one write a member. `uplink` leads to the other pods;
+    without one this pod is alone.
     """
 
     limits: Limits
     event_ids: EventIds
     wall: Callable[[], float]
-    batching: bool = True
+    batching: Batching = field(factory=Batching)
     uplink: Uplink | None = None
     meters: Meters = field(factory=Meters)
-
-    @property
-    def batch_size(self) -> int:
-        """How many messages a room may join: a quarter of what may wait for one client."""
-        return max(1, min(64, self.limits.message_buffer_size // 4)) if self.batching else 1
 
 
 class StatePolicy(enum.Enum):

@@ -21,7 +21,6 @@ class Setting:
 
     `gt` and `ge` are lower bounds (without and with the bound itself), `le` an upper one.
     `check` answers what was expected in place of a value, or None for a good one.
-    `acted_on` is whether the pod does anything with it yet, or the values that it acts on.
     """
 
     help: str
@@ -32,7 +31,6 @@ class Setting:
     choices: tuple[str, ...] = ()
     check: Callable[[object], str | None] | None = None
     secret: bool = False
-    acted_on: bool | tuple[object, ...] = True
 
     @property
     def bounds(self) -> str:
@@ -62,10 +60,6 @@ class Setting:
         unit = f"({self.unit})" if self.unit else ""
         return " ".join(filter(None, (kind, self.bounds, unit)))
 
-    def is_acted_on(self, value: object) -> bool:
-        """Tell whether the pod does anything yet with this setting at `value`."""
-        return self.acted_on if isinstance(self.acted_on, bool) else value in self.acted_on
-
     def _in_bounds(self, value: float) -> bool:
         return (
             -math.inf < value < math.inf
@@ -86,14 +80,13 @@ def setting(
     choices: tuple[str, ...] = (),
     check: Callable[..., str | None] | None = None,
     secret: bool = False,
-    acted_on: bool | tuple[object, ...] = True,
 ) -> T:
     """Declare a field of a section; see `Setting` for the arguments.
 
     It is typed as its default, so that type checkers read `port: int = setting(2403, …)` as
     they would `port: int = 2403`.
     """
-    about = Setting(help, unit, gt, ge, le, choices, check, secret, acted_on)
+    about = Setting(help, unit, gt, ge, le, choices, check, secret)
     start = attrs.Factory(default.copy) if isinstance(default, dict) else default
     field = attrs.field(default=start, validator=_refuse, metadata={_KEY: about})
     return cast(T, field)

@@ -60,10 +60,9 @@ def _section(section: type) -> Schema:
 
 
 def _setting(kind: object, about: Setting, default: object) -> Schema:
-    later = "" if about.acted_on is True else " (not yet acted on)"
     unit = f" Unit: {about.unit}." if about.unit else ""
     known = {} if isinstance(default, attrs.Factory) else {"default": plain(default)}  # type: ignore[arg-type]
-    return _value(kind, about) | known | {"description": f"{about.help}{unit}{later}"}
+    return _value(kind, about) | known | {"description": f"{about.help}{unit}"}
 
 
 def _value(kind: object, about: Setting) -> Schema:

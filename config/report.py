@@ -27,8 +27,6 @@ environment, the command line. `deployd config` prints what is in force and wher
   the start.
 - `DEPLOYD_MASTER_KEY` and `DEPLOYD_JWT_SECRET` take the place of the secrets that the first
   start writes to `secrets.json` in the data folder.
-
-Settings marked † are accepted and not yet acted on.
 """
 
 
@@ -40,7 +38,6 @@ class Row:
     value: str
     unit: str
     source: str
-    acted_on: bool
     help: str
 
 
@@ -82,7 +79,6 @@ def _row(entry: Entry, loaded: Loaded) -> Row:
         value=MASK if about.secret and value else text_of(value),
         unit=about.unit,
         source=loaded.sources[entry.path],
-        acted_on=about.is_acted_on(value),
         help=about.help,
     )
 
@@ -95,15 +91,8 @@ def _section(name: str, entries: list[Entry]) -> str:
 
 def _line(entry: Entry) -> str:
     about = entry.about
-    return f"| `{entry.path}`{_mark(entry)} | `{_default(entry)}` | {about.unit} | {about.help} |\n"
+    return f"| `{entry.path}` | `{_default(entry)}` | {about.unit} | {about.help} |\n"
 
 
 def _default(entry: Entry) -> str:
     return MASK if entry.about.secret and entry.default else text_of(entry.default)
-
-
-def _mark(entry: Entry) -> str:
-    acted_on = entry.about.acted_on
-    if isinstance(acted_on, tuple):
-        return f" († beyond {', '.join(f'`{value}`' for value in acted_on)})"
-    return "" if acted_on else " †"

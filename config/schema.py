@@ -41,10 +41,10 @@ class Performance:
         True, help="Rooms join the messages that wait into one write a member."
     )
     compression_enabled: bool = setting(
-        True, acted_on=False, help="Offer permessage-deflate (RFC 7692)."
+        True, help="Compress large messages for clients that take it (RFC 7692)."
     )
     keep_alive_optimization: bool = setting(
-        True, acted_on=False, help="Let traffic stand in for pings."
+        True, help="Spare clients that were heard lately the next ping."
     )
 
 
@@ -57,10 +57,10 @@ class Network:
         4 * KIB, unit="bytes", ge=64, help="Read from a socket at a time."
     )
     write_buffer_size: int = setting(
-        4 * KIB, unit="bytes", ge=64, acted_on=False, help="Written to a socket at a time."
+        64 * KIB, unit="bytes", ge=64, help="A room writes when what it joined holds so many."
     )
     compression_threshold: int = setting(
-        KIB, unit="bytes", ge=0, acted_on=False, help="Smaller messages are not compressed."
+        KIB, unit="bytes", ge=0, help="Smaller messages are not compressed."
     )
 
 

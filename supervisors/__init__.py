@@ -1,5 +1,6 @@
 """Who lives and dies: supervisors, their restart decisions, the watchdog."""
 
+from .application import open_pod
 from .backoff import Backoff
 from .child import Child, ChildrenView, ChildSpec, Node, Restart, Service, Status, node_to_json
 from .dynamic import DynamicSupervisor, Pacing
@@ -12,7 +13,7 @@ from .errors import (
     SupervisorError,
     TooManyChildren,
 )
-from .pod import Pod, open_pod
+from .pod import Pod
 from .restart import (
     Decision,
     Intensity,

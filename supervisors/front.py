@@ -121,7 +121,7 @@ def make_metrics_listener(pod: Shown) -> Listener | None:
     if not config.metrics.bind:
         return None
     host, _, port = config.metrics.bind.rpartition(":")
-    app = create_metrics_app(_View(pod, _doorman(pod)), pod.exporter.expose)
+    app = create_metrics_app(pod, pod.exporter.expose)
     return Listener(
         host,
         int(port),

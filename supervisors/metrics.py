@@ -58,10 +58,6 @@ class Exporter(Collector):
             kept = self._answers[kind] = now, encode(self._registry)
         return kept[1], kind
 
-    def forget(self) -> None:
-        """Look anew at the next question, however soon it comes."""
-        self._answers.clear()
-
     def collect(self) -> Iterator[Metric]:
         """Look at the pod."""
         yield from self._clients()

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import random
 import secrets
-import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import structlog
 import trio
 
 from ..actors import (
     AccessPolicy,
     ActorCell,
+    Batching,
     ConnectionEnvironment,
     DeadLetters,
     EventIds,
@@ -31,25 +28,17 @@ from ..actors import (
     RoomEnvironment,
     Rooms,
     Roster,
-    load_room_classes,
 )
 from ..actors.collections import ALL_COLLECTIONS, PREFIX, UndefinedChangesRoom
-from ..config import (
-    Config,
-    ReadyPolicy,
-    Secrets,
-    bind_log_context,
-    configure_logging,
-    load_secrets,
-)
+from ..config import Config, ReadyPolicy, Secrets, bind_log_context
 from ..transport import (
     DASHBOARD,
     JSON,
     Certificate,
+    Deflater,
     Meters,
     TlsDoor,
     Tokens,
-    TransportError,
     WebSocketLimits,
 )
 from ..transport.brokers import Broker, load_broker
@@ -60,7 +49,6 @@ from .child import ChildSpec, Node, Service
 from .collections import CollectionTree
 from .dynamic import DynamicSupervisor, Pacing
 from .entrance import Entrance
-from .errors import SupervisorError
 from .front import make_listener, make_metrics_listener
 from .janitor import Janitor
 from .metrics import Exporter
@@ -70,7 +58,7 @@ from .supervisor import Supervisor
 from .views import DashboardRoom, Views
 from .watchdog import Watchdog
 
-__all__ = ["Pod", "open_pod"]
+__all__ = ["Pod"]
 
 ROOM_BACKOFF = Backoff(base=0.01, cap=0.25, reset_after=5.0)
 """Short, for what crashed a room is gone with the message; members wait meanwhile."""
@@ -130,10 +118,11 @@ class Pod:
                 config, self.pod_id, make_broker, self.members, event_ids, wall
             )
         self.uplink = None if self._broker is None else self._broker.uplink
-        batching = config.performance.batch_message_processing
         self.rooms = Rooms(
             rooms,
-            RoomEnvironment(config.limits, event_ids, wall, batching, self.uplink, self.meters),
+            RoomEnvironment(
+                config.limits, event_ids, wall, Batching.of(config), self.uplink, self.meters
+            ),
             self.dead_letters,
             self._start_room,
         )
@@ -155,7 +144,11 @@ class Pod:
         self.views = Views(self, wall)
         self.rooms.bind(DASHBOARD, lambda: DashboardRoom(self.views.realtime))
         self.access = AccessPolicy(config.access, self._listening())
-        self.heartbeat = Heartbeat(config.limits.ping_interval, config.limits.pong_timeout)
+        self.heartbeat = Heartbeat(
+            config.limits.ping_interval,
+            config.limits.pong_timeout,
+            spare_the_lively=config.performance.keep_alive_optimization,
+        )
         self._connection_supervisor = DynamicSupervisor(
             "pod/connections", pacing=Pacing(window=config.drain.window)
         )
@@ -312,7 +305,7 @@ class Pod:
             ),
             ChildSpec("views", lambda path: Service(path, self.views.sample)),
             ChildSpec("heartbeat", lambda path: Service(path, self._beat)),
-            ChildSpec("stress", lambda path: Service(path, self.stress.run)),
+            ChildSpec("stress", lambda _: self.stress.supervisor),
             ChildSpec("listener", lambda path: Service(path, self._listener.run)),
         ]
 
@@ -328,8 +321,7 @@ class Pod:
         return [ChildSpec("metrics", lambda path: Service(path, listener.run))]
 
     def _tell_watchers(self, event: str, data: JSON) -> None:
-        roster = self.rooms.rosters.get(DASHBOARD)
-        if roster is not None and roster.members:
+        if self.rooms.find(DASHBOARD) is not None:
             self.hub.emit_to_room(DASHBOARD, event, data)
 
     async def _beat(self, started: Callable[[], None]) -> None:
@@ -369,6 +361,7 @@ class Pod:
                 stall_timeout=limits.dead_client_timeout,
                 read_buffer_size=config.network.read_buffer_size,
                 close_timeout=CLOSE_TIMEOUT,
+                deflater=Deflater.of(config),
             ),
             access=self.access,
             tokens=self.tokens,
@@ -410,74 +403,3 @@ def _tokens(config: Config, keys: Secrets, wall: Callable[[], float]) -> Tokens:
         leeway=auth.leeway,
         wall=wall,
     )
-
-
-@asynccontextmanager
-async def open_pod(
-    config: Config | None = None,
-    *,
-    keys: Secrets | None = None,
-    rooms: Mapping[str, type[Room[Any]]] | None = None,
-    dev: bool = False,
-    broker: Callable[[], Broker] | None = None,
-    stress_command: Sequence[str] | None = None,
-) -> AsyncIterator[Pod]:
-    """Run a pod for the length of the block; leaving it drains the pod.
-
-    `keys` are read from `config.server.data`, or generated there, when not given. `rooms` are
-    bound before those of the configuration. `dev` opens the read-only diagnostics to this
-    machine. `broker` makes what joins this pod to others, instead of the configured one, for each
-    incarnation of the link. `stress_command` is the program that root may start to put the pod
-    under load, `deployd stress` or one with its options.
-
-    Leaving the block stops accepting, after `drain.delay`, closes clients with 1012, paced over
-    `drain.window`, and returns `drain.deadline` seconds later at the latest, but for `on_stop`
-    hooks that still clean up then (`Actor.stop_deadline`). A block that is cancelled ends at once.
-
-    Raises `RoomImportError`, `BrokerImportError`, `SecretsError`, `AddressInUse` or `ListenError`
-    before the block runs, and `IntensityExceeded` when the tree has given up.
-    """
-    config = config or Config()
-    if not structlog.is_configured():  # its own defaults print the values of locals
-        configure_logging(config.logging, tty=sys.stderr.isatty(), stream=sys.stderr)
-    rooms = rooms or {}
-    configured = load_room_classes(config.rooms)
-    bindings = {**rooms, **{p: c for p, c in configured.items() if p not in rooms}}
-    pod = Pod(
-        config,
-        keys or _load_keys(config),
-        bindings,
-        dev=dev,
-        broker=broker,
-        stress_command=stress_command,
-    )
-    failures: list[Exception] = []
-    async with trio.open_nursery() as nursery:
-        await nursery.start(_run, pod, failures, nursery.cancel_scope)
-        if not failures:
-            try:
-                yield pod
-            except Exception as error:  # noqa: BLE001 - raised below, out of the nursery's groups
-                failures.append(error)
-            finally:
-                pod.request_stop("pod stopping")
-    if failures:
-        raise failures[0]
-
-
-async def _run(
-    pod: Pod,
-    failures: list[Exception],
-    scope: trio.CancelScope,
-    task_status: trio.TaskStatus[None],
-) -> None:
-    try:
-        await pod.run(task_status.started)
-    except (TransportError, SupervisorError) as error:
-        failures.append(error)
-        scope.cancel()
-        task_status.started()
-
-
-def _load_keys(config: Config) -> Secrets:
-    return load_secrets(Path(config.server.data), os.environ)

@@ -1,53 +1,64 @@
-"""Stress tests of the pod itself, each in a process of its own: it measures the pod, not itself."""
+"""Stress tests of the pod itself: what root may ask for, one at a time, and how they went."""
 
 from __future__ import annotations
 
-import os
 import secrets
-import subprocess
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-import orjson
-import trio
-from attrs import field, mutable
+from attrs import frozen
 
-from ..config import Config, get_logger
+from ..config import Config
 from ..transport import JSON
+from .child import ChildSpec, Restart
+from .dynamic import DynamicSupervisor
+from .errors import NotRunning
+from .stress_process import StressTest
 
 __all__ = ["StressRunner"]
 
 SLACK: Final = 60.0
 """Seconds that a test may take for its connections, beside its duration."""
 REMEMBERED: Final = 10
-LONGEST_LINE: Final = 64 * 1024
-EXPECTED: Final = (0, 1)
-"""How `deployd stress` exits: all was well, or the clients had errors, which it tells itself."""
-DEFAULTS: Final = {
-    "connections": 100.0,
-    "messagesPerSecond": 100.0,
-    "duration": 30.0,
-    "rooms": 10.0,
+DEFAULTS: Final[Mapping[str, float]] = {
+    "connections": 100,
+    "messagesPerSecond": 100,
+    "duration": 30,
+    "rooms": 10,
 }
 COUNTS: Final = ("connections", "rooms")
 Answer = tuple[int, Mapping[str, object]]
 
-_log = get_logger("realtime")
+
+@frozen
+class _Refused(Exception):
+    """A test that is not to be: the status, and the sentence that says why."""
+
+    status: int
+    sentence: str
 
 
-@mutable
-class _Test:
-    """One test: what it says last of itself, and how to end it."""
+@frozen
+class _Load:
+    """What a test asks of the pod; `rate` is of all clients together, messages a second."""
 
-    arguments: Sequence[str]
-    progress: dict[str, JSON]
-    scope: trio.CancelScope = field(factory=trio.CancelScope)
-    running: bool = True
+    connections: int
+    rate: float
+    duration: float
+    rooms: int
+
+    def options(self) -> list[str]:
+        return [
+            "--connections", str(self.connections),
+            "--rate", f"{self.rate:g}",
+            "--duration", f"{self.duration:g}",
+            "--rooms", str(self.rooms),
+        ]  # fmt: skip
 
 
 class StressRunner:
-    """Runs one test at a time, as a service; remembers what the last few came to.
+    """Runs one test at a time, below a supervisor; remembers what the last few came to.
 
     `command` is the program that runs one, without its arguments; None where nobody gave one.
     `url` and `sign` give the pod's own address and a token of root for so many seconds; `tell`
@@ -63,155 +74,110 @@ class StressRunner:
         sign: Callable[[float], str],
         tell: Callable[[str, JSON], None],
     ) -> None:
+        self.supervisor = DynamicSupervisor("pod/stress", max_children=1)
         self._config = config
         self._command = command
         self._url = url
         self._sign = sign
         self._tell = tell
-        self._tests: OrderedDict[str, _Test] = OrderedDict()
-        self._nursery: trio.Nursery | None = None
-
-    async def run(self, started: Callable[[], None]) -> None:
-        """Run what is started until cancelled; what runs then is killed."""
-        try:
-            async with trio.open_nursery() as self._nursery:
-                started()
-                await trio.sleep_forever()
-        finally:
-            self._nursery = None
+        self._tests: OrderedDict[str, StressTest] = OrderedDict()
 
     # What the routes ask ---------------------------------------------------------------------
 
     def start(self, wanted: Mapping[str, object]) -> Answer:
         """Start a test: 202 with its id, or why not."""
-        refusal = self._refusal(wanted)
-        if refusal is not None:
-            return refusal[0], {"error": refusal[1]}
-        numbers = {**DEFAULTS, **{key: float(str(value)) for key, value in wanted.items()}}
-        test_id = secrets.token_hex(4)
-        arguments = [
-            *(self._command or ()), "--json", "--url", self._url(),
-            "--prefix", f"stress-{test_id}",
-            "--connections", f"{numbers['connections']:.0f}",
-            "--rate", f"{numbers['messagesPerSecond']:g}",
-            "--duration", f"{numbers['duration']:g}",
-            "--rooms", f"{numbers['rooms']:.0f}",
-        ]  # fmt: skip
-        test = self._tests[test_id] = _Test(arguments, {"id": test_id, "done": False})
+        try:
+            command = self._allowed()
+            load = _load(wanted, self._config)
+            test_id = secrets.token_hex(4)
+            arguments = [
+                *command, "--json", "--url", self._url(), "--prefix", f"stress-{test_id}",
+                *load.options(),
+            ]  # fmt: skip
+            seconds = load.duration + SLACK
+            test = StressTest(test_id, arguments, self._sign(seconds), seconds, self._tell)
+            self.supervisor.start_child(
+                ChildSpec(test_id, lambda _: test, restart=Restart.TEMPORARY)
+            )
+        except _Refused as refused:
+            return refused.status, {"error": refused.sentence}
+        except NotRunning:
+            return 503, {"error": "The pod is stopping; ask another."}
+        self._tests[test_id] = test
         while len(self._tests) > REMEMBERED:
             self._tests.popitem(last=False)
-        seconds = numbers["duration"] + SLACK
-        assert self._nursery is not None  # noqa: S101 - `_refusal` has looked
-        self._nursery.start_soon(self._carry_out, test, seconds)
         return 202, {"id": test_id, "look": f"/_admin/test/websocket/stress/{test_id}"}
+
+    def recent(self) -> Sequence[Mapping[str, object]]:
+        """Show the last tests, the newest first."""
+        return [test.shown() for test in reversed(self._tests.values())]
 
     def look(self, test_id: str) -> Answer:
         """Show the last that a test said of itself."""
         test = self._tests.get(test_id)
         if test is None:
             return 404, {"error": f"There is no stress test '{test_id[:60]}'; the last are kept."}
-        return 200, {**test.progress, "running": test.running}
+        return 200, test.shown()
 
-    def stop(self, test_id: str) -> Answer:
+    async def stop(self, test_id: str) -> Answer:
         """Kill a test that runs; show what it came to."""
         test = self._tests.get(test_id)
-        if test is not None:
-            test.scope.cancel()
+        if test is not None and self.supervisor.stop_child(test_id, "stopped by root"):
+            await test.ended()
         return self.look(test_id)
 
     # Inside ------------------------------------------------------------------------------------
 
-    def _refusal(self, wanted: Mapping[str, object]) -> tuple[int, str] | None:
+    def _allowed(self) -> Sequence[str]:
+        """Return the command of the one test that may run now."""
         if not self._config.stress.enabled:
-            return 403, "Stress tests are switched off here; set stress.enabled to allow them."
-        if self._config.tls.cert_file:
-            return 501, "This pod encrypts by itself; run 'deployd stress' with its public name."
-        if self._command is None or self._nursery is None:
-            return 501, "This pod cannot start one; run 'deployd stress' against it."
-        running = next((test_id for test_id, test in self._tests.items() if test.running), None)
-        if running is not None:
-            return 409, f"The test {running} runs; wait for its end, or stop it with DELETE."
-        problem = self._problem(wanted)
-        return None if problem is None else (400, problem)
-
-    def _problem(self, wanted: Mapping[str, object]) -> str | None:
-        limits, stress = self._config.limits, self._config.stress
-        most = {
-            "connections": float(min(stress.max_connections, limits.max_connections)),
-            "messagesPerSecond": float(stress.max_messages_per_second),
-            "duration": stress.max_duration,
-            "rooms": float(stress.max_connections),
-        }
-        unknown = sorted(set(wanted) - set(most))
-        if unknown:
-            return f"There is no '{unknown[0][:60]}' here; send {', '.join(most)}."
-        for key, limit in most.items():
-            value = wanted.get(key, DEFAULTS[key])
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not number or not 0 < float(str(value)) <= limit:
-                return f"Let {key} be a number above 0 and of at most {limit:g}."
-            if key in COUNTS and not float(str(value)).is_integer():
-                return f"Let {key} be a whole number of at most {limit:g}."
-        numbers = {**DEFAULTS, **wanted}
-        each = float(str(numbers["messagesPerSecond"])) / float(str(numbers["connections"]))
-        if limits.message_rate_limit and each > limits.message_rate_limit:
-            return (
-                f"That is {each:g} messages a second of each client, and the pod takes "
-                f"{limits.message_rate_limit:g} (limits.messageRateLimit); use more connections."
+            raise _Refused(
+                403, "Stress tests are switched off here; set stress.enabled to allow them."
             )
-        return None
+        if self._config.tls.cert_file:
+            raise _Refused(
+                501, "This pod encrypts by itself; run 'deployd stress' with its public name."
+            )
+        if self._command is None:
+            raise _Refused(501, "This pod cannot start one; run 'deployd stress' against it.")
+        for running in self.supervisor.children:
+            raise _Refused(
+                409, f"The test {running} runs; wait for its end, or stop it with DELETE."
+            )
+        return self._command
 
-    async def _carry_out(self, test: _Test, seconds: float) -> None:
-        try:
-            with test.scope, trio.move_on_after(seconds):
-                await self._attend(test, seconds)
-        except OSError as error:
-            test.progress["error"] = f"The test could not be started: {error.strerror}."
-            _log.warning("a stress test could not be started", reason=error.strerror)
-        finally:
-            test.running = False
-            test.progress["done"] = True
 
-    async def _attend(self, test: _Test, seconds: float) -> None:
-        """Hear the process out; it is killed when this is cancelled."""
-        process = await trio.lowlevel.open_process(
-            list(test.arguments),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={**_environment(), "DEPLOYD_STRESS_TOKEN": self._sign(seconds)},
+def _load(wanted: Mapping[str, object], config: Config) -> _Load:
+    """Read what is wanted; raise `_Refused` with the limit where it goes beyond one."""
+    limits, stress = config.limits, config.stress
+    most = {
+        "connections": min(stress.max_connections, limits.max_connections),
+        "messagesPerSecond": stress.max_messages_per_second,
+        "duration": stress.max_duration,
+        "rooms": stress.max_connections,
+    }
+    for key in sorted(set(wanted) - set(most)):
+        raise _Refused(400, f"There is no '{key[:60]}' here; send {', '.join(most)}.")
+    numbers = {key: _number(key, wanted.get(key, DEFAULTS[key]), most[key]) for key in most}
+    load = _Load(
+        connections=int(numbers["connections"]),
+        rate=numbers["messagesPerSecond"],
+        duration=numbers["duration"],
+        rooms=int(numbers["rooms"]),
+    )
+    each = load.rate / load.connections
+    if limits.message_rate_limit and each > limits.message_rate_limit:
+        raise _Refused(
+            400,
+            f"That is {each:g} messages a second of each client, and the pod takes "
+            f"{limits.message_rate_limit:g} (limits.messageRateLimit); use more connections.",
         )
-        try:
-            rest = b""
-            if process.stdout is not None:
-                async for data in process.stdout:
-                    *lines, rest = (rest + data).split(b"\n")
-                    rest = rest[-LONGEST_LINE:]
-                    for line in lines:
-                        self._heard(test, line)
-            code = await process.wait()
-            if code not in EXPECTED:
-                test.progress["error"] = (
-                    f"The test failed (exit {code}); run 'deployd stress' here."
-                )
-                _log.warning("a stress test failed", code=code)
-        finally:
-            process.kill()
-            with trio.CancelScope(shield=True):
-                await process.wait()
-                if process.stdout is not None:
-                    await process.stdout.aclose()
-
-    def _heard(self, test: _Test, line: bytes) -> None:
-        try:
-            progress = orjson.loads(line)
-        except orjson.JSONDecodeError:
-            return
-        if isinstance(progress, dict):
-            test.progress.update(progress)
-            self._tell("stress", dict(test.progress))
+    return load
 
 
-def _environment() -> dict[str, str]:
-    """Return what a program needs to start; none of the pod's secrets."""
-    return {name: os.environ[name] for name in ("PATH", "LANG", "PYTHONPATH") if name in os.environ}
+def _number(key: str, value: object, most: float) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value <= most:
+        raise _Refused(400, f"Let {key} be a number above 0 and of at most {most:g}.")
+    if key in COUNTS and not float(value).is_integer():
+        raise _Refused(400, f"Let {key} be a whole number of at most {most:g}.")
+    return value

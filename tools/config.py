@@ -3,7 +3,6 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 import attrs
 import click
@@ -14,8 +13,6 @@ from rich.text import Text
 from ..config import Row, explain, json_schema
 from .screen import screen
 from .settings import config_option, read_settings, settings_file
-
-NOT_YET: Final = "not yet acted on"
 
 
 @click.command()
@@ -39,12 +36,11 @@ def config(file: Path, schema: bool, as_json: bool) -> None:
 
 def settings_table(rows: Sequence[Row]) -> Table:
     """Draw the settings, those that somebody set in bold."""
-    table = Table("Key", "Value", "Unit", "From", "", box=None, header_style="bold", pad_edge=False)
+    table = Table("Key", "Value", "Unit", "From", box=None, header_style="bold", pad_edge=False)
     for row in rows:
         style = "dim" if row.source == "default" else "bold"
-        mark = "" if row.acted_on else NOT_YET
         cells = (row.path, row.value, row.unit, row.source)
-        table.add_row(*(Text(cell, style) for cell in cells), Text(mark, "yellow"))
+        table.add_row(*(Text(cell, style) for cell in cells))
     return table
 
 

@@ -3,6 +3,7 @@
 from .admission import Admission
 from .attempts import Attempts
 from .close_codes import CloseCode
+from .deflate import Deflater
 from .errors import (
     AddressInUse,
     BadToken,
@@ -80,6 +81,7 @@ __all__ = [
     "ClientMessage",
     "CloseCode",
     "Closed",
+    "Deflater",
     "DuplicateValue",
     "Emit",
     "EnvelopeError",

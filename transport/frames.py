@@ -2,7 +2,7 @@
 
 import struct
 
-__all__ = ["MAX_REASON_BYTES", "PING", "close_frame", "text_frame"]
+__all__ = ["MAX_REASON_BYTES", "PING", "close_frame", "deflated_frame", "payload_of", "text_frame"]
 
 PING: bytes = b"\x89\x00"
 """An empty ping: any byte that comes back proves that the client lives."""
@@ -11,6 +11,7 @@ MAX_REASON_BYTES = 123
 """A control frame holds at most 125 bytes (section 5.5), of which the close code takes two."""
 
 _FIN_TEXT = 0x81
+_FIN_DEFLATED_TEXT = 0xC1  # RFC 7692 section 6.1
 _FIN_CLOSE = 0x88
 _short_header = struct.Struct("!BB").pack
 _medium_header = struct.Struct("!BBH").pack
@@ -19,12 +20,26 @@ _long_header = struct.Struct("!BBQ").pack
 
 def text_frame(payload: bytes) -> bytes:
     """Return a text message as one frame; `payload` must be valid UTF-8, which is not checked."""
+    return _frame(_FIN_TEXT, payload)
+
+
+def deflated_frame(payload: bytes) -> bytes:
+    """Return a text message that is compressed already as one frame."""
+    return _frame(_FIN_DEFLATED_TEXT, payload)
+
+
+def payload_of(frame: bytes) -> bytes:
+    """Return the payload of one of these frames."""
+    return frame[{126: 4, 127: 10}.get(frame[1], 2) :]
+
+
+def _frame(first: int, payload: bytes) -> bytes:
     size = len(payload)
     if size < 126:
-        return _short_header(_FIN_TEXT, size) + payload
+        return _short_header(first, size) + payload
     if size < 65536:
-        return _medium_header(_FIN_TEXT, 126, size) + payload
-    return _long_header(_FIN_TEXT, 127, size) + payload
+        return _medium_header(first, 126, size) + payload
+    return _long_header(first, 127, size) + payload
 
 
 def close_frame(code: int, reason: str = "") -> bytes:

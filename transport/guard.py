@@ -58,15 +58,17 @@ class FrameGuard(Extension):
     """
 
     name = "deployd-frame-guard"
+    deflates = False
+    """Whether messages may be compressed."""
 
     def __init__(
         self, max_message_bytes: int, max_fragments: int, clock: Callable[[], float]
     ) -> None:
         self.message_bytes = 0  # of the message under way, with the frame under way
         self.sentence: str | None = None  # why the last verdict was bad
-        self._opcode = Opcode.TEXT  # of the frame under way
+        self.opcode = Opcode.TEXT  # of the frame under way
+        self.max_message_bytes = max_message_bytes
         self._complete_bytes = self._complete_frames = 0  # of the message under way
-        self._max_message_bytes = max_message_bytes
         self._max_fragments = max_fragments
         self._clock = clock
         self._control: TokenBucket | None = None
@@ -87,34 +89,33 @@ class FrameGuard(Extension):
         payload_length: int,
     ) -> CloseReason | RsvBits:
         """Return the reserved bits that may be set (none), or a close code."""
-        self._opcode = opcode
+        self.opcode = opcode
         if opcode.iscontrol():
             return _NO_RESERVED_BITS
         if opcode is Opcode.BINARY:
-            return self._refuse(CloseReason.UNSUPPORTED_DATA, "Send text messages, not binary.")
+            return self.refuse(CloseReason.UNSUPPORTED_DATA, "Send text messages, not binary.")
         if opcode is Opcode.TEXT:
             self._complete_bytes = self._complete_frames = 0
         self.message_bytes = self._complete_bytes + payload_length
-        if self.message_bytes > self._max_message_bytes:
-            sentence = f"A message may have at most {self._max_message_bytes} bytes."
-            return self._refuse(CloseReason.MESSAGE_TOO_BIG, sentence)
+        if self.message_bytes > self.max_message_bytes:
+            return self.too_big()
         if self._complete_frames >= self._max_fragments:
             sentence = f"A message may come in at most {self._max_fragments} frames."
-            return self._refuse(CloseReason.POLICY_VIOLATION, sentence)
+            return self.refuse(CloseReason.POLICY_VIOLATION, sentence)
         return _NO_RESERVED_BITS
 
     def frame_inbound_complete(
         self, proto: FrameDecoder | FrameProtocol, fin: bool
     ) -> bytes | CloseReason | None:
         """Count the frame; return a close code when there were too many pings and pongs."""
-        if self._opcode.iscontrol():
+        if self.opcode.iscontrol():
             return self._judge_control()
         self._complete_bytes = self.message_bytes
         self._complete_frames += 1
         return None
 
     def _judge_control(self) -> CloseReason | None:
-        if self._opcode is Opcode.CLOSE:
+        if self.opcode is Opcode.CLOSE:
             return None
         now = self._clock()
         if self._control is None:
@@ -122,9 +123,15 @@ class FrameGuard(Extension):
         if self._control.take(now):
             return None
         sentence = f"Send at most {MAX_CONTROL_FRAMES} pings and pongs a second."
-        return self._refuse(CloseReason.POLICY_VIOLATION, sentence)
+        return self.refuse(CloseReason.POLICY_VIOLATION, sentence)
 
-    def _refuse(self, code: CloseReason, sentence: str) -> CloseReason:
+    def too_big(self) -> CloseReason:
+        """Note that the message under way has too many bytes, and return the code for that."""
+        sentence = f"A message may have at most {self.max_message_bytes} bytes."
+        return self.refuse(CloseReason.MESSAGE_TOO_BIG, sentence)
+
+    def refuse(self, code: CloseReason, sentence: str) -> CloseReason:
+        """Note what is wrong, and return the code."""
         self.sentence = sentence
         return code
 

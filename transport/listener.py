@@ -255,10 +255,11 @@ class Listener:
 
         The request is on its way, and a socket that is closed before it came answers it with a
         reset, which may destroy what we said: so who is told also stays until it has read that,
-        and only when too many stay is it sent off at once.
+        and only when too many stay is it sent off at once. Who comes encrypted can read nothing
+        before the handshake of TLS, and is then sent off without a word.
         """
         if self._turned_away >= self._limits.max_turned_away:
-            _send_off(sock)
+            _send_off(sock, b"" if self._tls else response_bytes(_BUSY))
             return
         self._turned_away += 1
         run.handshakes.start_soon(self._see_off, sock)
@@ -280,7 +281,10 @@ class Listener:
 
     async def _see_off(self, sock: socket.socket) -> None:
         try:
-            with suppress(OSError):
+            with suppress(OSError, trio.TooSlowError):
+                if self._tls is not None:
+                    with trio.fail_after(self._limits.handshake_timeout):
+                        sock = await self._tls.enter(sock)
                 await _send_refusal(sock, _BUSY)
         finally:
             self._turned_away -= 1
@@ -395,10 +399,10 @@ async def _send_refusal(sock: socket.socket, refusal: Refusal) -> None:
                 return
 
 
-def _send_off(sock: socket.socket) -> None:
+def _send_off(sock: socket.socket, answer: bytes) -> None:
     """Answer without waiting, for there are too many to wait for."""
     with suppress(OSError), sock:
-        sock.send(response_bytes(_BUSY))
+        sock.send(answer)
         sock.shutdown(socket.SHUT_WR)
         sock.recv(_RECEIVE_BYTES)
 

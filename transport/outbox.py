@@ -76,6 +76,7 @@ class Outbox:
         "_stall_timeout",
         "_written_bytes",
         "_written_messages",
+        "deflates",
     )
 
     def __init__(
@@ -86,7 +87,10 @@ class Outbox:
         max_bytes: int,
         stall_timeout: float,
         on_failure: Callable[[OutboxFailure], None],
+        deflates: bool = False,
     ) -> None:
+        self.deflates = deflates
+        """Whether the peer takes compressed messages."""
         self._sock = sock
         self._max_messages = max_messages
         self._max_bytes = max_bytes

@@ -16,8 +16,9 @@ from attrs import frozen
 from trio_websocket import WebSocketConnection
 
 from .close_codes import CloseCode
+from .deflate import DeflateGuard, Deflater
 from .errors import HandshakeRejected
-from .frames import PING
+from .frames import PING, text_frame
 from .guard import Closed, FrameGuard, GuardedProtocol
 from .outbox import Outbox, Spawn
 from .stream import Inbox, OutboxStream
@@ -43,7 +44,7 @@ class WebSocketLimits:
     `max_buffer_messages` and `max_buffer_bytes` what waits to be sent. A peer that takes nothing
     for `stall_timeout` seconds has stalled. At most `read_buffer_size` bytes are read at a time,
     and their messages delivered, before the inbox is asked for room again. Closing takes at most
-    `close_timeout` seconds.
+    `close_timeout` seconds. With a `deflater` compression is offered.
     """
 
     max_message_bytes: int
@@ -53,6 +54,7 @@ class WebSocketLimits:
     stall_timeout: float
     read_buffer_size: int
     close_timeout: float = 2.0
+    deflater: Deflater | None = None
 
 
 class WebSocket:
@@ -63,7 +65,16 @@ class WebSocket:
     Whoever makes a WebSocket must see to it that `close`, `abandon` or `abort` is called.
     """
 
-    __slots__ = ("_close_timeout", "_over", "_protocol", "_reader", "_running", "_stream", "outbox")
+    __slots__ = (
+        "_close_timeout",
+        "_deflater",
+        "_over",
+        "_protocol",
+        "_reader",
+        "_running",
+        "_stream",
+        "outbox",
+    )
 
     def __init__(
         self,
@@ -73,7 +84,8 @@ class WebSocket:
         inbox: Inbox,
         clock: Callable[[], float] = trio.current_time,
     ) -> None:
-        guard = FrameGuard(limits.max_message_bytes, limits.max_fragments, clock)
+        kind = FrameGuard if limits.deflater is None else DeflateGuard
+        guard = kind(limits.max_message_bytes, limits.max_fragments, clock)
         self._protocol = GuardedProtocol(guard, inbox.put)
         response = self._protocol.accept(head)
         self.outbox = Outbox(
@@ -82,7 +94,9 @@ class WebSocket:
             max_bytes=limits.max_buffer_bytes,
             stall_timeout=limits.stall_timeout,
             on_failure=inbox.outbox_failed,
+            deflates=guard.deflates,
         )
+        self._deflater = limits.deflater if guard.deflates else None
         self._stream = OutboxStream(sock, self.outbox, inbox, clock)
         self._reader = _reader(self._stream, self._protocol, limits.read_buffer_size)
         self._close_timeout = limits.close_timeout
@@ -117,6 +131,13 @@ class WebSocket:
             self._running = False
             if self._over is not None:
                 self._over.set()
+
+    def say(self, text: bytes) -> None:
+        """Send a message, or queue it; does nothing once a close frame was queued."""
+        frame = text_frame(text)
+        if self._deflater is not None and len(text) >= self._deflater.threshold:
+            frame = self._deflater.pack((frame,))
+        self.outbox.write(frame)
 
     def write(self, frames: bytes, messages: int = 1) -> None:
         """Send whole data frames, or queue them; does nothing once a close frame was queued."""

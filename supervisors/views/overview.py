@@ -48,6 +48,20 @@ def realtime(pod: Watched, samples: Samples, now: float) -> dict[str, JSON]:
 
     Counts are those since the start; quantiles, of the last 60 seconds.
     """
+    return _overview(pod, samples, now, rooms_at_a_glance(pod))
+
+
+def detailed(pod: Watched, samples: Samples, now: float) -> dict[str, JSON]:
+    """Return the same and more: every histogram since the start, and the 1000 largest rooms."""
+    histograms: JSON = {
+        name: {"bounds": list(one.bounds), "counts": list(one.counts), "sum": one.sum}
+        for name, one in histograms_of(pod.meters).items()
+    }
+    rooms: JSON = {**rooms_at_a_glance(pod), "all": every_room(pod)}
+    return {**_overview(pod, samples, now, rooms), "histograms": histograms}
+
+
+def _overview(pod: Watched, samples: Samples, now: float, rooms: JSON) -> dict[str, JSON]:
     meters, counts, reason = pod.meters, counts_of(pod), pod.unready()
 
     def moved(what: str) -> JSON:
@@ -74,7 +88,7 @@ def realtime(pod: Watched, samples: Samples, now: float) -> dict[str, JSON]:
             "local": recent("local_latency", meters.local_latency),
             "cross_pod": recent("cross_pod_latency", meters.cross_pod_latency),
         },
-        "rooms": rooms_at_a_glance(pod),
+        "rooms": rooms,
         "links": [dict(link) for link in pod.links()],
         "actors": {
             "restarts": dict(restarts(pod.root)),
@@ -86,17 +100,6 @@ def realtime(pod: Watched, samples: Samples, now: float) -> dict[str, JSON]:
         "rate_limited": {"messages": 0, **meters.rate_limited},
         "slow_clients": _slow_clients(pod.members.values()),
     }
-
-
-def detailed(pod: Watched, samples: Samples, now: float) -> dict[str, JSON]:
-    """Return the same and more: every histogram since the start, and the 1000 largest rooms."""
-    histograms: JSON = {
-        name: {"bounds": list(one.bounds), "counts": list(one.counts), "sum": one.sum}
-        for name, one in histograms_of(pod.meters).items()
-    }
-    glance = realtime(pod, samples, now)
-    rooms: JSON = {**rooms_at_a_glance(pod), "all": every_room(pod)}
-    return {**glance, "rooms": rooms, "histograms": histograms}
 
 
 def _connections(pod: Watched) -> JSON:

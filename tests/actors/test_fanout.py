@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployd.actors import Member
-from deployd.actors.fanout import MAX_BATCH_BYTES, Batch
+from deployd.actors.fanout import Batch, Batching
 from deployd.actors.ref import ActorRef
 from deployd.transport import FAN_OUT, Histogram
 from support.sinks import FakeSink
@@ -18,7 +18,7 @@ def members(count: int) -> tuple[list[Member], list[FakeSink]]:
 
 def test_broadcasts_are_joined_into_one_write_of_the_same_bytes_for_every_member() -> None:
     people, sinks = members(3)
-    batch = Batch(64, Histogram(FAN_OUT))
+    batch = Batch(Batching(64), Histogram(FAN_OUT))
     for frame in (b"a", b"b", b"c"):
         batch.add(frame)
     assert batch.write(people) == 9
@@ -33,7 +33,7 @@ def test_each_member_gets_its_frames_in_the_order_they_were_said(
     plan: list[tuple[str, int]],
 ) -> None:
     people, sinks = members(3)
-    batch = Batch(1000, Histogram(FAN_OUT))
+    batch = Batch(Batching(1000), Histogram(FAN_OUT))
     expected = [b"", b"", b""]
     for number, (kind, who) in enumerate(plan):
         frame = bytes([number])
@@ -50,12 +50,12 @@ def test_each_member_gets_its_frames_in_the_order_they_were_said(
 
 
 def test_a_batch_is_full_by_messages_or_by_bytes() -> None:
-    batch = Batch(2, Histogram(FAN_OUT))
+    batch = Batch(Batching(2), Histogram(FAN_OUT))
     fullness = []
     for frame in (b"a", b"b"):
         batch.add(frame)
         fullness.append(batch.full)
     batch.write([])
     fullness.append(batch.full)
-    batch.add(bytes(MAX_BATCH_BYTES))
+    batch.add(bytes(Batching().max_bytes))
     assert [*fullness, batch.full] == [False, True, False, True]

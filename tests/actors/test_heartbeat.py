@@ -79,3 +79,31 @@ def test_connections_are_served_in_the_order_they_came() -> None:
         heartbeat.watch(pulse, now)
     assert heartbeat.beat(55) == 56
     assert [pulse.log for pulse in pulses] == [["ping"], ["ping"], []]
+
+
+def test_who_was_heard_needs_no_ping_and_one_that_fell_silent_is_pinged_as_soon_as_ever() -> None:
+    heartbeat, pulse = Heartbeat(40, 10, spare_the_lively=True), FakePulse()
+    heartbeat.watch(pulse, 0)
+    pulse.last_received = 30
+    assert heartbeat.beat(40) == 70
+    assert pulse.log == []
+    assert heartbeat.beat(70) == 80
+    assert heartbeat.beat(80) == float("inf")
+    assert pulse.log == ["ping", "flatline"]
+
+
+def test_an_answer_to_a_ping_does_not_put_off_the_next() -> None:
+    heartbeat, pulse = Heartbeat(40, 10, spare_the_lively=True), FakePulse()
+    heartbeat.watch(pulse, 0)
+    heartbeat.beat(40)
+    pulse.last_received = 40.2
+    assert heartbeat.beat(50) == 80
+    assert heartbeat.beat(80) == 90
+    assert pulse.log == ["ping", "ping"]
+
+
+def test_every_client_is_pinged_where_nobody_is_spared() -> None:
+    heartbeat, pulse = Heartbeat(40, 10), FakePulse(last_received=39)
+    heartbeat.watch(pulse, 0)
+    assert heartbeat.beat(40) == 50
+    assert pulse.log == ["ping"]

@@ -13,6 +13,7 @@ import trio.lowlevel
 from deployd.actors import (
     JSON,
     ActorCell,
+    Batching,
     DeadLetters,
     EventIds,
     Exit,
@@ -24,7 +25,7 @@ from deployd.actors import (
 )
 from deployd.actors.room import CONGESTION_GRACE
 from deployd.actors.roster import JoinRoom, RoomEmit, ServerEmit
-from deployd.config import Limits
+from deployd.config import Config, Limits
 from support.sinks import FakeSink
 
 
@@ -48,7 +49,10 @@ async def room_of(
     room_class: type[Room[Any]], count: int, **limits: Any
 ) -> AsyncIterator[tuple[ActorCell[Any], list[Member], list[FakeSink]]]:
     """Run a room with so many members in it."""
-    environment = RoomEnvironment(Limits(**limits), EventIds("pod"), lambda: 1_700_000_000.0)
+    config = Config(limits=Limits(**limits))
+    environment = RoomEnvironment(
+        config.limits, EventIds("pod"), lambda: 1_700_000_000.0, Batching.of(config)
+    )
     letters = DeadLetters()
 
     def cell(path: str, kind: type[Room[Any]]) -> ActorCell[Any]:

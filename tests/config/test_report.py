@@ -29,7 +29,6 @@ def test_a_row_says_everything_of_a_setting() -> None:
         value="ERROR",
         unit="",
         source="environment LOG_LEVEL",
-        acted_on=True,
         help="Least level shown (also LOG_LEVEL).",
     )
     assert rows()["limits.pingInterval"].unit == "seconds"
@@ -57,16 +56,3 @@ def test_secrets_are_masked_when_there_are_any() -> None:
     assert found["broker.redis.password"].value == "********"
     assert found["broker.nats.password"].value == '""'
     assert "hunter2" not in repr(found)
-
-
-def test_what_is_not_acted_on_yet_says_so() -> None:
-    found = rows()
-
-    not_yet = {path for path, row in found.items() if not row.acted_on}
-
-    assert not_yet == {
-        "performance.compressionEnabled",
-        "performance.keepAliveOptimization",
-        "network.writeBufferSize",
-        "network.compressionThreshold",
-    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,9 +12,9 @@ import pytest
 from playwright.sync_api import Page, expect
 from structlog.testing import capture_logs
 
-from deployd.supervisors import Pod
+from deployd.supervisors import Pod, open_pod
 from deployd.tools.demo_room import DEMO_ROOMS
-from support import MASTER, running_collections, running_pod, write_collection
+from support import MASTER, pod_config, running_collections, running_pod, write_collection
 from support.browser import Browser, Visit
 from support.clients import KEYS
 
@@ -27,6 +28,14 @@ async def dev_pod() -> AsyncIterator[Pod]:
     with capture_logs():  # a room crashes on purpose: not into the tests' output
         async with running_pod(rooms=DEMO_ROOMS, dev=True) as pod:
             yield pod
+
+
+@asynccontextmanager
+async def stressed_pod(*, dev: bool = False) -> AsyncIterator[Pod]:
+    """Run a pod that root may put under load, as `deployd serve` does."""
+    command = (sys.executable, "-m", "deployd.tools", "stress")
+    async with open_pod(pod_config(), keys=KEYS, dev=dev, stress_command=command) as pod:
+        yield pod
 
 
 def arrive(visit: Visit, *, clock: bool = False) -> Page:
@@ -362,6 +371,62 @@ async def test_what_is_counted_by_the_second_and_what_paces_the_ticks(
         }
 
     async with dev_pod() as pod:
+        await browser.visit(pod, story)
+
+
+async def test_a_stress_test_is_started_watched_and_stopped(browser: Browser) -> None:
+    def story(visit: Visit) -> None:
+        page = arrive(visit)
+        note, panel = page.locator("#load-note"), page.locator("#stress")
+        for label, value in {"Connections": "4", "Messages a second": "20", "Seconds": "2"}.items():
+            panel.get_by_label(label).fill(value)
+        panel.get_by_label("Rooms").fill("2")
+        start = panel.get_by_role("button", name="Start the test")
+        start.click()
+        expect(start).to_be_disabled()
+        expect(note).to_contain_text("80 of 80 deliveries to")
+        expect(note).to_contain_text("It is over")
+        expect(note).to_contain_text("no errors")
+        expect(note).to_have_class("note good")
+        expect(page.locator("#load-rate rect").first).to_be_attached()
+        expect(page.locator("#load-latency path")).to_be_attached()
+        expect(page.locator("#load-latency [data-value]")).to_contain_text("ms")
+        panel.get_by_label("Seconds").fill("500")
+        start.click()
+        expect(note).to_contain_text("It runs for 1 s")
+        other = arrive(visit)  # another tab finds it
+        expect(other.locator("#load-note")).to_contain_text("It runs for")
+        other.locator("#stop-load").click()
+        expect(note).to_contain_text("It is over")
+        expect(start).to_be_enabled()
+        assert not visit.in_pod(lambda: len(visit.pod.stress.supervisor))
+
+    async with stressed_pod(dev=True) as pod:
+        await browser.visit(pod, story)
+
+
+async def test_a_stress_test_that_may_not_be_says_why(browser: Browser) -> None:
+    def story(visit: Visit) -> None:
+        page = arrive(visit)
+        note, panel = page.locator("#load-note"), page.locator("#stress")
+        expect(note).to_have_text("Only root may: sign in with the master key above.")
+        start = panel.get_by_role("button", name="Start the test")
+        start.click()
+        expect(note).to_have_class("note bad")
+        expect(start).to_be_enabled()
+        sign_in_with(page, "master key", masterKey=KEYS.master_key)
+        expect(page.locator("#identity")).to_contain_text("who is root")
+        panel.get_by_label("Connections").fill("100000")
+        start.click()
+        expect(note).to_contain_text("connections be a number above 0 and of at most")
+        panel.get_by_label("Connections").fill("many")
+        start.click()
+        expect(note).to_contain_text("connections be a number above 0 and of at most")
+        own_words = ("401", "400")  # Chromium's
+        assert all(any(one in said for one in own_words) for said in visit.complaints)
+        visit.complaints.clear()
+
+    async with stressed_pod() as pod:
         await browser.visit(pod, story)
 
 

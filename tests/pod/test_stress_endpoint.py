@@ -58,11 +58,13 @@ async def test_a_test_runs_in_a_process_of_its_own_and_tells_what_it_came_to() -
         assert second.status_code == 409
         assert test_id in second.json()["error"]
         result = await finished(client, test_id)
+        newest = (await client.get(PATH, headers=ROOT)).json()["tests"][0]
         with trio.fail_after(20):
             while (await watcher.receive()).get("event") != "stress":
                 pass
     assert result["done"]
     assert (result["sent"], result["received"]) == (20, 100)
+    assert newest == result
     assert result["errors"] == {}
 
 
@@ -70,8 +72,8 @@ async def test_a_test_can_be_stopped_and_the_next_started() -> None:
     async with open_to_tests() as (_, client):
         long = {**SMALL, "duration": 300}
         test_id = (await client.post(PATH, json=long, headers=ROOT)).json()["id"]
-        await client.delete(f"{PATH}/{test_id}", headers=ROOT)
-        assert (await finished(client, test_id))["done"]
+        stopped = (await client.delete(f"{PATH}/{test_id}", headers=ROOT)).json()
+        assert (stopped["running"], stopped["done"]) == (False, True)
         assert (await client.post(PATH, json=SMALL, headers=ROOT)).status_code == 202
 
 
@@ -121,6 +123,7 @@ async def test_what_is_no_object_is_told(body: bytes) -> None:
 async def test_only_root_may_and_in_development_this_machine_but_no_foreign_page() -> None:
     async with open_to_tests() as (_, client):
         assert (await client.post(PATH, json=SMALL)).status_code == 401
+        assert (await client.get(PATH)).status_code == 401
         assert (await client.get(f"{PATH}/x")).status_code == 401
         assert (await client.delete(f"{PATH}/x")).status_code == 401
     async with open_to_tests(dev=True) as (_, client):
@@ -147,3 +150,14 @@ async def test_a_test_that_fails_says_so() -> None:
     async with open_to_tests(command=(sys.executable, "-c", "raise SystemExit(2)")) as (_, client):
         test_id = (await client.post(PATH, json=SMALL, headers=ROOT)).json()["id"]
         assert "exit 2" in (await finished(client, test_id))["error"]
+
+
+async def test_a_test_that_takes_too_long_is_ended_and_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("deployd.supervisors.stress.SLACK", 0.1)
+    sleeping = (sys.executable, "-c", "import time; time.sleep(600)")
+    async with open_to_tests(command=sleeping) as (_, client):
+        wanted = {**SMALL, "duration": 0.1}
+        test_id = (await client.post(PATH, json=wanted, headers=ROOT)).json()["id"]
+        assert "longer than 0.2 s" in (await finished(client, test_id))["error"]

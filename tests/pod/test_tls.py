@@ -23,6 +23,7 @@ from deployd.supervisors import Pod
 from deployd.transport import TlsError
 from support import pod_config, running_pod
 from support.certificates import AUTHORITY, issued
+from support.clients import until
 
 UPGRADE = (
     b"GET /socket.io/ HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
@@ -144,6 +145,22 @@ async def test_who_vanishes_leaves_no_connection_and_no_descriptor(tmp_path: Pat
 
 def _over(plain: trio.SocketStream) -> trio.SSLStream[trio.SocketStream]:
     return trio.SSLStream(plain, trusting(), server_hostname="localhost", https_compatible=True)
+
+
+async def test_who_is_turned_away_unread_is_told_through_the_encryption(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_pod(encrypted(tmp_path)) as pod:
+        full = evolve(pod._listener._limits, max_handshakes=0)
+        monkeypatch.setattr(pod._listener, "_limits", full)
+        stream = _over(await trio.open_tcp_stream("127.0.0.1", pod.port))
+        async with stream:
+            with trio.fail_after(20):
+                await stream.send_all(UPGRADE)
+                answer = bytes(await stream.receive_some())
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"\r\nRetry-After: " in answer
+        await until(lambda: not pod._listener._turned_away)
 
 
 async def _until_empty(pod: Pod) -> None:

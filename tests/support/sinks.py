@@ -18,6 +18,7 @@ class FakeSink:
     """`pieces` are the writes, each with how many messages it is said to hold."""
 
     lagging: bool = False
+    deflates: bool = False
     pieces: list[tuple[bytes, int]] = field(factory=list)
     caught_up: trio.Event = field(factory=trio.Event)
 

@@ -29,12 +29,6 @@ def test_every_setting_names_its_value_and_where_it_was_set(
     assert line_of(result.stdout, "limits.pongTimeout")[-1] == "default"
 
 
-def test_a_setting_that_nothing_acts_on_yet_says_so(runner: CliRunner) -> None:
-    output = runner.invoke(cli, ["config"]).stdout
-    assert line_of(output, "performance.compressionEnabled")[-1] == "not yet acted on"
-    assert line_of(output, "limits.maxConnections")[-1] == "default"
-
-
 def test_secrets_are_masked_in_every_form(runner: CliRunner) -> None:
     Path("pod.json").write_text('{"broker": {"redis": {"password": "hunter2"}}}')
     for form in ([], ["--json"]):
@@ -60,7 +54,6 @@ def test_json_has_a_row_for_each_setting(runner: CliRunner) -> None:
     (port,) = [row for row in rows if row["path"] == "server.port"]
     assert port["value"] == "2403"
     assert port["source"] == "default"
-    assert port["acted_on"] is True
 
 
 def test_the_schema_is_a_schema_that_accepts_what_a_file_may_hold(runner: CliRunner) -> None:

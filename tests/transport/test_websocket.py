@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import attrs
 import pytest
 import trio
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
@@ -18,6 +19,7 @@ from wsproto.events import CloseConnection, Event, Ping, Pong, TextMessage
 from deployd.transport import (
     CloseCode,
     Closed,
+    Deflater,
     HandshakeRejected,
     OutboxFailure,
     TransportError,
@@ -69,14 +71,16 @@ class Mail:
 class Dialogue:
     """A WebSocket, its inbox, and a client made of wsproto's own client half."""
 
-    def __init__(self, nursery: trio.Nursery, head: bytes = HEAD) -> None:
+    def __init__(
+        self, nursery: trio.Nursery, head: bytes = HEAD, limits: WebSocketLimits = LIMITS
+    ) -> None:
         self.sock, self.peer = socket.socketpair()
         self.sock.setblocking(False)
         self.peer.setblocking(False)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         self.mail = Mail()
         self.nursery = nursery
-        self.websocket = WebSocket(self.sock, head, LIMITS, self.mail)
+        self.websocket = WebSocket(self.sock, head, limits, self.mail)
         self.client = Connection(ConnectionType.CLIENT)
         self.closed: Closed | None = None
         response, _, rest = self.peer.recv(65536).partition(b"\r\n\r\n")
@@ -220,6 +224,21 @@ async def test_what_is_written_reaches_the_client_without_a_task_switch(
     dialogue.websocket.write(text_frame(b"a") + text_frame(b"b"), 2)
     assert await dialogue.hear() == [TextMessage("a"), TextMessage("b")]
     assert dialogue.websocket.outbox.statistics().written_messages == 2
+
+
+async def test_an_answer_is_compressed_for_a_client_that_takes_it_alone(
+    nursery: trio.Nursery,
+) -> None:
+    limits = evolve(LIMITS, deflater=Deflater(threshold=100))
+    offer = b"Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
+    for head, first in ((HEAD, b"\x81"), (HEAD.removesuffix(b"\r\n") + offer, b"\xc1")):
+        dialogue = Dialogue(nursery, head, limits)
+        with dialogue.sock, dialogue.peer:
+            dialogue.websocket.say(b"small")
+            dialogue.websocket.say(b"large" * 100)
+            small, large = text_frame(b"small"), dialogue.peer.recv(65536)
+            assert large.startswith(small + first)
+            assert (len(large) > 500) is (first == b"\x81")
 
 
 async def test_a_pong_waits_behind_what_was_written_before(dialogue: Dialogue) -> None:

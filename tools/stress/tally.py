@@ -116,6 +116,7 @@ class Tally:
             "received": self.received,
             "expected": self.expected,
             "per_second": 0 if last is None else last.received,
+            "second_p99": None if last is None else last.latencies.percentile(99),
             "elapsed": round(self.elapsed, 1),
             **{f"p{name}": self.latencies.percentile(p) for name, p in PERCENTILES.items()},
             "errors": dict(self.errors),

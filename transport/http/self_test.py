@@ -1,19 +1,10 @@
 """The self-test: a page to look at a pod with, packaged and served from it, one file a panel."""
 
-from importlib import resources
-from pathlib import PurePath
-
 from starlette.routing import Route
 
-from .static import JAVASCRIPT, file_route
+from .static import page_routes
 
 __all__ = ["self_test_routes"]
-
-_KINDS = {
-    ".css": "text/css; charset=utf-8",
-    ".html": "text/html; charset=utf-8",
-    ".js": JAVASCRIPT,
-}
 
 _POLICIES = {
     "page.html": "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; "
@@ -26,13 +17,5 @@ scratchpad may evaluate what was typed there, and the page that it belongs to ma
 
 
 def self_test_routes() -> list[Route]:
-    """Read the packaged page once: `/self-test.html`, and its parts below `/self-test/`."""
-    folder = resources.files(__package__).joinpath("static", "self-test")
-    return [_route(file.name, file.read_bytes()) for file in folder.iterdir()]
-
-
-def _route(name: str, body: bytes) -> Route:
-    path = "/self-test.html" if name == "page.html" else f"/self-test/{name}"
-    policy = _POLICIES.get(name)
-    headers = {} if policy is None else {"Content-Security-Policy": policy}
-    return file_route(path, body, _KINDS[PurePath(name).suffix], headers)
+    """Return the routes of the page: `/self-test.html`, and its parts below `/self-test/`."""
+    return page_routes("self-test", "/self-test.html", "/self-test", _POLICIES)

@@ -1,8 +1,9 @@
-"""Packaged files, served by every pod: the client's `dpd.js`, its module and its types."""
+"""Packaged files, served by every pod: the client's `dpd.js`, its module and types, and pages."""
 
 import hashlib
 from collections.abc import Mapping
 from importlib import resources
+from pathlib import PurePath
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,7 +11,7 @@ from starlette.routing import Route
 
 from .routes import OwnRoute
 
-__all__ = ["CLIENT_FILES", "JAVASCRIPT", "file_route", "static_routes"]
+__all__ = ["CLIENT_FILES", "page_routes", "static_routes"]
 
 JAVASCRIPT = "text/javascript; charset=utf-8"  # RFC 9239 section 6
 _TYPES = "text/plain; charset=utf-8"  # TypeScript has no media type; by its ending it is a video
@@ -23,17 +24,39 @@ CLIENT_FILES = {
 }
 """The names of the files, and what each is served as."""
 
+_PARTS = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": JAVASCRIPT,
+}
+"""What the files of a page are served as, by their endings."""
+
 
 def static_routes() -> list[Route]:
     """Read the packaged files once and return a route for each, at `/<name>`."""
     folder = resources.files(__package__).joinpath("static")
     return [
-        file_route(f"/{name}", folder.joinpath(name).read_bytes(), kind)
+        _file_route(f"/{name}", folder.joinpath(name).read_bytes(), kind)
         for name, kind in CLIENT_FILES.items()
     ]
 
 
-def file_route(
+def page_routes(folder: str, page: str, parts: str, policies: Mapping[str, str]) -> list[Route]:
+    """Read a packaged page once: `page.html` of its folder at `page`, the rest below `parts`.
+
+    `policies` are the `Content-Security-Policy` of files, by name.
+    """
+
+    def route(name: str, body: bytes) -> Route:
+        path = page if name == "page.html" else f"{parts}/{name}"
+        headers = {"Content-Security-Policy": policies[name]} if name in policies else {}
+        return _file_route(path, body, _PARTS[PurePath(name).suffix], headers)
+
+    files = resources.files(__package__).joinpath("static", folder).iterdir()
+    return [route(file.name, file.read_bytes()) for file in files]
+
+
+def _file_route(
     path: str, body: bytes, kind: str, headers: Mapping[str, str] | None = None
 ) -> Route:
     """Return a route that serves `body` at `path`, or 304 to whoever has it already.

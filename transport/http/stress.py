@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import orjson
@@ -25,20 +25,25 @@ class StressTests(Protocol):
     def start(self, wanted: Mapping[str, object]) -> tuple[int, Mapping[str, object]]:
         """Start a test, or say why not."""
 
+    def recent(self) -> Sequence[Mapping[str, object]]:
+        """Show the last tests, the newest first."""
+
     def look(self, test_id: str) -> tuple[int, Mapping[str, object]]:
         """Show how a test goes, or went."""
 
-    def stop(self, test_id: str) -> tuple[int, Mapping[str, object]]:
-        """Stop a test."""
+    async def stop(self, test_id: str) -> tuple[int, Mapping[str, object]]:
+        """Stop a test, and show it when it has stopped."""
 
 
 def stress_routes(pod: DiagnosticsView, tests: StressTests) -> list[Route]:
     """Return the routes; for root, and with `dev` for this machine, but not for foreign pages."""
 
-    async def start(request: Request) -> Response:
+    async def all_of_them(request: Request) -> Response:
         refusal = refuse_diagnostics(pod, request)
         if refusal is not None:
             return refusal
+        if request.method != "POST":
+            return json_response({"tests": tests.recent()})
         try:
             wanted = orjson.loads(await request.body() or b"{}")
         except orjson.JSONDecodeError:
@@ -54,11 +59,12 @@ def stress_routes(pod: DiagnosticsView, tests: StressTests) -> list[Route]:
         refusal = refuse_diagnostics(pod, request)
         if refusal is not None:
             return refusal
-        act = tests.stop if request.method == "DELETE" else tests.look
-        status, answer = act(request.path_params["test_id"])
+        test_id = request.path_params["test_id"]
+        stops = request.method == "DELETE"
+        status, answer = await tests.stop(test_id) if stops else tests.look(test_id)
         return json_response(answer, status)
 
     return [
-        OwnRoute(PATH, start, methods=["POST"]),
+        OwnRoute(PATH, all_of_them, methods=["GET", "POST"]),
         OwnRoute(f"{PATH}/{{test_id}}", one, methods=["GET", "DELETE"]),
     ]

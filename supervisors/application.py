@@ -1,0 +1,96 @@
+"""A pod as an application: everything loaded, its tree run for the length of a block.
+
+Source: OTP, "Applications".
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import structlog
+import trio
+
+from ..actors import Room, load_room_classes
+from ..config import Config, Secrets, configure_logging, load_secrets
+from ..transport import TransportError
+from ..transport.brokers import Broker
+from .errors import SupervisorError
+from .pod import Pod
+
+__all__ = ["open_pod"]
+
+
+@asynccontextmanager
+async def open_pod(
+    config: Config | None = None,
+    *,
+    keys: Secrets | None = None,
+    rooms: Mapping[str, type[Room[Any]]] | None = None,
+    dev: bool = False,
+    broker: Callable[[], Broker] | None = None,
+    stress_command: Sequence[str] | None = None,
+) -> AsyncIterator[Pod]:
+    """Run a pod for the length of the block; leaving it drains the pod.
+
+    `keys` are read from `config.server.data`, or generated there, when not given. `rooms` are
+    bound before those of the configuration. `dev` opens the read-only diagnostics to this
+    machine. `broker` makes what joins this pod to others, instead of the configured one, for each
+    incarnation of the link. `stress_command` is the program that root may start to put the pod
+    under load, `deployd stress` or one with its options.
+
+    Leaving the block stops accepting, after `drain.delay`, closes clients with 1012, paced over
+    `drain.window`, and returns `drain.deadline` seconds later at the latest, but for `on_stop`
+    hooks that still clean up then (`Actor.stop_deadline`). A block that is cancelled ends at once.
+
+    Raises `RoomImportError`, `BrokerImportError`, `SecretsError`, `AddressInUse` or `ListenError`
+    before the block runs, and `IntensityExceeded` when the tree has given up.
+    """
+    config = config or Config()
+    if not structlog.is_configured():  # its own defaults print the values of locals
+        configure_logging(config.logging, tty=sys.stderr.isatty(), stream=sys.stderr)
+    rooms = rooms or {}
+    configured = load_room_classes(config.rooms)
+    bindings = {**rooms, **{p: c for p, c in configured.items() if p not in rooms}}
+    pod = Pod(
+        config,
+        keys or _load_keys(config),
+        bindings,
+        dev=dev,
+        broker=broker,
+        stress_command=stress_command,
+    )
+    failures: list[Exception] = []
+    async with trio.open_nursery() as nursery:
+        await nursery.start(_run, pod, failures, nursery.cancel_scope)
+        if not failures:
+            try:
+                yield pod
+            except Exception as error:  # noqa: BLE001 - raised below, out of the nursery's groups
+                failures.append(error)
+            finally:
+                pod.request_stop("pod stopping")
+    if failures:
+        raise failures[0]
+
+
+async def _run(
+    pod: Pod,
+    failures: list[Exception],
+    scope: trio.CancelScope,
+    task_status: trio.TaskStatus[None],
+) -> None:
+    try:
+        await pod.run(task_status.started)
+    except (TransportError, SupervisorError) as error:
+        failures.append(error)
+        scope.cancel()
+        task_status.started()
+
+
+def _load_keys(config: Config) -> Secrets:
+    return load_secrets(Path(config.server.data), os.environ)
