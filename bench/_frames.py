@@ -6,7 +6,15 @@ import struct
 
 from attrs import frozen
 
-__all__ = ["CLOSE", "TEXT", "Frame", "FrameReader", "client_frame", "upgrade_request"]
+__all__ = [
+    "CLOSE",
+    "TEXT",
+    "Frame",
+    "FrameReader",
+    "client_frame",
+    "retry_after",
+    "upgrade_request",
+]
 
 TEXT, CLOSE = 0x1, 0x8
 _FIN = 0x80
@@ -87,3 +95,12 @@ def upgrade_request(target: str, port: int) -> bytes:
         "Sec-WebSocket-Version: 13",
     ]
     return "\r\n".join([*lines, "", ""]).encode()
+
+
+def retry_after(head: bytes) -> float:
+    """Return the seconds that an answer asks to wait for before the next try, 0 if it does not."""
+    for line in head.split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        if name.lower() == b"retry-after":
+            return float(value)
+    return 0.0

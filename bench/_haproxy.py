@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
+
+from _rolling_pod import ready
+
+from support.servers import ServerProcess
 
 __all__ = ["balanced"]
 
@@ -38,7 +38,6 @@ backend pods
     default-server check inter 200ms fall 1 rise 1
 {servers}
 """
-PATIENCE: Final = 20.0
 
 
 @contextmanager
@@ -51,20 +50,9 @@ def balanced(port: int, pods: Sequence[int]) -> Iterator[None]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "haproxy.cfg"
         file.write_text(CONFIG.format(port=port, servers=servers))
-        process = subprocess.Popen([program, "-db", "-f", str(file)], stderr=subprocess.DEVNULL)
+        proxy = ServerProcess([program, "-db", "-f", file], Path(folder), lambda: ready(port))
         try:
-            _wait(port)
+            proxy.start()
             yield
         finally:
-            process.kill()
-            process.wait()
-
-
-def _wait(port: int) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        with suppress(OSError, urllib.error.URLError):
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=2).close()
-            return
-        time.sleep(0.05)  # a process has to be asked
-    sys.exit("HAProxy does not answer")
+            proxy.kill()

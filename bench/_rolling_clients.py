@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import trio
 from _dialects import DEPLOYD
-from _frames import CLOSE, TEXT, FrameReader, client_frame, upgrade_request
+from _frames import CLOSE, TEXT, FrameReader, client_frame, retry_after, upgrade_request
 from attrs import field, mutable
 
 __all__ = ["Resident"]
@@ -79,7 +79,8 @@ class Resident:
         head, _, data = head.partition(b"\r\n\r\n")
         if b" 101 " not in head.partition(b"\r\n")[0]:
             self.endings[head[9:12].decode()] += 1
-            return _retry_after(head)
+            wait = retry_after(head)
+            return wait + random.random() if wait else 0.0
         await self._send("join", room=self.room)
         while True:
             for frame in reader.feed(data):
@@ -123,11 +124,3 @@ class Resident:
         if self.stream is not None:
             self.stream.socket.close()
             self.stream = None
-
-
-def _retry_after(head: bytes) -> float:
-    for line in head.split(b"\r\n"):
-        name, _, value = line.partition(b":")
-        if name.lower() == b"retry-after":
-            return float(value) + random.random()
-    return 0.0

@@ -18,7 +18,7 @@ from typing import Final
 
 import trio
 from _dialects import DEPLOYD
-from _frames import upgrade_request
+from _frames import retry_after, upgrade_request
 from _report import machine, percentile, verdict
 from _server import raise_file_limit, running
 from attrs import field, mutable
@@ -169,11 +169,8 @@ async def handshake(port: int) -> tuple[str, trio.SocketStream | float]:
     if GREETING in heard:
         return "in", stream
     sock.close()
-    for line in heard.split(b"\r\n"):
-        name, _, value = line.partition(b":")
-        if name.lower() == b"retry-after":
-            return f"{status} with Retry-After", float(value)
-    return f"{status or 'nothing'} without Retry-After", 0.0
+    wait = retry_after(heard)
+    return f"{status or 'nothing'} {'with' if wait else 'without'} Retry-After", wait
 
 
 if __name__ == "__main__":

@@ -9,17 +9,11 @@ is counted, and how long it was away.
 from __future__ import annotations
 
 import argparse
-import json
-import signal
-import subprocess
 import sys
 import tempfile
-import time
-import urllib.error
-import urllib.request
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +22,7 @@ from _brokers import broker_server
 from _haproxy import balanced
 from _report import machine, percentile, verdict
 from _rolling_clients import Resident
+from _rolling_pod import RollingPod
 
 from support.servers import free_port
 
@@ -40,60 +35,6 @@ RATE: Final = 5.0
 DELIVERY: Final = 2.0
 """Seconds after its receipt within which an event must have been heard."""
 PATIENCE: Final = 60.0
-
-
-class RollingPod:
-    """One pod as a process on a port of its own, started and drained again and again."""
-
-    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
-        self.port = free_port()
-        self._folder = folder
-        (folder / "pod.json").write_text(json.dumps(settings))
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def pid(self) -> int:
-        """The process's id, while there is one."""
-        assert self._process is not None
-        return self._process.pid
-
-    def start(self) -> None:
-        """Start, and return when it is ready."""
-        command = [sys.executable, "-P", "-m", "deployd.tools", "serve", "--port", str(self.port)]
-        with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [*command, "--config", "pod.json", "--data", "data"],
-                cwd=self._folder,
-                stdout=log,
-                stderr=log,
-            )
-        deadline = time.monotonic() + PATIENCE
-        while not self._ready():
-            if time.monotonic() > deadline:
-                sys.exit((self._folder / "log").read_text()[-2000:])
-            time.sleep(0.05)  # a process has to be asked
-
-    def drain(self) -> float:
-        """Send SIGTERM, and return the seconds until it has ended."""
-        assert self._process is not None
-        began = time.monotonic()
-        self._process.send_signal(signal.SIGTERM)
-        if self._process.wait(PATIENCE):
-            sys.exit(f"a pod ended badly:\n{(self._folder / 'log').read_text()[-2000:]}")
-        return time.monotonic() - began
-
-    def kill(self) -> None:
-        """End it, however it is."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-
-    def _ready(self) -> bool:
-        with suppress(OSError, urllib.error.URLError):
-            url = f"http://127.0.0.1:{self.port}/health/ready"
-            with urllib.request.urlopen(url, timeout=2) as answer:
-                return bool(answer.status == 200)
-        return False
 
 
 def main() -> int:

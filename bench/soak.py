@@ -23,9 +23,9 @@ import trio
 from _brokers import BrokerServer, broker_server
 from _report import machine, verdict
 from _rolling_clients import Resident
+from _rolling_pod import RollingPod
 from attrs import frozen
 from prometheus_client.parser import text_string_to_metric_families
-from rolling import RollingPod
 
 CLIENTS: Final = 200
 CYCLE: Final = 45.0

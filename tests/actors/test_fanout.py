@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from attrs import define, field
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -8,31 +7,7 @@ from deployd.actors import Member
 from deployd.actors.fanout import Batch, Batching
 from deployd.actors.ref import ActorRef
 from deployd.transport import FAN_OUT, Histogram
-
-
-@define
-class FakeSink:
-    pieces: list[tuple[bytes, int]] = field(factory=list)
-    lagging: bool = False
-    deflates: bool = False
-
-    def write(self, data: bytes, messages: int = 1) -> None:
-        self.pieces.append((data, messages))
-
-    @property
-    def written(self) -> tuple[int, int]:
-        return 0, 0
-
-    @property
-    def waiting(self) -> tuple[int, int]:
-        return 0, 0
-
-    async def flushed(self) -> None:
-        return
-
-    @property
-    def text(self) -> bytes:
-        return b"".join(data for data, _ in self.pieces)
+from support.sinks import FakeSink
 
 
 def members(count: int) -> tuple[list[Member], list[FakeSink]]:
@@ -69,7 +44,7 @@ def test_each_member_gets_its_frames_in_the_order_they_were_said(
             if (kind == "to") <= (index == who) and not (kind == "but" and index == who):
                 expected[index] += frame
     deliveries = batch.write(people)
-    assert [sink.text for sink in sinks] == expected
+    assert [sink.data for sink in sinks] == expected
     assert deliveries == sum(len(text) for text in expected)
     assert deliveries == sum(count for sink in sinks for _, count in sink.pieces)
 

@@ -9,7 +9,6 @@ from typing import Any
 import orjson
 import trio
 import trio.lowlevel
-from attrs import define, field
 
 from deployd.actors import (
     JSON,
@@ -27,40 +26,7 @@ from deployd.actors import (
 from deployd.actors.room import CONGESTION_GRACE
 from deployd.actors.roster import JoinRoom, RoomEmit, ServerEmit
 from deployd.config import Config, Limits
-
-
-@define
-class FakeSink:
-    lagging: bool = False
-    deflates: bool = False
-    texts: list[bytes] = field(factory=list)
-    writes: int = 0
-    caught_up: trio.Event = field(factory=trio.Event)
-
-    def write(self, data: bytes, messages: int = 1) -> None:
-        self.writes += 1
-        while data:  # frames of the server: unmasked, with a length of one or three bytes
-            long = data[1] == 126
-            start = 4 if long else 2
-            size = int.from_bytes(data[2:4]) if long else data[1]
-            self.texts.append(data[start : start + size])
-            data = data[start + size :]
-
-    @property
-    def written(self) -> tuple[int, int]:
-        return 0, 0
-
-    @property
-    def waiting(self) -> tuple[int, int]:
-        return 0, 0
-
-    async def flushed(self) -> None:
-        await self.caught_up.wait()
-
-    @property
-    def said(self) -> list[tuple[str, JSON]]:
-        messages = [orjson.loads(text) for text in self.texts]
-        return [(m["event"], m["data"]) for m in messages if m["type"] == "emit"]
+from support.sinks import FakeSink
 
 
 class Idle(Room):
@@ -108,8 +74,7 @@ async def room_of(
             assert await room.ref.ask(JoinRoom(member), timeout=1) is None
         await trio.testing.wait_all_tasks_blocked()
         for sink in sinks:
-            sink.texts.clear()
-            sink.writes = 0
+            sink.pieces.clear()
         yield room, members, sinks
         nursery.cancel_scope.cancel()
 
@@ -123,7 +88,7 @@ async def test_what_waits_is_written_to_each_member_in_one_piece() -> None:
         for n in range(10):
             room.ref.tell(emit(members[0], n))
         await trio.testing.wait_all_tasks_blocked()
-        assert [sink.writes for sink in sinks] == [1, 1, 1]
+        assert [len(sink.pieces) for sink in sinks] == [1, 1, 1]
         assert sinks[2].said == [("said", n) for n in range(10)]
 
 
@@ -132,7 +97,7 @@ async def test_a_batch_is_never_larger_than_a_quarter_of_what_may_wait_for_a_cli
         for n in range(10):
             room.ref.tell(emit(members[0], n))
         await trio.testing.wait_all_tasks_blocked()
-        assert sinks[0].writes == 3
+        assert len(sinks[0].pieces) == 3
         assert len(sinks[0].said) == 10
 
 

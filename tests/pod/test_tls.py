@@ -14,18 +14,17 @@ from pathlib import Path
 import httpx
 import pytest
 import trio
-import trustme
 from attrs import evolve
 from websockets.exceptions import ConnectionClosed
 from websockets.trio.client import ClientConnection, connect
 
-from deployd.config import Config, Tls
+from deployd.config import Config
 from deployd.supervisors import Pod
 from deployd.transport import TlsError
 from support import pod_config, running_pod
+from support.certificates import AUTHORITY, issued
 from support.clients import until
 
-AUTHORITY = trustme.CA()
 UPGRADE = (
     b"GET /socket.io/ HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
     b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
@@ -35,11 +34,7 @@ UPGRADE = (
 
 def encrypted(folder: Path, **limits: float) -> Config:
     """Write a certificate and its key, and return a configuration with them."""
-    certificate = AUTHORITY.issue_cert("localhost", "127.0.0.1")
-    cert, key = folder / "cert.pem", folder / "key.pem"
-    cert.write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
-    key.write_bytes(certificate.private_key_pem.bytes())
-    return evolve(pod_config(**limits), tls=Tls(cert_file=str(cert), key_file=str(key)))
+    return evolve(pod_config(**limits), tls=issued(folder))
 
 
 def trusting() -> ssl.SSLContext:

@@ -2,58 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
-from typing import Any
-
-from attrs import evolve
-
-from deployd.config import Broker, Config, FailurePolicy
-from deployd.supervisors import Pod, open_pod
-from support.clients import KEYS, connected, pod_config, until
+from support.clients import connected
 from support.fake_broker import FakeBus
-
-FAST = Broker(
-    type="x:Fake",
-    enabled=True,
-    canary_interval=0.1,
-    timeout=0.3,
-    max_backoff=0.1,
-    notice_window=0.0,
-    linger=0.0,
-    policies={"kept-*": FailurePolicy.BUFFER, "strict-*": FailurePolicy.REJECT},
-)
-
-
-def joined(**broker: Any) -> Config:
-    return evolve(pod_config(), broker=evolve(FAST, **broker))
-
-
-def joined_up(pod: Pod) -> bool:
-    assert pod.uplink is not None
-    return pod.uplink.breaker.closed and pod.uplink.degraded is None
-
-
-@asynccontextmanager
-async def pods(
-    bus: FakeBus, count: int = 2, config: Config | None = None
-) -> AsyncIterator[list[Pod]]:
-    async with AsyncExitStack() as stack:
-        opened = [
-            await stack.enter_async_context(
-                open_pod(config or joined(), keys=KEYS, broker=bus.make)
-            )
-            for _ in range(count)
-        ]
-        for pod in opened:
-            await until(partial(joined_up, pod))
-        yield opened
+from support.joined import two_pods
 
 
 async def test_what_is_said_on_one_pod_is_heard_on_the_other_once() -> None:
     bus = FakeBus()
-    async with pods(bus) as [a, b], connected(a) as [ann], connected(b) as [bob]:
+    async with two_pods(bus) as (a, b), connected(a) as [ann], connected(b) as [bob]:
         await ann.join("tea")
         await bob.join("tea")
         await ann.send("emit", room="tea", event="said", data={"n": 1}, id=7)
@@ -69,7 +25,7 @@ async def test_what_is_said_on_one_pod_is_heard_on_the_other_once() -> None:
 
 async def test_a_killed_broker_is_told_and_comes_back_with_an_account() -> None:
     bus = FakeBus()
-    async with pods(bus) as [a, b], connected(a) as [ann], connected(b) as [bob]:
+    async with two_pods(bus) as (a, b), connected(a) as [ann], connected(b) as [bob]:
         for client in (ann, bob):
             await client.join("tea")
             await client.join("kept-1")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import httpx
 import orjson
@@ -17,7 +16,7 @@ from attrs import evolve
 from rich.console import Console
 
 from deployd.actors import Degraded, Healed, Member, Room
-from deployd.config import Broker, Config, FailurePolicy, ReadyPolicy
+from deployd.config import ReadyPolicy
 from deployd.supervisors import Pod, open_pod
 from deployd.tools.address import Address
 from deployd.tools.tree import draw, read_tree
@@ -26,40 +25,7 @@ from deployd.transport.brokers import EVERYONE, pack, pod_channel, room_channel
 from support.clients import KEYS, Client, connected, find_node, pod_config, until
 from support.collections import MASTER, collections_config, write_collection
 from support.fake_broker import FakeBus
-
-FAST = Broker(
-    type="x:Fake",
-    enabled=True,
-    canary_interval=0.2,
-    timeout=1.0,
-    max_backoff=0.1,
-    notice_window=0.0,
-    linger=0.0,
-    policies={"kept-*": FailurePolicy.BUFFER, "strict-*": FailurePolicy.REJECT},
-)
-
-
-def well(pod: Pod) -> bool:
-    assert pod.uplink is not None
-    return pod.uplink.breaker.closed and pod.uplink.degraded is None
-
-
-@asynccontextmanager
-async def two_pods(
-    bus: FakeBus,
-    rooms: Mapping[str, type[Room[Any]]] | None = None,
-    config: Config | None = None,
-    other: Config | None = None,
-) -> AsyncIterator[tuple[Pod, Pod]]:
-    first = evolve(config or pod_config(), broker=FAST)
-    second = evolve(other or first, broker=FAST)
-    async with (
-        open_pod(first, keys=KEYS, rooms=rooms, broker=bus.make) as a,
-        open_pod(second, keys=KEYS, rooms=rooms, broker=bus.make) as b,
-    ):
-        for pod in (a, b):
-            await until(partial(well, pod))
-        yield a, b
+from support.joined import FAKE, two_pods, well
 
 
 async def quiet(client: Client) -> None:
@@ -317,7 +283,7 @@ async def test_readiness_follows_its_policy(
 ) -> None:
     bus = FakeBus()
     bus.freeze()
-    config = evolve(pod_config(), broker=evolve(FAST, ready=policy, timeout=5.0))
+    config = evolve(pod_config(), broker=evolve(FAKE, ready=policy, timeout=5.0))
     async with (
         open_pod(config, keys=KEYS, broker=bus.make) as pod,
         httpx.AsyncClient(trust_env=False) as http,

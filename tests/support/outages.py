@@ -17,7 +17,9 @@ from deployd.config import Broker
 from deployd.supervisors import Pod, open_pod
 
 from .clients import KEYS, Client, connected, pod_config, until
+from .crossing import Heard, Said, Verdict, gaps, judge
 from .fault_proxy import FaultProxy, fault_proxy
+from .joined import well
 
 __all__ = [
     "FAST",
@@ -26,7 +28,6 @@ __all__ = [
     "Scene",
     "broker_settings",
     "in_thread",
-    "joined_up",
     "scene",
 ]
 
@@ -54,11 +55,6 @@ def broker_settings(kind: str, server: Any, base: Broker = FAST, **changes: Any)
     return attrs.evolve(base, type=kind, **{kind: server.settings(**changes)})
 
 
-def joined_up(pod: Pod) -> bool:
-    assert pod.uplink is not None
-    return pod.uplink.breaker.closed and pod.uplink.degraded is None
-
-
 @attrs.define
 class Talk:
     """What Ann says on one pod, what Lea hears beside her, and what Bob hears on the other."""
@@ -67,9 +63,8 @@ class Talk:
     receipts: dict[int, list[tuple[str, float]]] = attrs.Factory(dict)
     lea: dict[int, float] = attrs.Factory(dict)
     bob: list[int] = attrs.Factory(list)
-    gaps: list[list[float]] = attrs.Factory(list)
-    """Bob's: since when, and until when once it is over; unix seconds, as all times here."""
-    notices: list[tuple[str, str]] = attrs.Factory(list)
+    told: list[tuple[str, dict[str, Any], float]] = attrs.Factory(list)
+    """Of outages, to Bob: the event, its data and when it came; unix seconds, as all times here."""
     over: bool = False
 
     async def speak(self, ann: Client) -> None:
@@ -99,11 +94,8 @@ class Talk:
 
     def _note(self, name: str, message: dict[str, Any]) -> None:
         assert message["event"] in ("system:degraded", "system:healed"), message
-        self.notices.append((name, message["event"]))
-        if name == "bob" and message["event"] == "system:degraded":
-            self.gaps.append([message["data"]["since"], float("inf")])
-        elif name == "bob":
-            self.gaps[-1][1] = time.time()
+        if name == "bob":
+            self.told.append((message["event"], message["data"], time.time()))
 
     def settled(self) -> bool:
         """Whether all that was said has its receipt and was heard beside Ann."""
@@ -116,27 +108,16 @@ class Talk:
         assert slowest < LOCAL, f"a word took {slowest:.3f} s on its own pod"
         assert sorted(self.receipts) == list(self.said)
         assert [n for n, got in self.receipts.items() if len(got) != 1] == []
-        assert self.bob == sorted(set(self.bob)), "twice, or out of order"
-        assert set(self.bob) <= set(self.said)
-        false = self.false()
-        assert not false, f"lost undeclared: {self._times(false)}; gaps {self.gaps}"
+        verdict = self.verdict()
+        assert verdict.clean, f"{verdict}; gaps {gaps(self.told)}"
 
-    def false(self) -> list[int]:
-        """Return what the broker took and Bob has not heard, though he was told of no gap."""
-        heard = set(self.bob)
-        return [
-            number
-            for number, [(scope, _), *_] in self.receipts.items()
-            if scope == "cluster" and number not in heard and not self._declared(number)
+    def verdict(self) -> Verdict:
+        """Compare what Ann said, and was answered, with what Bob heard and was told."""
+        said = [
+            Said("tea", number, self.said[number], at, scope)
+            for number, [(scope, at), *_] in self.receipts.items()
         ]
-
-    def _times(self, numbers: list[int]) -> list[tuple[int, float, float]]:
-        return [(n, round(self.said[n], 3), round(self.receipts[n][0][1], 3)) for n in numbers]
-
-    def _declared(self, number: int) -> bool:
-        # What the broker took after `since` may be missing: it took it until the receipt came.
-        began, ended = self.said[number], self.receipts[number][0][1]
-        return any(ended >= since - 0.001 and began <= until for since, until in self.gaps)
+        return judge(said, [Heard("tea", number) for number in self.bob], gaps(self.told))
 
 
 @attrs.define
@@ -175,7 +156,7 @@ class Scene:
     async def healed(self, within: float = 5.0, since: float | None = None) -> None:
         """Return when both pods are joined and Bob hears Ann; fail when that took longer."""
         began = trio.current_time() if since is None else since
-        await until(lambda: all(map(joined_up, self.pods)))
+        await until(lambda: all(map(well, self.pods)))
         took = trio.current_time() - began
         assert took <= within, f"healed after {took:.3f} s"
         await self.hears_more()
@@ -205,7 +186,7 @@ async def scene(
             pods.append(await stack.enter_async_context(open_pod(config, keys=KEYS)))
             proxies.append(proxy)
         for pod in pods:
-            await until(partial(joined_up, pod))
+            await until(partial(well, pod))
         ann, lea = await stack.enter_async_context(connected(pods[0], 2))
         [bob] = await stack.enter_async_context(connected(pods[1]))
         for client in (ann, lea, bob):
@@ -219,7 +200,7 @@ async def scene(
             it.talk.over = True
             await until(it.talk.settled)
             with trio.move_on_after(ON_ITS_WAY):
-                await until(lambda: not it.talk.false())
+                await until(lambda: not it.talk.verdict().false_cluster)
             nursery.cancel_scope.cancel()
         it.talk.judge()
 

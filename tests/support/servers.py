@@ -85,9 +85,9 @@ class ServerProcess:
         """`kill -9`: cut its clients off at once, also when it is frozen."""
         self._end(signal.SIGKILL)
 
-    def terminate(self) -> None:
-        """SIGTERM: let it end as its makers meant it to."""
-        self._end(signal.SIGTERM)
+    def terminate(self) -> int | None:
+        """SIGTERM: let it end as its makers meant it to; return its exit code, None of none."""
+        return self._end(signal.SIGTERM)
 
     def freeze(self) -> None:
         """SIGSTOP: its sockets stay open and nobody answers."""
@@ -97,10 +97,10 @@ class ServerProcess:
         """SIGCONT: go on as if nothing had happened."""
         os.killpg(self.pid, signal.SIGCONT)
 
-    def _end(self, how: signal.Signals) -> None:
+    def _end(self, how: signal.Signals) -> int | None:
         process, self._process = self._process, None
         if process is None:
-            return
+            return None
         with suppress(ProcessLookupError):
             os.killpg(process.pid, how)
         try:
@@ -109,6 +109,7 @@ class ServerProcess:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+        return process.returncode
 
 
 def free_port() -> int:

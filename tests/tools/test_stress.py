@@ -8,21 +8,26 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
 import trio
 import wsproto
+from attrs import evolve
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deployd.actors import Member, Room
+from deployd.supervisors.stress import SLACK
 from deployd.tools.cli import cli
 from deployd.tools.errors import BadAddress
-from deployd.tools.stress import Latencies, Plan, Tally, html_report, put_under_load
+from deployd.tools.stress import Latencies, Plan, Tally, put_under_load
 from deployd.tools.stress.client import Client, Closed
 from deployd.tools.stress.report import rows
 from support import pod_config, running_pod
+from support.certificates import AUTHORITY, issued
 from support.processes import serving
 
 
@@ -79,21 +84,20 @@ def test_where_a_pod_is_can_be_written_in_several_ways(
     assert Plan(url).endpoint == endpoint
 
 
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [("ws://a", "a:80"), ("wss://a", "a:443"), ("ws://[::1]:9", "[::1]:9")],
+)
+def test_a_pod_is_asked_for_by_its_name_and_an_address_of_ipv6_in_brackets(
+    url: str, host: str
+) -> None:
+    assert Plan(url).host == host
+
+
 @pytest.mark.parametrize("url", ["ftp://a", "ws://", "ws://a:port"])
 def test_what_is_no_url_is_told(url: str) -> None:
     with pytest.raises(BadAddress, match="ws://HOST:PORT"):
         Plan(url).endpoint  # noqa: B018
-
-
-def test_a_page_escapes_what_it_shows_and_needs_nothing_else() -> None:
-    tally = Tally(wanted=1)
-    tally.failed("<script>alert(1)</script>")
-    tally.heard(0, 0.002)
-    page = html_report(Plan("ws://<b>"), tally)
-    assert "<script>" not in page
-    assert "<b>" not in page
-    assert page.count("<svg") == 3
-    assert "http" not in page.replace("&lt;", "")
 
 
 async def test_a_test_of_a_pod_counts_every_delivery() -> None:
@@ -103,12 +107,13 @@ async def test_a_test_of_a_pod_counts_every_delivery() -> None:
         tally = Tally()
         with trio.fail_after(30):
             await put_under_load(plan, tally)
-    assert (tally.connected, tally.sent) == (20, 100)
+    assert (tally.connected, tally.joined, tally.sent) == (20, 20, 100)
     assert tally.received == tally.expected == 100 * 5
     assert tally.latencies.count == 500
     assert tally.good
     assert tally.done
     assert ("connected", "20 of 20") in rows(tally)
+    assert ("in their rooms", "20 of 20") in rows(tally)
 
 
 async def test_who_is_told_to_wait_comes_again() -> None:
@@ -140,7 +145,73 @@ async def test_a_pod_that_is_not_there_is_an_error_for_each_client(
     tally = Tally()
     await put_under_load(plan, tally)
     assert tally.connected == 0
-    assert tally.errors.total() == 2
+    assert tally.errors == {"no connection: OSError": 2}
+
+
+class Shut(Room[None]):
+    async def authorize_join(self, member: Member) -> bool:
+        return False
+
+
+async def test_who_is_not_let_into_its_room_is_an_error_of_its_kind() -> None:
+    async with running_pod(pod_config(), {"shut-0": Shut}) as pod:
+        url, tally = f"ws://127.0.0.1:{pod.port}", Tally()
+        plan = Plan(url, connections=3, rate=20.0, duration=600.0, rooms=1, prefix="shut")
+        with trio.fail_after(20):
+            await put_under_load(plan, tally)
+    assert (tally.wanted, tally.connected, tally.joined) == (3, 3, 0)
+    assert tally.errors == {"not in its room: told room_forbidden": 3}
+    assert tally.sent == 0
+    assert not tally.good
+
+
+def test_a_test_ends_by_itself_before_the_pod_that_started_it_ends_it() -> None:
+    plan = Plan("ws://a", duration=100.0)
+    assert plan.longest - plan.duration <= SLACK - 10
+
+
+async def half_a_pod(does: str, stream: trio.SocketStream) -> None:
+    """Answer a handshake, answer or refuse a join, and read nothing more: as far as told."""
+    server = wsproto.WSConnection(wsproto.ConnectionType.SERVER)
+    while does != "nothing" and (data := bytes(await stream.receive_some())):
+        server.receive_data(data)
+        for event in server.events():
+            if isinstance(event, wsproto.events.Request):
+                await stream.send_all(server.send(wsproto.events.AcceptConnection()))
+            elif isinstance(event, wsproto.events.TextMessage) and does == "join":
+                await stream.send_all(server.send(wsproto.events.TextMessage('{"type":"join"}')))
+                does = "nothing"
+            elif isinstance(event, wsproto.events.TextMessage) and does == "close":
+                await stream.send_all(server.send(wsproto.events.CloseConnection(4503)))
+    await trio.sleep_forever()
+
+
+@pytest.mark.parametrize(
+    ("does", "came", "why"),
+    [
+        ("nothing", (0, 0), "no handshake in time"),
+        ("greet", (2, 0), "not in its room: no answer in time"),
+        ("close", (2, 0), "not in its room: closed with 4503"),
+        ("join", (2, 2), "not sent: no time was left"),
+    ],
+)
+async def test_a_pod_that_does_half_its_part_does_not_hold_a_test_up(
+    does: str, came: tuple[int, int], why: str, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with trio.open_nursery() as nursery:
+        [listener] = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        nursery.start_soon(trio.serve_listeners, partial(half_a_pod, does), [listener])
+        url = f"ws://127.0.0.1:{listener.socket.getsockname()[1]}"
+        plan = Plan(url, connections=2, rate=400.0, duration=1.0, size=60_000)
+        tally, began = Tally(), trio.current_time()
+        await put_under_load(plan, tally)
+        assert trio.current_time() - began <= plan.longest
+        nursery.cancel_scope.cancel()
+    assert (tally.connected, tally.joined) == came
+    assert list(tally.errors) == [why]
+    assert tally.closed == {}
+    assert tally.sent == (400 - tally.errors[why] if tally.joined else 0)
+    assert tally.done
 
 
 async def test_the_command_tells_of_a_real_pod_in_lines_of_json(tmp_path: Path) -> None:
@@ -152,7 +223,32 @@ async def test_the_command_tells_of_a_real_pod_in_lines_of_json(tmp_path: Path) 
     last = json.loads(result.stdout.strip().splitlines()[-1])
     assert last["done"] is True
     assert (last["sent"], last["received"], last["errors"]) == (20, last["expected"], {})
+    assert (last["wanted"], last["connected"], last["joined"]) == (5, 5, 5)
     assert (tmp_path / "r").read_text().startswith("<!doctype html>")
+
+
+async def test_an_encrypted_pod_is_tested_with_an_authority_of_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    AUTHORITY.cert_pem.write_to_path(tmp_path / "authority.pem")
+    config = evolve(pod_config(message_rate_limit=0), tls=issued(tmp_path))
+    async with running_pod(config) as pod:
+        url = f"wss://localhost:{pod.port}"
+        plan = Plan(url, connections=20, rate=100.0, duration=0.5, rooms=4)
+        tally = Tally()
+        with trio.fail_after(30):
+            await put_under_load(plan, tally)
+        assert tally.connected == 0
+        [(kind, count)] = tally.errors.items()
+        assert kind.startswith("certificate not trusted: unable to get local issuer certificate")
+        assert "SSL_CERT_FILE" in kind
+        assert count == 20
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+        tally = Tally()
+        with trio.fail_after(30):
+            await put_under_load(plan, tally)
+    assert (tally.joined, tally.sent, tally.received) == (20, 50, 250)
+    assert tally.good
 
 
 def test_a_wrong_url_is_an_error_of_usage() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from typing import Final
 
 import orjson
 import trio
@@ -21,11 +22,15 @@ from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 from .plan import Plan
 
-__all__ = ["Client", "Closed", "TurnedAway"]
+__all__ = ["Client", "Closed", "TurnedAway", "Untrusted"]
 
 READ = 16 * 1024
 NO_WEBSOCKET = 1002
 """What is counted when the other side speaks something else (RFC 6455, section 7.4.1)."""
+
+UNKNOWN_ISSUER = (18, 19, 20, 21)
+"""OpenSSL's codes (X509_V_ERR_…) for a certificate that nobody signed who is trusted."""
+REMEDY = "; name its authority's file in the environment's SSL_CERT_FILE"
 
 
 class Closed(Exception):
@@ -45,8 +50,15 @@ class TurnedAway(Exception):
         self.wait = wait
 
 
+class Untrusted(Exception):
+    """The pod's certificate is of no authority that is trusted here, or for another name."""
+
+
 class Client:
     """One connection. `member` is whether it is in its room."""
+
+    JOINING: Final = "joining"
+    """The id of its join; the pod's answer, or its refusal, has the same."""
 
     def __init__(self, stream: trio.abc.Stream) -> None:
         self._stream = stream
@@ -56,16 +68,18 @@ class Client:
         self.member = False
 
     @classmethod
-    async def connect(cls, plan: Plan) -> Client:
-        """Shake hands. Raises `TurnedAway`, `Closed`, `OSError` and trio's errors of streams."""
-        host, port, encrypted = plan.endpoint
+    async def connect(cls, plan: Plan, context: ssl.SSLContext | None) -> Client:
+        """Shake hands, encrypted with a context, plainly with none.
+
+        Raises `TurnedAway`, `Untrusted`, `Closed`, `OSError` and trio's errors of streams.
+        """
+        host, port, _ = plan.endpoint
         stream: trio.abc.Stream = await trio.open_tcp_stream(host, port)
         try:
-            if encrypted:
-                context = ssl.create_default_context()
-                stream = trio.SSLStream(stream, context, server_hostname=host)
+            if context is not None:
+                stream = await _encrypted(stream, context, host)
             client = cls(stream)
-            await client._shake_hands(f"{host}:{port}")
+            await client._shake_hands(plan.host)
         except BaseException:
             await trio.aclose_forcefully(stream)
             raise
@@ -75,7 +89,7 @@ class Client:
         """Sign in, where there is a token, and join; `messages` tells when that is done."""
         if plan.token:
             await self.send({"type": "auth", "token": plan.token})
-        await self.send({"type": "join", "room": room})
+        await self.send({"type": "join", "room": room, "id": self.JOINING})
 
     async def send(self, message: dict[str, object]) -> None:
         """Send one message. Raises trio's errors of streams."""
@@ -87,7 +101,7 @@ class Client:
         async with self._sending:
             await self._stream.send_all(data)
 
-    async def messages(self) -> AsyncIterator[dict[str, object]]:
+    async def messages(self) -> AsyncGenerator[dict[str, object], None]:
         """Yield what comes; raises `Closed` at the end."""
         while True:
             for event in self._protocol.events():
@@ -131,3 +145,18 @@ class Client:
             self._protocol.receive_data(bytes(data))
         except RemoteProtocolError as error:
             raise Closed(NO_WEBSOCKET) from error
+
+
+async def _encrypted(
+    stream: trio.abc.Stream, context: ssl.SSLContext, host: str
+) -> trio.SSLStream[trio.abc.Stream]:
+    encrypted = trio.SSLStream(stream, context, server_hostname=host)
+    try:
+        await encrypted.do_handshake()
+    except trio.BrokenResourceError as error:
+        reason = error.__cause__
+        if not isinstance(reason, ssl.SSLCertVerificationError):
+            raise
+        remedy = REMEDY if reason.verify_code in UNKNOWN_ISSUER else ""
+        raise Untrusted(reason.verify_message + remedy) from error
+    return encrypted

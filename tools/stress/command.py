@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import sys
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -18,8 +19,9 @@ from rich.text import Text
 from ..errors import BadAddress
 from ..screen import screen
 from .load import put_under_load
-from .plan import Plan
-from .report import html_report, print_report
+from .page import html_report
+from .plan import ARRIVAL, Plan
+from .report import print_report
 from .tally import Tally
 
 __all__ = ["stress"]
@@ -29,7 +31,8 @@ SPARE: Final = 100
 
 
 @click.command()
-@click.option("--url", default="ws://localhost:2403", show_default=True, help="The pod.")
+@click.option("--url", default="ws://localhost:2403", show_default=True, help="The pod; with "
+              "wss:// SSL_CERT_FILE may name authorities to trust.")  # fmt: skip
 @click.option("--connections", type=click.IntRange(1, 50_000), default=100, show_default=True)
 @click.option("--rate", type=click.FloatRange(0, 1e6, min_open=True), default=100.0,
               show_default=True, help="Messages a second, of all clients together.")  # fmt: skip
@@ -38,6 +41,8 @@ SPARE: Final = 100
 @click.option("--rooms", type=click.IntRange(1, 50_000), default=10, show_default=True)
 @click.option("--size", type=click.IntRange(0, 60_000), default=64, show_default=True,
               help="Bytes of a message.")  # fmt: skip
+@click.option("--arrival", type=click.FloatRange(0, 3600, min_open=True), default=ARRIVAL,
+              show_default=True, help="Seconds for all to get into their rooms.")  # fmt: skip
 @click.option("--token", envvar="DEPLOYD_STRESS_TOKEN", default="", help="Token to sign in with "
               "(also DEPLOYD_STRESS_TOKEN).")  # fmt: skip
 @click.option("--prefix", default="stress", show_default=True, help="What rooms' names begin with.")
@@ -68,7 +73,7 @@ def stress(page: Path | None, lines: bool, **settings: object) -> None:
     else:
         print_report(plan, tally, console)
     if page is not None:
-        page.write_text(html_report(plan, tally), encoding="utf-8")
+        page.write_text(html_report(plan, tally, datetime.now(UTC)), encoding="utf-8")
     sys.exit(0 if tally.good else 1)
 
 

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 from urllib.parse import urlsplit
 
 import attrs
 
 from ..errors import BadAddress
 
-__all__ = ["Plan"]
+__all__ = ["ARRIVAL", "LAST_WORDS", "OVERTIME", "Plan"]
+
+ARRIVAL: Final = 40.0
+"""Seconds for all clients to get into their rooms."""
+OVERTIME: Final = 5.0
+"""Seconds after the schedule's end for what could not be sent when it was due."""
+LAST_WORDS: Final = 3.0
+"""Seconds that deliveries may take after the last message."""
 
 
 @attrs.frozen
@@ -17,7 +25,8 @@ class Plan:
     """A stress test. `rate` is messages a second of all clients together, `duration` seconds.
 
     Clients are spread over `rooms` evenly; each message is of `size` bytes and goes to the room
-    of who says it. `token` signs them in, empty is nobody.
+    of who says it. `token` signs them in, empty is nobody. `arrival` are the seconds in which they
+    have to get into their rooms; what comes after begins without those who have not.
     """
 
     url: str
@@ -28,6 +37,12 @@ class Plan:
     size: int = 64
     token: str = attrs.field(default="", repr=False)
     prefix: str = "stress"
+    arrival: float = ARRIVAL
+
+    @property
+    def longest(self) -> float:
+        """Seconds within which the test ends, whatever the pod does or leaves undone."""
+        return self.arrival + self.duration + OVERTIME + LAST_WORDS
 
     @property
     def messages(self) -> int:
@@ -46,6 +61,12 @@ class Plan:
             raise BadAddress(f"{self.url} is not the URL of a pod; write ws://HOST:PORT.")
         encrypted = parts.scheme in ("wss", "https")
         return parts.hostname, port or (443 if encrypted else 80), encrypted
+
+    @property
+    def host(self) -> str:
+        """What the header Host says (RFC 9110, section 7.2)."""
+        name, port, _ = self.endpoint
+        return f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
 
     def room(self, client: int) -> str:
         """Return the room of a client, by its number."""

@@ -7,7 +7,7 @@ from collections import Counter
 
 import attrs
 
-__all__ = ["Latencies", "Second", "Tally"]
+__all__ = ["STEP", "Latencies", "Second", "Tally"]
 
 SHORTEST = 1e-5
 STEP = 1.05
@@ -41,15 +41,17 @@ class Latencies:
         return None
 
     def distribution(self) -> list[tuple[float, int]]:
-        """Return how many took at most so long and longer than the one before."""
-        return [(SHORTEST * STEP**bucket, count) for bucket, count in sorted(self._counts.items())]
+        """Return how many took at most so long, in steps of `STEP` without a gap."""
+        if not self._counts:
+            return []
+        buckets = range(min(self._counts), max(self._counts) + 1)
+        return [(SHORTEST * STEP**bucket, self._counts[bucket]) for bucket in buckets]
 
 
 @attrs.mutable
 class Second:
     """One second of it."""
 
-    sent: int = 0
     received: int = 0
     latencies: Latencies = attrs.field(factory=Latencies)
 
@@ -58,12 +60,15 @@ class Second:
 class Tally:
     """What was done: connections, messages, and what went wrong, by kind.
 
+    Of the `wanted` clients so many `connected`, and so many of these `joined` their room; each of
+    the others is one of the `errors`. `closed` are members that the pod closed, by the code.
     `expected` are the deliveries that who was in each room at the time should get. `told_to_wait`
     are handshakes that were turned away with a time to come back.
     """
 
     wanted: int = 0
     connected: int = 0
+    joined: int = 0
     open_now: int = 0
     told_to_wait: int = 0
     connecting_seconds: float = 0.0
@@ -85,21 +90,27 @@ class Tally:
         each.received += 1
         each.latencies.add(latency)
 
-    def said(self, second: int, members: int) -> None:
+    def reached(self, second: int) -> None:
+        """Let there be such a second of the test, also if nothing of it is ever heard."""
+        self._second(second)
+
+    def said(self, members: int) -> None:
         """Count a message to so many members."""
         self.sent += 1
         self.expected += members
-        self._second(second).sent += 1
 
-    def failed(self, kind: str) -> None:
-        """Count an error."""
+    def failed(self, kind: str, times: int = 1) -> None:
+        """Count an error, or so many of a kind."""
         known = kind in self.errors or len(self.errors) < MOST_KINDS
-        self.errors[kind if known else OTHER] += 1
+        self.errors[kind if known else OTHER] += times
 
     def progress(self) -> dict[str, object]:
         """Return how it goes, ready for JSON; latencies in seconds."""
         last = self.seconds[-2] if len(self.seconds) > 1 else None
         return {
+            "wanted": self.wanted,
+            "connected": self.connected,
+            "joined": self.joined,
             "connections": self.open_now,
             "sent": self.sent,
             "received": self.received,
@@ -124,7 +135,7 @@ class Tally:
     def good(self) -> bool:
         """Whether everybody got in and nothing went wrong or missing."""
         lost = self.expected - self.received
-        return self.connected == self.wanted and not self.errors and not self.closed and not lost
+        return self.joined == self.wanted and not self.errors and not self.closed and not lost
 
     def _second(self, second: int) -> Second:
         while len(self.seconds) <= second:
