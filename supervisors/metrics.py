@@ -7,7 +7,7 @@ from itertools import accumulate
 from typing import Final
 
 import trio
-from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
+from prometheus_client import CollectorRegistry, PlatformCollector
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 
 from ..actors.links import BreakerState, Uplink
 from ..transport import CloseCode, Histogram, close_label
-from .views import Watched, counts_of, mailboxes, restarts, rooms_by_pattern
+from .views import Watched, counts_of, mailboxes, read_process, restarts, rooms_by_pattern
 
 __all__ = ["Exporter"]
 
@@ -41,7 +41,6 @@ class Exporter(Collector):
         self._pod = pod
         self._clock = clock
         self._registry = CollectorRegistry(auto_describe=False)
-        ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
         self._registry.register(self)
         self._answers: dict[str, tuple[float, bytes]] = {}
@@ -64,6 +63,7 @@ class Exporter(Collector):
         yield from self._traffic()
         yield from self._rooms()
         yield from self._actors()
+        yield from _process()
         if self._pod.uplink is not None:
             yield from _link(self._pod.uplink)
 
@@ -176,6 +176,21 @@ class Exporter(Collector):
             "reason",
             self._pod.dead_letters.statistics().by_reason,
         )
+
+
+def _process() -> Iterator[Metric]:
+    """Yield what prometheus-client's own collector would, under the names that it gives."""
+    process = read_process()
+    yield _counter("process_cpu_seconds", "Total user and system CPU time.", process.cpu_seconds)
+    for name, about, value in (
+        ("process_max_fds", "Maximum number of open file descriptors.", process.max_files),
+        ("process_open_fds", "Number of open file descriptors.", process.open_files),
+        ("process_resident_memory_bytes", "Resident memory size.", process.resident_bytes),
+        ("process_virtual_memory_bytes", "Virtual memory size.", process.virtual_bytes),
+        ("process_start_time_seconds", "Start time, unix seconds.", process.started_at),
+    ):
+        if value is not None:
+            yield _gauge(name, about, value)
 
 
 def _link(uplink: Uplink) -> Iterator[Metric]:

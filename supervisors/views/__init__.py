@@ -2,6 +2,7 @@
 
 from .census import mailboxes, restarts
 from .overview import counts_of
+from .process import Process, read_process
 from .quantiles import quantile, summary
 from .rates import Sample, Samples
 from .rooms import rooms_by_pattern
@@ -10,6 +11,7 @@ from .watched import Watched
 
 __all__ = [
     "DashboardRoom",
+    "Process",
     "Sample",
     "Samples",
     "Views",
@@ -17,6 +19,7 @@ __all__ = [
     "counts_of",
     "mailboxes",
     "quantile",
+    "read_process",
     "restarts",
     "rooms_by_pattern",
     "summary",

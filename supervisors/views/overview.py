@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from prometheus_client import ProcessCollector
-
 from ...actors import Member
 from ...transport import JSON, CloseCode, Histogram, Meters, close_label
 from .census import mailboxes, restarts
+from .process import read_process
 from .quantiles import summary
 from .rates import Samples
 from .rooms import every_room, rooms_at_a_glance
@@ -134,18 +133,12 @@ def _slow_clients(members: Iterable[Member]) -> list[JSON]:
 
 
 def _process(samples: Samples) -> JSON:
-    """Read what the system knows of this process; null for what it does not tell."""
-    # Without a registry: it is one's own to ask, and nobody else's.
-    families = ProcessCollector(registry=None).collect()
-    found = {sample.name: sample.value for family in families for sample in family.samples}
-
-    def count(name: str) -> int | None:
-        return int(found[name]) if name in found else None
-
+    """Show what the system knows of this process; null for what it does not tell."""
+    process = read_process()
     return {
-        "memory_bytes": count("process_resident_memory_bytes"),
-        "open_files": count("process_open_fds"),
-        "max_files": count("process_max_fds"),
-        "cpu_seconds": found.get("process_cpu_seconds_total"),
+        "memory_bytes": process.resident_bytes,
+        "open_files": process.open_files,
+        "max_files": process.max_files,
+        "cpu_seconds": process.cpu_seconds,
         "cpu_percent": round(100 * samples.rate("cpu_seconds", CPU_WINDOW), 1),
     }
