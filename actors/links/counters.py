@@ -11,9 +11,10 @@ __all__ = ["Counters"]
 class Counters:
     """Events, but where something else is said. `round_trip` is the last canary's, in seconds.
 
-    `lost` is what did not reach the other pods and never will: among it `overflowed` (no room in
-    the outbox or buffer), `expired` (older than `messageTTL`), `too_large`, and `unspeakable` (a
-    name that no room or event may have). `undelivered` came from others and found no room in a
+    Five say what did not reach the other pods and never will: `cut_off` (said while the broker was
+    away, or never proven to have got there), `overflowed` (no room in the outbox or buffer),
+    `expired` (older than `messageTTL`), `too_large`, and `unspeakable` (a name that no room or
+    event may have). `undelivered` came from others and found no room in a
     room's mailbox. `invalid` counts messages of the broker.
     """
 
@@ -21,7 +22,7 @@ class Counters:
     received: int = 0
     buffered: int = 0
     replayed: int = 0
-    lost: int = 0
+    cut_off: int = 0
     overflowed: int = 0
     expired: int = 0
     too_large: int = 0
@@ -35,15 +36,20 @@ class Counters:
     _replayed_before: int = 0
     _missed_before: int = 0
 
+    @property
+    def lost(self) -> int:
+        """What will never reach the other pods, for whatever reason."""
+        return sum(self.lost_by_reason().values())
+
     def lost_by_reason(self) -> dict[str, int]:
-        """Return what was lost, by reason: `outage` is what no other reason accounts for."""
-        known = {
+        """Return the same by reason, as metrics name them."""
+        return {
+            "outage": self.cut_off,
             "overflow": self.overflowed,
             "expired": self.expired,
             "too_large": self.too_large,
             "unspeakable": self.unspeakable,
         }
-        return {"outage": max(0, self.lost - sum(known.values())), **known}
 
     def begin_outage(self, missed: int) -> None:
         """Remember where an outage begins."""

@@ -119,20 +119,21 @@ class Uplink:
         parcel = Parcel(room, number, event_id, event, encoded, self._wall(), now, nbytes, settle)
         if not utterable(room, event):
             self._note_unspeakable(room, event)
-            return self._lose()
+            return Scope.LOCAL
         if len(encoded) > self.limit:
             self.counters.too_large += 1
-            return self._lose()
+            return Scope.LOCAL
         if not self._open_road:
             policy = self.policy(room)
             if policy is FailurePolicy.BUFFER:
                 return self._keep(parcel)
             if not self.breaker.closed:
-                return self._lose()
+                self.counters.cut_off += 1
+                return Scope.LOCAL
         if self.outbox.put_nowait(parcel, nbytes, keyed=False) is Delivery.ACCEPTED:
             return None
         self.counters.overflowed += 1
-        return self._lose()
+        return Scope.LOCAL
 
     def refusal(self, room: str | None, nbytes: int) -> Problem | None:
         """Say why an emit must not be accepted at all, or None: asked before anybody hears it."""
@@ -271,10 +272,8 @@ class Uplink:
     def too_large(self, parcels: Sequence[Parcel], *, replayed: bool = False) -> None:
         """Note what the broker will never take."""
         self.counters.too_large += len(parcels)
-        for parcel in parcels:
-            scope = self._lose()
-            if not replayed:
-                self._settle(parcel, scope)
+        for parcel in () if replayed else parcels:
+            self._settle(parcel, Scope.LOCAL)
 
     def replay(self, max_messages: int, max_bytes: int) -> list[Parcel]:
         """Take the oldest of what waited. When nothing does, new events go straight on again."""
@@ -324,7 +323,7 @@ class Uplink:
         """Count what waits, for there will be no other link."""
         self._ended = True
         left = len(self.buffer.take(len(self.buffer), self.buffer.nbytes))
-        self.counters.lost += left
+        self.counters.cut_off += left
         if left:
             _log.warning("stopped before these could be sent", events=left)
 
@@ -345,21 +344,17 @@ class Uplink:
     def _keep(self, parcel: Parcel) -> Scope:
         self._expire()
         if self._ended:
-            return self._lose()
+            self.counters.cut_off += 1
+            return Scope.LOCAL
         if self.buffer.add(parcel):
             self.counters.buffered += 1
             return Scope.QUEUED
         self.counters.overflowed += 1
-        return self._lose()
+        return Scope.LOCAL
 
     def _expire(self) -> None:
         expired = self.buffer.expire(self._clock())
         self.counters.expired += len(expired)
-        self.counters.lost += len(expired)
-
-    def _lose(self) -> Scope:
-        self.counters.lost += 1
-        return Scope.LOCAL
 
     def _settle(self, parcel: Parcel, scope: Scope) -> None:
         if parcel.settle is not None:
@@ -369,8 +364,11 @@ class Uplink:
         self.buffer.put_back(list(replaying))
         waiting = (item for item in self._emptied(self.outbox) if isinstance(item, Parcel))
         for parcel in (*in_doubt, *waiting):
-            kept = self.policy(parcel.room) is FailurePolicy.BUFFER
-            self._settle(parcel, self._keep(parcel) if kept else self._lose())
+            if self.policy(parcel.room) is FailurePolicy.BUFFER:
+                self._settle(parcel, self._keep(parcel))
+            else:
+                self.counters.cut_off += 1
+                self._settle(parcel, Scope.LOCAL)
 
     def _note_unspeakable(self, room: str | None, event: str) -> None:
         self.counters.unspeakable += 1

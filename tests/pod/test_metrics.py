@@ -202,7 +202,7 @@ async def test_what_a_link_did_is_told_while_its_broker_hangs() -> None:
             if s.name == "deployd_breaker_state"
         }
         assert states == {"closed": 1, "open": 0, "half_open": 0, "auth": 0}
-        uplink.counters.lost += 5
+        uplink.counters.cut_off += 3
         uplink.counters.expired += 2
         look_anew(pod)
         lost = {
@@ -230,6 +230,14 @@ async def test_root_and_the_scraper_read_metrics(headers: Mapping[str, str], sta
     config = evolve(pod_config(), metrics=Metrics(token="scraper"))
     async with running_pod(config) as pod, asking(pod) as client:
         assert (await client.get("/metrics", headers=headers)).status_code == status
+
+
+async def test_who_is_signed_in_and_not_root_is_forbidden() -> None:
+    async with running_pod() as pod, asking(pod) as client:
+        for is_root, status in ((False, 403), (True, 200)):
+            token = pod.tokens.sign("ann", is_root=is_root, ttl=60)
+            response = await client.get("/metrics", headers={"Authorization": f"Bearer {token}"})
+            assert response.status_code == status
 
 
 async def test_the_scrapers_token_opens_nothing_else() -> None:
