@@ -384,7 +384,7 @@ async def test_a_stress_test_is_started_watched_and_stopped(browser: Browser) ->
         start = panel.get_by_role("button", name="Start the test")
         start.click()
         expect(start).to_be_disabled()
-        expect(note).to_contain_text("80 of 80 deliveries to")
+        expect(note).to_contain_text("80 of 80 deliveries to 4 of 4 clients")
         expect(note).to_contain_text("It is over")
         expect(note).to_contain_text("no errors")
         expect(note).to_have_class("note good")

@@ -271,7 +271,8 @@ async def test_a_pod_that_goes_amid_a_test_is_counted_by_the_code_it_closes_with
     assert not tally.good
 
 
-async def test_a_message_to_a_client_that_the_pod_has_closed_is_told_like_a_lost_line() -> None:
+async def acquainted() -> tuple[Client, trio.abc.SendStream, wsproto.WSConnection]:
+    """Return a client after its handshake, and the other side's stream and protocol."""
     ours, theirs = trio.testing.memory_stream_pair()
     client = Client(ours)
     server = wsproto.WSConnection(wsproto.ConnectionType.SERVER)
@@ -280,12 +281,26 @@ async def test_a_message_to_a_client_that_the_pod_has_closed_is_told_like_a_lost
         server.receive_data(bytes(await theirs.receive_some()))
         assert [type(event) for event in server.events()] == [wsproto.events.Request]
         await theirs.send_all(server.send(wsproto.events.AcceptConnection()))
+    return client, theirs, server
+
+
+async def test_a_message_to_a_client_that_the_pod_has_closed_is_told_like_a_lost_line() -> None:
+    client, theirs, server = await acquainted()
     await theirs.send_all(server.send(wsproto.events.CloseConnection(1012)))
     with pytest.raises(Closed) as told:
         await anext(client.messages())
     assert told.value.code == 1012
     with pytest.raises(trio.ClosedResourceError):
         await client.send({"type": "emit"})
+
+
+@pytest.mark.parametrize("text", ["garbage", "[1]", "3", ""])
+async def test_a_message_that_is_none_is_an_error_and_no_crash(text: str) -> None:
+    client, theirs, server = await acquainted()
+    await theirs.send_all(server.send(wsproto.events.TextMessage(text)))
+    with pytest.raises(Closed) as told:
+        await anext(client.messages())
+    assert told.value.code == 1007
 
 
 async def test_what_speaks_no_websocket_is_an_error_and_no_crash() -> None:

@@ -28,6 +28,8 @@ READ = 16 * 1024
 NO_WEBSOCKET = 1002
 """What is counted when the other side speaks something else (RFC 6455, section 7.4.1)."""
 
+NO_MESSAGE = 1007
+"""What is counted when a message is none of the protocol's."""
 UNKNOWN_ISSUER = (18, 19, 20, 21)
 """OpenSSL's codes (X509_V_ERR_…) for a certificate that nobody signed who is trusted."""
 REMEDY = "; name its authority's file in the environment's SSL_CERT_FILE"
@@ -109,7 +111,7 @@ class Client:
                     self._text += event.data
                     if event.message_finished:
                         text, self._text = self._text, ""
-                        yield orjson.loads(text)
+                        yield _message(text)
                 elif isinstance(event, Ping):
                     async with self._sending:
                         await self._stream.send_all(self._protocol.send(event.response()))
@@ -130,7 +132,7 @@ class Client:
                     return
                 if isinstance(event, RejectConnection):
                     headers = dict(event.headers)
-                    wait = headers.get(b"retry-after", b"").decode()
+                    wait = headers.get(b"retry-after", b"").decode("ascii", "replace")
                     # Spread: all who were told the same would come back in the same moment.
                     jitter = random.random()  # noqa: S311
                     seconds = float(wait) + jitter if wait.isdecimal() else None
@@ -145,6 +147,16 @@ class Client:
             self._protocol.receive_data(bytes(data))
         except RemoteProtocolError as error:
             raise Closed(NO_WEBSOCKET) from error
+
+
+def _message(text: str) -> dict[str, object]:
+    try:
+        message = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise Closed(NO_MESSAGE) from error
+    if not isinstance(message, dict):
+        raise Closed(NO_MESSAGE)
+    return message
 
 
 async def _encrypted(

@@ -84,7 +84,7 @@ export function showStress(s) {
   const panel = byId('stress');
   panel.hidden = false;
   facts(panel.querySelector('dl'), [
-    ['State', s.done ? 'done' : 'running'], ['Connections', count(s.connections)],
+    ['State', s.done ? 'done' : 'running'], ['Connections', `${count(s.connections)} of ${count(s.wanted)}`],
     ['Sent', count(s.sent)], ['Received', count(s.received)], ['A second', count(s.per_second)],
     ['p50', time(s.p50)], ['p99', time(s.p99)],
     ['Errors', typeof s.errors === 'object' ? pairs(s.errors) : count(s.errors)],

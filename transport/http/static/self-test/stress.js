@@ -128,7 +128,7 @@ function sentence(test) {
   if (test.elapsed === undefined) return test.running === false ? 'It was stopped before it began.' : 'It begins.';
   const state = test.running === false ? 'It is over' : `It runs for ${Math.floor(test.elapsed)} s`;
   const count = (number) => number.toLocaleString('en');
-  const heard = `${count(test.received)} of ${count(test.expected)} deliveries to ${count(test.connections)} open connections`;
+  const heard = `${count(test.received)} of ${count(test.expected)} deliveries to ${count(test.joined)} of ${count(test.wanted)} clients`;
   const took = test.p50 ? `; p50 ${inMs(test.p50 * 1000)}, p99 ${inMs(test.p99 * 1000)}` : '';
   const wrong = Object.entries(test.errors).map(([kind, number]) => `${kind} ${count(number)}`);
   return `${state}: ${heard}${took}; ${wrong.length ? `errors: ${wrong.join(', ')}` : 'no errors'}.`;
