@@ -18,6 +18,7 @@ from attrs import evolve
 from deployd.config import Config, Stress
 from deployd.supervisors import Pod, open_pod
 from support import KEYS, connected, pod_config
+from support.certificates import issued, trusting
 
 ROOT = {"X-Master-Key": KEYS.master_key}
 PATH = "/_admin/test/websocket/stress"
@@ -161,3 +162,78 @@ async def test_a_test_that_takes_too_long_is_ended_and_says_so(
         wanted = {**SMALL, "duration": 0.1}
         test_id = (await client.post(PATH, json=wanted, headers=ROOT)).json()["id"]
         assert "longer than 0.2 s" in (await finished(client, test_id))["error"]
+
+
+def script(code: str) -> tuple[str, ...]:
+    return (sys.executable, "-c", code)
+
+
+async def test_root_who_watches_hears_of_the_end_also_of_a_test_that_said_nothing() -> None:
+    async with (
+        open_to_tests(command=script("raise SystemExit(2)")) as (pod, client),
+        connected(pod) as [watcher],
+    ):
+        await watcher.ask("auth", token=pod.tokens.sign("eve", is_root=True, ttl=60))
+        await watcher.join("_dashboard")
+        test_id = (await client.post(PATH, json=SMALL, headers=ROOT)).json()["id"]
+        with trio.fail_after(20):
+            while (heard := await watcher.receive()).get("event") != "stress":
+                pass
+    assert (heard["data"]["id"], heard["data"]["running"]) == (test_id, False)
+
+
+async def test_a_program_that_is_not_there_is_a_sentence() -> None:
+    async with open_to_tests(command=("/no/such/program",)) as (_, client):
+        test_id = (await client.post(PATH, json=SMALL, headers=ROOT)).json()["id"]
+        assert "could not be started: No such file" in (await finished(client, test_id))["error"]
+
+
+async def test_the_program_gets_a_token_and_none_of_the_pods_secrets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DEPLOYD_MASTER_KEY", "secret")
+    say = "import json, os; print(json.dumps({'environment': dict(os.environ)}))"
+    async with open_to_tests(command=script(say)) as (pod, client):
+        test_id = (await client.post(PATH, json=SMALL, headers=ROOT)).json()["id"]
+        environment = (await finished(client, test_id))["environment"]
+        assert pod.tokens.verify(environment.pop("DEPLOYD_STRESS_TOKEN")).is_root
+        assert set(environment) <= {"PATH", "LANG", "LC_CTYPE", "PYTHONPATH"}
+
+
+async def test_a_line_without_end_is_not_kept() -> None:
+    say = "import json; print(json.dumps({'pad': 'x' * 10**6})); print(json.dumps({'sent': 3}))"
+    async with open_to_tests(command=script(say)) as (_, client):
+        test_id = (await client.post(PATH, json=SMALL, headers=ROOT)).json()["id"]
+        result = await finished(client, test_id)
+        assert result["sent"] == 3
+        assert "pad" not in result
+
+
+async def test_the_last_ten_are_remembered_the_newest_first() -> None:
+    async with open_to_tests(command=("/no/such/program",)) as (_, client):
+        started = []
+        for _ in range(12):
+            test_id = (await client.post(PATH, json=SMALL, headers=ROOT)).json()["id"]
+            await finished(client, test_id)
+            started.append(test_id)
+        recent = (await client.get(PATH, headers=ROOT)).json()["tests"]
+        assert [test["id"] for test in recent] == started[:1:-1]
+        assert (await client.get(f"{PATH}/{started[0]}", headers=ROOT)).status_code == 404
+
+
+async def test_no_more_clients_are_sent_than_the_pod_takes() -> None:
+    async with open_to_tests(pod_config(max_connections=3)) as (_, client):
+        answer = await client.post(PATH, json=SMALL, headers=ROOT)
+        assert (answer.status_code, "at most 3" in answer.json()["error"]) == (400, True)
+
+
+async def test_a_pod_that_encrypts_says_how_it_is_tested(tmp_path: Path) -> None:
+    config = evolve(pod_config(), tls=issued(tmp_path))
+    async with (
+        open_pod(config, keys=KEYS, stress_command=COMMAND) as pod,
+        httpx.AsyncClient(verify=trusting(), trust_env=False) as client,
+    ):
+        url = f"https://localhost:{pod.port}{PATH}"
+        answer = await client.post(url, json=SMALL, headers=ROOT)
+        assert answer.status_code == 501
+        assert "deployd stress" in answer.json()["error"]

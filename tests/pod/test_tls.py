@@ -22,7 +22,7 @@ from deployd.config import Config
 from deployd.supervisors import Pod
 from deployd.transport import TlsError
 from support import pod_config, running_pod
-from support.certificates import AUTHORITY, issued
+from support.certificates import AUTHORITY, issued, trusting
 from support.clients import until
 
 UPGRADE = (
@@ -35,12 +35,6 @@ UPGRADE = (
 def encrypted(folder: Path, **limits: float) -> Config:
     """Write a certificate and its key, and return a configuration with them."""
     return evolve(pod_config(**limits), tls=issued(folder))
-
-
-def trusting() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    AUTHORITY.configure_trust(context)
-    return context
 
 
 @asynccontextmanager

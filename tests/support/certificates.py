@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
 from typing import Final
 
@@ -9,7 +10,7 @@ import trustme
 
 from deployd.config import Tls
 
-__all__ = ["AUTHORITY", "issued"]
+__all__ = ["AUTHORITY", "issued", "trusting"]
 
 AUTHORITY: Final = trustme.CA()
 
@@ -21,3 +22,10 @@ def issued(folder: Path) -> Tls:
     cert.write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
     key.write_bytes(certificate.private_key_pem.bytes())
     return Tls(cert_file=str(cert), key_file=str(key))
+
+
+def trusting() -> ssl.SSLContext:
+    """Return a client's context that trusts the authority."""
+    context = ssl.create_default_context()
+    AUTHORITY.configure_trust(context)
+    return context
