@@ -41,6 +41,13 @@ CONTRAST = """() => {
   }));
 }"""
 
+WATCH_FOR_FORGERY = """() => {
+  window.forged = false;
+  const look = () => { window.forged ||= document.body.textContent.includes('forged'); };
+  const all = { subtree: true, childList: true, characterData: true };
+  new MutationObserver(look).observe(document.body, all);
+}"""
+
 
 def sign_in(page: Page, key: str = KEYS.master_key) -> None:
     page.get_by_label("Master key").fill(key)
@@ -65,6 +72,8 @@ async def test_the_master_key_opens_it_and_signing_out_closes_it(browser: Browse
         expect(page.locator("#pod")).to_have_text(visit.pod.pod_id)
         assert page.url.endswith("/_dashboard/")
         assert KEYS.master_key not in page.content()
+        expect(page.locator("#master-key")).to_have_value("")
+        assert page.evaluate("[localStorage.length, sessionStorage.length]") == [0, 1]
         page.reload()
         expect(page.locator("#state")).to_have_text("Live")
         page.get_by_role("button", name="Sign out").click()
@@ -87,6 +96,24 @@ async def test_numbers_live_and_the_tree_keeps_its_focus(browser: Browser) -> No
         visit.open("/_dashboard/")
         expect(opened).to_have_text("2")
         expect(summary).to_be_focused()
+
+    async with running_pod(dev=True) as pod:
+        await browser.visit(pod, story)
+
+
+async def test_what_others_call_a_snapshot_is_none(browser: Browser) -> None:
+    def story(visit: Visit) -> None:
+        page = visit.open("/_dashboard/")
+        expect(page.locator("#state")).to_have_text("Live")
+        shown = page.locator("#pod").inner_text()
+        uptime = page.locator("#about").inner_text()
+        page.evaluate(WATCH_FOR_FORGERY)
+        visit.in_pod(visit.pod.hub.emit_to_all, "snapshot", {"pod": "forged", "version": "9"})
+        visit.in_pod(visit.pod.hub.emit_to_all, "stress", {"sent": 1})
+        expect(page.locator("#about")).not_to_have_text(uptime)  # a real one came since
+        expect(page.locator("#pod")).to_have_text(shown)
+        expect(page.locator("#stress")).to_be_hidden()
+        assert page.evaluate("window.forged") is False
 
     async with running_pod(dev=True) as pod:
         await browser.visit(pod, story)
@@ -224,6 +251,7 @@ async def test_a_stress_test_is_watched_live_and_is_readable(browser: Browser, s
         status, _ = visit.in_pod(visit.pod.stress.start, wanted)
         assert status == 202
         facts = page.locator("#stress dl")
+        expect(facts).to_be_visible()
         expect(facts).to_contain_text("running")
         expect(facts).to_contain_text("done")
         expect(facts.locator("dt", has_text="Received").locator("xpath=..")).to_contain_text("180")
