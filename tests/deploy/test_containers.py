@@ -203,6 +203,32 @@ def test_containers_may_do_no_more_than_they_must(name: str) -> None:
     assert name in PODS or service["healthcheck"]["test"][0] == "CMD"
 
 
+def test_one_pod_builds_the_image_of_all_three() -> None:
+    services = compose()["services"]
+    assert [name for name, service in services.items() if "build" in service] == ["pod-1"]
+    assert len({services[pod]["image"] for pod in PODS}) == 1
+
+
+def test_postgres_is_healthy_when_pods_can_reach_it() -> None:
+    check = compose()["services"]["postgres"]["healthcheck"]["test"]
+    assert check[check.index("--host") + 1] == "127.0.0.1", "its socket answers during its set-up"
+
+
+def test_rabbitmq_keeps_its_image_s_settings_its_name_and_to_its_memory() -> None:
+    rabbitmq = compose()["services"]["rabbitmq"]
+    assert not any("/etc/rabbitmq" in place for place in rabbitmq["tmpfs"])
+    assert rabbitmq["hostname"]
+    told = rabbitmq["environment"]["RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS"].split()
+    assert rabbitmq["deploy"]["resources"]["limits"]["memory"] == "1G"
+    assert told == ["-rabbit", "total_memory_available_override_value", str(1 << 30)]
+
+
+def test_a_missing_secret_is_asked_for_with_what_the_pods_want_of_it() -> None:
+    given = compose()["services"]["pod-1"]["environment"]
+    assert "16 characters" in given["DEPLOYD_MASTER_KEY"]
+    assert "32 characters" in given["DEPLOYD_JWT_SECRET"]
+
+
 def test_volumes_that_are_used_are_there() -> None:
     whole = compose()
     used = {
