@@ -20,7 +20,7 @@ from trio.testing import wait_all_tasks_blocked
 from deployd.config import Auth, Tls
 from deployd.supervisors import Pod
 from deployd.supervisors.views.rates import Sample
-from support import PATIENCE, pod_config, running_pod
+from support import PATIENCE, pod_config, running_collections, running_pod, write_collection
 from support.clients import until
 
 UPGRADE = (
@@ -29,6 +29,7 @@ UPGRADE = (
     b"Sec-WebSocket-Key: SGVsbG8gV2ViU29ja2V0IQ==\r\n\r\n"
 )
 GET = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n"
+POST = b"POST /notes HTTP/1.1\r\nHost: localhost\r\n"
 TIMES = 5
 """How often each thing is done."""
 PACKAGES = {"deployd", "h11", "hypercorn", "trio_websocket", "wsproto"}
@@ -159,7 +160,7 @@ async def asks_twice_and_goes(pod: Pod) -> None:
 
 async def breaks_off_in_a_request(pod: Pod) -> None:
     async with await trio.open_tcp_stream("127.0.0.1", pod.port) as stream:
-        await stream.send_all(GET.replace(b"GET", b"POST") + b"Content-Length: 9\r\n\r\n12345")
+        await stream.send_all(POST + b"Content-Length: 9\r\n\r\n12345")
 
 
 async def asks_for_what_is_not_there(pod: Pod) -> None:
@@ -265,6 +266,20 @@ async def test_a_room_leaves_nothing_when_it_ends_of_idleness() -> None:
 
     async with running_pod(pod_config(room_cleanup_interval=0.01)) as pod:
         assert await left_by(opens_a_room, pod) == {}
+
+
+async def test_http_leaves_nothing_when_a_write_is_refused(tmp_path: Path) -> None:
+    async def writes_nonsense(pod: Pod) -> None:
+        body = b'{"n":"one"}'
+        async with await trio.open_tcp_stream("127.0.0.1", pod.port) as stream:
+            head = POST + b"Content-Type: application/json\r\nConnection: close\r\n"
+            await stream.send_all(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+            await hear(stream, b" 400 ")
+            await read_to_the_end(stream)
+
+    write_collection(tmp_path, "notes", {"properties": {"n": {"type": "number"}}})
+    async with running_collections(tmp_path) as (pod, _):
+        assert await left_by(writes_nonsense, pod) == {}
 
 
 @pytest.mark.parametrize("visit", REQUESTS)
