@@ -29,20 +29,23 @@ class Addressee(Generic[M]):
         "incarnation",
         "mailbox",
         "path",
-        "ref",
     )
 
     def __init__(self, path: str, mailbox: Mailbox[M], dead_letters: DeadLetters) -> None:
         self.path = path
         self.incarnation = 0
         self.exit: Exit | None = None
-        self.ref: ActorRef[M] = ActorRef(self)
         # It holds questions beside messages of type M; only this package sees them.
         self.mailbox: Mailbox[Any] = mailbox
         self._on_drop: Callable[[Any, str], None] | None = mailbox.on_drop
         self.mailbox.on_drop = self._dropped
         self._dead_letters = dead_letters
         self._watchers: dict[ActorRef[Down], None] | None = None
+
+    @property
+    def ref(self) -> ActorRef[M]:
+        """The actor's address: made when asked for, or the two would hold each other for ever."""
+        return ActorRef(self)
 
     def undeliverable(self, message: object) -> None:
         """Report a message that came after the end."""

@@ -293,6 +293,8 @@ class ActorCell(Addressee[M]):
                     await self._on_stop(actor, exit_)
         finally:
             self._fail_owed()
+            if actor is not None and actor.timers is not None:
+                actor.timers.clear()
             self._actor = None
             self._starting = False
             self._stopping = None

@@ -113,7 +113,7 @@ class ConnectionActor(Actor):
         remote = request.remote
         local = env.dev and is_local(remote, request.headers)
         self.member = Member(self._client_id, self.ref, self.socket.outbox, remote, local=local)
-        self.session = Session(self.member, env, self._answer)
+        self.session = Session(self.member, env)
         env.members[self._client_id] = self.member
         env.meters.opened += 1
         env.heartbeat.watch(self, trio.current_time())
@@ -128,22 +128,33 @@ class ConnectionActor(Actor):
         """Read from the socket as long as the actor lives, and close it however that ends."""
         if not self._open:
             return
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._read, nursery)
-            code, reason = CloseCode.SERVICE_RESTART, ""
-            try:
-                await loop()
-            except Exception:
-                code, reason = CloseCode.INTERNAL_ERROR, "the server failed on this connection"
-                raise
-            finally:
-                self._leave_all()
-                if self._open:
-                    self._env.meters.closed[code] += 1
-                    await self.socket.close(code, reason or self._retry_hint())
-                self.socket.abort()
-                self._count_written()
-            nursery.cancel_scope.cancel()
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._read, nursery)
+                await self._live(loop)
+                nursery.cancel_scope.cancel()
+        finally:
+            self._let_go()
+
+    async def _live(self, loop: Callable[[], Awaitable[None]]) -> None:
+        code, reason = CloseCode.SERVICE_RESTART, ""
+        try:
+            await loop()
+        except Exception:
+            code, reason = CloseCode.INTERNAL_ERROR, "the server failed on this connection"
+            raise
+        finally:
+            self._leave_all()
+            if self._open:
+                self._env.meters.closed[code] += 1
+                await self.socket.close(code, reason or self._retry_hint())
+            self.socket.abort()
+            self._count_written()
+
+    def _let_go(self) -> None:
+        """Part from the socket, which calls us back: or only the collector would free the two."""
+        self._open = False
+        del self.socket, self.member, self.session
 
     def _warn_of_outage(self) -> None:
         env = self._env
@@ -165,6 +176,7 @@ class ConnectionActor(Actor):
     def _leave_all(self) -> None:
         self._env.members.pop(self._client_id, None)
         self._env.heartbeat.forget(self)
+        self.session.end()
         # In the same turn as it leaves the members, whose sockets are counted while they live.
         self._count_written()
 
@@ -304,6 +316,7 @@ class ConnectionActor(Actor):
             self._expiry = self.after(max(0.0, seconds), self._token_expired)
 
     async def _token_expired(self) -> None:
+        self._expiry = None
         if self._env.auth.on_expiry == "close":
             self._doom(CloseCode.TOKEN_EXPIRED, "your token has expired")
             return

@@ -178,6 +178,7 @@ class Mailbox(Generic[M]):
         Signals are news for the reader alone and not returned.
         """
         self._closed = True
+        self.on_drop = None  # nothing is lost any more, and it holds whoever holds this mailbox
         rest = [message for message, size, _ in self._queue if size != SIGNAL]
         self._queue = _EMPTY
         self._slots = None

@@ -44,7 +44,10 @@ class Question:
         """Return the answer when it is there, or raise what came instead of it."""
         await self._settled.wait()
         if self._error is not None:
-            raise self._error
+            try:
+                raise self._error
+            finally:
+                self._error = None  # its traceback holds this frame, and that holds us
         return self._answer
 
 

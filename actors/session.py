@@ -29,6 +29,7 @@ from ..transport import (
     encode_data,
     encode_leave,
     encode_receipt,
+    text_frame,
 )
 from .access import AccessPolicy
 from .errors import ActorDead, ActorError, AskTimeout, TooManyRooms
@@ -78,17 +79,14 @@ class ConnectionEnvironment:
 class Session:
     """One client's standing: who it is, which rooms it is in, and what it asks for.
 
-    `act` answers what succeeds by `answer` and returns the `Problem` of what does not.
+    `act` answers what succeeds and returns the `Problem` of what does not.
     """
 
-    __slots__ = ("_answer", "_env", "_member", "_rooms")
+    __slots__ = ("_env", "_member", "_rooms")
 
-    def __init__(
-        self, member: Member, environment: ConnectionEnvironment, answer: Callable[[bytes], None]
-    ) -> None:
+    def __init__(self, member: Member, environment: ConnectionEnvironment) -> None:
         self._member = member
         self._env = environment
-        self._answer = answer
         self._rooms: dict[str, RoomRef] = {}
         member.rooms = self._rooms.keys()
 
@@ -120,6 +118,11 @@ class Session:
                 del self._rooms[name]
                 return Problem("room_closed", f"The room '{name}' has ended; join it again.")
         return None
+
+    def end(self) -> None:
+        """Watch the rooms no more: each would hold what is left of the connection."""
+        for ref in self._rooms.values():
+            ref.demonitor(self._member.ref)
 
     def downgrade(self) -> Problem:
         """Make the client anonymous, and return what to tell it."""
@@ -280,6 +283,9 @@ class Session:
             with trio.move_on_after(self._env.limits.emit_timeout):
                 delivery = await ref.send(emit)
         return delivery
+
+    def _answer(self, payload: bytes) -> None:
+        self._member.sink.write(text_frame(payload))
 
     def _receipt(self, request_id: RequestId, scope: Scope, event_id: str) -> None:
         if request_id is not None:

@@ -15,6 +15,10 @@ __all__ = ["Timer", "Timers"]
 Callback = Callable[[], Awaitable[None]]
 
 
+async def _nothing() -> None:
+    """Stand in for the callback of a timer that is over."""
+
+
 class Timer:
     """A callback that is due once, or every so many seconds, until cancelled."""
 
@@ -37,8 +41,13 @@ class Timer:
     def cancel(self) -> None:
         """Never fire again. Harmless when the timer has fired or was cancelled before."""
         if self._timers is not None:
-            timers, self._timers = self._timers, None
+            timers = self._timers
+            self.let_go()
             timers.forget_one()
+
+    def let_go(self) -> None:
+        """Be over, and hold neither the timers nor what would have been called."""
+        self._timers, self.callback = None, _nothing
 
     def fired(self, now: float) -> bool:
         """Move on to the next tick and return True, or end and return False."""
@@ -93,6 +102,12 @@ class Timers:
         if timer.fired(now):
             heappush(self._heap, timer)
         return timer
+
+    def clear(self) -> None:
+        """Cancel all: a callback is mostly a method of whoever holds its timer."""
+        for timer in self._heap:
+            timer.let_go()
+        self._heap, self._cancelled = [], 0
 
     def next_order(self) -> int:
         """Return the next number: timers due at the same time fire as they were set."""

@@ -34,8 +34,18 @@ QUIET: Final = 8.0
 """Seconds without anybody before a look: rooms end after 2."""
 WARM_UP: Final = 3
 """Looks that do not count: what is made once is made by then."""
-MARGINS: Final = {"memory (MB)": 12.0, "tasks": 4.0, "descriptors": 4.0, "threads": 3.0}
-"""What the last quarter may have more than the first, for what Python keeps and is under way."""
+MARGINS: Final = {
+    "blocks (1000)": 4.0,
+    "memory (MB)": 12.0,
+    "tasks": 4.0,
+    "descriptors": 4.0,
+    "threads": 3.0,
+}
+"""What the last quarter may have more than the first, for what Python keeps and is under way.
+
+The blocks are what Python has given out: a leak grows there and cannot hide. Resident memory also
+holds what was given back and is kept for later, and grows to the most that was ever needed.
+"""
 
 
 @frozen
@@ -155,6 +165,7 @@ def look(pod: RollingPod) -> dict[str, float]:
             values[sample.name] = values.get(sample.name, 0.0) + sample.value
     status = Path(f"/proc/{pod.pid}/status").read_text()
     return {
+        "blocks (1000)": values["deployd_allocated_blocks"] / 1000,
         "memory (MB)": values["process_resident_memory_bytes"] / 2**20,
         "tasks": values["deployd_loop_tasks"],
         "descriptors": values["process_open_fds"],

@@ -86,14 +86,16 @@ class Entrance:
         return refusal
 
     def _take_in(self, request: UpgradeRequest) -> Refusal | None:
+        # Handed over, not kept: the request's head would stay in memory with the connection.
+        requests, remote = [request], request.remote
         spec = ChildSpec(
             secrets.token_hex(8),
             lambda path: connection_cell(
                 path,
-                request,
+                requests.pop(),
                 self._environment,
                 self._dead_letters,
-                lambda: self._admission.left(request.remote),
+                lambda: self._admission.left(remote),
             ),
             restart=Restart.TEMPORARY,
             shutdown=self._shutdown,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import accumulate
 from typing import Final
@@ -136,6 +137,11 @@ class Exporter(Collector):
             "deployd_loop_tasks",
             "Tasks of the pod's loop.",
             trio.lowlevel.current_statistics().tasks_living,
+        )
+        yield _gauge(
+            "deployd_allocated_blocks",
+            "Blocks of memory that Python has given out and not got back.",
+            sys.getallocatedblocks(),
         )
         yield _counter(
             "deployd_loop_stalls",

@@ -179,6 +179,11 @@ class GuardedProtocol(WSConnection):
             self.send(CloseConnection(code=code))
         return close_frame(code, reason)
 
+    def stop_reading(self) -> None:
+        """Parse nothing any more: wsproto's parser is a generator and holds what holds it."""
+        if self.connection is not None:
+            self.connection._proto._parse_more.close()
+
     @property
     def open(self) -> bool:
         """Whether nobody has begun to close."""

@@ -108,8 +108,9 @@ class Outbox:
 
     def attach(self, spawn: Spawn) -> None:
         """Say where the drain task may run; the nursery must outlive the outbox."""
-        self._spawn = spawn
-        self._start_drain()
+        if not self.closed:
+            self._spawn = spawn
+            self._start_drain()
 
     def write(self, data: bytes, messages: int = 1) -> None:
         """Send whole frames, or queue them; never waits and never raises."""
@@ -153,6 +154,7 @@ class Outbox:
             with contextlib.suppress(OSError):
                 self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self._sealed = self._ended = True
+        self._spawn = None  # it holds the nursery, and that the task that ran the connection
         self._empty()
         trio.lowlevel.notify_closing(self._sock)
         self._sock.close()

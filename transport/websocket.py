@@ -129,6 +129,7 @@ class WebSocket:
             return ended
         finally:
             self._running = False
+            self._protocol.stop_reading()
             if self._over is not None:
                 self._over.set()
 

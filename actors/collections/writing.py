@@ -221,6 +221,8 @@ def refusal_of(error: BaseException | None) -> Exception:
         return RequestRefused(400, str(error))
     if isinstance(error, StoreMisfit):
         return RequestRefused(503, str(error))
+    if isinstance(error, RequestRefused):
+        return error.with_traceback(None)  # it would hold the transaction, which held the error
     if isinstance(error, Exception):
         return error
     return RequestRefused(500, "The pod failed on this write; its log says why.")

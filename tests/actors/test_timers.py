@@ -62,6 +62,18 @@ def test_timers_set_and_cancelled_again_and_again_take_no_room() -> None:
     assert timers.pop_due(2000) is keep
 
 
+def test_timers_that_are_cleared_never_fire_and_hold_nobody() -> None:
+    timers = Timers()
+    timer = timers.add(0, 1, nothing, repeat=True)
+    timers.clear()
+    assert not timer.active
+    assert timer.callback is not nothing
+    assert len(timers) == 0
+    assert timers.next_due() == math.inf
+    timer.cancel()
+    assert len(timers) == 0
+
+
 @pytest.mark.parametrize("seconds", [-1, math.inf, math.nan])
 @pytest.mark.parametrize("repeat", [True, False])
 def test_a_senseless_time_is_refused(seconds: float, repeat: bool) -> None:

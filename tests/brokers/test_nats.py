@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -14,6 +15,7 @@ import attrs
 import pytest
 import trio
 import trio.testing
+from nats.aio.subscription import Subscription
 
 from deployd.config.brokers import Nats
 from deployd.transport import BrokerError, BrokerRefused, BrokerUnavailable, MessageTooLarge
@@ -65,6 +67,27 @@ async def works(settings: Nats) -> bool:
         await broker.publish([(ROOM, b"hello")])
         await heard.until_heard(1)
     return heard.messages == [(ROOM, b"hello")]
+
+
+async def test_a_subscription_that_has_ended_leaves_nothing_for_the_garbage_collector(
+    make_nats_server: MakeNatsServer,
+) -> None:
+    def left() -> int:
+        return sum(isinstance(thing, Subscription) for thing in gc.get_objects())
+
+    async with connected(make_nats_server().settings()) as (broker, heard):
+        await broker.subscribe([ROOM])
+        gc.collect()
+        gc.disable()
+        try:
+            before = left()
+            await broker.unsubscribe([ROOM])
+            assert left() == before - 1
+        finally:
+            gc.enable()
+        await broker.subscribe([ROOM])
+        await broker.publish([(ROOM, b"hello")])
+        await heard.until_heard(1)
 
 
 # Who is let in.

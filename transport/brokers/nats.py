@@ -93,8 +93,10 @@ class NatsDriver:
         async with self._subscribing:
             for channel in channels:
                 if channel not in self._subscriptions:
-                    subscribing = connection.subscribe(self._prefix + channel)
-                    self._subscriptions[channel] = await subscribing
+                    subscription = await connection.subscribe(self._prefix + channel)
+                    # We never iterate, and it holds what holds it: 3.5 KB a room that has ended.
+                    subscription._message_iterator = None
+                    self._subscriptions[channel] = subscription
         await self._settle(connection)
         if self._routed:
             await sleep(ROUTE_GRACE)

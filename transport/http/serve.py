@@ -106,7 +106,10 @@ class HttpServer:
         connection = _Connection(self._app, self._config, _context(stopping), stream)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_watch, connection, stream, stopping)
-            await connection.run()
+            try:
+                await connection.run()
+            finally:
+                connection.let_go()
             nursery.cancel_scope.cancel()
 
 
@@ -184,6 +187,10 @@ class _Connection(TCPServer):
     def hurry(self) -> None:
         """Close the connection, unless a request is under way; wait for no other one."""
         self._patience.hurry()
+
+    def let_go(self) -> None:
+        """Hold nothing any more: Hypercorn's objects hold each other, and only by way of this."""
+        vars(self).clear()
 
     async def _read_data(self) -> None:
         self.protocol.protocol.__class__ = _Http1  # which nothing lets us pass in
