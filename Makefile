@@ -40,7 +40,7 @@ bench-operations: $(VENV)/dev.stamp ## idle crowd, thundering herd, rolling rest
 soak: $(VENV)/dev.stamp ## twenty minutes of load, outages and quiet: does anything grow?
 	@$(BIN)/python bench/soak.py $(SOAK)
 
-containers: $(VENV)/dev.stamp ## build deploy/'s image, start compose.yaml with each broker; some six minutes
+containers: $(VENV)/dev.stamp ## build deploy/'s image, start compose.yaml with each broker; up to ten minutes
 	@tests/containers/run.sh
 
 repeat: $(VENV)/dev.stamp ## twenty runs of the tests, each in another order
