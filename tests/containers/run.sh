@@ -81,8 +81,8 @@ project = read["project"]
 # The last is for a Python that is older than 3.11.3, as Debian 12 has it.
 needs = [*project["dependencies"], *project["optional-dependencies"]["postgres"], "async-timeout"]
 print(*read["build-system"]["requires"], *needs, sep="\n")') >needs
-	timeout 600 "$PYTHON" -m pip wheel -qq --requirement needs --wheel-dir python/opt/wheels
-	printf '[global]\nno-index = true\nfind-links = /opt/wheels\n' >python/etc/pip.conf
+	timeout 600 "$PYTHON" -m pip wheel -qq --requirement needs --wheel-dir python/opt/wheelhouse
+	printf '[global]\nno-index = true\nfind-links = /opt/wheelhouse\n' >python/etc/pip.conf
 	ln -s /usr/bin/python3 python/usr/local/bin/python
 }
 
