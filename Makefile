@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PACKAGES := config transport actors supervisors tools
 SOURCES := $(PACKAGES) tests examples bench conftest.py
 
-.PHONY: run test lint types install install-dev bench bench-failover bench-operations soak repeat clean
+.PHONY: run test lint types install install-dev bench bench-failover bench-operations soak repeat containers clean
 
 run: $(VENV)/run.stamp ## install what a pod needs and serve on http://localhost:2403
 	@$(BIN)/deployd serve --dev --config config/realtime.json --data data
@@ -39,6 +39,9 @@ bench-operations: $(VENV)/dev.stamp ## idle crowd, thundering herd, rolling rest
 
 soak: $(VENV)/dev.stamp ## twenty minutes of load, outages and quiet: does anything grow?
 	@$(BIN)/python bench/soak.py $(SOAK)
+
+containers: $(VENV)/dev.stamp ## build deploy/'s image, start compose.yaml with each broker; up to ten minutes
+	@tests/containers/run.sh
 
 repeat: $(VENV)/dev.stamp ## twenty runs of the tests, each in another order
 	@for run in $$(seq 20); do \
