@@ -39,7 +39,8 @@ class Chore(enum.Enum):
 class GarbagePolicy:
     """Decides from how many connections were opened and have ended since the start. Pure.
 
-    What ended connections leave is at most as much as the live ones have, or as 1,000 would.
+    What ended connections leave is at most as much as the live ones have, or as 1,000 would. They
+    leave nothing of their own accord (docs/architecture.md), but rooms and crashes may.
     """
 
     def __init__(self) -> None:
