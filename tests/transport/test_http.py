@@ -5,6 +5,7 @@ import hashlib
 import json
 import logging
 import re
+import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -28,6 +29,7 @@ from deployd.transport.http import (
     Keyring,
     ReplayStream,
     create_app,
+    serve,
 )
 from support.raw import ask, connect, everything
 
@@ -518,6 +520,24 @@ async def test_stopping_closes_silent_connections_at_once(
     async with stream:
         assert await everything(stream) == b""
     assert trio.current_time() == start
+
+
+async def test_a_connection_may_end_in_the_moment_in_which_the_listener_stops(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stopping, let_go = trio.Event(), serve._Connection.let_go
+
+    def stop_and_let_go(connection: serve._Connection) -> None:
+        stopping.set()
+        let_go(connection)
+
+    monkeypatch.setattr(serve._Connection, "let_go", stop_and_let_go)
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    ours.setblocking(False)
+    server = HttpServer(sample())
+    await server.serve(trio.socket.from_stdlib_socket(ours), b"", stopping)
+    assert ours.fileno() == -1
 
 
 CHUNK = b"400\r\n" + b"x" * 1024 + b"\r\n"

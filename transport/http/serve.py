@@ -105,7 +105,7 @@ class HttpServer:
         stream = ReplayStream(sock, head, self._limits.send_timeout)
         connection = _Connection(self._app, self._config, _context(stopping), stream)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_watch, connection, stream, stopping)
+            nursery.start_soon(_watch, connection.patience, stream, stopping)
             try:
                 await connection.run()
             finally:
@@ -164,8 +164,8 @@ class _Connection(TCPServer):
     ) -> None:
         state = LifespanState({"hold": self.hold})
         super().__init__(app, config, context, state, cast("Any", stream))
-        self._patience = _Patience(config.keep_alive_timeout)
-        self.idle_task = cast("Any", self._patience)
+        self.patience = _Patience(config.keep_alive_timeout)
+        self.idle_task = cast("Any", self.patience)
         self._holds = False
         self._held = b""
 
@@ -184,24 +184,21 @@ class _Connection(TCPServer):
         else:
             await super().protocol_send(event)
 
-    def hurry(self) -> None:
-        """Close the connection, unless a request is under way; wait for no other one."""
-        self._patience.hurry()
-
     def let_go(self) -> None:
         """Hold nothing any more: Hypercorn's objects hold each other, and only by way of this."""
         vars(self).clear()
 
     async def _read_data(self) -> None:
         self.protocol.protocol.__class__ = _Http1  # which nothing lets us pass in
-        with self._patience.scope:
+        with self.patience.scope:
             await super()._read_data()
 
 
-async def _watch(connection: _Connection, stream: ReplayStream, stopping: trio.Event) -> None:
+async def _watch(patience: _Patience, stream: ReplayStream, stopping: trio.Event) -> None:
+    """Wait for no other request once `stopping` is set; it may be when the connection has ended."""
     try:
         await stopping.wait()
-        connection.hurry()
+        patience.hurry()
         await trio.sleep_forever()
     finally:
         # Hypercorn sends under a shield, so a cancelled exchange would outlive its deadline.
