@@ -130,11 +130,13 @@ def report(
         print(f"  delivery p50 {p50:.2f} ms, p99 {p99:.2f} ms, max {taken[-1] * 1e3:.2f} ms")
     quick_enough = not looks.failed
     for path, times in looks.taken.items():
-        median = percentile(sorted(times), 50)
-        quick_enough = quick_enough and median < QUICK_ENOUGH
+        median, slowest = percentile(sorted(times), 50), max(times)
+        # Each scrape has to be quick; a page may now and then be drawn a little later.
+        soon = (slowest if path == METRICS else median) < QUICK_ENOUGH
+        quick_enough = quick_enough and soon
         print(
             f"  GET {path}: {len(times)} looks, p50 {median * 1e3:.1f} ms, "
-            f"max {max(times) * 1e3:.1f} ms: {verdict(median < QUICK_ENOUGH)}"
+            f"max {slowest * 1e3:.1f} ms: {verdict(soon)}"
         )
     if looks.failed:
         print(f"  failed looks: {looks.failed[:3]}")
