@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import json
 import socket
-import ssl
 import struct
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -13,14 +12,14 @@ from pathlib import Path
 
 import pytest
 import trio
-import trustme
 from attrs import evolve
 from trio.testing import wait_all_tasks_blocked
 
-from deployd.config import Auth, Tls
+from deployd.config import Auth
 from deployd.supervisors import Pod
 from deployd.supervisors.views.rates import Sample
 from support import PATIENCE, pod_config, running_collections, running_pod, write_collection
+from support.certificates import issued, trusting
 from support.clients import until
 
 UPGRADE = (
@@ -249,13 +248,7 @@ async def test_a_client_leaves_nothing_when_its_supervisor_stops_it() -> None:
 
 
 async def test_a_client_leaves_nothing_when_it_came_encrypted(tmp_path: Path) -> None:
-    authority = trustme.CA()
-    issued = authority.issue_cert("localhost")
-    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    certificate.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
-    key.write_bytes(issued.private_key_pem.bytes())
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
+    context = trusting()
 
     async def comes_and_goes(pod: Pod) -> None:
         plain = await trio.open_tcp_stream("127.0.0.1", pod.port)
@@ -263,8 +256,7 @@ async def test_a_client_leaves_nothing_when_it_came_encrypted(tmp_path: Path) ->
             await stream.send_all(UPGRADE)
             await hear(stream, b"client_id")
 
-    config = evolve(pod_config(), tls=Tls(cert_file=str(certificate), key_file=str(key)))
-    async with running_pod(config) as pod:
+    async with running_pod(evolve(pod_config(), tls=issued(tmp_path))) as pod:
         assert await left_by(comes_and_goes, pod) == {}
 
 
