@@ -19,7 +19,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployd.transport import JSON, Attempts, Listener, Refusal, Tokens
 from deployd.transport.http import (
@@ -31,6 +31,7 @@ from deployd.transport.http import (
     create_app,
     serve,
 )
+from deployd.transport.http.gate import Gate
 from support.raw import ask, connect, everything
 
 SECRET = "a secret of more than sixty-four bytes, so that every HMAC is content"
@@ -538,6 +539,32 @@ async def test_a_connection_may_end_in_the_moment_in_which_the_listener_stops(
     server = HttpServer(sample())
     await server.serve(trio.socket.from_stdlib_socket(ours), b"", stopping)
     assert ours.fileno() == -1
+
+
+async def test_who_goes_before_its_request_is_whole_has_asked_for_nothing() -> None:
+    messages: list[Message] = [
+        {"type": "http.request", "body": b"{}", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    asked: list[Scope] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        asked.append(scope)
+
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    async def send(message: Message) -> None:
+        raise AssertionError("nobody is there to hear it")
+
+    scope: Scope = {
+        "type": "http",
+        "headers": [(b"content-length", b"20")],
+        "client": None,
+        "state": {},
+    }
+    await Gate(app, 1000, 10.0)(scope, receive, send)
+    assert asked == []
 
 
 CHUNK = b"400\r\n" + b"x" * 1024 + b"\r\n"

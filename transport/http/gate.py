@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import orjson
 import trio
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..forwarded import Networks, client_address
@@ -41,7 +42,10 @@ class Gate:
             return
         body: bytes | None = b""
         with trio.move_on_after(self._timeout) as patience:
-            body = await self._read(scope, receive)
+            try:
+                body = await self._read(scope, receive)
+            except ClientDisconnect:
+                return  # what it had said until then is no request, even if it reads like one
         if patience.cancelled_caught:
             await _refuse(receive, send, 408, f"Send the body within {self._timeout:g} seconds.")
         elif body is None:
@@ -65,6 +69,8 @@ class Gate:
         more = True
         while more:
             message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
             body += message.get("body", b"")
             more = message.get("more_body", False)
             if len(body) > self._max_bytes:
