@@ -94,6 +94,7 @@ class Batch:
         count, reached = len(frames), 0
         plain = frames[0] if count == 1 else b"".join(frames)
         deflater, packed = self._deflater, b""
+        # The usual run: members are asked for nothing that a small message does not need.
         if deflater is None or len(plain) < deflater.threshold:
             for member in members:
                 if member is not but:

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 __all__ = ["Heartbeat", "Pulse"]
 
 SPARED: Final = 0.75
+"""The part of an interval in which who was heard needs no ping."""
 
 
 class Pulse(Protocol):

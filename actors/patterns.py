@@ -21,12 +21,11 @@ class PatternMap(Generic[T]):
     particular ones go first. Only `*` is special: `?` and brackets cannot occur in a room name.
     """
 
-    __slots__ = ("_patterns", "_rules", "_values")
+    __slots__ = ("_found", "_rules")
 
     def __init__(self, rules: Mapping[str, T]) -> None:
         self._rules = [(pattern, _compile(pattern), value) for pattern, value in rules.items()]
-        self._values: dict[str, T | None] = {}
-        self._patterns: dict[str, str | None] = {}
+        self._found: dict[str, tuple[str, T] | tuple[None, None]] = {}
 
     def match(self, name: str) -> T | None:
         """Return the value of the first pattern that matches the whole name, or None.
@@ -35,23 +34,20 @@ class PatternMap(Generic[T]):
         rest of an emit to another pod.
         """
         try:
-            return self._values[name]
+            return self._found[name][1]
         except KeyError:
-            self._find(name)
-            return self._values[name]
+            return self._find(name)[1]
 
     def pattern_of(self, name: str) -> str | None:
         """Return the first pattern that matches the whole name, as it was written, or None."""
-        if name not in self._patterns:
-            self._find(name)
-        return self._patterns[name]
+        return (self._found.get(name) or self._find(name))[0]
 
-    def _find(self, name: str) -> None:
-        if len(self._values) >= MOST_REMEMBERED:
-            self._values.clear()
-            self._patterns.clear()
-        found = ((text, value) for text, pattern, value in self._rules if pattern.fullmatch(name))
-        self._patterns[name], self._values[name] = next(found, (None, None))
+    def _find(self, name: str) -> tuple[str, T] | tuple[None, None]:
+        if len(self._found) >= MOST_REMEMBERED:
+            self._found.clear()
+        rules = ((text, value) for text, pattern, value in self._rules if pattern.fullmatch(name))
+        found = self._found[name] = next(rules, (None, None))
+        return found
 
     def preceded_by(self, pattern: str, value: T) -> PatternMap[T]:
         """Return a new map in which this rule is tried before all others."""

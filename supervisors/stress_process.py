@@ -48,14 +48,9 @@ class StressTest(Service):
         self._progress: dict[str, JSON] = {"id": test_id, "done": False}
         self._over = trio.Event()
 
-    @property
-    def running(self) -> bool:
-        """Whether it is not over yet."""
-        return not self._over.is_set()
-
     def shown(self) -> dict[str, JSON]:
         """Return what it said last, and whether it still runs."""
-        return {**self._progress, "running": self.running}
+        return {**self._progress, "running": not self._over.is_set()}
 
     async def ended(self) -> None:
         """Wait until it is over; who was asked to stop is killed, and soon gone."""

@@ -14,8 +14,8 @@ class Counters:
     Five say what did not reach the other pods and never will: `cut_off` (said while the broker was
     away, or never proven to have got there), `overflowed` (no room in the outbox or buffer),
     `expired` (older than `messageTTL`), `too_large`, and `unspeakable` (a name that no room or
-    event may have). `undelivered` came from others and found no room in a
-    room's mailbox. `invalid` counts messages of the broker.
+    event may have). `undelivered` came from others and found no room in a room's mailbox.
+    `invalid` counts messages of the broker.
     """
 
     published: int = 0

@@ -394,6 +394,7 @@ async def test_a_stress_test_is_started_watched_and_stopped(browser: Browser) ->
         panel.get_by_label("Seconds").fill("500")
         start.click()
         expect(note).to_contain_text("It runs for 1 s")
+        expect(note).to_have_class("note")
         other = arrive(visit)  # another tab finds it
         expect(other.locator("#load-note")).to_contain_text("It runs for")
         other.locator("#stop-load").click()

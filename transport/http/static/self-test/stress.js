@@ -3,7 +3,7 @@
  * The pod tells how it goes; a test that somebody started already is found and shown.
  */
 
-import { byId, inMs, say, sentenceOf, write } from './dom.js';
+import { byId, inMs, say, sentenceOf } from './dom.js';
 import { drawBars, drawLine } from './plot.js';
 
 const PATH = '/_admin/test/websocket/stress';
@@ -83,7 +83,7 @@ class StressPanel {
       this._watch(await this._ask('GET', `${PATH}/${this._id}`));
     } catch (error) {
       this._timer = null;
-      Object.assign(this, { _id: null }); // who signs in again finds it again
+      this._id = null; // who signs in again finds it again
       byId('start-load').disabled = false;
       byId('stop-load').disabled = true;
       say(byId('load-note'), `How it goes cannot be read: ${sentenceOf(error)}`, 'bad');
@@ -99,7 +99,7 @@ class StressPanel {
     const p99 = test.p99 ? inMs(test.p99 * 1000) : '–';
     drawBars(byId('load-rate'), rates, String(test.per_second || 0), `${test.per_second || 0} deliveries in the last second`);
     drawLine(byId('load-latency'), p99s, p99, `p99 of ${p99}`);
-    say(byId('load-note'), sentence(test), test.running === false && kindOf(test));
+    say(byId('load-note'), sentence(test), test.running === false ? kindOf(test) : '');
   }
 
   async _ask(method, path, body) {
