@@ -17,6 +17,7 @@ from .errors import (
     ActorDefinitionError,
     ActorError,
     AskTimeout,
+    BaseExceptionRaised,
     EnvironmentFailure,
     MailboxFull,
     Poisoned,
@@ -25,6 +26,7 @@ from .errors import (
     Unanswered,
     Unhandled,
 )
+from .failures import contained, failure_of, told
 from .fanout import Batching
 from .heartbeat import Heartbeat
 from .hub import Hub, ThreadHub
@@ -52,6 +54,7 @@ __all__ = [
     "ActorRef",
     "ActorStatistics",
     "AskTimeout",
+    "BaseExceptionRaised",
     "Batching",
     "Conflate",
     "ConnectionActor",
@@ -99,8 +102,11 @@ __all__ = [
     "Uplink",
     "conflate",
     "connection_cell",
+    "contained",
+    "failure_of",
     "hand_over",
     "handles",
     "load_room_classes",
     "size_of",
+    "told",
 ]

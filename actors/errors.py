@@ -7,6 +7,7 @@ __all__ = [
     "ActorDefinitionError",
     "ActorError",
     "AskTimeout",
+    "BaseExceptionRaised",
     "EnvironmentFailure",
     "MailboxFull",
     "Poisoned",
@@ -86,6 +87,19 @@ class Unhandled(ActorError):
     def __init__(self, path: str, request: str) -> None:
         super().__init__(f"'{path}' has no handler for {request}; add one with @handles.")
         self.path = path
+
+
+class BaseExceptionRaised(ActorError):
+    """An actor's code raised what is meant to end a process or a task; `__cause__` is it.
+
+    It ends its actor alone, like any other exception. `Actor.stop` is how an actor ends itself.
+    """
+
+    def __init__(self, told: str) -> None:
+        super().__init__(
+            f"{told} was raised, which ends no more than any other exception does here; "
+            "raise an Exception, or call `stop()` to end the actor."
+        )
 
 
 class EnvironmentFailure(ActorError):
