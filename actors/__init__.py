@@ -9,6 +9,7 @@ from __future__ import annotations
 from ..transport import JSON, Scope
 from .access import AccessPolicy, Listening
 from .actor import Actor, handles
+from .affinity import Affinity
 from .cell import ActorCell, ActorStatistics
 from .connection import ConnectionActor, connection_cell
 from .dead_letters import DeadLetter, DeadLetters, DeadLetterStatistics
@@ -25,6 +26,7 @@ from .errors import (
     TooManyRooms,
     Unanswered,
     Unhandled,
+    WrongThread,
 )
 from .failures import contained, failure_of, told
 from .fanout import Batching
@@ -53,6 +55,7 @@ __all__ = [
     "ActorError",
     "ActorRef",
     "ActorStatistics",
+    "Affinity",
     "AskTimeout",
     "BaseExceptionRaised",
     "Batching",
@@ -100,6 +103,7 @@ __all__ = [
     "Unanswered",
     "Unhandled",
     "Uplink",
+    "WrongThread",
     "conflate",
     "connection_cell",
     "contained",

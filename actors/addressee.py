@@ -53,6 +53,7 @@ class Addressee(Generic[M]):
 
     def watch(self, watcher: ActorRef[Down]) -> None:
         """Tell the watcher of the end, once; now if it has come."""
+        self.mailbox.check_thread("ActorRef.monitor")
         if self.exit is not None:
             watcher.signal(Down(self.ref, self.exit))
             return
@@ -65,6 +66,7 @@ class Addressee(Generic[M]):
 
     def unwatch(self, watcher: ActorRef[Down]) -> None:
         """Do not tell the watcher of the end."""
+        self.mailbox.check_thread("ActorRef.demonitor")
         if self._watchers is not None:
             self._watchers.pop(watcher, None)
 

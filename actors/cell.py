@@ -193,6 +193,7 @@ class ActorCell(Addressee[M]):
 
     def end(self, exit: Exit) -> None:  # noqa: A002
         """End the incarnation after the current message. The first reason counts."""
+        self.mailbox.check_thread("stop()")
         if self._stopping is None and self.exit is None:
             self._stopping = exit
             self.mailbox.wake()
@@ -200,6 +201,10 @@ class ActorCell(Addressee[M]):
     def wake(self) -> None:
         """Let the loop look at its timers."""
         self.mailbox.wake()
+
+    def check_thread(self, what: str) -> None:
+        """Raise `WrongThread` when this is not the thread that the actor lives in."""
+        self.mailbox.check_thread(what)
 
     # The life of an incarnation ------------------------------------------------------------
 
@@ -308,8 +313,8 @@ class ActorCell(Addressee[M]):
         with trio.move_on_after(actor.stop_deadline, shield=True) as scope:
             try:
                 await self._dispatch(actor.on_stop, exit_)
-            except BaseException as error:  # noqa: BLE001 - never hides why the actor ended
-                actor.log.error("on_stop failed", exc_info=failure_of(error))
+            except BaseException as error:
+                actor.log.exception("on_stop failed", exc_info=failure_of(error))
         if scope.cancelled_caught:
             actor.log.warning("on_stop cut off", seconds=actor.stop_deadline)
 
@@ -357,8 +362,8 @@ class ActorCell(Addressee[M]):
         (actor, message, error), self._lost = self._lost, None
         try:
             actor.on_lost(message, error)
-        except BaseException as another:  # noqa: BLE001 - nobody is left whom it could end
-            actor.log.error("on_lost failed", exc_info=contained(another))
+        except BaseException as another:
+            actor.log.exception("on_lost failed", exc_info=contained(another))
 
 
 def _described(actor: Actor) -> Mapping[str, JSON]:

@@ -15,6 +15,7 @@ __all__ = [
     "TooManyRooms",
     "Unanswered",
     "Unhandled",
+    "WrongThread",
 ]
 
 
@@ -99,6 +100,17 @@ class BaseExceptionRaised(ActorError):
         super().__init__(
             f"{told} was raised, which ends no more than any other exception does here; "
             "raise an Exception, or call `stop()` to end the actor."
+        )
+
+
+class WrongThread(ActorError, RuntimeError):
+    """Something of the pod was called from a thread that is not trio's: nothing has changed."""
+
+    def __init__(self, what: str, thread: str) -> None:
+        super().__init__(
+            f"{what} was called from the thread '{thread}', and a pod lives in trio's thread "
+            "alone: take `hub.from_thread` there and hand it to yours, or call with "
+            "`trio.from_thread.run_sync`."
         )
 
 
