@@ -45,14 +45,24 @@ class AccessPolicy:
             return self._listening(room, identity)
         return problem
 
-    def emit(self, room: str, identity: Identity | None) -> Problem | None:
-        """Say why a client may not emit into a room, or None."""
+    def emit(self, room: str, identity: Identity | None, *, member: bool = False) -> Problem | None:
+        """Say why a client may not emit into a room, or None.
+
+        Who is no `member` may where a rule says so, and never where it may not join.
+        """
         if is_reserved_room(room):
             return Problem(
                 "room_reserved",
                 f"The room '{room}' is written by the server alone; emit into a room of your own.",
             )
-        return _check(self._rule(room).emit, identity, f"emit into the room '{room}'")
+        rule = self._rule(room)
+        if member or rule.emit is not Who.MEMBERS:
+            problem = None if member else self.join(room, identity)
+            return problem or _check(rule.emit, identity, f"emit into the room '{room}'")
+        return Problem(
+            "not_a_member",
+            f"Join the room '{room}' to emit into it: {self._say_rule(room)} lets its members.",
+        )
 
     def emit_to_all(self, identity: Identity | None) -> Problem | None:
         """Say why a client may not emit to every client, or None."""
@@ -71,12 +81,18 @@ class AccessPolicy:
         """Return the pattern of the rule for a room, or None where there is none."""
         return self._rules.pattern_of(room)
 
+    def _say_rule(self, room: str) -> str:
+        pattern = self._rules.pattern_of(room)
+        if pattern is None:
+            return "no rule of access.rules is for it, and without one 'emit'"
+        return f"access.rules.'{pattern}'.emit"
+
     def _rule(self, room: str) -> Rule:
         return self._rules.match(room) or _OPEN
 
 
 def _check(who: Who, identity: Identity | None, what: str) -> Problem | None:
-    if who is Who.ANYONE:
+    if who in (Who.ANYONE, Who.MEMBERS):
         return None
     if who is Who.NOBODY:
         return Problem("forbidden", f"No client may {what}.")
