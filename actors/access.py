@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from ..config import Access, Rule, Who
+from ..config import Access, Rule, Speaker, Who
 from ..transport import DASHBOARD, Identity, Problem, is_reserved_room
 from .patterns import PatternMap
 
@@ -56,12 +56,16 @@ class AccessPolicy:
                 f"The room '{room}' is written by the server alone; emit into a room of your own.",
             )
         rule = self._rule(room)
-        if member or rule.emit is not Who.MEMBERS:
-            problem = None if member else self.join(room, identity)
-            return problem or _check(rule.emit, identity, f"emit into the room '{room}'")
+        if rule.emit == Speaker.MEMBERS:
+            return None if member else self._not_a_member(room)
+        problem = None if member else self.join(room, identity)
+        return problem or _check(Who(rule.emit), identity, f"emit into the room '{room}'")
+
+    def _not_a_member(self, room: str) -> Problem:
+        pattern = self._rules.pattern_of(room)
+        rule = f"access.rules.'{pattern}'.emit" if pattern else "'emit', for which it has no rule,"
         return Problem(
-            "not_a_member",
-            f"Join the room '{room}' to emit into it: {self._say_rule(room)} lets its members.",
+            "not_a_member", f"Join the room '{room}' to emit into it: {rule} is 'members'."
         )
 
     def emit_to_all(self, identity: Identity | None) -> Problem | None:
@@ -81,18 +85,12 @@ class AccessPolicy:
         """Return the pattern of the rule for a room, or None where there is none."""
         return self._rules.pattern_of(room)
 
-    def _say_rule(self, room: str) -> str:
-        pattern = self._rules.pattern_of(room)
-        if pattern is None:
-            return "no rule of access.rules is for it, and without one 'emit'"
-        return f"access.rules.'{pattern}'.emit"
-
     def _rule(self, room: str) -> Rule:
         return self._rules.match(room) or _OPEN
 
 
 def _check(who: Who, identity: Identity | None, what: str) -> Problem | None:
-    if who in (Who.ANYONE, Who.MEMBERS):
+    if who is Who.ANYONE:
         return None
     if who is Who.NOBODY:
         return Problem("forbidden", f"No client may {what}.")

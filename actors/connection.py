@@ -352,7 +352,8 @@ class ConnectionActor(Actor):
 
     def _refuse(self, problem: Problem, request_id: RequestId) -> None:
         self._tell(problem, request_id)
-        self._strike(1.0)
+        # Who emits without having joined breaks no rule of the protocol, and may not know better.
+        self._strike(STRIKE_FOR_HASTE if problem.code == "not_a_member" else 1.0)
 
     def _too_fast(self, *, tell: bool) -> None:
         self._env.meters.rate_limited["messages"] += 1

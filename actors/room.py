@@ -182,8 +182,10 @@ class Room(RoomHooks[S]):
         await self._settle()
 
     def on_lost(self, message: object, error: Exception) -> None:
-        """Count the message that crashed the room; who asked was told when it did."""
+        """Count the message that crashed the room, and tell who said it, now that it is back."""
         self._roster.lost += 1
+        if isinstance(message, RoomEmit):
+            message.answer.refuse(self._crashed(heard=self._roster.half_heard))
 
     def describe(self) -> Mapping[str, JSON]:
         """Show the room's figures: members now; events, deliveries and losses since it opened."""
@@ -384,9 +386,10 @@ class Room(RoomHooks[S]):
         if isinstance(message, ServerEmit) and speech.waited:
             speech.settled()  # its hook has taken it, and perhaps told others
         speech.discard()
-        if isinstance(message, RoomEmit | ServerEmit):
-            if message.answer is not None:
-                message.answer.refuse(self._crashed(heard=speech.waited))
+        if isinstance(message, RoomEmit):
+            self._roster.half_heard = speech.waited  # told when the room is back
+        elif isinstance(message, ServerEmit) and message.answer is not None:
+            message.answer.refuse(self._crashed(heard=speech.waited))
         elif isinstance(message, Knock):
             self._fail_to_let_in(message.seat)
         elif isinstance(message, Identified) and message.seat.taken:
@@ -416,7 +419,7 @@ class Room(RoomHooks[S]):
         return Problem(
             "room_crashed",
             f"The room '{self.name}' {halfway if heard else dropped}; "
-            "it is restarted, and who was in it still is.",
+            "it has been restarted and you are still in it.",
         )
 
     def _missed(self, events: int) -> Problem:

@@ -191,6 +191,7 @@ class Rooms:
             for seat in roster.seats():
                 seat.end(exit_)
             roster.members.clear()
+            roster.ref = None  # it holds the cell, and that the roster
 
     def _forget(self, name: str | None) -> None:
         if name is not None:

@@ -137,6 +137,7 @@ class Roster(Generic[S]):
     sees each, for one that crashes it must take no other along. `undelivered` counts those that
     found no place in the mailbox and that members do not know of yet. `listens` is whether
     a hook hears what the pod says although nobody is in; before it runs that may not be known.
+    `half_heard` is whether what crashed the room had said something that is out.
     """
 
     name: str | None
@@ -153,6 +154,7 @@ class Roster(Generic[S]):
     takes_batches: bool = True
     listens: bool = True
     undelivered: int = 0
+    half_heard: bool = False
 
     @property
     def present(self) -> int:

@@ -24,15 +24,20 @@ LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 class Who(StrEnum):
     """Who may do a thing."""
 
-    MEMBERS = "members"
-    """Of the room that it is done in, where there is one."""
     ANYONE = "anyone"
     AUTHENTICATED = "authenticated"
     ROOT = "root"
     NOBODY = "nobody"
 
 
-_PEOPLE = tuple(who for who in Who if who is not Who.MEMBERS)
+class Speaker(StrEnum):
+    """Who may emit into a room: those who have joined it, or others too."""
+
+    MEMBERS = "members"
+    ANYONE = "anyone"
+    AUTHENTICATED = "authenticated"
+    ROOT = "root"
+    NOBODY = "nobody"
 
 
 @attrs.frozen
@@ -187,10 +192,10 @@ class Auth:
 class Rule:
     """Who may do what in the rooms of one pattern."""
 
-    join: Who = setting(Who.ANYONE, choices=_PEOPLE, help="Who may join.")
-    emit: Who = setting(
-        Who.MEMBERS,
-        choices=tuple(Who),
+    join: Who = setting(Who.ANYONE, choices=tuple(Who), help="Who may join.")
+    emit: Speaker = setting(
+        Speaker.MEMBERS,
+        choices=tuple(Speaker),
         help="Who may emit: its members, or others too, but never who may not join.",
     )
 
@@ -199,7 +204,9 @@ class Rule:
 class Access:
     """Who may do what."""
 
-    emit_to_all: Who = setting(Who.AUTHENTICATED, choices=_PEOPLE, help="Who may emit to everyone.")
+    emit_to_all: Who = setting(
+        Who.AUTHENTICATED, choices=tuple(Who), help="Who may emit to everyone."
+    )
     rules: Mapping[str, Rule] = setting(
         {}, check=formats.patterns, help='Rules by pattern of a room\'s name, such as `"admin-*"`.'
     )
