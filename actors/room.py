@@ -267,6 +267,7 @@ class Room(RoomHooks[S]):
             sentence = f"The room '{self.name}' does not let you stay as whom you are now."
             seat.expel(Problem("room_forbidden", sentence), "may not stay")
         elif seat.taken:
+            self._speech.flush()  # what was said before is not for the one who stays
             missed = seat.stay()
             if missed:
                 self._speech.answer(seat.client, encode_error(self._missed(missed), self._now()))
@@ -385,11 +386,11 @@ class Room(RoomHooks[S]):
         self._handled = None
         if isinstance(message, ServerEmit) and speech.waited:
             speech.settled()  # its hook has taken it, and perhaps told others
+        elif isinstance(message, ServerEmit) and message.answer is not None:
+            message.answer.refuse(self._crashed(heard=False))
         speech.discard()
         if isinstance(message, RoomEmit):
             self._roster.half_heard = speech.waited  # told when the room is back
-        elif isinstance(message, ServerEmit) and message.answer is not None:
-            message.answer.refuse(self._crashed(heard=speech.waited))
         elif isinstance(message, Knock):
             self._fail_to_let_in(message.seat)
         elif isinstance(message, Identified) and message.seat.taken:
