@@ -61,7 +61,7 @@ class Reply:
 
     def give(self, problem: Problem) -> None:
         """Give what was taken: why it was not done."""
-        self._replies.tell(problem, self.id)
+        self._replies.refuse(problem, self.id)
 
     def settle(self, scope: Scope) -> None:
         """Give a receipt, where one was asked for."""
@@ -136,7 +136,7 @@ class Replies:
         self._due.clear()
         self._client = None
 
-    def tell(self, problem: Problem, request_id: RequestId = None) -> None:
+    def refuse(self, problem: Problem, request_id: RequestId = None) -> None:
         """Tell the client of a problem."""
         self.write(encode_error(problem, self._wall(), request_id))
 

@@ -406,7 +406,7 @@ class Room(RoomHooks[S]):
             for reply in acknowledged:
                 reply.give(problem)
         elif was_in and acknowledged:
-            seat.landlord.tell(problem)
+            seat.landlord.tell_problem(problem)
             seat.landlord.put_out(self.name)
 
     def _failed(self, on: str) -> Problem:

@@ -190,7 +190,6 @@ class Rooms:
         if roster.name is not None:
             for seat in roster.seats():
                 seat.end(exit_)
-            roster.members.clear()
             roster.ref = None  # it holds the cell, and that the roster
 
     def _forget(self, name: str | None) -> None:

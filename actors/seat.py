@@ -77,7 +77,7 @@ class Landlord(Protocol):
     def room_ended(self, seat: Seat, exit: Exit) -> None:  # noqa: A002
         """Learn that the room of a seat has ended, which is vacant now."""
 
-    def tell(self, problem: Problem) -> None:
+    def tell_problem(self, problem: Problem) -> None:
         """Tell the client of a problem."""
 
     def put_out(self, name: str) -> None:
@@ -229,7 +229,7 @@ class Seat(Member):
     def expel(self, problem: Problem, reason: str) -> None:
         """Be out because the room says so, and be told; `on_leave` is due."""
         self.leave(reason)
-        self.landlord.tell(problem)
+        self.landlord.tell_problem(problem)
         self.landlord.put_out(self.name)
 
     def depart(self) -> bool:
@@ -249,6 +249,8 @@ class Seat(Member):
 
     def end(self, exit: Exit) -> None:  # noqa: A002
         """Be out because the room has ended, and be told."""
+        self.roster.leaving.pop(self, None)
+        self.roster.members.pop(self.client_id, None)
         if self.standing is Standing.OUT:
             return
         stood = self.standing

@@ -162,7 +162,7 @@ class Session:
         name = seat.name
         asking = seat.waiting()
         if not asking:
-            self.tell(room_closed(name))
+            self.tell_problem(room_closed(name))
             return
         problem: Problem | None = room_closed(name)
         if exit.kind is ExitKind.NORMAL:
@@ -170,9 +170,9 @@ class Session:
         for reply in asking if problem is not None else ():
             reply.refuse(problem or room_closed(name))
 
-    def tell(self, problem: Problem) -> None:
+    def tell_problem(self, problem: Problem) -> None:
         """Tell the client of a problem."""
-        self._replies.tell(problem)
+        self._replies.refuse(problem)
 
     def put_out(self, name: str) -> None:
         """Tell the client that it is in a room no longer."""

@@ -23,7 +23,7 @@ PATIENCE = 2.0
 
 
 class Story(Room[None]):
-    """A room that hangs, crashes and ends when it is told to, and writes down who comes and goes."""
+    """Hangs, crashes and ends when it is told to, and writes down who comes and goes."""
 
     seen: ClassVar[list[tuple[str, str]]]
     released: ClassVar[trio.Event]

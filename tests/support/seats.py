@@ -62,8 +62,8 @@ class Desk:
     def room_ended(self, seat: Seat, exit: Exit) -> None:  # noqa: A002
         self.ended.append((seat, exit))
 
-    def tell(self, problem: Problem) -> None:
-        self.replies.tell(problem)
+    def tell_problem(self, problem: Problem) -> None:
+        self.replies.refuse(problem)
 
     def put_out(self, name: str) -> None:
         self.out.append(name)
