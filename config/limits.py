@@ -83,11 +83,22 @@ class Limits:
     accept_burst: int = setting(
         2000, unit="handshakes", ge=1, help="Handshakes that may come at once."
     )
+    address_share: float = setting(
+        0.5,
+        gt=0,
+        le=1,
+        help="Part of what all clients share (connections, rooms, passwords and queries that "
+        "wait) that one address may take (IPv6: one /64).",
+    )
+    user_share: float = setting(
+        0.25, gt=0, le=1, help="Part of it that one user may take, from all its addresses."
+    )
     max_connections_per_address: int = setting(
         0,
         unit="connections",
         ge=0,
-        help="Clients of one address (IPv6: of one /64); more are answered 429; 0 is no limit.",
+        help="Clients of one address (IPv6: of one /64); more are answered 429; 0 is "
+        "`addressShare` of `maxConnections`.",
     )
     emit_timeout: float = setting(
         5.0, unit="seconds", gt=0, help="How long an emit may wait for a busy room."

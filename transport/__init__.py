@@ -34,6 +34,7 @@ from .locality import is_local
 from .meters import FAN_OUT, SECONDS, Histogram, Meters, close_label
 from .names import DASHBOARD, check_name, is_reserved_room
 from .outbox import Outbox, OutboxFailure, OutboxStatistics
+from .shares import POD, Asker, Grant, Shares, share_of
 from .tls import Certificate, TlsDoor
 from .token_bucket import TokenBucket
 from .tokens import Identity, Tokens, constant_time_equal
@@ -67,9 +68,11 @@ __all__ = [
     "JSON",
     "MAX_DEPTH",
     "PING",
+    "POD",
     "SECONDS",
     "AddressInUse",
     "Admission",
+    "Asker",
     "Attempts",
     "Auth",
     "BadToken",
@@ -85,6 +88,7 @@ __all__ = [
     "DuplicateValue",
     "Emit",
     "EnvelopeError",
+    "Grant",
     "HandshakeRejected",
     "Histogram",
     "Identity",
@@ -106,6 +110,7 @@ __all__ = [
     "Refusal",
     "RequestId",
     "Scope",
+    "Shares",
     "StoreError",
     "StoreMisfit",
     "StoreUnavailable",
@@ -143,5 +148,6 @@ __all__ = [
     "networks",
     "refuse_upgrade",
     "response_bytes",
+    "share_of",
     "text_frame",
 ]
