@@ -472,6 +472,7 @@ class Room(RoomHooks[S]):
                     await member.sink.flushed()
 
     def _watch_idleness(self) -> None:
+        self._roster.attended(bool(self._roster.members) or self.keep_alive)
         if self._roster.members:
             if self._idle is not None:
                 self._idle.cancel()

@@ -11,6 +11,7 @@ from attrs import field, frozen
 from ..config import Auth as AuthSettings
 from ..config import Limits, LogSampler, get_logger, tracing
 from ..transport import (
+    Asker,
     Auth,
     BadToken,
     ClientMessage,
@@ -174,7 +175,7 @@ class Session:
         ask = JoinRoom(self._member, request_id)
         for _ in range(2):  # a room may end of idleness just as we knock: the next one is new
             try:
-                ref = self._env.rooms.open(name, by_client=True)
+                ref = self._env.rooms.open(name, self._asker())
             except TooManyRooms as error:
                 return Problem("too_many_rooms", str(error))
             try:
@@ -275,7 +276,11 @@ class Session:
 
     def _find(self, room: str) -> RoomRef | None:
         rooms = self._env.rooms
-        return rooms.open(room, by_client=True) if rooms.is_bound(room) else rooms.find(room)
+        return rooms.open(room, self._asker()) if rooms.is_bound(room) else rooms.find(room)
+
+    def _asker(self) -> Asker:
+        member = self._member
+        return Asker.of(member.address, member.user_id, root=member.is_root)
 
     async def _deliver(self, ref: RoomRef, emit: RoomEmit) -> Delivery:
         delivery = ref.tell(emit)

@@ -93,6 +93,12 @@ class Limits:
     user_share: float = setting(
         0.25, gt=0, le=1, help="Part of it that one user may take, from all its addresses."
     )
+    reserve: float = setting(
+        0.1,
+        ge=0,
+        le=0.9,
+        help="Part of it that is kept for root and for the pod itself: its own rooms, health.",
+    )
     max_connections_per_address: int = setting(
         0,
         unit="connections",

@@ -34,7 +34,7 @@ from .locality import is_local
 from .meters import FAN_OUT, SECONDS, Histogram, Meters, close_label
 from .names import DASHBOARD, check_name, is_reserved_room
 from .outbox import Outbox, OutboxFailure, OutboxStatistics
-from .shares import POD, Asker, Grant, Shares, share_of
+from .shares import POD, Asker, Grant, Shares, reserve_of, share_of
 from .tls import Certificate, TlsDoor
 from .token_bucket import TokenBucket
 from .tokens import Identity, Tokens, constant_time_equal
@@ -147,6 +147,7 @@ __all__ = [
     "is_websocket_path",
     "networks",
     "refuse_upgrade",
+    "reserve_of",
     "response_bytes",
     "share_of",
     "text_frame",

@@ -28,6 +28,7 @@ TEXTS = {
     "limits.pongTimeout": "11",
     "limits.addressShare": "0.9",
     "limits.userShare": "0.8",
+    "limits.reserve": "0.2",
     "drain.window": "4",
     "drain.delay": "5",
     "drain.retryAfterMin": "2",
