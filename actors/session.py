@@ -117,7 +117,8 @@ class Session:
         for name, known in self._rooms.items():
             if known == ref:
                 del self._rooms[name]
-                return Problem("room_closed", f"The room '{name}' has ended; join it again.")
+                sentence = f"The room '{name}' has ended; join it again."
+                return Problem("room_closed", sentence, name)
         return None
 
     def end(self) -> None:
@@ -225,7 +226,7 @@ class Session:
 
     def _tell_everyone(self, message: Emit) -> Problem | None:
         def settle(scope: Scope) -> None:
-            self._receipt(message.id, scope, event_id)
+            self._receipt(message, scope, event_id)
 
         event_id = self._env.event_ids()
         emit = ServerEmit(message.event, encode_data(message.data), event_id, settle)
@@ -265,7 +266,7 @@ class Session:
 
     def _tell_elsewhere(self, message: Emit, room: str, event_id: str) -> None:
         def settle(scope: Scope) -> None:
-            self._receipt(message.id, scope, event_id)
+            self._receipt(message, scope, event_id)
 
         scope: Scope | None = Scope.LOCAL
         if self._env.uplink is not None:
@@ -292,9 +293,10 @@ class Session:
     def _answer(self, payload: bytes) -> None:
         self._member.sink.write(text_frame(payload))
 
-    def _receipt(self, request_id: RequestId, scope: Scope, event_id: str) -> None:
-        if request_id is not None:
-            self._answer(encode_receipt(request_id, scope, event_id, self._env.wall()))
+    def _receipt(self, message: Emit, scope: Scope, event_id: str) -> None:
+        if message.id is not None:
+            now, room = self._env.wall(), message.room
+            self._answer(encode_receipt(message.id, scope, event_id, now, room))
 
     def _name_problem(self, kind: Literal["room", "event"], name: str) -> Problem | None:
         sentence = check_name(kind, name, self._env.limits.max_name_length)

@@ -71,15 +71,18 @@ class HandshakeRejected(TransportError):
 class WireError(TransportError):
     """A message that does not fit the wire protocol.
 
-    `code` is a word for machines, `sentence` tells the remedy, `id` is the message's own id where
-    it could be read.
+    `code` is a word for machines, `sentence` tells the remedy, `id` and `room` are the message's
+    own where they could be read.
     """
 
-    def __init__(self, code: str, sentence: str, id: str | float | None = None) -> None:
+    def __init__(
+        self, code: str, sentence: str, id: str | float | None = None, room: str | None = None
+    ) -> None:
         super().__init__(sentence)
         self.code = code
         self.sentence = sentence
         self.id = id
+        self.room = room
 
 
 class BadToken(TransportError):
