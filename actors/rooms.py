@@ -9,7 +9,7 @@ from typing import Any
 import trio
 
 from ..config import ClassNotFound, Limits, load_class
-from ..transport import Asker, Grant, Shares, is_reserved_room, reserve_of, share_of
+from ..transport import Asker, Grant, Shares, is_reserved_room
 from ..transport.brokers import Remote
 from .cell import ActorCell
 from .dead_letters import DeadLetters
@@ -57,7 +57,9 @@ class Rooms:
         self._start = start
         self._refs: dict[str, RoomRef] = {}
         self._rosters: dict[str, Roster[Any]] = {}
-        self._openings = Openings(_shares(environment.limits))
+        self._openings = Openings(
+            Shares.of(environment.limits.max_client_rooms, environment.limits)
+        )
         self._cells: dict[str, ActorCell[Any]] = {}
 
     def __len__(self) -> int:
@@ -194,16 +196,6 @@ class Rooms:
             self._openings.forget(name)
             if self._environment.uplink is not None:
                 self._environment.uplink.leave(name)
-
-
-def _shares(limits: Limits) -> Shares:
-    total = limits.max_client_rooms
-    return Shares(
-        total,
-        share_of(total, limits.address_share),
-        share_of(total, limits.user_share),
-        reserve=reserve_of(total, limits.reserve),
-    )
 
 
 def _no_place(grant: Grant, limits: Limits) -> str:

@@ -106,6 +106,13 @@ class Limits:
         help="Clients of one address (IPv6: of one /64); more are answered 429; 0 is "
         "`addressShare` of `maxConnections`.",
     )
+    max_queries: int = setting(
+        500,
+        unit="queries",
+        ge=1,
+        help="Lists and counts of documents that run or wait, `store.poolSize` at a time, the "
+        "addresses in turns; more are answered 429 or 503.",
+    )
     emit_timeout: float = setting(
         5.0, unit="seconds", gt=0, help="How long an emit may wait for a busy room."
     )

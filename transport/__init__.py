@@ -22,6 +22,7 @@ from .errors import (
     StoreUncertain,
     TlsError,
     TooManyGuesses,
+    TooManyWaiting,
     TransportError,
     Unstorable,
     WireError,
@@ -34,10 +35,11 @@ from .locality import is_local
 from .meters import FAN_OUT, SECONDS, Histogram, Meters, close_label
 from .names import DASHBOARD, check_name, is_reserved_room
 from .outbox import Outbox, OutboxFailure, OutboxStatistics
-from .shares import POD, Asker, Grant, Shares, reserve_of, share_of
+from .shares import NOBODY, POD, Asker, Grant, Shares, reserve_of, share_of
 from .tls import Certificate, TlsDoor
 from .token_bucket import TokenBucket
 from .tokens import Identity, Tokens, constant_time_equal
+from .turns import Turns
 from .websocket import Closed, HandshakeRejected, Inbox, WebSocket, WebSocketLimits
 from .wire import (
     JSON,
@@ -70,6 +72,7 @@ __all__ = [
     "FAN_OUT",
     "JSON",
     "MAX_DEPTH",
+    "NOBODY",
     "PING",
     "POD",
     "SECONDS",
@@ -124,7 +127,9 @@ __all__ = [
     "TokenBucket",
     "Tokens",
     "TooManyGuesses",
+    "TooManyWaiting",
     "TransportError",
+    "Turns",
     "Unstorable",
     "UpgradeRequest",
     "WebSocket",

@@ -10,9 +10,10 @@ from contextlib import contextmanager
 
 from attrs import frozen
 
+from ..config import Limits
 from .attempts import network_of
 
-__all__ = ["POD", "Asker", "Grant", "Shares", "reserve_of", "share_of"]
+__all__ = ["NOBODY", "POD", "Asker", "Grant", "Shares", "reserve_of", "share_of"]
 
 
 class Grant(enum.Enum):
@@ -49,6 +50,9 @@ class Asker:
         return cls(network_of(address), user, privileged=root)
 
 
+NOBODY = Asker("")
+"""Somebody of whom nothing is known."""
+
 POD = Asker("", privileged=True)
 """The pod itself: its own rooms, health, metrics."""
 
@@ -75,6 +79,16 @@ class Shares:
         self._held = 0
         self._addresses: Counter[str] = Counter()
         self._users: Counter[str] = Counter()
+
+    @classmethod
+    def of(cls, total: int, limits: Limits) -> Shares:
+        """Divide a good as the settings do: `addressShare`, `userShare`, `reserve`."""
+        return cls(
+            total,
+            share_of(total, limits.address_share),
+            share_of(total, limits.user_share),
+            reserve=reserve_of(total, limits.reserve),
+        )
 
     def __len__(self) -> int:
         return self._held

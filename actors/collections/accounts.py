@@ -7,7 +7,7 @@ from typing import cast
 
 import orjson
 
-from ...transport import JSON, Identity, StoreUnavailable
+from ...transport import JSON, Asker, Identity, StoreUnavailable, TooManyWaiting
 from ...transport.http import ApiAnswer, SignedIn, User
 from ...transport.store import Document, Filter, Query
 from . import documents
@@ -15,7 +15,7 @@ from .api import answer_of
 from .calls import CollectionCalls
 from .directory import Directory
 from .environment import Collection, CollectionEnvironment
-from .refused import RequestRefused
+from .refused import RequestRefused, refused_for
 from .rights import POD, Caller
 from .scripting import Asked
 from .users import USERS, can_be_name, is_root_user, named
@@ -40,7 +40,7 @@ class UserAccounts:
         self._calls = calls
         self._viewer = viewer
 
-    async def sign_in(self, name: str, password: str) -> ApiAnswer | SignedIn:
+    async def sign_in(self, name: str, password: str, asker: Asker) -> ApiAnswer | SignedIn:
         """Return the user with this name or e-mail address and this password, or the refusal."""
         try:
             users = await self._users()
@@ -48,10 +48,12 @@ class UserAccounts:
             matching = await self._find(users, named(name)) if can_be_name(name) else []
             for found in matching or [None]:
                 hashed = cast("str | None", found["password"]) if found else None
-                if await self._env.passwords.verify(hashed, password) and found is not None:
+                if await self._env.passwords.verify(hashed, password, asker) and found is not None:
                     return await self._signed_in(users, found)
         except RequestRefused as refused:
             return answer_of(refused)
+        except TooManyWaiting as error:
+            return answer_of(refused_for(error))
         return answer_of(_wrong())
 
     async def user(self, identity: Identity) -> ApiAnswer | User:

@@ -25,6 +25,7 @@ TEXTS = {
     "rooms": '{"a": "b:C"}',
     "logging.level": "error",
     "logging.format": "json",
+    "auth.signUpPeriod": "7200",
     "limits.pongTimeout": "11",
     "limits.addressShare": "0.9",
     "limits.userShare": "0.8",

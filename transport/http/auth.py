@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from ..attempts import Attempts
 from ..errors import BadToken, TooManyGuesses
+from ..shares import Asker
 from ..tokens import Identity
 from ..wire import JSON
 from .answers import error_response, json_response
@@ -41,7 +42,7 @@ class SignedIn:
 class Accounts(Protocol):
     """Whoever keeps the users."""
 
-    async def sign_in(self, name: str, password: str) -> ApiAnswer | SignedIn:
+    async def sign_in(self, name: str, password: str, asker: Asker) -> ApiAnswer | SignedIn:
         """Return the user with this name or e-mail address and this password, or the refusal."""
 
     async def user(self, identity: Identity) -> ApiAnswer | User:
@@ -88,7 +89,8 @@ async def _login(view: AuthView, request: Request) -> Response:
     body = await json_body(request)
     if isinstance(body, Response):
         return body
-    seconds = math.ceil(view.attempts.wait(address_of(request), view.clock()))
+    address = address_of(request)
+    seconds = math.ceil(view.attempts.wait(address, view.clock()))
     if seconds:
         view.rate_limited["sign_ins"] += 1
         sentence = f"Too many sign-ins from this address; try again in {seconds} s."
@@ -98,18 +100,20 @@ async def _login(view: AuthView, request: Request) -> Response:
             if not view.keyring.is_master_key(key):
                 headers = {"WWW-Authenticate": "Bearer"}
                 return error_response(401, "This is not the master key.", headers)
+            view.attempts.forgive(address)
             return _token(view, ROOT, None)
         case {"username": str(name), "password": str(password)} if name and password:
-            return await _sign_in(view, name, password)
+            return await _sign_in(view, name, password, address)
     return error_response(400, 'Send {"username": …, "password": …} or {"masterKey": …}.')
 
 
-async def _sign_in(view: AuthView, name: str, password: str) -> Response:
+async def _sign_in(view: AuthView, name: str, password: str, address: str) -> Response:
     if view.accounts is None:
         return _no_users()
-    signed_in = await view.accounts.sign_in(name, password)
+    signed_in = await view.accounts.sign_in(name, password, Asker(address))
     if isinstance(signed_in, ApiAnswer):
         return _respond(signed_in)
+    view.attempts.forgive(address)  # or an office behind one address would be kept out
     return _token(view, signed_in.identity, signed_in.user)
 
 
