@@ -198,6 +198,12 @@ class ActorCell(Addressee[M]):
         return _name_of(running), trio.current_time() - self._since
 
     @property
+    def idle(self) -> bool:
+        """Whether it has nothing to do: no message waits, none is handled, and it is up."""
+        nothing = self._current is _NOTHING and self._running is None
+        return nothing and not self._starting and not self.mailbox
+
+    @property
     def poison(self) -> tuple[tuple[str, str], ...]:
         """The last few poisoned messages, oldest first: the type's name and the error."""
         return tuple(self._poison or ())

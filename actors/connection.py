@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar
 
 import trio
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ..config import get_logger, tracing
 from ..transport import (
@@ -16,24 +16,30 @@ from ..transport import (
     Auth,
     CloseCode,
     Closed,
+    Emit,
     HandshakeRejected,
+    Join,
+    Leave,
     OutboxFailure,
+    Ping,
     Problem,
     Refusal,
     RequestId,
     UpgradeRequest,
     WebSocket,
     WireError,
+    address_of,
     decode,
     encode_connect,
     encode_emit,
     encode_error,
+    encode_pong,
     is_local,
     response_bytes,
 )
 from .actor import Actor, handles
 from .cell import ActorCell
-from .conduct import STRIKE_FOR_HASTE, Conduct, Verdict
+from .conduct import Conduct, Verdict, strike_for
 from .dead_letters import DeadLetters
 from .intake import Intake, most_waiting
 from .links import DEGRADED
@@ -114,14 +120,15 @@ class ConnectionActor(Actor):
         remote = request.remote
         local = env.dev and is_local(remote, request.headers)
         self.member = Member(self._client_id, self.ref, self.socket.outbox, remote, local=local)
-        self.session = Session(self.member, env, self._intake, self._strike_once)
+        self.session = Session(self.member, env, self._intake)
         env.members[self._client_id] = self.member
         env.meters.opened += 1
         env.heartbeat.watch(self, trio.current_time())
         self._demand_token()
         self._open = True
         self._connected_at = env.wall()
-        self._answer(encode_connect(self._client_id, self._connected_at))
+        limit = env.limits.max_message_bytes
+        self._answer(encode_connect(self._client_id, self._connected_at, limit))
         self._warn_of_outage()
         _log.debug("connected", client=self._client_id, address=request.remote)
 
@@ -262,18 +269,23 @@ class ConnectionActor(Actor):
         self._intake.handled(received.nbytes)
         verdict = self._conduct.judge(trio.current_time())
         if verdict is not Verdict.PASS:
-            self._too_fast(tell=verdict is Verdict.TELL)
+            self._too_fast(received.text, tell=verdict is Verdict.TELL)
             return
         try:
             message = decode(received.text)
         except WireError as error:
-            self._refuse(Problem(error.code, error.sentence), error.id)
+            self._refuse(Problem(error.code, error.sentence, error.room), error.id)
+            return
+        if isinstance(message, Ping):  # whoever it is, and whatever it waits for
+            self._answer(encode_pong(self._env.wall(), message.id))
             return
         if tracing():
             kind, request_id = type(message).__name__.lower(), message.id
             _log.debug("client says", client=self._client_id, kind=kind, id=request_id)
         problem = self.session.act(message, received.nbytes, received.at)
         if problem is not None:
+            if isinstance(message, Join | Leave | Emit):
+                problem = evolve(problem, room=message.room)
             self._refuse(problem, message.id)
         elif isinstance(message, Auth):
             self._watch_expiry()
@@ -352,19 +364,18 @@ class ConnectionActor(Actor):
 
     def _refuse(self, problem: Problem, request_id: RequestId) -> None:
         self._tell(problem, request_id)
-        # Who emits without having joined breaks no rule of the protocol, and may not know better.
-        self._strike(STRIKE_FOR_HASTE if problem.code == "not_a_member" else 1.0)
+        self._strike(strike_for(problem.code))
 
-    def _too_fast(self, *, tell: bool) -> None:
+    def _too_fast(self, text: str, *, tell: bool) -> None:
+        """Drop a message. Who waits for its answer gets one; `abuseLimit` bounds how often."""
         self._env.meters.rate_limited["messages"] += 1
-        if tell:
+        request_id, room = address_of(text)
+        if tell or request_id is not None:
             limit = self._env.limits.message_rate_limit
             sentence = f"At most {limit:g} messages a second; this one was dropped, slow down."
-            self._tell(Problem("too_fast", sentence))
-        self._strike(STRIKE_FOR_HASTE)
-
-    def _strike_once(self) -> None:
-        self._strike(1.0)
+            retry_after = self._conduct.retry_after(trio.current_time())
+            self._tell(Problem("too_fast", sentence, room, round(retry_after, 3)), request_id)
+        self._strike(strike_for("too_fast"))
 
     def _strike(self, weight: float) -> None:
         if self._conduct.strike(trio.current_time(), weight):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from attrs import evolve
+
 from ..transport import Problem, RequestId, Scope, encode_error, encode_receipt, text_frame
 from .member import Member
 
@@ -61,12 +63,12 @@ class Reply:
 
     def give(self, problem: Problem) -> None:
         """Give what was taken: why it was not done."""
-        self._replies.refuse(problem, self.id)
+        self._replies.refuse(evolve(problem, room=self.room or None), self.id)
 
     def settle(self, scope: Scope) -> None:
         """Give a receipt, where one was asked for."""
         if self.take() and self.id is not None:
-            self._replies.receipt(self.id, scope, self._event_id)
+            self._replies.receipt(self, scope, self._event_id)
 
     def refuse(self, problem: Problem) -> None:
         """Say why it was not done."""
@@ -140,9 +142,9 @@ class Replies:
         """Tell the client of a problem."""
         self.write(encode_error(problem, self._wall(), request_id))
 
-    def receipt(self, request_id: RequestId, scope: Scope, event_id: str) -> None:
+    def receipt(self, reply: Reply, scope: Scope, event_id: str) -> None:
         """Tell the client how far an emit has got."""
-        self.write(encode_receipt(request_id, scope, event_id, self._wall()))
+        self.write(encode_receipt(reply.id, scope, event_id, self._wall(), reply.room or None))
 
     def write(self, payload: bytes) -> None:
         """Write a message to the client."""

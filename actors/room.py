@@ -8,6 +8,7 @@ from typing import Any, ClassVar, TypeAlias, TypeVar, cast
 
 import orjson
 import trio
+from attrs import evolve
 
 from ..transport import JSON, Problem, encode_error, encode_join
 from .actor import Handler, handles
@@ -127,7 +128,8 @@ class Room(RoomHooks[S]):
         """
         asks = self._asker is not None and member is self._asker
         to = member if asks else self._recipient(member)
-        self._speech.answer(_client(to) if asks else to, encode_error(problem, self._now()))
+        payload = encode_error(evolve(problem, room=self.name), self._now())
+        self._speech.answer(_client(to) if asks else to, payload)
 
     def after(self, seconds: float, callback: Callable[[], Awaitable[None]]) -> Timer:
         """Call back once in so many seconds, unless the room has crashed or stopped by then."""
@@ -406,8 +408,7 @@ class Room(RoomHooks[S]):
             for reply in acknowledged:
                 reply.give(problem)
         elif was_in and acknowledged:
-            seat.landlord.tell_problem(problem)
-            seat.landlord.put_out(self.name)
+            seat.put_out(problem, "room crashed")
 
     def _failed(self, on: str) -> Problem:
         return Problem(
@@ -428,7 +429,7 @@ class Room(RoomHooks[S]):
             f"You were not told up to {events} events of the room '{self.name}', "
             "while it was to say whether you may stay."
         )
-        return Problem("events_missed", sentence)
+        return Problem("events_missed", sentence, self.name)
 
     def _own_up(self) -> None:
         """Tell the members that the room was too busy for what other pods said."""
@@ -437,6 +438,7 @@ class Room(RoomHooks[S]):
         problem = Problem(
             "events_missed",
             f"{missed} events of other pods were missed: the room '{self.name}' is too busy.",
+            self.name,
         )
         self._speech.announce(encode_error(problem, self._now()))
 
@@ -508,6 +510,7 @@ class Room(RoomHooks[S]):
                     await member.sink.flushed()
 
     def _watch_idleness(self) -> None:
+        self._roster.attended(bool(self._roster.members) or self.keep_alive)
         if self._roster.members:
             if self._idle is not None:
                 self._idle.cancel()

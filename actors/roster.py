@@ -125,6 +125,10 @@ class StatePolicy(enum.Enum):
     """The next incarnation starts from `initial_state()`; `on_start` may load more."""
 
 
+def _unwatched(by_anybody: bool) -> None:
+    """Do nothing: nobody wants to know."""
+
+
 @mutable(eq=False)
 class Roster(Generic[S]):
     """What outlives a room's crash: who is in, numbering, and by policy its state.
@@ -137,7 +141,8 @@ class Roster(Generic[S]):
     sees each, for one that crashes it must take no other along. `undelivered` counts those that
     found no place in the mailbox and that members do not know of yet. `listens` is whether
     a hook hears what the pod says although nobody is in; before it runs that may not be known.
-    `half_heard` is whether what crashed the room had said something that is out.
+    `half_heard` is whether what crashed the room had said something that is out. `attended` learns
+    whether anybody is in, whenever that may have changed.
     """
 
     name: str | None
@@ -155,6 +160,7 @@ class Roster(Generic[S]):
     listens: bool = True
     undelivered: int = 0
     half_heard: bool = False
+    attended: Callable[[bool], None] = _unwatched
 
     @property
     def present(self) -> int:

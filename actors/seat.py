@@ -15,7 +15,7 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, Final, Protocol
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ..transport import Identity, Problem
 from .member import FrameSink, Member
@@ -71,17 +71,14 @@ class Left:
 class Landlord(Protocol):
     """Who has the seats of one client: its session."""
 
-    def turned_away(self) -> None:
-        """Learn that a room did not let the client in."""
-
     def room_ended(self, seat: Seat, exit: Exit) -> None:  # noqa: A002
         """Learn that the room of a seat has ended, which is vacant now."""
 
     def tell_problem(self, problem: Problem) -> None:
         """Tell the client of a problem."""
 
-    def put_out(self, name: str) -> None:
-        """Tell the client that it is in a room no longer."""
+    def put_out(self, name: str, reason: str) -> None:
+        """Tell the client that it is in a room no longer, and why."""
 
 
 class Seat(Member):
@@ -211,7 +208,6 @@ class Seat(Member):
         """Do not come in, and be told why."""
         self._vacate()
         self.answer(problem)
-        self.landlord.turned_away()
 
     def reconsidered(self) -> bool:
         """Take on the newest identity, for the room to look at; False when it is out by now."""
@@ -229,8 +225,12 @@ class Seat(Member):
     def expel(self, problem: Problem, reason: str) -> None:
         """Be out because the room says so, and be told; `on_leave` is due."""
         self.leave(reason)
-        self.landlord.tell_problem(problem)
-        self.landlord.put_out(self.name)
+        self.put_out(problem, reason)
+
+    def put_out(self, problem: Problem, reason: str) -> None:
+        """Tell the client that it is out, and why."""
+        self.landlord.tell_problem(evolve(problem, room=self.name))
+        self.landlord.put_out(self.name, reason)
 
     def depart(self) -> bool:
         """Stand in `members` no longer; say whether `on_leave` is due, which it is once."""

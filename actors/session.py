@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Literal
 
 import trio
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from ..config import Auth as AuthSettings
 from ..config import Limits, LogSampler, get_logger, tracing
 from ..transport import (
+    Asker,
     Auth,
     BadToken,
     ClientMessage,
@@ -81,22 +82,14 @@ class Session:
     """One client's standing: who it is, which rooms it is in, and what it asks for.
 
     `act` answers what succeeds and returns the `Problem` of what does not. It never waits: what a
-    room is asked for it answers later, and a room that is full has a lane of its own. `struck`
-    learns of each time that a room did not let the client in.
+    room is asked for it answers later, and a room that is full has a lane of its own.
     """
 
-    __slots__ = ("_env", "_lanes", "_member", "_replies", "_seats", "_struck")
+    __slots__ = ("_env", "_lanes", "_member", "_replies", "_seats")
 
-    def __init__(
-        self,
-        member: Member,
-        environment: ConnectionEnvironment,
-        intake: Intake,
-        struck: Callable[[], None],
-    ) -> None:
+    def __init__(self, member: Member, environment: ConnectionEnvironment, intake: Intake) -> None:
         self._member = member
         self._env = environment
-        self._struck = struck
         self._seats = member.seats
         self._replies = Replies(member, environment.limits.emit_timeout, environment.wall)
         self._lanes = Lanes(intake, self._not_taken)
@@ -119,7 +112,8 @@ class Session:
             return self._emit(message, nbytes, born)
         if isinstance(message, Join):
             return self._join(message)
-        self._leave(message)
+        if isinstance(message, Leave):
+            self._leave(message)
         return None
 
     def attach(self, spawn: Spawn) -> None:
@@ -153,16 +147,12 @@ class Session:
 
     # What rooms have to say (`Landlord`) ---------------------------------------------------
 
-    def turned_away(self) -> None:
-        """Count a room's refusal against the client."""
-        self._struck()
-
     def room_ended(self, seat: Seat, exit: Exit) -> None:  # noqa: A002
         """Tell that a room has ended, or knock at the next: it ended just as the client knocked."""
         name = seat.name
         asking = seat.waiting()
         if not asking:
-            self.tell_problem(room_closed(name))
+            self.tell_problem(evolve(room_closed(name), room=name))
             return
         problem: Problem | None = room_closed(name)
         if exit.kind is ExitKind.NORMAL:
@@ -174,9 +164,9 @@ class Session:
         """Tell the client of a problem."""
         self._replies.refuse(problem)
 
-    def put_out(self, name: str) -> None:
+    def put_out(self, name: str, reason: str) -> None:
         """Tell the client that it is in a room no longer."""
-        self._replies.write(encode_leave(name, self._env.wall()))
+        self._replies.write(encode_leave(name, self._env.wall(), reason=reason))
 
     # Who it is -----------------------------------------------------------------------------
 
@@ -204,7 +194,7 @@ class Session:
             seat.answer(problem)
             seat.leave(reason)
             if was_in:
-                self.put_out(name)
+                self.put_out(name, reason)
 
     def _identify(self, seat: Seat, identity: Identity | None) -> None:
         seat.identify(identity)
@@ -215,7 +205,7 @@ class Session:
 
     def _not_asked(self, seat: Seat) -> Problem:
         seat.leave("not asked in time")
-        self.put_out(seat.name)
+        self.put_out(seat.name, "not asked in time")
         return self._too_slow(seat.name, "you are out of it")
 
     # Rooms ---------------------------------------------------------------------------------
@@ -255,7 +245,7 @@ class Session:
         seat = self._seats.get(name)
         if seat is None:
             try:
-                self._env.rooms.open(name, by_client=True)
+                self._env.rooms.open(name, self._asker())
             except RoomError as error:
                 return Problem("too_many_rooms", str(error))
             roster = self._env.rooms.roster(name)
@@ -366,9 +356,7 @@ class Session:
         return self._too_slow(reply.room, so)
 
     def _tell_elsewhere(self, message: Emit, room: str, event_id: str, reply: Reply) -> None:
-        def settle(
-            scope: Scope,
-        ) -> None:  # nobody is in it here: what no other pod hears, none does
+        def settle(scope: Scope) -> None:  # nobody is in it here
             reply.settle(Scope.REJECTED if scope is Scope.LOCAL else scope)
 
         scope: Scope | None = Scope.REJECTED
@@ -380,7 +368,11 @@ class Session:
 
     def _find(self, room: str) -> RoomRef | None:
         rooms = self._env.rooms
-        return rooms.open(room, by_client=True) if rooms.is_bound(room) else rooms.find(room)
+        return rooms.open(room, self._asker()) if rooms.is_bound(room) else rooms.find(room)
+
+    def _asker(self) -> Asker:
+        member = self._member
+        return Asker.of(member.address, member.user_id, root=member.is_root)
 
     def _deliver(self, room: str, ref: RoomRef, emit: RoomEmit) -> None:
         """Leave it with the room; what a full room has no place for waits in a lane."""

@@ -22,6 +22,7 @@ from .errors import (
     StoreUncertain,
     TlsError,
     TooManyGuesses,
+    TooManyWaiting,
     TransportError,
     Unstorable,
     WireError,
@@ -34,9 +35,11 @@ from .locality import is_local
 from .meters import FAN_OUT, SECONDS, Histogram, Meters, close_label
 from .names import DASHBOARD, check_name, is_reserved_room
 from .outbox import Outbox, OutboxFailure, OutboxStatistics
+from .shares import NOBODY, POD, Asker, Grant, Shares, reserve_of, share_of
 from .tls import Certificate, TlsDoor
 from .token_bucket import TokenBucket
 from .tokens import Identity, Tokens, constant_time_equal
+from .turns import Turns
 from .websocket import Closed, HandshakeRejected, Inbox, WebSocket, WebSocketLimits
 from .wire import (
     JSON,
@@ -46,9 +49,11 @@ from .wire import (
     Emit,
     Join,
     Leave,
+    Ping,
     Problem,
     RequestId,
     Scope,
+    address_of,
     decode,
     decode_json,
     encode_auth,
@@ -58,6 +63,7 @@ from .wire import (
     encode_error,
     encode_join,
     encode_leave,
+    encode_pong,
     encode_receipt,
 )
 
@@ -66,10 +72,13 @@ __all__ = [
     "FAN_OUT",
     "JSON",
     "MAX_DEPTH",
+    "NOBODY",
     "PING",
+    "POD",
     "SECONDS",
     "AddressInUse",
     "Admission",
+    "Asker",
     "Attempts",
     "Auth",
     "BadToken",
@@ -85,6 +94,7 @@ __all__ = [
     "DuplicateValue",
     "Emit",
     "EnvelopeError",
+    "Grant",
     "HandshakeRejected",
     "Histogram",
     "Identity",
@@ -101,11 +111,13 @@ __all__ = [
     "Outbox",
     "OutboxFailure",
     "OutboxStatistics",
+    "Ping",
     "Problem",
     "QueryError",
     "Refusal",
     "RequestId",
     "Scope",
+    "Shares",
     "StoreError",
     "StoreMisfit",
     "StoreUnavailable",
@@ -115,12 +127,15 @@ __all__ = [
     "TokenBucket",
     "Tokens",
     "TooManyGuesses",
+    "TooManyWaiting",
     "TransportError",
+    "Turns",
     "Unstorable",
     "UpgradeRequest",
     "WebSocket",
     "WebSocketLimits",
     "WireError",
+    "address_of",
     "bind",
     "check_name",
     "client_address",
@@ -136,12 +151,15 @@ __all__ = [
     "encode_error",
     "encode_join",
     "encode_leave",
+    "encode_pong",
     "encode_receipt",
     "is_local",
     "is_reserved_room",
     "is_websocket_path",
     "networks",
     "refuse_upgrade",
+    "reserve_of",
     "response_bytes",
+    "share_of",
     "text_frame",
 ]

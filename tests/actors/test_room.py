@@ -217,7 +217,6 @@ async def test_a_room_decides_who_may_join() -> None:
         late = Desk("late", members[0].ref, FakeSink())
         await join(room, late)
         assert late.told == [("room_forbidden", None)]
-        assert late.refusals == 1
 
 
 async def test_what_a_room_says_on_its_way_back_reaches_the_members_it_kept() -> None:

@@ -27,7 +27,6 @@ class Desk:
         self.replies = Replies(self.member, 5.0, lambda: NOW)
         self.ended: list[tuple[Seat, Exit]] = []
         self.out: list[str] = []
-        self.refusals = 0
 
     def knock(self, roster: Roster[Any], request_id: int | None = None) -> Seat:
         """Ask to be let in."""
@@ -56,14 +55,11 @@ class Desk:
 
     # Landlord --------------------------------------------------------------------------------
 
-    def turned_away(self) -> None:
-        self.refusals += 1
-
     def room_ended(self, seat: Seat, exit: Exit) -> None:  # noqa: A002
         self.ended.append((seat, exit))
 
     def tell_problem(self, problem: Problem) -> None:
         self.replies.refuse(problem)
 
-    def put_out(self, name: str) -> None:
+    def put_out(self, name: str, reason: str) -> None:
         self.out.append(name)
