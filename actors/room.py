@@ -245,7 +245,6 @@ class Room(RoomHooks[S]):
         self._watch_idleness()
         await self._hook(self._welcome(seat))
         self._acknowledged = []
-        seat.joined = True
 
     async def _welcome(self, seat: Seat) -> None:
         # Said within the hook: when that raises without having waited, nobody was told anything.
