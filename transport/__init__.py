@@ -30,6 +30,7 @@ from .errors import (
 from .forwarded import Networks, client_address, networks
 from .frames import PING, close_frame, text_frame
 from .handshake import Refusal, UpgradeRequest, is_websocket_path, refuse_upgrade, response_bytes
+from .identifiers import RESERVED_NAMES, fold_name, misleading
 from .listener import Listener, ListenerLimits, ListenerStatistics, bind
 from .locality import is_local
 from .meters import FAN_OUT, SECONDS, Histogram, Meters, close_label
@@ -75,6 +76,7 @@ __all__ = [
     "NOBODY",
     "PING",
     "POD",
+    "RESERVED_NAMES",
     "SECONDS",
     "AddressInUse",
     "Admission",
@@ -153,9 +155,11 @@ __all__ = [
     "encode_leave",
     "encode_pong",
     "encode_receipt",
+    "fold_name",
     "is_local",
     "is_reserved_room",
     "is_websocket_path",
+    "misleading",
     "networks",
     "refuse_upgrade",
     "reserve_of",

@@ -91,7 +91,7 @@ class Api:
     async def _collection(self, request: ApiRequest) -> Collection:
         name = request.collection
         found = self._directory.find(name)
-        sentence = check_collection_name(name)
+        sentence = check_collection_name(name) or self._differs(name)
         if found is None and sentence is None:
             await self._discovery.look_for(name)
             found = self._directory.find(name)
@@ -101,6 +101,10 @@ class Api:
         if found is None:
             raise RequestRefused(404, sentence or _no_collection(name))
         return found
+
+    def _differs(self, name: str) -> str | None:
+        there = self._directory.find_alike(name)
+        return there and f"This collection's name is written '{there}'."
 
     async def _before(
         self, collection: Collection, asked: Asked, body: Mapping[str, JSON]
