@@ -382,7 +382,7 @@ async def test_users_that_are_not_kept_are_no_users(tmp_path: Path) -> None:
 
 async def test_an_external_token_of_any_text_is_no_users(tmp_path: Path) -> None:
     async with running_collections(tmp_path) as (pod, http):
-        for user in ("a\0b", "x" * 1000, "ключ", "count"):
+        for user in ("x" * 1000, "ключ", "count"):
             headers = {"Authorization": f"Bearer {pod.tokens.sign(user, ttl=60)}"}
             assert (await http.get("/auth/me", headers=headers)).status_code == 404
             assert (await http.get("/users", headers=headers)).json() == []
