@@ -270,8 +270,7 @@ class ConnectionActor(Actor):
             self._too_fast(haste, message)
             return
         if isinstance(message, WireError):
-            problem = Problem(message.code, message.sentence, message.room)
-            self._refuse(problem, message.id)
+            self._refuse(Problem(message.code, message.sentence, message.room), message.id)
             return
         if isinstance(message, Ping):  # whoever it is, and whatever it waits for
             self._answer(encode_pong(self._env.wall(), message.id))

@@ -101,7 +101,7 @@ def _mixed(part: str) -> str | None:
     if len(scripts) > 1 and not any(scripts <= together for together in _TOGETHER):
         return f"must be of one script, not of {' and '.join(sorted(scripts))}"
     like_latin = _LIKE_LATIN.get(next(iter(scripts)))
-    if like_latin is not None and like_latin.issuperset(filter(str.isalpha, part)):
+    if like_latin is not None and like_latin.issuperset(c for c in part if c.isalpha()):
         return f"must not look like Latin letters and be {next(iter(scripts))} ones"
     return None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, cast
 
 import orjson
@@ -49,7 +49,8 @@ class UserAccounts:
             users = await self._users()
             # Few: one's name may be another's address. Without any, a hash is made too.
             matching = await self._find(users, name) if can_be_name(name) else []
-            for found in matching or [None]:
+            tried: Sequence[Document | None] = matching or [None]
+            for found in tried:
                 hashed = cast("str | None", found["password"]) if found else None
                 if await self._env.passwords.verify(hashed, password, asker) and found is not None:
                     return await self._signed_in(users, found)
