@@ -20,6 +20,7 @@ from ..config import Config, Secrets, configure_logging, load_secrets
 from ..transport import TransportError
 from ..transport.brokers import Broker
 from .errors import SupervisorError
+from .keyboard import kept_for_the_main_task
 from .pod import Pod
 
 __all__ = ["open_pod"]
@@ -46,6 +47,8 @@ async def open_pod(
     Leaving the block stops accepting, after `drain.delay`, closes clients with 1012, paced over
     `drain.window`, and returns `drain.deadline` seconds later at the latest, but for `on_stop`
     hooks that still clean up then (`Actor.stop_deadline`). A block that is cancelled ends at once.
+    Ctrl-C and `sys.exit` in the block drain the pod first; a second Ctrl-C ends it at once. In a
+    room neither ends more than the room.
 
     Raises `RoomImportError`, `BrokerImportError`, `SecretsError`, `AddressInUse` or `ListenError`
     before the block runs, and `IntensityExceeded` when the tree has given up.
@@ -64,23 +67,24 @@ async def open_pod(
         broker=broker,
         stress_command=stress_command,
     )
-    failures: list[Exception] = []
-    async with trio.open_nursery() as nursery:
-        await nursery.start(_run, pod, failures, nursery.cancel_scope)
-        if not failures:
-            try:
-                yield pod
-            except Exception as error:  # noqa: BLE001 - raised below, out of the nursery's groups
-                failures.append(error)
-            finally:
-                pod.request_stop("pod stopping")
+    failures: list[BaseException] = []
+    with kept_for_the_main_task():
+        async with trio.open_nursery() as nursery:
+            await nursery.start(_run, pod, failures, nursery.cancel_scope)
+            if not failures:
+                try:
+                    yield pod
+                except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001
+                    failures.append(error)  # raised below, out of the nursery's groups
+                finally:
+                    pod.request_stop("pod stopping")
     if failures:
         raise failures[0]
 
 
 async def _run(
     pod: Pod,
-    failures: list[Exception],
+    failures: list[BaseException],
     scope: trio.CancelScope,
     task_status: trio.TaskStatus[None],
 ) -> None:

@@ -157,6 +157,40 @@ async def test_the_tools_find_the_pod_that_shares_their_data_folder(
         assert answer.status_code == status
 
 
+async def test_no_signal_but_those_that_stop_it_ends_a_pod_or_its_connections(start: Start) -> None:
+    pod = await start("serve", "--port", "0")
+    url = await pod.url()
+    harmless = [
+        "HUP",
+        "QUIT",
+        "USR1",
+        "USR2",
+        "ALRM",
+        "VTALRM",
+        "PROF",
+        "PIPE",
+        "IO",
+        "PWR",
+        "XCPU",
+        "XFSZ",
+        "WINCH",
+        "URG",
+        "CONT",
+    ]
+    with trio.fail_after(PATIENCE):
+        async with connect(f"ws{url.removeprefix('http')}/socket.io/") as client:
+            await client.recv()
+            for name in harmless:
+                pod.process.send_signal(signal.Signals[f"SIG{name}"])
+                if name not in ("PIPE", "XFSZ", "WINCH", "URG", "CONT"):
+                    await pod.says(f'"signal":"SIG({name}|POLL)"')
+            await client.send('{"type": "join", "room": "tea", "id": 1}')
+            assert json.loads(await client.recv())["type"] == "join"
+    assert (await get(f"{url}/health/live")).status_code == 200
+    pod.process.send_signal(signal.SIGTERM)
+    assert await pod.ends() == 0
+
+
 async def test_a_second_signal_does_not_wait_for_a_client_that_takes_its_time(
     start: Start,
 ) -> None:
