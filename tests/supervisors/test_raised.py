@@ -23,6 +23,7 @@ from deployd.actors import (
     Conflate,
     DeadLetters,
     Exit,
+    ExitKind,
     Later,
     Mailbox,
     Overflow,
@@ -267,10 +268,30 @@ async def test_what_an_actor_raises_ends_itself_and_is_answered(
     assert not cell.ref.alive
 
 
+async def test_an_incarnation_ends_with_an_exception_whatever_was_raised(raised: Raise) -> None:
+    exits: list[Exit] = []
+
+    class Sore(Good):
+        async def bad(self, message: Bad) -> str:
+            raise raised()
+
+        async def on_stop(self, exit: Exit) -> None:  # noqa: A002
+            exits.append(exit)
+
+    cell = cell_of("pod/sore", Sore)
+    cell.ref.tell(Bad())
+    with nothing_escapes(), pytest.raises(Exception):  # noqa: B017, PT011 - whichever it is
+        await cell.run(lambda: None)
+    assert [exit_.kind for exit_ in exits] == [ExitKind.CRASHED]
+    assert isinstance(exits[0].error, Exception)
+    assert [name for name, _ in cell.poison] == ["Bad"]
+    orjson.dumps(cell.poison)
+
+
 async def test_real_cancellation_is_no_failure() -> None:
     class Sleeper(Good):
         async def bad(self, message: Bad) -> str:
-            await trio.sleep_forever()
+            await trio.sleep(1)
             return "never"
 
     cell = cell_of("pod/sleeper", Sleeper)
