@@ -280,12 +280,40 @@ async def test_an_incarnation_ends_with_an_exception_whatever_was_raised(raised:
 
     cell = cell_of("pod/sore", Sore)
     cell.ref.tell(Bad())
-    with nothing_escapes(), pytest.raises(Exception):  # noqa: B017, PT011 - whichever it is
+    with nothing_escapes(), pytest.raises(Exception):  # noqa: B017 - whichever it is
         await cell.run(lambda: None)
     assert [exit_.kind for exit_ in exits] == [ExitKind.CRASHED]
     assert isinstance(exits[0].error, Exception)
     assert [name for name, _ in cell.poison] == ["Bad"]
     orjson.dumps(cell.poison)
+
+
+async def test_what_is_raised_at_the_end_hides_neither_the_end_nor_its_reason(
+    raised: Raise,
+) -> None:
+    class Sore(Good):
+        async def bad(self, message: Bad) -> str:
+            raise ZeroDivisionError("first")
+
+        async def on_stop(self, exit: Exit) -> None:  # noqa: A002
+            raise raised()
+
+        def on_lost(self, message: object, error: Exception) -> None:
+            raise raised()
+
+        def describe(self) -> Mapping[str, JSON]:
+            raise raised()
+
+    cell, watcher = cell_of("pod/sore", Sore), cell_of("pod/watcher", Good)
+    cell.ref.monitor(watcher.ref)
+    cell.ref.tell(Bad())
+    with structlog.testing.capture_logs() as lines, nothing_escapes():
+        with pytest.raises(ZeroDivisionError, match="first"):
+            await cell.run(lambda: orjson.dumps(dict(cell.statistics().detail)))
+        cell.terminated(Exit.killed())
+    assert watcher.ref.alive
+    assert len(watcher.mailbox) == 1
+    assert [line["event"] for line in lines] == ["on_stop failed", "on_lost failed"]
 
 
 async def test_real_cancellation_is_no_failure() -> None:
