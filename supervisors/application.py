@@ -15,11 +15,9 @@ from typing import Any
 import structlog
 import trio
 
-from ..actors import Room, load_room_classes
+from ..actors import Room, contained, load_room_classes
 from ..config import Config, Secrets, configure_logging, load_secrets
-from ..transport import TransportError
 from ..transport.brokers import Broker
-from .errors import SupervisorError
 from .keyboard import kept_for_the_main_task
 from .pod import Pod
 
@@ -88,12 +86,20 @@ async def _run(
     scope: trio.CancelScope,
     task_status: trio.TaskStatus[None],
 ) -> None:
-    try:
-        await pod.run(task_status.started)
-    except (TransportError, SupervisorError) as error:
-        failures.append(error)
-        scope.cancel()
+    up = False
+
+    def came_up() -> None:
+        nonlocal up
+        up = True
         task_status.started()
+
+    try:
+        await pod.run(came_up)
+    except Exception as error:  # noqa: BLE001 - raised below, out of the nursery's groups
+        failures.append(contained(error))
+        scope.cancel()
+        if not up:
+            task_status.started()
 
 
 def _load_keys(config: Config) -> Secrets:
