@@ -13,6 +13,7 @@ from .definition import (
     read_definition,
 )
 from .errors import ConfigError, ConfigurationError, SecretsError
+from .files import read_regular
 from .json_schema import json_schema
 from .limits import Limits
 from .load import Loaded, load, write_default
@@ -87,6 +88,7 @@ __all__ = [
     "load_class",
     "load_secrets",
     "read_definition",
+    "read_regular",
     "reference_markdown",
     "tracing",
     "write_default",

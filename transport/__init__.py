@@ -15,6 +15,7 @@ from .errors import (
     EnvelopeError,
     ListenError,
     MessageTooLarge,
+    NoThread,
     QueryError,
     StoreError,
     StoreMisfit,
@@ -34,6 +35,7 @@ from .locality import is_local
 from .meters import FAN_OUT, SECONDS, Histogram, Meters, close_label
 from .names import DASHBOARD, check_name, is_reserved_room
 from .outbox import Outbox, OutboxFailure, OutboxStatistics
+from .threads import in_thread
 from .tls import Certificate, TlsDoor
 from .token_bucket import TokenBucket
 from .tokens import Identity, Tokens, constant_time_equal
@@ -98,6 +100,7 @@ __all__ = [
     "MessageTooLarge",
     "Meters",
     "Networks",
+    "NoThread",
     "Outbox",
     "OutboxFailure",
     "OutboxStatistics",
@@ -137,6 +140,7 @@ __all__ = [
     "encode_join",
     "encode_leave",
     "encode_receipt",
+    "in_thread",
     "is_local",
     "is_reserved_room",
     "is_websocket_path",
