@@ -1,5 +1,6 @@
 """What can be set: settings, secrets and logging. Nothing here knows who uses it."""
 
+from .anchored import anchored
 from .brokers import Broker, FailurePolicy, Nats, RabbitMQ, ReadyPolicy, Redis
 from .classes import ClassNotFound, load_class
 from .definition import (
@@ -78,6 +79,7 @@ __all__ = [
     "Stress",
     "Tls",
     "Who",
+    "anchored",
     "bind_log_context",
     "check_collection_name",
     "configure_logging",
