@@ -19,6 +19,7 @@ from attrs import frozen
 from ...config import get_logger, read_regular
 from .context import AsyncContext, Context
 from .errors import ScriptBroken
+from .interruption import Interrupted
 
 __all__ = [
     "EVENTS",
@@ -150,6 +151,8 @@ def _stamp(path: Path) -> Stamp | None:
 def _load(collection: str, event: ScriptEvent, path: Path) -> Script:
     try:
         run = _checked(_execute(collection, event, path))
+    except Interrupted:  # for whoever runs this thread: it took too long
+        raise
     except BaseException as error:  # noqa: BLE001 - a file may raise anything, SystemExit too
         reason = told(error)
         return Script(collection, event, path, _line(path, error), None, reason=reason)
