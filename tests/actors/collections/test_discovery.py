@@ -18,7 +18,7 @@ from deployd.actors import Actor, ActorCell, DeadLetters, EnvironmentFailure
 from deployd.actors.collections import Directory, Discovery, discovery, folders
 from support.collections import write_collection
 
-KEEP = {"properties": {}}
+KEEP: dict[str, Any] = {"properties": {}}
 VALIDATE = "def run(ctx):\n    ctx.data['seen'] = 1\n"
 
 
