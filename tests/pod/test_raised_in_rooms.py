@@ -104,6 +104,9 @@ class Bound(Room[int]):
     async def on_join(self, member: Member) -> None:
         self.fail("on_join")
 
+    async def on_identity(self, member: Member) -> None:
+        self.fail("on_identity")
+
     async def on_leave(self, member: Member, reason: str) -> None:
         self.fail("on_leave")
 
@@ -141,7 +144,7 @@ class Bound(Room[int]):
 PLACES = [
     *("__init__", "initial_state", "on_start", "around", "on_stop", "on_idle", "on_lost"),
     *("describe", "authorize_join", "authorize_emit", "on_join", "on_leave", "on_message"),
-    *("on_server_emit", "on_remote_emit", "on_degraded", "on_healed", "on_drain"),
+    *("on_server_emit", "on_remote_emit", "on_degraded", "on_healed", "on_drain", "on_identity"),
     *("handler", "after", "every"),
 ]
 NEVER_UP = ("__init__", "initial_state", "on_start", "around")
@@ -194,6 +197,8 @@ async def provoke(pod: Pod, talk: Talk, room: str) -> None:
     remote = Remote(1, f"other-{room}", "said", b"1", 0.0)
     pod.rooms.deliver(room, [remote], 100)
     orjson.dumps(node_to_json(pod.tree()))
+    token = pod.tokens.sign(room, username=room, is_root=False, ttl=60.0)
+    await talk.ask("auth", f"{room} auth", token=token)
     await talk.ask("leave", f"{room} leave", room=room)
 
 
