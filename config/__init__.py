@@ -18,6 +18,7 @@ from .limits import Limits
 from .load import Loaded, load, write_default
 from .logs import bind_log_context, configure_logging, get_logger, tracing
 from .operations import Metrics, Stress
+from .origins import Origin, ascii_host, default_port, read_origin
 from .report import Row, explain, reference_markdown
 from .sampling import LogLimiter, LogSampler
 from .schema import (
@@ -59,6 +60,7 @@ __all__ = [
     "Metrics",
     "Nats",
     "Network",
+    "Origin",
     "Origins",
     "Performance",
     "Permissions",
@@ -77,9 +79,11 @@ __all__ = [
     "Stress",
     "Tls",
     "Who",
+    "ascii_host",
     "bind_log_context",
     "check_collection_name",
     "configure_logging",
+    "default_port",
     "explain",
     "get_logger",
     "json_schema",
@@ -87,6 +91,7 @@ __all__ = [
     "load_class",
     "load_secrets",
     "read_definition",
+    "read_origin",
     "reference_markdown",
     "tracing",
     "write_default",

@@ -10,12 +10,10 @@ from contextlib import suppress
 from difflib import get_close_matches
 from urllib.parse import urlsplit
 
+from .origins import ascii_host, read_origin
+
 BROKERS = ("memory", "redis", "rabbitmq", "nats")
 ALGORITHMS = ("HS256", "HS384", "HS512")
-
-_ORIGIN = re.compile(
-    r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[^\s/?#@:*\[\]\\]+)(:(?P<port>\d{1,5}))?", re.IGNORECASE
-)
 
 
 def origins(values: Sequence[str]) -> str | None:
@@ -25,9 +23,16 @@ def origins(values: Sequence[str]) -> str | None:
             return 'exact origins: "*" would let every site use its visitors\' sign-in'
         if value == "null":
             return 'exact origins: "null" is what any sandboxed page and local file sends'
-        match = _ORIGIN.fullmatch(value)
-        if match is None or int(match["port"] or 0) > 65535:
+        if read_origin(value) is None:
             return f'origins like "https://example.org:8443", which "{value[:60]}" is not'
+    return None
+
+
+def hosts(values: Sequence[str]) -> str | None:
+    """Check a list of host names: a name each, without a scheme and a port."""
+    for value in values:
+        if re.search(r"[\s/?#@:*\[\]\\]", value) or not ascii_host(value):
+            return f'names of hosts like "pod.example", which "{value[:60]}" is not'
     return None
 
 
