@@ -118,7 +118,8 @@ def test_an_exact_origin_is_accepted(origin: str) -> None:
 @pytest.mark.parametrize("origin", [
     "*", "null", "", "example.org", "https://", "https://example.org/", "https://a.org/path",
     "https://*.example.org", "https://user@example.org", "https://example.org:70000",
-    "https://example.org:", "https://a b", "https://a.org?x", "https://a.org\n", "https://☃\u200d.net", "https://" + "x" * 300,
+    "https://example.org:", "https://a b", "https://a.org?x", "https://a.org\n",
+    "https://☃\u200d.net", "https://" + "x" * 300,
 ])  # fmt: skip
 def test_anything_but_an_exact_origin_is_refused(origin: str) -> None:
     with pytest.raises(ConfigError):
