@@ -1,5 +1,6 @@
 """What can be set: settings, secrets and logging. Nothing here knows who uses it."""
 
+from .audit import Audit, Audited
 from .brokers import Broker, FailurePolicy, Nats, RabbitMQ, ReadyPolicy, Redis
 from .classes import ClassNotFound, load_class
 from .definition import (
@@ -42,6 +43,8 @@ from .secrets import Secrets, load_secrets
 __all__ = [
     "BUILT_IN",
     "Access",
+    "Audit",
+    "Audited",
     "Auth",
     "Broker",
     "ClassNotFound",

@@ -5,19 +5,22 @@ from pathlib import Path
 from typing import Final, Protocol
 
 import trio
+from attrs import evolve
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
-from ..config import Config
+from ..config import Audit, Config
 from ..transport import (
     JSON,
     Attempts,
     Listener,
     ListenerLimits,
     Meters,
+    Premises,
     Refusal,
     TlsDoor,
     UpgradeRequest,
+    is_loopback,
     networks,
 )
 from ..transport.http import (
@@ -58,6 +61,8 @@ class Shown(Protocol):
     dev: bool
     config: Config
     keyring: Keyring
+    audit: Audit
+    premises: Premises
     meters: Meters
     views: Views
     exporter: Exporter
@@ -98,11 +103,10 @@ def make_listener(
         wall,
         public=public,
         routes=[
-            *stress_routes(view, pod.stress),
+            *stress_routes(doorman.refuse_all_but_root, pod.stress),
             *_routes(pod, doorman, collections, public),
         ],
         origins=config.origins.allowed,
-        scrape_token=config.metrics.token,
     )
     return Listener(
         config.server.host,
@@ -121,7 +125,9 @@ def make_metrics_listener(pod: Shown) -> Listener | None:
     if not config.metrics.bind:
         return None
     host, _, port = config.metrics.bind.rpartition(":")
-    app = create_metrics_app(pod, pod.exporter.expose)
+    app = create_metrics_app(
+        pod, pod.exporter.expose, evolve(pod.premises, loopback=is_loopback(host)), pod.audit
+    )
     return Listener(
         host,
         int(port),
@@ -135,7 +141,15 @@ def make_metrics_listener(pod: Shown) -> Listener | None:
 def _doorman(pod: Shown) -> Doorman:
     auth = pod.config.auth
     guesses = Attempts(auth.login_attempts, auth.login_period)
-    return Doorman(pod.keyring, guesses, trio.current_time, pod.meters.rate_limited)
+    return Doorman(
+        keyring=pod.keyring,
+        guesses=guesses,
+        clock=trio.current_time,
+        rate_limited=pod.meters.rate_limited,
+        premises=pod.premises,
+        scrape_token=pod.config.metrics.token,
+        audit=pod.audit,
+    )
 
 
 def _server(config: Config, app: Starlette) -> HttpServer:
@@ -178,7 +192,7 @@ def _routes(
         *auth_routes(view),
         *catalogue_routes(api, pod.version),
         public.route(),
-        *collection_routes(api, doorman.identify),
+        *collection_routes(api, doorman.identify, doorman.own),
     ]
 
 
@@ -191,6 +205,8 @@ class _View:
         self.version = pod.version
         self.started_at = pod.started_at
         self.dev = pod.dev
+        self.premises = pod.premises
+        self.audit = pod.audit
         self.connections = pod.connections
         self.broker_health = pod.broker_health
         self.unready = pod.unready
@@ -200,6 +216,7 @@ class _View:
         self.clients = pod.views.connections
         self.expose = pod.exporter.expose
         self.refuse_all_but_root = doorman.refuse_all_but_root
+        self.refuse_all_but_scrapers = doorman.refuse_all_but_scrapers
 
     def tree(self) -> Mapping[str, object]:
         return node_to_json(self._pod.tree())

@@ -9,19 +9,20 @@ browser such a page and the pod are one origin.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
-from attrs import field, frozen
+from attrs import frozen
 
-from .origins import read_host, read_origin
+from ..config import read_origin
+from .origins import read_host
 
 __all__ = ["Fields", "Premises", "is_loopback"]
 
 Fields = Iterable[tuple[str, str]]
 """Header fields, names in lower case."""
 
-_DIRECT: Final = frozenset(
+_DIRECT: Final = frozenset(  # as words, which are looked over more easily than a list
     """
     accept accept-charset accept-encoding accept-language access-control-request-headers
     access-control-request-local-network access-control-request-method
@@ -31,7 +32,7 @@ _DIRECT: Final = frozenset(
     if-unmodified-since keep-alive last-event-id origin pragma priority purpose range referer rtt
     save-data te trailer transfer-encoding upgrade upgrade-insecure-requests user-agent
     viewport-width width x-master-key x-requested-with
-    """.split()
+    """.split()  # noqa: SIM905
 )
 """What browsers and clients of this pod send by themselves. Whatever else a request carries,
 somebody in between may have added: there is no list of all that proxies, tunnels and CDNs write."""
@@ -41,19 +42,19 @@ somebody in between may have added: there is no list of all that proxies, tunnel
 class Premises:
     """Where a pod stands, as far as it decides who asks.
 
-    `port` is the one it listens on, `loopback` whether only this machine reaches it. `hosts` are
-    names that it goes by beside those of this machine, in ASCII and lower case. It is `proxied`
-    when proxies are trusted: they say for whom they ask, and answer for the names that they pass
-    on. `tls` is whether the pod itself encrypts: then a page whose name was borrowed fails at the
-    certificate.
+    `port` returns the one it listens on; `loopback` is whether only this machine reaches it.
+    `hosts` are names that it goes by beside those of this machine, in ASCII and lower case. It is
+    `proxied` when proxies are trusted: they say for whom they ask, and answer for the names that
+    they pass on. `tls` is whether the pod itself encrypts: then a page under a borrowed name fails
+    at the certificate.
     """
 
-    port: int
+    port: Callable[[], int]
     dev: bool = False
     loopback: bool = False
     proxied: bool = False
     tls: bool = False
-    hosts: Collection[str] = field(default=(), converter=frozenset)
+    hosts: Collection[str] = ()
 
     def own(self, peer: str, headers: Fields, version: str = "1.1") -> bool:
         """Say whether a request is a developer's own, from this machine to a pod under development.
@@ -107,7 +108,7 @@ class Premises:
         host = read_host(fields)
         if host is None or not _is_own_name(host[0]):
             return False
-        return (host[1] or (443 if self.tls else 80)) == self.port
+        return (host[1] or (443 if self.tls else 80)) == self.port()
 
 
 def is_loopback(address: str) -> bool:
