@@ -104,7 +104,7 @@ async def shows_expired(world: World) -> None:
 
 
 PREFLIGHT: Final = {"Access-Control-Request-Method": "PUT"}
-ROUTES: Final = {
+ROUTES: Final[dict[str, tuple[str, str, Any]]] = {
     "read": ("GET", "/todos", None),
     "count": ("GET", "/todos/count", None),
     "write": ("POST", "/todos", {}),
@@ -170,6 +170,10 @@ FAILURES: Final[dict[str, tuple[Way, str]]] = {
     ),
     "a borrowed name": (
         asks("GET", "/todos", 421, headers={"Host": "evil.example"}),
+        "host refused",
+    ),
+    "a page under a borrowed name": (
+        asks("GET", "/", 421, headers={"Host": "app.evil", "Origin": "http://app.evil"}),
         "host refused",
     ),
 }
