@@ -20,6 +20,7 @@ from .load import Loaded, load, write_default
 from .logs import bind_log_context, configure_logging, get_logger, tracing
 from .operations import Metrics, Stress
 from .origins import Origin, ascii_host, default_port, read_origin
+from .private import private_places
 from .report import Row, explain, reference_markdown
 from .sampling import LogLimiter, LogSampler
 from .schema import (
@@ -93,6 +94,7 @@ __all__ = [
     "load",
     "load_class",
     "load_secrets",
+    "private_places",
     "read_definition",
     "read_origin",
     "reference_markdown",

@@ -9,7 +9,7 @@ from attrs import evolve
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
-from ..config import Audit, Config
+from ..config import Audit, Config, get_logger, private_places
 from ..transport import (
     JSON,
     Attempts,
@@ -37,6 +37,7 @@ from ..transport.http import (
     create_metrics_app,
     stress_routes,
 )
+from ..transport.store import database_files, database_url
 from .child import Node, node_to_json
 from .collections import CollectionTree
 from .metrics import Exporter
@@ -44,6 +45,8 @@ from .stress import StressRunner
 from .views import Views
 
 __all__ = ["make_listener", "make_metrics_listener"]
+
+_log = get_logger("realtime")
 
 NO_WEBSOCKET: Final = Refusal(404, "There is no WebSocket at this address, only metrics.")
 
@@ -60,6 +63,7 @@ class Shown(Protocol):
     started_at: float
     dev: bool
     config: Config
+    settings: Path | None
     keyring: Keyring
     audit: Audit
     premises: Premises
@@ -96,7 +100,7 @@ def make_listener(
     `collections` is None for a pod that has none. `wall` returns unix seconds.
     """
     config, doorman = pod.config, _doorman(pod)
-    public = PublicFiles(Path(config.server.public))
+    public = _public(config, pod.settings)
     view = _View(pod, doorman)
     app = create_app(
         view,
@@ -136,6 +140,20 @@ def make_metrics_listener(pod: Shown) -> Listener | None:
         limits=_listener_limits(config),
         websocket=False,
     )
+
+
+def _public(config: Config, settings: Path | None) -> PublicFiles:
+    files = database_files(database_url(config.store, Path(config.server.data)))
+    private = [*private_places(config), *files, *filter(None, [settings])]
+    public = PublicFiles(Path(config.server.public), private)
+    exposed = public.exposed()
+    if exposed:
+        _log.warning(
+            "server.public holds what is for nobody, and is not served; move it elsewhere",
+            public=config.server.public,
+            private=sorted(map(str, exposed)),
+        )
+    return public
 
 
 def _doorman(pod: Shown) -> Doorman:

@@ -100,9 +100,11 @@ class Pod:
         dev: bool = False,
         broker: Callable[[], Broker] | None = None,
         stress_command: Sequence[str] | None = None,
+        settings: Path | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.config = config
+        self.settings = settings
         self.dev = dev
         self.pod_id = secrets.token_hex(4)
         self.version = metadata.version("deployd")
