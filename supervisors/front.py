@@ -129,9 +129,9 @@ def make_metrics_listener(pod: Shown) -> Listener | None:
     if not config.metrics.bind:
         return None
     host, _, port = config.metrics.bind.rpartition(":")
-    app = create_metrics_app(
-        pod, pod.exporter.expose, evolve(pod.premises, loopback=is_loopback(host)), pod.audit
-    )
+    # Scrapers come by the names of another network, and nothing is encrypted here.
+    premises = evolve(pod.premises, loopback=is_loopback(host), hosts=frozenset(), tls=False)
+    app = create_metrics_app(pod, pod.exporter.expose, premises, pod.audit)
     return Listener(
         host,
         int(port),

@@ -16,6 +16,7 @@ from websockets.frames import Frame, Opcode
 from deployd.config import Config, Metrics
 from deployd.supervisors import Pod, open_pod
 from support import KEYS
+from support.certificates import issued
 from support.collections import collections_config, write_collection
 from support.proxies import SIGNS
 
@@ -211,11 +212,25 @@ async def test_every_path_of_every_port_refuses_a_borrowed_name(tmp_path: Path) 
         page = [*borrowed, ("Origin", "http://evil.example:2403")]
         assert await watch(pod, page) == 421
         assert await watch(pod, borrowed) == 401  # no browser: those say their origin
-        pod_port = pod.metrics_port
-        assert pod_port is not None
-        async with await trio.open_tcp_stream("127.0.0.1", pod_port) as stream:
-            await stream.send_all(head("GET /metrics HTTP/1.1", pod, borrowed))
-            assert (await stream.receive_some()).startswith(b"HTTP/1.1 421 ")
+        assert await scrape(pod, borrowed) == 421
+
+
+async def test_the_port_of_the_metrics_is_encrypted_by_nobody_and_has_names_of_its_own(
+    tmp_path: Path,
+) -> None:
+    config = collections_config(tmp_path, metrics=Metrics(bind="127.0.0.1:0"), tls=issued(tmp_path))
+    config = evolve(config, server=evolve(config.server, hosts=("pod.example",)))
+    async with open_pod(config, keys=KEYS) as pod:
+        assert await scrape(pod, [("Host", "evil.example")]) == 421
+        assert await scrape(pod, [("Host", "127.0.0.1:9090")]) == 200
+
+
+async def scrape(pod: Pod, fields: Fields) -> int:
+    """Ask the port of the metrics for them, and return the status."""
+    assert pod.metrics_port is not None
+    async with await trio.open_tcp_stream("127.0.0.1", pod.metrics_port) as stream:
+        await stream.send_all(head("GET /metrics HTTP/1.1", pod, fields))
+        return int((await stream.receive_some())[9:12])
 
 
 async def test_names_of_its_own_are_settings(tmp_path: Path) -> None:
