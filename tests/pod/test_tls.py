@@ -22,7 +22,7 @@ from websockets.trio.client import ClientConnection, connect
 from deployd.config import Config
 from deployd.supervisors import Pod
 from deployd.transport import TlsError, tls
-from support import pod_config, running_pod
+from support import find_node, pod_config, running_pod
 from support.certificates import AUTHORITY, issued, trusting
 from support.clients import until
 
@@ -136,6 +136,7 @@ async def test_who_vanishes_leaves_no_connection_and_no_descriptor(tmp_path: Pat
         with trio.fail_after(20):
             while len(os.listdir("/proc/self/fd")) > before:
                 await trio.lowlevel.checkpoint()
+        assert find_node(pod.tree(), "pod/tls").restarts == 0
 
 
 def _over(plain: trio.SocketStream) -> trio.SSLStream[trio.SocketStream]:
@@ -197,6 +198,7 @@ async def test_whoever_is_parted_from_hears_why_and_that_there_is_nothing_more(
                 heard += data
             assert answer in heard
             assert await stream.transport_stream.receive_some() == b""
+        assert find_node(pod.tree(), "pod/tls").restarts == 0
         await trio.aclose_forcefully(stream)
 
 
