@@ -80,6 +80,7 @@ class TlsDoor:
         try:
             await stream.do_handshake()
         except trio.BrokenResourceError as error:
+            del stream.transport_stream  # as at the end of `_carry`
             raise ConnectionAbortedError("no TLS handshake") from error
         if self._nursery is None:
             raise ConnectionAbortedError("the pod is stopping")
@@ -137,6 +138,7 @@ async def _carry(tls: trio.SSLStream[_Wire], plain: trio.SocketStream) -> None:
         with trio.move_on_after(GOODBYE, shield=True), suppress(trio.BrokenResourceError):
             await _say_goodbye(tls)
         await trio.aclose_forcefully(tls)
+        del tls.transport_stream  # it holds itself, and only the collector would free what it has
 
 
 async def _say_goodbye(tls: trio.SSLStream[_Wire]) -> None:
