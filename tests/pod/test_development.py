@@ -18,7 +18,7 @@ from deployd.supervisors import Pod, open_pod
 from support import KEYS
 from support.certificates import issued
 from support.collections import collections_config, write_collection
-from support.proxies import SIGNS
+from support.signs import SIGNS
 
 Fields = Sequence[tuple[str, str]]
 JSON: Final = ("Content-Type", "application/json")

@@ -8,7 +8,7 @@ import pytest
 from attrs import evolve
 
 from deployd.transport import Premises, is_loopback
-from support.proxies import SIGNS
+from support.signs import SIGNS
 
 PORT = 2403
 PREMISES = Premises(port=lambda: PORT, dev=True)
