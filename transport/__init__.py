@@ -15,6 +15,7 @@ from .errors import (
     EnvelopeError,
     ListenError,
     MessageTooLarge,
+    NoThread,
     QueryError,
     StoreError,
     StoreMisfit,
@@ -32,11 +33,12 @@ from .frames import PING, close_frame, text_frame
 from .handshake import Refusal, UpgradeRequest, is_websocket_path, refuse_upgrade, response_bytes
 from .identifiers import RESERVED_NAMES, fold_name, misleading
 from .listener import Listener, ListenerLimits, ListenerStatistics, bind
-from .locality import is_local
+from .locality import Premises, is_loopback
 from .meters import FAN_OUT, SECONDS, Histogram, Meters, close_label
 from .names import DASHBOARD, check_name, is_reserved_room
 from .outbox import Outbox, OutboxFailure, OutboxStatistics
 from .shares import NOBODY, POD, Asker, Grant, Shares, reserve_of, share_of
+from .threads import in_thread
 from .tls import Certificate, TlsDoor
 from .token_bucket import TokenBucket
 from .tokens import Identity, Tokens, constant_time_equal
@@ -110,10 +112,12 @@ __all__ = [
     "MessageTooLarge",
     "Meters",
     "Networks",
+    "NoThread",
     "Outbox",
     "OutboxFailure",
     "OutboxStatistics",
     "Ping",
+    "Premises",
     "Problem",
     "QueryError",
     "Refusal",
@@ -156,7 +160,8 @@ __all__ = [
     "encode_pong",
     "encode_receipt",
     "fold_name",
-    "is_local",
+    "in_thread",
+    "is_loopback",
     "is_reserved_room",
     "is_websocket_path",
     "misleading",
