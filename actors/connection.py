@@ -374,8 +374,8 @@ class ConnectionActor(Actor):
 def _read(text: str) -> ClientMessage | WireError:
     try:
         return decode(text)
-    except WireError as error:
-        return error
+    except WireError as error:  # as another: what was raised holds the frames that would hold it
+        return WireError(error.code, error.sentence, error.id, error.room)
 
 
 def connection_cell(
