@@ -14,6 +14,14 @@ class Limits:
     max_connections: int = setting(
         10_000, unit="connections", ge=1, help="Clients of one pod; more are answered 503."
     )
+    max_http_connections: int = setting(
+        1000,
+        unit="connections",
+        ge=1,
+        help="Connections of one pod that are no WebSockets, or none yet. Who finds no room takes "
+        "that of a connection that waits; where all work, more are answered 503, of one address "
+        "above `addressShare` 429.",
+    )
     max_rooms_per_client: int = setting(
         100, unit="rooms", ge=1, help="Rooms that one client may be in."
     )

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Final, Protocol
 
 import trio
-from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.routing import BaseRoute
+from starlette.types import Scope
 
 from ..config import Config
 from ..transport import (
@@ -19,6 +20,7 @@ from ..transport import (
     TlsDoor,
     UpgradeRequest,
     networks,
+    share_of,
 )
 from ..transport.http import (
     AuthView,
@@ -107,10 +109,14 @@ def make_listener(
     return Listener(
         config.server.host,
         config.server.port,
-        on_upgrade=pod.upgrade,
-        serve_http=_server(config, app).serve,
+        serve=HttpServer(
+            app,
+            _http_limits(config),
+            on_upgrade=pod.upgrade,
+            privileged=_Privileges(doorman).has,
+            websocket=config.enabled,
+        ).serve,
         limits=_listener_limits(config),
-        websocket=config.enabled,
         tls=pod.door,
     )
 
@@ -125,10 +131,14 @@ def make_metrics_listener(pod: Shown) -> Listener | None:
     return Listener(
         host,
         int(port),
-        on_upgrade=lambda _: NO_WEBSOCKET,
-        serve_http=_server(config, app).serve,
+        serve=HttpServer(
+            app,
+            _http_limits(config),
+            on_upgrade=lambda _: NO_WEBSOCKET,
+            privileged=lambda _: True,
+            websocket=False,
+        ).serve,
         limits=_listener_limits(config),
-        websocket=False,
     )
 
 
@@ -138,24 +148,24 @@ def _doorman(pod: Shown) -> Doorman:
     return Doorman(pod.keyring, guesses, trio.current_time, pod.meters.rate_limited)
 
 
-def _server(config: Config, app: Starlette) -> HttpServer:
+def _http_limits(config: Config) -> HttpLimits:
     limits = config.limits
-    return HttpServer(
-        app,
-        HttpLimits(
-            max_head_bytes=limits.max_head_bytes,
-            max_body_bytes=limits.max_body_bytes,
-            body_timeout=limits.handshake_timeout,
-            trusted=networks(config.server.trusted_proxies),
-        ),
+    return HttpLimits(
+        max_head_bytes=limits.max_head_bytes,
+        max_body_bytes=limits.max_body_bytes,
+        head_timeout=limits.handshake_timeout,
+        body_timeout=limits.handshake_timeout,
+        trusted=networks(config.server.trusted_proxies),
     )
 
 
 def _listener_limits(config: Config) -> ListenerLimits:
     limits = config.limits
     return ListenerLimits(
-        max_head_bytes=limits.max_head_bytes,
+        max_connections=limits.max_http_connections,
+        max_per_address=share_of(limits.max_http_connections, limits.address_share),
         handshake_timeout=limits.handshake_timeout,
+        trusted=networks(config.server.trusted_proxies),
         tcp_no_delay=config.network.tcp_no_delay,
         grace=min(LAST_ANSWER, config.drain.deadline),
     )
@@ -180,6 +190,20 @@ def _routes(
         public.route(),
         *collection_routes(api, doorman.identify),
     ]
+
+
+class _Privileges:
+    """Who is answered also where there is no room: who asks how the pod is, and root."""
+
+    def __init__(self, doorman: Doorman) -> None:
+        self._doorman = doorman
+
+    def has(self, scope: Scope) -> bool:
+        """Say whether a request has the privilege; wrong keys are counted as anywhere."""
+        path: str = scope["path"]
+        if path == "/metrics" or path.startswith("/health/"):
+            return True
+        return self._doorman.refuse_all_but_root(Request(scope)) is None
 
 
 class _View:

@@ -17,7 +17,7 @@ from .health import HealthView, health_routes
 from .identity import ROOT, Keyring
 from .public import PublicFiles
 from .schemas import MAX_NAME, MAX_PASSWORD, MIN_PASSWORD
-from .serve import HttpLimits, HttpServer, ReplayStream
+from .server import HttpLimits, HttpServer, OnUpgrade, Privileged
 from .stress import StressTests, stress_routes
 
 __all__ = [
@@ -37,9 +37,10 @@ __all__ = [
     "HttpServer",
     "Identify",
     "Keyring",
+    "OnUpgrade",
     "PodView",
+    "Privileged",
     "PublicFiles",
-    "ReplayStream",
     "StressTests",
     "User",
     "auth_routes",

@@ -1,0 +1,361 @@
+"""HTTP/1.1 on one socket: request after request, until it is over or becomes a WebSocket.
+
+h11 reads and writes (docs/http.md says why nothing stands between). A connection is one task that
+does one thing at a time, so what may be waited for can be read here from top to bottom, and each
+wait for the client has its deadline: the first byte, the rest of the head, the body, each piece of
+the answer that it takes, and the moment it has to hear the last one.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final, TypeAlias
+
+import h11
+import trio
+from attrs import frozen
+from starlette.types import ASGIApp, Scope
+
+from ...config import LogSampler, get_logger
+from ..forwarded import Networks, client_address
+from ..handshake import Opening, UpgradeRequest, choose_route
+from ..listener import GONE, UPGRADED
+from ..refusal import Refusal, response_bytes
+from ..request import RequestHead, malformed, read_head
+from ..seats import Seat
+from ..shares import Grant
+from .exchange import RECEIVE_BYTES, Exchange, receive, scope_of, send_all
+
+__all__ = ["HttpLimits", "HttpServer", "OnUpgrade", "Privileged"]
+
+OnUpgrade: TypeAlias = Callable[[UpgradeRequest], Refusal | None]
+"""Takes an upgrade request over with its socket (None), or says why not. Must not wait."""
+
+Privileged: TypeAlias = Callable[[Scope], bool]
+"""Says whether a request is answered also where there is no room."""
+
+LINGER: Final = 1.0
+"""Seconds that a client may take to read its last answer: a close with unread bytes destroys it."""
+
+HASTE: Final = 2.0
+"""Seconds that a client may take for its head where there is no room for it."""
+
+_LINGER_READS: Final = 16
+
+_TOO_SLOW: Final = Refusal(408, "The request did not arrive in time; send it in one go.")
+_BROKEN_OFF: Final = Refusal(400, "The request breaks off, or its body is not what its head says.")
+_FAILED: Final = Refusal(500, "The pod failed on this request; its log says why.")
+_BUSY: Final = Refusal(
+    503, "Too many connections at once; try again later.", (("Retry-After", "1"),)
+)
+_STOPPING: Final = Refusal(
+    503, "This pod is stopping; try again in a moment.", (("Retry-After", "1"),)
+)
+_TOO_MANY: Final = Refusal(
+    429,
+    "Your address has its share of connections already (limits.maxHttpConnections, "
+    "limits.addressShare); wait for an answer before you ask for more.",
+    (("Retry-After", "1"),),
+)
+
+_COUNTED: Final = {_BUSY: "overload", _STOPPING: "stopping"}
+"""What refusals are counted as that do not go by their status."""
+
+_log = get_logger("realtime")
+
+
+@frozen
+class HttpLimits:
+    """What one HTTP client may take: bytes and seconds; and whose word on addresses counts.
+
+    `head_timeout` is for a whole head, of the first request from the beginning and of the others
+    from their first byte; a silent connection is closed after `keep_alive_timeout`.
+    """
+
+    max_head_bytes: int = 16 * 1024
+    max_body_bytes: int = 1024 * 1024
+    head_timeout: float = 10.0
+    body_timeout: float = 10.0
+    send_timeout: float = 10.0
+    keep_alive_timeout: float = 5.0
+    trusted: Networks = ()
+
+
+def _nowhere(_: UpgradeRequest) -> Refusal:
+    return Refusal(404, "There is no WebSocket at this address.")
+
+
+class HttpServer:
+    """Serves an ASGI application, one connection a call. It holds nothing between calls.
+
+    Upgrades go to `on_upgrade`; where there is no `websocket`, a request that only looks whether
+    there is one is told so. Who has to stand (`Seat.sitting`) is answered if it is `privileged`.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        limits: HttpLimits | None = None,
+        *,
+        on_upgrade: OnUpgrade = _nowhere,
+        privileged: Privileged = lambda scope: False,
+        websocket: bool = True,
+    ) -> None:
+        self.app = app
+        self.limits = limits or HttpLimits()
+        self.websocket = websocket
+        self._on_upgrade = on_upgrade
+        self._privileged = privileged
+        self._crashes = LogSampler()
+
+    async def serve(self, sock: socket.socket, peer: tuple[str, int], seat: Seat) -> str:
+        """Answer requests until the client goes, falls silent, or nobody may wait any more.
+
+        `sock` is non-blocking; it stays open, to be closed by the caller, who is told what became
+        of the connection: `UPGRADED`, when it belongs to somebody else now; the name of the
+        status with which it was refused; `GONE`; or "" where all was well. A request under way is
+        answered also when nobody may wait; cancelling cuts it off.
+        """
+        try:
+            return await _Connection(self, sock, peer, seat).run()
+        except OSError:
+            return GONE
+
+    def upgrade(self, request: UpgradeRequest) -> Refusal | None:
+        """Hand a WebSocket on, or say why not."""
+        try:
+            return self._on_upgrade(request)
+        except Exception:  # noqa: BLE001 - a bug behind one request must not end the others
+            self.tell_of_crash("an upgrade request crashed its handler")
+            return _FAILED
+
+    def refuse(self, scope: Scope, seat: Seat) -> Refusal | None:
+        """Say why a request is not answered at this moment, or None."""
+        grant = seat.grant
+        if grant:
+            grant = seat.account(scope["client"][0])
+        elif self._privileged(scope):
+            return None
+        return {Grant.OVER_SHARE: _TOO_MANY, Grant.NONE_LEFT: _BUSY}.get(grant)
+
+    def tell_of_crash(self, what: str) -> None:
+        """Log the exception that is being handled, at a limited rate: all may meet the same bug."""
+        suppressed = self._crashes.admit(what)
+        if suppressed is not None:
+            _log.exception(what, suppressed=suppressed)
+
+
+class _Connection:
+    """One connection: its requests, one after the other."""
+
+    def __init__(
+        self, server: HttpServer, sock: socket.socket, peer: tuple[str, int], seat: Seat
+    ) -> None:
+        self._server = server
+        self._limits = server.limits
+        self._sock = sock
+        self._peer = peer
+        self._seat = seat
+        self._local = _address_of(sock)
+        self._answered = False
+        self._http = h11.Connection(h11.SERVER, self._limits.max_head_bytes)
+        self._rest = b""  # what has come of the next request
+
+    async def run(self) -> str:
+        """Answer until there is an end, and say which."""
+        while True:
+            head = await self._read_head()
+            if head is None:
+                return "" if self._answered else GONE
+            if isinstance(head, Refusal):
+                return await self._refuse(head)
+            scope = scope_of(head, (self._address(head), self._peer[1]), self._local)
+            route = self._server.refuse(scope, self._seat) or choose_route(
+                head, websocket=self._server.websocket
+            )
+            if isinstance(route, Opening):
+                refusal = self._upgrade(head, route)
+                return UPGRADED if refusal is None else await self._refuse(refusal, head)
+            body = route or await self._read_body(head)
+            if isinstance(body, Refusal):
+                return await self._refuse(body, head)
+            if not await self._answer(head, scope, body):
+                return ""
+
+    # A request ----------------------------------------------------------------------------------
+
+    async def _read_head(self) -> RequestHead | Refusal | None:
+        """Wait for a request's head. None: there is none, and nobody to be told why."""
+        limits, seat = self._limits, self._seat
+        patience = limits.keep_alive_timeout if self._answered else limits.head_timeout
+        raw = bytearray()
+        with trio.CancelScope() as waiting:
+            waiting.deadline = trio.current_time() + (patience if seat.sitting else HASTE)
+            seat.wait(waiting.cancel, trio.current_time())
+            event = await self._next_head(raw, waiting)
+            seat.work()
+            return self._judge_head(event, raw)
+        return self._missed_head(raw)
+
+    async def _next_head(
+        self, raw: bytearray, waiting: trio.CancelScope
+    ) -> h11.Event | Refusal | None:
+        """Feed the parser, byte for byte what is added to `raw`, until it has a head."""
+        self._http = http = h11.Connection(h11.SERVER, self._limits.max_head_bytes)
+        data, self._rest = self._rest, b""
+        if data:
+            await trio.lowlevel.checkpoint()
+        while True:
+            if not raw:
+                data = data.removeprefix(b"\r\n")  # RFC 9112 section 2.2
+            if data:
+                if not raw and self._answered:
+                    waiting.deadline = trio.current_time() + self._limits.head_timeout
+                raw += data
+                http.receive_data(data)
+                try:
+                    event = http.next_event()
+                except h11.RemoteProtocolError as error:
+                    return malformed(error.error_status_hint)
+                if isinstance(event, h11.Request):
+                    return event
+            data = await receive(self._sock)
+            if not data:
+                return None
+
+    def _judge_head(
+        self, event: h11.Event | Refusal | None, raw: bytearray
+    ) -> RequestHead | Refusal | None:
+        if not isinstance(event, h11.Request):
+            return event if isinstance(event, Refusal) else None
+        size = len(raw) - len(self._http.trailing_data[0])
+        if size > self._limits.max_head_bytes:
+            return malformed(431)
+        return read_head(event, bytes(raw[:size]))
+
+    def _missed_head(self, raw: bytearray) -> Refusal | None:
+        """Say what is told to a client whose head did not come while there was time for it."""
+        self._seat.work()
+        if self._answered and not raw:
+            return None
+        if not self._seat.evicted:
+            return _TOO_SLOW
+        return _STOPPING if self._seat.closing else _BUSY
+
+    async def _read_body(self, head: RequestHead) -> bytes | Refusal:
+        """Read a whole body, within a size and a time: who breaks off has asked for nothing."""
+        if not (head.has(b"content-length") or head.has(b"transfer-encoding")):
+            self._http.next_event()  # the end of the message
+            return b""
+        limits, http, body = self._limits, self._http, bytearray()
+        too_large = Refusal(413, f"Send a body of at most {limits.max_body_bytes} bytes.")
+        if int(next(iter(head.values(b"content-length")), 0)) > limits.max_body_bytes:
+            return too_large
+        if http.they_are_waiting_for_100_continue:
+            go_on = http.send(
+                h11.InformationalResponse(status_code=100, headers=[], reason="Continue")
+            )
+            await send_all(self._sock, go_on, limits.send_timeout)
+        deadline = trio.current_time() + limits.body_timeout
+        latest = http.trailing_data[0]
+        try:
+            while not isinstance(event := http.next_event(), h11.EndOfMessage):
+                if isinstance(event, h11.Data):
+                    body += event.data
+                    if len(body) > limits.max_body_bytes:
+                        return too_large
+                    continue
+                with trio.CancelScope(deadline=deadline) as waiting:
+                    data = await receive(self._sock)
+                if waiting.cancelled_caught:
+                    return Refusal(408, f"Send the body within {limits.body_timeout:g} seconds.")
+                http.receive_data(data)
+                latest = latest[-4:] + data
+        except h11.RemoteProtocolError:
+            return _BROKEN_OFF
+        if head.has(b"transfer-encoding"):
+            # h11 takes a bare LF for the end of trailers, and others would read on.
+            end = len(latest) - len(http.trailing_data[0])
+            if not latest[:end].endswith(b"\r\n\r\n"):
+                return _BROKEN_OFF
+        return bytes(body)
+
+    def _address(self, head: RequestHead) -> str:
+        """Return the address of who sent a request; "" where a trusted proxy does not say."""
+        peer, trusted = self._peer[0], self._limits.trusted
+        return client_address(peer, head.values(b"x-forwarded-for"), trusted) if trusted else peer
+
+    # What becomes of it -------------------------------------------------------------------------
+
+    def _upgrade(self, head: RequestHead, opening: Opening) -> Refusal | None:
+        rest = self._http.trailing_data[0]
+        request = UpgradeRequest(self._sock, opening, rest, head.texts(), self._peer[0])
+        return self._server.upgrade(request)
+
+    async def _answer(self, head: RequestHead, scope: Scope, body: bytes) -> bool:
+        """Let the application answer, and say whether another request may come."""
+        seat, http = self._seat, self._http
+        last = seat.closing or seat.evicted or not seat.sitting
+        exchange = Exchange(
+            http,
+            self._sock,
+            body,
+            only_head=head.method == "HEAD",
+            patience=self._limits.send_timeout,
+            last=last,
+        )
+        try:
+            await self._server.app(scope, exchange.receive, exchange.send)
+        except* Exception:  # noqa: BLE001 - as above, and Cancelled passes through
+            if not exchange.broken:
+                self._server.tell_of_crash("an HTTP request crashed its handler")
+        self._answered = True
+        if exchange.broken:
+            return False
+        if not exchange.over:
+            if not exchange.begun:
+                await self._refuse(_FAILED, head)
+            return False  # in the middle: only a close says that this was not all
+        if last or http.our_state is not h11.DONE or http.their_state is not h11.DONE:
+            await self._part()
+            return False
+        self._rest = http.trailing_data[0]
+        return True
+
+    async def _refuse(self, refusal: Refusal, head: RequestHead | None = None) -> str:
+        """Answer with an error, the last of this connection, and say how it is counted."""
+        only_head = head is not None and head.method == "HEAD"
+        answer = response_bytes(refusal, only_head=only_head)
+        if self._seat.evicted and not self._seat.closing:  # somebody waits for the seat
+            with suppress(OSError):
+                self._sock.send(answer)
+                self._sock.shutdown(socket.SHUT_WR)
+                self._sock.recv(RECEIVE_BYTES)
+        else:
+            with trio.move_on_after(LINGER), suppress(OSError):
+                await send_all(self._sock, answer, LINGER)
+                await self._part()
+        return _COUNTED.get(refusal, refusal.reason)
+
+    async def _part(self) -> None:
+        """Half-close, and wait a little until the client has read its answer and gone."""
+        with trio.CancelScope() as waiting, suppress(OSError):
+            waiting.deadline = trio.current_time() + LINGER
+            if not self._seat.closing:
+                self._seat.wait(waiting.cancel, trio.current_time())
+            self._sock.shutdown(socket.SHUT_WR)
+            for _ in range(_LINGER_READS):
+                if not await receive(self._sock):
+                    return
+
+
+def _address_of(sock: socket.socket) -> tuple[str, int] | None:
+    """Return the address that a client has reached; behind our TLS there is none."""
+    if sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return None
+    with suppress(OSError):
+        host, port = sock.getsockname()[:2]
+        return host, port
+    return None
