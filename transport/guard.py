@@ -229,7 +229,7 @@ def _accept(key: str) -> str:
 
 
 def _agreed(offers: Iterable[str], guard: FrameGuard) -> str | None:
-    """Return the first offer that can be met, as it is met: the client prefers it (RFC 7692 5.1)."""
+    """Return the first offer that can be met, as it is met: the client prefers it (RFC 7692)."""
     for offer in offers:
         if offer.partition(";")[0].strip() == guard.name:
             parameters = guard.accept(offer)

@@ -86,7 +86,7 @@ class ListenerLimits:
     max_connections: int = 1000
     max_per_address: int = 0
     handshake_timeout: float = 10.0
-    grace: float = 1.0
+    grace: float = 2.0
     backlog: int = 4096
     tcp_no_delay: bool = True
     trusted: Networks = ()
@@ -223,7 +223,7 @@ class Listener:
                 if error.errno not in _EXHAUSTED:
                     raise
                 self._complain(error)
-                if not self._accept_in_need(self._sock, connections):
+                if not (self._accept_in_need(self._sock, connections) or self._seats.clear()):
                     await trio.sleep(EXHAUSTED_PAUSE)
 
     def _accept_waiting(self, listening: socket.socket, connections: trio.Nursery) -> None:

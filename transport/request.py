@@ -16,7 +16,7 @@ from attrs import frozen
 
 from .refusal import Refusal
 
-__all__ = ["RequestHead", "malformed", "read_head"]
+__all__ = ["HeadReader", "RequestHead"]
 
 _LOOSE = re.compile(rb"(?<!\r)\n|\r(?!\n)|\n[ \t]")
 """A bare LF, a bare CR, or a folded line (RFC 9112 sections 2.2 and 5.2)."""
@@ -33,6 +33,8 @@ _NO_REQUEST: Final = Refusal(
     400, "This is not an HTTP/1.1 request; this port speaks HTTP and WebSocket."
 )
 _CODING: Final = Refusal(501, "Send the body as it is, or in chunks and in no other coding.")
+_UNREADABLE: Final = {431: _TOO_LARGE, 501: _CODING}
+"""What is said to a head that cannot be parsed, by the status that h11 suggests."""
 _LINES: Final = Refusal(400, "End each line of the request's head with CR LF, and fold none.")
 _TWO_LENGTHS: Final = Refusal(400, "Say how long the body is once, not in two ways.")
 _OLD_CHUNKS: Final = Refusal(400, "A body in chunks needs HTTP/1.1.")
@@ -88,7 +90,39 @@ class RequestHead:
         )
 
 
-def read_head(request: h11.Request, raw: bytes) -> RequestHead | Refusal:
+class HeadReader:
+    """Takes bytes until they are a request's head, of at most `max_bytes`.
+
+    `http` is the connection, for this request and its answer alone, that goes on from there;
+    `begun` says whether anything has come.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self.http = h11.Connection(h11.SERVER, max_bytes)
+        self.begun = False
+        self._max_bytes = max_bytes
+        self._raw = bytearray()
+
+    def feed(self, data: bytes) -> RequestHead | Refusal | None:
+        """Take bytes; return the head, or why it is none, or None while it is not whole."""
+        if not self._raw:
+            data = data.removeprefix(b"\r\n")  # RFC 9112 section 2.2
+        if not data:
+            return None
+        self.begun = True
+        self._raw += data
+        self.http.receive_data(data)
+        try:
+            event = self.http.next_event()
+        except h11.RemoteProtocolError as error:
+            return _UNREADABLE.get(error.error_status_hint, _NO_REQUEST)
+        if not isinstance(event, h11.Request):
+            return None
+        size = len(self._raw) - len(self.http.trailing_data[0])
+        return _TOO_LARGE if size > self._max_bytes else _read(event, bytes(self._raw[:size]))
+
+
+def _read(request: h11.Request, raw: bytes) -> RequestHead | Refusal:
     """Return a request's head, or why it is none; `raw` are the bytes that it was parsed from."""
     version = request.http_version.decode("ascii")
     if not version.startswith("1."):
@@ -107,11 +141,6 @@ def read_head(request: h11.Request, raw: bytes) -> RequestHead | Refusal:
         fields = [(b"host", absolute[1]), *(field for field in fields if field[0] != b"host")]
     path, _, query = target.decode("ascii").partition("?")
     return RequestHead(method, path, query, version, fields, names)
-
-
-def malformed(status: int) -> Refusal:
-    """Return what is said to a head that cannot be parsed; `status` is what h11 suggests."""
-    return {431: _TOO_LARGE, 501: _CODING}.get(status, _NO_REQUEST)
 
 
 def _fault_of_lines(names: Collection[bytes], version: str, raw: bytes) -> Refusal | None:

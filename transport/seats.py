@@ -134,6 +134,10 @@ class Seats:
             return None
         return Seat(self, lobby, nobody, queue, grant)
 
+    def clear(self) -> bool:
+        """Take back one of the last descriptors, if somebody waits with it."""
+        return self._evict(_Queue.LAST)
+
     def close(self) -> None:
         """Let nobody wait any more."""
         self.closed = True
@@ -152,10 +156,11 @@ class Seats:
 
     def dequeue(self, seat: Seat) -> None:
         """Let them know that it cannot."""
-        queue = self._queues.get(seat.queue, {})
-        queue.pop(seat, None)
-        if not queue:
-            self._queues.pop(seat.queue, None)
+        queue = self._queues.get(seat.queue)
+        if queue is not None:
+            queue.pop(seat, None)
+            if not queue:
+                del self._queues[seat.queue]
         self._waiting.pop(seat, None)
 
     def _take(self, asker: Asker, now: float) -> Grant:

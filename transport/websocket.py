@@ -61,7 +61,8 @@ class WebSocket:
     """The server's end of one connection; `sock` is non-blocking, and ours once this returns.
 
     `opening` is the client's half of the handshake, which has been judged, `rest` what it sent
-    right behind that. The 101 response is sent at once. Whoever makes a WebSocket must see to it that `close`, `abandon` or `abort` is called.
+    right behind that. The 101 response is sent at once. Whoever makes a WebSocket must see to it
+    that `close`, `abandon` or `abort` is called.
     """
 
     __slots__ = (

@@ -1,12 +1,14 @@
-"""A client of a listener that sends what it is told, byte for byte."""
+"""A client of a listener that sends what it is told, byte for byte; and what a pod reads of it."""
 
 from __future__ import annotations
 
 import trio
 
-from deployd.transport import Listener
+from deployd.transport import Listener, Opening
+from deployd.transport.handshake import choose_route
+from deployd.transport.request import HeadReader, RequestHead
 
-__all__ = ["ask", "connect", "everything"]
+__all__ = ["ask", "connect", "everything", "opening"]
 
 
 async def connect(listener: Listener) -> trio.SocketStream:
@@ -27,3 +29,13 @@ async def ask(listener: Listener, request: bytes) -> bytes:
     async with await connect(listener) as stream:
         await stream.send_all(request)
         return await everything(stream)
+
+
+def opening(request: bytes) -> tuple[Opening, bytes]:
+    """Read a good opening handshake; return it with what was sent right behind it."""
+    reader = HeadReader(16 * 1024)
+    head = reader.feed(request)
+    assert isinstance(head, RequestHead)
+    good = choose_route(head)
+    assert isinstance(good, Opening)
+    return good, reader.http.trailing_data[0]

@@ -2,6 +2,7 @@
 
 from .app import PodView, create_app, create_metrics_app
 from .auth import Accounts, AuthView, User, auth_routes
+from .body import HttpLimits
 from .collections import (
     ApiAnswer,
     ApiRequest,
@@ -17,7 +18,7 @@ from .health import HealthView, health_routes
 from .identity import ROOT, Keyring
 from .public import PublicFiles
 from .schemas import MAX_NAME, MAX_PASSWORD, MIN_PASSWORD
-from .server import HttpLimits, HttpServer, OnUpgrade, Privileged
+from .server import HttpServer, OnUpgrade, Privileged
 from .stress import StressTests, stress_routes
 
 __all__ = [

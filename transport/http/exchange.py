@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from email.utils import formatdate
 from http.client import responses
 from typing import Final
@@ -38,7 +39,8 @@ class Exchange:
     """What a client has asked, and what becomes of the answer.
 
     `begun` says whether any of the answer was written, `broken` whether the client does not take
-    it: gone, or not reading for `patience` seconds. `last` closes the connection afterwards.
+    it: gone, or not reading for `patience` seconds. Whether this is the `last` of its
+    connection is asked when the answer begins.
     """
 
     def __init__(
@@ -49,7 +51,7 @@ class Exchange:
         *,
         only_head: bool,
         patience: float,
-        last: bool,
+        last: Callable[[], bool],
     ) -> None:
         self._http = http
         self._sock = sock
@@ -79,7 +81,7 @@ class Exchange:
             except OSError:
                 data = b""
             self._http.receive_data(data)
-            self.broken = self.broken or not data
+            self.broken = not data
         return {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:
@@ -101,7 +103,7 @@ class Exchange:
         self._only_head = self._only_head or status in _BODILESS
         fields = [field for field in headers if status != 204 or field[0] != b"content-length"]
         fields.append((b"date", _date.now()))
-        if self._last:
+        if self._last():
             fields.append((b"connection", b"close"))
         response = h11.Response(
             status_code=status, headers=fields, reason=responses.get(status, "").encode()
@@ -164,10 +166,8 @@ async def send_all(sock: socket.socket, data: bytes | memoryview, patience: floa
     """Send everything. Raises `TimeoutError` when none of it is taken for `patience` seconds."""
     view = memoryview(data)
     while True:
-        try:
+        with suppress(BlockingIOError):
             view = view[sock.send(view) :]
-        except BlockingIOError:
-            pass
         if not view:
             return
         with trio.move_on_after(patience) as waiting:

@@ -15,20 +15,20 @@ from typing import Final, TypeAlias
 
 import h11
 import trio
-from attrs import frozen
 from starlette.types import ASGIApp, Scope
 
 from ...config import LogSampler, get_logger
-from ..forwarded import Networks, client_address
+from ..forwarded import client_address
 from ..handshake import Opening, UpgradeRequest, choose_route
 from ..listener import GONE, UPGRADED
 from ..refusal import Refusal, response_bytes
-from ..request import RequestHead, malformed, read_head
+from ..request import HeadReader, RequestHead
 from ..seats import Seat
 from ..shares import Grant
+from .body import HttpLimits, read_body
 from .exchange import RECEIVE_BYTES, Exchange, receive, scope_of, send_all
 
-__all__ = ["HttpLimits", "HttpServer", "OnUpgrade", "Privileged"]
+__all__ = ["HttpServer", "OnUpgrade", "Privileged"]
 
 OnUpgrade: TypeAlias = Callable[[UpgradeRequest], Refusal | None]
 """Takes an upgrade request over with its socket (None), or says why not. Must not wait."""
@@ -45,7 +45,6 @@ HASTE: Final = 2.0
 _LINGER_READS: Final = 16
 
 _TOO_SLOW: Final = Refusal(408, "The request did not arrive in time; send it in one go.")
-_BROKEN_OFF: Final = Refusal(400, "The request breaks off, or its body is not what its head says.")
 _FAILED: Final = Refusal(500, "The pod failed on this request; its log says why.")
 _BUSY: Final = Refusal(
     503, "Too many connections at once; try again later.", (("Retry-After", "1"),)
@@ -64,23 +63,6 @@ _COUNTED: Final = {_BUSY: "overload", _STOPPING: "stopping"}
 """What refusals are counted as that do not go by their status."""
 
 _log = get_logger("realtime")
-
-
-@frozen
-class HttpLimits:
-    """What one HTTP client may take: bytes and seconds; and whose word on addresses counts.
-
-    `head_timeout` is for a whole head, of the first request from the beginning and of the others
-    from their first byte; a silent connection is closed after `keep_alive_timeout`.
-    """
-
-    max_head_bytes: int = 16 * 1024
-    max_body_bytes: int = 1024 * 1024
-    head_timeout: float = 10.0
-    body_timeout: float = 10.0
-    send_timeout: float = 10.0
-    keep_alive_timeout: float = 5.0
-    trusted: Networks = ()
 
 
 def _nowhere(_: UpgradeRequest) -> Refusal:
@@ -160,7 +142,7 @@ class _Connection:
         self._seat = seat
         self._local = _address_of(sock)
         self._answered = False
-        self._http = h11.Connection(h11.SERVER, self._limits.max_head_bytes)
+        self._http = h11.Connection(h11.SERVER)  # of the request under way
         self._rest = b""  # what has come of the next request
 
     async def run(self) -> str:
@@ -178,7 +160,7 @@ class _Connection:
             if isinstance(route, Opening):
                 refusal = self._upgrade(head, route)
                 return UPGRADED if refusal is None else await self._refuse(refusal, head)
-            body = route or await self._read_body(head)
+            body = route or await read_body(self._http, self._sock, head, self._limits)
             if isinstance(body, Refusal):
                 return await self._refuse(body, head)
             if not await self._answer(head, scope, body):
@@ -188,99 +170,43 @@ class _Connection:
 
     async def _read_head(self) -> RequestHead | Refusal | None:
         """Wait for a request's head. None: there is none, and nobody to be told why."""
-        limits, seat = self._limits, self._seat
+        limits, seat, reader = self._limits, self._seat, HeadReader(self._limits.max_head_bytes)
         patience = limits.keep_alive_timeout if self._answered else limits.head_timeout
-        raw = bytearray()
         with trio.CancelScope() as waiting:
             waiting.deadline = trio.current_time() + (patience if seat.sitting else HASTE)
             seat.wait(waiting.cancel, trio.current_time())
-            event = await self._next_head(raw, waiting)
+            head = await self._feed(reader, waiting)
             seat.work()
-            return self._judge_head(event, raw)
-        return self._missed_head(raw)
+            self._http = reader.http
+            return head
+        return self._missed_head(begun=reader.begun)
 
-    async def _next_head(
-        self, raw: bytearray, waiting: trio.CancelScope
-    ) -> h11.Event | Refusal | None:
-        """Feed the parser, byte for byte what is added to `raw`, until it has a head."""
-        self._http = http = h11.Connection(h11.SERVER, self._limits.max_head_bytes)
+    async def _feed(
+        self, reader: HeadReader, waiting: trio.CancelScope
+    ) -> RequestHead | Refusal | None:
+        """Let the reader have what was sent ahead, and what comes, until it has a head."""
         data, self._rest = self._rest, b""
         if data:
             await trio.lowlevel.checkpoint()
-        while True:
-            if not raw:
-                data = data.removeprefix(b"\r\n")  # RFC 9112 section 2.2
-            if data:
-                if not raw and self._answered:
-                    waiting.deadline = trio.current_time() + self._limits.head_timeout
-                raw += data
-                http.receive_data(data)
-                try:
-                    event = http.next_event()
-                except h11.RemoteProtocolError as error:
-                    return malformed(error.error_status_hint)
-                if isinstance(event, h11.Request):
-                    return event
+        else:
             data = await receive(self._sock)
-            if not data:
-                return None
+        if self._answered:
+            waiting.deadline = trio.current_time() + self._limits.head_timeout
+        while data:
+            head = reader.feed(data)
+            if head is not None:
+                return head
+            data = await receive(self._sock)
+        return None
 
-    def _judge_head(
-        self, event: h11.Event | Refusal | None, raw: bytearray
-    ) -> RequestHead | Refusal | None:
-        if not isinstance(event, h11.Request):
-            return event if isinstance(event, Refusal) else None
-        size = len(raw) - len(self._http.trailing_data[0])
-        if size > self._limits.max_head_bytes:
-            return malformed(431)
-        return read_head(event, bytes(raw[:size]))
-
-    def _missed_head(self, raw: bytearray) -> Refusal | None:
+    def _missed_head(self, *, begun: bool) -> Refusal | None:
         """Say what is told to a client whose head did not come while there was time for it."""
         self._seat.work()
-        if self._answered and not raw:
+        if self._answered and not begun:
             return None
         if not self._seat.evicted:
             return _TOO_SLOW
         return _STOPPING if self._seat.closing else _BUSY
-
-    async def _read_body(self, head: RequestHead) -> bytes | Refusal:
-        """Read a whole body, within a size and a time: who breaks off has asked for nothing."""
-        if not (head.has(b"content-length") or head.has(b"transfer-encoding")):
-            self._http.next_event()  # the end of the message
-            return b""
-        limits, http, body = self._limits, self._http, bytearray()
-        too_large = Refusal(413, f"Send a body of at most {limits.max_body_bytes} bytes.")
-        if int(next(iter(head.values(b"content-length")), 0)) > limits.max_body_bytes:
-            return too_large
-        if http.they_are_waiting_for_100_continue:
-            go_on = http.send(
-                h11.InformationalResponse(status_code=100, headers=[], reason="Continue")
-            )
-            await send_all(self._sock, go_on, limits.send_timeout)
-        deadline = trio.current_time() + limits.body_timeout
-        latest = http.trailing_data[0]
-        try:
-            while not isinstance(event := http.next_event(), h11.EndOfMessage):
-                if isinstance(event, h11.Data):
-                    body += event.data
-                    if len(body) > limits.max_body_bytes:
-                        return too_large
-                    continue
-                with trio.CancelScope(deadline=deadline) as waiting:
-                    data = await receive(self._sock)
-                if waiting.cancelled_caught:
-                    return Refusal(408, f"Send the body within {limits.body_timeout:g} seconds.")
-                http.receive_data(data)
-                latest = latest[-4:] + data
-        except h11.RemoteProtocolError:
-            return _BROKEN_OFF
-        if head.has(b"transfer-encoding"):
-            # h11 takes a bare LF for the end of trailers, and others would read on.
-            end = len(latest) - len(http.trailing_data[0])
-            if not latest[:end].endswith(b"\r\n\r\n"):
-                return _BROKEN_OFF
-        return bytes(body)
 
     def _address(self, head: RequestHead) -> str:
         """Return the address of who sent a request; "" where a trusted proxy does not say."""
@@ -297,14 +223,13 @@ class _Connection:
     async def _answer(self, head: RequestHead, scope: Scope, body: bytes) -> bool:
         """Let the application answer, and say whether another request may come."""
         seat, http = self._seat, self._http
-        last = seat.closing or seat.evicted or not seat.sitting
         exchange = Exchange(
             http,
             self._sock,
             body,
             only_head=head.method == "HEAD",
             patience=self._limits.send_timeout,
-            last=last,
+            last=lambda: seat.closing or seat.evicted or not seat.sitting,
         )
         try:
             await self._server.app(scope, exchange.receive, exchange.send)
@@ -318,7 +243,7 @@ class _Connection:
             if not exchange.begun:
                 await self._refuse(_FAILED, head)
             return False  # in the middle: only a close says that this was not all
-        if last or http.our_state is not h11.DONE or http.their_state is not h11.DONE:
+        if http.our_state is not h11.DONE or http.their_state is not h11.DONE:
             await self._part()
             return False
         self._rest = http.trailing_data[0]
