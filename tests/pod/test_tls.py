@@ -23,7 +23,6 @@ from deployd.supervisors import Pod
 from deployd.transport import TlsError
 from support import pod_config, running_pod
 from support.certificates import AUTHORITY, issued, trusting
-from support.clients import until
 
 UPGRADE = (
     b"GET /socket.io/ HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
@@ -141,20 +140,20 @@ def _over(plain: trio.SocketStream) -> trio.SSLStream[trio.SocketStream]:
     return trio.SSLStream(plain, trusting(), server_hostname="localhost", https_compatible=True)
 
 
-async def test_who_is_turned_away_unread_is_told_through_the_encryption(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with running_pod(encrypted(tmp_path)) as pod:
-        full = evolve(pod._listener._limits, max_handshakes=0)
-        monkeypatch.setattr(pod._listener, "_limits", full)
-        stream = _over(await trio.open_tcp_stream("127.0.0.1", pod.port))
-        async with stream:
+async def test_who_finds_no_room_is_told_through_the_encryption(tmp_path: Path) -> None:
+    config = encrypted(tmp_path)
+    async with (
+        running_pod(evolve(config, limits=evolve(config.limits, max_http_connections=1))) as pod,
+        _over(await trio.open_tcp_stream("127.0.0.1", pod.port)) as busy,
+    ):
+        await busy.send_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n")
+        await trio.testing.wait_all_tasks_blocked()
+        async with _over(await trio.open_tcp_stream("127.0.0.1", pod.port)) as stream:
             with trio.fail_after(20):
                 await stream.send_all(UPGRADE)
                 answer = bytes(await stream.receive_some())
         assert answer.startswith(b"HTTP/1.1 503 ")
         assert b"\r\nRetry-After: " in answer
-        await until(lambda: not pod._listener._turned_away)
 
 
 async def _until_empty(pod: Pod) -> None:

@@ -349,7 +349,7 @@ async def test_an_upgrade_that_is_refused_is_the_last_of_its_connection(second: 
     ],
 )
 async def test_whatever_follows_the_first_request_the_port_lives_on(second: bytes) -> None:
-    async with serving(sample()) as listener:
+    async with serving(sample(), HttpLimits(body_timeout=0.05)) as listener:
         async with await connect(listener) as stream:
             await stream.send_all(GET_DEAF)
             assert (await answer_of(stream))[0] == 200
