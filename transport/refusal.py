@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from email.utils import formatdate
 from http import HTTPStatus
 
 import orjson
 from attrs import frozen
 
-__all__ = ["Refusal", "response_bytes"]
+__all__ = ["Refusal", "http_date", "response_bytes"]
 
 
 @frozen
@@ -33,6 +35,7 @@ def response_bytes(refusal: Refusal, *, only_head: bool = False) -> bytes:
     fields = (
         ("Content-Type", "application/json"),
         ("Content-Length", str(len(body))),
+        ("Date", http_date()),
         ("Cache-Control", "no-store"),
         ("X-Content-Type-Options", "nosniff"),
         ("Connection", "close"),
@@ -42,3 +45,21 @@ def response_bytes(refusal: Refusal, *, only_head: bool = False) -> bytes:
     lines += [f"{name}: {value}" for name, value in fields]
     head = "\r\n".join([*lines, "", ""]).encode("latin-1")
     return head if only_head else head + body
+
+
+class _Clock:
+    """The time as HTTP writes it, written anew each second."""
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._text = ""
+
+    def date(self) -> str:
+        second = int(time.time())
+        if second != self._second:
+            self._second, self._text = second, formatdate(second, usegmt=True)
+        return self._text
+
+
+http_date = _Clock().date
+"""Return the time of an answer (RFC 9110 section 6.6.1)."""

@@ -61,7 +61,6 @@ class Seat:
 
     def wait(self, wake: Callable[[], None], now: float) -> None:
         """Wait from now on: `wake` is called, at once perhaps, if the seat is wanted back."""
-        self.account("")
         self.wake, self.since = wake, now
         self.seats.enqueue(self)
 
@@ -72,7 +71,7 @@ class Seat:
             self.seats.dequeue(self)
 
     def account(self, address: str) -> Grant:
-        """Learn on whose account a trusted proxy works here, until it waits: "" is nobody's.
+        """Learn on whose account a trusted proxy works here, and that it is nobody's again ("").
 
         Who comes by itself has the share that it came with.
         """

@@ -103,8 +103,7 @@ class Http2:
         while True:
             for event in self.events:
                 if isinstance(event, h2.events.ResponseReceived) and event.stream_id == stream:
-                    found = dict(event.headers)
-                    return str(found.get(":status") or found[b":status"].decode())
+                    return dict(event.headers)[b":status"].decode()
             self._read()
 
     def received(self, stream: int, until: bytes) -> bytes:

@@ -23,6 +23,7 @@ from deployd.supervisors import Pod
 from deployd.transport import TlsError
 from support import pod_config, running_pod
 from support.certificates import AUTHORITY, issued, trusting
+from support.raw import NEVER_READ
 
 UPGRADE = (
     b"GET /socket.io/ HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
@@ -146,7 +147,7 @@ async def test_who_finds_no_room_is_told_through_the_encryption(tmp_path: Path) 
         running_pod(evolve(config, limits=evolve(config.limits, max_http_connections=1))) as pod,
         _over(await trio.open_tcp_stream("127.0.0.1", pod.port)) as busy,
     ):
-        await busy.send_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n")
+        await busy.send_all(NEVER_READ)
         await trio.testing.wait_all_tasks_blocked()
         async with _over(await trio.open_tcp_stream("127.0.0.1", pod.port)) as stream:
             with trio.fail_after(20):

@@ -79,7 +79,15 @@ def nginx(pod: int, folder: Path) -> Iterator[int]:
     temporary = " ".join(f"{kind}_temp_path {folder}/{kind};" for kind in kinds)
     port, file = free_port(), folder / "nginx.conf"
     file.write_text(_NGINX.format(folder=folder, temporary=temporary, pod=pod, port=port))
-    command = [_program("nginx", "nginx"), "-p", folder, "-e", "stderr", "-c", file]
+    command: list[str | Path] = [
+        _program("nginx", "nginx"),
+        "-p",
+        folder,
+        "-e",
+        "stderr",
+        "-c",
+        file,
+    ]
     yield from _run(command, folder, port)
 
 

@@ -8,7 +8,10 @@ from deployd.transport import Listener, Opening
 from deployd.transport.handshake import choose_route
 from deployd.transport.request import HeadReader, RequestHead
 
-__all__ = ["ask", "connect", "everything", "opening"]
+__all__ = ["NEVER_READ", "ask", "connect", "everything", "opening"]
+
+NEVER_READ = b"GET /dpd.js HTTP/1.1\r\nHost: localhost\r\n\r\n" * 1000
+"""More answers than fit on the way: who does not read them keeps a pod at work for a while."""
 
 
 async def connect(listener: Listener) -> trio.SocketStream:

@@ -6,7 +6,6 @@ import resource
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
 
 import pytest
 import trio
@@ -267,15 +266,6 @@ async def busy(scope: Scope, receive: Receive, send: Send) -> None:
     await hello(scope, receive, send)
 
 
-async def waits(listener: Listener, stack: AsyncExitStack) -> trio.SocketStream:
-    """Connect, and wait between two requests."""
-    stream = await stack.enter_async_context(await connect(listener))
-    await stream.send_all(OPEN)
-    assert (await stream.receive_some()).endswith(HELLO)
-    await trio.testing.wait_all_tasks_blocked()
-    return stream
-
-
 async def begins(
     listener: Listener, stack: AsyncExitStack, what: bytes = b"G"
 ) -> trio.SocketStream:
@@ -291,28 +281,38 @@ async def works(listener: Listener, stack: AsyncExitStack) -> trio.SocketStream:
     return await begins(listener, stack, OPEN)
 
 
-@pytest.mark.parametrize(
-    ("waiting", "told"),
-    [
-        ((waits,), b""),
-        ((begins,), b"HTTP/1.1 503 "),
-    ],
-)
-async def test_an_address_that_has_its_share_gives_up_whom_it_let_wait_longest(
-    waiting: tuple[Callable[..., Any]], told: bytes
-) -> None:
+POST = b"POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+WAITING = {
+    "nothing sent": (b"", GET, b"HTTP/1.1 503 "),
+    "half a head": (GET[:9], GET[9:], b"HTTP/1.1 503 "),
+    "between two requests": (OPEN, GET, b""),
+    "half of a second head": (OPEN + GET[:9], GET[9:], b"HTTP/1.1 503 "),
+    "half a body": (POST + b"Content-Length: 3\r\n\r\na", b"bc", b"HTTP/1.1 503 "),
+    "half a chunk": (
+        POST + b"Transfer-Encoding: chunked\r\n\r\n3\r\na",
+        b"bc\r\n0\r\n\r\n",
+        b"HTTP/1.1 503 ",
+    ),
+    "nothing after a refusal": (b"nonsense\r\n\r\n", b"", b""),
+}
+
+
+@pytest.mark.parametrize("state", WAITING)
+async def test_an_address_that_has_its_share_gives_up_whom_it_let_wait_longest(state: str) -> None:
+    begun, rest, told = WAITING[state]
     async with (
         listening(limits=ListenerLimits(max_per_address=3)) as listener,
         AsyncExitStack() as stack,
     ):
-        first, *others = [await waiting[0](listener, stack) for _ in range(3)]
+        first, *others = [await begins(listener, stack, begun) for _ in range(3)]
+        if begun.startswith((OPEN, b"nonsense")):
+            assert (await first.receive_some()).startswith(b"HTTP/1.1 ")
         assert (await ask(listener, GET)).endswith(HELLO)
         assert (await everything(first)).startswith(told)
         for other in others:
-            await other.send_all(
-                (b"" if waiting[0] is waits else b"ET") + GET[3 if waiting[0] is begins else 0 :]
-            )
-            assert (await everything(other)).endswith(HELLO)
+            await other.send_all(rest)
+            answer = await everything(other)
+            assert b"hello to " in answer or b" 400 " in answer
 
 
 async def test_an_upgrade_takes_the_place_of_half_a_request() -> None:

@@ -103,9 +103,8 @@ def test_a_proxys_connection_is_on_the_account_of_whom_it_works_for() -> None:
     assert pooled.seat.account("a")
     third = Guest(seats, "a")
     assert third.seat.grant is Grant.OVER_SHARE
-    pooled.wait()
+    pooled.seat.account("")
     assert Guest(seats, "a").seat.sitting
-    pooled.seat.work()
     assert pooled.seat.account("a") is Grant.OVER_SHARE
     assert pooled.seat.account("b")
     assert direct.seat.account("b")  # who comes by itself is who it is

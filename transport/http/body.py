@@ -12,6 +12,7 @@ from attrs import frozen
 from ..forwarded import Networks
 from ..refusal import Refusal
 from ..request import RequestHead
+from ..seats import Seat
 from .exchange import receive, send_all
 
 __all__ = ["HttpLimits", "read_body"]
@@ -38,11 +39,12 @@ class HttpLimits:
 
 
 async def read_body(
-    http: h11.Connection, sock: socket.socket, head: RequestHead, limits: HttpLimits
-) -> bytes | Refusal:
+    http: h11.Connection, sock: socket.socket, head: RequestHead, limits: HttpLimits, seat: Seat
+) -> bytes | Refusal | None:
     """Return the body, or why there is none: who breaks off has asked for nothing.
 
-    A client that waits to be told (RFC 9110 section 10.1.1) is told to go on. Raises `OSError`.
+    A client that waits to be told (RFC 9110 section 10.1.1) is told to go on. As long as the body
+    is not whole the seat may be taken back; then this is None. Raises `OSError`.
     """
     lengths = head.values(b"content-length")
     if lengths and int(lengths[0]) > limits.max_body_bytes:
@@ -50,15 +52,22 @@ async def read_body(
     if http.they_are_waiting_for_100_continue:
         await send_all(sock, http.send(_CONTINUE), limits.send_timeout)
     latest = http.trailing_data[0]
-    with trio.CancelScope(deadline=trio.current_time() + limits.body_timeout):
+    with trio.CancelScope() as waiting:
+        now = trio.current_time()
+        waiting.deadline = now + limits.body_timeout
+        seat.wait(waiting.cancel, now)
         try:
             body, latest = await _whole_body(http, sock, latest, limits.max_body_bytes)
         except h11.RemoteProtocolError:
             return _BROKEN_OFF
+        finally:
+            seat.work()
         if body is None:
             return _too_large(limits)
         chunked = head.has(b"transfer-encoding")
         return _BROKEN_OFF if chunked and not _ends_strictly(http, latest) else body
+    if seat.evicted:
+        return None
     return Refusal(408, f"Send the body within {limits.body_timeout:g} seconds.")
 
 

@@ -6,10 +6,8 @@ Source: ASGI 3.0, HTTP connection scope; RFC 9110 and 9112 for what an answer mu
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from email.utils import formatdate
 from http.client import responses
 from typing import Final
 from urllib.parse import unquote
@@ -18,6 +16,7 @@ import h11
 import trio
 from starlette.types import Message, Scope
 
+from ..refusal import http_date
 from ..request import RequestHead
 
 __all__ = ["RECEIVE_BYTES", "Exchange", "receive", "scope_of", "send_all"]
@@ -102,7 +101,7 @@ class Exchange:
     def _start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
         self._only_head = self._only_head or status in _BODILESS
         fields = [field for field in headers if status != 204 or field[0] != b"content-length"]
-        fields.append((b"date", _date.now()))
+        fields.append((b"date", http_date().encode()))
         if self._last():
             fields.append((b"connection", b"close"))
         response = h11.Response(
@@ -174,21 +173,3 @@ async def send_all(sock: socket.socket, data: bytes | memoryview, patience: floa
             await trio.lowlevel.wait_writable(sock)
         if waiting.cancelled_caught:
             raise TimeoutError("the client does not read its answer")
-
-
-class _Date:
-    """The time of an answer (RFC 9110 section 6.6.1), written anew each second."""
-
-    def __init__(self) -> None:
-        self._second = 0
-        self._text = b""
-
-    def now(self) -> bytes:
-        second = int(time.time())
-        if second != self._second:
-            self._second = second
-            self._text = formatdate(second, usegmt=True).encode()
-        return self._text
-
-
-_date = _Date()

@@ -160,9 +160,9 @@ class _Connection:
             if isinstance(route, Opening):
                 refusal = self._upgrade(head, route)
                 return UPGRADED if refusal is None else await self._refuse(refusal, head)
-            body = route or await read_body(self._http, self._sock, head, self._limits)
-            if isinstance(body, Refusal):
-                return await self._refuse(body, head)
+            body = route or await read_body(self._http, self._sock, head, self._limits, self._seat)
+            if not isinstance(body, bytes):
+                return await self._refuse(body or self._no_room(), head)
             if not await self._answer(head, scope, body):
                 return ""
 
@@ -174,6 +174,7 @@ class _Connection:
         patience = limits.keep_alive_timeout if self._answered else limits.head_timeout
         with trio.CancelScope() as waiting:
             waiting.deadline = trio.current_time() + (patience if seat.sitting else HASTE)
+            seat.account("")
             seat.wait(waiting.cancel, trio.current_time())
             head = await self._feed(reader, waiting)
             seat.work()
@@ -204,8 +205,10 @@ class _Connection:
         self._seat.work()
         if self._answered and not begun:
             return None
-        if not self._seat.evicted:
-            return _TOO_SLOW
+        return self._no_room() if self._seat.evicted else _TOO_SLOW
+
+    def _no_room(self) -> Refusal:
+        """Say why the seat was taken back."""
         return _STOPPING if self._seat.closing else _BUSY
 
     def _address(self, head: RequestHead) -> str:
