@@ -32,7 +32,7 @@ _TOO_LARGE: Final = Refusal(431, "The request's head is too large; send fewer or
 _NO_REQUEST: Final = Refusal(
     400, "This is not an HTTP/1.1 request; this port speaks HTTP and WebSocket."
 )
-_CODING: Final = Refusal(501, "Send the body as it is, or in chunks and in no other coding.")
+_CODING: Final = Refusal(400, "Send the body as it is, or in chunks and in no other coding.")
 _UNREADABLE: Final = {431: _TOO_LARGE, 501: _CODING}
 """What is said to a head that cannot be parsed, by the status that h11 suggests."""
 _LINES: Final = Refusal(400, "End each line of the request's head with CR LF, and fold none.")
@@ -133,7 +133,7 @@ def _read(request: h11.Request, raw: bytes) -> RequestHead | Refusal:
     if fault is not None:
         return fault
     method, target = request.method.decode("ascii"), request.target
-    if not target.startswith(b"/") and not (target == b"*" and method == "OPTIONS"):
+    if not target.startswith(b"/") and target != b"*":
         absolute = _ABSOLUTE.fullmatch(target)
         if absolute is None or not absolute[1] or _HOST.fullmatch(absolute[1]) is None:
             return _BAD_TARGET
