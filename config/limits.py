@@ -62,7 +62,17 @@ class Limits:
         128, unit="characters", ge=1, help="Length of the name of a room or an event."
     )
     handshake_timeout: float = setting(
-        10.0, unit="seconds", gt=0, help="How long a client may take to send a request's head."
+        10.0,
+        unit="seconds",
+        gt=0,
+        help="How long a client may take to send a request's head, and again for its body.",
+    )
+    keep_alive_timeout: float = setting(
+        5.0,
+        unit="seconds",
+        gt=0,
+        help="How long an HTTP connection may be silent between two requests. Give it longer than "
+        "a proxy in front keeps its connections, which else may ask on one that is just closed.",
     )
     max_head_bytes: int = setting(
         16 * KIB, unit="bytes", ge=256, help="Size of a request's head; more is answered 431."

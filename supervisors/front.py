@@ -155,6 +155,7 @@ def _http_limits(config: Config) -> HttpLimits:
         max_body_bytes=limits.max_body_bytes,
         head_timeout=limits.handshake_timeout,
         body_timeout=limits.handshake_timeout,
+        keep_alive_timeout=limits.keep_alive_timeout,
         trusted=networks(config.server.trusted_proxies),
     )
 

@@ -98,7 +98,7 @@ class ListenerStatistics:
 
     `refused` counts by reason: HTTP's name of the status that was sent, `gone` for clients that
     went without a whole request, `overload` for those there was no room for, `stopping` for those
-    who had to be sent away when we stopped.
+    who had to be sent away when we stopped, `failed` for our bugs.
     """
 
     accepted: int

@@ -61,6 +61,9 @@ class Seat:
 
     def wait(self, wake: Callable[[], None], now: float) -> None:
         """Wait from now on: `wake` is called, at once perhaps, if the seat is wanted back."""
+        if self.evicted:
+            wake()
+            return
         self.wake, self.since = wake, now
         self.seats.enqueue(self)
 

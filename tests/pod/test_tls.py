@@ -8,7 +8,7 @@ import socket
 import ssl
 import warnings
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -139,6 +139,36 @@ async def test_who_vanishes_leaves_no_connection_and_no_descriptor(tmp_path: Pat
 
 def _over(plain: trio.SocketStream) -> trio.SSLStream[trio.SocketStream]:
     return trio.SSLStream(plain, trusting(), server_hostname="localhost", https_compatible=True)
+
+
+async def test_those_who_never_finish_the_handshake_of_tls_give_way(tmp_path: Path) -> None:
+    config = encrypted(tmp_path)
+    config = evolve(config, limits=evolve(config.limits, max_http_connections=10))
+    async with running_pod(config) as pod, AsyncExitStack() as stack:
+        for sent in (b"", b"\x16\x03\x01\x02\x00"):
+            for _ in range(15):
+                plain = await trio.open_tcp_stream("127.0.0.1", pod.port)
+                await stack.enter_async_context(plain)
+                await plain.send_all(sent)
+        async with _over(await trio.open_tcp_stream("127.0.0.1", pod.port)) as stream:
+            with trio.fail_after(20):
+                await stream.send_all(UPGRADE)
+                assert bytes(await stream.receive_some()).startswith(b"HTTP/1.1 101 ")
+
+
+async def test_behind_encryption_a_client_has_its_address(tmp_path: Path) -> None:
+    config = encrypted(tmp_path)
+    config = evolve(config, auth=evolve(config.auth, login_attempts=2))
+    asked = b"GET /_dashboard/api/actors HTTP/1.1\r\nHost: a\r\nX-Master-Key: wrong\r\n\r\n"
+    async with running_pod(config) as pod:
+        answers = []
+        for source in ("127.0.0.1", "127.0.0.1", "127.0.0.1", "127.0.0.2"):
+            plain = await trio.open_tcp_stream("127.0.0.1", pod.port, local_address=source)
+            async with _over(plain) as stream:
+                with trio.fail_after(20):
+                    await stream.send_all(asked)
+                    answers.append(bytes(await stream.receive_some())[9:12])
+        assert answers == [b"401", b"401", b"429", b"401"]
 
 
 async def test_who_finds_no_room_is_told_through_the_encryption(tmp_path: Path) -> None:

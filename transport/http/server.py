@@ -100,10 +100,11 @@ class HttpServer:
         status with which it was refused; `GONE`; or "" where all was well. A request under way is
         answered also when nobody may wait; cancelling cuts it off.
         """
+        connection = _Connection(self, sock, peer, seat)
         try:
-            return await _Connection(self, sock, peer, seat).run()
+            return await connection.run()
         except OSError:
-            return GONE
+            return "" if connection.answered else GONE
 
     def upgrade(self, request: UpgradeRequest) -> Refusal | None:
         """Hand a WebSocket on, or say why not."""
@@ -115,6 +116,8 @@ class HttpServer:
 
     def refuse(self, scope: Scope, seat: Seat) -> Refusal | None:
         """Say why a request is not answered at this moment, or None."""
+        if seat.evicted:  # in the moment in which its head came
+            return _STOPPING if seat.closing else _BUSY
         grant = seat.grant
         if grant:
             grant = seat.account(scope["client"][0])
@@ -141,7 +144,7 @@ class _Connection:
         self._peer = peer
         self._seat = seat
         self._local = _address_of(sock)
-        self._answered = False
+        self.answered = False
         self._http = h11.Connection(h11.SERVER)  # of the request under way
         self._rest = b""  # what has come of the next request
 
@@ -150,7 +153,7 @@ class _Connection:
         while True:
             head = await self._read_head()
             if head is None:
-                return "" if self._answered else GONE
+                return "" if self.answered else GONE
             if isinstance(head, Refusal):
                 return await self._refuse(head)
             scope = scope_of(head, (self._address(head), self._peer[1]), self._local)
@@ -171,7 +174,7 @@ class _Connection:
     async def _read_head(self) -> RequestHead | Refusal | None:
         """Wait for a request's head. None: there is none, and nobody to be told why."""
         limits, seat, reader = self._limits, self._seat, HeadReader(self._limits.max_head_bytes)
-        patience = limits.keep_alive_timeout if self._answered else limits.head_timeout
+        patience = limits.keep_alive_timeout if self.answered else limits.head_timeout
         with trio.CancelScope() as waiting:
             waiting.deadline = trio.current_time() + (patience if seat.sitting else HASTE)
             seat.account("")
@@ -191,7 +194,7 @@ class _Connection:
             await trio.lowlevel.checkpoint()
         else:
             data = await receive(self._sock)
-        if self._answered:
+        if self.answered:
             waiting.deadline = trio.current_time() + self._limits.head_timeout
         while data:
             head = reader.feed(data)
@@ -203,7 +206,7 @@ class _Connection:
     def _missed_head(self, *, begun: bool) -> Refusal | None:
         """Say what is told to a client whose head did not come while there was time for it."""
         self._seat.work()
-        if self._answered and not begun:
+        if self.answered and not begun:
             return None
         return self._no_room() if self._seat.evicted else _TOO_SLOW
 
@@ -239,7 +242,7 @@ class _Connection:
         except* Exception:  # noqa: BLE001 - as above, and Cancelled passes through
             if not exchange.broken:
                 self._server.tell_of_crash("an HTTP request crashed its handler")
-        self._answered = True
+        self.answered = True
         if exchange.broken:
             return False
         if not exchange.over:
