@@ -115,6 +115,7 @@ def make_listener(
             on_upgrade=pod.upgrade,
             privileged=_Privileges(doorman).has,
             websocket=config.enabled,
+            origins=config.origins.allowed,
         ).serve,
         limits=_listener_limits(config),
         tls=pod.door,

@@ -21,6 +21,7 @@ __all__ = ["HeadReader", "RequestHead"]
 _LOOSE = re.compile(rb"(?<!\r)\n|\r(?!\n)|\n[ \t]")
 """A bare LF, a bare CR, or a folded line (RFC 9112 sections 2.2 and 5.2)."""
 _LENGTH = re.compile(rb"\n(?i:content-length)[ \t]*:([^\r\n]*)")
+_ORIGIN = re.compile(rb"\n(?i:origin):[ \t]*([!-~]+)[ \t]*\r\n")
 _HOST = re.compile(
     rb"(\[[0-9A-Fa-f:.%A-Za-z_~-]+\]|[^\x00-\x20\x7f\"#/:<>?@\[\\\]^`{|}]*)(:\d{0,5})?"
 )
@@ -102,6 +103,12 @@ class HeadReader:
         self.begun = False
         self._max_bytes = max_bytes
         self._raw = bytearray()
+
+    @property
+    def origin(self) -> str:
+        """Whose page asks, as far as what has come says; also where it is no request."""
+        found = _ORIGIN.search(self._raw)
+        return "" if found is None else found[1].decode("latin-1")
 
     def feed(self, data: bytes) -> RequestHead | Refusal | None:
         """Take bytes; return the head, or why it is none, or None while it is not whole."""

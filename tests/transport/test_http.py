@@ -351,3 +351,18 @@ async def test_forged_tokens_are_guesses_and_those_that_have_expired_are_none() 
     forged = {"Authorization": "Bearer x.y.z"}
     assert [await guess(pod, forged) for _ in range(4)] == [401, 401, 401, 429]
     assert await guess(pod, old) == 401
+
+
+# -- pages of other origins ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/", "/nothing", ACTORS])
+async def test_a_page_of_an_allowed_origin_can_read_every_answer(path: str) -> None:
+    for pod in (Pod(), Pod(dev=True), Pod(dev=True, broken=True)):
+        app = create_app(pod, wall=lambda: 1000.0, origins=("https://app.example",))
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=("::1", 5000))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            response = await client.get(path, headers={"Origin": "https://app.example"})
+            assert response.headers["access-control-allow-origin"] == "https://app.example"
+            other = await client.get(path, headers={"Origin": "https://b.example"})
+            assert "access-control-allow-origin" not in other.headers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -31,8 +31,11 @@ async def serving(
     app: ASGIApp,
     limits: HttpLimits | None = None,
     on_upgrade: OnUpgrade = lambda _: Refusal(403, "Not here."),
+    origins: Sequence[str] = (),
 ) -> AsyncIterator[Listener]:
-    listener = Listener("localhost", 0, serve=HttpServer(app, limits, on_upgrade=on_upgrade).serve)
+    listener = Listener(
+        "localhost", 0, serve=HttpServer(app, limits, on_upgrade=on_upgrade, origins=origins).serve
+    )
     listener.open()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(listener.run, lambda: None)
@@ -598,3 +601,30 @@ async def test_what_an_application_streams_waits_for_its_client_to_read() -> Non
         for _ in range(100):
             await stream.receive_some()
         await until(lambda: written > before)
+
+
+# -- pages of other origins ------------------------------------------------------------------
+
+PAGE = b"Origin: https://app.example\r\n"
+REFUSED = {
+    400: b"GET nowhere HTTP/1.1\r\nHost: a\r\n" + PAGE + b"\r\n",
+    403: UPGRADE[:-2] + PAGE + b"\r\n",
+    404: UPGRADE.replace(b"/socket.io/", b"/elsewhere")[:-2] + PAGE + b"\r\n",
+    408: SIZED[:-2] % (b"echo", 9) + PAGE + b"\r\n",
+    413: SIZED[:-2] % (b"echo", 10**9) + PAGE + b"\r\n",
+    426: b"GET /socket.io/ HTTP/1.1\r\nHost: a\r\n" + PAGE + b"\r\n",
+    431: b"GET / HTTP/1.1\r\nHost: a\r\n" + PAGE + b"X: " + b"x" * 40_000 + b"\r\n\r\n",
+    505: b"GET / HTTP/2.0\r\nHost: a\r\n" + PAGE + b"\r\n",
+}
+
+
+@pytest.mark.parametrize("status", REFUSED)
+async def test_a_page_of_an_allowed_origin_can_read_why_it_is_refused(
+    status: int, autojump_clock: trio.testing.MockClock
+) -> None:
+    for allowed, readable in ((("https://app.example",), True), (("https://b.example",), False)):
+        async with serving(sample(), origins=allowed) as listener:
+            answer = await ask(listener, REFUSED[status])
+        assert int(answer[9:12]) == status
+        line = b"\r\nAccess-Control-Allow-Origin: https://app.example\r\n"
+        assert (line in answer) is readable

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import orjson
 from starlette.responses import Response
 
-__all__ = ["error_response", "json_response", "plain_response"]
+__all__ = ["EXPOSED", "error_response", "json_response", "plain_response"]
+
+EXPOSED: Final = ("Retry-After", "X-Truncated")
+"""Headers that pages of allowed origins may read beside the usual ones (Fetch section 3.2.4)."""
 
 
 def error_response(

@@ -11,13 +11,13 @@ from typing import Protocol
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
 
-from .answers import error_response, plain_response
+from .answers import EXPOSED, error_response, plain_response
 from .dashboard import dashboard_routes
 from .diagnostics import DiagnosticsView, diagnostics_routes, refuse_diagnostics
 from .health import HealthView, health_routes
@@ -66,7 +66,7 @@ def create_app(
     routes: Sequence[BaseRoute] = (),
     origins: Sequence[str] = (),
     scrape_token: str = "",
-) -> Starlette:
+) -> ASGIApp:
     """Build the application: pages, health, diagnostics, the packaged files, then `routes`.
 
     Every error is JSON with one sentence. `wall` returns unix seconds. The `index.html` among
@@ -98,33 +98,33 @@ def create_app(
             *self_test_routes(),
             *routes,
         ],
-        [_cross_origin(origins)] if origins else [],
+        origins,
     )
 
 
-def create_metrics_app(pod: HealthView, expose: Expose) -> Starlette:
+def create_metrics_app(pod: HealthView, expose: Expose) -> ASGIApp:
     """Build what an address of its own answers to whoever reaches it: metrics and health."""
     metrics = metrics_route(expose, token="", refuse=lambda _: None)
-    return _application([*health_routes(pod), metrics], [])
+    return _application([*health_routes(pod), metrics])
 
 
-def _application(routes: Sequence[BaseRoute], middleware: Sequence[Middleware]) -> Starlette:
-    app = Starlette(
-        routes=routes,
-        middleware=middleware,
-        exception_handlers={HTTPException: _refused, Exception: _failed},
-    )
+def _application(routes: Sequence[BaseRoute], origins: Sequence[str] = ()) -> ASGIApp:
+    app = Starlette(routes=routes, exception_handlers={HTTPException: _refused, Exception: _failed})
     app.router.redirect_slashes = False  # it redirects to whatever the Host header says
-    return app
+    return _cross_origin(app, origins) if origins else app
 
 
-def _cross_origin(origins: Sequence[str]) -> Middleware:
-    return Middleware(
-        CORSMiddleware,
+def _cross_origin(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
+    """Let pages of these origins read every answer.
+
+    Around the application, not in it: Starlette answers for a bug outside of its middleware.
+    """
+    return CORSMiddleware(
+        app,
         allow_origins=list(origins),
         allow_methods=["GET", "POST", "PUT", "DELETE"],
         allow_headers=["Authorization", "Content-Type", "X-Master-Key"],
-        expose_headers=["Retry-After", "X-Truncated"],
+        expose_headers=EXPOSED,
     )
 
 

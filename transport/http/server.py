@@ -9,12 +9,13 @@ the answer that it takes, and the moment it has to hear the last one.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final, TypeAlias
 
 import h11
 import trio
+from attrs import evolve
 from starlette.types import ASGIApp, Scope
 
 from ...config import LogSampler, get_logger
@@ -25,6 +26,7 @@ from ..refusal import Refusal, response_bytes
 from ..request import HeadReader, RequestHead
 from ..seats import Seat
 from ..shares import Grant
+from .answers import EXPOSED
 from .body import HttpLimits, read_body
 from .exchange import RECEIVE_BYTES, Exchange, receive, scope_of, send_all
 
@@ -42,7 +44,7 @@ LINGER: Final = 1.0
 HASTE: Final = 2.0
 """Seconds that a client may take for its head where there is no room for it."""
 
-_LINGER_READS: Final = 16
+_LINGER_READS: Final = 256
 
 _TOO_SLOW: Final = Refusal(408, "The request did not arrive in time; send it in one go.")
 _FAILED: Final = Refusal(500, "The pod failed on this request; its log says why.")
@@ -74,6 +76,7 @@ class HttpServer:
 
     Upgrades go to `on_upgrade`; where there is no `websocket`, a request that only looks whether
     there is one is told so. Who has to stand (`Seat.sitting`) is answered if it is `privileged`.
+    Pages of `origins` may read also why they are refused.
     """
 
     def __init__(
@@ -84,8 +87,10 @@ class HttpServer:
         on_upgrade: OnUpgrade = _nowhere,
         privileged: Privileged = lambda scope: False,
         websocket: bool = True,
+        origins: Sequence[str] = (),
     ) -> None:
         self.app = app
+        self.origins = origins
         self.limits = limits or HttpLimits()
         self.websocket = websocket
         self._on_upgrade = on_upgrade
@@ -145,7 +150,8 @@ class _Connection:
         self._seat = seat
         self._local = _address_of(sock)
         self.answered = False
-        self._http = h11.Connection(h11.SERVER)  # of the request under way
+        self._reader = HeadReader(self._limits.max_head_bytes)  # of the request under way
+        self._http = self._reader.http
         self._rest = b""  # what has come of the next request
 
     async def run(self) -> str:
@@ -173,7 +179,8 @@ class _Connection:
 
     async def _read_head(self) -> RequestHead | Refusal | None:
         """Wait for a request's head. None: there is none, and nobody to be told why."""
-        limits, seat, reader = self._limits, self._seat, HeadReader(self._limits.max_head_bytes)
+        limits, seat = self._limits, self._seat
+        self._reader = reader = HeadReader(limits.max_head_bytes)
         patience = limits.keep_alive_timeout if self.answered else limits.head_timeout
         with trio.CancelScope() as waiting:
             waiting.deadline = trio.current_time() + (patience if seat.sitting else HASTE)
@@ -258,6 +265,10 @@ class _Connection:
     async def _refuse(self, refusal: Refusal, head: RequestHead | None = None) -> str:
         """Answer with an error, the last of this connection, and say how it is counted."""
         only_head = head is not None and head.method == "HEAD"
+        reason = _COUNTED.get(refusal, refusal.reason)
+        origin = self._reader.origin if self._server.origins else ""
+        if origin in self._server.origins:
+            refusal = evolve(refusal, headers=(*refusal.headers, *_readable(origin)))
         answer = response_bytes(refusal, only_head=only_head)
         if self._seat.evicted and not self._seat.closing:  # somebody waits for the seat
             with suppress(OSError):
@@ -268,7 +279,7 @@ class _Connection:
             with trio.move_on_after(LINGER), suppress(OSError):
                 await send_all(self._sock, answer, LINGER)
                 await self._part()
-        return _COUNTED.get(refusal, refusal.reason)
+        return reason
 
     async def _part(self) -> None:
         """Half-close, and wait a little until the client has read its answer and gone."""
@@ -280,6 +291,15 @@ class _Connection:
             for _ in range(_LINGER_READS):
                 if not await receive(self._sock):
                     return
+
+
+def _readable(origin: str) -> tuple[tuple[str, str], ...]:
+    """Let a page of an allowed origin read an answer (Fetch section 3.2)."""
+    return (
+        ("Access-Control-Allow-Origin", origin),
+        ("Access-Control-Expose-Headers", ", ".join(EXPOSED)),
+        ("Vary", "Origin"),
+    )
 
 
 def _address_of(sock: socket.socket) -> tuple[str, int] | None:
