@@ -24,7 +24,6 @@ from ..transport import (
     encode_connect,
     encode_emit,
     encode_error,
-    is_local,
 )
 from .actor import Actor, handles
 from .cell import ActorCell
@@ -104,7 +103,7 @@ class ConnectionActor(Actor):
             request.sock, request.opening, env.websocket, self, rest=request.rest
         )
         remote = request.remote
-        local = env.dev and is_local(remote, request.headers)
+        local = env.premises.own(remote, request.headers)
         self.member = Member(self._client_id, self.ref, self.socket.outbox, remote, local=local)
         self.session = Session(self.member, env)
         env.members[self._client_id] = self.member

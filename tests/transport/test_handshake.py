@@ -50,6 +50,10 @@ def status(refusal: Refusal | None) -> int | None:
         ("pod.example", "https://pod.example:443", True),
         ("pod.example:80", "http://pod.example", True),
         ("[::1]:2403", "http://[::1]:2403", True),
+        ("xn--strae-oqa.de", "https://xn--strae-oqa.de", True),
+        ("XN--STRAE-OQA.de", "https://xn--strae-oqa.de", True),
+        ("strasse.de", "https://xn--strae-oqa.de", False),
+        ("pod.example", "http://" + "x" * 300, False),
         ("127.0.0.1:2403", "http://127.0.0.1:2403", True),
         ("pod.example:80", "https://pod.example", False),
         ("pod.example:2403", "http://pod.example", False),
@@ -94,6 +98,9 @@ def test_without_a_list_only_the_same_host_may_connect(
         ("https://app.example:443", True),
         ("http://localhost:5173", True),
         ("capacitor://localhost", True),
+        ("https://xn--strae-oqa.de", True),
+        ("https://xn--mgba3gch31f060k.com", True),
+        ("https://strasse.de", False),
         ("http://app.example", False),
         ("https://app.example:8443", False),
         ("https://app.example.evil", False),
@@ -107,7 +114,13 @@ def test_without_a_list_only_the_same_host_may_connect(
     ],
 )
 def test_with_a_list_exactly_its_origins_may_connect(origin: str, *, good: bool) -> None:
-    allowed = ("https://app.example", "http://localhost:5173", "capacitor://localhost")
+    allowed = (
+        "https://app.example",
+        "http://localhost:5173",
+        "capacitor://localhost",
+        "https://Straße.de:443",
+        "https://نامه\u200cای.com",
+    )
     assert status(refuse(PAGE, ("origin", origin), allowed=allowed)) == (None if good else 403)
 
 
@@ -408,6 +421,25 @@ def test_the_opening_is_judged_by_the_standard_and_once(
     fields: tuple[str, ...], answer: int
 ) -> None:
     assert answer_to(head_of(ASKED, *UPGRADE, *fields)) == answer
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "xn--strae-oqa.de",
+        "xn--mgba3gch31f060k.com",
+        "XN--MNCHEN-3YA.de:8443",
+        "[::1]:2403",
+        "a_b",
+        "",
+        "straße.de".encode().decode("latin-1"),
+    ],
+)
+def test_hosts_of_every_alphabet_are_connected_to(host: str) -> None:
+    data = head_of(ASKED, *UPGRADE, KEY, OF_13).replace(
+        b"Host: a", b"Host: " + host.encode("latin-1")
+    )
+    assert answer_to(data) == 101
 
 
 def test_what_a_client_offers_is_a_list_however_it_is_written() -> None:
