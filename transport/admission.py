@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
-from .handshake import Refusal
+from .refusal import Refusal
 from .shares import Asker, Grant, Shares
 from .token_bucket import TokenBucket
 
