@@ -117,8 +117,8 @@ class Limits:
         0.5,
         gt=0,
         le=1,
-        help="Part of what all clients share (connections, rooms, passwords and queries that "
-        "wait) that one address may take (IPv6: one /64).",
+        help="Part of what all clients share (connections, handshakes, rooms, passwords and "
+        "queries that wait) that one address may take (IPv6: one /64).",
     )
     user_share: float = setting(
         0.25, gt=0, le=1, help="Part of it that one user may take, from all its addresses."
