@@ -5,20 +5,25 @@ from pathlib import Path
 from typing import Final, Protocol
 
 import trio
-from starlette.applications import Starlette
+from attrs import evolve
+from starlette.requests import Request
 from starlette.routing import BaseRoute
+from starlette.types import Scope
 
-from ..config import Config
+from ..config import Audit, Config, get_logger, private_places, read_origin
 from ..transport import (
     JSON,
     Attempts,
     Listener,
     ListenerLimits,
     Meters,
+    Premises,
     Refusal,
     TlsDoor,
     UpgradeRequest,
+    is_loopback,
     networks,
+    share_of,
 )
 from ..transport.http import (
     AuthView,
@@ -34,6 +39,7 @@ from ..transport.http import (
     create_metrics_app,
     stress_routes,
 )
+from ..transport.store import database_files, database_url
 from .child import Node, node_to_json
 from .collections import CollectionTree
 from .metrics import Exporter
@@ -41,6 +47,8 @@ from .stress import StressRunner
 from .views import Views
 
 __all__ = ["make_listener", "make_metrics_listener"]
+
+_log = get_logger("realtime")
 
 NO_WEBSOCKET: Final = Refusal(404, "There is no WebSocket at this address, only metrics.")
 
@@ -57,7 +65,10 @@ class Shown(Protocol):
     started_at: float
     dev: bool
     config: Config
+    settings: Path | None
     keyring: Keyring
+    audit: Audit
+    premises: Premises
     meters: Meters
     views: Views
     exporter: Exporter
@@ -91,26 +102,30 @@ def make_listener(
     `collections` is None for a pod that has none. `wall` returns unix seconds.
     """
     config, doorman = pod.config, _doorman(pod)
-    public = PublicFiles(Path(config.server.public))
+    public = _public(config, pod.settings)
     view = _View(pod, doorman)
     app = create_app(
         view,
         wall,
         public=public,
         routes=[
-            *stress_routes(view, pod.stress),
+            *stress_routes(doorman.refuse_all_but_root, pod.stress),
             *_routes(pod, doorman, collections, public),
         ],
         origins=config.origins.allowed,
-        scrape_token=config.metrics.token,
     )
     return Listener(
         config.server.host,
         config.server.port,
-        on_upgrade=pod.upgrade,
-        serve_http=_server(config, app).serve,
+        serve=HttpServer(
+            app,
+            _http_limits(config),
+            on_upgrade=pod.upgrade,
+            privileged=_Privileges(doorman).has,
+            websocket=config.enabled,
+            origins=[str(each) for each in map(read_origin, config.origins.allowed) if each],
+        ).serve,
         limits=_listener_limits(config),
-        websocket=config.enabled,
         tls=pod.door,
     )
 
@@ -121,41 +136,70 @@ def make_metrics_listener(pod: Shown) -> Listener | None:
     if not config.metrics.bind:
         return None
     host, _, port = config.metrics.bind.rpartition(":")
-    app = create_metrics_app(pod, pod.exporter.expose)
+    # Scrapers come by the names of another network, and nothing is encrypted here.
+    premises = evolve(pod.premises, loopback=is_loopback(host), hosts=frozenset(), tls=False)
+    app = create_metrics_app(pod, pod.exporter.expose, premises, pod.audit)
     return Listener(
         host,
         int(port),
-        on_upgrade=lambda _: NO_WEBSOCKET,
-        serve_http=_server(config, app).serve,
+        serve=HttpServer(
+            app,
+            _http_limits(config),
+            on_upgrade=lambda _: NO_WEBSOCKET,
+            privileged=lambda _: True,
+            websocket=False,
+        ).serve,
         limits=_listener_limits(config),
-        websocket=False,
     )
+
+
+def _public(config: Config, settings: Path | None) -> PublicFiles:
+    files = database_files(database_url(config.store, Path(config.server.data)))
+    private = [*private_places(config), *files, *filter(None, [settings])]
+    public = PublicFiles(Path(config.server.public), private)
+    exposed = public.exposed()
+    if exposed:
+        _log.warning(
+            "server.public holds what is for nobody, and is not served; move it elsewhere",
+            public=config.server.public,
+            private=sorted(map(str, exposed)),
+        )
+    return public
 
 
 def _doorman(pod: Shown) -> Doorman:
     auth = pod.config.auth
     guesses = Attempts(auth.login_attempts, auth.login_period)
-    return Doorman(pod.keyring, guesses, trio.current_time, pod.meters.rate_limited)
+    return Doorman(
+        keyring=pod.keyring,
+        guesses=guesses,
+        clock=trio.current_time,
+        rate_limited=pod.meters.rate_limited,
+        premises=pod.premises,
+        scrape_token=pod.config.metrics.token,
+        audit=pod.audit,
+    )
 
 
-def _server(config: Config, app: Starlette) -> HttpServer:
+def _http_limits(config: Config) -> HttpLimits:
     limits = config.limits
-    return HttpServer(
-        app,
-        HttpLimits(
-            max_head_bytes=limits.max_head_bytes,
-            max_body_bytes=limits.max_body_bytes,
-            body_timeout=limits.handshake_timeout,
-            trusted=networks(config.server.trusted_proxies),
-        ),
+    return HttpLimits(
+        max_head_bytes=limits.max_head_bytes,
+        max_body_bytes=limits.max_body_bytes,
+        head_timeout=limits.handshake_timeout,
+        body_timeout=limits.handshake_timeout,
+        keep_alive_timeout=limits.keep_alive_timeout,
+        trusted=networks(config.server.trusted_proxies),
     )
 
 
 def _listener_limits(config: Config) -> ListenerLimits:
     limits = config.limits
     return ListenerLimits(
-        max_head_bytes=limits.max_head_bytes,
+        max_connections=limits.max_http_connections,
+        max_per_address=share_of(limits.max_http_connections, limits.address_share),
         handshake_timeout=limits.handshake_timeout,
+        trusted=networks(config.server.trusted_proxies),
         tcp_no_delay=config.network.tcp_no_delay,
         grace=min(LAST_ANSWER, config.drain.deadline),
     )
@@ -178,8 +222,22 @@ def _routes(
         *auth_routes(view),
         *catalogue_routes(api, doorman.identify, pod.version),
         public.route(),
-        *collection_routes(api, doorman.identify),
+        *collection_routes(api, doorman.identify, doorman.own),
     ]
+
+
+class _Privileges:
+    """Who is answered also where there is no room: who asks how the pod is, and root."""
+
+    def __init__(self, doorman: Doorman) -> None:
+        self._doorman = doorman
+
+    def has(self, scope: Scope) -> bool:
+        """Say whether a request has the privilege; wrong keys are counted as anywhere."""
+        path: str = scope["path"]
+        if path == "/metrics" or path.startswith("/health/"):
+            return True
+        return self._doorman.knows(Request(scope))
 
 
 class _View:
@@ -191,6 +249,8 @@ class _View:
         self.version = pod.version
         self.started_at = pod.started_at
         self.dev = pod.dev
+        self.premises = pod.premises
+        self.audit = pod.audit
         self.connections = pod.connections
         self.broker_health = pod.broker_health
         self.unready = pod.unready
@@ -200,6 +260,7 @@ class _View:
         self.clients = pod.views.connections
         self.expose = pod.exporter.expose
         self.refuse_all_but_root = doorman.refuse_all_but_root
+        self.refuse_all_but_scrapers = doorman.refuse_all_but_scrapers
 
     def tree(self) -> Mapping[str, object]:
         return node_to_json(self._pod.tree())

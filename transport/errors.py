@@ -1,13 +1,13 @@
 """Everything that can go wrong between the pod and the bytes outside it.
 
 TransportError
-├── HandshakeRejected  the client's upgrade request is not one of RFC 6455
 ├── WireError         the client's message, or the application's data, is not what the wire takes
 ├── BadToken          the client's token is not good, or not good any more
 │   └── TooManyGuesses    the address's: it has shown too many that were not
 ├── TooManyWaiting    the clients': so many wait for the same that this one should come later
 ├── ListenError       the pod cannot listen where it was told to
 │   └── AddressInUse  somebody else listens there already
+├── NoThread          the system's: it starts no more threads for this process
 ├── QueryError        the client's query is not one
 ├── BrokerError       what became of the link to the other pods
 │   ├── BrokerUnavailable  the world's: refused, silent, cut off; the supervisor tries again
@@ -36,9 +36,9 @@ __all__ = [
     "BrokerUnavailable",
     "DuplicateValue",
     "EnvelopeError",
-    "HandshakeRejected",
     "ListenError",
     "MessageTooLarge",
+    "NoThread",
     "QueryError",
     "StoreError",
     "StoreMisfit",
@@ -54,22 +54,6 @@ __all__ = [
 
 class TransportError(Exception):
     """Base of all errors of this package."""
-
-
-class HandshakeRejected(TransportError):
-    """An upgrade request that RFC 6455 section 4.2.1 does not allow; the socket is untouched.
-
-    `status` (400 or 426) and `sentence` are the answer that the client should get. A 426 must
-    carry the header `Sec-WebSocket-Version: 13` (section 4.4); `headers` holds it.
-    """
-
-    def __init__(
-        self, status: int, sentence: str, headers: tuple[tuple[str, str], ...] = ()
-    ) -> None:
-        super().__init__(sentence)
-        self.status = status
-        self.sentence = sentence
-        self.headers = headers
 
 
 class WireError(TransportError):
@@ -137,6 +121,16 @@ class TlsError(TransportError):
 
 class AddressInUse(ListenError):
     """Another process listens on this port."""
+
+
+class NoThread(TransportError):
+    """The system starts no more threads for this process; what needed one was not done."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The system starts no more threads for this pod; allow for more "
+            "(ulimit -u, pids.max of its container, TasksMax of its unit)."
+        )
 
 
 class QueryError(TransportError):

@@ -79,11 +79,11 @@ def test_people_read_lines_and_machines_json(form: str, tty: bool, human: bool) 
 def test_libraries_log_through_the_same() -> None:
     stream = configured(Logging())
 
-    logging.getLogger("hypercorn.error").warning("bound to %s", "a port")
+    logging.getLogger("some.server").warning("bound to %s", "a port")
 
     (line,) = lines(stream)
     assert line["event"] == "bound to a port"
-    assert (line["component"], line["level"]) == ("hypercorn.error", "warning")
+    assert (line["component"], line["level"]) == ("some.server", "warning")
 
 
 def test_the_level_holds_for_this_project_and_for_libraries() -> None:
@@ -160,6 +160,8 @@ def test_configuring_again_does_not_double_lines_and_keeps_foreign_handlers() ->
     {"text": r'{"password": "a \" and a \\ and hunter2"}'},
     {"target": "/users?password=it's-hunter2"},
     {"header": "Bearer hunter2"},
+    {"url": "redis://user:hunter2@host:6379/0"},
+    {"reason": "cannot reach nats://hunter2@host, nor user:hunter2@host:4222"},
     {"text": f"is {JWT} valid"},
 ])  # fmt: skip
 def test_no_line_shows_a_secret(form: str, given: dict[str, object]) -> None:
@@ -229,3 +231,26 @@ def test_a_line_is_written_whatever_it_holds(value: object) -> None:
 
     assert len(stream.getvalue().splitlines()) == 1
     assert '"component":"realtime"' in stream.getvalue()
+
+
+class Unshowable(Exception):
+    """No part of it can be had without harm."""
+
+    def __str__(self) -> str:
+        raise SystemExit("no text")
+
+    __repr__ = __str__
+
+    @property
+    def __notes__(self) -> list[str]:  # type: ignore[override]
+        raise SystemExit("no notes")
+
+
+@pytest.mark.parametrize("format_", ["json", "human"])
+def test_an_exception_that_cannot_be_shown_harms_nobody_who_tells_of_it(format_: str) -> None:
+    stream = configured(Logging(format=format_))
+
+    get_logger().error("child crashed", exc_info=Unshowable())
+
+    assert "child crashed" in stream.getvalue()
+    assert "Unshowable" in stream.getvalue()

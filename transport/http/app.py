@@ -11,15 +11,18 @@ from typing import Protocol
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
 
-from .answers import error_response, plain_response
+from ...config import Audit, Origin, read_origin
+from ..locality import Premises
+from .answers import EXPOSED, error_response, plain_response
+from .border import Border
 from .dashboard import dashboard_routes
-from .diagnostics import DiagnosticsView, diagnostics_routes, refuse_diagnostics
+from .diagnostics import DiagnosticsView, diagnostics_routes
 from .health import HealthView, health_routes
 from .metrics import Expose, metrics_route
 from .public import PublicFiles
@@ -49,7 +52,18 @@ class PodView(HealthView, DiagnosticsView, Protocol):
 
     @property
     def dev(self) -> bool:
-        """Whether diagnostics are open to clients on this machine."""
+        """Whether the pod runs for development."""
+
+    @property
+    def premises(self) -> Premises:
+        """Where the pod stands."""
+
+    @property
+    def audit(self) -> Audit:
+        """Where it is written down who was refused."""
+
+    def refuse_all_but_scrapers(self, request: Request) -> Response | None:
+        """Return the answer for who may not read the metrics, or None."""
 
     def connections(self) -> int:
         """Return how many WebSocket clients are connected."""
@@ -65,15 +79,13 @@ def create_app(
     public: PublicFiles | None = None,
     routes: Sequence[BaseRoute] = (),
     origins: Sequence[str] = (),
-    scrape_token: str = "",
-) -> Starlette:
+) -> ASGIApp:
     """Build the application: pages, health, diagnostics, the packaged files, then `routes`.
 
     Every error is JSON with one sentence. `wall` returns unix seconds. The `index.html` among
     `public` files takes the place of the pod's page at `/`; the route of the others is one of
     `routes`, before those that take every path. Pages of `origins` may call from elsewhere
-    (CORS, Fetch section 3.2); no cookie is ever involved. Who shows `scrape_token` may read the
-    metrics, and nothing else; empty is none.
+    (CORS, Fetch section 3.2); no cookie is ever involved.
     """
 
     async def about(_: Request) -> Response:
@@ -89,42 +101,45 @@ def create_app(
             *dashboard_routes(),
             *health_routes(pod),
             *diagnostics_routes(pod),
-            metrics_route(
-                pod.expose,
-                token=scrape_token,
-                refuse=lambda request: refuse_diagnostics(pod, request),
-            ),
+            metrics_route(pod.expose, pod.refuse_all_but_scrapers),
             *static_routes(),
             *self_test_routes(),
             *routes,
         ],
-        [_cross_origin(origins)] if origins else [],
+        pod.premises,
+        pod.audit,
+        origins,
     )
 
 
-def create_metrics_app(pod: HealthView, expose: Expose) -> Starlette:
+def create_metrics_app(
+    pod: HealthView, expose: Expose, premises: Premises, audit: Audit
+) -> ASGIApp:
     """Build what an address of its own answers to whoever reaches it: metrics and health."""
-    metrics = metrics_route(expose, token="", refuse=lambda _: None)
-    return _application([*health_routes(pod), metrics], [])
+    metrics = metrics_route(expose, lambda _: None)
+    return _application([*health_routes(pod), metrics], premises, audit)
 
 
-def _application(routes: Sequence[BaseRoute], middleware: Sequence[Middleware]) -> Starlette:
-    app = Starlette(
-        routes=routes,
-        middleware=middleware,
-        exception_handlers={HTTPException: _refused, Exception: _failed},
-    )
+def _application(
+    routes: Sequence[BaseRoute], premises: Premises, audit: Audit, origins: Sequence[str] = ()
+) -> ASGIApp:
+    app = Starlette(routes=routes, exception_handlers={HTTPException: _refused, Exception: _failed})
     app.router.redirect_slashes = False  # it redirects to whatever the Host header says
-    return app
+    known = [origin for origin in map(read_origin, origins) if origin is not None]
+    return Border(_cross_origin(app, known) if known else app, premises, known, audit)
 
 
-def _cross_origin(origins: Sequence[str]) -> Middleware:
-    return Middleware(
-        CORSMiddleware,
-        allow_origins=list(origins),
+def _cross_origin(app: ASGIApp, origins: Sequence[Origin]) -> ASGIApp:
+    """Let pages of these origins read every answer.
+
+    Around the application, not in it: Starlette answers for a bug outside of its middleware.
+    """
+    return CORSMiddleware(
+        app,
+        allow_origins=list(map(str, origins)),  # as browsers write them
         allow_methods=["GET", "POST", "PUT", "DELETE"],
         allow_headers=["Authorization", "Content-Type", "X-Master-Key"],
-        expose_headers=["Retry-After", "X-Truncated"],
+        expose_headers=EXPOSED,
     )
 
 
