@@ -126,7 +126,16 @@ async def run(name: str, pod: Pod | None = None) -> None:
     assert set(left_out.values()) == {"0"}, output
 
 
-@pytest.mark.parametrize("name", ["decisions.test.js", "rest.test.js", "socket.test.js"])
+ALONE = [
+    "borders.test.js",
+    "decisions.test.js",
+    "life.test.js",
+    "rest.test.js",
+    "socket.test.js",
+]
+
+
+@pytest.mark.parametrize("name", ALONE)
 async def test_the_client_alone(name: str) -> None:
     await run(name)
 
