@@ -882,6 +882,7 @@
       this._unwatch = watchPage(() => this._wake());
       const silent = { code: 1006, reason: `no greeting in ${timeout} ms` };
       this._patience = clock.setTimeout(() => this._lost(link, silent), timeout);
+      link.onopen = () => opened(link);
       link.onmessage = ({ data }) => link === this._link && this._receive(parseJson(data));
       link.onclose = (event) => this._lost(link, event);
       link.onerror = ({ message = '' }) => {
@@ -1143,8 +1144,15 @@
   }
 
   const nodeSockets = new WeakMap(); // the TCP socket of a WebSocket of Node's own
+  let lastOpened; // such a socket, until its WebSocket says that it is open, in the same turn
 
-  /** Learn of Node's sockets, once, by undici's channels for diagnostics. */
+  function opened(link) {
+    const own = typeof globalThis.WebSocket === 'function' && link instanceof globalThis.WebSocket;
+    if (own && lastOpened) nodeSockets.set(link, lastOpened);
+    lastOpened = undefined;
+  }
+
+  /** Learn of Node's sockets, once, by undici's channels for diagnostics: `open` comes at once. */
   function watchNode() {
     if (watchNode.done || typeof process !== 'object' || !process.getBuiltinModule) return;
     watchNode.done = true;
@@ -1156,8 +1164,8 @@
       open.set(name, socket);
       socket.once('close', () => open.delete(name));
     });
-    subscribe('undici:websocket:open', ({ address, websocket }) => {
-      if (open.has(nameOf(address))) nodeSockets.set(websocket, open.get(nameOf(address)));
+    subscribe('undici:websocket:open', ({ address }) => {
+      lastOpened = address && open.get(nameOf(address));
     });
   }
 
