@@ -140,10 +140,11 @@ async def test_the_client_alone(name: str) -> None:
     await run(name)
 
 
-async def test_the_client_with_a_pod() -> None:
+@pytest.mark.parametrize("name", ["pod.test.js", "halfopen.test.js"])
+async def test_the_client_with_a_pod(name: str) -> None:
     desk = Desk()
     async with running_pod(config(), desk.rooms()) as desk.pod:
-        await run("pod.test.js", desk.pod)
+        await run(name, desk.pod)
 
 
 async def test_the_client_with_documents(tmp_path: Path) -> None:
