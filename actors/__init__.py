@@ -9,6 +9,7 @@ from __future__ import annotations
 from ..transport import JSON, Scope
 from .access import AccessPolicy, Listening
 from .actor import Actor, handles
+from .affinity import Affinity
 from .cell import ActorCell, ActorStatistics
 from .connection import ConnectionActor, connection_cell
 from .dead_letters import DeadLetter, DeadLetters, DeadLetterStatistics
@@ -17,14 +18,19 @@ from .errors import (
     ActorDefinitionError,
     ActorError,
     AskTimeout,
+    BaseExceptionRaised,
     EnvironmentFailure,
     MailboxFull,
+    NotAMember,
     Poisoned,
+    RoomError,
     RoomImportError,
     TooManyRooms,
     Unanswered,
     Unhandled,
+    WrongThread,
 )
+from .failures import contained, failure_of, told
 from .fanout import Batching
 from .heartbeat import Heartbeat
 from .hub import Hub, ThreadHub
@@ -51,7 +57,9 @@ __all__ = [
     "ActorError",
     "ActorRef",
     "ActorStatistics",
+    "Affinity",
     "AskTimeout",
+    "BaseExceptionRaised",
     "Batching",
     "Conflate",
     "ConnectionActor",
@@ -77,6 +85,7 @@ __all__ = [
     "MailboxFull",
     "MailboxStatistics",
     "Member",
+    "NotAMember",
     "Notices",
     "Overflow",
     "Poisoned",
@@ -84,6 +93,7 @@ __all__ = [
     "Request",
     "Room",
     "RoomEnvironment",
+    "RoomError",
     "RoomImportError",
     "RoomRef",
     "Rooms",
@@ -97,10 +107,14 @@ __all__ = [
     "Unanswered",
     "Unhandled",
     "Uplink",
+    "WrongThread",
     "conflate",
     "connection_cell",
+    "contained",
+    "failure_of",
     "hand_over",
     "handles",
     "load_room_classes",
     "size_of",
+    "told",
 ]

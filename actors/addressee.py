@@ -8,7 +8,7 @@ from typing import Any, Final, Generic, TypeVar
 from .dead_letters import DeadLetters
 from .errors import ActorDead, MailboxFull
 from .mailbox import Mailbox
-from .messages import Down, Exit
+from .messages import Down, Exit, Returnable
 from .ref import ActorRef, Question
 
 __all__ = ["Addressee", "opened"]
@@ -53,6 +53,7 @@ class Addressee(Generic[M]):
 
     def watch(self, watcher: ActorRef[Down]) -> None:
         """Tell the watcher of the end, once; now if it has come."""
+        self.mailbox.check_thread("ActorRef.monitor")
         if self.exit is not None:
             watcher.signal(Down(self.ref, self.exit))
             return
@@ -65,6 +66,7 @@ class Addressee(Generic[M]):
 
     def unwatch(self, watcher: ActorRef[Down]) -> None:
         """Do not tell the watcher of the end."""
+        self.mailbox.check_thread("ActorRef.demonitor")
         if self._watchers is not None:
             self._watchers.pop(watcher, None)
 
@@ -75,6 +77,8 @@ class Addressee(Generic[M]):
             message, question = opened(item)
             if question is not None:
                 question.fail(ActorDead(self.path, exit_.reason))
+            elif isinstance(message, Returnable):
+                message.returned()
             self._dead_letters.report(self.path, message, "stopped")
         watchers, self._watchers = self._watchers, None
         for watcher in watchers or ():

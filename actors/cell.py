@@ -17,6 +17,7 @@ from .actor import Actor
 from .addressee import Addressee, opened
 from .dead_letters import DeadLetters
 from .errors import Poisoned, Unanswered, Unhandled
+from .failures import contained, failure_of, told
 from .mailbox import Mailbox
 from .messages import Exit
 from .overflow import MailboxStatistics
@@ -60,8 +61,8 @@ class ActorCell(Addressee[M]):
     """An actor as its supervisor and its references know it, whichever incarnation runs.
 
     The supervisor awaits `run` for each incarnation and calls `terminated` when there will be
-    no other. The factory makes the instance, for each incarnation anew. `on_terminated` is
-    called last, with the final exit.
+    no other. The factory makes the instance, for each incarnation anew. `on_false_start` is called
+    each time one has failed to start, `on_terminated` last, with the final exit.
     """
 
     __slots__ = (
@@ -72,6 +73,7 @@ class ActorCell(Addressee[M]):
         "_handled",
         "_kind",
         "_lost",
+        "_on_false_start",
         "_on_terminated",
         "_owed",
         "_poison",
@@ -90,10 +92,12 @@ class ActorCell(Addressee[M]):
         *,
         mailbox: Mailbox[M] | None = None,
         dead_letters: DeadLetters,
+        on_false_start: Callable[[], None] | None = None,
         on_terminated: Callable[[Exit], None] | None = None,
     ) -> None:
         super().__init__(path, Mailbox() if mailbox is None else mailbox, dead_letters)
         self._factory = factory
+        self._on_false_start = on_false_start
         self._on_terminated = on_terminated
         self._actor: Actor | None = None
         self._kind: type[Actor] | None = None
@@ -114,7 +118,7 @@ class ActorCell(Addressee[M]):
     async def run(self, started: Callable[[], None]) -> None:
         """Run one incarnation; call `started` when it is up. Returns when it has stopped.
 
-        Raises what its code raised, taken out of an exception group that holds nothing else.
+        Raises what its code raised, as an `Exception` in any case (`failure_of`).
         """
         bind_log_context(actor=self.path)  # once for the task, and not for each message
         self.incarnation += 1
@@ -130,9 +134,11 @@ class ActorCell(Addressee[M]):
             else:
                 await actor.around(functools.partial(self._loop, actor))
             exit_ = self._stopping or Exit.normal()
-        except Exception as error:  # noqa: BLE001 - raised below, when on_stop has run
+        except BaseException as error:  # noqa: BLE001 - raised below, when on_stop has run
+            exit_ = Exit.crashed(failure_of(error))
+            if self._starting and self._on_false_start is not None:
+                self._on_false_start()
             self._starting = False
-            exit_ = Exit.crashed(_unwrapped(error))
         finally:
             await self._move_out(exit_)
         if exit_.error is not None:
@@ -175,13 +181,27 @@ class ActorCell(Addressee[M]):
             handled=self._handled,
             poisoned=self._poisoned,
             timers=0 if timers is None else len(timers),
-            detail={} if self._actor is None else self._actor.describe(),
+            detail={} if self._actor is None else _described(self._actor),
         )
 
     @property
     def waiting(self) -> int:
         """How many messages wait, the signals included."""
         return len(self.mailbox)
+
+    @property
+    def doing(self) -> tuple[str, float]:
+        """The handler that runs and for how many seconds; no name when none does."""
+        running = self._running
+        if running is None:
+            return "", 0.0
+        return _name_of(running), trio.current_time() - self._since
+
+    @property
+    def idle(self) -> bool:
+        """Whether it has nothing to do: no message waits, none is handled, and it is up."""
+        nothing = self._current is _NOTHING and self._running is None
+        return nothing and not self._starting and not self.mailbox
 
     @property
     def poison(self) -> tuple[tuple[str, str], ...]:
@@ -192,6 +212,7 @@ class ActorCell(Addressee[M]):
 
     def end(self, exit: Exit) -> None:  # noqa: A002
         """End the incarnation after the current message. The first reason counts."""
+        self.mailbox.check_thread("stop()")
         if self._stopping is None and self.exit is None:
             self._stopping = exit
             self.mailbox.wake()
@@ -199,6 +220,10 @@ class ActorCell(Addressee[M]):
     def wake(self) -> None:
         """Let the loop look at its timers."""
         self.mailbox.wake()
+
+    def check_thread(self, what: str) -> None:
+        """Raise `WrongThread` when this is not the thread that the actor lives in."""
+        self.mailbox.check_thread(what)
 
     # The life of an incarnation ------------------------------------------------------------
 
@@ -307,8 +332,8 @@ class ActorCell(Addressee[M]):
         with trio.move_on_after(actor.stop_deadline, shield=True) as scope:
             try:
                 await self._dispatch(actor.on_stop, exit_)
-            except Exception:
-                actor.log.exception("on_stop failed")
+            except BaseException as error:
+                actor.log.exception("on_stop failed", exc_info=failure_of(error))
         if scope.cancelled_caught:
             actor.log.warning("on_stop cut off", seconds=actor.stop_deadline)
 
@@ -329,7 +354,7 @@ class ActorCell(Addressee[M]):
         error = exit_.error or Poisoned(self.path, name)
         self._poisoned += 1
         self._poison = self._poison or deque(maxlen=POISON_KEPT)
-        self._poison.append((name, f"{type(error).__name__}: {error}"))
+        self._poison.append((name, told(error)))
         self._dead_letters.report(self.path, message, "poison")
         self._lost = (actor, message, error)
         if question is not None:
@@ -356,8 +381,15 @@ class ActorCell(Addressee[M]):
         (actor, message, error), self._lost = self._lost, None
         try:
             actor.on_lost(message, error)
-        except Exception:
-            actor.log.exception("on_lost failed")
+        except BaseException as another:
+            actor.log.exception("on_lost failed", exc_info=contained(another))
+
+
+def _described(actor: Actor) -> Mapping[str, JSON]:
+    try:
+        return dict(actor.describe())
+    except BaseException as error:  # noqa: BLE001 - whoever looks at the tree must see the rest
+        return {"describe": told(error)}
 
 
 def _due_timer(actor: Actor) -> Timer | None:
@@ -369,9 +401,3 @@ def _name_of(function: Callable[..., object]) -> str:
     while isinstance(function, functools.partial):
         function = function.func
     return getattr(function, "__qualname__", type(function).__name__)
-
-
-def _unwrapped(error: Exception) -> Exception:
-    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error

@@ -7,13 +7,17 @@ __all__ = [
     "ActorDefinitionError",
     "ActorError",
     "AskTimeout",
+    "BaseExceptionRaised",
     "EnvironmentFailure",
     "MailboxFull",
+    "NotAMember",
     "Poisoned",
+    "RoomError",
     "RoomImportError",
     "TooManyRooms",
     "Unanswered",
     "Unhandled",
+    "WrongThread",
 ]
 
 
@@ -88,6 +92,30 @@ class Unhandled(ActorError):
         self.path = path
 
 
+class BaseExceptionRaised(ActorError):
+    """An actor's code raised what is meant to end a process or a task; `__cause__` is it.
+
+    It ends its actor alone, like any other exception. `Actor.stop` is how an actor ends itself.
+    """
+
+    def __init__(self, told: str) -> None:
+        super().__init__(
+            f"{told} was raised, which ends no more than any other exception does here; "
+            "raise an Exception, or call `stop()` to end the actor."
+        )
+
+
+class WrongThread(ActorError, RuntimeError):
+    """Something of the pod was called from a thread that is not trio's: nothing has changed."""
+
+    def __init__(self, what: str, thread: str) -> None:
+        super().__init__(
+            f"{what} was called from the thread '{thread}', and a pod lives in trio's thread "
+            "alone: take `hub.from_thread` there and hand it to yours, or call with "
+            "`trio.from_thread.run_sync`."
+        )
+
+
 class EnvironmentFailure(ActorError):
     """The world is broken (refused, no DNS, disk full), not the code.
 
@@ -102,7 +130,21 @@ class EnvironmentFailure(ActorError):
         self.told = told
 
 
-class TooManyRooms(ActorError):
+class RoomError(ActorError):
+    """A room was asked for what it cannot do: the fault of who asked."""
+
+
+class NotAMember(RoomError):
+    """What is meant for one was to be told to nobody, or to somebody who is not in the room."""
+
+    def __init__(self, room: str, recipient: object) -> None:
+        super().__init__(
+            f"{recipient!r} is no member of the room '{room}', and nobody was told; look it up in "
+            "`members` at the moment of telling, and expect that it may have left."
+        )
+
+
+class TooManyRooms(RoomError):
     """Clients have opened all the rooms they may on this pod: raise the limit, or let some go."""
 
 

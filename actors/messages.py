@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Generic, Never, TypeVar
 
 from attrs import frozen
 
+from .failures import told
+
 if TYPE_CHECKING:
     from .ref import ActorRef
 
-__all__ = ["Delivery", "Down", "Draining", "Exit", "ExitKind", "Request", "size_of"]
+__all__ = ["Delivery", "Down", "Draining", "Exit", "ExitKind", "Request", "Returnable", "size_of"]
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -26,6 +28,15 @@ class Request(Generic[R_co]):
     """
 
     __slots__ = ()
+
+
+class Returnable:
+    """Base of the messages that somebody must hear of when they come to nothing."""
+
+    __slots__ = ()
+
+    def returned(self) -> None:
+        """Learn that the actor has ended for good and has not begun with it."""
 
 
 class Delivery(enum.Enum):
@@ -83,7 +94,7 @@ class Exit:
     @classmethod
     def crashed(cls, error: Exception) -> Exit:
         """Return the exit of an actor whose code raised `error`."""
-        return cls(ExitKind.CRASHED, f"{type(error).__name__}: {error}", error)
+        return cls(ExitKind.CRASHED, told(error), error)
 
     @classmethod
     def killed(cls, reason: str = "") -> Exit:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import trio
 
 from ..config import ClassNotFound, Limits, load_class
+from ..transport import Asker, Grant, Problem, Shares, is_reserved_room
 from ..transport.brokers import Remote
 from .cell import ActorCell
 from .dead_letters import DeadLetters
 from .errors import RoomImportError, TooManyRooms
 from .links import Degraded, Healed
 from .mailbox import Mailbox, Overflow
-from .messages import Draining
+from .messages import Draining, Exit
+from .openings import Openings
 from .patterns import PatternMap
 from .ref import ActorRef
 from .room import Room
@@ -37,7 +40,8 @@ class Rooms:
 
     `start` is the supervisor's: this class knows which room there should be, not how it lives.
     Rooms whose names match no binding are plain `Room`s. Clients may open up to
-    `limits.maxClientRooms` rooms; the pod's own code may always open one.
+    `limits.maxClientRooms` rooms, each address and each user a share of them; rooms that stand
+    empty make place for others. The pod's own code may always open one.
     """
 
     def __init__(
@@ -53,7 +57,12 @@ class Rooms:
         self._start = start
         self._refs: dict[str, RoomRef] = {}
         self._rosters: dict[str, Roster[Any]] = {}
-        self._by_clients: set[str] = set()
+        self._cells: dict[str, ActorCell[Any]] = {}
+        self._handing_over: dict[str, None] = {}
+        self._handed_over = trio.Event()
+        self._openings = Openings(
+            Shares.of(environment.limits.max_client_rooms, environment.limits)
+        )
 
     def __len__(self) -> int:
         return len(self._refs)
@@ -82,16 +91,25 @@ class Rooms:
         """Who is in each room that runs, by its name; to look at."""
         return self._rosters
 
-    def open(self, name: str, *, by_client: bool = False) -> RoomRef:
-        """Return the room of that name, started if need be.
+    def roster(self, name: str) -> Roster[Any] | None:
+        """Return who is in the room of that name, if it runs."""
+        return self._rosters.get(name)
 
-        Raises `TooManyRooms` when a client would open more than the limit allows.
+    def doing(self, name: str) -> tuple[str, float]:
+        """Return what a room's code has been doing and for how many seconds; nothing for none."""
+        cell = self._cells.get(name)
+        return ("", 0.0) if cell is None else cell.doing
+
+    def open(self, name: str, asker: Asker | None = None) -> RoomRef:
+        """Return the room of that name, started if need be: for a client, or for the pod itself.
+
+        Raises `TooManyRooms` when a client would open more than the limits allow.
         """
         ref = self._refs.get(name)
         if ref is not None:
             return ref
-        if by_client:
-            self._admit(name, self._environment.limits)
+        if asker is not None:
+            self._admit(name, asker)
         room_class = self._bindings.match(name) or Room
         try:
             self._start(name, lambda path: self._opened(name, path, room_class))
@@ -115,20 +133,18 @@ class Rooms:
 
     async def drain(self, seconds: float) -> None:
         """Let every room hand over what it wants to; wait for them so long at most."""
-        waiting = len(self._refs)
-        handed_over = trio.Event()
-
-        def done() -> None:
-            nonlocal waiting
-            waiting -= 1
-            if not waiting:
-                handed_over.set()
-
-        for ref in list(self._refs.values()):
-            ref.signal(Draining(done))
+        self._handing_over = dict.fromkeys(self._refs, None)
+        self._handed_over = trio.Event()
+        for name, ref in list(self._refs.items()):
+            ref.signal(Draining(partial(self._has_handed_over, name)))
         with trio.move_on_after(seconds):
-            if waiting:
-                await handed_over.wait()
+            if self._handing_over:
+                await self._handed_over.wait()
+
+    def _has_handed_over(self, name: str) -> None:
+        self._handing_over.pop(name, None)
+        if not self._handing_over:
+            self._handed_over.set()
 
     def cell(self, path: str, room_class: RoomFactory, roster: Roster[Any]) -> ActorCell[Any]:
         """Make the cell of a room of a class on a roster, without noting it in the directory."""
@@ -149,31 +165,78 @@ class Rooms:
             incarnation,
             mailbox=mailbox,
             dead_letters=self._dead_letters,
-            on_terminated=lambda _: self._forget(roster.name),
+            on_false_start=partial(_turn_away, roster),
+            on_terminated=partial(self._ended, roster),
         )
 
     def _opened(self, name: str, path: str, room_class: RoomFactory) -> ActorCell[Any]:
-        roster: Roster[Any] = Roster(name=name)
+        roster: Roster[Any] = Roster(name=name, attended=partial(self._attended, name))
+        if isinstance(room_class, type) and issubclass(room_class, Room):
+            roster.listens = room_class.hears_the_pod()
         cell = self.cell(path, room_class, roster)
+        roster.ref = cell.ref
+        self._cells[name] = cell
         self._refs[name] = cell.ref
         self._rosters[name] = roster
         return cell
 
-    def _admit(self, name: str, limits: Limits) -> None:
-        if len(self._by_clients) >= limits.max_client_rooms:
-            raise TooManyRooms(
-                f"This pod holds its {limits.max_client_rooms} client rooms already; "
-                "leave rooms that are not needed, or raise limits.maxClientRooms."
-            )
-        self._by_clients.add(name)
+    def _admit(self, name: str, asker: Asker) -> None:
+        reserved = is_reserved_room(name)
+        grant = self._openings.admit(name, asker, reserved=reserved)
+        if not grant and self._evict_for(asker):
+            grant = self._openings.admit(name, asker, reserved=reserved)
+        if not grant:
+            raise TooManyRooms(_no_place(grant, self._environment.limits))
+
+    def _evict_for(self, asker: Asker) -> bool:
+        """End a room that stands empty, unless somebody knocks or its hooks are at work."""
+        for name in self._openings.to_give_up(asker):
+            cell = self._cells[name]
+            if cell.idle:
+                cell.end(Exit.normal("idle"))
+                self._openings.forget(name)
+                return True
+        return False
+
+    def _attended(self, name: str, by_anybody: bool) -> None:
+        (self._openings.is_in_use if by_anybody else self._openings.is_empty)(name)
+
+    def _ended(self, roster: Roster[Any], exit_: Exit) -> None:
+        """Forget a room, and then tell those who are in it or knock: they may open another."""
+        self._forget(roster.name)
+        if roster.name is not None:
+            for seat in roster.seats():
+                seat.end(exit_)
+            roster.ref = None  # it holds the cell, and that the roster
 
     def _forget(self, name: str | None) -> None:
         if name is not None:
+            self._has_handed_over(name)
             self._refs.pop(name, None)
             self._rosters.pop(name, None)
-            self._by_clients.discard(name)
+            self._cells.pop(name, None)
+            self._openings.forget(name)
             if self._environment.uplink is not None:
                 self._environment.uplink.leave(name)
+
+
+def _turn_away(roster: Roster[Any]) -> None:
+    """Answer those who knock at a room that has failed to start."""
+    for seat in list(roster.knocking):
+        sentence = f"The room '{roster.name}' cannot start: its code fails. Join it again later."
+        seat.withdraw(Problem("room_crashed", sentence))
+
+
+def _no_place(grant: Grant, limits: Limits) -> str:
+    if grant is Grant.OVER_SHARE:
+        return (
+            "Your address or your user has opened its share of this pod's rooms already; leave "
+            "rooms that are not needed, or raise limits.addressShare or limits.userShare."
+        )
+    return (
+        f"This pod holds its {limits.max_client_rooms} client rooms already; "
+        "leave rooms that are not needed, or raise limits.maxClientRooms."
+    )
 
 
 def hand_over(ref: RoomRef, roster: Roster[Any], events: Sequence[Remote], nbytes: int) -> int:

@@ -83,11 +83,35 @@ class Limits:
     accept_burst: int = setting(
         2000, unit="handshakes", ge=1, help="Handshakes that may come at once."
     )
+    address_share: float = setting(
+        0.5,
+        gt=0,
+        le=1,
+        help="Part of what all clients share (connections, rooms, passwords and queries that "
+        "wait) that one address may take (IPv6: one /64).",
+    )
+    user_share: float = setting(
+        0.25, gt=0, le=1, help="Part of it that one user may take, from all its addresses."
+    )
+    reserve: float = setting(
+        0.1,
+        ge=0,
+        le=0.9,
+        help="Part of it that is kept for root and for the pod itself: its own rooms, health.",
+    )
     max_connections_per_address: int = setting(
         0,
         unit="connections",
         ge=0,
-        help="Clients of one address (IPv6: of one /64); more are answered 429; 0 is no limit.",
+        help="Clients of one address (IPv6: of one /64); more are answered 429; 0 is "
+        "`addressShare` of `maxConnections`.",
+    )
+    max_queries: int = setting(
+        500,
+        unit="queries",
+        ge=1,
+        help="Lists and counts of documents that run or wait, `store.poolSize` at a time, the "
+        "addresses in turns; more are answered 429 or 503.",
     )
     emit_timeout: float = setting(
         5.0, unit="seconds", gt=0, help="How long an emit may wait for a busy room."

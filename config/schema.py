@@ -30,6 +30,16 @@ class Who(StrEnum):
     NOBODY = "nobody"
 
 
+class Speaker(StrEnum):
+    """Who may emit into a room: those who have joined it, or others too."""
+
+    MEMBERS = "members"
+    ANYONE = "anyone"
+    AUTHENTICATED = "authenticated"
+    ROOT = "root"
+    NOBODY = "nobody"
+
+
 @attrs.frozen
 class Performance:
     """Work traded for speed."""
@@ -101,6 +111,16 @@ class Collections:
     max_depth: int = setting(
         8, unit="calls", ge=1, help="Calls that scripts may make of each other's collections."
     )
+    scan_limit: int = setting(
+        10_000,
+        unit="documents",
+        ge=1,
+        help="Documents that one list or count may show to a `get` script, which decides what of "
+        "them is there; a query that needs more is refused.",
+    )
+    scan_bytes: int = setting(
+        32 * MIB, unit="bytes", ge=1024, help="How much those documents may be."
+    )
     replay_after: float = setting(
         10.0,
         unit="seconds",
@@ -170,11 +190,27 @@ class Auth:
         10,
         unit="attempts",
         ge=1,
-        help="Sign-ins that one address may try in `loginPeriod`, and as many wrong keys or tokens "
-        "elsewhere; more are answered 429.",
+        help="Sign-ins that may fail for one address in `loginPeriod`, and as many wrong keys or "
+        "tokens elsewhere; more are answered 429.",
     )
     login_period: float = setting(
         60.0, unit="seconds", gt=0, help="Time over which sign-ins and guesses are counted."
+    )
+    sign_ups: int = setting(
+        1000,
+        unit="users",
+        ge=1,
+        help="Users that one address may add in `signUpPeriod`, where `users` lets anyone; more "
+        "are answered 429.",
+    )
+    sign_up_period: float = setting(
+        3600.0, unit="seconds", gt=0, help="Time over which new users are counted."
+    )
+    max_hashing: int = setting(
+        256,
+        unit="passwords",
+        ge=2,
+        help="Passwords that are hashed or wait for it; two are at a time, the addresses in turns.",
     )
 
 
@@ -183,7 +219,11 @@ class Rule:
     """Who may do what in the rooms of one pattern."""
 
     join: Who = setting(Who.ANYONE, choices=tuple(Who), help="Who may join.")
-    emit: Who = setting(Who.ANYONE, choices=tuple(Who), help="Who may emit.")
+    emit: Speaker = setting(
+        Speaker.MEMBERS,
+        choices=tuple(Speaker),
+        help="Who may emit: its members, or others too, but never who may not join.",
+    )
 
 
 @attrs.frozen

@@ -15,6 +15,7 @@ import trio
 from ..actors import (
     AccessPolicy,
     ActorCell,
+    Affinity,
     Batching,
     ConnectionEnvironment,
     DeadLetters,
@@ -130,7 +131,7 @@ class Pod:
         self._everyone = self.rooms.cell("pod/everyone", Everyone, roster)
         if self._broker is not None:
             self._broker.join(self.rooms, self._everyone.ref, roster)
-        self.hub = Hub(self.rooms, self._everyone.ref, event_ids, self.uplink)
+        self.hub = Hub(self.rooms, self._everyone.ref, event_ids, self.uplink, self.members)
         self.keyring = Keyring(self.tokens, keys.master_key, ttl=config.auth.token_ttl, wall=wall)
         self._collections: CollectionTree | None = None
         if _needs_definitions(config, self._broker):
@@ -175,6 +176,7 @@ class Pod:
         self._listener = make_listener(self, served, wall)
         self._room_supervisor = DynamicSupervisor("pod/rooms", intensity=ROOM_INTENSITY)
         self._root = Supervisor("pod", self._children())
+        self._affinity = Affinity()
         self._patience = trio.CancelScope()
         self._stopping: str | None = None
         self._stop_asked = trio.Event()
@@ -242,6 +244,7 @@ class Pod:
 
     def bind_room(self, pattern: str, room_class: type[Room[Any]]) -> None:
         """Let rooms whose names match the pattern be of this class, before all other bindings."""
+        self._affinity.check("Pod.bind_room")
         self.rooms.bind(pattern, room_class)
 
     # Life ------------------------------------------------------------------------------------
@@ -275,6 +278,7 @@ class Pod:
         start: no more accepts, clients closed paced, rooms last, what was said handed to the
         broker. What still runs `drain.deadline` seconds after the delay is cancelled.
         """
+        self._affinity.check("Pod.request_stop")
         if self._stopping is None:
             drain = self.config.drain
             self._stopping = reason

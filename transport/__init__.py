@@ -22,6 +22,7 @@ from .errors import (
     StoreUncertain,
     TlsError,
     TooManyGuesses,
+    TooManyWaiting,
     TransportError,
     Unstorable,
     WireError,
@@ -34,9 +35,11 @@ from .locality import is_local
 from .meters import FAN_OUT, SECONDS, Histogram, Meters, close_label
 from .names import DASHBOARD, check_name, is_reserved_room
 from .outbox import Outbox, OutboxFailure, OutboxStatistics
+from .shares import NOBODY, POD, Asker, Grant, Shares, reserve_of, share_of
 from .tls import Certificate, TlsDoor
 from .token_bucket import TokenBucket
 from .tokens import Identity, Tokens, constant_time_equal
+from .turns import Turns
 from .websocket import Closed, HandshakeRejected, Inbox, WebSocket, WebSocketLimits
 from .wire import (
     JSON,
@@ -69,10 +72,13 @@ __all__ = [
     "FAN_OUT",
     "JSON",
     "MAX_DEPTH",
+    "NOBODY",
     "PING",
+    "POD",
     "SECONDS",
     "AddressInUse",
     "Admission",
+    "Asker",
     "Attempts",
     "Auth",
     "BadToken",
@@ -88,6 +94,7 @@ __all__ = [
     "DuplicateValue",
     "Emit",
     "EnvelopeError",
+    "Grant",
     "HandshakeRejected",
     "Histogram",
     "Identity",
@@ -110,6 +117,7 @@ __all__ = [
     "Refusal",
     "RequestId",
     "Scope",
+    "Shares",
     "StoreError",
     "StoreMisfit",
     "StoreUnavailable",
@@ -119,7 +127,9 @@ __all__ = [
     "TokenBucket",
     "Tokens",
     "TooManyGuesses",
+    "TooManyWaiting",
     "TransportError",
+    "Turns",
     "Unstorable",
     "UpgradeRequest",
     "WebSocket",
@@ -148,6 +158,8 @@ __all__ = [
     "is_websocket_path",
     "networks",
     "refuse_upgrade",
+    "reserve_of",
     "response_bytes",
+    "share_of",
     "text_frame",
 ]

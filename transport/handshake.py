@@ -159,26 +159,17 @@ def refuse_upgrade(
     *,
     allowed: Sequence[str],
     allow_missing: bool,
-    open_connections: int,
-    max_connections: int,
     enabled: bool,
 ) -> Refusal | None:
     """Say why a client may not open a WebSocket, or return None when it may.
 
     `allowed` are exact origins (`https://example.com`); when empty, an origin must be the host
-    that the request went to. A forbidden origin is told so also when the pod is full, for it
-    need not come back.
+    that the request went to. Asked before there is a place for it: a forbidden origin need not
+    come back when there is one.
     """
     if not enabled:
         return _SWITCHED_OFF
-    refusal = _refuse_origin(headers, allowed, allow_missing)
-    if refusal is None and open_connections >= max_connections:
-        return Refusal(
-            503,
-            f"All {max_connections} connections of this pod are taken; try again later.",
-            (("Retry-After", str(RETRY_AFTER)),),
-        )
-    return refusal
+    return _refuse_origin(headers, allowed, allow_missing)
 
 
 def response_bytes(refusal: Refusal) -> bytes:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import AsyncIterator, Mapping, Sequence
 from collections.abc import Collection as Names
-from collections.abc import Mapping, Sequence
-from typing import Final, cast
+from contextlib import asynccontextmanager
+from typing import Final, cast, get_args
 
 import orjson
+import trio
 from attrs import evolve
 
-from ...config import Definition, check_collection_name
-from ...transport import JSON, QueryError
-from ...transport.http import ApiAnswer, ApiRequest
+from ...config import check_collection_name
+from ...transport import JSON, Identity, QueryError, TooManyWaiting
+from ...transport.http import ApiAnswer, ApiRequest, Offer
 from ...transport.store import nested
 from .calls import CollectionCalls
 from .directory import Directory
@@ -19,10 +22,11 @@ from .discovery import Discovery
 from .environment import Collection, CollectionEnvironment
 from .outcome import Response
 from .reading import Reader
-from .refused import RequestRefused
-from .rights import Caller, Method, demand
+from .refused import RequestRefused, refused_for
+from .rights import Caller, Method, demand, may_ask
 from .scripting import Asked, run_before, run_event
 from .scripts import ScriptEvent
+from .users import is_users
 from .writing import Writing
 
 __all__ = ["Api", "answer_of"]
@@ -41,6 +45,7 @@ class Api:
         discovery: Discovery,
         environment: CollectionEnvironment,
         calls: CollectionCalls,
+        reader: Reader,
         *,
         creates: bool,
     ) -> None:
@@ -48,12 +53,15 @@ class Api:
         self._discovery = discovery
         self._env = environment
         self._calls = calls
-        self._reader = Reader(environment)
+        self._reader = reader
         self._creates = creates
 
-    def definitions(self) -> Sequence[Definition]:
-        """Return the definitions of all collections, sorted by name."""
-        return sorted((c.definition for c in self._directory), key=lambda d: d.name)
+    def offers(self, identity: Identity | None) -> Sequence[Offer]:
+        """Return the collections with which somebody may do anything at all, sorted by name."""
+        offers = (_offer(collection, Caller(identity)) for collection in self._directory)
+        return sorted(
+            (offer for offer in offers if offer.methods), key=lambda offer: offer.definition.name
+        )
 
     def methods(self, name: str, parts: Sequence[str]) -> Names[str]:
         """Return what may be asked at a path; where there is nothing, `handle` says so."""
@@ -67,11 +75,6 @@ class Api:
         if len(parts) > 1:
             return _METHODS
         return ("GET",) if parts[0] == "count" else ("GET", "PUT", "DELETE")
-
-    def events(self, name: str) -> Names[str]:
-        """Return the events for which a collection has a script."""
-        collection = self._directory.find(name)
-        return () if collection is None else tuple(collection.scripts.by_event)
 
     async def handle(self, request: ApiRequest) -> ApiAnswer:
         """Carry a request out. What goes wrong is an answer too; only bugs are raised."""
@@ -114,10 +117,12 @@ class Api:
     ) -> ApiAnswer:
         match asked.method, asked.parts:
             case "GET", ():
-                found = await self._reader.find(collection, asked, asked.query)
+                async with self._turn(asked):
+                    found = await self._reader.find(collection, asked, asked.query)
                 return ApiAnswer(200, found.body, found.headers)
             case "GET", ("count",):
-                count = await self._reader.count(collection, asked, asked.query)
+                async with self._turn(asked):
+                    count = await self._reader.count(collection, asked, asked.query)
                 return _answer({"count": count})
             case "GET", (id_,):
                 return _answer(await self._reader.get(collection, asked, id_))
@@ -137,11 +142,29 @@ class Api:
         id_: str | None,
         body: Mapping[str, JSON],
     ) -> ApiAnswer:
+        if is_users(collection.definition) and method == "post":
+            self._count_sign_up(asked)
         writing = Writing(method, id_, body, asked, nbytes=_WEIGHT + asked.nbytes)
-        written = await self._calls.write(collection, writing)
-        if written.response is not None:
-            return _scripted(written.response)
-        return _answer({"deleted": 1} if method == "delete" else written.document)
+        answer = await self._calls.write(collection, writing)
+        return _answer(answer.body) if answer.response is None else _scripted(answer.response)
+
+    def _count_sign_up(self, asked: Asked) -> None:
+        if asked.caller.is_root:
+            return
+        wait = self._env.sign_ups.wait(asked.asker.network, trio.current_time())
+        if wait:
+            seconds = str(math.ceil(wait))
+            sentence = f"Too many new users come from this address; try again in {seconds} s."
+            raise RequestRefused(429, sentence, headers={"Retry-After": seconds})
+
+    @asynccontextmanager
+    async def _turn(self, asked: Asked) -> AsyncIterator[None]:
+        """Look through documents when it is one's turn: that may take long, and threads are few."""
+        try:
+            async with self._env.queries.turn(asked.asker):
+                yield
+        except TooManyWaiting as error:
+            raise refused_for(error) from error
 
     async def _run_only(
         self, collection: Collection, asked: Asked, body: Mapping[str, JSON]
@@ -161,12 +184,26 @@ class Api:
         return _answer(outcome.data)
 
 
+def _offer(collection: Collection, caller: Caller) -> Offer:
+    definition, events = collection.definition, frozenset(collection.scripts.by_event)
+    methods = get_args(Method)
+    may = frozenset(method for method in methods if may_ask(definition, method, caller))
+    return Offer(definition, events, may & events if definition.no_store else may)
+
+
 def _asked(request: ApiRequest, collection: Collection) -> Asked:
     try:
         query = nested(request.params, collection.definition)
     except QueryError as error:
         raise RequestRefused(400, str(error)) from error
-    return Asked(Caller(request.identity), query, request.method, request.parts, request.nbytes)
+    return Asked(
+        Caller(request.identity),
+        query,
+        request.method,
+        request.parts,
+        request.nbytes,
+        request.asker,
+    )
 
 
 def _answer(value: JSON) -> ApiAnswer:

@@ -6,21 +6,34 @@ from collections.abc import Mapping
 from typing import Final, cast
 
 import orjson
+from attrs import evolve, frozen
 
-from ...transport import JSON
+from ...transport import JSON, TooManyWaiting
 from ..errors import ActorError, AskTimeout, Poisoned, Unanswered
 from .directory import Directory
 from .environment import CHAIN, Collection
 from .inside import InsideMethod
+from .outcome import Response
+from .passwords import Passwords
 from .reading import Reader
-from .refused import RequestRefused
+from .refused import RequestRefused, refused_for
 from .rights import POD, Method
 from .scripting import Asked
+from .users import new_password
+from .view import Viewer
 from .writing import Writing, Written
 
-__all__ = ["CollectionCalls"]
+__all__ = ["Answer", "CollectionCalls"]
 
 _NOTHING: Final[Mapping[str, JSON]] = {}
+
+
+@frozen
+class Answer:
+    """What a write is answered: the document as the caller sees it, or a script's own response."""
+
+    body: JSON
+    response: Response | None = None
 
 
 class CollectionCalls:
@@ -32,10 +45,19 @@ class CollectionCalls:
     """
 
     def __init__(
-        self, directory: Directory, reader: Reader, max_depth: int, timeout: float
+        self,
+        directory: Directory,
+        reader: Reader,
+        viewer: Viewer,
+        passwords: Passwords,
+        *,
+        max_depth: int,
+        timeout: float,
     ) -> None:
         self._directory = directory
         self._reader = reader
+        self._viewer = viewer
+        self._passwords = passwords
         self._max_depth = max_depth
         self._timeout = timeout
 
@@ -46,7 +68,7 @@ class CollectionCalls:
         id: str | None,  # noqa: A002
         data: JSON,
     ) -> JSON:
-        """Read or write as the pod itself. Raises `RequestRefused`."""
+        """Read or write as the pod itself: with root's eyes. Raises `RequestRefused`."""
         found = self._directory.find(collection)
         if found is None:
             raise RequestRefused(404, f"There is no collection '{collection}'.")
@@ -55,18 +77,29 @@ class CollectionCalls:
             raise RequestRefused(
                 508, f"Scripts call each other more than {self._max_depth} deep; end the loop."
             )
-        asked = Asked(POD, method=method, parts=(id,) if id else ())
+        verb = "GET" if method == "COUNT" else method
+        asked = Asked(POD, method=verb, parts=(id,) if id else ())
         token = CHAIN.set(chain.deeper())
         try:
             return await self._carry_out(found, method, id, data, asked)
         finally:
             CHAIN.reset(token)
 
-    async def write(self, collection: Collection, writing: Writing) -> Written:
+    async def write(self, collection: Collection, writing: Writing) -> Answer:
         """Let a collection carry out a write in its turn. Raises `RequestRefused`."""
+        written = await self._written(collection, writing)
+        if writing.method == "delete":
+            return Answer({"deleted": 1}, written.response)
+        shown = await self._viewer.written(
+            collection, writing.asked, written.document, written.hidden
+        )
+        return Answer(shown, written.response)
+
+    async def _written(self, collection: Collection, writing: Writing) -> Written:
         await collection.usable()
         if collection.name in writing.chain.held and collection.writer is not None:
             return await collection.writer.perform(writing)
+        writing = await self._sealed(collection, writing)
         if collection.ref is None:
             raise RequestRefused(503, "The collection is not up yet.", headers={"Retry-After": "1"})
         try:
@@ -75,6 +108,17 @@ class CollectionCalls:
             raise
         except ActorError as error:
             raise _unwritten(collection.name, error) from error
+
+    async def _sealed(self, collection: Collection, writing: Writing) -> Writing:
+        """Hash a user's new password before the write waits for its turn, and not in it."""
+        password = new_password(collection.definition, writing.data)
+        if password is None:
+            return writing
+        try:
+            sealed = await self._passwords.seal(password, writing.asked.asker)
+        except TooManyWaiting as error:
+            raise refused_for(error) from error
+        return evolve(writing, sealed=sealed)
 
     async def _carry_out(
         self,
@@ -93,7 +137,7 @@ class CollectionCalls:
         if method == "COUNT":
             return await self._reader.count(collection, asked, given)
         writing = Writing(cast("Method", method.lower()), id, given, asked, CHAIN.get())
-        return (await self.write(collection, writing)).document
+        return (await self.write(collection, writing)).body
 
 
 def _unwritten(name: str, error: ActorError) -> RequestRefused:

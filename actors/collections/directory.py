@@ -53,4 +53,4 @@ class Directory:
         if known.definition != definition:
             known.definition = definition
             if known.ref is not None:
-                known.ref.tell(Redefined())
+                known.ref.signal(Redefined())

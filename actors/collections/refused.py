@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
+from ...transport import Grant, TooManyWaiting
 from .errors import CollectionError
 
-__all__ = ["FieldError", "RequestRefused", "invalid"]
+__all__ = ["FieldError", "RequestRefused", "invalid", "refused_for"]
 
 
 @frozen
@@ -37,6 +38,12 @@ class RequestRefused(CollectionError):
         self.sentence = sentence
         self.errors = errors
         self.headers = dict(headers or {})
+
+
+def refused_for(error: TooManyWaiting) -> RequestRefused:
+    """Refuse what finds no place to wait in: 429 where the asker's own requests fill it."""
+    status = 429 if error.grant is Grant.OVER_SHARE else 503
+    return RequestRefused(status, str(error), headers={"Retry-After": str(error.seconds)})
 
 
 def invalid(errors: tuple[FieldError, ...]) -> RequestRefused:

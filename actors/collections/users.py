@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from ...config import Definition
-from ...transport import JSON
+from ...transport import JSON, POD
 from ...transport.http import MAX_NAME, MAX_PASSWORD, MIN_PASSWORD, ROOT
 from ...transport.store import Any, Document, Equal, Filter
-from .passwords import Passwords
+from .passwords import Passwords, Sealed
 from .refused import FieldError, invalid
 from .rights import Caller
 
@@ -22,6 +22,7 @@ __all__ = [
     "is_root_user",
     "is_users",
     "named",
+    "new_password",
     "seal",
     "sealed_again",
     "unsealed",
@@ -118,8 +119,16 @@ def sealed_again(document: Document, current: Document | None) -> Document:
     return {**document, "password": current["password"]}
 
 
-async def seal(document: Document, current: Document | None, passwords: Passwords) -> Document:
-    """Return a user with the names normalised and the password hashed, where they are new."""
+async def seal(
+    document: Document,
+    current: Document | None,
+    passwords: Passwords,
+    sealed_before: Sealed | None = None,
+) -> Document:
+    """Return a user with the names normalised and the password hashed, where they are new.
+
+    `sealed_before` holds the hash of the password that came; a script may have set another one.
+    """
     before = current or {}
     changed = {name for name in _OWN if document.get(name) != before.get(name)}
     errors = tuple(_unfit(document, changed))
@@ -130,8 +139,21 @@ async def seal(document: Document, current: Document | None, passwords: Password
         if isinstance(value := document.get(name), str):
             sealed[name] = normalised(value)
     if "password" in changed:
-        sealed["password"] = await passwords.hash(str(document["password"]))
+        new = str(document["password"])
+        if sealed_before is None or sealed_before.password != new:
+            sealed_before = await passwords.seal(new, POD)
+        sealed["password"] = sealed_before.hash
     return sealed
+
+
+def new_password(definition: Definition, data: Mapping[str, JSON]) -> str | None:
+    """Return the password that somebody sets for a user, if it is one that can be."""
+    password = data.get("password") if is_users(definition) else None
+    return password if isinstance(password, str) and _is_password(password) else None
+
+
+def _is_password(password: str) -> bool:
+    return MIN_PASSWORD <= len(password) <= MAX_PASSWORD
 
 
 def _unfit(document: Document, changed: set[str]) -> Iterator[FieldError]:
@@ -141,9 +163,7 @@ def _unfit(document: Document, changed: set[str]) -> Iterator[FieldError]:
             words = f"must have 1 to {MAX_NAME} characters that can be seen, no space at its ends"
             yield FieldError(name, words)
     password = document.get("password")
-    if "password" in changed and not (
-        isinstance(password, str) and MIN_PASSWORD <= len(password) <= MAX_PASSWORD
-    ):
+    if "password" in changed and not (isinstance(password, str) and _is_password(password)):
         yield FieldError("password", f"must have {MIN_PASSWORD} to {MAX_PASSWORD} characters")
 
 

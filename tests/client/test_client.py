@@ -15,7 +15,7 @@ from attrs import evolve
 
 from deployd.actors import JSON, Member, Room
 from deployd.actors.hub import ChangeType
-from deployd.config import Access, Config, Drain, Rule, Server, Who
+from deployd.config import Access, Config, Drain, Rule, Server, Speaker, Who
 from deployd.supervisors import Pod
 from support import pod_config, running_pod
 from support.collections import MASTER, running_collections, write_collection
@@ -88,7 +88,13 @@ def config(port: int = 0) -> Config:
     return evolve(
         pod_config(message_rate_limit=0),
         server=Server(port=port, api_enabled=False),
-        access=Access(rules={"members": members, "collection:secrets": members}),
+        access=Access(
+            rules={
+                "members": members,
+                "collection:secrets": members,
+                "test-orders": Rule(emit=Speaker.ANYONE),
+            }
+        ),
         drain=Drain(window=0.0, deadline=5.0, retry_after_min=3.0, retry_after_max=3.0),
     )
 

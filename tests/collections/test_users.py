@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -17,9 +18,10 @@ import trio
 import trio.testing
 from argon2 import PasswordHasher
 
-from deployd.actors.collections import Passwords, RequestRefused
+from deployd.actors.collections import Passwords
 from deployd.config import Auth, Config, Logging, configure_logging
 from deployd.supervisors import collections
+from deployd.transport import POD, Asker, Grant, Shares, TooManyWaiting
 from support import MASTER, collections_config, connected, running_collections, write_collection
 
 PASSWORD = "correct horse battery"
@@ -228,9 +230,11 @@ async def test_only_root_makes_users_unless_the_file_says_otherwise(tmp_path: Pa
     write_collection(tmp_path, "users", OPEN)
     async with running_collections(tmp_path) as (_, http):
         made = await http.post("/users", json=data)
-        assert made.json()["role"] == "user"
-        assert "password" not in made.json()
-        assert (await sign_in(http, "eve")).status_code == 200
+        assert made.json().keys() == {"id"}  # nobody has signed in yet, and so sees no user
+        signed_in = (await sign_in(http, "eve")).json()
+        assert signed_in["user"]["id"] == made.json()["id"]
+        assert signed_in["user"]["role"] == "user"
+        assert "password" not in signed_in["user"]
 
 
 @pytest.mark.parametrize("role", ["admin", "root", "", None, 1, ["admin"]])
@@ -271,7 +275,7 @@ async def test_users_read_change_and_remove_themselves_alone(tmp_path: Path) -> 
         assert (await http.get("/users/count", headers=headers)).json() == {"count": 1}
         for method, body in (("GET", None), ("PUT", {"colour": "red"}), ("DELETE", None)):
             others = await http.request(method, f"/users/{ben['id']}", json=body, headers=headers)
-            assert others.status_code == 403
+            assert others.status_code == 404  # whom one may not read is not there
             own = await http.request(method, f"/users/{ada['id']}", json=body, headers=headers)
             assert own.status_code == 200
 
@@ -394,7 +398,8 @@ def run(ctx):
 
 
 async def test_no_hash_leaves_the_pod_nor_reaches_a_script(tmp_path: Path) -> None:
-    scripts = dict.fromkeys(("validate", "get", "put"), SNOOP)
+    scripts = dict.fromkeys(("validate", "put"), SNOOP)
+    scripts["get"] = SNOOP.replace('data["seen"]', 'data["shown"]')
     scripts["delete"] = "def run(ctx):\n    ctx.set_response(ctx.data)\n"
     write_collection(tmp_path, "users", {"access": {"get": "anyone"}}, scripts)
     asks = "def run(ctx):\n    ctx.set_response(ctx.collections.users.get())\n"
@@ -408,6 +413,7 @@ async def test_no_hash_leaves_the_pod_nor_reaches_a_script(tmp_path: Path) -> No
         ada = await make(http, "ada")
         path = f"/users/{ada['id']}"
         heard = [(await client.expect("emit"))["data"] for client in (listener, everything)]
+        assert ada["shown"] == [None, None]
         assert ada["seen"] == [PASSWORD, None]  # a rule about passwords has to see the new one
         changed = (await http.put(path, json={"colour": "red"}, headers=MASTER)).json()
         assert changed["seen"] == [None, None]
@@ -530,22 +536,25 @@ async def test_so_many_hashes_run_and_wait_at_once_and_no_more() -> None:
             running -= 1
             return CHEAP.hash(password)
 
-    passwords, refused, done = Passwords(workers=2, hasher=Slow()), [], []
+    present = Shares(10, per_address=7)
+    passwords = Passwords(present, hasher=Slow())
+    done: list[str] = []
+    refused: list[Grant] = []
 
-    async def hash_one() -> None:
+    async def hash_one(asker: Asker) -> None:
         try:
-            done.append(await passwords.hash(PASSWORD))
-        except RequestRefused as error:
-            refused.append(error)
+            await passwords.seal(PASSWORD, asker)
+            done.append(asker.network)
+        except TooManyWaiting as error:
+            refused.append(error.grant)
 
     async with trio.open_nursery() as nursery:
-        for _ in range(100):
-            nursery.start_soon(hash_one)
-        await trio.testing.wait_all_tasks_blocked()
-        assert len(refused) == 100 - 2 - 64
+        for address in ["192.0.2.1"] * 9 + ["192.0.2.2"] * 5:
+            nursery.start_soon(hash_one, Asker.of(address))
+            await trio.testing.wait_all_tasks_blocked()
         release.set()
-    assert {(error.status, error.headers["Retry-After"]) for error in refused} == {(503, "2")}
-    assert (most, len(done)) == (2, 66)
+    assert refused == [Grant.OVER_SHARE] * 2 + [Grant.NONE_LEFT] * 2
+    assert (most, Counter(done)) == (2, {"192.0.2.1": 7, "192.0.2.2": 3})
 
 
 async def test_the_attempts_of_one_address_are_counted_before_anything_is_hashed(
@@ -564,10 +573,10 @@ async def test_the_attempts_of_one_address_are_counted_before_anything_is_hashed
 
 
 async def test_real_hashes_are_those_that_rfc_9106_recommends() -> None:
-    passwords = Passwords()
-    hashed = await passwords.hash(PASSWORD)
+    passwords = Passwords(Shares(2))
+    hashed = (await passwords.seal(PASSWORD, POD)).hash
     assert hashed.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
-    assert await passwords.verify(hashed, PASSWORD)
-    assert not await passwords.verify(hashed, "wrong one")
-    assert not await passwords.verify("not a hash", PASSWORD)
-    assert not await passwords.verify(None, "nobody has this password")
+    assert await passwords.verify(hashed, PASSWORD, POD)
+    assert not await passwords.verify(hashed, "wrong one", POD)
+    assert not await passwords.verify("not a hash", PASSWORD, POD)
+    assert not await passwords.verify(None, "nobody has this password", POD)

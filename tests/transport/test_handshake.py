@@ -23,15 +23,12 @@ def refuse(
     *headers: tuple[str, str],
     allowed: tuple[str, ...] = (),
     allow_missing: bool = True,
-    open_connections: int = 0,
     enabled: bool = True,
 ) -> Refusal | None:
     return refuse_upgrade(
         headers,
         allowed=allowed,
         allow_missing=allow_missing,
-        open_connections=open_connections,
-        max_connections=10,
         enabled=enabled,
     )
 
@@ -141,22 +138,8 @@ def test_the_origin_header_decides_also_in_the_list_when_absent_is_fine() -> Non
     assert status(refuse(PAGE, ("origin", "http://evil.example"), allow_missing=True)) == 403
 
 
-def test_a_full_pod_says_when_to_come_back() -> None:
-    assert refuse(PAGE, open_connections=9) is None
-    refusal = refuse(PAGE, open_connections=10)
-    assert refusal is not None
-    assert refusal.status == 503
-    assert dict(refusal.headers)["Retry-After"].isdigit()
-    assert "10" in refusal.sentence
-
-
-def test_a_forbidden_page_is_not_told_to_come_back_to_a_full_pod() -> None:
-    evil = ("origin", "http://evil.example")
-    assert status(refuse(PAGE, evil, open_connections=10)) == 403
-
-
 def test_switched_off_there_is_nothing_here() -> None:
-    assert status(refuse(PAGE, enabled=False, open_connections=10)) == 404
+    assert status(refuse(PAGE, enabled=False)) == 404
 
 
 @given(st.text(max_size=50), st.text(max_size=50))

@@ -11,16 +11,24 @@ from starlette.responses import Response
 
 from ..attempts import Attempts, network_of
 from ..errors import BadToken, TooManyGuesses
+from ..shares import Asker
 from ..tokens import Identity
 from .answers import error_response
 from .identity import Keyring
 
-__all__ = ["Doorman", "address_of", "refusal"]
+__all__ = ["Doorman", "address_of", "asker_of", "refusal"]
 
 
 def address_of(request: Request) -> str:
     """Return what a client is counted under: the address it is believed to have, or its network."""
     return network_of(request.client.host if request.client else "")
+
+
+def asker_of(request: Request, identity: Identity | None) -> Asker:
+    """Return on whose account a request is."""
+    if identity is None:
+        return Asker(address_of(request))
+    return Asker(address_of(request), identity.user_id, privileged=identity.is_root)
 
 
 class Doorman:
