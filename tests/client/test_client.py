@@ -113,6 +113,7 @@ async def run(name: str, pod: Pod | None = None) -> None:
     if pod is not None:
         environment["DEPLOYD_URL"] = f"http://127.0.0.1:{pod.port}"
         environment["DEPLOYD_TOKEN"] = pod.tokens.sign("ada", ttl=TOKEN_TTL)
+        environment["DEPLOYD_EXPIRED"] = pod.tokens.sign("ada", ttl=-TOKEN_TTL)
         environment["DEPLOYD_MASTER_KEY"] = MASTER["X-Master-Key"]
     # The flag is for Node 20 and 21, whose own WebSocket is behind it.
     command = [node(), "--test", "--experimental-websocket", "--test-reporter=tap"]
@@ -136,6 +137,7 @@ ALONE = [
     "borders.test.js",
     "decisions.test.js",
     "life.test.js",
+    "races.test.js",
     "rest.test.js",
     "socket.test.js",
 ]
@@ -151,6 +153,12 @@ async def test_the_client_with_a_pod(name: str) -> None:
     desk = Desk()
     async with running_pod(config(), desk.rooms()) as desk.pod:
         await run(name, desk.pod)
+
+
+async def test_the_client_of_a_pod_that_takes_little_at_a_time() -> None:
+    members = Access(rules={"members-*": Rule(join=Who.AUTHENTICATED)})
+    async with running_pod(evolve(pod_config(message_rate_limit=40), access=members)) as pod:
+        await run("crowd.test.js", pod)
 
 
 async def test_the_client_with_documents(tmp_path: Path) -> None:

@@ -563,6 +563,7 @@
       this._pace = new Pace();
       for (const room of [...this.values()]) {
         if (room.joined) room.renew();
+        room.leaves({ type: 'leave', room: room.name }); // who is gone has left
         Object.assign(room, { state: 'out', failures: 0, from: 0, since: null });
         if (!room.wanted) this._forget(room);
       }
@@ -639,11 +640,12 @@
 
     _notOut(room, error) {
       const again = this._isPassing(room, error, false);
-      room.state = again ? 'in' : 'out';
-      if (again) return this._tryAgain(room, error);
+      if (again) this._tryAgain(room, error);
+      if (room.wanted) return this._out(room, { type: 'leave', room: room.name }); // and in again
+      room.state = 'in';
+      if (again) return;
       if (room.left) room.left.reject(error);
-      room.left = null;
-      if (!room.wanted) this._forget(room);
+      this._forget(room);
     }
 
     /** Whether to ask again by ourselves, and for how long: what comes too fast is never lost. */
