@@ -448,6 +448,7 @@
       this.failures = 0;
       this.from = 0; // not to be asked for before
       this.left = null; // the promise of leave()
+      this.gone = false; // the pod had put us out before it heard that we leave
       this._report = report;
       this.renew();
     }
@@ -571,9 +572,8 @@
 
     /** The pod has ended a room. Listeners come back; the application decides, for it was told. */
     ended(name) {
-      const room = this._byName.get(name);
-      if (!room || !room.joined) return;
-      room.renew();
+      const room = this._gone(name);
+      if (!room) return;
       room.state = 'out';
       room.failed(this._clock.now(), this._random);
       room.holders.delete('application');
@@ -583,9 +583,8 @@
 
     /** The pod has taken us out of a room; says whether we were in it. */
     takenOut(name) {
-      const room = this._byName.get(name);
-      if (!room || !room.joined) return false;
-      room.renew();
+      const room = this._gone(name);
+      if (!room) return false;
       room.state = 'refused';
       if (!room.wanted) this._forget(room);
       return true;
@@ -604,10 +603,19 @@
       }
     }
 
+    /** The pod has us in this room no longer; returns it if we did not know that. */
+    _gone(name) {
+      const room = this._byName.get(name);
+      if (room && room.state === 'leaving') room.gone = true;
+      if (!room || !room.joined) return null;
+      room.renew();
+      return room;
+    }
+
     _ask(room) {
       const [pace, type] = [this._pace, room.due];
       const entering = type === 'join';
-      room.state = entering ? 'joining' : 'leaving';
+      Object.assign(room, { state: entering ? 'joining' : 'leaving', gone: false });
       pace.out += 1;
       const over = (act) => (outcome) => {
         if (pace !== this._pace) return; // `lost` has seen to it
@@ -638,14 +646,20 @@
       else this._giveUp(room, error);
     }
 
+    /** A leave that is refused for haste, or dropped without an answer, was not heard. */
     _notOut(room, error) {
-      const again = this._isPassing(room, error, false);
-      if (again) this._tryAgain(room, error);
-      if (room.wanted) return this._out(room, { type: 'leave', room: room.name }); // and in again
+      const message = { type: 'leave', room: room.name };
+      const unheard = this._isPassing(room, error, false);
+      if (room.gone) return this._out(room, message);
       room.state = 'in';
-      if (again) return;
-      if (room.left) room.left.reject(error);
-      this._forget(room);
+      if (unheard) this._tryAgain(room, error);
+      else if (room.left) room.left.reject(error);
+      if (room.wanted) {
+        room.leaves(message);
+        this._in(room, { type: 'join', room: room.name });
+      } else if (!unheard) {
+        this._forget(room);
+      }
     }
 
     /** Whether to ask again by ourselves, and for how long: what comes too fast is never lost. */
