@@ -565,6 +565,18 @@ test('a room that the pod takes a client out of is asked for after signing in', 
   assert.deepEqual(sent().pop(), ['join', 'tea']);
 });
 
+test('a room too busy to say who stays is asked for again by itself', async () => {
+  await connected();
+  dpd.socket.join('tea');
+  await acknowledge('tea');
+  await WebSocket.last.say({ type: 'leave', room: 'tea', data: { reason: 'not asked in time' } });
+  await clock.pass(1_000);
+  assert.equal(sent().length, 1);
+  await WebSocket.last.say({ type: 'error', error: 'Busy.', room: 'tea', data: { code: 'room_busy' } });
+  await clock.pass(250);
+  assert.deepEqual(sent().slice(1), [['join', 'tea']]);
+});
+
 test('signing out starts anew, as nobody', async () => {
   dpd.setToken('a.b.c');
   dpd.socket.join('tea');

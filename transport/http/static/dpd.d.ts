@@ -151,7 +151,7 @@ declare namespace Deployd {
   }
 
   interface OwnEvents {
-    connect: { client_id: string; timestamp: number };
+    connect: { client_id: string; timestamp: number; limits?: { maxMessageBytes: number } };
     /** `final`: the client does not come back by itself. */
     disconnect: { code: number; reason: string; final: boolean };
     /** `wait` is in milliseconds. */

@@ -590,6 +590,15 @@
       return true;
     }
 
+    /** The pod has taken us out for a reason that passes: a room was too busy to say who stays. */
+    comeBack(name) {
+      const room = this._byName.get(name);
+      if (!room || room.state !== 'refused') return;
+      room.state = 'out';
+      room.failed(this._clock.now(), this._random);
+      this.pump();
+    }
+
     /** Nobody will be asked: fail all who wait. */
     refuseAll(error) {
       for (const room of [...this.values()]) this._giveUp(room, error);
@@ -933,6 +942,7 @@
     _told(error) {
       if (error.code === 'room_closed') this._rooms.ended(error.room);
       if (error.code === 'too_fast') this._rooms.slowDown(error.retryAfter);
+      if (PASSING.includes(error.code)) this._rooms.comeBack(error.room);
       if (error.code === 'expired_token') this._identified(this._renew(error, this._client.token));
       else this._report(error);
     }
