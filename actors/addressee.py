@@ -89,8 +89,12 @@ class Addressee(Generic[M]):
         self._dead_letters.report(self.path, message, reason)
         if question is not None:
             question.fail(MailboxFull(self.path, self.mailbox.bounds))
-        if self._on_drop is not None:
+        if self._on_drop is None:
+            return
+        try:
             self._on_drop(message, reason)
+        except BaseException as error:  # noqa: BLE001 - whoever sends has no part in it
+            self._dead_letters.report(self.path, message, f"on_drop raised {type(error).__name__}")
 
 
 def opened(item: object) -> tuple[object, Question | None]:

@@ -14,6 +14,7 @@ from ..config import get_logger, tracing
 from ..transport import (
     JSON,
     Auth,
+    ClientMessage,
     CloseCode,
     Closed,
     Emit,
@@ -28,18 +29,16 @@ from ..transport import (
     UpgradeRequest,
     WebSocket,
     WireError,
-    address_of,
     decode,
     encode_connect,
     encode_emit,
     encode_error,
     encode_pong,
-    is_local,
     response_bytes,
 )
 from .actor import Actor, handles
 from .cell import ActorCell
-from .conduct import Conduct, Verdict, strike_for
+from .conduct import Conduct, Haste, strike_for
 from .dead_letters import DeadLetters
 from .intake import Intake, most_waiting
 from .links import DEGRADED
@@ -118,7 +117,7 @@ class ConnectionActor(Actor):
             self._reject(request.sock, error)
             return
         remote = request.remote
-        local = env.dev and is_local(remote, request.headers)
+        local = env.premises.own(remote, request.headers)
         self.member = Member(self._client_id, self.ref, self.socket.outbox, remote, local=local)
         self.session = Session(self.member, env, self._intake)
         env.members[self._client_id] = self.member
@@ -267,14 +266,14 @@ class ConnectionActor(Actor):
     @handles(_Received)
     async def _on_received(self, received: _Received) -> None:
         self._intake.handled(received.nbytes)
-        verdict = self._conduct.judge(trio.current_time())
-        if verdict is not Verdict.PASS:
-            self._too_fast(received.text, tell=verdict is Verdict.TELL)
+        message = _read(received.text)
+        joins = isinstance(message, Join)
+        haste = self._conduct.judge(trio.current_time(), received.nbytes, joins=joins)
+        if haste is not None:
+            self._too_fast(haste, message)
             return
-        try:
-            message = decode(received.text)
-        except WireError as error:
-            self._refuse(Problem(error.code, error.sentence, error.room), error.id)
+        if isinstance(message, WireError):
+            self._refuse(Problem(message.code, message.sentence, message.room), message.id)
             return
         if isinstance(message, Ping):  # whoever it is, and whatever it waits for
             self._answer(encode_pong(self._env.wall(), message.id))
@@ -366,15 +365,13 @@ class ConnectionActor(Actor):
         self._tell(problem, request_id)
         self._strike(strike_for(problem.code))
 
-    def _too_fast(self, text: str, *, tell: bool) -> None:
+    def _too_fast(self, haste: Haste, message: ClientMessage | WireError) -> None:
         """Drop a message. Who waits for its answer gets one; `abuseLimit` bounds how often."""
-        self._env.meters.rate_limited["messages"] += 1
-        request_id, room = address_of(text)
-        if tell or request_id is not None:
-            limit = self._env.limits.message_rate_limit
-            sentence = f"At most {limit:g} messages a second; this one was dropped, slow down."
-            retry_after = self._conduct.retry_after(trio.current_time())
-            self._tell(Problem("too_fast", sentence, room, round(retry_after, 3)), request_id)
+        self._env.meters.rate_limited[haste.limit] += 1
+        if not haste.told or message.id is not None or isinstance(message, Join):
+            room = getattr(message, "room", None)
+            problem = Problem("too_fast", haste.sentence, room, haste.retry_after)
+            self._tell(problem, message.id)
         self._strike(strike_for("too_fast"))
 
     def _strike(self, weight: float) -> None:
@@ -383,6 +380,13 @@ class ConnectionActor(Actor):
 
     def _doom(self, code: CloseCode, reason: str, *, abandon: bool = False) -> None:
         self.ref.signal(_Doomed(code, reason, abandon))
+
+
+def _read(text: str) -> ClientMessage | WireError:
+    try:
+        return decode(text)
+    except WireError as error:
+        return error
 
 
 def connection_cell(

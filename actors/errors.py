@@ -124,6 +124,10 @@ class EnvironmentFailure(ActorError):
     sense before the next try, `told` whether the log says it already.
     """
 
+    # Here too: a subclass may have an `__init__` that does not call this one.
+    retry_after: float = 0.0
+    told: bool = False
+
     def __init__(self, *args: object, retry_after: float = 0.0, told: bool = False) -> None:
         super().__init__(*args)
         self.retry_after = retry_after

@@ -17,7 +17,7 @@ import trio
 
 from .errors import BaseExceptionRaised
 
-__all__ = ["contained", "failure_of", "told"]
+__all__ = ["contained", "failure_of", "told", "writable"]
 
 MOST_TOLD: Final = 1000
 """Characters of what an exception says of itself."""
@@ -49,16 +49,21 @@ def failure_of(error: BaseException) -> Exception:
 
 
 def told(error: BaseException) -> str:
-    """Return an exception's class and text, shortened; whatever its own `__str__` does.
+    """Return an exception's class and text, shortened and `writable`.
 
-    What is returned can be written anywhere: half characters (lone surrogates) are escaped.
+    Whatever its own `__str__` does.
     """
     name = type(error).__name__
     try:
         text = f"{name}: {error}"
     except BaseException as another:  # noqa: BLE001 - it is told by somebody whom it must not end
         text = f"{name}, whose text raises {type(another).__name__}"
-    return text[:MOST_TOLD].encode("utf-8", "backslashreplace").decode()
+    return writable(text[:MOST_TOLD])
+
+
+def writable(text: str) -> str:
+    """Return a text that can be written anywhere: half characters (lone surrogates) escaped."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _beside_cancellation(error: BaseException) -> BaseException:

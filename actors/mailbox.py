@@ -118,7 +118,12 @@ class Mailbox(Generic[M]):
             return Delivery.DEAD
         key: Hashable = None
         if keyed and isinstance(self._overflow, Conflate):
-            key = (self._overflow.key(message),)  # in a tuple, for None may be a key
+            try:
+                key = (self._overflow.key(message),)  # in a tuple, for None may be a key
+                hash(key)
+            except BaseException as error:  # noqa: BLE001 - the fault of who reads, not of who sends
+                self._lose(message, f"its key raised {type(error).__name__}")
+                return Delivery.DROPPED
             if self._replace(message, size, key):
                 return Delivery.ACCEPTED
         if self._fits(size) and not self._waiters:

@@ -20,6 +20,18 @@ class Limits:
     message_rate_limit: float = setting(
         100.0, unit="messages/s", ge=0, help="What one client may send; 0 is no limit."
     )
+    join_rate_limit: float = setting(
+        20.0,
+        unit="joins/s",
+        ge=0,
+        help="Rooms that one client may join, `maxRoomsPerClient` of them at once; 0 is no limit.",
+    )
+    byte_rate_limit: float = setting(
+        2.0 * MIB,
+        unit="bytes/s",
+        ge=0,
+        help="What one client may send, in bytes; 0 is no limit.",
+    )
     ping_interval: float = setting(
         54.0, unit="seconds", gt=0, help="Time between two pings to a client."
     )

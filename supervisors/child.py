@@ -73,6 +73,9 @@ class ChildSpec:
     called again. A child that is not up after `startup` is killed and counts as crashed; one
     that still runs `shutdown` after it was asked to stop is killed. A supervisor's own
     specification needs a `shutdown` above the sum of its children's, or `math.inf`.
+
+    A `tireless` child is never given up, however often it crashes, and so never takes its siblings
+    with it: they can do without it, and its backoff bounds what its crashes cost.
     """
 
     name: str
@@ -81,6 +84,7 @@ class ChildSpec:
     shutdown: float = 5.0
     backoff: Backoff = _BACKOFF
     startup: float = 30.0
+    tireless: bool = False
 
     def __attrs_post_init__(self) -> None:
         if not self.name:

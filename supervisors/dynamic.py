@@ -231,7 +231,8 @@ class DynamicSupervisor:
         """Return when the child is to live again, or None."""
         spec, ended = record.spec, record.exit or Exit.normal()
         state = self._states.get(spec.name) or RestartState(
-            (Subject(spec.name, spec.restart, spec.backoff),), intensity=self._intensity
+            (Subject(spec.name, spec.restart, spec.backoff, spec.tireless),),
+            intensity=self._intensity,
         )
         state, decision = decide(state, spec.name, ended, self._clock(), self._random)
         self._states[spec.name] = state

@@ -9,7 +9,7 @@ import trio
 from attrs import evolve
 
 from ..actors import ConnectionEnvironment, DeadLetters, connection_cell
-from ..config import Config, Limits
+from ..config import Audited, Config, Limits
 from ..transport import (
     Admission,
     Meters,
@@ -72,13 +72,32 @@ class Entrance:
         )
 
     def _refuse(self, request: UpgradeRequest) -> Refusal | None:
+        return self._refuse_name(request) or self._refuse_origin(request)
+
+    def _refuse_name(self, request: UpgradeRequest) -> Refusal | None:
+        premises = self._environment.premises
+        sentence = premises.misdirected(request.remote, request.headers, websocket=True)
+        if sentence is None:
+            return None
+        self._tell(Audited.HOST_REFUSED, request, "host")
+        return Refusal(421, sentence)
+
+    def _refuse_origin(self, request: UpgradeRequest) -> Refusal | None:
         config = self._config
-        return refuse_upgrade(
+        refusal = refuse_upgrade(
             request.headers,
             allowed=config.origins.allowed,
             allow_missing=config.origins.allow_missing,
             enabled=config.enabled,
         )
+        if refusal is not None and refusal.status == 403:
+            self._tell(Audited.ORIGIN_REFUSED, request, "origin")
+        return refusal
+
+    def _tell(self, what: Audited, request: UpgradeRequest, field: str) -> None:
+        values = [value for name, value in request.headers if name == field]
+        details = {field: ", ".join(values)}
+        self._environment.audit(what, address=request.remote, path="/socket.io/", **details)
 
     def _take_in(self, request: UpgradeRequest) -> Refusal | None:
         # Handed over, not kept: the request's head would stay in memory with the connection.

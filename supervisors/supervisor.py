@@ -274,4 +274,4 @@ class Supervisor:
 
 
 def _subject(spec: ChildSpec) -> Subject:
-    return Subject(spec.name, spec.restart, spec.backoff)
+    return Subject(spec.name, spec.restart, spec.backoff, spec.tireless)

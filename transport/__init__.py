@@ -15,6 +15,7 @@ from .errors import (
     EnvelopeError,
     ListenError,
     MessageTooLarge,
+    NoThread,
     QueryError,
     StoreError,
     StoreMisfit,
@@ -30,12 +31,14 @@ from .errors import (
 from .forwarded import Networks, client_address, networks
 from .frames import PING, close_frame, text_frame
 from .handshake import Refusal, UpgradeRequest, is_websocket_path, refuse_upgrade, response_bytes
+from .identifiers import RESERVED_NAMES, fold_name, misleading
 from .listener import Listener, ListenerLimits, ListenerStatistics, bind
-from .locality import is_local
+from .locality import Premises, is_loopback
 from .meters import FAN_OUT, SECONDS, Histogram, Meters, close_label
 from .names import DASHBOARD, check_name, is_reserved_room
 from .outbox import Outbox, OutboxFailure, OutboxStatistics
 from .shares import NOBODY, POD, Asker, Grant, Shares, reserve_of, share_of
+from .threads import in_thread
 from .tls import Certificate, TlsDoor
 from .token_bucket import TokenBucket
 from .tokens import Identity, Tokens, constant_time_equal
@@ -75,6 +78,7 @@ __all__ = [
     "NOBODY",
     "PING",
     "POD",
+    "RESERVED_NAMES",
     "SECONDS",
     "AddressInUse",
     "Admission",
@@ -108,10 +112,12 @@ __all__ = [
     "MessageTooLarge",
     "Meters",
     "Networks",
+    "NoThread",
     "Outbox",
     "OutboxFailure",
     "OutboxStatistics",
     "Ping",
+    "Premises",
     "Problem",
     "QueryError",
     "Refusal",
@@ -153,9 +159,12 @@ __all__ = [
     "encode_leave",
     "encode_pong",
     "encode_receipt",
-    "is_local",
+    "fold_name",
+    "in_thread",
+    "is_loopback",
     "is_reserved_room",
     "is_websocket_path",
+    "misleading",
     "networks",
     "refuse_upgrade",
     "reserve_of",

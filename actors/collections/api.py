@@ -37,7 +37,10 @@ _WEIGHT: Final = 256
 
 
 class Api:
-    """The collections as HTTP asks for them. `creates` is whether a POST may make a new one."""
+    """The collections as HTTP asks for them.
+
+    `creates` is whether a POST may make a new one, of root and of a developer's own.
+    """
 
     def __init__(
         self,
@@ -91,16 +94,24 @@ class Api:
     async def _collection(self, request: ApiRequest) -> Collection:
         name = request.collection
         found = self._directory.find(name)
-        sentence = check_collection_name(name)
+        sentence = check_collection_name(name) or self._differs(name)
         if found is None and sentence is None:
             await self._discovery.look_for(name)
             found = self._directory.find(name)
-        if found is None and sentence is None and self._creates and request.method == "POST":
+        if found is None and sentence is None and self._may_create(request):
             await self._discovery.create(name)
             found = self._directory.find(name)
         if found is None:
             raise RequestRefused(404, sentence or _no_collection(name))
         return found
+
+    def _differs(self, name: str) -> str | None:
+        there = self._directory.find_alike(name)
+        return there and f"This collection's name is written '{there}'."
+
+    def _may_create(self, request: ApiRequest) -> bool:
+        root = request.identity is not None and request.identity.is_root
+        return self._creates and request.method == "POST" and (request.own or root)
 
     async def _before(
         self, collection: Collection, asked: Asked, body: Mapping[str, JSON]

@@ -11,7 +11,8 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from attrs import field, frozen
 
-from ...transport import Asker, Shares, Turns
+from ...transport import Asker, NoThread, Shares, Turns, in_thread
+from .refused import RequestRefused
 
 __all__ = ["Passwords", "Sealed"]
 
@@ -66,7 +67,11 @@ class Passwords:
 
     async def _in_thread(self, work: Callable[[], T], asker: Asker) -> T:
         async with self._turns.turn(asker):
-            return await trio.to_thread.run_sync(work, limiter=self._threads)
+            try:
+                return await in_thread(work, limiter=self._threads)
+            except NoThread as error:
+                sentence = "The pod cannot check passwords at the moment; try again."
+                raise RequestRefused(503, sentence, headers={"Retry-After": "2"}) from error
 
 
 def _prepared(password: str) -> str:

@@ -27,7 +27,7 @@ from .refused import FieldError, RequestRefused, invalid
 from .rights import Method, demand_owner, missing
 from .scripting import Asked, run_event
 from .scripts import ScriptEvent
-from .users import guard, is_users, seal, sealed_again, unsealed
+from .users import guard, is_users, said_of, seal, sealed_again, unsealed
 
 __all__ = ["Writer", "Writing", "Written", "refusal_of"]
 
@@ -214,7 +214,7 @@ class Writer:
 def refusal_of(error: BaseException | None) -> Exception:
     """Return what the asker is told of a write, or a search, that came to nothing."""
     if isinstance(error, DuplicateValue):
-        return invalid((FieldError(error.field, "is taken by another document"),))
+        return invalid((FieldError(said_of(error.field), "is taken by another document"),))
     if isinstance(error, StoreUncertain):
         return RequestRefused(500, str(error))
     if isinstance(error, StoreUnavailable):

@@ -31,6 +31,8 @@ test('a client comes into all of its rooms, and back into them, at the pace of t
   const dpd = clients(context)();
   dpd.on('error', (error) => assert.fail(error));
   await Promise.all(ROOMS.map((room) => dpd.socket.join(room)));
+  await Promise.all(ROOMS.map((room) => dpd.socket.leave(room)));
+  await Promise.all(ROOMS.map((room) => dpd.socket.join(room)));
   await lose(dpd);
   await until(() => count(dpd) === ROOMS.length);
   assert.deepEqual((await dpd.socket.join(ROOMS[99])).room, ROOMS[99]);

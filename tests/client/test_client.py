@@ -157,7 +157,8 @@ async def test_the_client_with_a_pod(name: str) -> None:
 
 async def test_the_client_of_a_pod_that_takes_little_at_a_time() -> None:
     members = Access(rules={"members-*": Rule(join=Who.AUTHENTICATED)})
-    async with running_pod(evolve(pod_config(message_rate_limit=40), access=members)) as pod:
+    slow = pod_config(message_rate_limit=40, join_rate_limit=40)
+    async with running_pod(evolve(slow, access=members)) as pod:
         await run("crowd.test.js", pod)
 
 

@@ -179,9 +179,10 @@ async def test_a_refusal_has_its_code_its_id_and_its_room(
 async def test_whoever_is_too_fast_and_waits_for_an_answer_gets_one_each_time(
     kind: str, autojump_clock: trio.testing.MockClock
 ) -> None:
-    config = pod_config(message_rate_limit=1)
+    config = pod_config(message_rate_limit=1, join_rate_limit=1, max_rooms_per_client=1)
     async with running_pod(config) as pod, connected(pod, ping_interval=None) as [client]:
         await client.ask("ping")
+        await client.join("first")
         for request_id in range(3):
             await client.send_raw(say(kind, id=request_id))
             error = await client.expect("error", id=request_id, room=room_of(kind))
