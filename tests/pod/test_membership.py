@@ -323,7 +323,7 @@ async def test_what_is_said_behind_a_join_is_heard_in_order_or_refused_with_it(
 
 
 async def test_joins_that_wait_are_bounded(autojump_clock: MockClock) -> None:
-    async with story(1, max_rooms_per_client=3) as (pod, [ada]):
+    async with story(1, max_rooms_per_client=3, join_rate_limit=0) as (pod, [ada]):
         await sign_in(pod, ada, "slow")
         for n in range(5):
             await ada.send("join", room=f"closed-{n}", id=n)
