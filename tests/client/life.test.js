@@ -289,3 +289,23 @@ test('what was answered to an older token is nobody\'s business any more', async
   await refuse('auth', 'forbidden');
   assert.deepEqual(sent()[2], ['join', 'tea']);
 });
+
+test('a room that is wanted while the pod looks at the token waits for its word too', async () => {
+  const { connect, dpd, sent, WebSocket } = stage({ token: 'a.b.c' });
+  await connect();
+  dpd.socket.join('tea');
+  dpd.todos.on('created', () => {});
+  assert.deepEqual(sent(), [['auth', undefined]]);
+  await WebSocket.last.answer('auth', { type: 'auth' });
+  assert.deepEqual(sent().slice(1), [['join', 'tea'], ['join', 'collection:todos']]);
+});
+
+test('closing while a token is being refreshed, or shown again, leaves nothing running', async () => {
+  for (const code of ['expired_token', 'too_fast']) {
+    const { clock, connect, dpd, refuse } = stage({ token: 'a.b.c', refresh: () => new Promise(() => {}) });
+    await connect();
+    await refuse('auth', code);
+    dpd.close();
+    assert.deepEqual(clock.timers, []);
+  }
+});
