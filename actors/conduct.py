@@ -80,7 +80,7 @@ class Conduct:
         most = {
             "messages": f"{limits.message_rate_limit:g} messages",
             "joins": f"{limits.join_rate_limit:g} joins",
-            "bytes": f"{limits.byte_rate_limit:g} bytes",
+            "bytes": f"{limits.byte_rate_limit:,.0f} bytes",
         }[limit]
         sentence = f"At most {most} a second; this one was dropped, slow down."
         return Haste(limit, sentence, round(retry_after, 3), told)

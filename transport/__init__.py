@@ -4,6 +4,7 @@ from .admission import Admission
 from .attempts import Attempts
 from .close_codes import CloseCode
 from .deflate import Deflater
+from .descriptors import shortage
 from .errors import (
     AddressInUse,
     BadToken,
@@ -30,20 +31,23 @@ from .errors import (
 )
 from .forwarded import Networks, client_address, networks
 from .frames import PING, close_frame, text_frame
-from .handshake import Refusal, UpgradeRequest, is_websocket_path, refuse_upgrade, response_bytes
+from .handshake import Opening, UpgradeRequest, is_websocket_path, refuse_upgrade
 from .identifiers import RESERVED_NAMES, fold_name, misleading
 from .listener import Listener, ListenerLimits, ListenerStatistics, bind
 from .locality import Premises, is_loopback
 from .meters import FAN_OUT, SECONDS, Histogram, Meters, close_label
 from .names import DASHBOARD, check_name, is_reserved_room
 from .outbox import Outbox, OutboxFailure, OutboxStatistics
+from .refusal import Refusal, response_bytes
+from .request import RequestHead
+from .seats import Seat, Seats
 from .shares import NOBODY, POD, Asker, Grant, Shares, reserve_of, share_of
 from .threads import in_thread
 from .tls import Certificate, TlsDoor
 from .token_bucket import TokenBucket
 from .tokens import Identity, Tokens, constant_time_equal
 from .turns import Turns
-from .websocket import Closed, HandshakeRejected, Inbox, WebSocket, WebSocketLimits
+from .websocket import Closed, Inbox, WebSocket, WebSocketLimits
 from .wire import (
     JSON,
     MAX_DEPTH,
@@ -99,7 +103,6 @@ __all__ = [
     "Emit",
     "EnvelopeError",
     "Grant",
-    "HandshakeRejected",
     "Histogram",
     "Identity",
     "Inbox",
@@ -113,6 +116,7 @@ __all__ = [
     "Meters",
     "Networks",
     "NoThread",
+    "Opening",
     "Outbox",
     "OutboxFailure",
     "OutboxStatistics",
@@ -121,8 +125,11 @@ __all__ = [
     "Problem",
     "QueryError",
     "Refusal",
+    "RequestHead",
     "RequestId",
     "Scope",
+    "Seat",
+    "Seats",
     "Shares",
     "StoreError",
     "StoreMisfit",
@@ -170,5 +177,6 @@ __all__ = [
     "reserve_of",
     "response_bytes",
     "share_of",
+    "shortage",
     "text_frame",
 ]

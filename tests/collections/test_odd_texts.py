@@ -98,7 +98,7 @@ PLACES_IN_URLS = {
     "tree": "/_dashboard/{}",
 }
 
-HEADERS = {
+HEADERS: Mapping[str, Callable[[bytes], dict[bytes, bytes]]] = {
     "master key": lambda text: {b"X-Master-Key": text},
     "token": lambda text: {b"Authorization": b"Bearer " + text},
     "scheme": lambda text: {b"Authorization": text + b" x"},

@@ -43,7 +43,7 @@ WAYS = {
 }
 
 
-@pytest.fixture(params=WAYS.values(), ids=WAYS)
+@pytest.fixture(params=WAYS.values(), ids=list(WAYS))
 def way(request: pytest.FixtureRequest) -> list[dict[str, str]]:
     """Return what two requests of a greedy client say of its address, and an honest one's."""
     return request.param  # type: ignore[no-any-return]
