@@ -243,8 +243,8 @@ class Access:
     rules: Mapping[str, Rule] = setting(
         {},
         check=formats.patterns,
-        help='Rules by pattern of a room\'s name, such as `"admin-*"`: who may `join` (`anyone`) and '
-        "`emit` (`members`, and never who may not join).",
+        help='Rules by pattern of a room\'s name, such as `"admin-*"`: who may `join` (`anyone`) '
+        "and `emit` (`members`, and never who may not join).",
     )
 
 
