@@ -26,7 +26,7 @@ class Brittle(Room[list[int]]):
 
 
 async def test_a_room_that_raises_in_one_of_a_hundred_loses_those_messages_and_nobody() -> None:
-    config = pod_config(message_rate_limit=0, abuse_limit=1000)
+    config = pod_config(message_rate_limit=0, abuse_limit=1000, emit_timeout=60.0)
     async with (
         running_pod(config, {"brittle": Brittle}) as pod,
         connected(pod, 3) as [sender, *listeners],
