@@ -119,7 +119,7 @@ hidden = st.frozensets(st.sampled_from(NAMES), max_size=3)
 @st.composite
 def scripts(draw: st.DrawFn) -> Decides:
     """What a script decides of the first document, the second and so on."""
-    decisions = draw(
+    decisions: list[tuple[str, dict[str, Any], frozenset[str]]] = draw(
         st.lists(
             st.one_of(
                 st.builds(lambda new, gone: ("shows", new, gone), changes, hidden),
