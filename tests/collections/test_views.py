@@ -78,6 +78,7 @@ def run(ctx):
 
 RIGHTS: Final[Mapping[str, tuple[Mapping[str, Any], dict[str, str]]]] = {
     "owned": ({"access": {**OPEN, "get": "owner"}}, {}),
+    "owners": ({"access": dict.fromkeys(("get", "post", "put", "delete"), "owner")}, {}),
     "roots": ({"access": {**OPEN, "get": "root"}}, {}),
     "private": ({"properties": PRIVATE}, {}),
     "hides": ({}, {"get": HIDES}),
@@ -88,7 +89,7 @@ RIGHTS: Final[Mapping[str, tuple[Mapping[str, Any], dict[str, str]]]] = {
     "fails": ({}, {"get": FAILS}),
     "answers": ({}, {"get": ANSWERS}),
 }
-WHOLE: Final = ("owned", "roots", "cancels", "errs", "fails")
+WHOLE: Final = ("owned", "owners", "roots", "cancels", "errs", "fails")
 """Where the documents themselves are kept back, and not some of their properties."""
 
 
@@ -150,7 +151,7 @@ async def twins(
     async with running_collections(folder, config) as (pod, http):
         for name, documents in zip(("one", "two"), KEPT_BACK, strict=True):
             for id_, kept_back in documents.items():
-                body = {"id": id_, "title": "t", "draft": True, "ownerId": "ada", **kept_back}
+                body = {"id": id_, **kept_back, "title": "t", "draft": True, "ownerId": "ada"}
                 assert (await http.post(f"/{name}", json=body, headers=MASTER)).status_code == 200
         yield pod, http
 
@@ -233,10 +234,14 @@ async def test_nothing_that_a_write_is_answered_tells_what_is_kept_back(
             assert not list(words(first)), (method, path)
             if right in WHOLE and method != "DELETE" and first[0] == 200 and path != "":
                 assert json.loads(first[1]).keys() == {"id"}
+            if right == "owners" and method != "POST":  # as if it were not there
+                nobody, _ = await pair(http, method, "/nobody", as_mallory(pod), body)
+                assert first == nobody
+                assert first[0] == 404
         written = {"id": "e", "title": "t", "draft": True, **secrets("alpha", 1)}
         answer = await http.post("/one", json=written, headers=as_mallory(pod))
         assert answer.status_code == 200
-        if right == "owned":
+        if right in ("owned", "owners"):
             assert answer.json()["secret"] == "alpha"  # it is mallory's own
         else:
             assert not list(words(answer.json()))
