@@ -226,7 +226,9 @@ def test_what_the_document_allows_is_accepted(
 
         def judge(case: Any) -> None:
             response = case.call(session=session, headers=CALLERS[caller])
-            case.validate_response(response, checks=checks())
+            # What an answer holds depends on who asks, and root is told what root gets.
+            held = [one for one in checks() if told == caller or "schema" not in one.__name__]
+            case.validate_response(response, checks=held)
             if caller == "nobody" and not is_for_anyone(case.operation):
                 assert response.status_code == 401
             elif may_be_refused(case, response):
