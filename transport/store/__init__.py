@@ -2,7 +2,7 @@
 
 from .database import DatabaseStore
 from .dates import format_date, normalise_date
-from .engine import database_url
+from .engine import database_files, database_url
 from .filters import (
     All,
     Any,
@@ -52,6 +52,7 @@ __all__ = [
     "Write",
     "asks_only",
     "by_rank",
+    "database_files",
     "database_url",
     "divided",
     "format_date",
