@@ -2,6 +2,7 @@
 
 from .app import PodView, create_app, create_metrics_app
 from .auth import Accounts, AuthView, SignedIn, User, auth_routes
+from .body import HttpLimits
 from .collections import (
     ApiAnswer,
     ApiRequest,
@@ -18,7 +19,7 @@ from .identity import ROOT, Keyring
 from .openapi import Offer
 from .public import PublicFiles
 from .schemas import MAX_NAME, MAX_PASSWORD, MIN_PASSWORD
-from .serve import HttpLimits, HttpServer, ReplayStream
+from .server import HttpServer, OnUpgrade, Privileged
 from .stress import StressTests, stress_routes
 
 __all__ = [
@@ -39,9 +40,10 @@ __all__ = [
     "Identify",
     "Keyring",
     "Offer",
+    "OnUpgrade",
     "PodView",
+    "Privileged",
     "PublicFiles",
-    "ReplayStream",
     "SignedIn",
     "StressTests",
     "User",
