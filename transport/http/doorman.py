@@ -79,6 +79,19 @@ class Doorman:
         """Likewise, but let those pass too who show the token of the metrics, if there is one."""
         return self._refuse(request, self.scrape_token)
 
+    def is_privileged(self, request: Request) -> bool:
+        """Say whether root, or a developer's own, asks.
+
+        It is told when not; who passes is asked again by what answers.
+        """
+        if self.own(request):
+            return True
+        try:
+            identity = self._ask(request, scrape_token="")
+        except BadToken:
+            return False
+        return identity is not None and identity.is_root
+
     def _refuse(self, request: Request, scrape_token: str) -> Response | None:
         if self.own(request):
             self._let_act(request, "a developer of this machine")
@@ -97,17 +110,20 @@ class Doorman:
         return None
 
     def _identify(self, request: Request, scrape_token: str) -> Identity | None:
+        identity = self._ask(request, scrape_token)
+        if identity is not None and identity.is_root:
+            self._let_act(request, identity.user_id)
+        return identity
+
+    def _ask(self, request: Request, scrape_token: str) -> Identity | None:
         try:
-            identity = self._look(request, scrape_token)
+            return self._look(request, scrape_token)
         except BadToken as error:
             kind = _KINDS.get(error.code, Audited.TOKEN_REFUSED)
             if kind is Audited.TOKEN_REFUSED and scrape_token:
                 kind = Audited.WRONG_METRICS_TOKEN
             self.tell(kind, request)
             raise
-        if identity is not None and identity.is_root:
-            self._let_act(request, identity.user_id)
-        return identity
 
     def _look(self, request: Request, scrape_token: str) -> Identity | None:
         has_key, address = "x-master-key" in request.headers, address_of(request)
