@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Collection, Iterable
+from functools import lru_cache
 from typing import Final
 
 from attrs import frozen
@@ -18,6 +19,9 @@ from ..config import read_origin
 from .origins import read_host
 
 __all__ = ["Fields", "Premises", "is_loopback"]
+
+REMEMBERED: Final = 256
+"""Addresses and names whose reading is kept: the same few come with every request."""
 
 Fields = Iterable[tuple[str, str]]
 """Header fields, names in lower case."""
@@ -111,6 +115,7 @@ class Premises:
         return (host[1] or (443 if self.tls else 80)) == self.port()
 
 
+@lru_cache(maxsize=REMEMBERED)
 def is_loopback(address: str) -> bool:
     """Say whether an address, or a host to listen on, is this machine's alone.
 
@@ -136,6 +141,7 @@ def _is_own_name(name: str) -> bool:
     return name.endswith(".localhost") or is_loopback(name)
 
 
+@lru_cache(maxsize=REMEMBERED)
 def _is_address(name: str) -> bool:
     try:
         ipaddress.ip_address(name.strip("[]"))

@@ -63,6 +63,8 @@ class Doorman:
 
     def own(self, request: Request) -> bool:
         """Say whether a request is a developer's own; see `Premises.own`."""
+        if not self.premises.dev:
+            return False
         version = request.scope.get("http_version", "1.1")
         return self.premises.own(peer_of(request), request.headers.items(), version)
 
