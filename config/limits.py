@@ -15,7 +15,7 @@ class Limits:
         10_000, unit="connections", ge=1, help="Clients of one pod; more are answered 503."
     )
     max_http_connections: int = setting(
-        1000,
+        2000,
         unit="connections",
         ge=1,
         help="Connections of one pod that are no WebSockets, or none yet. Who finds no room takes "

@@ -83,7 +83,7 @@ class ListenerLimits:
     under way may go on after the listener was told to stop.
     """
 
-    max_connections: int = 1000
+    max_connections: int = 2000
     max_per_address: int = 0
     handshake_timeout: float = 10.0
     grace: float = 2.0

@@ -603,6 +603,60 @@ async def test_what_an_application_streams_waits_for_its_client_to_read() -> Non
         await until(lambda: written > before)
 
 
+SMUGGLED = b"GET /deaf HTTP/1.1\r\nHost: a\r\n\r\n"
+ENDS_IN_TWO_WAYS = {
+    "a size that ends in LF": b"3\nabc\r\n0\r\n\r\n",
+    "a chunk that ends in LF": b"3\r\nabc\n0\r\n\r\n",
+    "a chunk that does not end": b"3\r\nabc0\r\n\r\n",
+    "a last size that ends in LF": b"3\r\nabc\r\n0\n\r\n",
+    "an end that is LF": b"3\r\nabc\r\n0\r\n\n",
+    "trailers that end in LF": b"3\r\nabc\r\n0\r\nX: y\r\n\n",
+    "trailers in LF": b"3\r\nabc\r\n0\r\nX: y\n\n",
+    "an extension with LF": b"3;a\nb\r\nabc\r\n0\r\n\r\n",
+    "a size in hex as in C": b"0x3\r\nabc\r\n0\r\n\r\n",
+    "a signed size": b"+3\r\nabc\r\n0\r\n\r\n",
+    "a size of two words": b"3 3\r\nabc\r\n0\r\n\r\n",
+    "no size": b"\r\nabc\r\n0\r\n\r\n",
+    "an endless size": b"f" * 40 + b"\r\nabc",
+}
+
+
+@pytest.mark.parametrize("end", ENDS_IN_TWO_WAYS)
+@pytest.mark.parametrize("piece", [1, 7, 1000])
+async def test_a_body_that_could_end_in_two_ways_is_refused_and_nothing_behind_it_is_read(
+    end: str, piece: int
+) -> None:
+    sent = CHUNKED % b"echo" + ENDS_IN_TWO_WAYS[end] + SMUGGLED
+    async with serving(sample()) as listener, await connect(listener) as stream:
+        with suppress(trio.BrokenResourceError):
+            for at in range(0, len(sent), piece):
+                await stream.send_all(sent[at : at + piece])
+                await trio.lowlevel.checkpoint()
+        answer = await everything(stream)
+        assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 413 "))
+        assert answer.count(b"HTTP/1.1 ") == 1
+
+
+@pytest.mark.parametrize("first", [b"nonsense\r\n\r\n", UPGRADE, SIZED % (b"echo", 10**9)])
+async def test_nothing_is_read_behind_what_was_refused(first: bytes) -> None:
+    async with serving(sample()) as listener:
+        answer = await ask(listener, first + SMUGGLED)
+        assert answer.count(b"\r\n\r\n") == 1
+        assert b"never mind" not in answer
+
+
+@pytest.mark.parametrize("piece", [1, 3, 1000])
+async def test_chunks_may_have_extensions_and_trailers(piece: int) -> None:
+    sent = CHUNKED % b"echo" + b'3;a="b"\r\nabc\r\n0\r\nX: y\r\nZ: z\r\n\r\n' + SMUGGLED
+    async with serving(sample()) as listener, await connect(listener) as stream:
+        for at in range(0, len(sent), piece):
+            await stream.send_all(sent[at : at + piece])
+            await trio.lowlevel.checkpoint()
+        await stream.send_eof()
+        answers = await everything(stream)
+        assert answers.count(b"HTTP/1.1 200 ") == 2
+
+
 # -- pages of other origins ------------------------------------------------------------------
 
 PAGE = b"Origin: https://app.example\r\n"
