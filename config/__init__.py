@@ -1,5 +1,6 @@
 """What can be set: settings, secrets and logging. Nothing here knows who uses it."""
 
+from .anchored import anchored
 from .audit import Audit, Audited
 from .brokers import Broker, FailurePolicy, Nats, RabbitMQ, ReadyPolicy, Redis
 from .classes import ClassNotFound, load_class
@@ -14,6 +15,7 @@ from .definition import (
     read_definition,
 )
 from .errors import ConfigError, ConfigurationError, SecretsError
+from .files import read_regular
 from .json_schema import json_schema
 from .limits import Limits
 from .load import Loaded, load, write_default
@@ -83,6 +85,7 @@ __all__ = [
     "Stress",
     "Tls",
     "Who",
+    "anchored",
     "ascii_host",
     "bind_log_context",
     "check_collection_name",
@@ -97,6 +100,7 @@ __all__ = [
     "private_places",
     "read_definition",
     "read_origin",
+    "read_regular",
     "reference_markdown",
     "tracing",
     "write_default",

@@ -15,11 +15,10 @@ from typing import Any
 import structlog
 import trio
 
-from ..actors import Room, load_room_classes
-from ..config import Config, Secrets, configure_logging, load_secrets
-from ..transport import TransportError
+from ..actors import Room, contained, load_room_classes
+from ..config import Config, Secrets, anchored, configure_logging, load_secrets
 from ..transport.brokers import Broker
-from .errors import SupervisorError
+from .keyboard import kept_for_the_main_task
 from .pod import Pod
 
 __all__ = ["open_pod"]
@@ -48,11 +47,13 @@ async def open_pod(
     Leaving the block stops accepting, after `drain.delay`, closes clients with 1012, paced over
     `drain.window`, and returns `drain.deadline` seconds later at the latest, but for `on_stop`
     hooks that still clean up then (`Actor.stop_deadline`). A block that is cancelled ends at once.
+    Ctrl-C and `sys.exit` in the block drain the pod first; a second Ctrl-C ends it at once. In a
+    room neither ends more than the room.
 
     Raises `RoomImportError`, `BrokerImportError`, `SecretsError`, `AddressInUse` or `ListenError`
     before the block runs, and `IntensityExceeded` when the tree has given up.
     """
-    config = config or Config()
+    config = anchored(config or Config(), Path.cwd())
     if not structlog.is_configured():  # its own defaults print the values of locals
         configure_logging(config.logging, tty=sys.stderr.isatty(), stream=sys.stderr)
     rooms = rooms or {}
@@ -67,32 +68,41 @@ async def open_pod(
         stress_command=stress_command,
         settings=settings,
     )
-    failures: list[Exception] = []
-    async with trio.open_nursery() as nursery:
-        await nursery.start(_run, pod, failures, nursery.cancel_scope)
-        if not failures:
-            try:
-                yield pod
-            except Exception as error:  # noqa: BLE001 - raised below, out of the nursery's groups
-                failures.append(error)
-            finally:
-                pod.request_stop("pod stopping")
+    failures: list[BaseException] = []
+    with kept_for_the_main_task():
+        async with trio.open_nursery() as nursery:
+            await nursery.start(_run, pod, failures, nursery.cancel_scope)
+            if not failures:
+                try:
+                    yield pod
+                except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001
+                    failures.append(error)  # raised below, out of the nursery's groups
+                finally:
+                    pod.request_stop("pod stopping")
     if failures:
         raise failures[0]
 
 
 async def _run(
     pod: Pod,
-    failures: list[Exception],
+    failures: list[BaseException],
     scope: trio.CancelScope,
     task_status: trio.TaskStatus[None],
 ) -> None:
-    try:
-        await pod.run(task_status.started)
-    except (TransportError, SupervisorError) as error:
-        failures.append(error)
-        scope.cancel()
+    up = False
+
+    def came_up() -> None:
+        nonlocal up
+        up = True
         task_status.started()
+
+    try:
+        await pod.run(came_up)
+    except Exception as error:  # noqa: BLE001 - raised below, out of the nursery's groups
+        failures.append(contained(error))
+        scope.cancel()
+        if not up:
+            task_status.started()
 
 
 def _load_keys(config: Config) -> Secrets:

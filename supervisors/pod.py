@@ -15,6 +15,7 @@ import trio
 from ..actors import (
     AccessPolicy,
     ActorCell,
+    Affinity,
     Batching,
     ConnectionEnvironment,
     DeadLetters,
@@ -192,6 +193,7 @@ class Pod:
         self._listener = make_listener(self, served, wall)
         self._room_supervisor = DynamicSupervisor("pod/rooms", intensity=ROOM_INTENSITY)
         self._root = Supervisor("pod", self._children())
+        self._affinity = Affinity()
         self._patience = trio.CancelScope()
         self._stopping: str | None = None
         self._stop_asked = trio.Event()
@@ -259,6 +261,7 @@ class Pod:
 
     def bind_room(self, pattern: str, room_class: type[Room[Any]]) -> None:
         """Let rooms whose names match the pattern be of this class, before all other bindings."""
+        self._affinity.check("Pod.bind_room")
         self.rooms.bind(pattern, room_class)
 
     # Life ------------------------------------------------------------------------------------
@@ -295,6 +298,7 @@ class Pod:
         start: no more accepts, clients closed paced, rooms last, what was said handed to the
         broker. What still runs `drain.deadline` seconds after the delay is cancelled.
         """
+        self._affinity.check("Pod.request_stop")
         if self._stopping is None:
             drain = self.config.drain
             self._stopping = reason
@@ -310,35 +314,43 @@ class Pod:
     # The tree --------------------------------------------------------------------------------
 
     def _children(self) -> list[ChildSpec]:
+        # Given up, and the pod with them, are those without which it is none: the rooms, the
+        # collections, the connections and the listener. Of the others none is worth its clients.
         drain = self.config.drain
         return [
-            ChildSpec("watchdog", lambda path: Service(path, self.watchdog.run)),
-            ChildSpec("janitor", lambda path: Service(path, Janitor(self.meters).run)),
+            ChildSpec("watchdog", lambda path: Service(path, self.watchdog.run), tireless=True),
+            ChildSpec(
+                "janitor", lambda path: Service(path, Janitor(self.meters).run), tireless=True
+            ),
             *(self._broker.children(self.dead_letters) if self._broker else ()),
             ChildSpec("rooms", lambda _: self._room_supervisor, shutdown=2 * ROOM_SHUTDOWN),
-            ChildSpec("everyone", lambda _: self._everyone, backoff=ROOM_BACKOFF),
+            ChildSpec("everyone", lambda _: self._everyone, backoff=ROOM_BACKOFF, tireless=True),
             *(self._collections.children() if self._collections else ()),
             *self._metrics_child(),
             *self._door_child(),
             ChildSpec(
                 "connections", lambda _: self._connection_supervisor, shutdown=drain.deadline
             ),
-            ChildSpec("views", lambda path: Service(path, self.views.sample)),
-            ChildSpec("heartbeat", lambda path: Service(path, self._beat)),
-            ChildSpec("stress", lambda _: self.stress.supervisor),
+            ChildSpec("views", lambda path: Service(path, self.views.sample), tireless=True),
+            ChildSpec("heartbeat", lambda path: Service(path, self._beat), tireless=True),
+            ChildSpec("stress", lambda _: self.stress.supervisor, tireless=True),
             ChildSpec("listener", lambda path: Service(path, self._listener.run)),
         ]
 
     def _door_child(self) -> list[ChildSpec]:
         door = self.door  # before the connections, for it carries them to their end
-        return [] if door is None else [ChildSpec("tls", lambda path: Service(path, door.run))]
+        return (
+            []
+            if door is None
+            else [ChildSpec("tls", lambda path: Service(path, door.run), tireless=True)]
+        )
 
     def _metrics_child(self) -> list[ChildSpec]:
         listener = self._metrics_listener
         if listener is None:
             return []
         # Before the connections: a pod that drains is still to be looked at.
-        return [ChildSpec("metrics", lambda path: Service(path, listener.run))]
+        return [ChildSpec("metrics", lambda path: Service(path, listener.run), tireless=True)]
 
     def _tell_watchers(self, event: str, data: JSON) -> None:
         if self.rooms.find(DASHBOARD) is not None:

@@ -86,7 +86,7 @@ async def run(plan: Plan) -> bool:
 
     Returns when the pod is drained. A signal that comes while it drains wins.
     """
-    signals = StopSignals()
+    signals = StopSignals(terminal=sys.stderr.isatty())
     with signals.heard():
         rooms = DEMO_ROOMS if plan.dev else {}
         async with open_pod(

@@ -16,6 +16,7 @@ from .errors import (
     EnvelopeError,
     ListenError,
     MessageTooLarge,
+    NoThread,
     QueryError,
     StoreError,
     StoreMisfit,
@@ -39,6 +40,7 @@ from .refusal import Refusal, response_bytes
 from .request import RequestHead
 from .seats import Seat, Seats
 from .shares import POD, Asker, Grant, Shares, share_of
+from .threads import in_thread
 from .tls import Certificate, TlsDoor
 from .token_bucket import TokenBucket
 from .tokens import Identity, Tokens, constant_time_equal
@@ -105,6 +107,7 @@ __all__ = [
     "MessageTooLarge",
     "Meters",
     "Networks",
+    "NoThread",
     "Opening",
     "Outbox",
     "OutboxFailure",
@@ -150,6 +153,7 @@ __all__ = [
     "encode_join",
     "encode_leave",
     "encode_receipt",
+    "in_thread",
     "is_loopback",
     "is_reserved_room",
     "is_websocket_path",

@@ -231,3 +231,26 @@ def test_a_line_is_written_whatever_it_holds(value: object) -> None:
 
     assert len(stream.getvalue().splitlines()) == 1
     assert '"component":"realtime"' in stream.getvalue()
+
+
+class Unshowable(Exception):
+    """No part of it can be had without harm."""
+
+    def __str__(self) -> str:
+        raise SystemExit("no text")
+
+    __repr__ = __str__
+
+    @property
+    def __notes__(self) -> list[str]:  # type: ignore[override]
+        raise SystemExit("no notes")
+
+
+@pytest.mark.parametrize("format_", ["json", "human"])
+def test_an_exception_that_cannot_be_shown_harms_nobody_who_tells_of_it(format_: str) -> None:
+    stream = configured(Logging(format=format_))
+
+    get_logger().error("child crashed", exc_info=Unshowable())
+
+    assert "child crashed" in stream.getvalue()
+    assert "Unshowable" in stream.getvalue()

@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import TypeVar
 
 import trio
@@ -16,7 +16,8 @@ from sqlalchemy import Connection, Select, Table
 
 from ...config import Definition
 from ...config import Store as Settings
-from ..errors import StoreUnavailable
+from ..errors import NoThread, StoreUnavailable
+from ..threads import in_thread
 from . import indexes, notes, reading
 from .engine import deadline, make_engine, make_file, write_transaction
 from .failures import answering, translated
@@ -90,7 +91,8 @@ class DatabaseStore:
             async with self._closing:
                 for place in places:
                     await self._threads.acquire_on_behalf_of(place)
-                await trio.to_thread.run_sync(self._engine.dispose)
+                with suppress(NoThread):  # then what it holds goes with the process
+                    await in_thread(self._engine.dispose)
                 for place in places:
                     self._threads.release_on_behalf_of(place)
 
@@ -183,5 +185,8 @@ class DatabaseStore:
         # The deadline is for the wait alone: a thread that has begun is never left behind.
         with trio.move_on_after(self._settings.busy_timeout):
             async with turn or nullcontext():
-                return await trio.to_thread.run_sync(on_thread, limiter=self._threads)
+                try:
+                    return await in_thread(on_thread, limiter=self._threads)
+                except NoThread as error:
+                    raise StoreUnavailable(str(error)) from error
         raise StoreUnavailable("The database has too much to do; try again.")
