@@ -62,7 +62,7 @@ class Pod:
 
     @property
     def premises(self) -> Premises:
-        return Premises(port=lambda: 2403, dev=self.dev)
+        return Premises(port=lambda: 2403, dev=self.dev, relayed=lambda _, __: False)
 
     def tree(self) -> Mapping[str, object]:
         if self.broken:

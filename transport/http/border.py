@@ -12,7 +12,7 @@ from ...config import Audit, Audited, Origin, read_origin
 from ..locality import Premises
 from .answers import error_response
 
-__all__ = ["Border", "peer_of"]
+__all__ = ["Border", "end_of", "peer_of"]
 
 
 class Border:
@@ -53,8 +53,13 @@ class Border:
 
 def peer_of(source: Scope | Request) -> str:
     """Return the address that a request is believed to come from; empty where none is known."""
+    return end_of(source)[0]
+
+
+def end_of(source: Scope | Request) -> tuple[str, int]:
+    """Return that address and its port."""
     client = source.get("client")
-    return str(client[0]) if client else ""
+    return (str(client[0]), int(client[1])) if client else ("", 0)
 
 
 def _values(scope: Scope, field: bytes) -> list[str]:
