@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute
 from starlette.types import Scope
 
-from ..config import Audit, Config, get_logger, private_places
+from ..config import Audit, Config, get_logger, private_places, read_origin
 from ..transport import (
     JSON,
     Attempts,
@@ -123,7 +123,7 @@ def make_listener(
             on_upgrade=pod.upgrade,
             privileged=_Privileges(doorman).has,
             websocket=config.enabled,
-            origins=config.origins.allowed,
+            origins=[str(each) for each in map(read_origin, config.origins.allowed) if each],
         ).serve,
         limits=_listener_limits(config),
         tls=pod.door,
@@ -237,7 +237,7 @@ class _Privileges:
         path: str = scope["path"]
         if path == "/metrics" or path.startswith("/health/"):
             return True
-        return self._doorman.is_privileged(Request(scope))
+        return self._doorman.knows(Request(scope))
 
 
 class _View:

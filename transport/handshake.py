@@ -1,6 +1,7 @@
 """Who may open a WebSocket: the opening handshake, judged once, before it costs anything.
 
-Pure: no socket is touched here. What is asked of a request is RFC 6455 section 4.2.1.
+Pure: no socket is touched here. What is asked of a request is RFC 6455 section 4.2.1; which pages
+may ask is said by `origins`.
 """
 
 import re

@@ -12,7 +12,7 @@ import pytest
 import trio
 from attrs import evolve
 from structlog.testing import capture_logs
-from trio.testing import wait_all_tasks_blocked
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from deployd.config import Config, Metrics
 from deployd.supervisors import Pod
@@ -26,6 +26,8 @@ UPGRADE = (
     b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
     b"Sec-WebSocket-Key: SGVsbG8gV2ViU29ja2V0IQ==\r\n\r\n"
 )
+SLOWLY = 0.1
+"""Seconds of the pod's a second: who keeps it at work does so however slow this machine is."""
 ROOT = b"X-Master-Key: " + KEYS.master_key.encode() + b"\r\n"
 
 
@@ -86,8 +88,11 @@ async def short(config: Config) -> AsyncIterator[Pod]:
 
 @pytest.mark.parametrize("shortage", [seats_taken, descriptors_taken])
 async def test_whatever_is_short_health_metrics_and_root_are_answered(
-    shortage: Callable[[pytest.MonkeyPatch], Config], monkeypatch: pytest.MonkeyPatch
+    shortage: Callable[[pytest.MonkeyPatch], Config],
+    monkeypatch: pytest.MonkeyPatch,
+    mock_clock: MockClock,
 ) -> None:
+    mock_clock.rate = SLOWLY
     async with short(shortage(monkeypatch)) as pod:
         got = {name: await status(pod.port, asked) for name, (asked, _) in ANSWERED.items()}
         assert got == {name: answer for name, (_, answer) in ANSWERED.items()}
@@ -98,8 +103,9 @@ async def test_whatever_is_short_health_metrics_and_root_are_answered(
 
 @pytest.mark.parametrize("path", [b"/health/live", b"/health/ready", b"/metrics"])
 async def test_the_other_port_answers_without_descriptors(
-    path: bytes, monkeypatch: pytest.MonkeyPatch
+    path: bytes, monkeypatch: pytest.MonkeyPatch, mock_clock: MockClock
 ) -> None:
+    mock_clock.rate = SLOWLY
     async with short(descriptors_taken(monkeypatch)) as pod:
         assert pod.metrics_port is not None
         assert await status(pod.metrics_port, get(path)) == 200

@@ -143,6 +143,19 @@ def _over(plain: trio.SocketStream) -> trio.SSLStream[trio.SocketStream]:
     return trio.SSLStream(plain, trusting(), server_hostname="localhost", https_compatible=True)
 
 
+async def test_with_the_last_descriptors_health_is_answered_through_the_encryption(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deployd.transport.listener.is_scarce", lambda descriptor: True)
+    health = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    async with running_pod(encrypted(tmp_path)) as pod:
+        for asked, status in ((health, b"200"), (UPGRADE, b"503"), (health, b"200")):
+            async with _over(await trio.open_tcp_stream("127.0.0.1", pod.port)) as stream:
+                with trio.fail_after(20):
+                    await stream.send_all(asked)
+                    assert bytes(await stream.receive_some())[9:12] == status
+
+
 async def test_those_who_never_finish_the_handshake_of_tls_give_way(tmp_path: Path) -> None:
     config = encrypted(tmp_path)
     config = evolve(config, limits=evolve(config.limits, max_http_connections=10))
@@ -173,7 +186,10 @@ async def test_behind_encryption_a_client_has_its_address(tmp_path: Path) -> Non
         assert answers == [b"401", b"401", b"429", b"401"]
 
 
-async def test_who_finds_no_room_is_told_through_the_encryption(tmp_path: Path) -> None:
+async def test_who_finds_no_room_is_told_through_the_encryption(
+    tmp_path: Path, mock_clock: trio.testing.MockClock
+) -> None:
+    mock_clock.rate = 0.1  # who keeps the pod at work does so however slow this machine is
     config = encrypted(tmp_path)
     async with (
         running_pod(evolve(config, limits=evolve(config.limits, max_http_connections=1))) as pod,

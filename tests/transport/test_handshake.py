@@ -423,6 +423,25 @@ def test_the_opening_is_judged_by_the_standard_and_once(
     assert answer_to(head_of(ASKED, *UPGRADE, *fields)) == answer
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        "xn--strae-oqa.de",
+        "xn--mgba3gch31f060k.com",
+        "XN--MNCHEN-3YA.de:8443",
+        "[::1]:2403",
+        "a_b",
+        "",
+        "straße.de".encode().decode("latin-1"),
+    ],
+)
+def test_hosts_of_every_alphabet_are_connected_to(host: str) -> None:
+    data = head_of(ASKED, *UPGRADE, KEY, OF_13).replace(
+        b"Host: a", b"Host: " + host.encode("latin-1")
+    )
+    assert answer_to(data) == 101
+
+
 def test_what_a_client_offers_is_a_list_however_it_is_written() -> None:
     field = "Sec-WebSocket-Extensions: "
     route = route_of(head_of(ASKED, *UPGRADE, KEY, OF_13, f"{field}a; b=c, d", f"{field}e,,"))

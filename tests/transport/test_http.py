@@ -315,7 +315,7 @@ def test_who_is_let_in_where_there_is_no_room_is_told_of_by_what_answers(
     doorman = evolve(pod.doorman, audit=Audit(counts))
     fields = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
     scope = {"type": "http", "method": "POST", "path": "/x", "headers": fields, "client": (peer, 1)}
-    assert doorman.is_privileged(Request(scope)) is privileged
+    assert doorman.knows(Request(scope)) is privileged
     assert counts.total() == told
 
 

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from ...config import Audit, read_origin
+from ...config import Audit, Origin, read_origin
 from ..locality import Premises
 from .answers import EXPOSED, error_response, plain_response
 from .border import Border
@@ -126,18 +126,17 @@ def _application(
     app = Starlette(routes=routes, exception_handlers={HTTPException: _refused, Exception: _failed})
     app.router.redirect_slashes = False  # it redirects to whatever the Host header says
     known = [origin for origin in map(read_origin, origins) if origin is not None]
-    shared = _cross_origin(app, [str(origin) for origin in known]) if known else app
-    return Border(shared, premises, known, audit)
+    return Border(_cross_origin(app, known) if known else app, premises, known, audit)
 
 
-def _cross_origin(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
+def _cross_origin(app: ASGIApp, origins: Sequence[Origin]) -> ASGIApp:
     """Let pages of these origins read every answer.
 
     Around the application, not in it: Starlette answers for a bug outside of its middleware.
     """
     return CORSMiddleware(
         app,
-        allow_origins=origins,
+        allow_origins=list(map(str, origins)),  # as browsers write them
         allow_methods=["GET", "POST", "PUT", "DELETE"],
         allow_headers=["Authorization", "Content-Type", "X-Master-Key"],
         expose_headers=EXPOSED,

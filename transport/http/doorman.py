@@ -81,19 +81,6 @@ class Doorman:
         """Likewise, but let those pass too who show the token of the metrics, if there is one."""
         return self._refuse(request, self.scrape_token)
 
-    def is_privileged(self, request: Request) -> bool:
-        """Say whether root, or a developer's own, asks.
-
-        It is told when not; who passes is asked again by what answers.
-        """
-        if self.own(request):
-            return True
-        try:
-            identity = self._ask(request, scrape_token="")
-        except BadToken:
-            return False
-        return identity is not None and identity.is_root
-
     def _refuse(self, request: Request, scrape_token: str) -> Response | None:
         if self.own(request):
             self._let_act(request, "a developer of this machine")
@@ -111,13 +98,26 @@ class Doorman:
             return error_response(403, "This is for root: the token you sent is not root's.")
         return None
 
+    def knows(self, request: Request) -> bool:
+        """Say whether a request is root's or a developer's own, whatever it asks for.
+
+        It is told when not; who is known is asked again by what answers.
+        """
+        if self.own(request):
+            return True
+        try:
+            identity = self._recognise(request, scrape_token="")
+        except BadToken:
+            return False
+        return identity is not None and identity.is_root
+
     def _identify(self, request: Request, scrape_token: str) -> Identity | None:
-        identity = self._ask(request, scrape_token)
+        identity = self._recognise(request, scrape_token)
         if identity is not None and identity.is_root:
             self._let_act(request, identity.user_id)
         return identity
 
-    def _ask(self, request: Request, scrape_token: str) -> Identity | None:
+    def _recognise(self, request: Request, scrape_token: str) -> Identity | None:
         try:
             return self._look(request, scrape_token)
         except BadToken as error:
