@@ -103,7 +103,7 @@ class ConnectionActor(Actor):
             request.sock, request.opening, env.websocket, self, rest=request.rest
         )
         remote = request.remote
-        local = env.premises.own(remote, request.headers)
+        local = env.premises.own((remote, request.port), request.headers)
         self.member = Member(self._client_id, self.ref, self.socket.outbox, remote, local=local)
         self.session = Session(self.member, env)
         env.members[self._client_id] = self.member
