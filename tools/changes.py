@@ -5,7 +5,10 @@ from pathlib import Path
 
 import attrs
 
-from ..config import ConfigurationError
+from ..config import ConfigurationError, read_regular
+
+MAX_SOURCE = 16 * 2**20
+"""Bytes of a module that is looked through."""
 
 Stamp = tuple[int, int]
 """When a file was changed (nanoseconds) and its size (bytes)."""
@@ -44,7 +47,7 @@ def files_to_watch(
     project's `folder` that were not installed into the virtual `environment`.
     """
     folder, environment = folder.resolve(), environment.resolve()
-    resolved = (Path(module).resolve() for module in modules)
+    resolved = (path for module in modules if (path := _resolved(module)) is not None)
     sources = {
         path
         for path in resolved
@@ -55,6 +58,13 @@ def files_to_watch(
     return frozenset(sources | ({settings.resolve()} if settings else set()))
 
 
+def _resolved(module: str) -> Path | None:
+    try:
+        return Path(module).resolve()
+    except (OSError, RuntimeError, ValueError):  # a loop of links, a name that can be no file's
+        return None
+
+
 def refusal(path: Path, check_settings: Callable[[], object]) -> str | None:
     """Say why a start with this file would fail, as far as a look can tell, or None.
 
@@ -63,14 +73,14 @@ def refusal(path: Path, check_settings: Callable[[], object]) -> str | None:
     """
     try:
         if path.suffix == ".py":
-            compile(path.read_bytes(), path, "exec", dont_inherit=True)
+            compile(read_regular(path, MAX_SOURCE), path, "exec", dont_inherit=True)
         else:
             check_settings()
     except (ConfigurationError, OSError) as error:
         return str(error)
     except SyntaxError as error:
         return f"{path}, line {error.lineno}: {error.msg}"
-    except (ValueError, RecursionError, MemoryError) as error:
+    except Exception as error:  # noqa: BLE001 - no content of a file ends the pod
         # Null bytes before Python 3.11.4, and what is nested too deep for its parser.
         return f"{path}: {str(error) or 'nested too deep'}"
     return None

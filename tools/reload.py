@@ -1,6 +1,7 @@
 """Starting again in the same process when a developer saves a file."""
 
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import aclosing
@@ -23,7 +24,8 @@ async def wait_for_change(files: frozenset[Path], check_settings: Callable[[], o
     """Wait until files were saved that are worth a new start; `refusal` says which are not.
 
     What decides is how the files look; the watching thread only says when to look. Where the
-    system cannot watch, this says so and waits for ever.
+    system cannot watch, or not any more (the folder has gone for a moment), this says so and looks
+    by itself.
     """
     changes, stop = Changes(stamps(files)), trio.Event()
     async with trio.open_nursery() as nursery:
@@ -42,8 +44,9 @@ async def wait_for_change(files: frozenset[Path], check_settings: Callable[[], o
                     if _worth_a_start(changes.look(stamps(files)), check_settings):
                         break
         except (OSError, RuntimeError) as error:  # RuntimeError is the watcher's own, not exported
-            _log.warning("files cannot be watched, so nothing is reloaded", reason=str(error))
-            await trio.sleep_forever()
+            _log.warning("files cannot be watched, so they are looked at", reason=str(error))
+            while not _worth_a_start(changes.look(stamps(files)), check_settings):  # noqa: ASYNC110
+                await trio.sleep(LOOK_EVERY / 1000)
         nursery.cancel_scope.cancel()
 
 
@@ -55,14 +58,15 @@ def imported_files() -> list[str]:
 
 
 def stamps(files: Iterable[Path]) -> dict[Path, Stamp]:
-    """Look at files; those that cannot be seen are left out."""
+    """Look at files; those that cannot be seen are left out, and what is no file now."""
     found = {}
     for path in files:
         try:
             status = path.stat()
         except OSError:
             continue
-        found[path] = (status.st_mtime_ns, status.st_size)
+        if stat.S_ISREG(status.st_mode):
+            found[path] = (status.st_mtime_ns, status.st_size)
     return found
 
 

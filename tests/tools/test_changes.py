@@ -96,6 +96,13 @@ def test_a_link_into_the_project_is_watched_where_it_leads(folder: Path) -> None
     }
 
 
+def test_modules_whose_files_are_none_are_left_out(folder: Path) -> None:
+    (folder / "loop.py").symlink_to("loop.py")
+    odd = [str(folder / "loop.py"), "null\x00.py", "x" * 5000 + ".py", "<frozen>", ""]
+    watched = files_to_watch(None, [*odd, str(folder / "rooms.py")], folder, Path("/usr"))
+    assert folder / "rooms.py" in watched
+
+
 def test_a_file_that_compiles_is_not_refused(folder: Path) -> None:
     (folder / "rooms.py").write_text("raise ValueError('only when run')\n")
     assert refusal(folder / "rooms.py", fine) is None
