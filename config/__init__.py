@@ -1,6 +1,7 @@
 """What can be set: settings, secrets and logging. Nothing here knows who uses it."""
 
 from .anchored import anchored
+from .audit import Audit, Audited
 from .brokers import Broker, FailurePolicy, Nats, RabbitMQ, ReadyPolicy, Redis
 from .classes import ClassNotFound, load_class
 from .definition import (
@@ -20,6 +21,8 @@ from .limits import Limits
 from .load import Loaded, load, write_default
 from .logs import bind_log_context, configure_logging, get_logger, tracing
 from .operations import Metrics, Stress
+from .origins import Origin, ascii_host, default_port, read_origin
+from .private import private_places
 from .report import Row, explain, reference_markdown
 from .sampling import LogLimiter, LogSampler
 from .schema import (
@@ -43,6 +46,8 @@ from .secrets import Secrets, load_secrets
 __all__ = [
     "BUILT_IN",
     "Access",
+    "Audit",
+    "Audited",
     "Auth",
     "Broker",
     "ClassNotFound",
@@ -61,6 +66,7 @@ __all__ = [
     "Metrics",
     "Nats",
     "Network",
+    "Origin",
     "Origins",
     "Performance",
     "Permissions",
@@ -80,16 +86,20 @@ __all__ = [
     "Tls",
     "Who",
     "anchored",
+    "ascii_host",
     "bind_log_context",
     "check_collection_name",
     "configure_logging",
+    "default_port",
     "explain",
     "get_logger",
     "json_schema",
     "load",
     "load_class",
     "load_secrets",
+    "private_places",
     "read_definition",
+    "read_origin",
     "read_regular",
     "reference_markdown",
     "tracing",

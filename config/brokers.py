@@ -115,7 +115,9 @@ class Broker:
         help='memory, redis, rabbitmq, nats, or a class `"package.module:Class"`.',
     )
     enabled: bool = setting(False, help="Whether the broker is used; else the pod is alone.")
-    options: Mapping[str, str] = setting({}, help="For a class of your own: whatever it reads.")
+    options: Mapping[str, str] = setting(
+        {}, secret=True, help="For a class of your own: whatever it reads, shown to nobody."
+    )
     policy: FailurePolicy = setting(
         FailurePolicy.LOCAL_ONLY,
         choices=tuple(FailurePolicy),

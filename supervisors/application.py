@@ -33,6 +33,7 @@ async def open_pod(
     dev: bool = False,
     broker: Callable[[], Broker] | None = None,
     stress_command: Sequence[str] | None = None,
+    settings: Path | None = None,
 ) -> AsyncIterator[Pod]:
     """Run a pod for the length of the block; leaving it drains the pod.
 
@@ -40,7 +41,8 @@ async def open_pod(
     bound before those of the configuration. `dev` opens the read-only diagnostics to this
     machine. `broker` makes what joins this pod to others, instead of the configured one, for each
     incarnation of the link. `stress_command` is the program that root may start to put the pod
-    under load, `deployd stress` or one with its options.
+    under load, `deployd stress` or one with its options. `settings` is the file that the
+    configuration came from: it is not served, wherever it lies.
 
     Leaving the block stops accepting, after `drain.delay`, closes clients with 1012, paced over
     `drain.window`, and returns `drain.deadline` seconds later at the latest, but for `on_stop`
@@ -64,6 +66,7 @@ async def open_pod(
         dev=dev,
         broker=broker,
         stress_command=stress_command,
+        settings=settings,
     )
     failures: list[BaseException] = []
     with kept_for_the_main_task():

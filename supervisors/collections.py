@@ -50,7 +50,8 @@ LAST_WRITE: Final = 10.0
 class CollectionTree:
     """Builds what a pod with collections has in addition; its `children` are the supervisor's.
 
-    `dev` lets a POST to an unknown collection make it, and reloads what changes on disk.
+    `dev` lets a developer's POST to an unknown collection make it, and reloads what changes on the
+    disk.
     """
 
     def __init__(

@@ -31,16 +31,18 @@ from ..actors import (
     Roster,
 )
 from ..actors.collections import ALL_COLLECTIONS, PREFIX, UndefinedChangesRoom
-from ..config import Config, ReadyPolicy, Secrets, bind_log_context
+from ..config import Audit, Config, ReadyPolicy, Secrets, ascii_host, bind_log_context
 from ..transport import (
     DASHBOARD,
     JSON,
     Certificate,
     Deflater,
     Meters,
+    Premises,
     TlsDoor,
     Tokens,
     WebSocketLimits,
+    is_loopback,
 )
 from ..transport.brokers import Broker, load_broker
 from ..transport.http import Keyring
@@ -99,15 +101,19 @@ class Pod:
         dev: bool = False,
         broker: Callable[[], Broker] | None = None,
         stress_command: Sequence[str] | None = None,
+        settings: Path | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.config = config
+        self.settings = settings
         self.dev = dev
         self.pod_id = secrets.token_hex(4)
         self.version = metadata.version("deployd")
         self.started_at = wall()
         self.dead_letters = DeadLetters()
         self.meters = Meters()
+        self.audit = Audit(self.meters.audited)
+        self.premises = _premises(config, dev=dev, port=lambda: self.port)
         self.watchdog = Watchdog(lag=self.meters.loop_lag)
         self.members: dict[str, Member] = {}
         self.tokens = _tokens(config, keys, wall)
@@ -386,7 +392,8 @@ class Pod:
             everyone=self._everyone.ref,
             meters=self.meters,
             uplink=self.uplink,
-            dev=self.dev,
+            premises=self.premises,
+            audit=self.audit,
             retry_after=lambda: random.uniform(drain.retry_after_min, drain.retry_after_max),  # noqa: S311 - jitter
         )
 
@@ -395,6 +402,18 @@ def _needs_definitions(config: Config, broker: BrokerTree | None) -> bool:
     """Whether a pod has to know the collections: it serves them, or hears of their changes."""
     return config.server.api_enabled or (
         broker is not None and Path(config.collections.folder).is_dir()
+    )
+
+
+def _premises(config: Config, *, dev: bool, port: Callable[[], int]) -> Premises:
+    server = config.server
+    return Premises(
+        port=port,
+        dev=dev,
+        loopback=is_loopback(server.host),
+        proxied=bool(server.trusted_proxies),
+        tls=bool(config.tls.cert_file),
+        hosts=frozenset(ascii_host(host) or host for host in server.hosts),
     )
 
 

@@ -31,7 +31,7 @@ from .forwarded import Networks, client_address, networks
 from .frames import PING, close_frame, text_frame
 from .handshake import Refusal, UpgradeRequest, is_websocket_path, refuse_upgrade, response_bytes
 from .listener import Listener, ListenerLimits, ListenerStatistics, bind
-from .locality import is_local
+from .locality import Premises, is_loopback
 from .meters import FAN_OUT, SECONDS, Histogram, Meters, close_label
 from .names import DASHBOARD, check_name, is_reserved_room
 from .outbox import Outbox, OutboxFailure, OutboxStatistics
@@ -104,6 +104,7 @@ __all__ = [
     "Outbox",
     "OutboxFailure",
     "OutboxStatistics",
+    "Premises",
     "Problem",
     "QueryError",
     "Refusal",
@@ -141,7 +142,7 @@ __all__ = [
     "encode_leave",
     "encode_receipt",
     "in_thread",
-    "is_local",
+    "is_loopback",
     "is_reserved_room",
     "is_websocket_path",
     "networks",

@@ -160,6 +160,8 @@ def test_configuring_again_does_not_double_lines_and_keeps_foreign_handlers() ->
     {"text": r'{"password": "a \" and a \\ and hunter2"}'},
     {"target": "/users?password=it's-hunter2"},
     {"header": "Bearer hunter2"},
+    {"url": "redis://user:hunter2@host:6379/0"},
+    {"reason": "cannot reach nats://hunter2@host, nor user:hunter2@host:4222"},
     {"text": f"is {JWT} valid"},
 ])  # fmt: skip
 def test_no_line_shows_a_secret(form: str, given: dict[str, object]) -> None:
