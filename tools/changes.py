@@ -1,5 +1,6 @@
 """Which saved files are worth a new start; decisions only, on what was seen of the files."""
 
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -38,6 +39,15 @@ class Changes:
         return tuple(sorted(path for path in now if now[path] != self.running.get(path)))
 
 
+def as_read(now: Mapping[Path, Stamp], began: int, at: int) -> Mapping[Path, Stamp]:
+    """Return the stamps that the process was started with, given those of now.
+
+    What was saved between its beginning and now (nanoseconds since 1970) may have been read before
+    or after that: it has none. A file from the future, whose clock is another, is as it was.
+    """
+    return {path: stamp for path, stamp in now.items() if not began < stamp[0] <= at}
+
+
 def files_to_watch(
     settings: Path | None, modules: Iterable[str], folder: Path, environment: Path
 ) -> frozenset[Path]:
@@ -56,6 +66,23 @@ def files_to_watch(
         and not path.is_relative_to(environment)
     }
     return frozenset(sources | ({settings.resolve()} if settings else set()))
+
+
+def files_behind(error: BaseException, rooms: Mapping[str, str]) -> list[str]:
+    """List the files through which an import failed, and where missing modules of rooms would be.
+
+    `rooms` are the settings' own: pattern to `"package.module:Class"`.
+    """
+    modules = [target.partition(":")[0].replace(".", "/") for target in rooms.values()]
+    files = [f"{module}{end}" for module in modules for end in (".py", "/__init__.py")]
+    behind: BaseException | None = error
+    while behind is not None:
+        frames = traceback.walk_tb(behind.__traceback__)
+        files += [frame.f_code.co_filename for frame, _ in frames]
+        if isinstance(behind, SyntaxError) and behind.filename:
+            files.append(behind.filename)
+        behind = behind.__cause__ or behind.__context__
+    return files
 
 
 def _resolved(module: str) -> Path | None:
