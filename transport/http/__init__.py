@@ -2,6 +2,7 @@
 
 from .app import PodView, create_app, create_metrics_app
 from .auth import Accounts, AuthView, User, auth_routes
+from .body import HttpLimits
 from .collections import (
     ApiAnswer,
     ApiRequest,
@@ -17,7 +18,7 @@ from .health import HealthView, health_routes
 from .identity import ROOT, Keyring
 from .public import PublicFiles
 from .schemas import MAX_NAME, MAX_PASSWORD, MIN_PASSWORD
-from .serve import HttpLimits, HttpServer, ReplayStream
+from .server import HttpServer, OnUpgrade, Privileged
 from .stress import StressTests, stress_routes
 
 __all__ = [
@@ -37,9 +38,10 @@ __all__ = [
     "HttpServer",
     "Identify",
     "Keyring",
+    "OnUpgrade",
     "PodView",
+    "Privileged",
     "PublicFiles",
-    "ReplayStream",
     "StressTests",
     "User",
     "auth_routes",
