@@ -21,6 +21,7 @@ from ...transport.brokers import (
 )
 from ..actor import Actor, handles
 from ..errors import EnvironmentFailure
+from ..failures import failure_of
 from .breaker import PROOFS
 from .canary import Canary
 from .packing import Packer
@@ -104,8 +105,8 @@ class LinkActor(Actor):
         """Trip the breaker before anything else is done about a failure, as closing takes time."""
         try:
             yield
-        except Exception as error:
-            self._give_up(error)
+        except BaseException as error:
+            self._give_up(failure_of(error))  # which passes trio's own cancellation
             raise
 
     async def _carry(self, loop: Callable[[], Awaitable[None]]) -> None:
