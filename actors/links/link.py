@@ -20,7 +20,7 @@ from ...transport.brokers import (
     pod_channel,
 )
 from ..actor import Actor, handles
-from ..errors import EnvironmentFailure
+from ..errors import BaseExceptionRaised, EnvironmentFailure
 from ..failures import failure_of
 from .breaker import PROOFS
 from .canary import Canary
@@ -326,4 +326,6 @@ def _kind(error: BaseException) -> str:
     """Name what went wrong, which nurseries may have wrapped in groups."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
+    if isinstance(error, BaseExceptionRaised) and error.__cause__ is not None:
+        error = error.__cause__
     return type(error).__name__
