@@ -220,7 +220,7 @@ def _routes(
     api = None if collections is None else collections.api
     return [
         *auth_routes(view),
-        *catalogue_routes(api, pod.version),
+        *catalogue_routes(api, doorman.identify, pod.version),
         public.route(),
         *collection_routes(api, doorman.identify, doorman.own),
     ]

@@ -1,7 +1,7 @@
 """HTTP beside the WebSockets: the pod's pages, its health, its diagnostics, its collections."""
 
 from .app import PodView, create_app, create_metrics_app
-from .auth import Accounts, AuthView, User, auth_routes
+from .auth import Accounts, AuthView, SignedIn, User, auth_routes
 from .body import HttpLimits
 from .collections import (
     ApiAnswer,
@@ -16,6 +16,7 @@ from .diagnostics import DiagnosticsView
 from .doorman import Doorman
 from .health import HealthView, health_routes
 from .identity import ROOT, Keyring
+from .openapi import Offer
 from .public import PublicFiles
 from .schemas import MAX_NAME, MAX_PASSWORD, MIN_PASSWORD
 from .server import HttpServer, OnUpgrade, Privileged
@@ -38,10 +39,12 @@ __all__ = [
     "HttpServer",
     "Identify",
     "Keyring",
+    "Offer",
     "OnUpgrade",
     "PodView",
     "Privileged",
     "PublicFiles",
+    "SignedIn",
     "StressTests",
     "User",
     "auth_routes",
