@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, get_args
 
 import httpx
 import pytest
+import structlog
 import trio
 
 from deployd.actors.collections import ScriptEvent
@@ -47,6 +49,14 @@ RAISED: Final = [
     "raise (kept or [SystemExit()])[0]",
 ]
 KEEP: dict[str, Any] = {"properties": {}}
+
+
+@pytest.fixture(autouse=True)
+def _own_log() -> Iterator[None]:
+    """Let the pod configure its log: structlog's own shows of exceptions what harms."""
+    structlog.reset_defaults()
+    yield
+    structlog.reset_defaults()
 
 
 def source(statement: str, *, is_async: bool) -> str:
