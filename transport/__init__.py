@@ -24,6 +24,7 @@ from .errors import (
     StoreUncertain,
     TlsError,
     TooManyGuesses,
+    TooManyWaiting,
     TransportError,
     Unstorable,
     WireError,
@@ -31,6 +32,7 @@ from .errors import (
 from .forwarded import Networks, client_address, networks
 from .frames import PING, close_frame, text_frame
 from .handshake import Opening, UpgradeRequest, is_websocket_path, refuse_upgrade
+from .identifiers import RESERVED_NAMES, fold_name, misleading
 from .listener import Listener, ListenerLimits, ListenerStatistics, bind
 from .locality import Premises, is_loopback
 from .meters import FAN_OUT, SECONDS, Histogram, Meters, close_label
@@ -39,11 +41,12 @@ from .outbox import Outbox, OutboxFailure, OutboxStatistics
 from .refusal import Refusal, response_bytes
 from .request import RequestHead
 from .seats import Seat, Seats
-from .shares import POD, Asker, Grant, Shares, share_of
+from .shares import NOBODY, POD, Asker, Grant, Shares, reserve_of, share_of
 from .threads import in_thread
 from .tls import Certificate, TlsDoor
 from .token_bucket import TokenBucket
 from .tokens import Identity, Tokens, constant_time_equal
+from .turns import Turns
 from .websocket import Closed, Inbox, WebSocket, WebSocketLimits
 from .wire import (
     JSON,
@@ -53,9 +56,11 @@ from .wire import (
     Emit,
     Join,
     Leave,
+    Ping,
     Problem,
     RequestId,
     Scope,
+    address_of,
     decode,
     decode_json,
     encode_auth,
@@ -65,6 +70,7 @@ from .wire import (
     encode_error,
     encode_join,
     encode_leave,
+    encode_pong,
     encode_receipt,
 )
 
@@ -73,8 +79,10 @@ __all__ = [
     "FAN_OUT",
     "JSON",
     "MAX_DEPTH",
+    "NOBODY",
     "PING",
     "POD",
+    "RESERVED_NAMES",
     "SECONDS",
     "AddressInUse",
     "Admission",
@@ -112,6 +120,7 @@ __all__ = [
     "Outbox",
     "OutboxFailure",
     "OutboxStatistics",
+    "Ping",
     "Premises",
     "Problem",
     "QueryError",
@@ -131,12 +140,15 @@ __all__ = [
     "TokenBucket",
     "Tokens",
     "TooManyGuesses",
+    "TooManyWaiting",
     "TransportError",
+    "Turns",
     "Unstorable",
     "UpgradeRequest",
     "WebSocket",
     "WebSocketLimits",
     "WireError",
+    "address_of",
     "bind",
     "check_name",
     "client_address",
@@ -152,13 +164,17 @@ __all__ = [
     "encode_error",
     "encode_join",
     "encode_leave",
+    "encode_pong",
     "encode_receipt",
+    "fold_name",
     "in_thread",
     "is_loopback",
     "is_reserved_room",
     "is_websocket_path",
+    "misleading",
     "networks",
     "refuse_upgrade",
+    "reserve_of",
     "response_bytes",
     "share_of",
     "shortage",

@@ -116,7 +116,7 @@ async def statuses(pod: Pod, count: int, **headers: str) -> list[int]:
 
 
 async def test_a_herd_is_told_when_to_come_back_before_it_costs_a_handshake() -> None:
-    async with running_pod(pod_config(accept_rate=0.001, accept_burst=3)) as pod:
+    async with running_pod(pod_config(accept_rate=0.001, accept_burst=3, address_share=1.0)) as pod:
         assert await statuses(pod, 5) == [101, 101, 101, 503, 503]
         assert pod.meters.rate_limited == {"accepts": 2}
 

@@ -16,12 +16,13 @@ from ...config import Audit, Audited
 from ..attempts import Attempts, network_of
 from ..errors import BadToken, TooManyGuesses
 from ..locality import Premises
+from ..shares import Asker
 from ..tokens import Identity, constant_time_equal
 from .answers import NOT_JSON, error_response, says_json
 from .border import end_of, peer_of
 from .identity import Keyring, bearer
 
-__all__ = ["Doorman", "address_of", "refusal"]
+__all__ = ["Doorman", "address_of", "asker_of", "refusal"]
 
 _SCRAPER: Final = Identity("metrics", "metrics", is_root=False, expires_at=None)
 """Who shows the token of the metrics; known to nobody but the doorman."""
@@ -30,6 +31,13 @@ _SCRAPER: Final = Identity("metrics", "metrics", is_root=False, expires_at=None)
 def address_of(request: Request) -> str:
     """Return what a client is counted under: the address it is believed to have, or its network."""
     return network_of(peer_of(request))
+
+
+def asker_of(request: Request, identity: Identity | None) -> Asker:
+    """Return on whose account a request is."""
+    if identity is None:
+        return Asker(address_of(request))
+    return Asker(address_of(request), identity.user_id, privileged=identity.is_root)
 
 
 @frozen
