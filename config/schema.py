@@ -30,6 +30,16 @@ class Who(StrEnum):
     NOBODY = "nobody"
 
 
+class Speaker(StrEnum):
+    """Who may emit into a room: those who have joined it, or others too."""
+
+    MEMBERS = "members"
+    ANYONE = "anyone"
+    AUTHENTICATED = "authenticated"
+    ROOT = "root"
+    NOBODY = "nobody"
+
+
 @attrs.frozen
 class Performance:
     """Work traded for speed."""
@@ -216,7 +226,11 @@ class Rule:
     """Who may do what in the rooms of one pattern."""
 
     join: Who = setting(Who.ANYONE, choices=tuple(Who), help="Who may join.")
-    emit: Who = setting(Who.ANYONE, choices=tuple(Who), help="Who may emit.")
+    emit: Speaker = setting(
+        Speaker.MEMBERS,
+        choices=tuple(Speaker),
+        help="Who may emit: its members, or others too, but never who may not join.",
+    )
 
 
 @attrs.frozen
@@ -227,7 +241,10 @@ class Access:
         Who.AUTHENTICATED, choices=tuple(Who), help="Who may emit to everyone."
     )
     rules: Mapping[str, Rule] = setting(
-        {}, check=formats.patterns, help='Rules by pattern of a room\'s name, such as `"admin-*"`.'
+        {},
+        check=formats.patterns,
+        help='Rules by pattern of a room\'s name, such as `"admin-*"`: who may `join` (`anyone`) '
+        "and `emit` (`members`, and never who may not join).",
     )
 
 
