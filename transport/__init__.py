@@ -13,6 +13,7 @@ from .errors import (
     BrokerUnavailable,
     DuplicateValue,
     EnvelopeError,
+    EnvelopeFault,
     ListenError,
     MessageTooLarge,
     QueryError,
@@ -32,7 +33,7 @@ from .handshake import Refusal, UpgradeRequest, is_websocket_path, refuse_upgrad
 from .listener import Listener, ListenerLimits, ListenerStatistics, bind
 from .locality import is_local
 from .meters import FAN_OUT, SECONDS, Histogram, Meters, close_label
-from .names import DASHBOARD, check_name, is_reserved_room
+from .names import DASHBOARD, check_name, is_reserved_event, is_reserved_room
 from .outbox import Outbox, OutboxFailure, OutboxStatistics
 from .tls import Certificate, TlsDoor
 from .token_bucket import TokenBucket
@@ -85,6 +86,7 @@ __all__ = [
     "DuplicateValue",
     "Emit",
     "EnvelopeError",
+    "EnvelopeFault",
     "HandshakeRejected",
     "Histogram",
     "Identity",
@@ -138,6 +140,7 @@ __all__ = [
     "encode_leave",
     "encode_receipt",
     "is_local",
+    "is_reserved_event",
     "is_reserved_room",
     "is_websocket_path",
     "networks",

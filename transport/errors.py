@@ -24,6 +24,8 @@ TransportError
 
 # ruff: noqa: A002 - `id` is the wire protocol's own word, and so are these names the field's
 
+from enum import StrEnum
+
 __all__ = [
     "AddressInUse",
     "BadToken",
@@ -33,6 +35,7 @@ __all__ = [
     "BrokerUnavailable",
     "DuplicateValue",
     "EnvelopeError",
+    "EnvelopeFault",
     "HandshakeRejected",
     "ListenError",
     "MessageTooLarge",
@@ -179,5 +182,30 @@ class MessageTooLarge(BrokerError):
         self.limit = limit
 
 
+class EnvelopeFault(StrEnum):
+    """What is wrong with a message from the broker: the reasons that are counted apart."""
+
+    MALFORMED = "malformed"
+    """No version known here writes such a message."""
+    TOO_LARGE = "too_large"
+    """More bytes or events than a pod sends, or than a client's buffer takes."""
+    RESERVED = "reserved"
+    """It speaks with the pods' own voice, or in a room that each pod writes alone."""
+    MISPLACED = "misplaced"
+    """It came on a channel where it does not belong."""
+    UNSIGNED = "unsigned"
+    """There is a secret, and nobody signed it."""
+    FORGED = "forged"
+    """It is signed with another secret, for another channel, or was changed on the way."""
+    REPLAYED = "replayed"
+    """It has come before, or so many after it that this cannot be told any more."""
+    STALE = "stale"
+    """It was signed too long ago, or by a pod whose clock is wrong."""
+
+
 class EnvelopeError(BrokerError):
-    """A message from the broker that no pod of a version known here has sent; it is dropped."""
+    """A message from the broker that is not a pod's, or that no pod may say; it is dropped."""
+
+    def __init__(self, sentence: str, fault: EnvelopeFault = EnvelopeFault.MALFORMED) -> None:
+        super().__init__(sentence)
+        self.fault = fault
