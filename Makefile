@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PACKAGES := config transport actors supervisors tools
 SOURCES := $(PACKAGES) tests examples bench conftest.py
 
-.PHONY: run test lint types install install-dev bench bench-failover bench-operations soak repeat containers clean
+.PHONY: run test lint types lock install install-dev bench bench-failover bench-operations soak repeat containers clean
 
 run: $(VENV)/run.stamp ## install what a pod needs and serve on http://localhost:2403
 	@$(BIN)/deployd serve --dev --config config/realtime.json --data data
@@ -62,13 +62,24 @@ $(LISTING): FORCE | $(VENV)/bin/python
 
 FORCE:
 
-$(VENV)/run.stamp: pyproject.toml $(LISTING)
-	@$(BIN)/pip install -q -e . --config-settings editable_mode=strict
+# What a pod needs is installed by its hashes, what builds it included: nothing is fetched that
+# requirements.lock does not name.
+$(VENV)/locked.stamp: requirements.lock | $(VENV)/bin/python
+	@$(BIN)/pip install -q --require-hashes -r requirements.lock
 	@touch $@
 
-$(VENV)/dev.stamp: pyproject.toml $(LISTING)
-	@$(BIN)/pip install -q -e '.[dev]' --config-settings editable_mode=strict
+$(VENV)/run.stamp: pyproject.toml $(LISTING) $(VENV)/locked.stamp
+	@$(BIN)/pip install -q --no-deps --no-build-isolation -e . --config-settings editable_mode=strict
+	@touch $@
+
+$(VENV)/dev.stamp: pyproject.toml $(LISTING) $(VENV)/locked.stamp
+	@$(BIN)/pip install -q --no-build-isolation -e '.[dev]' --config-settings editable_mode=strict
 	@touch $@ $(VENV)/run.stamp
+
+lock: $(VENV)/dev.stamp ## write requirements.lock anew; LOCK=--upgrade takes newer versions
+	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' | \
+		$(BIN)/uv pip compile --quiet $(LOCK) --universal --python-version 3.11 --generate-hashes --no-header \
+			--extra postgres pyproject.toml - --output-file requirements.lock
 
 # What the tests talk to: installed where that is possible, asked for each time where it is not.
 $(VENV)/servers.stamp: tests/servers.sh $(VENV)/dev.stamp

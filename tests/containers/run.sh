@@ -73,15 +73,11 @@ alone() {
 # A build cannot reach an index from here, so pip finds there what it would have downloaded.
 make_python() {
 	timeout 600 debootstrap --variant=minbase --include=python3-pip,python3-venv bookworm python
-	(cd "$HERE/../.." && "$PYTHON" -c '
-import tomllib
-with open("pyproject.toml", "rb") as file:
-    read = tomllib.load(file)
-project = read["project"]
-# The last is for a Python that is older than 3.11.3, as Debian 12 has it.
-needs = [*project["dependencies"], *project["optional-dependencies"]["postgres"], "async-timeout"]
-print(*read["build-system"]["requires"], *needs, sep="\n")') >needs
-	timeout 600 "$PYTHON" -m pip wheel -qq --requirement needs --wheel-dir python/opt/wheelhouse
+	lock=$HERE/../../requirements.lock
+	timeout 600 "$PYTHON" -m pip download -qq --require-hashes --requirement "$lock" --dest python/opt/wheelhouse
+	# For a Python that is older than 3.11.3, as Debian 12 has it.
+	timeout 60 "$PYTHON" -m pip download -qq --no-deps --dest python/opt/wheelhouse \
+		"$(sed -n 's/^\(async-timeout==[^ ]*\).*/\1/p' "$lock")"
 	printf '[global]\nno-index = true\nfind-links = /opt/wheelhouse\n' >python/etc/pip.conf
 	ln -s /usr/bin/python3 python/usr/local/bin/python
 }

@@ -38,7 +38,8 @@ def stages() -> list[list[tuple[str, str]]]:
     for one in instructions():
         if one[0] == "FROM":
             found.append([])
-        found[-1].append(one)
+        if found:  # what stands before the first is for all of them
+            found[-1].append(one)
     return found
 
 
@@ -73,9 +74,16 @@ def variables(text: str, values: dict[str, str]) -> str:
 
 def test_both_stages_begin_with_the_same_pinned_python() -> None:
     images = [rest.split()[0] for word, rest in instructions() if word == "FROM"]
-    assert len(images) == 2
-    assert len(set(images)) == 1
-    assert re.fullmatch(r"python:3\.\d+-slim-\w+", images[0])
+    assert images == ["${PYTHON}"] * 2
+    [base] = [rest.removeprefix("PYTHON=") for word, rest in instructions() if word == "ARG"]
+    assert re.fullmatch(r"python:3\.\d+-slim-\w+", base)
+
+
+def test_what_the_image_installs_is_named_by_its_hash() -> None:
+    installs = [rest for word, rest in instructions() if word == "RUN" and "pip install" in rest]
+    dependencies, itself = installs
+    assert "--require-hashes -r requirements.lock" in dependencies
+    assert {"--no-deps", "--no-build-isolation", "."} <= set(shlex.split(itself))
 
 
 def test_the_image_runs_as_a_user_with_a_number_and_stops_by_sigterm() -> None:
@@ -130,17 +138,13 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copytree(ROOT / name, source / name, ignore=without)
         elif "/" not in name:
             shutil.copy(ROOT / name, source / name)
-    [build] = [rest for word, rest in stages()[0] if word == "RUN" and "pip wheel" in rest]
-    words = [word for word in shlex.split(build) if word not in ("--no-cache-dir", ".")]
-    assert words[:2] == ["pip", "wheel"]
-    words[words.index("/wheels")] = str(folder / "wheels")
-    pip(*words[1:], source)
-    [wheel] = (folder / "wheels").glob("deployd-*.whl")
+    [install] = [rest for word, rest in stages()[0] if "pip install" in rest and "-r" not in rest]
+    words = [word for word in shlex.split(install)[1:] if word not in ("--no-cache-dir", ".")]
     venv = folder / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
-    pip("--python", venv / "bin" / "python", "install", "--no-deps", "--no-compile", wheel)
     [site] = venv.glob("lib/python*/site-packages")
     (site / "others.pth").write_text(sysconfig.get_path("purelib"))
+    pip("--python", venv / "bin" / "python", *words, "--no-compile", source)
     return venv
 
 
