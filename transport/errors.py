@@ -122,7 +122,15 @@ class QueryError(TransportError):
 
 
 class StoreError(TransportError):
-    """The root of what a store raises. Nothing of the write was kept, `StoreUncertain` excepted."""
+    """The root of what a store raises. Nothing of the write was kept, `StoreUncertain` excepted.
+
+    The message is for who runs the pod, and `public` the sentence that a client may be told; they
+    are the same where the client itself can help it.
+    """
+
+    def __init__(self, sentence: str, public: str = "") -> None:
+        super().__init__(sentence)
+        self.public = public or sentence
 
 
 class DuplicateValue(StoreError):
@@ -140,8 +148,13 @@ class Unstorable(StoreError):
 class StoreUnavailable(StoreError):
     """The database is locked, full, or cannot be reached: try again in `retry_after` seconds."""
 
-    def __init__(self, sentence: str, retry_after: int = 2) -> None:
-        super().__init__(sentence)
+    def __init__(
+        self,
+        sentence: str,
+        public: str = "The database cannot be used at the moment; try again later.",
+        retry_after: int = 2,
+    ) -> None:
+        super().__init__(sentence, public)
         self.retry_after = retry_after
 
 
@@ -151,6 +164,9 @@ class StoreUncertain(StoreUnavailable):
 
 class StoreMisfit(StoreError):
     """A definition wants what the documents there do not allow, such as a unique property."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence, "The collection cannot be used at the moment; try again later.")
 
 
 class BrokerError(TransportError):

@@ -67,7 +67,7 @@ class UserAccounts:
             writing = Writing("post", None, given, Asked(POD, method="POST"))
             return (await self._calls.write(await self._users(), writing)).document
         except RequestRefused as refused:
-            return answer_of(refused)
+            return answer_of(refused, root=True)
 
     def is_root_user(self, user: User) -> bool:
         """Say whether this user's tokens are to say root."""

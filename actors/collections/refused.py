@@ -22,7 +22,8 @@ class FieldError:
 class RequestRefused(CollectionError):
     """A request that was not carried out: nothing was written. `errors` name properties.
 
-    `status` is HTTP's (RFC 9110 section 15), `headers` go out with the answer.
+    `status` is HTTP's (RFC 9110 section 15), `headers` go out with the answer. `sentence` is what
+    anybody may be told, `detail` what root may be told beside.
     """
 
     def __init__(
@@ -31,12 +32,14 @@ class RequestRefused(CollectionError):
         sentence: str,
         errors: tuple[FieldError, ...] = (),
         headers: Mapping[str, str] | None = None,
+        detail: str = "",
     ) -> None:
         super().__init__(sentence)
         self.status = status
         self.sentence = sentence
         self.errors = errors
         self.headers = dict(headers or {})
+        self.detail = detail
 
 
 def invalid(errors: tuple[FieldError, ...]) -> RequestRefused:

@@ -8,13 +8,13 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import trio
 from attrs import frozen
 from sqlalchemy import Connection, Select, Table
 
-from ...config import Definition
+from ...config import Definition, LogSampler, get_logger
 from ...config import Store as Settings
 from ..errors import StoreUnavailable
 from . import indexes, notes, reading
@@ -28,6 +28,9 @@ from .writing import Outcome, Writer
 __all__ = ["DatabaseStore"]
 
 T = TypeVar("T")
+
+_BUSY: Final = "The database has too much to do; try again."
+_log = get_logger("store")
 
 
 @frozen
@@ -59,6 +62,7 @@ class DatabaseStore:
         self._wall = wall
         self._threads = trio.CapacityLimiter(settings.pool_size)
         self._closing = trio.Lock()
+        self._sampler = LogSampler(burst=1)
         self._is_open = False
         self._turns: defaultdict[str, trio.Lock] = defaultdict(trio.Lock)
         self._collections: dict[str, _Collection] = {}
@@ -183,5 +187,15 @@ class DatabaseStore:
         # The deadline is for the wait alone: a thread that has begun is never left behind.
         with trio.move_on_after(self._settings.busy_timeout):
             async with turn or nullcontext():
-                return await trio.to_thread.run_sync(on_thread, limiter=self._threads)
-        raise StoreUnavailable("The database has too much to do; try again.")
+                try:
+                    return await trio.to_thread.run_sync(on_thread, limiter=self._threads)
+                except StoreUnavailable as error:
+                    self._tell(error)
+                    raise
+        raise StoreUnavailable(_BUSY, _BUSY)
+
+    def _tell(self, error: StoreUnavailable) -> None:
+        """Tell who runs the pod what clients are not told."""
+        suppressed = self._sampler.admit(str(error))
+        if suppressed is not None:
+            _log.warning("the database did not answer", reason=str(error), suppressed=suppressed)
