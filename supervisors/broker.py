@@ -123,7 +123,7 @@ class BrokerTree:
         """Tell the rooms' hooks and the clients."""
         if self._rooms is not None:
             self._rooms.tell_all(outage)
-        self._notices.tell(DEGRADED, outage.to_json())
+        self._notices.tell(DEGRADED, outage.to_json(), outage.to_json(root=True))
 
     def healed(self, healed: Healed) -> None:
         """Tell the rooms' hooks and the clients."""

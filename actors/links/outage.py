@@ -38,7 +38,7 @@ class Degraded:
     """The pods are cut off from each other. `since` is when they were last known not to be.
 
     `since` is in unix seconds: what others said after it may have been missed here. `detail` is
-    for who runs the pod: it may name hosts, users and settings, and no client is told it.
+    for who runs the pod: it may name hosts, users and settings, and only root is told it.
     """
 
     code: OutageCode
@@ -50,9 +50,14 @@ class Degraded:
         """The public sentence."""
         return _PUBLIC[self.code]
 
-    def to_json(self) -> JSON:
-        """Return what clients are told."""
-        return {"code": self.code.value, "reason": self.reason, "since": round(self.since, 3)}
+    def to_json(self, *, root: bool = False) -> JSON:
+        """Return what clients are told; root is told the rest too."""
+        told: dict[str, JSON] = {
+            "code": self.code.value,
+            "reason": self.reason,
+            "since": round(self.since, 3),
+        }
+        return {**told, "detail": self.detail} if root else told
 
 
 @frozen
