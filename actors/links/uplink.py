@@ -386,7 +386,7 @@ class Uplink:
                 room=None if room is None else ascii(room[:100]),
                 event_name=ascii(event[:100]),
                 so_far=self.counters.unspeakable,
-                remedy="name it with letters, digits and _-.:/@#+~=",
+                remedy="name it with letters, digits and _-.:/@#+~=; system:… stays on its pod",
             )
 
     @staticmethod
