@@ -9,6 +9,7 @@ from __future__ import annotations
 from ..transport import JSON, Scope
 from .access import AccessPolicy, Listening
 from .actor import Actor, handles
+from .affinity import Affinity
 from .cell import ActorCell, ActorStatistics
 from .connection import ConnectionActor, connection_cell
 from .dead_letters import DeadLetter, DeadLetters, DeadLetterStatistics
@@ -17,6 +18,7 @@ from .errors import (
     ActorDefinitionError,
     ActorError,
     AskTimeout,
+    BaseExceptionRaised,
     EnvironmentFailure,
     MailboxFull,
     Poisoned,
@@ -24,7 +26,9 @@ from .errors import (
     TooManyRooms,
     Unanswered,
     Unhandled,
+    WrongThread,
 )
+from .failures import contained, failure_of, told
 from .fanout import Batching
 from .heartbeat import Heartbeat
 from .hub import Hub, ThreadHub
@@ -51,7 +55,9 @@ __all__ = [
     "ActorError",
     "ActorRef",
     "ActorStatistics",
+    "Affinity",
     "AskTimeout",
+    "BaseExceptionRaised",
     "Batching",
     "Conflate",
     "ConnectionActor",
@@ -97,11 +103,15 @@ __all__ = [
     "Unanswered",
     "Unhandled",
     "Uplink",
+    "WrongThread",
     "conflate",
     "connection_cell",
+    "contained",
+    "failure_of",
     "hand_over",
     "handles",
     "load_room_classes",
     "own_up",
     "size_of",
+    "told",
 ]

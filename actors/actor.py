@@ -66,6 +66,9 @@ class Home(Protocol):
     def wake(self) -> None:
         """Let the loop look at its timers."""
 
+    def check_thread(self, what: str) -> None:
+        """Raise `WrongThread` when this is not the thread that the actor lives in."""
+
 
 class Actor:
     """One incarnation: made by its factory, started, given messages one at a time, thrown away.
@@ -190,12 +193,17 @@ class Actor:
     def _set_timer(
         self, seconds: float, callback: Callable[[], Awaitable[None]], *, repeat: bool
     ) -> Timer:
+        self._check_thread("after() or every()")
         if self._timers is None:
             self._timers = Timers()
         timer = self._timers.add(trio.current_time(), seconds, callback, repeat=repeat)
         if self._home is not None:
             self._home.wake()
         return timer
+
+    def _check_thread(self, what: str) -> None:
+        if self._home is not None:
+            self._home.check_thread(what)
 
     def _at_home(self) -> Home:
         if self._home is None:

@@ -53,6 +53,7 @@ class Addressee(Generic[M]):
 
     def watch(self, watcher: ActorRef[Down]) -> None:
         """Tell the watcher of the end, once; now if it has come."""
+        self.mailbox.check_thread("ActorRef.monitor")
         if self.exit is not None:
             watcher.signal(Down(self.ref, self.exit))
             return
@@ -65,6 +66,7 @@ class Addressee(Generic[M]):
 
     def unwatch(self, watcher: ActorRef[Down]) -> None:
         """Do not tell the watcher of the end."""
+        self.mailbox.check_thread("ActorRef.demonitor")
         if self._watchers is not None:
             self._watchers.pop(watcher, None)
 
@@ -85,8 +87,12 @@ class Addressee(Generic[M]):
         self._dead_letters.report(self.path, message, reason)
         if question is not None:
             question.fail(MailboxFull(self.path, self.mailbox.bounds))
-        if self._on_drop is not None:
+        if self._on_drop is None:
+            return
+        try:
             self._on_drop(message, reason)
+        except BaseException as error:  # noqa: BLE001 - whoever sends has no part in it
+            self._dead_letters.report(self.path, message, f"on_drop raised {type(error).__name__}")
 
 
 def opened(item: object) -> tuple[object, Question | None]:

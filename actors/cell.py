@@ -17,6 +17,7 @@ from .actor import Actor
 from .addressee import Addressee, opened
 from .dead_letters import DeadLetters
 from .errors import Poisoned, Unanswered, Unhandled
+from .failures import contained, failure_of, told
 from .mailbox import Mailbox
 from .messages import Exit
 from .overflow import MailboxStatistics
@@ -114,7 +115,7 @@ class ActorCell(Addressee[M]):
     async def run(self, started: Callable[[], None]) -> None:
         """Run one incarnation; call `started` when it is up. Returns when it has stopped.
 
-        Raises what its code raised, taken out of an exception group that holds nothing else.
+        Raises what its code raised, as an `Exception` in any case (`failure_of`).
         """
         bind_log_context(actor=self.path)  # once for the task, and not for each message
         self.incarnation += 1
@@ -130,9 +131,9 @@ class ActorCell(Addressee[M]):
             else:
                 await actor.around(functools.partial(self._loop, actor))
             exit_ = self._stopping or Exit.normal()
-        except Exception as error:  # noqa: BLE001 - raised below, when on_stop has run
+        except BaseException as error:  # noqa: BLE001 - raised below, when on_stop has run
+            exit_ = Exit.crashed(failure_of(error))
             self._starting = False
-            exit_ = Exit.crashed(_unwrapped(error))
         finally:
             await self._move_out(exit_)
         if exit_.error is not None:
@@ -175,7 +176,7 @@ class ActorCell(Addressee[M]):
             handled=self._handled,
             poisoned=self._poisoned,
             timers=0 if timers is None else len(timers),
-            detail={} if self._actor is None else self._actor.describe(),
+            detail={} if self._actor is None else _described(self._actor),
         )
 
     @property
@@ -192,6 +193,7 @@ class ActorCell(Addressee[M]):
 
     def end(self, exit: Exit) -> None:  # noqa: A002
         """End the incarnation after the current message. The first reason counts."""
+        self.mailbox.check_thread("stop()")
         if self._stopping is None and self.exit is None:
             self._stopping = exit
             self.mailbox.wake()
@@ -199,6 +201,10 @@ class ActorCell(Addressee[M]):
     def wake(self) -> None:
         """Let the loop look at its timers."""
         self.mailbox.wake()
+
+    def check_thread(self, what: str) -> None:
+        """Raise `WrongThread` when this is not the thread that the actor lives in."""
+        self.mailbox.check_thread(what)
 
     # The life of an incarnation ------------------------------------------------------------
 
@@ -307,8 +313,8 @@ class ActorCell(Addressee[M]):
         with trio.move_on_after(actor.stop_deadline, shield=True) as scope:
             try:
                 await self._dispatch(actor.on_stop, exit_)
-            except Exception:
-                actor.log.exception("on_stop failed")
+            except BaseException as error:
+                actor.log.exception("on_stop failed", exc_info=failure_of(error))
         if scope.cancelled_caught:
             actor.log.warning("on_stop cut off", seconds=actor.stop_deadline)
 
@@ -329,7 +335,7 @@ class ActorCell(Addressee[M]):
         error = exit_.error or Poisoned(self.path, name)
         self._poisoned += 1
         self._poison = self._poison or deque(maxlen=POISON_KEPT)
-        self._poison.append((name, f"{type(error).__name__}: {error}"))
+        self._poison.append((name, told(error)))
         self._dead_letters.report(self.path, message, "poison")
         self._lost = (actor, message, error)
         if question is not None:
@@ -356,8 +362,15 @@ class ActorCell(Addressee[M]):
         (actor, message, error), self._lost = self._lost, None
         try:
             actor.on_lost(message, error)
-        except Exception:
-            actor.log.exception("on_lost failed")
+        except BaseException as another:
+            actor.log.exception("on_lost failed", exc_info=contained(another))
+
+
+def _described(actor: Actor) -> Mapping[str, JSON]:
+    try:
+        return dict(actor.describe())
+    except BaseException as error:  # noqa: BLE001 - whoever looks at the tree must see the rest
+        return {"describe": told(error)}
 
 
 def _due_timer(actor: Actor) -> Timer | None:
@@ -369,9 +382,3 @@ def _name_of(function: Callable[..., object]) -> str:
     while isinstance(function, functools.partial):
         function = function.func
     return getattr(function, "__qualname__", type(function).__name__)
-
-
-def _unwrapped(error: Exception) -> Exception:
-    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error

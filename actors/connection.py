@@ -28,7 +28,6 @@ from ..transport import (
     encode_connect,
     encode_emit,
     encode_error,
-    is_local,
     response_bytes,
 )
 from .actor import Actor, handles
@@ -111,7 +110,7 @@ class ConnectionActor(Actor):
             self._reject(request.sock, error)
             return
         remote = request.remote
-        local = env.dev and is_local(remote, request.headers)
+        local = env.premises.own(remote, request.headers)
         self.member = Member(self._client_id, self.ref, self.socket.outbox, remote, local=local)
         self.session = Session(self.member, env)
         env.members[self._client_id] = self.member

@@ -7,6 +7,7 @@ __all__ = [
     "ActorDefinitionError",
     "ActorError",
     "AskTimeout",
+    "BaseExceptionRaised",
     "EnvironmentFailure",
     "MailboxFull",
     "Poisoned",
@@ -14,6 +15,7 @@ __all__ = [
     "TooManyRooms",
     "Unanswered",
     "Unhandled",
+    "WrongThread",
 ]
 
 
@@ -88,6 +90,30 @@ class Unhandled(ActorError):
         self.path = path
 
 
+class BaseExceptionRaised(ActorError):
+    """An actor's code raised what is meant to end a process or a task; `__cause__` is it.
+
+    It ends its actor alone, like any other exception. `Actor.stop` is how an actor ends itself.
+    """
+
+    def __init__(self, told: str) -> None:
+        super().__init__(
+            f"{told} was raised, which ends no more than any other exception does here; "
+            "raise an Exception, or call `stop()` to end the actor."
+        )
+
+
+class WrongThread(ActorError, RuntimeError):
+    """Something of the pod was called from a thread that is not trio's: nothing has changed."""
+
+    def __init__(self, what: str, thread: str) -> None:
+        super().__init__(
+            f"{what} was called from the thread '{thread}', and a pod lives in trio's thread "
+            "alone: take `hub.from_thread` there and hand it to yours, or call with "
+            "`trio.from_thread.run_sync`."
+        )
+
+
 class EnvironmentFailure(ActorError):
     """The world is broken (refused, no DNS, disk full), not the code.
 
@@ -95,6 +121,10 @@ class EnvironmentFailure(ActorError):
     does not use up the restart intensity. `retry_after` is the shortest wait (seconds) that makes
     sense before the next try, `told` whether the log says it already.
     """
+
+    # Here too: a subclass may have an `__init__` that does not call this one.
+    retry_after: float = 0.0
+    told: bool = False
 
     def __init__(self, *args: object, retry_after: float = 0.0, told: bool = False) -> None:
         super().__init__(*args)

@@ -10,6 +10,7 @@ import trio
 from attrs import evolve
 
 from ..transport import JSON, Scope, encode_data
+from .affinity import Affinity
 from .links import Settle, Uplink
 from .messages import Delivery
 from .receipt import Receipt
@@ -49,7 +50,7 @@ class Hub:
     `queued` when the broker has not confirmed it yet. Calls that begin with `send_` wait, at most
     `timeout` seconds, for rooms that are busy and for the broker: theirs says how it ended.
 
-    Raises `WireError` when the data is not JSON.
+    Raises `WireError` when the data is not JSON, and `WrongThread` in another thread.
     """
 
     def __init__(
@@ -59,9 +60,11 @@ class Hub:
         self._everyone = everyone
         self._event_ids = event_ids
         self._uplink = uplink
+        self._affinity = Affinity()
 
     def emit_to_all(self, event: str, data: JSON) -> Receipt:
         """Tell every connected client, of every pod."""
+        self._affinity.check("Hub.emit_to_all")
         return self._emit(_Emit(None, self._everyone, event, encode_data(data)))
 
     def emit_to_room(self, room: str, event: str, data: JSON) -> Receipt:
@@ -78,6 +81,7 @@ class Hub:
 
     async def send_to_all(self, event: str, data: JSON, timeout: float = PATIENCE) -> Receipt:
         """Tell every connected client, and wait for what becomes of it."""
+        self._affinity.check("Hub.send_to_all")
         emit = _Emit(None, self._everyone, event, encode_data(data))
         return await self._send(emit, timeout)
 
@@ -108,15 +112,18 @@ class Hub:
 
     def room(self, name: str) -> RoomRef:
         """Return a room's address, started if need be: to `ask` it something."""
+        self._affinity.check("Hub.room")
         return self._rooms.open(name)
 
     @property
     def from_thread(self) -> ThreadHub:
         """The same calls for other threads. Take it on trio's thread, hand it to the thread."""
+        self._affinity.check("Hub.from_thread")
         return ThreadHub(self, trio.lowlevel.current_trio_token())
 
     def _listeners(self, collection: str, event: ChangeType, document: JSON) -> Iterator[_Emit]:
         """Find the two rooms of a change, where somebody is in them, and what each is told."""
+        self._affinity.check("Hub.emit_collection_change")
         encoded = encode_data(document)
         room = f"collection:{collection}"
         yield _Emit(room, self._rooms.find(room), event, encoded, refusable=False)
@@ -125,6 +132,7 @@ class Hub:
         yield _Emit("collections", ref, event, encode_data(envelope), refusable=False)
 
     def _to_room(self, room: str, event: str, data: JSON) -> _Emit:
+        self._affinity.check("Hub.emit_to_room")
         ref = self._rooms.find(room)
         if ref is None and self._rooms.is_bound(room):
             ref = self._rooms.open(room)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
+from threading import get_ident
 from typing import Any, Final, Generic, TypeVar
 
 import trio
 
+from .affinity import refuse_thread, this_thread
 from .messages import DEFAULT_SIZE, Delivery
 from .overflow import Conflate, MailboxStatistics, Overflow, conflate
 
@@ -41,6 +43,8 @@ class Mailbox(Generic[M]):
     Order is kept among all messages, the signals included. Signals (`put_signal`) are never
     dropped and do not count: their senders bound them. A message larger than `max_bytes` is lost.
 
+    It belongs to the thread that makes it: whoever writes from another one gets `WrongThread`.
+
     `on_drop(message, reason)` is called for each message lost here. It must not raise.
     """
 
@@ -58,6 +62,7 @@ class Mailbox(Generic[M]):
         "_removed",
         "_replaced",
         "_slots",
+        "_thread",
         "_waiters",
         "_woken",
         "max_bytes",
@@ -91,6 +96,12 @@ class Mailbox(Generic[M]):
         self._reader: trio.lowlevel.Task | None = None
         self._woken = False
         self._closed = False
+        self._thread = this_thread()
+
+    def check_thread(self, what: str) -> None:
+        """Raise `WrongThread` when this is not the thread that the mailbox was made in."""
+        if get_ident() != self._thread:
+            refuse_thread(what)
 
     @property
     def bounds(self) -> str:
@@ -101,11 +112,18 @@ class Mailbox(Generic[M]):
 
     def put_nowait(self, message: M, size: int = DEFAULT_SIZE, *, keyed: bool = True) -> Delivery:
         """Take a message of `size` bytes or say why not. Not `keyed`: it is never conflated."""
+        if get_ident() != self._thread:
+            refuse_thread("Mailbox.put_nowait")
         if self._closed:
             return Delivery.DEAD
         key: Hashable = None
         if keyed and isinstance(self._overflow, Conflate):
-            key = (self._overflow.key(message),)  # in a tuple, for None may be a key
+            try:
+                key = (self._overflow.key(message),)  # in a tuple, for None may be a key
+                hash(key)
+            except BaseException as error:  # noqa: BLE001 - the fault of who reads, not of who sends
+                self._lose(message, f"its key raised {type(error).__name__}")
+                return Delivery.DROPPED
             if self._replace(message, size, key):
                 return Delivery.ACCEPTED
         if self._fits(size) and not self._waiters:
@@ -119,6 +137,8 @@ class Mailbox(Generic[M]):
         A checkpoint, but for one case that rooms are fed by: `BLOCK` with room takes the message
         at once. That cannot starve the other tasks, for the room ends.
         """
+        if get_ident() != self._thread:
+            refuse_thread("Mailbox.put")
         if self._overflow is Overflow.BLOCK and not self._closed and size <= self.max_bytes:
             if self._fits(size) and not self._waiters:
                 self._append(message, size, None)
@@ -129,6 +149,8 @@ class Mailbox(Generic[M]):
 
     def put_signal(self, message: M) -> Delivery:
         """Take a message that must not get lost. It keeps its place in the order."""
+        if get_ident() != self._thread:
+            refuse_thread("Mailbox.put_signal")
         if self._closed:
             return Delivery.DEAD
         self._enqueue((message, SIGNAL, None))
@@ -169,6 +191,7 @@ class Mailbox(Generic[M]):
 
     def wake(self) -> None:
         """Let the reader return from `wait`, now or when it next calls it."""
+        self.check_thread("Mailbox.wake")
         self._woken = True
         self._wake_reader()
 

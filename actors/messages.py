@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Generic, Never, TypeVar
 
 from attrs import frozen
 
+from .failures import told
+
 if TYPE_CHECKING:
     from .ref import ActorRef
 
@@ -83,7 +85,7 @@ class Exit:
     @classmethod
     def crashed(cls, error: Exception) -> Exit:
         """Return the exit of an actor whose code raised `error`."""
-        return cls(ExitKind.CRASHED, f"{type(error).__name__}: {error}", error)
+        return cls(ExitKind.CRASHED, told(error), error)
 
     @classmethod
     def killed(cls, reason: str = "") -> Exit:

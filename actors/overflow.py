@@ -33,7 +33,8 @@ class Conflate(Generic[M]):
     """Keep the latest message of each key, in the place of the one that waited.
 
     Replaced messages are counted but not lost: a newer one says it better. A message whose key
-    does not wait yet, or that would break the bound in bytes, is lost when the mailbox is full.
+    does not wait yet, or that would break the bound in bytes, is lost when the mailbox is full; so
+    is one that `key` raises on.
     """
 
     key: Callable[[M], Hashable]

@@ -7,6 +7,7 @@ from typing import Any, Generic, Protocol, TypeVar, cast
 
 import trio
 
+from .affinity import Affinity
 from .errors import ActorDead, AskTimeout, MailboxFull
 from .mailbox import Mailbox
 from .messages import Delivery, Down, Exit, Request, size_of
@@ -58,9 +59,10 @@ class Later(Generic[R]):
     Without an asker (the request was left with `tell`) the answer goes nowhere.
     """
 
-    __slots__ = ("_owed", "_question", "_settled")
+    __slots__ = ("_affinity", "_owed", "_question", "_settled")
 
     def __init__(self) -> None:
+        self._affinity = Affinity()
         self._settled: Callable[[Question], None] | None = None
         self._question: Question | None = None
         self._owed: set[Question] | None = None
@@ -85,6 +87,7 @@ class Later(Generic[R]):
         owed.add(question)
 
     def _settle(self, settle: Callable[[Question], None]) -> None:
+        self._affinity.check("Later.answer or fail")
         self._settled = self._settled or settle
         if self._question is not None and self._owed is not None:
             self._settled(self._question)
@@ -112,6 +115,8 @@ class Target(Protocol):
 
 class ActorRef(Generic[M_contra]):
     """The address of an actor that takes messages of type M. For trio's thread only.
+
+    From any other one each call raises `WrongThread`, and nothing has changed.
 
     Equal to any other reference to the same actor, whatever its incarnation.
     """
@@ -167,6 +172,7 @@ class ActorRef(Generic[M_contra]):
         policy turned the request away; Poisoned when it ended the actor on every attempt;
         Unhandled. Who stops waiting withdraws the request if it has not been begun.
         """
+        self._cell.mailbox.check_thread("ActorRef.ask")
         question = Question(message)
         try:
             with trio.move_on_after(timeout):

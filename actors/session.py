@@ -8,8 +8,8 @@ from typing import Literal, Never
 import trio
 from attrs import field, frozen
 
+from ..config import Audit, Audited, Limits, LogSampler, get_logger, tracing
 from ..config import Auth as AuthSettings
-from ..config import Limits, LogSampler, get_logger, tracing
 from ..transport import (
     Auth,
     BadToken,
@@ -19,6 +19,7 @@ from ..transport import (
     Join,
     Leave,
     Meters,
+    Premises,
     Problem,
     RequestId,
     Scope,
@@ -53,8 +54,9 @@ class ConnectionEnvironment:
 
     `members` are all live connections by client id, `wall` is the wall clock (unix seconds),
     `retry_after` draws the seconds a client should wait before it comes back after a restart,
-    `everyone` is the room of all connections, `uplink` leads to the other pods, `dev` is whether
-    the pod runs for development, `sampler` bounds the lines that clients can cause.
+    `everyone` is the room of all connections, `uplink` leads to the other pods, `premises` say
+    who is a developer's own, `sampler` bounds the lines that clients can cause, `audit` writes down
+    who fails to sign in.
     """
 
     limits: Limits
@@ -71,8 +73,9 @@ class ConnectionEnvironment:
     retry_after: Callable[[], float]
     everyone: RoomRef
     meters: Meters
+    premises: Premises
     uplink: Uplink | None = None
-    dev: bool = False
+    audit: Audit = field(factory=Audit)
     sampler: LogSampler = field(factory=LogSampler)
 
 
@@ -138,10 +141,18 @@ class Session:
         try:
             identity = env.tokens.verify(message.token)
         except BadToken as error:
+            expired = error.code == "expired_token"
+            self._tell(Audited.TOKEN_EXPIRED if expired else Audited.TOKEN_REFUSED)
             return Problem(error.code, error.sentence)
+        if identity.is_root:
+            self._tell(Audited.ROOT_SIGNED_IN, identity.user_id)
         self._answer(encode_auth(identity.user_id, identity.is_root, env.wall(), message.id))
         self._become(identity, "signed in as somebody else")
         return None
+
+    def _tell(self, what: Audited, user: str | None = None) -> None:
+        member = self._member
+        self._env.audit(what, address=member.address, user=user, client=member.client_id)
 
     def _become(self, identity: Identity | None, reason: str) -> None:
         """Change who the client is: it leaves the rooms that the new one may not join."""

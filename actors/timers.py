@@ -10,6 +10,8 @@ import math
 from collections.abc import Awaitable, Callable
 from heapq import heapify, heappop, heappush
 
+from .affinity import Affinity
+
 __all__ = ["Timer", "Timers"]
 
 Callback = Callable[[], Awaitable[None]]
@@ -42,6 +44,7 @@ class Timer:
         """Never fire again. Harmless when the timer has fired or was cancelled before."""
         if self._timers is not None:
             timers = self._timers
+            timers.affinity.check("Timer.cancel")
             self.let_go()
             timers.forget_one()
 
@@ -70,9 +73,10 @@ class Timer:
 class Timers:
     """All timers of one incarnation. `now` is in seconds on any clock that does not go back."""
 
-    __slots__ = ("_cancelled", "_heap", "_order")
+    __slots__ = ("_cancelled", "_heap", "_order", "affinity")
 
     def __init__(self) -> None:
+        self.affinity = Affinity()
         self._heap: list[Timer] = []
         self._cancelled = 0
         self._order = 0

@@ -1,5 +1,7 @@
 """What can be set: settings, secrets and logging. Nothing here knows who uses it."""
 
+from .anchored import anchored
+from .audit import Audit, Audited
 from .brokers import Broker, FailurePolicy, Nats, RabbitMQ, ReadyPolicy, Redis
 from .classes import ClassNotFound, load_class
 from .definition import (
@@ -13,11 +15,14 @@ from .definition import (
     read_definition,
 )
 from .errors import ConfigError, ConfigurationError, SecretsError
+from .files import read_regular
 from .json_schema import json_schema
 from .limits import Limits
 from .load import Loaded, load, write_default
 from .logs import bind_log_context, configure_logging, get_logger, tracing
 from .operations import Metrics, Stress
+from .origins import Origin, ascii_host, default_port, read_origin
+from .private import private_places
 from .report import Row, explain, reference_markdown
 from .sampling import LogLimiter, LogSampler
 from .schema import (
@@ -41,6 +46,8 @@ from .secrets import Secrets, load_secrets
 __all__ = [
     "BUILT_IN",
     "Access",
+    "Audit",
+    "Audited",
     "Auth",
     "Broker",
     "ClassNotFound",
@@ -59,6 +66,7 @@ __all__ = [
     "Metrics",
     "Nats",
     "Network",
+    "Origin",
     "Origins",
     "Performance",
     "Permissions",
@@ -77,16 +85,22 @@ __all__ = [
     "Stress",
     "Tls",
     "Who",
+    "anchored",
+    "ascii_host",
     "bind_log_context",
     "check_collection_name",
     "configure_logging",
+    "default_port",
     "explain",
     "get_logger",
     "json_schema",
     "load",
     "load_class",
     "load_secrets",
+    "private_places",
     "read_definition",
+    "read_origin",
+    "read_regular",
     "reference_markdown",
     "tracing",
     "write_default",

@@ -134,7 +134,9 @@ class Broker:
         gt=0,
         help="How old a signed message may be, and how far the clocks of pods may differ.",
     )
-    options: Mapping[str, str] = setting({}, help="For a class of your own: whatever it reads.")
+    options: Mapping[str, str] = setting(
+        {}, secret=True, help="For a class of your own: whatever it reads, shown to nobody."
+    )
     policy: FailurePolicy = setting(
         FailurePolicy.LOCAL_ONLY,
         choices=tuple(FailurePolicy),

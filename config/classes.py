@@ -1,6 +1,7 @@
 """Classes that settings name: `"package.module:Class"`."""
 
 import importlib
+import traceback
 from typing import TypeVar
 
 __all__ = ["ClassNotFound", "load_class"]
@@ -29,13 +30,16 @@ def load_class(where: str, target: str, base: type[T], called: str) -> type[T]:
             f"{named}, but there is no module '{error.name}'; start the pod in the folder "
             "that holds it, or install it."
         ) from error
-    except Exception as error:
-        raise ClassNotFound(
-            f"{named}, but importing it failed with {type(error).__name__}: {error}"
-        ) from error
+    except (Exception, SystemExit, GeneratorExit) as error:  # KeyboardInterrupt is somebody's key
+        raise ClassNotFound(f"{named}, but importing it failed with {_told(error)}") from error
     found = getattr(module, class_name, None)
     if found is None:
         raise ClassNotFound(f"{named}, but the module has no '{class_name}'.")
     if not (isinstance(found, type) and issubclass(found, base)):
         raise ClassNotFound(f"{named}, which is not a subclass of {called}.")
     return found
+
+
+def _told(error: BaseException) -> str:
+    """Return an exception's class and text, whatever its own `__str__` does."""
+    return "".join(traceback.format_exception_only(error)).strip()

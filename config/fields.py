@@ -8,6 +8,7 @@ from typing import TypeVar, cast
 import attrs
 
 from .errors import ConfigError, Problem
+from .redact import redact_text, shown_value
 
 _KEY = "deployd.setting"
 _ACRONYMS = {"ttl": "TTL"}
@@ -31,6 +32,7 @@ class Setting:
     choices: tuple[str, ...] = ()
     check: Callable[[object], str | None] | None = None
     secret: bool = False
+    """Whether no value is ever shown: neither in reports, nor in errors, nor in a `repr`."""
 
     @property
     def bounds(self) -> str:
@@ -54,6 +56,10 @@ class Setting:
     def refuse(self, expected: str, value: object) -> str:
         """Word the refusal of a value; a secret one is not repeated."""
         return f"must be {expected}, not {'what is there' if self.secret else shown(value)}"
+
+    def public(self, value: object) -> object:
+        """Return a value as anybody may see it."""
+        return shown_value(value, secret=self.secret)
 
     def expected(self, kind: str) -> str:
         """Say what may stand here: the kind of value, its bounds and its unit."""
@@ -88,7 +94,12 @@ def setting(
     """
     about = Setting(help, unit, gt, ge, le, choices, check, secret)
     start = attrs.Factory(default.copy) if isinstance(default, dict) else default
-    field = attrs.field(default=start, validator=_refuse, metadata={_KEY: about})
+    field = attrs.field(
+        default=start,
+        validator=_refuse,
+        metadata={_KEY: about},
+        repr=lambda value: repr(about.public(value)),
+    )
     return cast(T, field)
 
 
@@ -110,7 +121,7 @@ def shown(value: object) -> str:
         return "an object"
     if isinstance(value, list | tuple):
         return "a list"
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    text = redact_text(json.dumps(value, ensure_ascii=False, default=str))
     return text if len(text) <= 60 else f"{text[:59]}…"
 
 

@@ -1,6 +1,8 @@
-"""Making a file that several processes may want to make at once."""
+"""Files that others may make, change and take away at the same time."""
 
+import errno
 import os
+import stat
 from pathlib import Path
 from secrets import token_hex
 
@@ -25,3 +27,22 @@ def create_once(path: Path, content: bytes, *, mode: int) -> bool:
         return True
     finally:
         draft.unlink()
+
+
+def read_regular(path: Path, most: int) -> bytes:
+    """Return the content of a file of `most` bytes at the most.
+
+    Raises `OSError` for whatever is none, at once: a pipe that nobody writes to, or a device that
+    never ends, holds nobody up.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "Not a regular file", str(path))
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            content = file.read(most + 1)
+    finally:
+        os.close(descriptor)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, f"Larger than {most} bytes", str(path))
+    return content

@@ -10,13 +10,12 @@ from contextlib import suppress
 from difflib import get_close_matches
 from urllib.parse import urlsplit
 
+from .origins import ascii_host, read_origin
+from .redact import redact_text
+
 BROKERS = ("memory", "redis", "rabbitmq", "nats")
 ALGORITHMS = ("HS256", "HS384", "HS512")
 SIGNING_SECRET_BYTES = 32
-
-_ORIGIN = re.compile(
-    r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[^\s/?#@:*\[\]\\]+)(:(?P<port>\d{1,5}))?", re.IGNORECASE
-)
 
 
 def origins(values: Sequence[str]) -> str | None:
@@ -26,9 +25,16 @@ def origins(values: Sequence[str]) -> str | None:
             return 'exact origins: "*" would let every site use its visitors\' sign-in'
         if value == "null":
             return 'exact origins: "null" is what any sandboxed page and local file sends'
-        match = _ORIGIN.fullmatch(value)
-        if match is None or int(match["port"] or 0) > 65535:
-            return f'origins like "https://example.org:8443", which "{value[:60]}" is not'
+        if read_origin(value) is None:
+            return f'origins like "https://example.org:8443", which "{_told(value)}" is not'
+    return None
+
+
+def hosts(values: Sequence[str]) -> str | None:
+    """Check a list of host names: a name each, without a scheme and a port."""
+    for value in values:
+        if re.search(r"[\s/?#@:*\[\]\\]", value) or not ascii_host(value):
+            return f'names of hosts like "pod.example", which "{_told(value)}" is not'
     return None
 
 
@@ -47,7 +53,7 @@ def room_classes(values: Mapping[str, str]) -> str | None:
         if not pattern:
             return "patterns of room names that are not empty"
         if class_path(value) is not None:
-            return f'classes written "package.module:Class", which "{value[:60]}" is not'
+            return f'classes written "package.module:Class", which "{_told(value)}" is not'
     return None
 
 
@@ -71,7 +77,7 @@ def algorithms(values: Sequence[str]) -> str | None:
         return f'one or more of {", ".join(ALGORITHMS)}: with "none" anybody could write tokens'
     others = sorted(set(values) - set(ALGORITHMS))
     if others or not values:
-        wrong = f', which "{others[0][:60]}" is not' if others else ""
+        wrong = f', which "{_told(others[0])}" is not' if others else ""
         return f"one or more of {', '.join(ALGORITHMS)}{wrong}"
     return None
 
@@ -87,15 +93,17 @@ def nodes(values: Sequence[str]) -> str | None:
     """Check a list of servers."""
     for value in values:
         host, colon, port = value.rpartition(":")
-        if not (host and colon and port.isdecimal() and 0 < int(port) < 65536):
-            return f'servers like "redis-1:6379", which "{value[:60]}" is not'
+        bare = host and not re.search(r"[\s/@]", host)
+        if not (bare and colon and port.isdecimal() and 0 < int(port) < 65536):
+            return f'servers like "redis-1:6379", which "{_told(value)}" is not'
     return None
 
 
 def bind(value: str) -> str | None:
     """Check an address to listen on; empty is none, and port 0 is any free one."""
     host, colon, port = value.rpartition(":")
-    if not value or (host and colon and port.isdecimal() and int(port) < 65536):
+    bare = host and not re.search(r"[\s/@]", host)
+    if not value or (bare and colon and port.isdecimal() and int(port) < 65536):
         return None
     return 'a host and a port like "127.0.0.1:9090", or nothing'
 
@@ -106,7 +114,7 @@ def networks(values: Sequence[str]) -> str | None:
         try:
             ipaddress.ip_network(value)
         except ValueError:
-            return f'addresses or networks like "10.0.0.0/8", which "{value[:60]}" is not'
+            return f'addresses or networks like "10.0.0.0/8", which "{_told(value)}" is not'
     return None
 
 
@@ -132,3 +140,8 @@ def subject(value: str) -> str | None:
     if re.fullmatch(r"[A-Za-z0-9_=-]+(\.[A-Za-z0-9_=-]+)*", value):
         return None
     return 'words of letters, digits, "_", "=" and "-", joined by dots'
+
+
+def _told(value: str) -> str:
+    """Show what was given, no more of it than fits and no password."""
+    return redact_text(value)[:60]

@@ -2,13 +2,20 @@
 
 import json
 import re
+import traceback
 from collections.abc import Mapping
 from logging import DEBUG, NOTSET, StreamHandler, getLevelNamesMapping, getLogger
 from typing import TextIO, cast
 
 import orjson
 import structlog
-from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
+from structlog.typing import (
+    EventDict,
+    ExcInfo,
+    FilteringBoundLogger,
+    Processor,
+    WrappedLogger,
+)
 
 from .redact import redact
 from .schema import Logging
@@ -75,9 +82,18 @@ def _common() -> list[Processor]:
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
+        structlog.processors.ExceptionRenderer(_traceback),
         redact,
     ]
+
+
+def _traceback(exc_info: ExcInfo) -> str:
+    """Return a traceback as Python prints it; telling of a failure must never be one."""
+    try:
+        lines = traceback.format_exception(*exc_info)
+    except BaseException as error:  # noqa: BLE001 - the exception is anybody's, and so is its class
+        lines = [f"{exc_info[0].__name__}, whose traceback raises {type(error).__name__}"]
+    return "".join(lines).rstrip("\n")
 
 
 def _attach(handler: _Handler, level: int, renderer: list[Processor]) -> None:

@@ -8,7 +8,6 @@ import orjson
 from .catalogue import ENTRIES, Entry
 from .load import Loaded
 
-MASK = "********"
 _PREAMBLE = """\
 # Configuration
 
@@ -76,7 +75,7 @@ def _row(entry: Entry, loaded: Loaded) -> Row:
     value, about = entry.value(loaded.config), entry.about
     return Row(
         path=entry.path,
-        value=MASK if about.secret and value else text_of(value),
+        value=text_of(about.public(value)),
         unit=about.unit,
         source=loaded.sources[entry.path],
         help=about.help,
@@ -95,4 +94,4 @@ def _line(entry: Entry) -> str:
 
 
 def _default(entry: Entry) -> str:
-    return MASK if entry.about.secret and entry.default else text_of(entry.default)
+    return text_of(entry.about.public(entry.default))

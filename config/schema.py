@@ -84,6 +84,13 @@ class Server:
         check=formats.networks,
         help='Addresses or networks whose X-Forwarded-For is believed, such as `"10.0.0.0/8"`.',
     )
+    hosts: tuple[str, ...] = setting(
+        (),
+        check=formats.hosts,
+        help='Names that the pod goes by, such as `"pod.example"`; requests for others, but those '
+        "of this machine, are answered 421. None: any, or this machine's alone where only it "
+        "reaches the pod.",
+    )
     api_enabled: bool = setting(True, help="Serve collections over HTTP (also API_ENABLED).")
 
 

@@ -124,13 +124,22 @@ def _setting_hook(converter: cattrs.Converter, about: Setting, kind: object) -> 
     def hook(value: object, _: object) -> object:
         if not accepts(value):
             raise _RefusedError(about.refuse(about.expected(words), value))
-        typed: object = converter.structure(value, cast(type[object], kind))
+        typed = _typed(converter, about, kind, value)
         refusal = about.refusal(typed)
         if refusal is not None:
             raise _RefusedError(refusal)
         return typed
 
     return hook
+
+
+def _typed(converter: cattrs.Converter, about: Setting, kind: object, value: object) -> object:
+    try:
+        return converter.structure(value, cast(type[object], kind))
+    except (BaseValidationError, _RefusedError):
+        if about.secret:  # what is wrong inside would be shown
+            raise _RefusedError(about.refuse("one with texts in it", value)) from None
+        raise
 
 
 def _section_hook(converter: cattrs.Converter, section: type[T]) -> Callable[[object, object], T]:

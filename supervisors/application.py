@@ -15,11 +15,10 @@ from typing import Any
 import structlog
 import trio
 
-from ..actors import Room, load_room_classes
-from ..config import Config, Secrets, configure_logging, load_secrets
-from ..transport import TransportError
+from ..actors import Room, contained, load_room_classes
+from ..config import Config, Secrets, anchored, configure_logging, load_secrets
 from ..transport.brokers import Broker
-from .errors import SupervisorError
+from .keyboard import kept_for_the_main_task
 from .pod import Pod
 
 __all__ = ["open_pod"]
@@ -34,6 +33,7 @@ async def open_pod(
     dev: bool = False,
     broker: Callable[[], Broker] | None = None,
     stress_command: Sequence[str] | None = None,
+    settings: Path | None = None,
 ) -> AsyncIterator[Pod]:
     """Run a pod for the length of the block; leaving it drains the pod.
 
@@ -41,16 +41,19 @@ async def open_pod(
     bound before those of the configuration. `dev` opens the read-only diagnostics to this
     machine. `broker` makes what joins this pod to others, instead of the configured one, for each
     incarnation of the link. `stress_command` is the program that root may start to put the pod
-    under load, `deployd stress` or one with its options.
+    under load, `deployd stress` or one with its options. `settings` is the file that the
+    configuration came from: it is not served, wherever it lies.
 
     Leaving the block stops accepting, after `drain.delay`, closes clients with 1012, paced over
     `drain.window`, and returns `drain.deadline` seconds later at the latest, but for `on_stop`
     hooks that still clean up then (`Actor.stop_deadline`). A block that is cancelled ends at once.
+    Ctrl-C and `sys.exit` in the block drain the pod first; a second Ctrl-C ends it at once. In a
+    room neither ends more than the room.
 
     Raises `RoomImportError`, `BrokerImportError`, `SecretsError`, `AddressInUse` or `ListenError`
     before the block runs, and `IntensityExceeded` when the tree has given up.
     """
-    config = config or Config()
+    config = anchored(config or Config(), Path.cwd())
     if not structlog.is_configured():  # its own defaults print the values of locals
         configure_logging(config.logging, tty=sys.stderr.isatty(), stream=sys.stderr)
     rooms = rooms or {}
@@ -63,33 +66,43 @@ async def open_pod(
         dev=dev,
         broker=broker,
         stress_command=stress_command,
+        settings=settings,
     )
-    failures: list[Exception] = []
-    async with trio.open_nursery() as nursery:
-        await nursery.start(_run, pod, failures, nursery.cancel_scope)
-        if not failures:
-            try:
-                yield pod
-            except Exception as error:  # noqa: BLE001 - raised below, out of the nursery's groups
-                failures.append(error)
-            finally:
-                pod.request_stop("pod stopping")
+    failures: list[BaseException] = []
+    with kept_for_the_main_task():
+        async with trio.open_nursery() as nursery:
+            await nursery.start(_run, pod, failures, nursery.cancel_scope)
+            if not failures:
+                try:
+                    yield pod
+                except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001
+                    failures.append(error)  # raised below, out of the nursery's groups
+                finally:
+                    pod.request_stop("pod stopping")
     if failures:
         raise failures[0]
 
 
 async def _run(
     pod: Pod,
-    failures: list[Exception],
+    failures: list[BaseException],
     scope: trio.CancelScope,
     task_status: trio.TaskStatus[None],
 ) -> None:
-    try:
-        await pod.run(task_status.started)
-    except (TransportError, SupervisorError) as error:
-        failures.append(error)
-        scope.cancel()
+    up = False
+
+    def came_up() -> None:
+        nonlocal up
+        up = True
         task_status.started()
+
+    try:
+        await pod.run(came_up)
+    except Exception as error:  # noqa: BLE001 - raised below, out of the nursery's groups
+        failures.append(contained(error))
+        scope.cancel()
+        if not up:
+            task_status.started()
 
 
 def _load_keys(config: Config) -> Secrets:

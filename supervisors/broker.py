@@ -1,6 +1,5 @@
 """The part of a pod's tree that leads to the other pods: the link, and who tells of its outages."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -25,14 +24,9 @@ from ..config import Config
 from ..transport.brokers import Broker, Remote
 from .backoff import Backoff
 from .child import ChildSpec, Service
-from .restart import Intensity
 from .supervisor import Supervisor
 
 __all__ = ["BrokerTree"]
-
-PERIOD: Final = 10.0
-"""Seconds in which more restarts are allowed than the backoff lets happen: no bug of a link may
-take the pod's own clients down with it."""
 
 SHUTDOWN: Final = 4.0
 """Seconds for the link to hand over what was said last, and to close."""
@@ -87,19 +81,12 @@ class BrokerTree:
                 on_terminated=lambda _: self.uplink.ended(),
             )
 
-        # The first ones come at once; then four times what the backoff comes to on average.
-        intensity = Intensity(restarts=20 + math.ceil(8 * PERIOD / cap), period=PERIOD)
+        # No bug of a link may take the pod's own clients down with it.
         children = [
-            ChildSpec("link", link, backoff=backoff, shutdown=SHUTDOWN),
-            ChildSpec("notices", lambda path: Service(path, self._notices.run)),
+            ChildSpec("link", link, backoff=backoff, shutdown=SHUTDOWN, tireless=True),
+            ChildSpec("notices", lambda path: Service(path, self._notices.run), tireless=True),
         ]
-        return [
-            ChildSpec(
-                "broker",
-                lambda path: Supervisor(path, children, intensity=intensity),
-                shutdown=2 * SHUTDOWN,
-            )
-        ]
+        return [ChildSpec("broker", lambda path: Supervisor(path, children), shutdown=2 * SHUTDOWN)]
 
     def _link(self) -> LinkActor:
         return LinkActor(self.uplink, self._make_broker, self._settings, joined=self._joined)

@@ -7,9 +7,10 @@ from functools import partial
 from typing import Protocol, runtime_checkable
 
 import attrs
+import orjson
 import trio
 
-from ..actors import JSON, ActorStatistics, Exit
+from ..actors import JSON, ActorStatistics, Exit, contained, failure_of, told
 from ..config import get_logger
 from .backoff import Backoff
 from .errors import InvalidSpec, StartTimeout
@@ -72,6 +73,9 @@ class ChildSpec:
     called again. A child that is not up after `startup` is killed and counts as crashed; one
     that still runs `shutdown` after it was asked to stop is killed. A supervisor's own
     specification needs a `shutdown` above the sum of its children's, or `math.inf`.
+
+    A `tireless` child is never given up, however often it crashes, and so never takes its siblings
+    with it: they can do without it, and its backoff bounds what its crashes cost.
     """
 
     name: str
@@ -80,6 +84,7 @@ class ChildSpec:
     shutdown: float = 5.0
     backoff: Backoff = _BACKOFF
     startup: float = 30.0
+    tireless: bool = False
 
     def __attrs_post_init__(self) -> None:
         if not self.name:
@@ -153,8 +158,17 @@ def node_to_json(node: Node) -> dict[str, JSON]:
         "restarts": node.restarts,
         "statistics": statistics,
         "children": [node_to_json(child) for child in node.children],
-        "detail": dict(node.detail),
+        "detail": _as_json(node.detail),
     }
+
+
+def _as_json(detail: Mapping[str, JSON]) -> dict[str, JSON]:
+    """Return what an actor says of itself, or why it cannot be shown: the others' can."""
+    try:
+        orjson.dumps(detail)
+    except TypeError as error:
+        return {"describe": told(error)}
+    return dict(detail)
 
 
 @attrs.define(eq=False)
@@ -199,8 +213,8 @@ class ChildRecord:
                     self.status = Status.STARTING
                     await self.child.run(partial(self._came_up, on_up))
             ended = self._ended(scope)
-        except* Exception as group:  # noqa: BLE001 - whatever it is, it is this child's crash
-            ended = Exit.crashed(_unwrap(group))
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is this child's crash
+            ended = Exit.crashed(failure_of(error))
         finally:
             self.exit = ended
             self._scope = None
@@ -232,8 +246,8 @@ class ChildRecord:
         """Tell the child that it will not live again; `exit` is for one that never lived."""
         try:
             self.child.terminated(self.exit or exit)
-        except Exception:  # noqa: BLE001 - must not take the siblings with it
-            _log.exception("terminated() failed", path=self.child.path)
+        except BaseException as error:  # noqa: BLE001 - must not take the siblings with it
+            _log.error("terminated() failed", path=self.child.path, exc_info=contained(error))
 
     def node(self) -> Node:
         """Draw the child."""
@@ -256,8 +270,8 @@ class ChildRecord:
     def _ask_to_stop(self, reason: str) -> bool:
         try:
             self.child.request_stop(reason)
-        except Exception:  # noqa: BLE001 - then it is killed
-            _log.exception("request_stop() failed", path=self.child.path)
+        except BaseException as error:  # noqa: BLE001 - then it is killed
+            _log.error("request_stop() failed", path=self.child.path, exc_info=contained(error))
             return False
         return True
 
@@ -302,13 +316,14 @@ class ChildrenView(Mapping[str, Child]):
         return len(self._records)
 
 
-def _unwrap(error: Exception) -> Exception:
-    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
-
-
 def _node_of(child: Child) -> Node:
+    try:
+        return _drawn(child)
+    except BaseException as error:  # noqa: BLE001 - whoever looks at the tree must see the rest
+        return Node(child.path, type(child).__name__, detail={"describe": told(error)})
+
+
+def _drawn(child: Child) -> Node:
     if isinstance(child, Described):
         return child.describe()
     if isinstance(child, Measured):

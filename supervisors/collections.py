@@ -32,13 +32,8 @@ from ..transport.store import DatabaseStore, database_url
 from .backoff import Backoff
 from .child import ChildSpec, Service
 from .dynamic import DynamicSupervisor
-from .restart import Intensity
 
 __all__ = ["CollectionTree"]
-
-INTENSITY: Final = Intensity(restarts=60, period=10.0)
-"""More than the backoff allows: a collection that fails on every write is not given up, for there
-is nobody who would start it again. Its backoff bounds what that costs."""
 
 BACKOFF: Final = Backoff(base=0.1, cap=5.0)
 """For a database that is away: tried again every 5 s at the latest."""
@@ -55,7 +50,8 @@ LAST_WRITE: Final = 10.0
 class CollectionTree:
     """Builds what a pod with collections has in addition; its `children` are the supervisor's.
 
-    `dev` lets a POST to an unknown collection make it, and reloads what changes on disk.
+    `dev` lets a developer's POST to an unknown collection make it, and reloads what changes on the
+    disk.
     """
 
     def __init__(
@@ -69,7 +65,7 @@ class CollectionTree:
         dev: bool,
     ) -> None:
         self._dead_letters = dead_letters
-        self._supervisor = DynamicSupervisor("pod/collections", intensity=INTENSITY)
+        self._supervisor = DynamicSupervisor("pod/collections")
         self._store = DatabaseStore(
             database_url(config.store, Path(config.server.data)),
             pod_id=pod_id,
@@ -111,9 +107,14 @@ class CollectionTree:
     def children(self) -> list[ChildSpec]:
         """Return the specifications of the store, the collections, and who finds them."""
         return [
-            ChildSpec("store", lambda path: Service(path, self._keep_store), backoff=BACKOFF),
+            ChildSpec(
+                "store",
+                lambda path: Service(path, self._keep_store),
+                backoff=BACKOFF,
+                tireless=True,
+            ),
             ChildSpec("collections", lambda _: self._supervisor, shutdown=math.inf),
-            ChildSpec("discovery", lambda path: Service(path, self._discovery.run)),
+            ChildSpec("discovery", lambda path: Service(path, self._discovery.run), tireless=True),
         ]
 
     async def _keep_store(self, started: Callable[[], None]) -> None:
@@ -146,6 +147,7 @@ class CollectionTree:
             return cells[0]
 
         self._supervisor.start_child(
-            ChildSpec(collection.name, make, backoff=BACKOFF, shutdown=LAST_WRITE)
+            # Nobody would start it again, were it given up.
+            ChildSpec(collection.name, make, backoff=BACKOFF, shutdown=LAST_WRITE, tireless=True)
         )
         return cells[0]

@@ -10,7 +10,7 @@ from itertools import islice
 import attrs
 import trio
 
-from ..actors import Exit
+from ..actors import Affinity, Exit
 from ..config import get_logger
 from .child import Child, ChildRecord, ChildrenView, ChildSpec, Node, Restart, Status, settle_all
 from .crash_log import CrashLog
@@ -81,6 +81,7 @@ class DynamicSupervisor:
         self._crash_log = CrashLog(clock, burst=20, period=10.0)
         self._nursery: trio.Nursery | None = None
         self._context = contextvars.Context()
+        self._affinity = Affinity()
         self._status = Status.STOPPED
         self._incarnation = 0
         self._given_up = 0
@@ -100,8 +101,10 @@ class DynamicSupervisor:
     def start_child(self, spec: ChildSpec) -> Child:
         """Start a child and return it at once; it comes up in its own time.
 
-        Raises `NotRunning`, `NameTaken`, `TooManyChildren`, and what the factory raises.
+        Raises `NotRunning`, `NameTaken`, `TooManyChildren`, `WrongThread`, and what the factory
+        raises.
         """
+        self._affinity.check("start_child")
         if self._nursery is None:
             raise NotRunning(
                 f"{self.path} is {self._status.value} and starts no '{spec.name}'; "
@@ -128,6 +131,7 @@ class DynamicSupervisor:
 
         It ends within its `shutdown` seconds and is removed then, not now.
         """
+        self._affinity.check("stop_child")
         record = self._records.get(name)
         if record is None:
             return False
@@ -159,6 +163,7 @@ class DynamicSupervisor:
 
     def request_stop(self, reason: str) -> None:
         """Start no more children and stop all there are, newest first, paced."""
+        self._affinity.check("request_stop")
         if self._stop_reason is None:
             self._stop_reason = reason
             self._status = Status.STOPPING
@@ -226,7 +231,8 @@ class DynamicSupervisor:
         """Return when the child is to live again, or None."""
         spec, ended = record.spec, record.exit or Exit.normal()
         state = self._states.get(spec.name) or RestartState(
-            (Subject(spec.name, spec.restart, spec.backoff),), intensity=self._intensity
+            (Subject(spec.name, spec.restart, spec.backoff, spec.tireless),),
+            intensity=self._intensity,
         )
         state, decision = decide(state, spec.name, ended, self._clock(), self._random)
         self._states[spec.name] = state

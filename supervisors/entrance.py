@@ -9,7 +9,7 @@ import trio
 from attrs import evolve
 
 from ..actors import ConnectionEnvironment, DeadLetters, connection_cell
-from ..config import Config
+from ..config import Audited, Config
 from ..transport import (
     Admission,
     Meters,
@@ -69,8 +69,19 @@ class Entrance:
         return self._refuse(request) or self._admit(address) or self._take_in(request)
 
     def _refuse(self, request: UpgradeRequest) -> Refusal | None:
+        return self._refuse_name(request) or self._refuse_origin(request)
+
+    def _refuse_name(self, request: UpgradeRequest) -> Refusal | None:
+        premises = self._environment.premises
+        sentence = premises.misdirected(request.remote, request.headers, websocket=True)
+        if sentence is None:
+            return None
+        self._tell(Audited.HOST_REFUSED, request, "host")
+        return Refusal(421, sentence)
+
+    def _refuse_origin(self, request: UpgradeRequest) -> Refusal | None:
         config = self._config
-        return refuse_upgrade(
+        refusal = refuse_upgrade(
             request.headers,
             allowed=config.origins.allowed,
             allow_missing=config.origins.allow_missing,
@@ -78,6 +89,14 @@ class Entrance:
             max_connections=config.limits.max_connections,
             enabled=config.enabled,
         )
+        if refusal is not None and refusal.status == 403:
+            self._tell(Audited.ORIGIN_REFUSED, request, "origin")
+        return refusal
+
+    def _tell(self, what: Audited, request: UpgradeRequest, field: str) -> None:
+        values = [value for name, value in request.headers if name == field]
+        details = {field: ", ".join(values)}
+        self._environment.audit(what, address=request.remote, path="/socket.io/", **details)
 
     def _admit(self, address: str) -> Refusal | None:
         refusal = self._admission.refuse(address, trio.current_time())

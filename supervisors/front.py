@@ -5,19 +5,22 @@ from pathlib import Path
 from typing import Final, Protocol
 
 import trio
+from attrs import evolve
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
-from ..config import Config
+from ..config import Audit, Config, get_logger, private_places
 from ..transport import (
     JSON,
     Attempts,
     Listener,
     ListenerLimits,
     Meters,
+    Premises,
     Refusal,
     TlsDoor,
     UpgradeRequest,
+    is_loopback,
     networks,
 )
 from ..transport.http import (
@@ -34,6 +37,7 @@ from ..transport.http import (
     create_metrics_app,
     stress_routes,
 )
+from ..transport.store import database_files, database_url
 from .child import Node, node_to_json
 from .collections import CollectionTree
 from .metrics import Exporter
@@ -41,6 +45,8 @@ from .stress import StressRunner
 from .views import Views
 
 __all__ = ["make_listener", "make_metrics_listener"]
+
+_log = get_logger("realtime")
 
 NO_WEBSOCKET: Final = Refusal(404, "There is no WebSocket at this address, only metrics.")
 
@@ -57,7 +63,10 @@ class Shown(Protocol):
     started_at: float
     dev: bool
     config: Config
+    settings: Path | None
     keyring: Keyring
+    audit: Audit
+    premises: Premises
     meters: Meters
     views: Views
     exporter: Exporter
@@ -91,18 +100,17 @@ def make_listener(
     `collections` is None for a pod that has none. `wall` returns unix seconds.
     """
     config, doorman = pod.config, _doorman(pod)
-    public = PublicFiles(Path(config.server.public))
+    public = _public(config, pod.settings)
     view = _View(pod, doorman)
     app = create_app(
         view,
         wall,
         public=public,
         routes=[
-            *stress_routes(view, pod.stress),
+            *stress_routes(doorman.refuse_all_but_root, pod.stress),
             *_routes(pod, doorman, collections, public),
         ],
         origins=config.origins.allowed,
-        scrape_token=config.metrics.token,
     )
     return Listener(
         config.server.host,
@@ -121,7 +129,9 @@ def make_metrics_listener(pod: Shown) -> Listener | None:
     if not config.metrics.bind:
         return None
     host, _, port = config.metrics.bind.rpartition(":")
-    app = create_metrics_app(pod, pod.exporter.expose)
+    # Scrapers come by the names of another network, and nothing is encrypted here.
+    premises = evolve(pod.premises, loopback=is_loopback(host), hosts=frozenset(), tls=False)
+    app = create_metrics_app(pod, pod.exporter.expose, premises, pod.audit)
     return Listener(
         host,
         int(port),
@@ -132,10 +142,32 @@ def make_metrics_listener(pod: Shown) -> Listener | None:
     )
 
 
+def _public(config: Config, settings: Path | None) -> PublicFiles:
+    files = database_files(database_url(config.store, Path(config.server.data)))
+    private = [*private_places(config), *files, *filter(None, [settings])]
+    public = PublicFiles(Path(config.server.public), private)
+    exposed = public.exposed()
+    if exposed:
+        _log.warning(
+            "server.public holds what is for nobody, and is not served; move it elsewhere",
+            public=config.server.public,
+            private=sorted(map(str, exposed)),
+        )
+    return public
+
+
 def _doorman(pod: Shown) -> Doorman:
     auth = pod.config.auth
     guesses = Attempts(auth.login_attempts, auth.login_period)
-    return Doorman(pod.keyring, guesses, trio.current_time, pod.meters.rate_limited)
+    return Doorman(
+        keyring=pod.keyring,
+        guesses=guesses,
+        clock=trio.current_time,
+        rate_limited=pod.meters.rate_limited,
+        premises=pod.premises,
+        scrape_token=pod.config.metrics.token,
+        audit=pod.audit,
+    )
 
 
 def _server(config: Config, app: Starlette) -> HttpServer:
@@ -178,7 +210,7 @@ def _routes(
         *auth_routes(view),
         *catalogue_routes(api, pod.version),
         public.route(),
-        *collection_routes(api, doorman.identify),
+        *collection_routes(api, doorman.identify, doorman.own),
     ]
 
 
@@ -191,6 +223,8 @@ class _View:
         self.version = pod.version
         self.started_at = pod.started_at
         self.dev = pod.dev
+        self.premises = pod.premises
+        self.audit = pod.audit
         self.connections = pod.connections
         self.broker_health = pod.broker_health
         self.unready = pod.unready
@@ -200,6 +234,7 @@ class _View:
         self.clients = pod.views.connections
         self.expose = pod.exporter.expose
         self.refuse_all_but_root = doorman.refuse_all_but_root
+        self.refuse_all_but_scrapers = doorman.refuse_all_but_scrapers
 
     def tree(self) -> Mapping[str, object]:
         return node_to_json(self._pod.tree())

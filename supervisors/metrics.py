@@ -19,6 +19,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from ..actors.links import BreakerState, Uplink
+from ..config import Audited
 from ..transport import CloseCode, Histogram, close_label
 from .views import Watched, counts_of, mailboxes, read_process, restarts, rooms_by_pattern
 
@@ -104,6 +105,9 @@ class Exporter(Collector):
             meters.closed[CloseCode.SLOW_CONSUMER] + meters.closed[CloseCode.DEAD_CLIENT],
         )
 
+    def _told(self) -> Mapping[str, int]:
+        return {what.name.lower(): 0 for what in Audited} | self._pod.meters.audited
+
     def _traffic(self) -> Iterator[Metric]:
         meters = self._pod.meters
         counts = counts_of(self._pod)
@@ -117,6 +121,7 @@ class Exporter(Collector):
         yield _counters(
             "deployd_rate_limited", "Turned away by a rate.", "limit", meters.rate_limited
         )
+        yield _counters("deployd_audited", "Told in the log's channel audit.", "what", self._told())
         yield _histogram(
             "deployd_fanout_members", "Members that one event went to.", meters.fan_out
         )

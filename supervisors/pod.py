@@ -15,6 +15,7 @@ import trio
 from ..actors import (
     AccessPolicy,
     ActorCell,
+    Affinity,
     Batching,
     ConnectionEnvironment,
     DeadLetters,
@@ -30,16 +31,18 @@ from ..actors import (
     Roster,
 )
 from ..actors.collections import ALL_COLLECTIONS, PREFIX, UndefinedChangesRoom
-from ..config import Config, ReadyPolicy, Secrets, bind_log_context
+from ..config import Audit, Config, ReadyPolicy, Secrets, ascii_host, bind_log_context
 from ..transport import (
     DASHBOARD,
     JSON,
     Certificate,
     Deflater,
     Meters,
+    Premises,
     TlsDoor,
     Tokens,
     WebSocketLimits,
+    is_loopback,
 )
 from ..transport.brokers import Broker, load_broker
 from ..transport.http import Keyring
@@ -98,15 +101,19 @@ class Pod:
         dev: bool = False,
         broker: Callable[[], Broker] | None = None,
         stress_command: Sequence[str] | None = None,
+        settings: Path | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.config = config
+        self.settings = settings
         self.dev = dev
         self.pod_id = secrets.token_hex(4)
         self.version = metadata.version("deployd")
         self.started_at = wall()
         self.dead_letters = DeadLetters()
         self.meters = Meters()
+        self.audit = Audit(self.meters.audited)
+        self.premises = _premises(config, dev=dev, port=lambda: self.port)
         self.watchdog = Watchdog(lag=self.meters.loop_lag)
         self.members: dict[str, Member] = {}
         self.tokens = _tokens(config, keys, wall)
@@ -175,6 +182,7 @@ class Pod:
         self._listener = make_listener(self, served, wall)
         self._room_supervisor = DynamicSupervisor("pod/rooms", intensity=ROOM_INTENSITY)
         self._root = Supervisor("pod", self._children())
+        self._affinity = Affinity()
         self._patience = trio.CancelScope()
         self._stopping: str | None = None
         self._stop_asked = trio.Event()
@@ -244,6 +252,7 @@ class Pod:
 
     def bind_room(self, pattern: str, room_class: type[Room[Any]]) -> None:
         """Let rooms whose names match the pattern be of this class, before all other bindings."""
+        self._affinity.check("Pod.bind_room")
         self.rooms.bind(pattern, room_class)
 
     # Life ------------------------------------------------------------------------------------
@@ -277,6 +286,7 @@ class Pod:
         start: no more accepts, clients closed paced, rooms last, what was said handed to the
         broker. What still runs `drain.deadline` seconds after the delay is cancelled.
         """
+        self._affinity.check("Pod.request_stop")
         if self._stopping is None:
             drain = self.config.drain
             self._stopping = reason
@@ -292,35 +302,43 @@ class Pod:
     # The tree --------------------------------------------------------------------------------
 
     def _children(self) -> list[ChildSpec]:
+        # Given up, and the pod with them, are those without which it is none: the rooms, the
+        # collections, the connections and the listener. Of the others none is worth its clients.
         drain = self.config.drain
         return [
-            ChildSpec("watchdog", lambda path: Service(path, self.watchdog.run)),
-            ChildSpec("janitor", lambda path: Service(path, Janitor(self.meters).run)),
+            ChildSpec("watchdog", lambda path: Service(path, self.watchdog.run), tireless=True),
+            ChildSpec(
+                "janitor", lambda path: Service(path, Janitor(self.meters).run), tireless=True
+            ),
             *(self._broker.children(self.dead_letters) if self._broker else ()),
             ChildSpec("rooms", lambda _: self._room_supervisor, shutdown=2 * ROOM_SHUTDOWN),
-            ChildSpec("everyone", lambda _: self._everyone, backoff=ROOM_BACKOFF),
+            ChildSpec("everyone", lambda _: self._everyone, backoff=ROOM_BACKOFF, tireless=True),
             *(self._collections.children() if self._collections else ()),
             *self._metrics_child(),
             *self._door_child(),
             ChildSpec(
                 "connections", lambda _: self._connection_supervisor, shutdown=drain.deadline
             ),
-            ChildSpec("views", lambda path: Service(path, self.views.sample)),
-            ChildSpec("heartbeat", lambda path: Service(path, self._beat)),
-            ChildSpec("stress", lambda _: self.stress.supervisor),
+            ChildSpec("views", lambda path: Service(path, self.views.sample), tireless=True),
+            ChildSpec("heartbeat", lambda path: Service(path, self._beat), tireless=True),
+            ChildSpec("stress", lambda _: self.stress.supervisor, tireless=True),
             ChildSpec("listener", lambda path: Service(path, self._listener.run)),
         ]
 
     def _door_child(self) -> list[ChildSpec]:
         door = self.door  # before the connections, for it carries them to their end
-        return [] if door is None else [ChildSpec("tls", lambda path: Service(path, door.run))]
+        return (
+            []
+            if door is None
+            else [ChildSpec("tls", lambda path: Service(path, door.run), tireless=True)]
+        )
 
     def _metrics_child(self) -> list[ChildSpec]:
         listener = self._metrics_listener
         if listener is None:
             return []
         # Before the connections: a pod that drains is still to be looked at.
-        return [ChildSpec("metrics", lambda path: Service(path, listener.run))]
+        return [ChildSpec("metrics", lambda path: Service(path, listener.run), tireless=True)]
 
     def _tell_watchers(self, event: str, data: JSON) -> None:
         if self.rooms.find(DASHBOARD) is not None:
@@ -376,7 +394,8 @@ class Pod:
             everyone=self._everyone.ref,
             meters=self.meters,
             uplink=self.uplink,
-            dev=self.dev,
+            premises=self.premises,
+            audit=self.audit,
             retry_after=lambda: random.uniform(drain.retry_after_min, drain.retry_after_max),  # noqa: S311 - jitter
         )
 
@@ -385,6 +404,18 @@ def _needs_definitions(config: Config, broker: BrokerTree | None) -> bool:
     """Whether a pod has to know the collections: it serves them, or hears of their changes."""
     return config.server.api_enabled or (
         broker is not None and Path(config.collections.folder).is_dir()
+    )
+
+
+def _premises(config: Config, *, dev: bool, port: Callable[[], int]) -> Premises:
+    server = config.server
+    return Premises(
+        port=port,
+        dev=dev,
+        loopback=is_loopback(server.host),
+        proxied=bool(server.trusted_proxies),
+        tls=bool(config.tls.cert_file),
+        hosts=frozenset(ascii_host(host) or host for host in server.hosts),
     )
 
 

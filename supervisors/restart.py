@@ -1,12 +1,14 @@
 """Which children stop and which start when one of them ends: decided here, done elsewhere.
 
 The semantics are those of OTP's supervisor (https://www.erlang.org/doc/apps/stdlib/supervisor),
-"Restart intensity and period", "Child specification", "Supervision principles". Two differences,
-on purpose: restarts wait for a backoff, and an `EnvironmentFailure` never uses up the intensity.
+"Restart intensity and period", "Child specification", "Supervision principles". Three differences,
+on purpose: restarts wait for a backoff, and neither an `EnvironmentFailure` nor a child that is
+`tireless` ever uses up the intensity.
 """
 
 import enum
 from collections.abc import Callable, Iterable
+from typing import Final
 
 import attrs
 
@@ -27,6 +29,9 @@ __all__ = [
 ]
 
 _BACKOFF = Backoff()
+
+LONGEST_WAIT: Final = 3600.0
+"""Seconds that a failure may ask for."""
 
 
 class Restart(enum.Enum):
@@ -64,6 +69,7 @@ class Subject:
     name: str
     restart: Restart = Restart.PERMANENT
     backoff: Backoff = _BACKOFF
+    tireless: bool = False
     failures: int = 0
     up_since: float | None = None
 
@@ -134,7 +140,7 @@ def decide(
     if child.restart is Restart.TRANSIENT and not exit.abnormal:
         return state.replacing([attrs.evolve(child, failures=0, up_since=None)]), Decision()
     environment = is_environment_failure(exit.error)
-    if not environment:
+    if not environment and not child.tireless:
         state = _counting(state, now)
         if len(state.recent) > state.intensity.restarts:
             return state, _give_up(state, name)
@@ -154,10 +160,16 @@ def is_environment_failure(error: BaseException | None) -> bool:
 
 
 def _asked_for(error: BaseException | None) -> float:
-    """Return the wait (seconds) that the failure itself asks for."""
+    """Return the wait (seconds) that the failure itself asks for, where that makes sense."""
     if isinstance(error, BaseExceptionGroup):
         return max(map(_asked_for, error.exceptions))
-    return error.retry_after if isinstance(error, EnvironmentFailure) else 0.0
+    if not isinstance(error, EnvironmentFailure):
+        return 0.0
+    try:  # whoever raised it is not ours, and a wait without an end would be a silent end
+        asked = float(error.retry_after)
+    except (TypeError, ValueError):
+        return 0.0
+    return asked if 0.0 <= asked <= LONGEST_WAIT else 0.0
 
 
 def _counting(state: RestartState, now: float) -> RestartState:

@@ -9,7 +9,7 @@ from functools import partial
 import attrs
 import trio
 
-from ..actors import Exit
+from ..actors import Affinity, Exit
 from .child import ChildRecord, ChildrenView, ChildSpec, Node, Status, settle_all
 from .crash_log import CrashLog
 from .errors import IntensityExceeded, InvalidSpec
@@ -67,6 +67,7 @@ class Supervisor:
                 raise InvalidSpec(f"{path} has two children named '{spec.name}'; rename one.")
             self._records[spec.name] = ChildRecord(spec, spec.factory(f"{path}/{spec.name}"))
         self._crash_logs = {name: CrashLog(clock) for name in self._records}
+        self._affinity = Affinity()
         self._stop_reason: str | None = None
         self._status = Status.STOPPED
         self._incarnation = 0
@@ -109,6 +110,7 @@ class Supervisor:
 
     def request_stop(self, reason: str) -> None:
         """Stop all children in reverse order; `run` then returns."""
+        self._affinity.check("request_stop")
         self._stop_reason = reason
         self._wake.set()
 
@@ -272,4 +274,4 @@ class Supervisor:
 
 
 def _subject(spec: ChildSpec) -> Subject:
-    return Subject(spec.name, spec.restart, spec.backoff)
+    return Subject(spec.name, spec.restart, spec.backoff, spec.tireless)

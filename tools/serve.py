@@ -86,11 +86,16 @@ async def run(plan: Plan) -> bool:
 
     Returns when the pod is drained. A signal that comes while it drains wins.
     """
-    signals = StopSignals()
+    signals = StopSignals(terminal=sys.stderr.isatty())
     with signals.heard():
         rooms = DEMO_ROOMS if plan.dev else {}
         async with open_pod(
-            plan.config, keys=plan.keys, rooms=rooms, dev=plan.dev, stress_command=STRESS
+            plan.config,
+            keys=plan.keys,
+            rooms=rooms,
+            dev=plan.dev,
+            stress_command=STRESS,
+            settings=plan.settings,
         ) as pod:
             bind_log_context(pod=pod.pod_id)
             announce(plan, pod)

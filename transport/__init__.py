@@ -16,6 +16,7 @@ from .errors import (
     EnvelopeFault,
     ListenError,
     MessageTooLarge,
+    NoThread,
     QueryError,
     StoreError,
     StoreMisfit,
@@ -31,10 +32,11 @@ from .forwarded import Networks, client_address, networks
 from .frames import PING, close_frame, text_frame
 from .handshake import Refusal, UpgradeRequest, is_websocket_path, refuse_upgrade, response_bytes
 from .listener import Listener, ListenerLimits, ListenerStatistics, bind
-from .locality import is_local
+from .locality import Premises, is_loopback
 from .meters import FAN_OUT, SECONDS, Histogram, Meters, close_label
 from .names import DASHBOARD, check_name, is_reserved_event, is_reserved_room
 from .outbox import Outbox, OutboxFailure, OutboxStatistics
+from .threads import in_thread
 from .tls import Certificate, TlsDoor
 from .token_bucket import TokenBucket
 from .tokens import Identity, Tokens, constant_time_equal
@@ -100,9 +102,11 @@ __all__ = [
     "MessageTooLarge",
     "Meters",
     "Networks",
+    "NoThread",
     "Outbox",
     "OutboxFailure",
     "OutboxStatistics",
+    "Premises",
     "Problem",
     "QueryError",
     "Refusal",
@@ -139,7 +143,8 @@ __all__ = [
     "encode_join",
     "encode_leave",
     "encode_receipt",
-    "is_local",
+    "in_thread",
+    "is_loopback",
     "is_reserved_event",
     "is_reserved_room",
     "is_websocket_path",

@@ -7,6 +7,7 @@ TransportError
 │   └── TooManyGuesses    the address's: it has shown too many that were not
 ├── ListenError       the pod cannot listen where it was told to
 │   └── AddressInUse  somebody else listens there already
+├── NoThread          the system's: it starts no more threads for this process
 ├── QueryError        the client's query is not one
 ├── BrokerError       what became of the link to the other pods
 │   ├── BrokerUnavailable  the world's: refused, silent, cut off; the supervisor tries again
@@ -39,6 +40,7 @@ __all__ = [
     "HandshakeRejected",
     "ListenError",
     "MessageTooLarge",
+    "NoThread",
     "QueryError",
     "StoreError",
     "StoreMisfit",
@@ -115,6 +117,16 @@ class TlsError(TransportError):
 
 class AddressInUse(ListenError):
     """Another process listens on this port."""
+
+
+class NoThread(TransportError):
+    """The system starts no more threads for this process; what needed one was not done."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The system starts no more threads for this pod; allow for more "
+            "(ulimit -u, pids.max of its container, TasksMax of its unit)."
+        )
 
 
 class QueryError(TransportError):

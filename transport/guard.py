@@ -37,6 +37,7 @@ MAX_CONTROL_FRAMES = 20
 """Pings and pongs that a client may send in a second: each ping costs the pod an answer."""
 
 _HEAD_END = re.compile(rb"\n\r?\n")  # as h11 sees it
+_HOST = re.compile(rb"(?im)^host[ \t]*:[\t -~]*(?=\r?$)")
 _NO_RESERVED_BITS = RsvBits(False, False, False)
 
 
@@ -160,7 +161,8 @@ class GuardedProtocol(WSConnection):
         if end is None:
             raise HandshakeRejected(400, "The upgrade request is not complete.")
         try:
-            self.receive_data(request[: end.end()])
+            # wsproto reads the host as IDNA of 2003 has it, in which many of today's are none.
+            self.receive_data(_HOST.sub(rb"Host: -", request[: end.end()], count=1))
             _check_request(self.handshake.events())
             response = self.send(AcceptConnection(extensions=[self._guard]))
         except RemoteProtocolError as error:

@@ -1,11 +1,9 @@
 """The first request of a connection: what it is, and who may open a WebSocket.
 
-Pure: no socket is touched here. The rules for the Origin follow RFC 6454 and RFC 6455
-section 10.2; they protect the users of browsers, other clients can claim any origin.
+Pure: no socket is touched here.
 """
 
 import enum
-import re
 import socket
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -14,6 +12,8 @@ from typing import Final, TypeAlias
 import h11
 import orjson
 from attrs import frozen
+
+from .origins import refuse_origin
 
 __all__ = [
     "HeadReader",
@@ -35,11 +35,6 @@ RETRY_AFTER = 5
 """Seconds after which a client that found the pod full may try again."""
 
 _PATHS = ("/socket.io", "/socket.io/")
-_ORIGIN = re.compile(
-    r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<host>\[[0-9a-f:.]+\]|[^][/?#@:\\\s]+)(:(?P<port>\d{1,5}))?"
-)
-_HOST = re.compile(r"(?P<host>\[[0-9a-f:.]+\]|[^][/?#@:\\\s]+)(:(?P<port>\d{1,5}))?")
-_DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 
 @frozen
@@ -171,14 +166,16 @@ def refuse_upgrade(
     """
     if not enabled:
         return _SWITCHED_OFF
-    refusal = _refuse_origin(headers, allowed, allow_missing)
-    if refusal is None and open_connections >= max_connections:
+    sentence = refuse_origin(headers, allowed, allow_missing=allow_missing)
+    if sentence is not None:
+        return Refusal(403, sentence)
+    if open_connections >= max_connections:
         return Refusal(
             503,
             f"All {max_connections} connections of this pod are taken; try again later.",
             (("Retry-After", str(RETRY_AFTER)),),
         )
-    return refusal
+    return None
 
 
 def response_bytes(refusal: Refusal) -> bytes:
@@ -201,49 +198,3 @@ def _malformed(status: int) -> Refusal:
     if status == 431:
         return Refusal(431, "The request's head is too large; send fewer or shorter headers.")
     return Refusal(400, "This is not an HTTP/1.1 request; this port speaks HTTP and WebSocket.")
-
-
-def _refuse_origin(headers: Headers, allowed: Sequence[str], allow_missing: bool) -> Refusal | None:
-    origins = [value for name, value in headers if name == "origin"]
-    if not origins:
-        if allow_missing:
-            return None
-        return Refusal(403, "Send an Origin header; this pod takes no clients without one.")
-    if len(origins) > 1:
-        return Refusal(403, "Send one Origin header, not several.")
-    if _origin_is_good(origins[0].lower(), headers, allowed):
-        return None
-    return Refusal(
-        403, "Pages from this origin may not connect; add it to 'origins.allowed' to let them."
-    )
-
-
-def _origin_is_good(origin: str, headers: Headers, allowed: Sequence[str]) -> bool:
-    parts = _origin_parts(origin)
-    if parts is None:  # `null` too: sandboxed pages and files, whoever they are
-        return False
-    if allowed:
-        return any(parts == _origin_parts(other.lower()) for other in allowed)
-    scheme, host, port = parts
-    return scheme in ("http", "https") and _host_parts(headers, scheme) == (host, port)
-
-
-def _origin_parts(origin: str) -> tuple[str, str, int | None] | None:
-    match = _ORIGIN.fullmatch(origin)
-    if match is None:
-        return None
-    scheme, host, port = match["scheme"], match["host"], match["port"]
-    return scheme, host, int(port) if port else _DEFAULT_PORTS.get(scheme)
-
-
-def _host_parts(headers: Headers, scheme: str) -> tuple[str, int | None] | None:
-    """Return host and port of the Host header; the port's default is that of the origin's scheme.
-
-    Behind a proxy that ends TLS the pod cannot know the scheme by itself.
-    """
-    hosts = [value for name, value in headers if name == "host"]
-    match = _HOST.fullmatch(hosts[0].lower()) if len(hosts) == 1 else None
-    if match is None:
-        return None
-    port = match["port"]
-    return match["host"], int(port) if port else _DEFAULT_PORTS.get(scheme)

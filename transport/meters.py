@@ -51,7 +51,7 @@ class Histogram:
 
 @mutable
 class Meters:
-    """Counts since the pod's start. `rate_limited` is by limit.
+    """Counts since the pod's start. `rate_limited` is by limit, `audited` by what was told.
 
     `closed` is by code: those that the pod chose, and registered ones; a client may close with 4000
     too, and is no slow one. Messages are whole texts of clients, and what their sockets have taken
@@ -69,6 +69,7 @@ class Meters:
     opened: int = 0
     closed: Counter[int] = field(factory=Counter)
     rate_limited: Counter[str] = field(factory=Counter)
+    audited: Counter[str] = field(factory=Counter)
     fan_out: Histogram = field(factory=lambda: Histogram(FAN_OUT))
     local_latency: Histogram = field(factory=lambda: Histogram(SECONDS))
     cross_pod_latency: Histogram = field(factory=lambda: Histogram(SECONDS))

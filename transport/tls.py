@@ -24,7 +24,8 @@ __all__ = ["Certificate", "TlsDoor"]
 
 CHUNK: Final = 64 * 1024
 GOODBYE: Final = 2.0
-"""Seconds that a client may take to hear that there is nothing more (RFC 8446 section 6.1)."""
+"""Seconds that a client may take to hear that there is nothing more (RFC 8446 section 6.1), and to
+stop sending: a socket that is closed over unread bytes is reset, and takes our last words along."""
 
 _log = get_logger("realtime")
 
@@ -75,15 +76,11 @@ class TlsDoor:
 
         Raises `OSError` when it comes to no handshake. `sock` is taken over and closed.
         """
-        stream = trio.SSLStream(
-            trio.SocketStream(trio.socket.from_stdlib_socket(sock)),
-            self._certificate.context(),
-            server_side=True,
-            https_compatible=True,
-        )
+        stream = trio.SSLStream(_Wire(sock), self._certificate.context(), server_side=True)
         try:
             await stream.do_handshake()
         except trio.BrokenResourceError as error:
+            del stream.transport_stream  # as at the end of `_carry`
             raise ConnectionAbortedError("no TLS handshake") from error
         if self._nursery is None:
             raise ConnectionAbortedError("the pod is stopping")
@@ -93,31 +90,79 @@ class TlsDoor:
         return inner
 
 
-async def _carry(tls: trio.SSLStream[trio.SocketStream], plain: trio.SocketStream) -> None:
-    """Carry bytes both ways until the pod has closed its end, or the client has gone."""
+class _Wire(trio.abc.Stream):
+    """The encrypted side's TCP, which is closed as plain sockets are: after the peer, if it can be.
+
+    trio's `SSLStream` closes it right behind its `close_notify`.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.deaf = False
+        """Whether nothing more is to be heard; what has come is still to be decrypted."""
+        self._tcp = trio.SocketStream(_trio_socket(sock))
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Send everything."""
+        await self._tcp.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Wait until the socket takes more."""
+        await self._tcp.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """Return what comes, nothing at the end. Raises `trio.ClosedResourceError` when deaf."""
+        if self.deaf:
+            raise trio.ClosedResourceError("the pod hears nothing more")
+        return await self._tcp.receive_some(max_bytes)
+
+    async def aclose(self) -> None:
+        """Say that there is no more, hear the peer out, and close; cancelled, close at once."""
+        try:
+            with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                await self._tcp.send_eof()
+                while await self._tcp.receive_some(CHUNK):
+                    pass
+        finally:
+            await trio.aclose_forcefully(self._tcp)
+
+
+async def _carry(tls: trio.SSLStream[_Wire], plain: trio.SocketStream) -> None:
+    """Carry bytes both ways until the pod has closed its end."""
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_bring_in, tls, plain)
             await _bring_out(plain, tls)
             nursery.cancel_scope.cancel()
-    except* (trio.BrokenResourceError, trio.ClosedResourceError):
-        pass  # the client has gone: the pod sees that its end is closed
     finally:
         plain.socket.close()
         with trio.move_on_after(GOODBYE, shield=True), suppress(trio.BrokenResourceError):
-            await tls.aclose()
+            await _say_goodbye(tls)
         await trio.aclose_forcefully(tls)
+        del tls.transport_stream  # it holds itself, and only the collector would free what it has
 
 
-async def _bring_in(tls: trio.SSLStream[trio.SocketStream], plain: trio.SocketStream) -> None:
-    while data := await tls.receive_some(CHUNK):
-        await plain.send_all(data)
-    await plain.send_eof()
+async def _say_goodbye(tls: trio.SSLStream[_Wire]) -> None:
+    """Send `close_notify`; over what has come and was not read yet OpenSSL would not."""
+    tls.transport_stream.deaf = True
+    with suppress(trio.ClosedResourceError):
+        while await tls.receive_some(CHUNK):
+            pass
+    await tls.aclose()
 
 
-async def _bring_out(plain: trio.SocketStream, tls: trio.SSLStream[trio.SocketStream]) -> None:
-    while data := await plain.receive_some(CHUNK):
-        await tls.send_all(data)
+async def _bring_in(tls: trio.SSLStream[_Wire], plain: trio.SocketStream) -> None:
+    """Bring what the client says; when the pod hears nothing more, leave it to its last words."""
+    with suppress(trio.BrokenResourceError):
+        with suppress(trio.BrokenResourceError):  # the client has gone, and need not say so
+            while data := await tls.receive_some(CHUNK):
+                await plain.send_all(data)
+        await plain.send_eof()
+
+
+async def _bring_out(plain: trio.SocketStream, tls: trio.SSLStream[_Wire]) -> None:
+    with suppress(trio.BrokenResourceError):  # either end: there is nothing more to bring
+        while data := await plain.receive_some(CHUNK):
+            await tls.send_all(data)
 
 
 def _trio_socket(sock: socket.socket) -> trio.socket.SocketType:

@@ -33,7 +33,10 @@ _WEIGHT: Final = 256
 
 
 class Api:
-    """The collections as HTTP asks for them. `creates` is whether a POST may make a new one."""
+    """The collections as HTTP asks for them.
+
+    `creates` is whether a POST may make a new one, of root and of a developer's own.
+    """
 
     def __init__(
         self,
@@ -92,12 +95,16 @@ class Api:
         if found is None and sentence is None:
             await self._discovery.look_for(name)
             found = self._directory.find(name)
-        if found is None and sentence is None and self._creates and request.method == "POST":
+        if found is None and sentence is None and self._may_create(request):
             await self._discovery.create(name)
             found = self._directory.find(name)
         if found is None:
             raise RequestRefused(404, sentence or _no_collection(name))
         return found
+
+    def _may_create(self, request: ApiRequest) -> bool:
+        root = request.identity is not None and request.identity.is_root
+        return self._creates and request.method == "POST" and (request.own or root)
 
     async def _before(
         self, collection: Collection, asked: Asked, body: Mapping[str, JSON]

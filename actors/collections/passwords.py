@@ -10,6 +10,7 @@ import trio
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from ...transport import NoThread, in_thread
 from .refused import RequestRefused
 
 __all__ = ["Passwords"]
@@ -53,7 +54,11 @@ class Passwords:
             raise RequestRefused(
                 503, "Too many are signing in at once; try again.", headers={"Retry-After": "2"}
             )
-        return await trio.to_thread.run_sync(work, limiter=self._limiter)
+        try:
+            return await in_thread(work, limiter=self._limiter)
+        except NoThread as error:
+            sentence = "The pod cannot check passwords at the moment; try again."
+            raise RequestRefused(503, sentence, headers={"Retry-After": "2"}) from error
 
 
 def _prepared(password: str) -> str:

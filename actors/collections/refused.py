@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from attrs import frozen
+import attrs
 
+from ..failures import writable
 from .errors import CollectionError
 
 __all__ = ["FieldError", "RequestRefused", "invalid"]
 
 
-@frozen
+@attrs.frozen
 class FieldError:
     """What is wrong with one property of a document; `message` tells the remedy."""
 
-    field: str
-    message: str
+    field: str = attrs.field(converter=writable)
+    message: str = attrs.field(converter=writable)
 
 
 class RequestRefused(CollectionError):
@@ -34,6 +35,7 @@ class RequestRefused(CollectionError):
         headers: Mapping[str, str] | None = None,
         detail: str = "",
     ) -> None:
+        sentence = writable(sentence)  # scripts say these, and clients' values are in them
         super().__init__(sentence)
         self.status = status
         self.sentence = sentence

@@ -14,6 +14,7 @@ from typing import Final, cast
 import trio
 from attrs import frozen
 
+from ...transport import NoThread, in_thread
 from .attempt import Result, attempt_async
 from .context import AsyncContext, Context, ScriptContext
 from .errors import ScriptError, ScriptFailed, ScriptsBusy, ScriptTimeout
@@ -119,12 +120,14 @@ class ScriptRunner:
         try:
             with trio.CancelScope() as patience:
                 limiter = _Place(self, job, contexts[0]._depth, patience)
-                return await trio.to_thread.run_sync(
+                return await in_thread(
                     job.run,
-                    thread_name=script.name,
-                    abandon_on_cancel=True,
+                    name=script.name,
+                    abandon=True,
                     limiter=limiter,  # type: ignore[arg-type] # trio takes what acts like one
                 )
+        except NoThread as error:
+            raise self._busy(script) from error
         finally:
             if job in self._jobs:
                 line, self._jobs[job] = job.line(), True

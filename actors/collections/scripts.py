@@ -16,9 +16,10 @@ from typing import Final, Literal, TypeAlias, cast, get_args
 
 from attrs import frozen
 
-from ...config import get_logger
+from ...config import get_logger, read_regular
 from .context import AsyncContext, Context
 from .errors import ScriptBroken
+from .interruption import Interrupted
 
 __all__ = [
     "EVENTS",
@@ -42,6 +43,9 @@ Stamp: TypeAlias = tuple[int, int]
 
 Run: TypeAlias = Callable[[Context], object]
 AsyncRun: TypeAlias = Callable[[AsyncContext], Awaitable[object]]
+
+MAX_SOURCE: Final = 2**20
+"""Bytes of one script."""
 
 MAX_REASON: Final = 1000
 """Characters of what is told about an exception."""
@@ -137,7 +141,8 @@ def _stamp(path: Path) -> Stamp | None:
     try:
         about = path.stat()
     except (FileNotFoundError, NotADirectoryError):
-        return None
+        # A link to nothing is a script that cannot be read, not one that is not wanted.
+        return (0, -1) if path.is_symlink() else None
     except OSError:
         return (0, -1)  # it is there; reading it will say what is wrong
     return (about.st_mtime_ns, about.st_size)
@@ -146,6 +151,8 @@ def _stamp(path: Path) -> Stamp | None:
 def _load(collection: str, event: ScriptEvent, path: Path) -> Script:
     try:
         run = _checked(_execute(collection, event, path))
+    except Interrupted:  # for whoever runs this thread: it took too long
+        raise
     except BaseException as error:  # noqa: BLE001 - a file may raise anything, SystemExit too
         reason = told(error)
         return Script(collection, event, path, _line(path, error), None, reason=reason)
@@ -157,7 +164,8 @@ def _load(collection: str, event: ScriptEvent, path: Path) -> Script:
 def _execute(collection: str, event: str, path: Path) -> object:
     """Return what a file calls `run`. It is no module of `sys.modules`: nobody can import it."""
     # Our own `from __future__` lines are not the script's.
-    code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
+    source = read_regular(path, MAX_SOURCE)
+    code = compile(source, str(path), "exec", dont_inherit=True)
     namespace: dict[str, object] = {
         "__name__": f"resources.{collection}.{event}",
         "__file__": str(path),

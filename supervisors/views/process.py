@@ -48,7 +48,7 @@ def read_process(proc: Path = _PROC) -> Process:
             virtual_bytes=int(stat[20]),
             started_at=_booted_at(proc) + int(stat[19]) / ticks,
         )
-    except OSError:
+    except (OSError, LookupError, ValueError):  # hidden, half of it, or of another system
         return Process(cpu_seconds, max_files)
 
 
@@ -59,4 +59,5 @@ def _open_files(folder: Path) -> int:
 @cache
 def _booted_at(proc: Path) -> float:
     lines = (proc / "stat").read_bytes().splitlines()
-    return next(float(line.split()[1]) for line in lines if line.startswith(b"btime "))
+    found = [float(line.split()[1]) for line in lines if line.startswith(b"btime ")]
+    return found[0]

@@ -160,6 +160,8 @@ def test_configuring_again_does_not_double_lines_and_keeps_foreign_handlers() ->
     {"text": r'{"password": "a \" and a \\ and hunter2"}'},
     {"target": "/users?password=it's-hunter2"},
     {"header": "Bearer hunter2"},
+    {"url": "redis://user:hunter2@host:6379/0"},
+    {"reason": "cannot reach nats://hunter2@host, nor user:hunter2@host:4222"},
     {"text": f"is {JWT} valid"},
 ])  # fmt: skip
 def test_no_line_shows_a_secret(form: str, given: dict[str, object]) -> None:
@@ -229,3 +231,26 @@ def test_a_line_is_written_whatever_it_holds(value: object) -> None:
 
     assert len(stream.getvalue().splitlines()) == 1
     assert '"component":"realtime"' in stream.getvalue()
+
+
+class Unshowable(Exception):
+    """No part of it can be had without harm."""
+
+    def __str__(self) -> str:
+        raise SystemExit("no text")
+
+    __repr__ = __str__
+
+    @property
+    def __notes__(self) -> list[str]:  # type: ignore[override]
+        raise SystemExit("no notes")
+
+
+@pytest.mark.parametrize("format_", ["json", "human"])
+def test_an_exception_that_cannot_be_shown_harms_nobody_who_tells_of_it(format_: str) -> None:
+    stream = configured(Logging(format=format_))
+
+    get_logger().error("child crashed", exc_info=Unshowable())
+
+    assert "child crashed" in stream.getvalue()
+    assert "Unshowable" in stream.getvalue()

@@ -109,7 +109,7 @@ def test_values_that_do_not_go_together_are_refused(build: type, sentence: str) 
 
 @pytest.mark.parametrize("origin", [
     "https://example.org", "http://localhost:8080", "HTTPS://EXAMPLE.ORG", "http://[::1]:80",
-    "capacitor://localhost", "https://xn--bcher-kva.example",
+    "capacitor://localhost", "https://xn--bcher-kva.example", "https://straße.de",
 ])  # fmt: skip
 def test_an_exact_origin_is_accepted(origin: str) -> None:
     assert Origins(allowed=(origin,)).allowed == (origin,)
@@ -119,6 +119,7 @@ def test_an_exact_origin_is_accepted(origin: str) -> None:
     "*", "null", "", "example.org", "https://", "https://example.org/", "https://a.org/path",
     "https://*.example.org", "https://user@example.org", "https://example.org:70000",
     "https://example.org:", "https://a b", "https://a.org?x", "https://a.org\n",
+    "https://☃\u200d.net", "https://" + "x" * 300,
 ])  # fmt: skip
 def test_anything_but_an_exact_origin_is_refused(origin: str) -> None:
     with pytest.raises(ConfigError):

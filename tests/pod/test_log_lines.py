@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import io
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
-import orjson
 import pytest
-import structlog
 import trio
 from websockets.exceptions import ConnectionClosed
 
 from deployd.actors import Member, Room
-from deployd.config import Logging, configure_logging, get_logger
+from deployd.config import get_logger
 from deployd.transport import CloseCode
 from support import connected, pod_config, running_pod
 from support.clients import until
+from support.logs import logged
 
 Lines = Callable[[str], list[dict[str, Any]]]
 
@@ -26,19 +23,8 @@ Lines = Callable[[str], list[dict[str, Any]]]
 @pytest.fixture
 def lines() -> Iterator[Lines]:
     """Return what was logged of an event so far."""
-    stream = io.StringIO()
-    root = logging.getLogger()
-    before, level = list(root.handlers), root.level
-    configure_logging(Logging(format="json"), tty=False, stream=stream)
-
-    def said(event: str) -> list[dict[str, Any]]:
-        everything = [orjson.loads(line) for line in stream.getvalue().splitlines()]
-        return [line for line in everything if line["event"] == event]
-
-    yield said
-    root.handlers[:] = before
-    root.setLevel(level)
-    structlog.reset_defaults()
+    with logged() as log:
+        yield lambda event: log.lines(event=event)
 
 
 class Talkative(Room[None]):

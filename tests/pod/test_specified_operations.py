@@ -93,7 +93,9 @@ async def test_the_health_check_of_the_websocket_is_answered_with_an_upgrade(
         assert answer.headers["sec-websocket-accept"]
 
 
-async def test_a_stress_test_is_started_by_a_bare_curl_line_in_development(tmp_path: Path) -> None:
+async def test_in_development_a_stress_test_is_started_without_a_key(
+    tmp_path: Path,
+) -> None:
     wanted = {"connections": 1000, "messagesPerSecond": 100, "duration": 300}
     command = (sys.executable, "-c", "")  # tests/pod/test_stress_endpoint.py runs real ones
     async with (
@@ -103,7 +105,7 @@ async def test_a_stress_test_is_started_by_a_bare_curl_line_in_development(tmp_p
         answer = await client.post(
             "/_admin/test/websocket/stress",
             content=json.dumps(wanted),
-            headers={"Content-Type": "application/x-www-form-urlencoded"},
+            headers={"Content-Type": "application/json"},
         )
         assert answer.status_code == 202
         look = await client.get(answer.headers["location"])

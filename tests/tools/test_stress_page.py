@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from deployd.tools.stress import Plan, Tally, html_report
@@ -104,6 +104,7 @@ def test_a_logarithmic_axis_has_a_few_ticks_in_order(shortest: float, times_long
 
 
 @given(st.lists(st.none() | st.floats(0, 1e12), min_size=1, max_size=50))
+@example([1e-320])
 def test_no_line_leaves_its_plot(values: list[float | None]) -> None:
     for line in drawn(plot("a", "b", {"a": values}, []), "area"):
         assert all(0 <= float(number) <= 100 for number in re.findall(r"[\d.]+", line))

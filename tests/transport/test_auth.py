@@ -13,7 +13,7 @@ import pytest
 from attrs import field, mutable
 from starlette.applications import Starlette
 
-from deployd.transport import JSON, Attempts, Tokens
+from deployd.transport import JSON, Attempts, Premises, Tokens
 from deployd.transport.attempts import network_of
 from deployd.transport.http import ApiAnswer, AuthView, Doorman, Keyring, User, auth_routes
 
@@ -65,7 +65,8 @@ class Front:
         self.keyring = Keyring(tokens, KEY, ttl=60, wall=lambda: self.wall)
         self.rate_limited: Counter[str] = Counter()
         clock = lambda: self.now  # noqa: E731
-        doorman = Doorman(self.keyring, Attempts(3, 60.0), clock, self.rate_limited)
+        premises = Premises(port=lambda: 80)
+        doorman = Doorman(self.keyring, Attempts(3, 60.0), clock, self.rate_limited, premises)
         attempts = Attempts(3, 60.0)
         view = AuthView(users, self.keyring, doorman, attempts, clock, self.rate_limited)
         self.app = Starlette(routes=auth_routes(view))

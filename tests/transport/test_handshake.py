@@ -51,6 +51,10 @@ def status(refusal: Refusal | None) -> int | None:
         ("pod.example", "https://pod.example:443", True),
         ("pod.example:80", "http://pod.example", True),
         ("[::1]:2403", "http://[::1]:2403", True),
+        ("xn--strae-oqa.de", "https://xn--strae-oqa.de", True),
+        ("XN--STRAE-OQA.de", "https://xn--strae-oqa.de", True),
+        ("strasse.de", "https://xn--strae-oqa.de", False),
+        ("pod.example", "http://" + "x" * 300, False),
         ("127.0.0.1:2403", "http://127.0.0.1:2403", True),
         ("pod.example:80", "https://pod.example", False),
         ("pod.example:2403", "http://pod.example", False),
@@ -95,6 +99,9 @@ def test_without_a_list_only_the_same_host_may_connect(
         ("https://app.example:443", True),
         ("http://localhost:5173", True),
         ("capacitor://localhost", True),
+        ("https://xn--strae-oqa.de", True),
+        ("https://xn--mgba3gch31f060k.com", True),
+        ("https://strasse.de", False),
         ("http://app.example", False),
         ("https://app.example:8443", False),
         ("https://app.example.evil", False),
@@ -108,7 +115,13 @@ def test_without_a_list_only_the_same_host_may_connect(
     ],
 )
 def test_with_a_list_exactly_its_origins_may_connect(origin: str, *, good: bool) -> None:
-    allowed = ("https://app.example", "http://localhost:5173", "capacitor://localhost")
+    allowed = (
+        "https://app.example",
+        "http://localhost:5173",
+        "capacitor://localhost",
+        "https://Straße.de:443",
+        "https://نامه\u200cای.com",
+    )
     assert status(refuse(PAGE, ("origin", origin), allowed=allowed)) == (None if good else 403)
 
 

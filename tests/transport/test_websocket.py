@@ -196,6 +196,23 @@ async def test_a_bad_head_is_rejected_with_a_sentence(head: bytes, status: int) 
         assert peer.recv(99) == b"still mine"
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        "xn--strae-oqa.de",
+        "xn--mgba3gch31f060k.com",
+        "XN--MNCHEN-3YA.de:8443",
+        "[::1]:2403",
+        "a_b",
+        "",
+    ],
+)
+def test_hosts_of_every_alphabet_are_connected_to(host: str) -> None:
+    protocol = GuardedProtocol(FrameGuard(9, 9, float), lambda text, nbytes: None)
+    head = HEAD.replace(b"localhost:2403", host.encode())
+    assert protocol.accept(head).startswith(b"HTTP/1.1 101 ")
+
+
 @given(st.data())
 def test_no_head_escapes_as_any_other_error(data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(HEAD)))

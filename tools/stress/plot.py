@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Final
@@ -111,7 +112,7 @@ def _duration(seconds: float) -> str:
 
 def _ceiling(value: float) -> float:
     """Return the next number that is good to read, for the upper end of an axis."""
-    if value <= 0:
+    if value < sys.float_info.min:  # below it, powers of ten are no longer exact
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
     return next(power * part for part in (1, 2, 4, 5, 6, 8, 10) if value <= power * part)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import orjson
+from starlette.requests import Request
 from starlette.responses import Response
 
-__all__ = ["error_response", "json_response", "plain_response"]
+__all__ = ["NOT_JSON", "error_response", "json_response", "plain_response", "says_json"]
+
+NOT_JSON: Final = "Send it as JSON, with 'Content-Type: application/json'."
 
 
 def error_response(
@@ -34,3 +38,13 @@ def plain_response(status: int, body: bytes, kind: str, headers: Mapping[str, st
         "Referrer-Policy": "no-referrer",
     }
     return Response(body, status, {**safe, **headers})
+
+
+def says_json(request: Request) -> bool:
+    """Say whether the body of a request is said to be JSON.
+
+    A page of elsewhere can have a browser post a form or plain text from where its user stands; to
+    say that something is JSON it has to ask first (Fetch section 2.2.2, "CORS-safelisted").
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind == "application/json" or kind.endswith("+json")

@@ -17,9 +17,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from ...config import Audit, Origin, read_origin
+from ..locality import Premises
 from .answers import error_response, plain_response
+from .border import Border
 from .dashboard import dashboard_routes
-from .diagnostics import DiagnosticsView, diagnostics_routes, refuse_diagnostics
+from .diagnostics import DiagnosticsView, diagnostics_routes
 from .health import HealthView, health_routes
 from .metrics import Expose, metrics_route
 from .public import PublicFiles
@@ -49,7 +52,18 @@ class PodView(HealthView, DiagnosticsView, Protocol):
 
     @property
     def dev(self) -> bool:
-        """Whether diagnostics are open to clients on this machine."""
+        """Whether the pod runs for development."""
+
+    @property
+    def premises(self) -> Premises:
+        """Where the pod stands."""
+
+    @property
+    def audit(self) -> Audit:
+        """Where it is written down who was refused."""
+
+    def refuse_all_but_scrapers(self, request: Request) -> Response | None:
+        """Return the answer for who may not read the metrics, or None."""
 
     def connections(self) -> int:
         """Return how many WebSocket clients are connected."""
@@ -65,15 +79,13 @@ def create_app(
     public: PublicFiles | None = None,
     routes: Sequence[BaseRoute] = (),
     origins: Sequence[str] = (),
-    scrape_token: str = "",
 ) -> Starlette:
     """Build the application: pages, health, diagnostics, the packaged files, then `routes`.
 
     Every error is JSON with one sentence. `wall` returns unix seconds. The `index.html` among
     `public` files takes the place of the pod's page at `/`; the route of the others is one of
     `routes`, before those that take every path. Pages of `origins` may call from elsewhere
-    (CORS, Fetch section 3.2); no cookie is ever involved. Who shows `scrape_token` may read the
-    metrics, and nothing else; empty is none.
+    (CORS, Fetch section 3.2); no cookie is ever involved.
     """
 
     async def about(_: Request) -> Response:
@@ -89,23 +101,21 @@ def create_app(
             *dashboard_routes(),
             *health_routes(pod),
             *diagnostics_routes(pod),
-            metrics_route(
-                pod.expose,
-                token=scrape_token,
-                refuse=lambda request: refuse_diagnostics(pod, request),
-            ),
+            metrics_route(pod.expose, pod.refuse_all_but_scrapers),
             *static_routes(),
             *self_test_routes(),
             *routes,
         ],
-        [_cross_origin(origins)] if origins else [],
+        _borders(pod.premises, origins, pod.audit),
     )
 
 
-def create_metrics_app(pod: HealthView, expose: Expose) -> Starlette:
+def create_metrics_app(
+    pod: HealthView, expose: Expose, premises: Premises, audit: Audit
+) -> Starlette:
     """Build what an address of its own answers to whoever reaches it: metrics and health."""
-    metrics = metrics_route(expose, token="", refuse=lambda _: None)
-    return _application([*health_routes(pod), metrics], [])
+    metrics = metrics_route(expose, lambda _: None)
+    return _application([*health_routes(pod), metrics], _borders(premises, (), audit))
 
 
 def _application(routes: Sequence[BaseRoute], middleware: Sequence[Middleware]) -> Starlette:
@@ -118,10 +128,16 @@ def _application(routes: Sequence[BaseRoute], middleware: Sequence[Middleware]) 
     return app
 
 
-def _cross_origin(origins: Sequence[str]) -> Middleware:
+def _borders(premises: Premises, origins: Sequence[str], audit: Audit) -> list[Middleware]:
+    known = [origin for origin in map(read_origin, origins) if origin is not None]
+    border = Middleware(Border, premises=premises, origins=known, audit=audit)
+    return [border, _cross_origin(known)] if known else [border]
+
+
+def _cross_origin(origins: Sequence[Origin]) -> Middleware:
     return Middleware(
         CORSMiddleware,
-        allow_origins=list(origins),
+        allow_origins=list(map(str, origins)),  # as browsers write them
         allow_methods=["GET", "POST", "PUT", "DELETE"],
         allow_headers=["Authorization", "Content-Type", "X-Master-Key"],
         expose_headers=["Retry-After", "X-Truncated"],

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from ...config import Audited
 from ..attempts import Attempts
 from ..errors import BadToken, TooManyGuesses
 from ..tokens import Identity
@@ -86,26 +87,33 @@ async def _login(view: AuthView, request: Request) -> Response:
     seconds = math.ceil(view.attempts.wait(address_of(request), view.clock()))
     if seconds:
         view.rate_limited["sign_ins"] += 1
+        view.doorman.tell(Audited.TOO_MANY_GUESSES, request)
         sentence = f"Too many sign-ins from this address; try again in {seconds} s."
         return error_response(429, sentence, {"Retry-After": str(seconds)})
     match body:
         case {"masterKey": str(key)} if key:
             if not view.keyring.is_master_key(key):
+                view.doorman.tell(Audited.WRONG_MASTER_KEY, request)
                 headers = {"WWW-Authenticate": "Bearer"}
                 return error_response(401, "This is not the master key.", headers)
+            view.doorman.tell(Audited.ROOT_SIGNED_IN, request, ROOT.user_id)
             return _token(view, ROOT.user_id, ROOT.username, True, None)
         case {"username": str(name), "password": str(password)} if name and password:
-            return await _sign_in(view, name, password)
+            return await _sign_in(view, request, name, password)
     return error_response(400, 'Send {"username": …, "password": …} or {"masterKey": …}.')
 
 
-async def _sign_in(view: AuthView, name: str, password: str) -> Response:
+async def _sign_in(view: AuthView, request: Request, name: str, password: str) -> Response:
     if view.accounts is None:
         return _no_users()
     user = await view.accounts.sign_in(name, password)
     if isinstance(user, ApiAnswer):
+        if user.status < 500:  # above, it is the pod's failure
+            view.doorman.tell(Audited.SIGN_IN_FAILED, request, name)
         return _respond(user)
     root = view.accounts.is_root_user(user)
+    if root:
+        view.doorman.tell(Audited.ROOT_SIGNED_IN, request, str(user["id"]))
     return _token(view, str(user["id"]), str(user.get("username", "")), root, user)
 
 

@@ -11,7 +11,7 @@ from typing import Protocol
 from urllib.parse import parse_qsl, unquote
 
 import orjson
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
@@ -20,7 +20,7 @@ from ...config import Definition
 from ..errors import BadToken, WireError
 from ..tokens import Identity
 from ..wire import JSON, decode_json
-from .answers import error_response, json_response
+from .answers import NOT_JSON, error_response, json_response, says_json
 from .doorman import refusal
 from .openapi import openapi
 from .routes import AnyMethodRoute, OwnRoute
@@ -51,6 +51,8 @@ class ApiRequest:
     identity: Identity | None = None
     nbytes: int = 0
     """Bytes of the body."""
+    own: bool = False
+    """Whether a developer's own asks: of this machine, and the pod runs for development."""
 
 
 @frozen
@@ -88,6 +90,13 @@ class Identify(Protocol):
         """Return who asks, or None for nobody in particular. Raises `BadToken`."""
 
 
+class Own(Protocol):
+    """How one knows a developer's own; see `Premises.own`."""
+
+    def __call__(self, request: Request) -> bool:
+        """Say whether a request is one."""
+
+
 def catalogue_routes(api: CollectionsApi | None, version: str) -> list[BaseRoute]:
     """Return the routes that say which collections there are; None for a pod that has none.
 
@@ -107,7 +116,7 @@ def catalogue_routes(api: CollectionsApi | None, version: str) -> list[BaseRoute
     return [OwnRoute("/collections", listing), OwnRoute("/api/docs/openapi.json", document)]
 
 
-def collection_routes(api: CollectionsApi | None, identify: Identify) -> list[BaseRoute]:
+def collection_routes(api: CollectionsApi | None, identify: Identify, own: Own) -> list[BaseRoute]:
     """Return the routes of all collections; they take every path, so they come last.
 
     Without an `api` every path says that this pod has none.
@@ -127,7 +136,7 @@ def collection_routes(api: CollectionsApi | None, identify: Identify) -> list[Ba
         asked = await _read(request, name, parts, identify)
         if isinstance(asked, Response):
             return asked
-        answer = await api.handle(asked)
+        answer = await api.handle(evolve(asked, own=own(request)))
         return json_response(answer.body, answer.status, answer.headers)
 
     return [
@@ -142,10 +151,8 @@ def _no_collections() -> Response:
 
 async def json_body(request: Request) -> Mapping[str, JSON] | Response:
     """Return the object that a request's body holds, or the response that says what it must be."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json" and not kind.endswith("+json"):
-        sentence = "Send the document as JSON, with 'Content-Type: application/json'."
-        return error_response(415, sentence)
+    if not says_json(request):
+        return error_response(415, NOT_JSON)
     try:
         value = decode_json((await request.body()).decode())
     except WireError as error:

@@ -9,12 +9,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ..locality import is_local
 from ..wire import JSON
 from .answers import error_response, json_response
 from .routes import OwnRoute
 
-__all__ = ["DiagnosticsView", "diagnostics_routes", "refuse_diagnostics"]
+__all__ = ["DiagnosticsView", "diagnostics_routes"]
 
 MOST_CONNECTIONS: Final = 1000
 """Connections of one page."""
@@ -24,10 +23,6 @@ FURTHEST: Final = 10_000_000
 
 class DiagnosticsView(Protocol):
     """What diagnostics show of a pod, ready for JSON."""
-
-    @property
-    def dev(self) -> bool:
-        """Whether diagnostics are open to clients on this machine."""
 
     def tree(self) -> Mapping[str, object]:
         """Return the live supervision tree."""
@@ -47,15 +42,15 @@ class DiagnosticsView(Protocol):
         """Return a page of the clients, oldest first, perhaps of one room or one user."""
 
     def refuse_all_but_root(self, request: Request) -> Response | None:
-        """Return the answer for somebody who is not root, or None for root."""
+        """Return the answer for who is not root, or None for root and for a developer's own."""
 
 
 def diagnostics_routes(pod: DiagnosticsView) -> list[Route]:
-    """Return the routes of diagnostics; `dev` opens them to this machine."""
+    """Return the routes of diagnostics, for root."""
 
     def shown(path: str, value: Callable[[Request], object]) -> Route:
         async def endpoint(request: Request) -> Response:
-            refused = refuse_diagnostics(pod, request)
+            refused = pod.refuse_all_but_root(request)
             if refused is not None:
                 return refused
             try:
@@ -93,11 +88,3 @@ def _number(request: Request, name: str, default: int, least: int, most: int) ->
     if not least <= number <= most:
         raise _BadParameter(f"Give '{name}' a whole number from {least} to {most}.")
     return number
-
-
-def refuse_diagnostics(pod: DiagnosticsView, request: Request) -> Response | None:
-    """Return the answer for who may not look, or None for root, and for this machine when `dev`."""
-    peer = request.client.host if request.client else ""
-    if pod.dev and is_local(peer, request.headers.items()):
-        return None
-    return pod.refuse_all_but_root(request)

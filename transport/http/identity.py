@@ -9,7 +9,7 @@ from typing import Final
 from ..errors import BadToken
 from ..tokens import Identity, Tokens, constant_time_equal
 
-__all__ = ["ROOT", "Keyring"]
+__all__ = ["ROOT", "Keyring", "bearer"]
 
 ROOT: Final = Identity("root", "root", is_root=True, expires_at=None)
 """Who shows the master key."""
@@ -44,12 +44,16 @@ class Keyring:
             if self.is_master_key(key):
                 return ROOT
             raise BadToken("bad_key", "This is not the master key.")
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer":  # RFC 6750 section 2.1
-            return None
-        return self._tokens.verify(token.strip())
+        token = bearer(headers)
+        return None if token is None else self._tokens.verify(token)
 
     def sign(self, user_id: str, username: str, is_root: bool) -> tuple[str, int]:
         """Return a token for a user, and the unix time (seconds) at which it ends."""
         token = self._tokens.sign(user_id, username=username, is_root=is_root, ttl=self._ttl)
         return token, math.ceil(self._wall() + self._ttl)
+
+
+def bearer(headers: Mapping[str, str]) -> str | None:
+    """Return the token that is shown (RFC 6750 section 2.1), or None."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None

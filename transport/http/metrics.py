@@ -9,7 +9,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ..tokens import constant_time_equal
 from .answers import plain_response
 from .routes import OwnRoute
 
@@ -19,22 +18,14 @@ Expose: TypeAlias = Callable[[str], tuple[bytes, str]]
 """Returns the metrics and their content type, in a format that an `Accept` header allows."""
 
 
-def metrics_route(
-    expose: Expose, *, token: str, refuse: Callable[[Request], Response | None]
-) -> Route:
-    """Return the route of the metrics. Whom `refuse` refuses may still show the token, if any."""
+def metrics_route(expose: Expose, refuse: Callable[[Request], Response | None]) -> Route:
+    """Return the route of the metrics; `refuse` returns the answer for who may not read them."""
 
     async def metrics(request: Request) -> Response:
-        if not (token and _shows(token, request)):
-            refusal = refuse(request)
-            if refusal is not None:
-                return refusal
+        refusal = refuse(request)
+        if refusal is not None:
+            return refusal
         body, kind = expose(request.headers.get("accept", ""))
         return plain_response(200, body, kind, {})
 
     return OwnRoute("/metrics", metrics)
-
-
-def _shows(token: str, request: Request) -> bool:
-    scheme, _, shown = request.headers.get("authorization", "").partition(" ")
-    return scheme.lower() == "bearer" and constant_time_equal(shown.strip(), token)

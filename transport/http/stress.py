@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import orjson
@@ -11,7 +11,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from .answers import error_response, json_response
-from .diagnostics import DiagnosticsView, refuse_diagnostics
 from .routes import OwnRoute
 
 __all__ = ["StressTests", "stress_routes"]
@@ -35,11 +34,11 @@ class StressTests(Protocol):
         """Stop a test, and show it when it has stopped."""
 
 
-def stress_routes(pod: DiagnosticsView, tests: StressTests) -> list[Route]:
-    """Return the routes; for root, and with `dev` for this machine, but not for foreign pages."""
+def stress_routes(refuse: Callable[[Request], Response | None], tests: StressTests) -> list[Route]:
+    """Return the routes, for whom `refuse` has no answer: root, and a developer's own."""
 
     async def all_of_them(request: Request) -> Response:
-        refusal = refuse_diagnostics(pod, request)
+        refusal = refuse(request)
         if refusal is not None:
             return refusal
         if request.method != "POST":
@@ -56,7 +55,7 @@ def stress_routes(pod: DiagnosticsView, tests: StressTests) -> list[Route]:
         return json_response(answer, status, headers)
 
     async def one(request: Request) -> Response:
-        refusal = refuse_diagnostics(pod, request)
+        refusal = refuse(request)
         if refusal is not None:
             return refusal
         test_id = request.path_params["test_id"]

@@ -2,7 +2,7 @@
 
 from .database import DatabaseStore
 from .dates import format_date, normalise_date
-from .engine import database_url
+from .engine import database_files, database_url
 from .filters import (
     All,
     Any,
@@ -46,6 +46,7 @@ __all__ = [
     "SortKey",
     "Store",
     "Write",
+    "database_files",
     "database_url",
     "format_date",
     "matches",

@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Final, TypeVar
 
 import trio
@@ -16,7 +16,8 @@ from sqlalchemy import Connection, Select, Table
 
 from ...config import Definition, LogSampler, get_logger
 from ...config import Store as Settings
-from ..errors import StoreUnavailable
+from ..errors import NoThread, StoreUnavailable
+from ..threads import in_thread
 from . import indexes, notes, reading
 from .engine import deadline, make_engine, make_file, write_transaction
 from .failures import answering, translated
@@ -94,7 +95,8 @@ class DatabaseStore:
             async with self._closing:
                 for place in places:
                     await self._threads.acquire_on_behalf_of(place)
-                await trio.to_thread.run_sync(self._engine.dispose)
+                with suppress(NoThread):  # then what it holds goes with the process
+                    await in_thread(self._engine.dispose)
                 for place in places:
                     self._threads.release_on_behalf_of(place)
 
@@ -188,13 +190,15 @@ class DatabaseStore:
         with trio.move_on_after(self._settings.busy_timeout):
             async with turn or nullcontext():
                 try:
-                    return await trio.to_thread.run_sync(on_thread, limiter=self._threads)
-                except StoreUnavailable as error:
+                    return await in_thread(on_thread, limiter=self._threads)
+                except (NoThread, StoreUnavailable) as error:
                     self._tell(error)
-                    raise
+                    if isinstance(error, StoreUnavailable):
+                        raise
+                    raise StoreUnavailable(str(error)) from error
         raise StoreUnavailable(_BUSY, _BUSY)
 
-    def _tell(self, error: StoreUnavailable) -> None:
+    def _tell(self, error: NoThread | StoreUnavailable) -> None:
         """Tell who runs the pod what clients are not told."""
         suppressed = self._sampler.admit(str(error))
         if suppressed is not None:

@@ -23,7 +23,15 @@ from ...config import Store as Settings
 from ..errors import StoreUncertain
 from .sql import register_functions
 
-__all__ = ["database_url", "deadline", "make_engine", "make_file", "take_time", "write_transaction"]
+__all__ = [
+    "database_files",
+    "database_url",
+    "deadline",
+    "make_engine",
+    "make_file",
+    "take_time",
+    "write_transaction",
+]
 
 CONNECT_TIMEOUT: Final = 5
 """Seconds that a connection to PostgreSQL may take to come about."""
@@ -52,6 +60,14 @@ def database_url(settings: Settings, data: Path) -> str:
         return settings.url
     url = URL.create("sqlite", database=str(data / "documents.db"))
     return url.render_as_string(hide_password=False)
+
+
+def database_files(url: str) -> tuple[Path, ...]:
+    """Return the files of a database that this machine keeps: SQLite's, and those beside it."""
+    parsed = _parse(url)
+    if parsed.get_backend_name() != "sqlite" or not parsed.database:
+        return ()
+    return tuple(Path(parsed.database + end) for end in ("", "-wal", "-shm", "-journal"))
 
 
 def make_engine(url: str, settings: Settings) -> Engine:

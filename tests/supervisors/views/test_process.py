@@ -52,3 +52,18 @@ def test_where_the_system_keeps_it_back_the_rest_is_told(tmp_path: Path) -> None
     process = read_process(tmp_path)
     assert process.cpu_seconds > 0
     assert (process.open_files, process.resident_bytes, process.started_at) == (None, None, None)
+
+
+@pytest.mark.parametrize("file", ["stat", "self/stat"])
+@pytest.mark.parametrize("content", [b"", b"7 (a) S 1", b"\xff\x00", b"btime soon\n"], ids=repr)
+def test_half_of_what_the_system_says_is_as_little_as_nothing(
+    file: str, content: bytes, tmp_path: Path
+) -> None:
+    (tmp_path / "self" / "fd").mkdir(parents=True)
+    (tmp_path / "stat").write_text("btime 1700000000\n")
+    fields = " ".join(str(number) for number in range(4, 53))
+    (tmp_path / "self" / "stat").write_text(f"7 (a) S {fields}\n")
+    (tmp_path / file).write_bytes(content)
+    process = read_process(tmp_path)
+    assert process.cpu_seconds > 0
+    assert process.started_at is None
