@@ -14,12 +14,7 @@ from attrs import evolve
 
 from deployd.config import Config, Metrics, ReadyPolicy
 from deployd.supervisors import Pod, open_pod
-from deployd.transport import (
-    StoreError,
-    StoreMisfit,
-    StoreUnavailable,
-    StoreUncertain,
-)
+from deployd.transport import StoreError, StoreUnavailable, StoreUncertain
 from deployd.transport.store import database as database_module
 from support import MASTER, collections_config, running_collections, write_collection
 from support.clients import KEYS, Client, connected, pod_config, until
@@ -173,11 +168,7 @@ async def test_before_the_first_connection_clients_are_told_so_and_not_where_to(
 
 # The database --------------------------------------------------------------------------------
 
-FAILURES: Final[tuple[StoreError, ...]] = (
-    StoreUnavailable(PLANTED),
-    StoreUncertain(PLANTED),
-    StoreMisfit(PLANTED),
-)
+FAILURES: Final[tuple[StoreError, ...]] = (StoreUnavailable(PLANTED), StoreUncertain(PLANTED))
 ASKED: Final = (
     ("GET", "/todos"),
     ("GET", "/todos/a"),
