@@ -6,14 +6,17 @@ from collections.abc import Callable, Sequence
 
 import orjson
 import pytest
+import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deployd.config import Broker as BrokerSettings
-from deployd.transport import EnvelopeError, EnvelopeFault
+from deployd.transport import EnvelopeError, EnvelopeFault, Scope
 from deployd.transport.brokers import SEAL_BYTES, Seal, greeting, pack, probe, unpack
 from deployd.transport.brokers import replay as replay_module
 from deployd.transport.brokers.replay import WIDTH, Replays
+from support.fake_broker import FakeBroker, FakeBus
+from support.links import passes, sim_pods
 
 OLD, NEW = (letter * 32 for letter in "on")
 MESSAGES = [
@@ -235,3 +238,21 @@ def test_senders_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         replays.admit("pod0", 1, number + 2)  # who speaks is not forgotten
     assert len(replays) == 3
     assert not replays.admit("pod0", 1, 2)
+
+
+# Size ----------------------------------------------------------------------------------------
+
+
+async def test_what_is_signed_stays_within_what_the_broker_takes(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeBroker, "max_payload", 16_384)
+    bus = FakeBus()
+    async with sim_pods(bus, 2, ["tea"], secret=OLD) as [a, b]:
+        await passes(lambda: a.well and b.well)
+        outcomes = [a.say("tea", "x" * size) for size in range(12_000, 16_000, 32)]
+        await trio.sleep(1)
+        assert {a.outcome(event_id) for event_id in outcomes} == {Scope.CLUSTER, Scope.LOCAL}
+        assert a.outages == b.outages == []
+        assert 12_500 < max(len(payload) for _, payload in bus.published) <= 16_384
+        assert b.uplink.counters.invalid == 0

@@ -285,15 +285,17 @@ async def test_one_large_event_on_the_broker_closes_nobody_and_is_declared(signe
 
 
 async def test_an_event_too_large_for_clients_of_other_pods_is_refused_where_it_is_said() -> None:
-    async with two_pods(FakeBus()) as (a, b), connected(b) as [bob]:
+    config = pod_config(max_buffer_bytes=200_000)  # the broker takes more
+    async with two_pods(FakeBus(), config=config) as (a, b), connected(b) as [bob]:
         await bob.join("tea")
-        for size in (1_000_000, LARGE):
+        for size, scope in ((199_000, "cluster"), (200_001, "rejected"), (LARGE, "rejected")):
             receipt = await a.hub.send_to_room("tea", "big", "x" * size)
-            if size == LARGE:
-                assert receipt.scope.value == "rejected"
-                assert "send less" in receipt.reason
-        large = await bob.receive()
-        assert len(large["data"]) == 1_000_000
+            assert receipt.scope.value == scope
+            assert ("send less" in receipt.reason) == (scope == "rejected")
+        assert a.uplink is not None
+        data = orjson.dumps("x" * 200_001)  # what cannot be refused, as it has happened already
+        assert a.uplink.publish("tea", "big", data, "id-1") == "local"
+        assert len((await bob.receive())["data"]) == 199_000
         await quiet(bob)
         assert counted(b) == {}
 
