@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar
 
@@ -16,10 +14,8 @@ from ..transport import (
     Auth,
     CloseCode,
     Closed,
-    HandshakeRejected,
     OutboxFailure,
     Problem,
-    Refusal,
     RequestId,
     UpgradeRequest,
     WebSocket,
@@ -28,7 +24,6 @@ from ..transport import (
     encode_connect,
     encode_emit,
     encode_error,
-    response_bytes,
 )
 from .actor import Actor, handles
 from .cell import ActorCell
@@ -104,11 +99,9 @@ class ConnectionActor(Actor):
             self.stop("connection lost")
             return
         env = self._env
-        try:
-            self.socket = WebSocket(request.sock, request.head, env.websocket, self)
-        except HandshakeRejected as error:
-            self._reject(request.sock, error)
-            return
+        self.socket = WebSocket(
+            request.sock, request.opening, env.websocket, self, rest=request.rest
+        )
         remote = request.remote
         local = env.premises.own(remote, request.headers)
         self.member = Member(self._client_id, self.ref, self.socket.outbox, remote, local=local)
@@ -161,12 +154,6 @@ class ConnectionActor(Actor):
         if outage is not None:
             data, event_id = outage.to_json(), env.event_ids()
             self._answer(encode_emit(DEGRADED, data, None, env.wall(), event_id=event_id))
-
-    def _reject(self, sock: socket.socket, error: HandshakeRejected) -> None:
-        with contextlib.suppress(OSError):  # a client that is gone needs no answer
-            sock.send(response_bytes(Refusal(error.status, error.sentence)))
-        sock.close()
-        self.stop("handshake rejected")
 
     async def _read(self, nursery: trio.Nursery) -> None:
         closed = await self.socket.run(nursery.start_soon)

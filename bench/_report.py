@@ -11,7 +11,7 @@ from importlib import metadata
 __all__ = ["machine", "percentile", "quick", "verdict"]
 
 _LIBRARIES = (
-    *("trio", "trio-websocket", "hypercorn", "starlette", "sqlalchemy", "websockets"),
+    *("trio", "trio-websocket", "h11", "starlette", "sqlalchemy", "websockets"),
     *("python-socketio", "fastapi", "uvicorn", "uvloop", "httptools"),
 )
 

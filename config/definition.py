@@ -69,7 +69,8 @@ class Property:
     """One property. `default` is a value of its type, for dates also the text "now".
 
     A `private` one never leaves the pod: no answer and no notification has it, nobody can ask
-    for documents by it.
+    for documents by it. An `open` one is shown as it is stored to whoever is shown the document,
+    whatever a `get` script makes of the rest.
     """
 
     type: PropertyType
@@ -78,6 +79,7 @@ class Property:
     unique: bool = False
     index: bool = False
     private: bool = False
+    open: bool = False
 
 
 @attrs.frozen
@@ -109,6 +111,13 @@ class Definition:
     def private(self) -> frozenset[str]:
         """The properties that never leave the pod."""
         return frozenset(name for name, about in self.properties.items() if about.private)
+
+    @property
+    def open(self) -> frozenset[str]:
+        """What is always shown as it is stored: what the pod alone writes, and open properties."""
+        return frozenset(BUILT_IN).union(
+            name for name, about in self.properties.items() if about.open
+        )
 
 
 def check_collection_name(name: str) -> str | None:
@@ -149,7 +158,7 @@ def read_definition(name: str, document: object, origin: str = "") -> Definition
 
 
 _KNOWN = ("properties", "strict", "noStore", "owner", "access", "allowAdditionalProperties")
-_KNOWN_IN_PROPERTY = ("type", "required", "default", "unique", "index", "private")
+_KNOWN_IN_PROPERTY = ("type", "required", "default", "unique", "index", "private", "open")
 _INDEXABLE = (PropertyType.STRING, PropertyType.NUMBER, PropertyType.DATE, PropertyType.BOOLEAN)
 _VALUES: Mapping[PropertyType, tuple[type | tuple[type, ...], str]] = {
     PropertyType.STRING: (str, "a text"),
@@ -267,7 +276,10 @@ def _property(path: str, given: Mapping[str, object], problems: _Problems) -> Pr
         unique=problems.take(path, given, "unique", bool, "true or false", False),
         index=problems.take(path, given, "index", bool, "true or false", False),
         private=problems.take(path, given, "private", bool, "true or false", False),
+        open=problems.take(path, given, "open", bool, "true or false", False),
     )
+    if about.private and about.open:
+        problems.add(path, "cannot be both private and open; take one of them out")
     if (about.unique or about.index) and about.type not in _INDEXABLE:
         problems.add(path, f"cannot be unique or indexed: it is of type {about.type}")
     return about

@@ -14,6 +14,14 @@ class Limits:
     max_connections: int = setting(
         10_000, unit="connections", ge=1, help="Clients of one pod; more are answered 503."
     )
+    max_http_connections: int = setting(
+        2000,
+        unit="connections",
+        ge=1,
+        help="Connections of one pod that are no WebSockets, or none yet. Who finds no room takes "
+        "that of a connection that waits; where all work, more are answered 503, of one address "
+        "above `addressShare` 429.",
+    )
     max_rooms_per_client: int = setting(
         100, unit="rooms", ge=1, help="Rooms that one client may be in."
     )
@@ -54,7 +62,17 @@ class Limits:
         128, unit="characters", ge=1, help="Length of the name of a room or an event."
     )
     handshake_timeout: float = setting(
-        10.0, unit="seconds", gt=0, help="How long a client may take to send a request's head."
+        10.0,
+        unit="seconds",
+        gt=0,
+        help="How long a client may take to send a request's head, and again for its body.",
+    )
+    keep_alive_timeout: float = setting(
+        5.0,
+        unit="seconds",
+        gt=0,
+        help="How long an HTTP connection may be silent between two requests. Give it longer than "
+        "a proxy in front keeps its connections, which else may ask on one that is just closed.",
     )
     max_head_bytes: int = setting(
         16 * KIB, unit="bytes", ge=256, help="Size of a request's head; more is answered 431."
@@ -83,11 +101,22 @@ class Limits:
     accept_burst: int = setting(
         2000, unit="handshakes", ge=1, help="Handshakes that may come at once."
     )
+    address_share: float = setting(
+        0.5,
+        gt=0,
+        le=1,
+        help="Part of what all clients share (connections, rooms, passwords and queries that "
+        "wait) that one address may take (IPv6: one /64).",
+    )
+    user_share: float = setting(
+        0.25, gt=0, le=1, help="Part of it that one user may take, from all its addresses."
+    )
     max_connections_per_address: int = setting(
         0,
         unit="connections",
         ge=0,
-        help="Clients of one address (IPv6: of one /64); more are answered 429; 0 is no limit.",
+        help="Clients of one address (IPv6: of one /64); more are answered 429; 0 is "
+        "`addressShare` of `maxConnections`.",
     )
     emit_timeout: float = setting(
         5.0, unit="seconds", gt=0, help="How long an emit may wait for a busy room."

@@ -108,6 +108,16 @@ class Collections:
     max_depth: int = setting(
         8, unit="calls", ge=1, help="Calls that scripts may make of each other's collections."
     )
+    scan_limit: int = setting(
+        10_000,
+        unit="documents",
+        ge=1,
+        help="Documents that one list or count may show to a `get` script, which decides what of "
+        "them is there; a query that needs more is refused.",
+    )
+    scan_bytes: int = setting(
+        32 * MIB, unit="bytes", ge=1024, help="How much those documents may be."
+    )
     replay_after: float = setting(
         10.0,
         unit="seconds",

@@ -24,11 +24,12 @@ from ..actors.collections import (
     Reader,
     ScriptRunner,
     UserAccounts,
+    Viewer,
     listening_problem,
 )
 from ..config import Config
 from ..transport import Identity, Problem, StoreUnavailable
-from ..transport.store import DatabaseStore, database_url
+from ..transport.store import Bounds, DatabaseStore, database_url
 from .backoff import Backoff
 from .child import ChildSpec, Service
 from .dynamic import DynamicSupervisor
@@ -80,22 +81,30 @@ class CollectionTree:
             runner=ScriptRunner(settings.script_timeout, config.performance.worker_pool_size),
             passwords=Passwords(),
             settings=settings,
+            answers=Bounds(config.store.max_limit, config.store.max_answer_bytes),
             emit_timeout=config.limits.emit_timeout,
             wall=wall,
         )
-        self._reader = Reader(self._environment)
+        self._viewer = Viewer(self._environment)
+        reader = Reader(self._environment, self._viewer)
         calls = CollectionCalls(
-            self.directory, self._reader, settings.max_depth, settings.write_timeout
+            self.directory,
+            reader,
+            self._viewer,
+            max_depth=settings.max_depth,
+            timeout=settings.write_timeout,
         )
         self._environment.inside = calls
         self._discovery = Discovery(Path(settings.folder), self.directory, reload=dev)
-        self.api = Api(self.directory, self._discovery, self._environment, calls, creates=dev)
-        self.accounts = UserAccounts(self.directory, self._environment, calls)
+        self.api = Api(
+            self.directory, self._discovery, self._environment, calls, reader, creates=dev
+        )
+        self.accounts = UserAccounts(self.directory, self._environment, calls, self._viewer)
 
     def bind(self, rooms: Rooms) -> None:
         """Let the rooms of collections be those that know who may hear what."""
-        rooms.bind(f"{PREFIX}*", lambda: CollectionRoom(self.directory, self._reader))
-        rooms.bind(ALL_COLLECTIONS, lambda: AllCollectionsRoom(self.directory, self._reader))
+        rooms.bind(f"{PREFIX}*", lambda: CollectionRoom(self.directory, self._viewer))
+        rooms.bind(ALL_COLLECTIONS, lambda: AllCollectionsRoom(self.directory, self._viewer))
 
     def listening(self, room: str, identity: Identity | None) -> Problem | None:
         """Say why a client may not listen in a room, or None."""

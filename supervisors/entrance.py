@@ -9,15 +9,17 @@ import trio
 from attrs import evolve
 
 from ..actors import ConnectionEnvironment, DeadLetters, connection_cell
-from ..config import Audited, Config
+from ..config import Audited, Config, Limits
 from ..transport import (
     Admission,
     Meters,
     Refusal,
+    Shares,
     UpgradeRequest,
     client_address,
     networks,
     refuse_upgrade,
+    share_of,
 )
 from .child import ChildSpec
 from .dynamic import DynamicSupervisor
@@ -25,9 +27,6 @@ from .errors import NotRunning, TooManyChildren
 from .restart import Restart
 
 __all__ = ["Entrance"]
-
-LIMITED = {429: "address", 503: "accepts"}
-"""What `Meters.rate_limited` calls the limits of `Admission`, by the status they answer with."""
 
 
 class Entrance:
@@ -50,15 +49,15 @@ class Entrance:
         self._connections = connections
         self._environment = environment
         self._dead_letters = dead_letters
-        self._meters = meters
         self._shutdown = shutdown
         self._trusted = networks(config.server.trusted_proxies)
         self._admission = Admission(
             limits.accept_rate,
             limits.accept_burst,
-            limits.max_connections_per_address,
+            _places(limits),
             now=0.0,
             random=random.random,
+            rate_limited=meters.rate_limited,
         )
 
     def upgrade(self, request: UpgradeRequest) -> Refusal | None:
@@ -66,7 +65,11 @@ class Entrance:
         forwarded = [value for name, value in request.headers if name == "x-forwarded-for"]
         address = client_address(request.remote, forwarded, self._trusted)
         request = evolve(request, remote=address)
-        return self._refuse(request) or self._admit(address) or self._take_in(request)
+        return (
+            self._refuse(request)
+            or self._admission.refuse(address, trio.current_time())
+            or self._take_in(request)
+        )
 
     def _refuse(self, request: UpgradeRequest) -> Refusal | None:
         return self._refuse_name(request) or self._refuse_origin(request)
@@ -85,8 +88,6 @@ class Entrance:
             request.headers,
             allowed=config.origins.allowed,
             allow_missing=config.origins.allow_missing,
-            open_connections=len(self._connections),
-            max_connections=config.limits.max_connections,
             enabled=config.enabled,
         )
         if refusal is not None and refusal.status == 403:
@@ -97,12 +98,6 @@ class Entrance:
         values = [value for name, value in request.headers if name == field]
         details = {field: ", ".join(values)}
         self._environment.audit(what, address=request.remote, path="/socket.io/", **details)
-
-    def _admit(self, address: str) -> Refusal | None:
-        refusal = self._admission.refuse(address, trio.current_time())
-        if refusal is not None:
-            self._meters.rate_limited[LIMITED[refusal.status]] += 1
-        return refusal
 
     def _take_in(self, request: UpgradeRequest) -> Refusal | None:
         # Handed over, not kept: the request's head would stay in memory with the connection.
@@ -127,3 +122,10 @@ class Entrance:
             retry = f"{self._environment.retry_after():.0f}"
             return Refusal(503, sentence, (("Retry-After", retry),))
         return None
+
+
+def _places(limits: Limits) -> Shares:
+    """Return the connections there may be, and how many of them one address may have."""
+    total = limits.max_connections
+    share = share_of(total, limits.address_share)
+    return Shares(total, limits.max_connections_per_address or share)

@@ -6,10 +6,11 @@ from typing import Final, Protocol
 
 import trio
 from attrs import evolve
-from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.routing import BaseRoute
+from starlette.types import Scope
 
-from ..config import Audit, Config, get_logger, private_places
+from ..config import Audit, Config, get_logger, private_places, read_origin
 from ..transport import (
     JSON,
     Attempts,
@@ -22,6 +23,7 @@ from ..transport import (
     UpgradeRequest,
     is_loopback,
     networks,
+    share_of,
 )
 from ..transport.http import (
     AuthView,
@@ -115,10 +117,15 @@ def make_listener(
     return Listener(
         config.server.host,
         config.server.port,
-        on_upgrade=pod.upgrade,
-        serve_http=_server(config, app).serve,
+        serve=HttpServer(
+            app,
+            _http_limits(config),
+            on_upgrade=pod.upgrade,
+            privileged=_Privileges(doorman).has,
+            websocket=config.enabled,
+            origins=[str(each) for each in map(read_origin, config.origins.allowed) if each],
+        ).serve,
         limits=_listener_limits(config),
-        websocket=config.enabled,
         tls=pod.door,
     )
 
@@ -135,10 +142,14 @@ def make_metrics_listener(pod: Shown) -> Listener | None:
     return Listener(
         host,
         int(port),
-        on_upgrade=lambda _: NO_WEBSOCKET,
-        serve_http=_server(config, app).serve,
+        serve=HttpServer(
+            app,
+            _http_limits(config),
+            on_upgrade=lambda _: NO_WEBSOCKET,
+            privileged=lambda _: True,
+            websocket=False,
+        ).serve,
         limits=_listener_limits(config),
-        websocket=False,
     )
 
 
@@ -170,24 +181,25 @@ def _doorman(pod: Shown) -> Doorman:
     )
 
 
-def _server(config: Config, app: Starlette) -> HttpServer:
+def _http_limits(config: Config) -> HttpLimits:
     limits = config.limits
-    return HttpServer(
-        app,
-        HttpLimits(
-            max_head_bytes=limits.max_head_bytes,
-            max_body_bytes=limits.max_body_bytes,
-            body_timeout=limits.handshake_timeout,
-            trusted=networks(config.server.trusted_proxies),
-        ),
+    return HttpLimits(
+        max_head_bytes=limits.max_head_bytes,
+        max_body_bytes=limits.max_body_bytes,
+        head_timeout=limits.handshake_timeout,
+        body_timeout=limits.handshake_timeout,
+        keep_alive_timeout=limits.keep_alive_timeout,
+        trusted=networks(config.server.trusted_proxies),
     )
 
 
 def _listener_limits(config: Config) -> ListenerLimits:
     limits = config.limits
     return ListenerLimits(
-        max_head_bytes=limits.max_head_bytes,
+        max_connections=limits.max_http_connections,
+        max_per_address=share_of(limits.max_http_connections, limits.address_share),
         handshake_timeout=limits.handshake_timeout,
+        trusted=networks(config.server.trusted_proxies),
         tcp_no_delay=config.network.tcp_no_delay,
         grace=min(LAST_ANSWER, config.drain.deadline),
     )
@@ -208,10 +220,24 @@ def _routes(
     api = None if collections is None else collections.api
     return [
         *auth_routes(view),
-        *catalogue_routes(api, pod.version),
+        *catalogue_routes(api, doorman.identify, pod.version),
         public.route(),
         *collection_routes(api, doorman.identify, doorman.own),
     ]
+
+
+class _Privileges:
+    """Who is answered also where there is no room: who asks how the pod is, and root."""
+
+    def __init__(self, doorman: Doorman) -> None:
+        self._doorman = doorman
+
+    def has(self, scope: Scope) -> bool:
+        """Say whether a request has the privilege; wrong keys are counted as anywhere."""
+        path: str = scope["path"]
+        if path == "/metrics" or path.startswith("/health/"):
+            return True
+        return self._doorman.knows(Request(scope))
 
 
 class _View:

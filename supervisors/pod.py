@@ -31,7 +31,15 @@ from ..actors import (
     Roster,
 )
 from ..actors.collections import ALL_COLLECTIONS, PREFIX, UndefinedChangesRoom
-from ..config import Audit, Config, ReadyPolicy, Secrets, ascii_host, bind_log_context
+from ..config import (
+    Audit,
+    Config,
+    ReadyPolicy,
+    Secrets,
+    ascii_host,
+    bind_log_context,
+    get_logger,
+)
 from ..transport import (
     DASHBOARD,
     JSON,
@@ -43,6 +51,7 @@ from ..transport import (
     Tokens,
     WebSocketLimits,
     is_loopback,
+    shortage,
 )
 from ..transport.brokers import Broker, load_broker
 from ..transport.http import Keyring
@@ -62,6 +71,8 @@ from .views import DashboardRoom, Views
 from .watchdog import Watchdog
 
 __all__ = ["Pod"]
+
+_log = get_logger("realtime")
 
 ROOM_BACKOFF = Backoff(base=0.01, cap=0.25, reset_after=5.0)
 """Short, for what crashed a room is gone with the message; members wait meanwhile."""
@@ -264,6 +275,9 @@ class Pod:
         has started, and `IntensityExceeded` when the tree gives up.
         """
         bind_log_context(pod=self.pod_id)
+        short = shortage(self.config.limits.max_connections, 1 if self.door is None else 3)
+        if short is not None:
+            _log.warning("there are fewer files than limits.maxConnections", remedy=short)
         self._listener.open()
         if self._metrics_listener is not None:
             self._metrics_listener.open()

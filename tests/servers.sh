@@ -4,7 +4,7 @@
 # fail where the variable CI is set.
 set -eu
 
-PACKAGES="chromium haproxy postgresql redis-server rabbitmq-server"
+PACKAGES="chromium haproxy nginx postgresql redis-server rabbitmq-server"
 
 missing=""
 for package in $PACKAGES; do

@@ -4,6 +4,7 @@ from .admission import Admission
 from .attempts import Attempts
 from .close_codes import CloseCode
 from .deflate import Deflater
+from .descriptors import shortage
 from .errors import (
     AddressInUse,
     BadToken,
@@ -30,17 +31,21 @@ from .errors import (
 )
 from .forwarded import Networks, client_address, networks
 from .frames import PING, close_frame, text_frame
-from .handshake import Refusal, UpgradeRequest, is_websocket_path, refuse_upgrade, response_bytes
+from .handshake import Opening, UpgradeRequest, is_websocket_path, refuse_upgrade
 from .listener import Listener, ListenerLimits, ListenerStatistics, bind
 from .locality import Premises, is_loopback
 from .meters import FAN_OUT, SECONDS, Histogram, Meters, close_label
 from .names import DASHBOARD, check_name, is_reserved_event, is_reserved_room
 from .outbox import Outbox, OutboxFailure, OutboxStatistics
+from .refusal import Refusal, response_bytes
+from .request import RequestHead
+from .seats import Seat, Seats
+from .shares import POD, Asker, Grant, Shares, share_of
 from .threads import in_thread
 from .tls import Certificate, TlsDoor
 from .token_bucket import TokenBucket
 from .tokens import Identity, Tokens, constant_time_equal
-from .websocket import Closed, HandshakeRejected, Inbox, WebSocket, WebSocketLimits
+from .websocket import Closed, Inbox, WebSocket, WebSocketLimits
 from .wire import (
     JSON,
     MAX_DEPTH,
@@ -70,9 +75,11 @@ __all__ = [
     "JSON",
     "MAX_DEPTH",
     "PING",
+    "POD",
     "SECONDS",
     "AddressInUse",
     "Admission",
+    "Asker",
     "Attempts",
     "Auth",
     "BadToken",
@@ -89,7 +96,7 @@ __all__ = [
     "Emit",
     "EnvelopeError",
     "EnvelopeFault",
-    "HandshakeRejected",
+    "Grant",
     "Histogram",
     "Identity",
     "Inbox",
@@ -103,6 +110,7 @@ __all__ = [
     "Meters",
     "Networks",
     "NoThread",
+    "Opening",
     "Outbox",
     "OutboxFailure",
     "OutboxStatistics",
@@ -110,8 +118,12 @@ __all__ = [
     "Problem",
     "QueryError",
     "Refusal",
+    "RequestHead",
     "RequestId",
     "Scope",
+    "Seat",
+    "Seats",
+    "Shares",
     "StoreError",
     "StoreMisfit",
     "StoreUnavailable",
@@ -151,5 +163,7 @@ __all__ = [
     "networks",
     "refuse_upgrade",
     "response_bytes",
+    "share_of",
+    "shortage",
     "text_frame",
 ]

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from typing import Final
 
-from .attempts import network_of
-from .handshake import Refusal
+from .refusal import Refusal
+from .shares import Asker, Grant, Shares
 from .token_bucket import TokenBucket
 
 __all__ = ["Admission"]
 
 LONGEST_WAIT = 60
 """Seconds that a client is told to wait at most."""
+
+RETRY_AFTER = 5
+"""Seconds after which who found no place should try again."""
+
+_CALLED: Final = {Grant.OVER_SHARE: "address", Grant.NONE_LEFT: "connections"}
 
 
 class Admission:
@@ -21,52 +27,61 @@ class Admission:
     A herd is told to come back no faster than the rate can serve: each one that is turned away
     joins a queue in which nobody stands, and is told its place in it. `Retry-After` has whole
     seconds (RFC 9110 section 10.2.3), so that chance decides which of the two next to it is told.
+
+    `places` are the connections there may be, and the share of each address in them. Whoever is
+    refused is counted in `rate_limited`: as `address`, `connections` or `accepts`.
     """
 
     def __init__(
         self,
         rate: float,
         burst: int,
-        per_address: int,
+        places: Shares,
         *,
         now: float,
         random: Callable[[], float],
+        rate_limited: Counter[str],
     ) -> None:
         self._rate = rate
-        self._per_address = per_address
+        self._places = places
         self._bucket = TokenBucket(rate, burst, now)
         self._random = random
         self._owed = 0.0
         self._owed_at = now
-        self._addresses: Counter[str] = Counter()
+        self._rate_limited = rate_limited
 
     def refuse(self, address: str, now: float) -> Refusal | None:
         """Take a handshake of this address in, or say why not: 429 for too many, 503 for too fast.
 
         Who is taken in counts among those of its address until `left`.
         """
-        network = network_of(address)
-        if self._per_address and self._addresses[network] >= self._per_address:
-            sentence = f"There are {self._per_address} connections of your address already."
-            return Refusal(429, sentence, (("Retry-After", "5"),))
+        asker = Asker.of(address)
+        grant = self._places.may(asker)
+        if not grant:
+            self._rate_limited[_CALLED[grant]] += 1
+            return _no_place(grant, self._places.held_by(asker.network))
         if not self._bucket.take(now):
+            self._rate_limited["accepts"] += 1
             wait = str(self._wait(now))
             sentence = f"Many clients connect at this moment; try again in {wait} s."
             return Refusal(503, sentence, (("Retry-After", wait),))
-        if self._per_address:
-            self._addresses[network] += 1
+        self._places.take(asker)
         return None
 
     def left(self, address: str) -> None:
         """Forget a connection that was taken in."""
-        if self._per_address:
-            network = network_of(address)
-            self._addresses[network] -= 1
-            if self._addresses[network] <= 0:
-                del self._addresses[network]
+        self._places.release(Asker.of(address))
 
     def _wait(self, now: float) -> int:
         elapsed, self._owed_at = max(0.0, now - self._owed_at), now
         self._owed = max(0.0, self._owed - elapsed * self._rate) + 1
         seconds = 1 + int(self._owed / self._rate + self._random())
         return min(LONGEST_WAIT, seconds)
+
+
+def _no_place(grant: Grant, held: int) -> Refusal:
+    retry = (("Retry-After", str(RETRY_AFTER)),)
+    if grant is Grant.OVER_SHARE:
+        sentence = f"There are {held} connections of your address already; close one of them."
+        return Refusal(429, sentence, retry)
+    return Refusal(503, "All connections of this pod are taken; try again later.", retry)

@@ -1,7 +1,6 @@
 """Everything that can go wrong between the pod and the bytes outside it.
 
 TransportError
-├── HandshakeRejected  the client's upgrade request is not one of RFC 6455
 ├── WireError         the client's message, or the application's data, is not what the wire takes
 ├── BadToken          the client's token is not good, or not good any more
 │   └── TooManyGuesses    the address's: it has shown too many that were not
@@ -37,7 +36,6 @@ __all__ = [
     "DuplicateValue",
     "EnvelopeError",
     "EnvelopeFault",
-    "HandshakeRejected",
     "ListenError",
     "MessageTooLarge",
     "NoThread",
@@ -55,22 +53,6 @@ __all__ = [
 
 class TransportError(Exception):
     """Base of all errors of this package."""
-
-
-class HandshakeRejected(TransportError):
-    """An upgrade request that RFC 6455 section 4.2.1 does not allow; the socket is untouched.
-
-    `status` (400 or 426) and `sentence` are the answer that the client should get. A 426 must
-    carry the header `Sec-WebSocket-Version: 13` (section 4.4); `headers` holds it.
-    """
-
-    def __init__(
-        self, status: int, sentence: str, headers: tuple[tuple[str, str], ...] = ()
-    ) -> None:
-        super().__init__(sentence)
-        self.status = status
-        self.sentence = sentence
-        self.headers = headers
 
 
 class WireError(TransportError):

@@ -26,19 +26,25 @@ def client_address(peer: str, forwarded: Sequence[str], trusted: Networks) -> st
     `peer` is who holds the connection, `forwarded` the values of all `X-Forwarded-For` fields in
     their order. Each proxy appends whom it heard from, so they are read from the right: the first
     that is not a trusted proxy itself is the client. What stands left of it anybody may have
-    written. Where an entry is no address, the last proxy that was good is all that is known.
+    written. Where a trusted proxy names nobody this is "": behind it may be anybody, and the
+    proxy itself is nobody's address, neither to be given a share nor to be believed local. Where
+    all are trusted, the first that one of them has named is somebody in their network.
     """
     known = peer
-    entries = [entry.strip() for value in forwarded for entry in value.split(",")]
-    for entry in reversed(["", *entries[-MOST_HOPS:]]):
-        address = _address(known)
-        if address is None or not any(address in network for network in trusted):
-            break
+    entries = [entry.strip() for value in forwarded for entry in value.split(",") if value.strip()]
+    for entry in reversed(entries[-MOST_HOPS:]):
+        if not _is_trusted(known, trusted):
+            return known
         claimed = _address(entry)
         if claimed is None:
-            break
+            return ""
         known = str(claimed)
-    return known
+    return "" if known == peer and _is_trusted(peer, trusted) else known
+
+
+def _is_trusted(known: str, trusted: Networks) -> bool:
+    address = _address(known)
+    return address is not None and any(address in network for network in trusted)
 
 
 def _address(text: str) -> Address | None:

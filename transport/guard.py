@@ -6,29 +6,20 @@ pings; and it drops the connection on a protocol error without telling the peer 
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
-import re
 from collections.abc import Callable, Generator, Iterable
 
-import h11
 from attrs import frozen
 from wsproto import ConnectionType, WSConnection
-from wsproto.connection import ConnectionState
-from wsproto.events import (
-    AcceptConnection,
-    CloseConnection,
-    Event,
-    Ping,
-    RejectConnection,
-    Request,
-    TextMessage,
-)
+from wsproto.connection import Connection, ConnectionState
+from wsproto.events import CloseConnection, Event, Ping, TextMessage
 from wsproto.extensions import Extension
 from wsproto.frame_protocol import CloseReason, FrameDecoder, FrameProtocol, Opcode, RsvBits
-from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
-from .errors import HandshakeRejected
 from .frames import close_frame
+from .handshake import Opening
 from .token_bucket import TokenBucket
 
 __all__ = ["MAX_CONTROL_FRAMES", "Closed", "FrameGuard", "GuardedProtocol"]
@@ -36,8 +27,7 @@ __all__ = ["MAX_CONTROL_FRAMES", "Closed", "FrameGuard", "GuardedProtocol"]
 MAX_CONTROL_FRAMES = 20
 """Pings and pongs that a client may send in a second: each ping costs the pod an answer."""
 
-_HEAD_END = re.compile(rb"\n\r?\n")  # as h11 sees it
-_HOST = re.compile(rb"(?im)^host[ \t]*:[\t -~]*(?=\r?$)")
+_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
 _NO_RESERVED_BITS = RsvBits(False, False, False)
 
 
@@ -81,6 +71,10 @@ class FrameGuard(Extension):
     def offer(self) -> bool | str:
         """Offer nothing."""
         return False
+
+    def accept(self, offer: str) -> str | None:
+        """Agree to nothing, whatever a client calls its offer."""
+        return None
 
     def frame_inbound_header(
         self,
@@ -140,38 +134,29 @@ class FrameGuard(Extension):
 class GuardedProtocol(WSConnection):
     """One server connection's protocol state; whole messages leave through `deliver`.
 
+    It begins behind the handshake: `opening` has been judged, `response` is the 101 that answers
+    it, and wsproto is never asked. `rest` is what the client sent right behind its request.
+
     `deliver(text, nbytes)` is called synchronously while events are read, and only as long as
     nobody has begun to close. `ended` tells how the connection ended as soon as that is known,
     a frame that RFC 6455 forbids included: then its code is the one that the peer must be sent.
     """
 
-    def __init__(self, guard: FrameGuard, deliver: Callable[[str, int], None]) -> None:
-        super().__init__(ConnectionType.SERVER)
+    def __init__(
+        self,
+        opening: Opening,
+        guard: FrameGuard,
+        deliver: Callable[[str, int], None],
+        rest: bytes = b"",
+    ) -> None:
+        # Not WSConnection's own, which makes a parser of requests: nothing here needs one.
+        self.client = False
+        self.response = _response(opening, guard)
+        self.connection: Connection = Connection(ConnectionType.SERVER, [guard], rest)
         self.ended: Closed | None = None
         self._guard = guard
         self._deliver = deliver
         self._parts: io.StringIO | None = None
-
-    def accept(self, request: bytes) -> bytes:
-        """Take the upgrade request and whatever follows it, and return the 101 response.
-
-        Raises `HandshakeRejected`, whatever the bytes are (RFC 6455 section 4.2).
-        """
-        end = _HEAD_END.search(request)
-        if end is None:
-            raise HandshakeRejected(400, "The upgrade request is not complete.")
-        try:
-            # wsproto reads the host as IDNA of 2003 has it, in which many of today's are none.
-            self.receive_data(_HOST.sub(rb"Host: -", request[: end.end()], count=1))
-            _check_request(self.handshake.events())
-            response = self.send(AcceptConnection(extensions=[self._guard]))
-        except RemoteProtocolError as error:
-            raise _rejection(error) from error
-        except (UnicodeError, h11.ProtocolError, LocalProtocolError) as error:
-            raise HandshakeRejected(400, "The upgrade request is malformed.") from error
-        del self.handshake  # a parser and the request's headers, of no use any more
-        self.receive_data(request[end.end() :])
-        return response
 
     def close(self, code: int, reason: str) -> bytes:
         """Begin to close, and return the close frame; what the peer still says is not delivered."""
@@ -183,8 +168,7 @@ class GuardedProtocol(WSConnection):
 
     def stop_reading(self) -> None:
         """Parse nothing any more: wsproto's parser is a generator and holds what holds it."""
-        if self.connection is not None:
-            self.connection._proto._parse_more.close()
+        self.connection._proto._parse_more.close()
 
     @property
     def open(self) -> bool:
@@ -193,7 +177,7 @@ class GuardedProtocol(WSConnection):
 
     def events(self) -> Generator[Event, None, None]:
         """Yield what trio-websocket has to answer: pings and the end."""
-        for event in self.connection.events() if self.connection else ():
+        for event in self.connection.events():
             if isinstance(event, TextMessage):
                 if self.open:
                     self._collect(event)
@@ -225,19 +209,30 @@ class GuardedProtocol(WSConnection):
         return event
 
 
-def _check_request(events: Iterable[Event]) -> None:
-    request = next((event for event in events if isinstance(event, Request)), None)
-    if request is None:
-        raise HandshakeRejected(400, "There is no upgrade request.")
-    for name, value in request.extra_headers:
-        # What follows is read as frames here; whoever stands in front may count it as a body.
-        if name == b"transfer-encoding" or (name == b"content-length" and value != b"0"):
-            raise HandshakeRejected(400, "An upgrade request must not have a body.")
+def _response(opening: Opening, guard: FrameGuard) -> bytes:
+    """Return the server's half of the opening handshake (RFC 6455 section 4.2.2)."""
+    fields = [
+        "HTTP/1.1 101 Switching Protocols",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        f"Sec-WebSocket-Accept: {_accept(opening.key)}",
+    ]
+    agreed = _agreed(opening.offers, guard)
+    if agreed is not None:
+        fields.append(f"Sec-WebSocket-Extensions: {agreed}")
+    return "\r\n".join([*fields, "", ""]).encode("latin-1")
 
 
-def _rejection(error: RemoteProtocolError) -> HandshakeRejected:
-    hint = error.event_hint
-    if isinstance(hint, RejectConnection) and hint.status_code == 426:
-        sentence = "This version of WebSocket is not spoken here; use version 13."
-        return HandshakeRejected(426, sentence, (("Sec-WebSocket-Version", "13"),))
-    return HandshakeRejected(400, f"The upgrade request is wrong: {error}.")
+def _accept(key: str) -> str:
+    digest = hashlib.sha1(f"{key}{_GUID}".encode(), usedforsecurity=False).digest()
+    return base64.b64encode(digest).decode()
+
+
+def _agreed(offers: Iterable[str], guard: FrameGuard) -> str | None:
+    """Return the first offer that can be met, as it is met: the client prefers it (RFC 7692)."""
+    for offer in offers:
+        if offer.partition(";")[0].strip() == guard.name:
+            parameters = guard.accept(offer)
+            if parameters is not None:
+                return "; ".join([guard.name, parameters]) if parameters else guard.name
+    return None

@@ -1,152 +1,117 @@
-"""The first request of a connection: what it is, and who may open a WebSocket.
+"""Who may open a WebSocket: the opening handshake, judged once, before it costs anything.
 
-Pure: no socket is touched here.
+Pure: no socket is touched here. What is asked of a request is RFC 6455 section 4.2.1; which pages
+may ask is said by `origins`.
 """
 
-import enum
+import re
 import socket
 from collections.abc import Sequence
-from http import HTTPStatus
 from typing import Final, TypeAlias
 
-import h11
-import orjson
 from attrs import frozen
 
 from .origins import refuse_origin
+from .refusal import Refusal
+from .request import RequestHead
 
 __all__ = [
-    "HeadReader",
     "Headers",
-    "Refusal",
-    "RequestHead",
-    "Route",
+    "Opening",
     "UpgradeRequest",
     "choose_route",
     "is_websocket_path",
     "refuse_upgrade",
-    "response_bytes",
 ]
 
 Headers: TypeAlias = Sequence[tuple[str, str]]
 """Header fields in their order, names in lower case."""
 
-RETRY_AFTER = 5
-"""Seconds after which a client that found the pod full may try again."""
+VERSION: Final = "13"
+"""Of the protocol, the only one there is (RFC 6455 section 11.6)."""
 
 _PATHS = ("/socket.io", "/socket.io/")
+_KEY = re.compile(r"[A-Za-z0-9+/]{22}==")  # 16 bytes in base64
 
-
-@frozen
-class UpgradeRequest:
-    """A request for a WebSocket, with the socket it came on.
-
-    Whoever takes the request over owns `sock`, a non-blocking TCP socket. `head` is the raw
-    request and whatever the client sent right behind it; `remote` is the client's address.
-    """
-
-    sock: socket.socket
-    head: bytes
-    target: str
-    headers: tuple[tuple[str, str], ...]
-    remote: str
-
-
-@frozen
-class Refusal:
-    """A request that is answered with an error and closed; `sentence` tells the remedy."""
-
-    status: int
-    sentence: str
-    headers: tuple[tuple[str, str], ...] = ()
-
-
-@frozen
-class RequestHead:
-    """The request line and the header fields of an HTTP/1 request."""
-
-    method: str
-    target: str
-    version: str
-    headers: tuple[tuple[str, str], ...]
-
-    @property
-    def wants_websocket(self) -> bool:
-        """Whether this is the client's half of RFC 6455 section 4.1: a GET that asks to upgrade."""
-        return (
-            self.method == "GET"
-            and "websocket" in self._tokens("upgrade")
-            and "upgrade" in self._tokens("connection")
-        )
-
-    def _tokens(self, field: str) -> list[str]:
-        values = (value for name, value in self.headers if name == field)
-        return [token.strip().lower() for value in values for token in value.split(",")]
-
-
-class HeadReader:
-    """Takes bytes until they are a request's head, at most about `max_bytes` of them.
-
-    `raw` is everything taken, with what the client sent right behind the head.
-    """
-
-    def __init__(self, max_bytes: int) -> None:
-        self.raw = bytearray()
-        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=max_bytes)
-
-    def feed(self, data: bytes) -> RequestHead | Refusal | None:
-        """Take bytes; return the head, or why it is none, or None while it is not whole."""
-        self.raw += data
-        self._http.receive_data(data)
-        try:
-            event = self._http.next_event()
-        except h11.RemoteProtocolError as error:
-            return _malformed(error.error_status_hint)
-        if not isinstance(event, h11.Request):
-            return None
-        return RequestHead(
-            event.method.decode("ascii"),
-            event.target.decode("latin-1"),
-            event.http_version.decode("ascii"),
-            tuple(
-                (name.decode("latin-1"), value.decode("latin-1")) for name, value in event.headers
-            ),
-        )
-
-
+_SPOKEN: Final = (
+    ("Upgrade", "websocket"),
+    ("Connection", "Upgrade"),
+    ("Sec-WebSocket-Version", VERSION),
+)
+"""What a 426 has to name (RFC 9110 section 15.5.22, RFC 6455 section 4.4)."""
 _SWITCHED_OFF: Final = Refusal(
     404,
     "WebSockets are switched off here (REALTIME_ENABLED); set 'enabled' to true to use them.",
 )
+_ELSEWHERE: Final = Refusal(404, "There is no WebSocket here; connect to /socket.io/.")
+_NO_UPGRADE: Final = Refusal(
+    426,
+    "This is a WebSocket endpoint: connect with a WebSocket client over HTTP/1.1 (RFC 6455).",
+    _SPOKEN,
+)
+_OTHER_VERSION: Final = Refusal(
+    426, f"This version of WebSocket is not spoken here; use version {VERSION}.", _SPOKEN
+)
+_NO_VERSION: Final = Refusal(400, f"Send one header 'Sec-WebSocket-Version: {VERSION}'.")
+_BAD_KEY: Final = Refusal(400, "Send one Sec-WebSocket-Key: 16 random bytes in base64.")
+_BODY: Final = Refusal(400, "An upgrade request must not have a body.")
 
 
-class Route(enum.Enum):
-    """Where a request goes."""
+@frozen
+class Opening:
+    """What counts in the client's half of the opening handshake (RFC 6455 section 4.2.1).
 
-    WEBSOCKET = "websocket"
-    HTTP = "http"
+    `key` is its nonce, `offers` the extensions it would use, each with its parameters.
+    """
+
+    key: str
+    offers: tuple[str, ...] = ()
 
 
-def choose_route(head: RequestHead, *, websocket: bool = True) -> Route | Refusal:
-    """Decide where a request goes, or why it goes nowhere; `websocket` is whether there is one."""
-    if not head.version.startswith("1."):
-        return Refusal(505, "Speak HTTP/1.1 here.")
-    if is_websocket_path(head.target):
-        if head.wants_websocket:
-            return Route.WEBSOCKET
-        if not websocket:
-            return _SWITCHED_OFF
-        upgrade = (("Upgrade", "websocket"), ("Connection", "Upgrade"))
-        sentence = "This is a WebSocket endpoint: connect with a WebSocket client (RFC 6455)."
-        return Refusal(426, sentence, upgrade)
+@frozen
+class UpgradeRequest:
+    """A good request for a WebSocket, with the socket it came on.
+
+    Whoever takes the request over owns `sock`, a non-blocking TCP socket. `rest` is what the
+    client sent right behind the head; `remote` is the client's address.
+    """
+
+    sock: socket.socket
+    opening: Opening
+    rest: bytes
+    headers: tuple[tuple[str, str], ...]
+    remote: str
+
+
+def choose_route(head: RequestHead, *, websocket: bool = True) -> Opening | Refusal | None:
+    """Return the opening of a WebSocket, None for a request of HTTP, or why it is neither.
+
+    `websocket` is whether there is one here; who asks to upgrade is told by others that not.
+    """
+    if not is_websocket_path(head.path):
+        return _ELSEWHERE if head.wants_websocket else None
     if head.wants_websocket:
-        return Refusal(404, "There is no WebSocket here; connect to /socket.io/.")
-    return Route.HTTP
+        return _opening(head)
+    return _NO_UPGRADE if websocket else _SWITCHED_OFF
 
 
 def is_websocket_path(target: str) -> bool:
-    """Say whether a request target is the WebSocket endpoint, with any query or none."""
+    """Say whether a path is the WebSocket endpoint, with any query or none."""
     return target.partition("?")[0] in _PATHS
+
+
+def _opening(head: RequestHead) -> Opening | Refusal:
+    # What follows is read as frames here; whoever stands in front may count it as a body.
+    if head.has(b"transfer-encoding") or head.values(b"content-length") not in ([], ["0"]):
+        return _BODY
+    versions, keys = head.values(b"sec-websocket-version"), head.values(b"sec-websocket-key")
+    if len(versions) != 1:  # section 11.3.5
+        return _NO_VERSION
+    if versions != [VERSION]:
+        return _OTHER_VERSION
+    if len(keys) != 1 or _KEY.fullmatch(keys[0]) is None:  # section 11.3.1
+        return _BAD_KEY
+    return Opening(keys[0], tuple(head.elements(b"sec-websocket-extensions")))
 
 
 def refuse_upgrade(
@@ -154,47 +119,15 @@ def refuse_upgrade(
     *,
     allowed: Sequence[str],
     allow_missing: bool,
-    open_connections: int,
-    max_connections: int,
     enabled: bool,
 ) -> Refusal | None:
     """Say why a client may not open a WebSocket, or return None when it may.
 
     `allowed` are exact origins (`https://example.com`); when empty, an origin must be the host
-    that the request went to. A forbidden origin is told so also when the pod is full, for it
-    need not come back.
+    that the request went to. Asked before there is a place for it: a forbidden origin need not
+    come back when there is one.
     """
     if not enabled:
         return _SWITCHED_OFF
     sentence = refuse_origin(headers, allowed, allow_missing=allow_missing)
-    if sentence is not None:
-        return Refusal(403, sentence)
-    if open_connections >= max_connections:
-        return Refusal(
-            503,
-            f"All {max_connections} connections of this pod are taken; try again later.",
-            (("Retry-After", str(RETRY_AFTER)),),
-        )
-    return None
-
-
-def response_bytes(refusal: Refusal) -> bytes:
-    """Return the whole HTTP/1.1 response to a refused request; the connection closes after it."""
-    body = orjson.dumps({"error": refusal.sentence})
-    fields = (
-        ("Content-Type", "application/json"),
-        ("Content-Length", str(len(body))),
-        ("Cache-Control", "no-store"),
-        ("X-Content-Type-Options", "nosniff"),
-        ("Connection", "close"),
-        *refusal.headers,
-    )
-    lines = [f"HTTP/1.1 {refusal.status} {HTTPStatus(refusal.status).phrase}"]
-    lines += [f"{name}: {value}" for name, value in fields]
-    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
-
-
-def _malformed(status: int) -> Refusal:
-    if status == 431:
-        return Refusal(431, "The request's head is too large; send fewer or shorter headers.")
-    return Refusal(400, "This is not an HTTP/1.1 request; this port speaks HTTP and WebSocket.")
+    return None if sentence is None else Refusal(403, sentence)

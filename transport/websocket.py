@@ -17,13 +17,13 @@ from trio_websocket import WebSocketConnection
 
 from .close_codes import CloseCode
 from .deflate import DeflateGuard, Deflater
-from .errors import HandshakeRejected
 from .frames import PING, text_frame
 from .guard import Closed, FrameGuard, GuardedProtocol
+from .handshake import Opening
 from .outbox import Outbox, Spawn
 from .stream import Inbox, OutboxStream
 
-__all__ = ["Closed", "HandshakeRejected", "Inbox", "WebSocket", "WebSocketLimits"]
+__all__ = ["Closed", "Inbox", "WebSocket", "WebSocketLimits"]
 
 _library_log = logging.getLogger("trio-websocket")
 if _library_log.level == logging.NOTSET:
@@ -60,9 +60,9 @@ class WebSocketLimits:
 class WebSocket:
     """The server's end of one connection; `sock` is non-blocking, and ours once this returns.
 
-    `head` is the upgrade request and whatever the client sent behind it. The 101 response is
-    sent at once. Raises `HandshakeRejected` for any other head, and leaves the socket alone.
-    Whoever makes a WebSocket must see to it that `close`, `abandon` or `abort` is called.
+    `opening` is the client's half of the handshake, which has been judged, `rest` what it sent
+    right behind that. The 101 response is sent at once. Whoever makes a WebSocket must see to it
+    that `close`, `abandon` or `abort` is called.
     """
 
     __slots__ = (
@@ -79,15 +79,16 @@ class WebSocket:
     def __init__(
         self,
         sock: socket.socket,
-        head: bytes,
+        opening: Opening,
         limits: WebSocketLimits,
         inbox: Inbox,
         clock: Callable[[], float] = trio.current_time,
+        *,
+        rest: bytes = b"",
     ) -> None:
         kind = FrameGuard if limits.deflater is None else DeflateGuard
         guard = kind(limits.max_message_bytes, limits.max_fragments, clock)
-        self._protocol = GuardedProtocol(guard, inbox.put)
-        response = self._protocol.accept(head)
+        self._protocol = GuardedProtocol(opening, guard, inbox.put, rest)
         self.outbox = Outbox(
             sock,
             max_messages=limits.max_buffer_messages,
@@ -102,7 +103,7 @@ class WebSocket:
         self._close_timeout = limits.close_timeout
         self._running = False
         self._over: trio.Event | None = None
-        self.outbox.write(response, 0)
+        self.outbox.write(self._protocol.response, 0)
 
     @property
     def last_received(self) -> float:

@@ -37,12 +37,14 @@ from .rights import (
     Method,
     demand,
     demand_owner,
+    may_ask,
     may_listen,
     may_see,
     readable,
 )
 from .running import ScriptRunner
 from .scripts import Script, ScriptEvent, Scripts, load_scripts
+from .view import View, Viewer
 
 __all__ = [
     "ALL_COLLECTIONS",
@@ -81,6 +83,8 @@ __all__ = [
     "ScriptsBusy",
     "UndefinedChangesRoom",
     "UserAccounts",
+    "View",
+    "Viewer",
     "changed",
     "checked",
     "chosen_id",
@@ -89,6 +93,7 @@ __all__ = [
     "demand_owner",
     "listening_problem",
     "load_scripts",
+    "may_ask",
     "may_listen",
     "may_see",
     "readable",

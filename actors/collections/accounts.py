@@ -7,8 +7,8 @@ from typing import cast
 
 import orjson
 
-from ...transport import JSON, StoreUnavailable
-from ...transport.http import ApiAnswer, User
+from ...transport import JSON, Identity, StoreUnavailable
+from ...transport.http import ApiAnswer, SignedIn, User
 from ...transport.store import Document, Filter, Query
 from . import documents
 from .api import answer_of
@@ -16,9 +16,10 @@ from .calls import CollectionCalls
 from .directory import Directory
 from .environment import Collection, CollectionEnvironment
 from .refused import RequestRefused
-from .rights import POD
+from .rights import POD, Caller
 from .scripting import Asked
 from .users import USERS, can_be_name, is_root_user, named
+from .view import Viewer
 from .writing import Writing, refusal_of
 
 __all__ = ["UserAccounts"]
@@ -28,13 +29,18 @@ class UserAccounts:
     """Finds and makes users in the collection `users`; refusals are answers."""
 
     def __init__(
-        self, directory: Directory, environment: CollectionEnvironment, calls: CollectionCalls
+        self,
+        directory: Directory,
+        environment: CollectionEnvironment,
+        calls: CollectionCalls,
+        viewer: Viewer,
     ) -> None:
         self._directory = directory
         self._env = environment
         self._calls = calls
+        self._viewer = viewer
 
-    async def sign_in(self, name: str, password: str) -> ApiAnswer | User:
+    async def sign_in(self, name: str, password: str) -> ApiAnswer | SignedIn:
         """Return the user with this name or e-mail address and this password, or the refusal."""
         try:
             users = await self._users()
@@ -43,21 +49,21 @@ class UserAccounts:
             for found in matching or [None]:
                 hashed = cast("str | None", found["password"]) if found else None
                 if await self._env.passwords.verify(hashed, password) and found is not None:
-                    return documents.shown(users.definition, found)
+                    return await self._signed_in(users, found)
         except RequestRefused as refused:
             return answer_of(refused)
         return answer_of(_wrong())
 
-    async def user(self, user_id: str) -> ApiAnswer | User:
-        """Return the user with this id, or the refusal."""
+    async def user(self, identity: Identity) -> ApiAnswer | User:
+        """Return a user as it sees itself, or the refusal."""
         try:
             users = await self._users()
-            found = await self._get(users, user_id)
+            found = await self._get(users, identity.user_id)
+            if found is None:
+                return answer_of(RequestRefused(404, "You are not among this pod's users."))
+            return await self._viewer.view(users, _asking(identity), found)
         except RequestRefused as refused:
             return answer_of(refused)
-        if found is None:
-            return answer_of(RequestRefused(404, "You are not among this pod's users."))
-        return documents.shown(users.definition, found)
 
     async def create_user(self, data: Mapping[str, JSON]) -> ApiAnswer | User:
         """Make a user, as root, and return it, or the refusal."""
@@ -65,13 +71,15 @@ class UserAccounts:
         given.setdefault("username", given.get("email"))
         try:
             writing = Writing("post", None, given, Asked(POD, method="POST"))
-            return (await self._calls.write(await self._users(), writing)).document
+            return (await self._calls.write(await self._users(), writing)).body
         except RequestRefused as refused:
             return answer_of(refused, root=True)
 
-    def is_root_user(self, user: User) -> bool:
-        """Say whether this user's tokens are to say root."""
-        return is_root_user(dict(user))
+    async def _signed_in(self, users: Collection, found: Document) -> SignedIn:
+        """Return a user as it sees itself: a script decides what it is shown, not who it is."""
+        id_, name = str(found["id"]), str(found.get("username", ""))
+        identity = Identity(id_, name, is_root=is_root_user(found), expires_at=None)
+        return SignedIn(identity, await self._viewer.written(users, _asking(identity), found))
 
     async def _users(self) -> Collection:
         users = self._directory.find(USERS)
@@ -94,6 +102,10 @@ class UserAccounts:
             return await self._env.store.get(users.definition, user_id)
         except StoreUnavailable as error:
             raise refusal_of(error) from error
+
+
+def _asking(identity: Identity) -> Asked:
+    return Asked(Caller(identity), parts=(identity.user_id,))
 
 
 def _wrong() -> RequestRefused:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection as Names
 from collections.abc import Mapping, Sequence
-from typing import Final, cast
+from typing import Final, cast, get_args
 
 import orjson
 from attrs import evolve
 
-from ...config import Definition, check_collection_name
-from ...transport import JSON, QueryError
-from ...transport.http import ApiAnswer, ApiRequest
+from ...config import check_collection_name
+from ...transport import JSON, Identity, QueryError
+from ...transport.http import ApiAnswer, ApiRequest, Offer
 from ...transport.store import nested
 from .calls import CollectionCalls
 from .directory import Directory
@@ -20,7 +20,7 @@ from .environment import Collection, CollectionEnvironment
 from .outcome import Response
 from .reading import Reader
 from .refused import RequestRefused
-from .rights import Caller, Method, demand
+from .rights import Caller, Method, demand, may_ask
 from .scripting import Asked, run_before, run_event
 from .scripts import ScriptEvent
 from .writing import Writing
@@ -44,6 +44,7 @@ class Api:
         discovery: Discovery,
         environment: CollectionEnvironment,
         calls: CollectionCalls,
+        reader: Reader,
         *,
         creates: bool,
     ) -> None:
@@ -51,12 +52,15 @@ class Api:
         self._discovery = discovery
         self._env = environment
         self._calls = calls
-        self._reader = Reader(environment)
+        self._reader = reader
         self._creates = creates
 
-    def definitions(self) -> Sequence[Definition]:
-        """Return the definitions of all collections, sorted by name."""
-        return sorted((c.definition for c in self._directory), key=lambda d: d.name)
+    def offers(self, identity: Identity | None) -> Sequence[Offer]:
+        """Return the collections with which somebody may do anything at all, sorted by name."""
+        offers = (_offer(collection, Caller(identity)) for collection in self._directory)
+        return sorted(
+            (offer for offer in offers if offer.methods), key=lambda offer: offer.definition.name
+        )
 
     def methods(self, name: str, parts: Sequence[str]) -> Names[str]:
         """Return what may be asked at a path; where there is nothing, `handle` says so."""
@@ -70,11 +74,6 @@ class Api:
         if len(parts) > 1:
             return _METHODS
         return ("GET",) if parts[0] == "count" else ("GET", "PUT", "DELETE")
-
-    def events(self, name: str) -> Names[str]:
-        """Return the events for which a collection has a script."""
-        collection = self._directory.find(name)
-        return () if collection is None else tuple(collection.scripts.by_event)
 
     async def handle(self, request: ApiRequest) -> ApiAnswer:
         """Carry a request out. What goes wrong is an answer too; only bugs are raised."""
@@ -145,10 +144,8 @@ class Api:
         body: Mapping[str, JSON],
     ) -> ApiAnswer:
         writing = Writing(method, id_, body, asked, nbytes=_WEIGHT + asked.nbytes)
-        written = await self._calls.write(collection, writing)
-        if written.response is not None:
-            return _scripted(written.response)
-        return _answer({"deleted": 1} if method == "delete" else written.document)
+        answer = await self._calls.write(collection, writing)
+        return _answer(answer.body) if answer.response is None else _scripted(answer.response)
 
     async def _run_only(
         self, collection: Collection, asked: Asked, body: Mapping[str, JSON]
@@ -166,6 +163,13 @@ class Api:
         if outcome.response is not None:
             return _scripted(outcome.response)
         return _answer(outcome.data)
+
+
+def _offer(collection: Collection, caller: Caller) -> Offer:
+    definition, events = collection.definition, frozenset(collection.scripts.by_event)
+    methods = get_args(Method)
+    may = frozenset(method for method in methods if may_ask(definition, method, caller))
+    return Offer(definition, events, may & events if definition.no_store else may)
 
 
 def _asked(request: ApiRequest, collection: Collection) -> Asked:

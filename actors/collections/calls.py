@@ -6,21 +6,32 @@ from collections.abc import Mapping
 from typing import Final, cast
 
 import orjson
+from attrs import frozen
 
 from ...transport import JSON
 from ..errors import ActorError, AskTimeout, Poisoned, Unanswered
 from .directory import Directory
 from .environment import CHAIN, Collection
 from .inside import InsideMethod
+from .outcome import Response
 from .reading import Reader
 from .refused import RequestRefused
 from .rights import POD, Method
 from .scripting import Asked
+from .view import Viewer
 from .writing import Writing, Written
 
-__all__ = ["CollectionCalls"]
+__all__ = ["Answer", "CollectionCalls"]
 
 _NOTHING: Final[Mapping[str, JSON]] = {}
+
+
+@frozen
+class Answer:
+    """What a write is answered: the document as the caller sees it, or a script's own response."""
+
+    body: JSON
+    response: Response | None = None
 
 
 class CollectionCalls:
@@ -32,10 +43,17 @@ class CollectionCalls:
     """
 
     def __init__(
-        self, directory: Directory, reader: Reader, max_depth: int, timeout: float
+        self,
+        directory: Directory,
+        reader: Reader,
+        viewer: Viewer,
+        *,
+        max_depth: int,
+        timeout: float,
     ) -> None:
         self._directory = directory
         self._reader = reader
+        self._viewer = viewer
         self._max_depth = max_depth
         self._timeout = timeout
 
@@ -46,7 +64,7 @@ class CollectionCalls:
         id: str | None,  # noqa: A002
         data: JSON,
     ) -> JSON:
-        """Read or write as the pod itself. Raises `RequestRefused`."""
+        """Read or write as the pod itself: with root's eyes. Raises `RequestRefused`."""
         found = self._directory.find(collection)
         if found is None:
             raise RequestRefused(404, f"There is no collection '{collection}'.")
@@ -55,15 +73,25 @@ class CollectionCalls:
             raise RequestRefused(
                 508, f"Scripts call each other more than {self._max_depth} deep; end the loop."
             )
-        asked = Asked(POD, method=method, parts=(id,) if id else ())
+        verb = "GET" if method == "COUNT" else method
+        asked = Asked(POD, method=verb, parts=(id,) if id else ())
         token = CHAIN.set(chain.deeper())
         try:
             return await self._carry_out(found, method, id, data, asked)
         finally:
             CHAIN.reset(token)
 
-    async def write(self, collection: Collection, writing: Writing) -> Written:
+    async def write(self, collection: Collection, writing: Writing) -> Answer:
         """Let a collection carry out a write in its turn. Raises `RequestRefused`."""
+        written = await self._written(collection, writing)
+        if writing.method == "delete":
+            return Answer({"deleted": 1}, written.response)
+        shown = await self._viewer.written(
+            collection, writing.asked, written.document, written.hidden
+        )
+        return Answer(shown, written.response)
+
+    async def _written(self, collection: Collection, writing: Writing) -> Written:
         await collection.usable()
         if collection.name in writing.chain.held and collection.writer is not None:
             return await collection.writer.perform(writing)
@@ -93,7 +121,7 @@ class CollectionCalls:
         if method == "COUNT":
             return await self._reader.count(collection, asked, given)
         writing = Writing(cast("Method", method.lower()), id, given, asked, CHAIN.get())
-        return (await self.write(collection, writing)).document
+        return (await self.write(collection, writing)).body
 
 
 def _unwritten(name: str, error: ActorError) -> RequestRefused:

@@ -146,7 +146,7 @@ class CollectionActor(Actor):
         def settle(outcomes: Sequence[Outcome]) -> None:
             for answer, outcome in zip(batch.answers, outcomes, strict=True):
                 if isinstance(outcome, Change):
-                    answer.answer(self._writer.written(outcome))
+                    answer.answer(Written(outcome.document))
                 else:
                     answer.fail(refusal_of(outcome))
 

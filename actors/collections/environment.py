@@ -7,11 +7,11 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
-from attrs import evolve, field, frozen, mutable
+from attrs import field, frozen, mutable
 
 from ...config import Collections as CollectionSettings
 from ...config import Definition
-from ...transport.store import Store
+from ...transport.store import Bounds, Store
 from ..hub import Hub
 from ..ref import ActorRef
 from .inside import InsideCalls
@@ -29,21 +29,29 @@ __all__ = ["CHAIN", "Chain", "Collection", "CollectionEnvironment", "Told"]
 PATIENCE: Final = 5.0
 """Seconds that a request waits for a collection that has just been found."""
 
+SEARCHERS: Final = 4
+"""Threads that look through what scripts show; more searches wait."""
+
 
 @frozen
 class Chain:
-    """The calls that led here: how many, and the collections whose turn they hold.
+    """The calls that led here: how many, and of which collections they hold the turn.
 
     A script that writes to a collection whose turn it has already must not wait for that turn.
+    `viewing` are those whose `get` script is among the calls.
     """
 
     depth: int = 0
     held: frozenset[str] = frozenset()
+    viewing: frozenset[str] = frozenset()
 
-    def deeper(self, holding: str | None = None) -> Chain:
+    def deeper(self, holding: str | None = None, viewing: str | None = None) -> Chain:
         """Return the chain of a call from here, which may hold the turn of one more."""
-        held = self.held if holding is None else self.held | {holding}
-        return evolve(self, depth=self.depth + 1, held=held)
+        return Chain(self.depth + 1, _with(self.held, holding), _with(self.viewing, viewing))
+
+
+def _with(names: frozenset[str], name: str | None) -> frozenset[str]:
+    return names if name is None else names | {name}
 
 
 CHAIN: Final[ContextVar[Chain]] = ContextVar("chain", default=Chain())  # noqa: B039 - frozen
@@ -54,7 +62,8 @@ CHAIN: Final[ContextVar[Chain]] = ContextVar("chain", default=Chain())  # noqa: 
 class CollectionEnvironment:
     """What every collection needs. `wall` is the wall clock (unix seconds).
 
-    `emit_timeout` is how long (seconds) a change may wait for a room that is busy. `inside`
+    `emit_timeout` is how long (seconds) a change may wait for a room that is busy. `answers` are
+    the bounds of one answer, `searchers` the threads that look through what scripts show. `inside`
     carries out what scripts ask of collections; it needs all the rest, and so comes last.
     """
 
@@ -63,9 +72,11 @@ class CollectionEnvironment:
     runner: ScriptRunner
     passwords: Passwords
     settings: CollectionSettings
+    answers: Bounds
     emit_timeout: float
     wall: Callable[[], float]
     inside: InsideCalls = field(init=False)
+    searchers: trio.CapacityLimiter = field(factory=lambda: trio.CapacityLimiter(SEARCHERS))
 
 
 @mutable(eq=False)

@@ -10,12 +10,13 @@ from ...transport import JSON, Identity, Problem
 from ...transport.store import Document
 from ..member import Member
 from ..room import Room
+from . import documents
 from .directory import Directory
 from .environment import Collection
-from .reading import Reader
 from .refused import RequestRefused
 from .rights import Caller, may_listen, may_see
 from .scripting import Asked
+from .view import View, Viewer
 
 __all__ = [
     "ALL_COLLECTIONS",
@@ -35,9 +36,9 @@ class _ChangesRoom(Room):
 
     attempts: ClassVar[int] = 1
 
-    def __init__(self, directory: Directory, reader: Reader) -> None:
+    def __init__(self, directory: Directory, viewer: Viewer) -> None:
         self._directory = directory
-        self._reader = reader
+        self._viewer = viewer
 
     async def _views(
         self, collection: Collection, document: Document
@@ -50,22 +51,23 @@ class _ChangesRoom(Room):
         definition = collection.definition
         members = self.members.values()
         if not collection.has("get"):
+            shown = documents.shown(definition, document)  # the other pod may know none private
             if definition.access.get is Right.ANYONE:
-                return iter([(None, document)])
+                return iter([(None, shown)])
             hearing = [m for m in members if may_see(definition, Caller(m.identity), document)]
-            return iter([(hearing, document)])
+            return iter([(hearing, shown)])
         views: list[tuple[list[Member] | None, JSON]] = []
         for identity, group in _by_identity(members):
             if not may_see(definition, Caller(identity), document):
                 continue
             asked = Asked(Caller(identity), parts=(str(document["id"]),))
             try:
-                [shown] = await self._reader.shown(collection, asked, [document])
+                [view] = await self._viewer.views(collection, asked, [document])
             except RequestRefused as refused:
                 self._miss(collection, group, refused)
             else:
-                if shown is not None:
-                    views.append((group, shown))
+                if isinstance(view, View):
+                    views.append((group, view.body))
         return iter(views)
 
     def _miss(self, collection: Collection, members: list[Member], refused: RequestRefused) -> None:

@@ -1,32 +1,22 @@
-"""Reading documents: the rights, the query, the `get` script, and what of it is shown."""
+"""Reading documents: the rights, the query, and how the caller sees what it finds."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 import orjson
 from attrs import evolve, frozen
 
 from ...transport import JSON, QueryError, StoreUnavailable
-from ...transport.store import (
-    All,
-    Any,
-    Compare,
-    Document,
-    Equal,
-    Exists,
-    Filter,
-    Matches,
-    Not,
-    Query,
-    read_query,
-)
+from ...transport.store import All, Page, Query, named, page_of, read_query
 from . import documents
 from .environment import Collection, CollectionEnvironment
 from .refused import RequestRefused
-from .rights import demand, demand_owner, readable
-from .scripting import Asked, run_get
+from .rights import demand, missing, readable
+from .scripting import Asked
+from .searching import Search
+from .view import Viewer
 from .writing import refusal_of
 
 __all__ = ["Found", "Reader"]
@@ -43,28 +33,24 @@ class Found:
 
 
 class Reader:
-    """Answers what clients and scripts want to read. Every call may raise `RequestRefused`."""
+    """Answers what clients and scripts want to read. Every call may raise `RequestRefused`.
 
-    def __init__(self, environment: CollectionEnvironment) -> None:
+    Where no script decides what a document is, the database answers: everybody who may read a
+    document sees the same of it but what is private, which nobody can ask by.
+    """
+
+    def __init__(self, environment: CollectionEnvironment, viewer: Viewer) -> None:
         self._env = environment
+        self._viewer = viewer
 
     async def find(self, collection: Collection, asked: Asked, query: Mapping[str, JSON]) -> Found:
         """Return the documents that a query wants and the caller may see, as a JSON array."""
         demand(collection.definition, "get", asked.caller)
         await collection.usable()
         wanted = _read(collection, asked, query)
-        try:
-            page = await self._env.store.find(collection.definition, wanted)
-        except (StoreUnavailable, QueryError) as error:
-            raise refusal_of(error) from error
+        page = await self._page(collection, asked, wanted)
         headers = _TRUNCATED if page.truncated else {}
-        if not collection.has("get") and not collection.definition.private:
-            return Found(b"[" + b",".join(page.documents) + b"]", headers)
-        found = [orjson.loads(document) for document in page.documents]
-        shown = await self.shown(collection, asked, found)
-        return Found(
-            orjson.dumps([document for document in shown if document is not None]), headers
-        )
+        return Found(b"[" + b",".join(page.documents) + b"]", headers)
 
     async def get(self, collection: Collection, asked: Asked, id: str) -> JSON:  # noqa: A002
         """Return one document as the caller may see it."""
@@ -77,62 +63,59 @@ class Reader:
         except StoreUnavailable as error:
             raise refusal_of(error) from error
         if document is None:
-            raise RequestRefused(404, f"There is no such document in '{definition.name}'.")
-        demand_owner(definition, "get", asked.caller, document)
-        if not collection.has("get"):
-            return documents.shown(definition, document)
-        [outcome] = await run_get(collection, self._env, asked, [document])
-        if isinstance(outcome, RequestRefused):
-            raise outcome
-        return outcome
+            raise missing(definition.name)
+        return await self._viewer.view(collection, asked, document)
 
     async def count(self, collection: Collection, asked: Asked, query: Mapping[str, JSON]) -> int:
-        """Return how many documents a query wants of those that the caller may read."""
+        """Return how many documents a query wants of those that the caller may see."""
         demand(collection.definition, "get", asked.caller)
         await collection.usable()
         wanted = _read(collection, asked, query)
+        if collection.has("get"):
+            return await self._search(collection, asked, wanted).count()
         try:
-            return await self._env.store.count(collection.definition, wanted.filter)
+            return await self._env.store.count(
+                collection.definition, _readable(collection, asked, wanted).filter
+            )
         except (StoreUnavailable, QueryError) as error:
             raise refusal_of(error) from error
 
-    async def shown(
-        self, collection: Collection, asked: Asked, found: Sequence[Document]
-    ) -> list[JSON]:
-        """Return documents as the caller may see them; None for one that a script keeps back.
+    async def _page(self, collection: Collection, asked: Asked, wanted: Query) -> Page:
+        definition = collection.definition
+        if collection.has("get"):
+            found = await self._search(collection, asked, wanted).find()
+            return page_of(found[wanted.skip :], wanted, self._env.answers)
+        try:
+            page = await self._env.store.find(definition, _readable(collection, asked, wanted))
+        except (StoreUnavailable, QueryError) as error:
+            raise refusal_of(error) from error
+        if not definition.private:
+            return page
+        stored = [orjson.loads(document) for document in page.documents]
+        shown = tuple(orjson.dumps(documents.shown(definition, document)) for document in stored)
+        return evolve(page, documents=shown)
 
-        The rights to read them are not asked for here.
-        """
-        if not collection.has("get"):
-            return [documents.shown(collection.definition, document) for document in found]
-        outcomes = await run_get(collection, self._env, asked, found)
-        return [None if isinstance(one, RequestRefused) else one for one in outcomes]
+    def _search(self, collection: Collection, asked: Asked, wanted: Query) -> Search:
+        return Search(self._viewer, self._env, collection, asked, wanted)
 
 
 def _read(collection: Collection, asked: Asked, query: Mapping[str, JSON]) -> Query:
+    """Read a query. Whoever may not see what is private may not ask by it either."""
     definition = collection.definition
     try:
         wanted = read_query(query, definition)
     except QueryError as error:
         raise refusal_of(error) from error
-    named = _named(wanted.filter) | {key.path[0] for key in wanted.sort}
-    secret = named & definition.private
+    looked_at = named(wanted.filter) | {key.path[0] for key in wanted.sort}
+    secret = looked_at & definition.private
     if secret and not asked.caller.internal:
         raise RequestRefused(
             400, f"Nobody can ask for documents by '{min(secret)}': it is private."
         )
-    own = readable(definition, asked.caller)
-    if own == All():
-        return wanted
-    return evolve(wanted, filter=All((wanted.filter, own)))
+    return wanted
 
 
-def _named(wanted: Filter) -> frozenset[str]:
-    """Return the properties that a filter asks about."""
-    match wanted:
-        case All(filters) | Any(filters):
-            return frozenset().union(*map(_named, filters))
-        case Not(inner):
-            return _named(inner)
-        case Equal(path) | Compare(path) | Exists(path) | Matches(path):
-            return frozenset(path[:1])
+def _readable(collection: Collection, asked: Asked, wanted: Query) -> Query:
+    """Return a query that finds no other documents than the caller may read."""
+    own = readable(collection.definition, asked.caller)
+    return wanted if own == All() else evolve(wanted, filter=All((wanted.filter, own)))

@@ -8,10 +8,22 @@ from attrs import frozen
 
 from ...config import Definition, Right
 from ...transport import Identity
-from ...transport.store import All, Document, Equal, Filter
+from ...transport.store import All, Any, Document, Equal, Filter, matches
 from .refused import RequestRefused
 
-__all__ = ["POD", "Caller", "Method", "demand", "demand_owner", "may_listen", "may_see", "readable"]
+__all__ = [
+    "POD",
+    "Caller",
+    "Method",
+    "demand",
+    "demand_owner",
+    "may_ask",
+    "may_listen",
+    "may_see",
+    "missing",
+    "owns",
+    "readable",
+]
 
 Method = Literal["get", "post", "put", "delete"]
 
@@ -62,29 +74,34 @@ def demand(definition: Definition, method: Method, caller: Caller) -> None:
 def demand_owner(
     definition: Definition, method: Method, caller: Caller, document: Document
 ) -> None:
-    """Raise `RequestRefused` (403) when only owners may do this and the caller is not this one's.
+    """Raise `RequestRefused` when only owners may do this and the caller is not this one's.
 
-    `demand` has let the caller through.
+    That is 403 for a document that the caller may read, and otherwise the 404 of one that is not
+    there. `demand` has let the caller through.
     """
-    if getattr(definition.access, method) is Right.OWNER and not _owns(
-        definition, document, caller
-    ):
-        raise RequestRefused(
-            403, f"Only its owner may {_WORDS[method]} '{definition.name}' this document."
-        )
+    if getattr(definition.access, method) is not Right.OWNER or owns(definition, caller, document):
+        return
+    if not may_see(definition, caller, document):
+        raise missing(definition.name)
+    raise RequestRefused(
+        403, f"Only its owner may {_WORDS[method]} '{definition.name}' this document."
+    )
+
+
+def missing(collection: str) -> RequestRefused:
+    """Return the refusal of somebody who asks for a document that is not there for them."""
+    return RequestRefused(404, f"There is no such document in '{collection}'.")
 
 
 def readable(definition: Definition, caller: Caller) -> Filter:
     """Return the filter of the documents that a caller may read who may read at all."""
-    if definition.access.get is not Right.OWNER or caller.is_root:
-        return All()
-    return Equal((definition.owner,), (caller.user_id,))
+    return _own(definition, caller) if definition.access.get is Right.OWNER else All()
 
 
 def may_see(definition: Definition, caller: Caller, document: Document) -> bool:
     """Say whether a caller may read this document, without raising."""
     return may_listen(definition, caller) is None and (
-        definition.access.get is not Right.OWNER or _owns(definition, document, caller)
+        definition.access.get is not Right.OWNER or owns(definition, caller, document)
     )
 
 
@@ -97,7 +114,24 @@ def may_listen(definition: Definition, caller: Caller) -> RequestRefused | None:
     return None
 
 
-def _owns(definition: Definition, document: Document, caller: Caller) -> bool:
+def may_ask(definition: Definition, method: Method, caller: Caller) -> bool:
+    """Say whether a caller may do this to any document at all, without raising."""
+    try:
+        demand(definition, method, caller)
+    except RequestRefused:
+        return False
+    return True
+
+
+def owns(definition: Definition, caller: Caller, document: Document) -> bool:
+    """Say whether a document is the caller's, or the caller root."""
+    return matches(_own(definition, caller), document)
+
+
+def _own(definition: Definition, caller: Caller) -> Filter:
+    """Return the filter of a caller's own documents: of two notions, one would leak."""
     if caller.is_root:
-        return True
-    return caller.user_id is not None and document.get(definition.owner) == caller.user_id
+        return All()
+    if caller.user_id is None:
+        return Any(())
+    return Equal((definition.owner,), (caller.user_id,))

@@ -10,7 +10,6 @@ from ...config import get_logger
 from ...transport import JSON
 from ...transport.store import Document
 from ..receipt import Receipt
-from . import documents
 from .context import ScriptContext
 from .environment import CHAIN, Collection, CollectionEnvironment
 from .errors import ScriptError, ScriptFailed, ScriptsBusy, ScriptTimeout
@@ -74,40 +73,34 @@ async def run_get(
     collection: Collection,
     environment: CollectionEnvironment,
     asked: Asked,
-    found: Sequence[Document],
-) -> list[JSON | RequestRefused]:
-    """Let the `get` script decide about each document; what it shows, or why it does not.
+    shown: Sequence[Document],
+) -> list[Outcome | RequestRefused]:
+    """Run the `get` script on each document: what it decided, or why it does not show that one.
 
     Raises `RequestRefused` when it could not be run for all of them.
     """
     script = collection.scripts.find("get")
-    private = collection.definition.private
-    if script is None:
-        return [documents.shown(collection.definition, document) for document in found]
-    contexts = [
-        _context(environment, script, asked, documents.shown(collection.definition, document))
-        for document in found
-    ]
-    token = CHAIN.set(CHAIN.get().deeper())
+    if script is None:  # it has gone meanwhile
+        return [Outcome(document) for document in shown]
+    contexts = [_context(environment, script, asked, document) for document in shown]
+    token = CHAIN.set(CHAIN.get().deeper(viewing=collection.name))
     try:
         outcomes = await environment.runner.run_each(script, contexts)
     except ScriptError as error:
         raise _failure(error) from error
     finally:
         CHAIN.reset(token)
-    return [_view(outcome, private) for outcome in outcomes]
+    return [_consenting(outcome) for outcome in outcomes]
 
 
-def _view(outcome: Outcome | ScriptError, private: frozenset[str]) -> JSON | RequestRefused:
+def _consenting(outcome: Outcome | ScriptError) -> Outcome | RequestRefused:
     if isinstance(outcome, ScriptError):
         return _failure(outcome)
     try:
         _demand_consent(outcome)
     except RequestRefused as refused:
         return refused
-    if outcome.response is not None:
-        return outcome.response.body
-    return {name: value for name, value in outcome.shown.items() if name not in private}
+    return outcome
 
 
 async def _run(

@@ -23,7 +23,7 @@ from . import documents
 from .environment import CHAIN, Chain, Collection, CollectionEnvironment
 from .outcome import Response
 from .refused import FieldError, RequestRefused, invalid
-from .rights import Method, demand_owner
+from .rights import Method, demand_owner, missing
 from .scripting import Asked, run_event
 from .scripts import ScriptEvent
 from .users import guard, is_users, seal, sealed_again, unsealed
@@ -44,9 +44,14 @@ _log = get_logger("realtime")
 
 @frozen
 class Written:
-    """What a write answers: the document as the caller may see it, or a script's own response."""
+    """What was written: the whole document (of a removal, as it was), not yet as anybody sees it.
+
+    `hidden` and `response` are what its scripts said to the caller: what not to show, and what to
+    answer instead.
+    """
 
     document: Document
+    hidden: frozenset[str] = frozenset()
     response: Response | None = None
 
 
@@ -105,14 +110,8 @@ class Writer:
             except RequestRefused as refused:
                 return Write(documents.new_id(), _raising(refused))
         elif not documents.can_be_id(id_):
-            return Write(documents.new_id(), _raising(_missing(self._collection.name)))
+            return Write(documents.new_id(), _raising(missing(self._collection.name)))
         return Write(id_, lambda current: self._proposed(writing, id_, current))
-
-    def written(self, change: Change, said: _Said | None = None) -> Written:
-        """Return what the caller gets of a change, after what the scripts said to it."""
-        said = said or _Said()
-        shown = documents.shown(self._collection.definition, change.document, said.hidden)
-        return Written(shown, said.response)
 
     async def perform(self, writing: Writing) -> Written:
         """Carry one write out with its scripts: commit it, tell it, and run `aftercommit`.
@@ -125,14 +124,14 @@ class Writer:
             await self._after_commit(writing, change)
         finally:
             CHAIN.reset(token)
-        return self.written(change, said)
+        return Written(change.document, said.hidden, said.response)
 
     # A write with scripts --------------------------------------------------------------------
 
     async def _commit(self, writing: Writing) -> tuple[Change, _Said]:
         definition, store = self._collection.definition, self._env.store
         if writing.method != "post" and not documents.can_be_id(writing.id or ""):
-            raise _missing(definition.name)
+            raise missing(definition.name)
         for _ in range(ATTEMPTS):
             id_ = writing.id or documents.chosen_id(writing.data)
             current = await store.get(definition, writing.id) if writing.id else None
@@ -231,12 +230,8 @@ def refusal_of(error: BaseException | None) -> Exception:
 
 def _existing(collection: str, document: Document | None) -> Document:
     if document is None:
-        raise _missing(collection)
+        raise missing(collection)
     return document
-
-
-def _missing(collection: str) -> RequestRefused:
-    return RequestRefused(404, f"There is no such document in '{collection}'.")
 
 
 def _raising(error: Exception) -> Callable[[Document | None], Document | None]:

@@ -26,6 +26,8 @@ TEXTS = {
     "logging.level": "error",
     "logging.format": "json",
     "limits.pongTimeout": "11",
+    "limits.addressShare": "0.9",
+    "limits.userShare": "0.8",
     "drain.window": "4",
     "drain.delay": "5",
     "drain.retryAfterMin": "2",

@@ -79,11 +79,11 @@ def test_people_read_lines_and_machines_json(form: str, tty: bool, human: bool) 
 def test_libraries_log_through_the_same() -> None:
     stream = configured(Logging())
 
-    logging.getLogger("hypercorn.error").warning("bound to %s", "a port")
+    logging.getLogger("some.server").warning("bound to %s", "a port")
 
     (line,) = lines(stream)
     assert line["event"] == "bound to a port"
-    assert (line["component"], line["level"]) == ("hypercorn.error", "warning")
+    assert (line["component"], line["level"]) == ("some.server", "warning")
 
 
 def test_the_level_holds_for_this_project_and_for_libraries() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import socket
 import struct
 from collections import Counter
@@ -21,6 +20,7 @@ from deployd.supervisors.views.rates import Sample
 from support import PATIENCE, pod_config, running_collections, running_pod, write_collection
 from support.certificates import issued, trusting
 from support.clients import until
+from support.frames import frame, saying
 
 UPGRADE = (
     b"GET /socket.io/ HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
@@ -31,22 +31,11 @@ GET = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n"
 POST = b"POST /notes HTTP/1.1\r\nHost: localhost\r\n"
 TIMES = 5
 """How often each thing is done."""
-PACKAGES = {"deployd", "h11", "hypercorn", "trio_websocket", "wsproto"}
+PACKAGES = {"deployd", "h11", "starlette", "trio_websocket", "wsproto"}
 TRIOS = {trio.Nursery, trio.lowlevel.Task}
 """Of trio's types; its cancel scopes stay in the heap of deadlines until 1,000 are over."""
 
 Visit = Callable[[Pod], Awaitable[None]]
-
-
-def frame(opcode: int, payload: bytes) -> bytes:
-    """Return a frame of up to 64 KiB, masked with zeros."""
-    size = len(payload)
-    length = bytes([0x80 | size]) if size < 126 else b"\xfe" + size.to_bytes(2)
-    return bytes([0x80 | opcode]) + length + bytes(4) + payload
-
-
-def saying(type_: str, **fields: object) -> bytes:
-    return frame(1, json.dumps({"type": type_, **fields}).encode())
 
 
 CLOSE = frame(8, (1000).to_bytes(2))

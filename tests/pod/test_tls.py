@@ -8,7 +8,7 @@ import socket
 import ssl
 import warnings
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -24,7 +24,7 @@ from deployd.supervisors import Pod
 from deployd.transport import TlsError, tls
 from support import find_node, pod_config, running_pod
 from support.certificates import AUTHORITY, issued, trusting
-from support.clients import until
+from support.raw import NEVER_READ
 
 UPGRADE = (
     b"GET /socket.io/ HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
@@ -143,20 +143,66 @@ def _over(plain: trio.SocketStream) -> trio.SSLStream[trio.SocketStream]:
     return trio.SSLStream(plain, trusting(), server_hostname="localhost", https_compatible=True)
 
 
-async def test_who_is_turned_away_unread_is_told_through_the_encryption(
+async def test_with_the_last_descriptors_health_is_answered_through_the_encryption(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("deployd.transport.listener.is_scarce", lambda descriptor: True)
+    health = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
     async with running_pod(encrypted(tmp_path)) as pod:
-        full = evolve(pod._listener._limits, max_handshakes=0)
-        monkeypatch.setattr(pod._listener, "_limits", full)
-        stream = _over(await trio.open_tcp_stream("127.0.0.1", pod.port))
-        async with stream:
+        for asked, status in ((health, b"200"), (UPGRADE, b"503"), (health, b"200")):
+            async with _over(await trio.open_tcp_stream("127.0.0.1", pod.port)) as stream:
+                with trio.fail_after(20):
+                    await stream.send_all(asked)
+                    assert bytes(await stream.receive_some())[9:12] == status
+
+
+async def test_those_who_never_finish_the_handshake_of_tls_give_way(tmp_path: Path) -> None:
+    config = encrypted(tmp_path)
+    config = evolve(config, limits=evolve(config.limits, max_http_connections=10))
+    async with running_pod(config) as pod, AsyncExitStack() as stack:
+        for sent in (b"", b"\x16\x03\x01\x02\x00"):
+            for _ in range(15):
+                plain = await trio.open_tcp_stream("127.0.0.1", pod.port)
+                await stack.enter_async_context(plain)
+                await plain.send_all(sent)
+        async with _over(await trio.open_tcp_stream("127.0.0.1", pod.port)) as stream:
+            with trio.fail_after(20):
+                await stream.send_all(UPGRADE)
+                assert bytes(await stream.receive_some()).startswith(b"HTTP/1.1 101 ")
+
+
+async def test_behind_encryption_a_client_has_its_address(tmp_path: Path) -> None:
+    config = encrypted(tmp_path)
+    config = evolve(config, auth=evolve(config.auth, login_attempts=2))
+    asked = b"GET /_dashboard/api/actors HTTP/1.1\r\nHost: a\r\nX-Master-Key: wrong\r\n\r\n"
+    async with running_pod(config) as pod:
+        answers = []
+        for source in ("127.0.0.1", "127.0.0.1", "127.0.0.1", "127.0.0.2"):
+            plain = await trio.open_tcp_stream("127.0.0.1", pod.port, local_address=source)
+            async with _over(plain) as stream:
+                with trio.fail_after(20):
+                    await stream.send_all(asked)
+                    answers.append(bytes(await stream.receive_some())[9:12])
+        assert answers == [b"401", b"401", b"429", b"401"]
+
+
+async def test_who_finds_no_room_is_told_through_the_encryption(
+    tmp_path: Path, mock_clock: trio.testing.MockClock
+) -> None:
+    mock_clock.rate = 0.1  # who keeps the pod at work does so however slow this machine is
+    config = encrypted(tmp_path)
+    async with (
+        running_pod(evolve(config, limits=evolve(config.limits, max_http_connections=1))) as pod,
+        _over(await trio.open_tcp_stream("127.0.0.1", pod.port)) as busy,
+    ):
+        await busy.send_all(NEVER_READ)
+        await trio.testing.wait_all_tasks_blocked()
+        async with _over(await trio.open_tcp_stream("127.0.0.1", pod.port)) as stream:
             with trio.fail_after(20):
                 await stream.send_all(UPGRADE)
                 answer = bytes(await stream.receive_some())
         assert answer.startswith(b"HTTP/1.1 503 ")
         assert b"\r\nRetry-After: " in answer
-        await until(lambda: not pod._listener._turned_away)
 
 
 CLOSE = Frame(Opcode.CLOSE, Close(1000, "").serialize()).serialize(mask=True)

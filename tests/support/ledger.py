@@ -11,7 +11,7 @@ import trio
 
 from deployd.actors import Receipt, Scope
 from deployd.config import Definition
-from deployd.transport.store import Change, Document, Filter, Page, Query, Write
+from deployd.transport.store import Bounds, Change, Document, Filter, Page, Query, Write
 
 __all__ = ["FakeHub", "FakeStore"]
 
@@ -36,7 +36,9 @@ class FakeStore:
     async def prepare(self, definition: Definition) -> None:
         await self._begin("prepare")
 
-    async def find(self, definition: Definition, query: Query) -> Page:
+    async def find(
+        self, definition: Definition, query: Query, bounds: Bounds | None = None
+    ) -> Page:
         raise NotImplementedError
 
     async def count(self, definition: Definition, filter: Filter) -> int:

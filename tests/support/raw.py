@@ -1,12 +1,17 @@
-"""A client of a listener that sends what it is told, byte for byte."""
+"""A client of a listener that sends what it is told, byte for byte; and what a pod reads of it."""
 
 from __future__ import annotations
 
 import trio
 
-from deployd.transport import Listener
+from deployd.transport import Listener, Opening
+from deployd.transport.handshake import choose_route
+from deployd.transport.request import HeadReader, RequestHead
 
-__all__ = ["ask", "connect", "everything"]
+__all__ = ["NEVER_READ", "ask", "connect", "everything", "opening"]
+
+NEVER_READ = b"GET /dpd.js HTTP/1.1\r\nHost: localhost\r\n\r\n" * 1000
+"""More answers than fit on the way: who does not read them keeps a pod at work for a while."""
 
 
 async def connect(listener: Listener) -> trio.SocketStream:
@@ -27,3 +32,13 @@ async def ask(listener: Listener, request: bytes) -> bytes:
     async with await connect(listener) as stream:
         await stream.send_all(request)
         return await everything(stream)
+
+
+def opening(request: bytes) -> tuple[Opening, bytes]:
+    """Read a good opening handshake; return it with what was sent right behind it."""
+    reader = HeadReader(16 * 1024)
+    head = reader.feed(request)
+    assert isinstance(head, RequestHead)
+    good = choose_route(head)
+    assert isinstance(good, Opening)
+    return good, reader.http.trailing_data[0]

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Callable
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployd.transport import Admission, Refusal
+from deployd.transport import Admission, Refusal, Shares
+
+
+def door_of(rate: float, burst: int, places: Shares, *, random: Callable[[], float]) -> Admission:
+    return Admission(rate, burst, places, now=0.0, random=random, rate_limited=Counter())
 
 
 def wait_of(refusal: Refusal | None) -> int:
@@ -17,7 +22,7 @@ def wait_of(refusal: Refusal | None) -> int:
 
 
 def test_a_burst_gets_in_and_the_next_is_told_when_to_come_back() -> None:
-    door = Admission(10.0, 3, 0, now=0.0, random=lambda: 0.0)
+    door = door_of(10.0, 3, Shares(100_000, 0), random=lambda: 0.0)
     assert [door.refuse("a", 0.0) for _ in range(3)] == [None] * 3
     refusal = door.refuse("a", 0.0)
     assert refusal is not None
@@ -27,12 +32,12 @@ def test_a_burst_gets_in_and_the_next_is_told_when_to_come_back() -> None:
 
 
 def test_no_rate_is_no_limit() -> None:
-    door = Admission(0.0, 1, 0, now=0.0, random=lambda: 0.0)
+    door = door_of(0.0, 1, Shares(100_000, 0), random=lambda: 0.0)
     assert [door.refuse("a", 0.0) for _ in range(1000)] == [None] * 1000
 
 
 def test_a_herd_is_told_to_come_back_no_faster_than_it_can_be_served() -> None:
-    door = Admission(100.0, 100, 0, now=0.0, random=random.Random(7).random)
+    door = door_of(100.0, 100, Shares(100_000, 0), random=random.Random(7).random)
     answers = [door.refuse("a", 0.0) for _ in range(5000)]
     waits = Counter(wait_of(answer) for answer in answers if answer is not None)
     assert sum(waits.values()) == 4900
@@ -41,7 +46,7 @@ def test_a_herd_is_told_to_come_back_no_faster_than_it_can_be_served() -> None:
 
 
 def test_the_queue_that_nobody_stands_in_shrinks_with_time() -> None:
-    door = Admission(10.0, 1, 0, now=0.0, random=lambda: 0.999)
+    door = door_of(10.0, 1, Shares(100_000, 0), random=lambda: 0.999)
     for _ in range(200):
         door.refuse("a", 0.0)
     assert wait_of(door.refuse("a", 0.0)) == 21
@@ -50,7 +55,7 @@ def test_the_queue_that_nobody_stands_in_shrinks_with_time() -> None:
 
 
 def test_one_address_has_its_share_and_gets_it_back() -> None:
-    door = Admission(0.0, 1, 2, now=0.0, random=lambda: 0.0)
+    door = door_of(0.0, 1, Shares(100_000, 2), random=lambda: 0.0)
     assert door.refuse("2001:db8::1", 0.0) is None
     assert door.refuse("2001:db8::2", 0.0) is None  # the same subscriber
     refusal = door.refuse("2001:db8::3", 0.0)
@@ -65,7 +70,8 @@ def test_one_address_has_its_share_and_gets_it_back() -> None:
 def test_addresses_are_remembered_only_as_long_as_they_have_connections(
     steps: list[tuple[str, bool]],
 ) -> None:
-    door = Admission(0.0, 1, 3, now=0.0, random=lambda: 0.0)
+    places = Shares(100_000, 3)
+    door = door_of(0.0, 1, places, random=lambda: 0.0)
     held: Counter[str] = Counter()
     for address, comes in steps:
         if comes:
@@ -74,4 +80,14 @@ def test_addresses_are_remembered_only_as_long_as_they_have_connections(
         elif held[address]:
             door.left(address)
             held[address] -= 1
-    assert set(door._addresses) == {address for address, count in held.items() if count}
+    assert set(places._addresses) == {address for address, count in held.items() if count}
+
+
+def test_when_all_places_are_taken_everybody_is_told_503() -> None:
+    door = door_of(0.0, 1, Shares(1), random=lambda: 0.0)
+    assert door.refuse("192.0.2.1", 0.0) is None
+    refusal = door.refuse("192.0.2.2", 0.0)
+    assert refusal is not None
+    assert (refusal.status, wait_of(refusal)) == (503, 5)
+    door.left("192.0.2.1")
+    assert door.refuse("192.0.2.2", 0.0) is None

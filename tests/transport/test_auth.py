@@ -13,9 +13,17 @@ import pytest
 from attrs import field, mutable
 from starlette.applications import Starlette
 
-from deployd.transport import JSON, Attempts, Premises, Tokens
+from deployd.transport import JSON, Attempts, Identity, Premises, Tokens
 from deployd.transport.attempts import network_of
-from deployd.transport.http import ApiAnswer, AuthView, Doorman, Keyring, User, auth_routes
+from deployd.transport.http import (
+    ApiAnswer,
+    AuthView,
+    Doorman,
+    Keyring,
+    SignedIn,
+    User,
+    auth_routes,
+)
 
 SECRET = "a secret of more than sixty-four bytes, so that every HMAC is content"
 KEY = "the-master-key-of-this-pod"
@@ -31,22 +39,22 @@ class Users:
     asked: list[str] = field(factory=list)
     answer: ApiAnswer | None = None
 
-    async def sign_in(self, name: str, password: str) -> ApiAnswer | User:
+    async def sign_in(self, name: str, password: str) -> ApiAnswer | SignedIn:
         self.asked.append(name)
         if self.answer is not None:
             return self.answer
-        return ADA if (name, password) == ("ada", "open sesame") else WRONG
+        if (name, password) != ("ada", "open sesame"):
+            return WRONG
+        root = ADA["role"] == "admin"
+        return SignedIn(Identity("u1", "ada", is_root=root, expires_at=None), ADA)
 
-    async def user(self, user_id: str) -> ApiAnswer | User:
-        return ADA if user_id == "u1" else ApiAnswer(404, b'{"error":"gone"}')
+    async def user(self, identity: Identity) -> ApiAnswer | User:
+        return ADA if identity.user_id == "u1" else ApiAnswer(404, b'{"error":"gone"}')
 
     async def create_user(self, data: Mapping[str, JSON]) -> ApiAnswer | User:
         if "username" not in data:
             return ApiAnswer(400, b'{"error":"username is required"}')
         return {"id": "u2", **data}
-
-    def is_root_user(self, user: User) -> bool:
-        return user.get("role") == "admin"
 
 
 class Front:

@@ -23,6 +23,7 @@ from deployd.transport import (
     WebSocketLimits,
     text_frame,
 )
+from support.raw import opening
 
 HEAD = (
     b"GET /socket.io/ HTTP/1.1\r\nHost: localhost:2403\r\nUpgrade: websocket\r\n"
@@ -319,7 +320,7 @@ async def converse(case: Case) -> tuple[bytes, Closed]:
     server, peer = socket.socketpair()
     server.setblocking(False)
     echo = Echo()
-    echo.websocket = WebSocket(server, HEAD, LIMITS, echo, clock=lambda: 0.0)
+    echo.websocket = WebSocket(server, opening(HEAD)[0], LIMITS, echo, clock=lambda: 0.0)
     ended: list[Closed] = []
 
     async def serve() -> None:

@@ -21,10 +21,11 @@ from deployd.transport.deflate import DeflateGuard
 from deployd.transport.frames import payload_of
 from deployd.transport.guard import FrameGuard, GuardedProtocol
 from support import pod_config, running_pod
+from support.raw import opening
 
 MOST = 100_000
 HEAD = (
-    "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "GET /socket.io/ HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: SGVsbG8gV2ViU29ja2V0IQ==\r\n"
 )
 OFFER = "permessage-deflate; client_max_window_bits"
@@ -37,9 +38,11 @@ class Pair:
     def __init__(self, offer: str = OFFER) -> None:
         self.heard: list[tuple[str, int]] = []
         guard = DeflateGuard(MOST, 50, clock=lambda: 0.0)
-        self.server = GuardedProtocol(guard, lambda text, nbytes: self.heard.append((text, nbytes)))
-        head = f"{HEAD}Sec-WebSocket-Extensions: {offer}\r\n\r\n"
-        self.answer = self.server.accept(head.encode()).decode()
+        good, _ = opening(f"{HEAD}Sec-WebSocket-Extensions: {offer}\r\n\r\n".encode())
+        self.server = GuardedProtocol(
+            good, guard, lambda text, nbytes: self.heard.append((text, nbytes))
+        )
+        self.answer = self.server.response.decode()
 
     def send(self, data: bytes, piece: int = 4096) -> CloseConnection | None:
         """Let the server read in pieces; return how it ends the connection, if it does."""
@@ -55,9 +58,10 @@ def client() -> WSConnection:
     """Return a client's half that has agreed on what the pod agrees on."""
     ours = PerMessageDeflate()
     half = WSConnection(ConnectionType.CLIENT)
-    request = half.send(Request(host="a", target="/", extensions=[ours]))
-    peer = GuardedProtocol(DeflateGuard(MOST, 50, lambda: 0.0), lambda text, nbytes: None)
-    half.receive_data(peer.accept(request))
+    request = half.send(Request(host="a", target="/socket.io/", extensions=[ours]))
+    guard = DeflateGuard(MOST, 50, lambda: 0.0)
+    peer = GuardedProtocol(opening(request)[0], guard, lambda text, nbytes: None)
+    half.receive_data(peer.response)
     (accepted,) = half.events()
     assert isinstance(accepted, AcceptConnection)
     assert ours.enabled()
@@ -151,9 +155,10 @@ def test_what_is_offered_is_agreed_on_where_it_can_be_kept(offer: str, agreed: s
 
 
 def test_without_compression_nothing_is_agreed_on_and_a_compressed_frame_is_an_error() -> None:
-    protocol = GuardedProtocol(FrameGuard(MOST, 50, lambda: 0.0), lambda text, nbytes: None)
-    answer = protocol.accept(f"{HEAD}Sec-WebSocket-Extensions: {OFFER}\r\n\r\n".encode())
-    assert b"extensions" not in answer.lower()
+    good, _ = opening(f"{HEAD}Sec-WebSocket-Extensions: {OFFER}\r\n\r\n".encode())
+    guard = FrameGuard(MOST, 50, lambda: 0.0)
+    protocol = GuardedProtocol(good, guard, lambda text, nbytes: None)
+    assert b"extensions" not in protocol.response.lower()
     pair = Pair("nothing-known")
     ended = pair.send(masked(deflated(b"a")))
     assert ended is not None

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployd.transport import Refusal, is_websocket_path, refuse_upgrade, response_bytes
-from deployd.transport.handshake import HeadReader, RequestHead, Route, choose_route
+from deployd.transport import Opening, Refusal, is_websocket_path, refuse_upgrade, response_bytes
+from deployd.transport.guard import FrameGuard, GuardedProtocol
+from deployd.transport.handshake import choose_route
+from deployd.transport.request import HeadReader, RequestHead
 
 # The specification's health check, as curl sends it.
 CURL = (
@@ -23,15 +25,12 @@ def refuse(
     *headers: tuple[str, str],
     allowed: tuple[str, ...] = (),
     allow_missing: bool = True,
-    open_connections: int = 0,
     enabled: bool = True,
 ) -> Refusal | None:
     return refuse_upgrade(
         headers,
         allowed=allowed,
         allow_missing=allow_missing,
-        open_connections=open_connections,
-        max_connections=10,
         enabled=enabled,
     )
 
@@ -154,22 +153,8 @@ def test_the_origin_header_decides_also_in_the_list_when_absent_is_fine() -> Non
     assert status(refuse(PAGE, ("origin", "http://evil.example"), allow_missing=True)) == 403
 
 
-def test_a_full_pod_says_when_to_come_back() -> None:
-    assert refuse(PAGE, open_connections=9) is None
-    refusal = refuse(PAGE, open_connections=10)
-    assert refusal is not None
-    assert refusal.status == 503
-    assert dict(refusal.headers)["Retry-After"].isdigit()
-    assert "10" in refusal.sentence
-
-
-def test_a_forbidden_page_is_not_told_to_come_back_to_a_full_pod() -> None:
-    evil = ("origin", "http://evil.example")
-    assert status(refuse(PAGE, evil, open_connections=10)) == 403
-
-
 def test_switched_off_there_is_nothing_here() -> None:
-    assert status(refuse(PAGE, enabled=False, open_connections=10)) == 404
+    assert status(refuse(PAGE, enabled=False)) == 404
 
 
 @given(st.text(max_size=50), st.text(max_size=50))
@@ -213,12 +198,24 @@ def read(data: bytes, max_bytes: int = 1000) -> RequestHead | Refusal | None:
     return HeadReader(max_bytes).feed(data)
 
 
+def route_of(data: bytes) -> Opening | Refusal | None:
+    head = read(data)
+    assert head is not None
+    return head if isinstance(head, Refusal) else choose_route(head)
+
+
+def answer_to(data: bytes) -> int | None:
+    """Return the status that a request is answered with, 101 for a WebSocket, None by HTTP."""
+    route = route_of(data)
+    return 101 if isinstance(route, Opening) else status(route)
+
+
 def test_the_specified_health_check_is_an_upgrade() -> None:
     head = read(CURL)
     assert isinstance(head, RequestHead)
-    assert (head.method, head.target, head.version) == ("GET", "/socket.io/", "1.1")
-    assert ("sec-websocket-version", "13") in head.headers
-    assert choose_route(head) is Route.WEBSOCKET
+    assert (head.method, head.path, head.query, head.version) == ("GET", "/socket.io/", "", "1.1")
+    assert ("sec-websocket-version", "13") in head.texts()
+    assert choose_route(head) == Opening("SGVsbG8gV2ViU29ja2V0IQ==")
 
 
 @given(st.lists(st.integers(0, len(CURL)), max_size=8))
@@ -228,70 +225,252 @@ def test_a_head_is_the_same_however_it_is_cut(cuts: list[int]) -> None:
     results = [reader.feed(piece) for piece in pieces]
     assert results[-1] == read(CURL)
     assert set(results[:-1]) <= {None}
-    assert reader.raw == CURL
+    assert reader.http.trailing_data[0] == b""
 
 
 def test_what_follows_the_head_is_kept() -> None:
     reader = HeadReader(1000)
     assert isinstance(reader.feed(CURL + b"\x81\x80abcd"), RequestHead)
-    assert reader.raw == CURL + b"\x81\x80abcd"
+    assert reader.http.trailing_data[0] == b"\x81\x80abcd"
+
+
+def test_an_empty_line_before_a_request_is_passed_over() -> None:
+    reader = HeadReader(1000)
+    assert reader.feed(b"\r\n") is None
+    assert not reader.begun
+    assert reader.feed(CURL) == read(CURL) == read(b"\r\n" + CURL)
+
+
+LINE = b"GET /a?b HTTP/1.1\r\n"
+POST = b"POST /a HTTP/1.1\r\nHost: a\r\n"
+
+NO_REQUESTS = {
+    "TLS": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
+    "no line": (b"hello\r\n\r\n", 400),
+    "no Host": (LINE + b"\r\n", 400),
+    "no Host in absolute form": (b"GET http://a/ HTTP/1.1\r\n\r\n", 400),
+    "two Hosts": (LINE + b"Host: a\r\nHost: b\r\n\r\n", 400),
+    "the same Host twice": (LINE + b"Host: a\r\nHost: a\r\n\r\n", 400),
+    "two Hosts in HTTP/1.0": (b"GET / HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n", 400),
+    "a Host with a path": (LINE + b"Host: a/b\r\n\r\n", 400),
+    "a Host with a user": (LINE + b"Host: u@a\r\n\r\n", 400),
+    "a Host of two words": (LINE + b"Host: a b\r\n\r\n", 400),
+    "a Host that is a list": (LINE + b"Host: a, b\r\n\r\n", 400),
+    "a Host with a strange port": (LINE + b"Host: a:http\r\n\r\n", 400),
+    "HTTP/2": (b"PRI * HTTP/2.0\r\nHost: a\r\n\r\n", 505),
+    "HTTP/0.9": (b"GET / HTTP/0.9\r\nHost: a\r\n\r\n", 505),
+    "a target of another scheme": (b"GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    "a target without a host": (b"GET http:///a HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    "a target with a user": (b"GET http://u:p@a/ HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    "a target that is a name": (b"GET a HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    "an authority": (b"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    "an asterisk and more": (b"OPTIONS *x HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    "bytes in the target": (b"GET /\xff HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    "a bare LF": (LINE + b"Host: a\nX: y\r\n\r\n", 400),
+    "a bare LF behind the line": (b"GET / HTTP/1.1\nHost: a\r\n\r\n", 400),
+    "bare LFs alone": (b"GET / HTTP/1.1\nHost: a\n\n", 400),
+    "a bare LF at the end": (LINE + b"Host: a\r\n\n", 400),
+    "a bare CR": (LINE + b"Host: a\r\nX: y\rZ: z\r\n\r\n", 400),
+    "a CR too many": (LINE + b"Host: a\r\r\n\r\n", 400),
+    "a folded line": (LINE + b"Host: a\r\nX: y\r\n z\r\n\r\n", 400),
+    "a line folded with a tab": (LINE + b"Host: a\r\nX: y\r\n\tz\r\n\r\n", 400),
+    "a folded line first": (LINE + b" X: y\r\nHost: a\r\n\r\n", 400),
+    "a NUL": (LINE + b"Host: a\r\nX: \0\r\n\r\n", 400),
+    "a blank before the colon": (LINE + b"Host : a\r\n\r\n", 400),
+    "two lengths": (POST + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
+    "the same length twice": (POST + b"Content-Length: 1\r\nContent-Length: 1\r\n\r\n", 400),
+    "a list of lengths": (POST + b"Content-Length: 1, 1\r\n\r\n", 400),
+    "a length that is none": (POST + b"Content-Length: -1\r\n\r\n", 400),
+    "a signed length": (POST + b"Content-Length: +1\r\n\r\n", 400),
+    "a length in hex": (POST + b"Content-Length: 0x1\r\n\r\n", 400),
+    "length and chunks": (POST + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+    "chunks and length": (POST + b"Transfer-Encoding: chunked\r\ncontent-length:1\r\n\r\n", 400),
+    "chunks in HTTP/1.0": (
+        b"POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+        400,
+    ),
+    "another coding": (POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n", 400),
+    "a hidden coding": (POST + b"Transfer-Encoding: xchunked\r\n\r\n", 400),
+    "two codings": (
+        POST + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n",
+        400,
+    ),
+    "too long": (LINE + b"Host: a\r\nX: " + b"x" * 2000, 431),
+    "too long and whole": (LINE + b"Host: a\r\nX: " + b"x" * 2000 + b"\r\n\r\n", 431),
+    "too long a word": (b"G" * 2000, 431),
+}
+
+
+@pytest.mark.parametrize("what", NO_REQUESTS)
+def test_what_two_readers_could_read_in_two_ways_is_refused(what: str) -> None:
+    data, answer = NO_REQUESTS[what]
+    refusal = read(data)
+    assert isinstance(refusal, Refusal), refusal
+    assert refusal.status == answer
+    assert refusal.sentence.endswith(".")
 
 
 @pytest.mark.parametrize(
-    ("data", "answer"),
+    ("target", "host", "path", "query"),
     [
-        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),  # TLS
-        (b"hello\r\n\r\n", 400),
-        (b"GET / HTTP/1.1\r\n\r\n", 400),  # no Host
-        (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
-        (b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
-        (b"GET / HTTP/1.1\r\nHost: a\r\n folded: \0\r\n\r\n", 400),
-        (b"GET /\xff HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-        (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 2000, 431),
-        (b"G" * 2000, 431),
+        (b"/a/b?c=d?e", "h", "/a/b", "c=d?e"),
+        (b"http://other/a?b", "other", "/a", "b"),
+        (b"HTTPS://Other:8443/a", "Other:8443", "/a", ""),
+        (b"http://[::1]:80/", "[::1]:80", "/", ""),
+        (b"http://other", "other", "/", ""),
+        (b"http://other?b", "other", "/", "b"),
+        (b"//a", "h", "//a", ""),
     ],
 )
-def test_what_is_no_request_is_refused(data: bytes, answer: int) -> None:
-    refusal = read(data)
-    assert isinstance(refusal, Refusal)
-    assert refusal.status == answer
-
-
-def head_of(line: str, *fields: str) -> RequestHead:
-    head = read("\r\n".join([line, "Host: a", *fields, "", ""]).encode())
+def test_the_absolute_form_says_for_whom_a_request_is(
+    target: bytes, host: str, path: str, query: str
+) -> None:
+    head = read(b"GET " + target + b" HTTP/1.1\r\nX: y\r\nHost: h\r\n\r\n")
     assert isinstance(head, RequestHead)
-    return head
+    assert (head.values(b"host"), head.path, head.query) == ([host], path, query)
+    assert head.values(b"x") == ["y"]
+
+
+def test_the_whole_server_may_be_asked_for_its_options() -> None:
+    head = read(b"OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n")
+    assert isinstance(head, RequestHead)
+    assert head.path == "*"
+
+
+def head_of(line: str, *fields: str) -> bytes:
+    return "\r\n".join([line, "Host: a", *fields, "", ""]).encode("latin-1")
 
 
 UPGRADE = ("Connection: keep-alive, Upgrade", "Upgrade: WebSocket")
+KEY = "Sec-WebSocket-Key: SGVsbG8gV2ViU29ja2V0IQ=="
+OF_13 = "Sec-WebSocket-Version: 13"
+ASKED = "GET /socket.io/ HTTP/1.1"
 
 
 @pytest.mark.parametrize(
-    ("line", "fields", "route"),
+    ("line", "fields", "answer"),
     [
-        ("GET /socket.io/ HTTP/1.1", UPGRADE, Route.WEBSOCKET),
-        ("GET /socket.io?a=b HTTP/1.1", UPGRADE, Route.WEBSOCKET),
-        ("GET /socket.io/ HTTP/1.1", (), 426),
-        ("GET /socket.io/ HTTP/1.1", UPGRADE[1:], 426),
-        ("GET /socket.io/ HTTP/1.1", UPGRADE[:1], 426),
-        ("GET /socket.io/ HTTP/1.1", ("Connection: Upgrade", "Upgrade: h2c"), 426),
+        (ASKED, UPGRADE, 101),
+        ("GET /socket.io?a=b HTTP/1.1", UPGRADE, 101),
+        ("GET http://a/socket.io/ HTTP/1.1", UPGRADE, 101),
+        ("GET http://a/socket.io?a=b HTTP/1.1", UPGRADE, 101),
+        (ASKED, ("Connection: Upgrade", "Connection: keep-alive", UPGRADE[1]), 101),
+        (ASKED, ("Connection: keep-alive", "Connection: ,UPGRADE", UPGRADE[1]), 101),
+        (ASKED, (UPGRADE[0], "Upgrade: h2c, websocket"), 101),
+        (ASKED, (UPGRADE[0], "Upgrade: websocket", "Upgrade: h2c"), 101),
+        (ASKED, (UPGRADE[0], "Upgrade: h2c", "Upgrade: a,websocket"), 101),
+        (ASKED, (), 426),
+        (ASKED, UPGRADE[1:], 426),
+        (ASKED, UPGRADE[:1], 426),
+        (ASKED, ("Connection: Upgrade", "Upgrade: h2c"), 426),
+        (ASKED, ("Connection: Upgrade", "Upgrade: websocket2"), 426),
+        (ASKED, ("Connection: close", UPGRADE[1]), 426),
         ("POST /socket.io/ HTTP/1.1", UPGRADE, 426),
-        ("GET / HTTP/1.1", (), Route.HTTP),
-        ("POST /anything HTTP/1.1", (), Route.HTTP),
-        ("GET / HTTP/1.0", (), Route.HTTP),
+        ("GET /socket.io/ HTTP/1.0", UPGRADE, 426),
+        ("GET / HTTP/1.1", (), None),
+        ("POST /anything HTTP/1.1", (), None),
+        ("GET / HTTP/1.0", (), None),
+        ("GET /elsewhere HTTP/1.0", UPGRADE, None),
         ("GET /elsewhere HTTP/1.1", UPGRADE, 404),
         ("PRI * HTTP/2.0", (), 505),
     ],
 )
 def test_every_request_has_one_way_to_go(
-    line: str, fields: tuple[str, ...], route: Route | int
+    line: str, fields: tuple[str, ...], answer: int | None
 ) -> None:
-    chosen = choose_route(head_of(line, *fields))
-    assert (chosen.status if isinstance(chosen, Refusal) else chosen) == route
+    assert answer_to(head_of(line, *fields, KEY, OF_13)) == answer
 
 
-def test_a_plain_request_to_the_websocket_is_told_what_to_speak() -> None:
-    chosen = choose_route(head_of("GET /socket.io/ HTTP/1.1"))
-    assert isinstance(chosen, Refusal)
-    assert "WebSocket" in chosen.sentence
-    assert b"\r\nUpgrade: websocket\r\n" in response_bytes(chosen)
+@pytest.mark.parametrize(
+    ("fields", "answer"),
+    [
+        ((KEY, OF_13), 101),
+        ((KEY, OF_13, "Content-Length: 0"), 101),
+        ((KEY, OF_13, "Sec-WebSocket-Extensions: \xff", "Sec-WebSocket-Protocol: \xe9"), 101),
+        ((KEY, OF_13, "Content-Length: 5"), 400),
+        ((KEY, OF_13, "Transfer-Encoding: chunked"), 400),
+        ((KEY,), 400),
+        ((OF_13,), 400),
+        ((KEY, OF_13, OF_13), 400),
+        ((KEY, OF_13, "Sec-WebSocket-Version: 8"), 400),
+        ((KEY, "Sec-WebSocket-Version: 8"), 426),
+        ((KEY, "Sec-WebSocket-Version: 14"), 426),
+        ((KEY, "Sec-WebSocket-Version: 13, 8"), 426),
+        ((KEY, "Sec-WebSocket-Version:"), 426),
+        ((KEY, KEY, OF_13), 400),
+        ((KEY, "Sec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==", OF_13), 400),
+        *(
+            ((f"Sec-WebSocket-Key: {key}", OF_13), 400)
+            for key in (
+                "",
+                "x",
+                "SGVsbG8gV2ViU29ja2V0IQ",  # not padded
+                "SGVsbG8gV2ViU29ja2V0IQ===",
+                "SGVsbG8gV2ViU29ja2V0",  # 15 bytes
+                "SGVsbG8gV2ViU29ja2V0ISE=",  # 17 bytes
+                "SGVsbG8gV2ViU29ja2V0!!==",
+                "SGVsbG8gV2ViU29ja2V0_-==",
+                "SGVsbG8g V2ViU29ja2V0I==",
+                "SGVsbG8gV2ViU29ja2V0IQ==, SGVsbG8gV2ViU29ja2V0IQ==",
+                "\xe9GVsbG8gV2ViU29ja2V0IQ==",
+            )
+        ),
+    ],
+)
+def test_the_opening_is_judged_by_the_standard_and_once(
+    fields: tuple[str, ...], answer: int
+) -> None:
+    assert answer_to(head_of(ASKED, *UPGRADE, *fields)) == answer
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "xn--strae-oqa.de",
+        "xn--mgba3gch31f060k.com",
+        "XN--MNCHEN-3YA.de:8443",
+        "[::1]:2403",
+        "a_b",
+        "",
+        "straße.de".encode().decode("latin-1"),
+    ],
+)
+def test_hosts_of_every_alphabet_are_connected_to(host: str) -> None:
+    data = head_of(ASKED, *UPGRADE, KEY, OF_13).replace(
+        b"Host: a", b"Host: " + host.encode("latin-1")
+    )
+    assert answer_to(data) == 101
+
+
+def test_what_a_client_offers_is_a_list_however_it_is_written() -> None:
+    field = "Sec-WebSocket-Extensions: "
+    route = route_of(head_of(ASKED, *UPGRADE, KEY, OF_13, f"{field}a; b=c, d", f"{field}e,,"))
+    assert isinstance(route, Opening)
+    assert route.offers == ("a; b=c", "d", "e")
+
+
+@pytest.mark.parametrize("fields", [(), (*UPGRADE, KEY, "Sec-WebSocket-Version: 8")])
+def test_who_speaks_something_else_is_told_what_is_spoken(fields: tuple[str, ...]) -> None:
+    refusal = route_of(head_of(ASKED, *fields))
+    assert isinstance(refusal, Refusal)
+    assert "WebSocket" in refusal.sentence
+    response = response_bytes(refusal)
+    for line in (b"Upgrade: websocket", b"Connection: Upgrade", b"Sec-WebSocket-Version: 13"):
+        assert b"\r\n" + line + b"\r\n" in response
+
+
+@given(st.data())
+def test_no_bytes_are_read_as_anything_but_a_request_a_refusal_or_a_part(
+    data: st.DataObject,
+) -> None:
+    at = data.draw(st.integers(0, len(CURL)))
+    junk = data.draw(
+        st.binary(max_size=20) | st.sampled_from([b"\xff", b"\r\n", b"\0", b",", b":"])
+    )
+    cut = data.draw(st.integers(0, 10))
+    head = read(CURL[:at] + junk + CURL[at + cut :])
+    if isinstance(head, RequestHead):
+        route = choose_route(head)
+        if isinstance(route, Opening):
+            protocol = GuardedProtocol(route, FrameGuard(9, 9, float), lambda text, nbytes: None)
+            assert protocol.response.startswith(b"HTTP/1.1 101 ")

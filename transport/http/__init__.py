@@ -1,7 +1,8 @@
 """HTTP beside the WebSockets: the pod's pages, its health, its diagnostics, its collections."""
 
 from .app import PodView, create_app, create_metrics_app
-from .auth import Accounts, AuthView, User, auth_routes
+from .auth import Accounts, AuthView, SignedIn, User, auth_routes
+from .body import HttpLimits
 from .collections import (
     ApiAnswer,
     ApiRequest,
@@ -15,9 +16,10 @@ from .diagnostics import DiagnosticsView
 from .doorman import Doorman
 from .health import HealthView, health_routes
 from .identity import ROOT, Keyring
+from .openapi import Offer
 from .public import PublicFiles
 from .schemas import MAX_NAME, MAX_PASSWORD, MIN_PASSWORD
-from .serve import HttpLimits, HttpServer, ReplayStream
+from .server import HttpServer, OnUpgrade, Privileged
 from .stress import StressTests, stress_routes
 
 __all__ = [
@@ -37,9 +39,12 @@ __all__ = [
     "HttpServer",
     "Identify",
     "Keyring",
+    "Offer",
+    "OnUpgrade",
     "PodView",
+    "Privileged",
     "PublicFiles",
-    "ReplayStream",
+    "SignedIn",
     "StressTests",
     "User",
     "auth_routes",

@@ -11,15 +11,15 @@ from typing import Protocol
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
 
 from ...config import Audit, Origin, read_origin
 from ..locality import Premises
-from .answers import error_response, plain_response
+from .answers import EXPOSED, error_response, plain_response
 from .border import Border
 from .dashboard import dashboard_routes
 from .diagnostics import DiagnosticsView, diagnostics_routes
@@ -79,7 +79,7 @@ def create_app(
     public: PublicFiles | None = None,
     routes: Sequence[BaseRoute] = (),
     origins: Sequence[str] = (),
-) -> Starlette:
+) -> ASGIApp:
     """Build the application: pages, health, diagnostics, the packaged files, then `routes`.
 
     Every error is JSON with one sentence. `wall` returns unix seconds. The `index.html` among
@@ -106,41 +106,40 @@ def create_app(
             *self_test_routes(),
             *routes,
         ],
-        _borders(pod.premises, origins, pod.audit),
+        pod.premises,
+        pod.audit,
+        origins,
     )
 
 
 def create_metrics_app(
     pod: HealthView, expose: Expose, premises: Premises, audit: Audit
-) -> Starlette:
+) -> ASGIApp:
     """Build what an address of its own answers to whoever reaches it: metrics and health."""
     metrics = metrics_route(expose, lambda _: None)
-    return _application([*health_routes(pod), metrics], _borders(premises, (), audit))
+    return _application([*health_routes(pod), metrics], premises, audit)
 
 
-def _application(routes: Sequence[BaseRoute], middleware: Sequence[Middleware]) -> Starlette:
-    app = Starlette(
-        routes=routes,
-        middleware=middleware,
-        exception_handlers={HTTPException: _refused, Exception: _failed},
-    )
+def _application(
+    routes: Sequence[BaseRoute], premises: Premises, audit: Audit, origins: Sequence[str] = ()
+) -> ASGIApp:
+    app = Starlette(routes=routes, exception_handlers={HTTPException: _refused, Exception: _failed})
     app.router.redirect_slashes = False  # it redirects to whatever the Host header says
-    return app
-
-
-def _borders(premises: Premises, origins: Sequence[str], audit: Audit) -> list[Middleware]:
     known = [origin for origin in map(read_origin, origins) if origin is not None]
-    border = Middleware(Border, premises=premises, origins=known, audit=audit)
-    return [border, _cross_origin(known)] if known else [border]
+    return Border(_cross_origin(app, known) if known else app, premises, known, audit)
 
 
-def _cross_origin(origins: Sequence[Origin]) -> Middleware:
-    return Middleware(
-        CORSMiddleware,
+def _cross_origin(app: ASGIApp, origins: Sequence[Origin]) -> ASGIApp:
+    """Let pages of these origins read every answer.
+
+    Around the application, not in it: Starlette answers for a bug outside of its middleware.
+    """
+    return CORSMiddleware(
+        app,
         allow_origins=list(map(str, origins)),  # as browsers write them
         allow_methods=["GET", "POST", "PUT", "DELETE"],
         allow_headers=["Authorization", "Content-Type", "X-Master-Key"],
-        expose_headers=["Retry-After", "X-Truncated"],
+        expose_headers=EXPOSED,
     )
 
 

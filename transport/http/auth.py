@@ -23,28 +23,33 @@ from .doorman import Doorman, address_of, refusal
 from .identity import ROOT, Keyring
 from .routes import OwnRoute
 
-__all__ = ["Accounts", "AuthView", "User", "auth_routes"]
+__all__ = ["Accounts", "AuthView", "SignedIn", "User", "auth_routes"]
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
-User = Mapping[str, JSON]
+User = JSON
 """A user's document as the user may see it."""
+
+
+@frozen
+class SignedIn:
+    """Somebody whose password was right: who that is, and the user as it sees itself."""
+
+    identity: Identity
+    user: User
 
 
 class Accounts(Protocol):
     """Whoever keeps the users."""
 
-    async def sign_in(self, name: str, password: str) -> ApiAnswer | User:
+    async def sign_in(self, name: str, password: str) -> ApiAnswer | SignedIn:
         """Return the user with this name or e-mail address and this password, or the refusal."""
 
-    async def user(self, user_id: str) -> ApiAnswer | User:
-        """Return the user with this id, or the refusal."""
+    async def user(self, identity: Identity) -> ApiAnswer | User:
+        """Return a user as it sees itself, or the refusal."""
 
     async def create_user(self, data: Mapping[str, JSON]) -> ApiAnswer | User:
         """Make a user, as root, and return it, or the refusal."""
-
-    def is_root_user(self, user: User) -> bool:
-        """Say whether this user's tokens are to say root."""
 
 
 @frozen
@@ -97,7 +102,7 @@ async def _login(view: AuthView, request: Request) -> Response:
                 headers = {"WWW-Authenticate": "Bearer"}
                 return error_response(401, "This is not the master key.", headers)
             view.doorman.tell(Audited.ROOT_SIGNED_IN, request, ROOT.user_id)
-            return _token(view, ROOT.user_id, ROOT.username, True, None)
+            return _token(view, ROOT, None)
         case {"username": str(name), "password": str(password)} if name and password:
             return await _sign_in(view, request, name, password)
     return error_response(400, 'Send {"username": …, "password": …} or {"masterKey": …}.')
@@ -106,15 +111,14 @@ async def _login(view: AuthView, request: Request) -> Response:
 async def _sign_in(view: AuthView, request: Request, name: str, password: str) -> Response:
     if view.accounts is None:
         return _no_users()
-    user = await view.accounts.sign_in(name, password)
-    if isinstance(user, ApiAnswer):
-        if user.status < 500:  # above, it is the pod's failure
+    signed_in = await view.accounts.sign_in(name, password)
+    if isinstance(signed_in, ApiAnswer):
+        if signed_in.status < 500:  # above, it is the pod's failure
             view.doorman.tell(Audited.SIGN_IN_FAILED, request, name)
-        return _respond(user)
-    root = view.accounts.is_root_user(user)
-    if root:
-        view.doorman.tell(Audited.ROOT_SIGNED_IN, request, str(user["id"]))
-    return _token(view, str(user["id"]), str(user.get("username", "")), root, user)
+        return _respond(signed_in)
+    if signed_in.identity.is_root:
+        view.doorman.tell(Audited.ROOT_SIGNED_IN, request, signed_in.identity.user_id)
+    return _token(view, signed_in.identity, signed_in.user)
 
 
 async def _validate(view: AuthView, request: Request) -> Response:
@@ -139,7 +143,7 @@ async def _me(view: AuthView, request: Request) -> Response:
     if identity.user_id == ROOT.user_id or view.accounts is None:
         names = {"id": identity.user_id, "username": identity.username}
         return json_response({**names, "isRoot": identity.is_root})
-    return _respond(await view.accounts.user(identity.user_id))
+    return _respond(await view.accounts.user(identity))
 
 
 async def _create_user(view: AuthView, request: Request) -> Response:
@@ -159,14 +163,15 @@ async def _create_user(view: AuthView, request: Request) -> Response:
     made = await view.accounts.create_user(data)
     if isinstance(made, ApiAnswer):
         return _respond(made)
-    return json_response({"success": True, "user": dict(made)}, 201)
+    return json_response({"success": True, "user": made}, 201)
 
 
-def _token(view: AuthView, user_id: str, name: str, root: bool, user: User | None) -> Response:
-    token, expires_at = view.keyring.sign(user_id, name, root)
+def _token(view: AuthView, identity: Identity, user: User) -> Response:
+    root = identity.is_root
+    token, expires_at = view.keyring.sign(identity.user_id, identity.username, root)
     answer: dict[str, object] = {"token": token, "expiresAt": expires_at, "isRoot": root}
     if user is not None:
-        answer["user"] = dict(user)
+        answer["user"] = user
     return json_response(answer)
 
 
@@ -191,4 +196,4 @@ def _no_users() -> Response:
 def _respond(answer: ApiAnswer | User) -> Response:
     if isinstance(answer, ApiAnswer):
         return json_response(answer.body, answer.status, answer.headers)
-    return json_response(dict(answer))
+    return json_response(answer)

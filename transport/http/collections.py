@@ -16,13 +16,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from ...config import Definition
 from ..errors import BadToken, WireError
 from ..tokens import Identity
 from ..wire import JSON, decode_json
 from .answers import NOT_JSON, error_response, json_response, says_json
 from .doorman import refusal
-from .openapi import openapi
+from .openapi import Offer, openapi
 from .routes import AnyMethodRoute, OwnRoute
 
 __all__ = [
@@ -70,17 +69,14 @@ class CollectionsApi(Protocol):
     async def handle(self, request: ApiRequest) -> ApiAnswer:
         """Carry a request out. What goes wrong is an answer too; only bugs are raised."""
 
-    def definitions(self) -> Sequence[Definition]:
-        """Return the definitions of all collections, sorted by name."""
+    def offers(self, identity: Identity | None) -> Sequence[Offer]:
+        """Return the collections with which somebody may do anything at all, sorted by name."""
 
     def methods(self, name: str, parts: Sequence[str]) -> Collection[str]:
         """Return what may be asked at `/<name>/<parts>`: some of GET, POST, PUT, DELETE.
 
         Where there is nothing, all of them: `handle` says what is wrong.
         """
-
-    def events(self, name: str) -> Collection[str]:
-        """Return the events for which a collection has a script."""
 
 
 class Identify(Protocol):
@@ -97,21 +93,34 @@ class Own(Protocol):
         """Say whether a request is one."""
 
 
-def catalogue_routes(api: CollectionsApi | None, version: str) -> list[BaseRoute]:
-    """Return the routes that say which collections there are; None for a pod that has none.
+def catalogue_routes(
+    api: CollectionsApi | None, identify: Identify, version: str
+) -> list[BaseRoute]:
+    """Return the routes that tell somebody which collections there are for this one.
 
-    `version` is the one of this software, for the OpenAPI document.
+    None stands for a pod that has none; `version` is the one of this software, for the OpenAPI
+    document.
     """
 
-    async def listing(_: Request) -> Response:
+    def offered(request: Request) -> Sequence[Offer] | Response:
         if api is None:
             return _no_collections()
-        return json_response([definition.name for definition in api.definitions()])
+        try:
+            return api.offers(identify(request))
+        except BadToken as error:
+            return refusal(error)
 
-    async def document(_: Request) -> Response:
-        if api is None:
-            return _no_collections()
-        return json_response(openapi(api.definitions(), version, api.events))
+    async def listing(request: Request) -> Response:
+        offers = offered(request)
+        if isinstance(offers, Response):
+            return offers
+        return json_response([offer.definition.name for offer in offers])
+
+    async def document(request: Request) -> Response:
+        offers = offered(request)
+        if isinstance(offers, Response):
+            return offers
+        return json_response(openapi(offers, version))
 
     return [OwnRoute("/collections", listing), OwnRoute("/api/docs/openapi.json", document)]
 

@@ -96,18 +96,31 @@ class Doorman:
             return error_response(403, "This is for root: the token you sent is not root's.")
         return None
 
-    def _identify(self, request: Request, scrape_token: str) -> Identity | None:
+    def knows(self, request: Request) -> bool:
+        """Say whether a request is root's or a developer's own, whatever it asks for."""
+        if self.own(request):
+            return True
         try:
-            identity = self._look(request, scrape_token)
+            identity = self._recognise(request, scrape_token="")
+        except BadToken:
+            return False
+        return identity is not None and identity.is_root
+
+    def _identify(self, request: Request, scrape_token: str) -> Identity | None:
+        identity = self._recognise(request, scrape_token)
+        if identity is not None and identity.is_root:
+            self._let_act(request, identity.user_id)
+        return identity
+
+    def _recognise(self, request: Request, scrape_token: str) -> Identity | None:
+        try:
+            return self._look(request, scrape_token)
         except BadToken as error:
             kind = _KINDS.get(error.code, Audited.TOKEN_REFUSED)
             if kind is Audited.TOKEN_REFUSED and scrape_token:
                 kind = Audited.WRONG_METRICS_TOKEN
             self.tell(kind, request)
             raise
-        if identity is not None and identity.is_root:
-            self._let_act(request, identity.user_id)
-        return identity
 
     def _look(self, request: Request, scrape_token: str) -> Identity | None:
         has_key, address = "x-master-key" in request.headers, address_of(request)

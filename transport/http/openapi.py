@@ -6,7 +6,7 @@ JSON is, with any status. `tests/collections/test_schemathesis.py` holds the pod
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from attrs import frozen
@@ -17,7 +17,7 @@ from .responses import REFUSAL, REFUSALS, body_of, ref, refusals, response
 from .schemas import Schema, changed_schema, found_schema, given_schema, shown_schema
 from .signing import SIGNING_IN
 
-__all__ = ["openapi"]
+__all__ = ["Offer", "openapi"]
 
 _TRUNCATED: Final[Schema] = {
     "description": "There, and 'true', when a bound of the pod's has left documents out.",
@@ -35,6 +35,12 @@ _GONE: Final[Schema] = {
     "required": ["deleted"],
     "properties": {"deleted": {"const": 1}},
 }
+_ONLY_ID: Final[Schema] = {
+    "type": "object",
+    "required": ["id"],
+    "properties": {"id": {"type": "string"}},
+    "additionalProperties": False,
+}
 _COUNT: Final[Schema] = {
     "type": "object",
     "required": ["count"],
@@ -42,19 +48,27 @@ _COUNT: Final[Schema] = {
 }
 
 
-def openapi(
-    definitions: Sequence[Definition],
-    version: str,
-    events: Callable[[str], Collection[str]] = lambda _: (),
-) -> Schema:
-    """Return the document. What is private is not in any answer of it.
+@frozen
+class Offer:
+    """A collection as it is offered to somebody: what there is that this one may do with it.
 
-    `events` returns the events of a collection that have a script, by the collection's name.
+    `events` are those that have a script, `methods` some of get, post, put and delete.
+    """
+
+    definition: Definition
+    events: frozenset[str]
+    methods: frozenset[str]
+
+
+def openapi(offers: Sequence[Offer], version: str) -> Schema:
+    """Return the document, which tells of nothing but what is offered.
+
+    What is private is in no answer of it, and named only where it may be written.
     """
     paths: dict[str, JSON] = {}
     schemas: dict[str, JSON] = {"Error": REFUSAL}
-    for definition in definitions:
-        described = _Described(definition, frozenset(events(definition.name)))
+    for offer in offers:
+        described = _Described(offer)
         paths.update(described.paths())
         schemas.update(described.schemas())
     paths.update(SIGNING_IN)
@@ -76,39 +90,48 @@ def openapi(
 # -- one collection --------------------------------------------------------------------------
 
 
-@frozen
 class _Described:
-    """One collection and its scripts."""
+    """One collection and its scripts, as they are offered."""
 
-    definition: Definition
-    events: frozenset[str]
+    def __init__(self, offer: Offer) -> None:
+        self.definition = offer.definition
+        self.events = offer.events
+        self.methods = offer.methods
 
     def schemas(self) -> Iterator[tuple[str, JSON]]:
         name = self.definition.name
-        if not self.definition.no_store:
+        if self.definition.no_store:
+            return
+        if "get" in self.methods:
             yield name, shown_schema(self.definition)
             yield f"{name}.found", found_schema(self.definition)
+        if "post" in self.methods:
             yield f"{name}.new", given_schema(self.definition)
+        if "put" in self.methods:
             yield f"{name}.change", changed_schema(self.definition)
 
     def paths(self) -> Iterator[tuple[str, JSON]]:
+        for path, shared, operations in self._paths():
+            offered = {
+                method: operation
+                for method, operation in operations.items()
+                if method in self.methods
+            }
+            if offered:
+                yield path, {**shared, **offered}
+
+    def _paths(self) -> Iterator[tuple[str, Schema, Schema]]:
+        """Yield each path, what its operations have in common, and these by method."""
         name = self.definition.name
         if self.definition.no_store:
-            yield f"/{name}", self._runs(name)
+            yield f"/{name}", {}, self._runs(name)
             part = {**_ID, "name": "part"}
-            yield f"/{name}/{{part}}", {"parameters": [part], **self._runs(f"{name}_part")}
+            yield f"/{name}/{{part}}", {"parameters": [part]}, self._runs(f"{name}_part")
             return
-        yield f"/{name}", {"get": self._find(), "post": self._create()}
-        yield f"/{name}/count", {"get": self._count()}
-        yield (
-            f"/{name}/{{id}}",
-            {
-                "parameters": [_ID],
-                "get": self._get(),
-                "put": self._change(),
-                "delete": self._delete(),
-            },
-        )
+        yield f"/{name}", {}, {"get": self._find(), "post": self._create()}
+        yield f"/{name}/count", {}, {"get": self._count()}
+        one: Schema = {"get": self._get(), "put": self._change(), "delete": self._delete()}
+        yield f"/{name}/{{id}}", {"parameters": [_ID]}, one
 
     def _find(self) -> Schema:
         name = self.definition.name
@@ -173,9 +196,17 @@ class _Described:
         )
 
     def _document(self, *runs: str) -> Schema:
-        scripted = self.events.intersection(runs)
-        schema = _ANYTHING if scripted else ref(self.definition.name)
-        return response("The document.", schema)
+        """Describe the answer with a document: who may not see it is told its id."""
+        if self.events.intersection({"get", *runs}):
+            return response("The document.", _ANYTHING)
+        if "get" not in self.methods:
+            return response("The id of the document, which is not shown.", _ONLY_ID)
+        whole = ref(self.definition.name)
+        if self.definition.access.get is not Right.OWNER:
+            return response("The document.", whole)
+        return response(
+            "The document, or its id when it is somebody else's.", {"anyOf": [whole, _ONLY_ID]}
+        )
 
     def _runs(self, name: str) -> Schema:
         """Describe a collection that only runs scripts: each is a method."""

@@ -18,15 +18,18 @@ from .filters import (
     Scalar,
     SortKey,
 )
-from .matching import matches, ordered, project
+from .matching import Ranks, by_rank, matches, ordered, project, ranks
+from .narrowing import asks_only, divided, named, sorted_by_only
 from .numbers import normalise_number
+from .paging import how_many, page_of
 from .parameters import nested
 from .query import parse_query, read_query
-from .store import Change, ChangeType, Decide, Document, Page, Store, Write
+from .store import Bounds, Change, ChangeType, Decide, Document, Page, Store, Write
 
 __all__ = [
     "All",
     "Any",
+    "Bounds",
     "Change",
     "ChangeType",
     "Compare",
@@ -42,19 +45,28 @@ __all__ = [
     "Page",
     "Path",
     "Query",
+    "Ranks",
     "Scalar",
     "SortKey",
     "Store",
     "Write",
+    "asks_only",
+    "by_rank",
     "database_files",
     "database_url",
+    "divided",
     "format_date",
+    "how_many",
     "matches",
+    "named",
     "nested",
     "normalise_date",
     "normalise_number",
     "ordered",
+    "page_of",
     "parse_query",
     "project",
+    "ranks",
     "read_query",
+    "sorted_by_only",
 ]

@@ -22,7 +22,7 @@ from . import indexes, notes, reading
 from .engine import deadline, make_engine, make_file, write_transaction
 from .failures import answering, translated
 from .filters import Filter, Query
-from .store import Change, Document, Page, Write
+from .store import Bounds, Change, Document, Page, Write
 from .tables import CHANGES, documents_table
 from .writing import Outcome, Writer
 
@@ -60,6 +60,7 @@ class DatabaseStore:
         self._engine = make_engine(url, settings)
         self._pod = pod_id
         self._settings = settings
+        self._bounds = Bounds(settings.max_limit, settings.max_answer_bytes)
         self._wall = wall
         self._threads = trio.CapacityLimiter(settings.pool_size)
         self._closing = trio.Lock()
@@ -108,12 +109,12 @@ class DatabaseStore:
         table = self._collection(definition).table
         await self._write(definition.name, lambda there: indexes.prepare(there, definition, table))
 
-    async def find(self, definition: Definition, query: Query) -> Page:
-        """Return the documents that a query wants, within the bounds of the settings."""
-        table = self._collection(definition).table
-        return await self._read(
-            lambda there: reading.find(there, table, definition, query, self._settings)
-        )
+    async def find(
+        self, definition: Definition, query: Query, bounds: Bounds | None = None
+    ) -> Page:
+        """Return the documents that a query wants, within bounds: these, or the settings'."""
+        table, within = self._collection(definition).table, bounds or self._bounds
+        return await self._read(lambda there: reading.find(there, table, definition, query, within))
 
     async def count(self, definition: Definition, filter: Filter) -> int:
         """Return how many documents a filter wants."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from operator import ge, gt, le, lt
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 from ..wire import JSON
 from .filters import (
@@ -25,7 +25,9 @@ from .numbers import normalise_number
 from .patterns import found, portable
 from .store import Document
 
-__all__ = ["matches", "ordered", "project"]
+__all__ = ["Ranks", "by_rank", "matches", "ordered", "project", "ranks"]
+
+T = TypeVar("T")
 
 
 class _Nothing:
@@ -35,6 +37,10 @@ class _Nothing:
 _NOTHING: Final = _Nothing()
 
 _Value: TypeAlias = "JSON | _Nothing"
+_Rank: TypeAlias = "tuple[int, str | float]"
+
+Ranks: TypeAlias = tuple[_Rank, ...]
+"""Where a document stands among others, by each key of a sort."""
 
 _COMPARE: Final[dict[Order, Callable[[str | float, str | float], bool]]] = {
     Order.BELOW: lt,
@@ -61,14 +67,25 @@ def matches(filter: Filter, document: Document) -> bool:  # noqa: A002 - the fie
 
 def ordered(documents: Iterable[Document], sort: Sequence[SortKey]) -> list[Document]:
     """Return documents in order; they must come in the order of their creation."""
-    result = list(documents)
-    for key in reversed(sort):  # each pass keeps the order of the one before among equals
+    return by_rank(((ranks(document, sort), document) for document in documents), sort)
 
-        def rank(document: Document, path: Path = key.path) -> tuple[int, str | float]:
-            return _rank(_at(path, document))
 
+def ranks(document: Document, sort: Sequence[SortKey]) -> Ranks:
+    """Return where a document stands by each key: all that an order has to know of it."""
+    return tuple(_rank(_at(key.path, document)) for key in sort)
+
+
+def by_rank(items: Iterable[tuple[Ranks, T]], sort: Sequence[SortKey]) -> list[T]:
+    """Return items in the order of their ranks; they must come in the order of their creation."""
+    result = list(items)
+    for place, key in reversed(list(enumerate(sort))):
+
+        def rank(item: tuple[Ranks, T], place: int = place) -> _Rank:
+            return item[0][place]
+
+        # Each pass keeps the order of the one before among equals.
         result.sort(key=rank, reverse=key.descending)
-    return result
+    return [item for _, item in result]
 
 
 def project(document: Document, query: Query) -> Document:
@@ -106,7 +123,7 @@ def _holds_for(test: Equal | Compare | Matches, value: _Value) -> bool:
             return isinstance(value, str) and found(portable(pattern, ignore_case), value)
 
 
-def _rank(value: _Value) -> tuple[int, str | float]:
+def _rank(value: _Value) -> _Rank:
     """Return where a value stands among all; those that stand at the same place are equal."""
     if value is None or isinstance(value, _Nothing):
         return 0, 0

@@ -20,11 +20,11 @@ from sqlalchemy import (
 )
 
 from ...config import Definition
-from ...config import Store as Settings
 from .filters import Filter, Query
 from .matching import project
+from .paging import how_many, page_of
 from .sql import condition, ordering
-from .store import Document, Page
+from .store import Bounds, Document, Page
 
 __all__ = ["as_text", "by_id", "count", "find", "get"]
 
@@ -38,29 +38,20 @@ def as_text(table: Table) -> ColumnElement[str]:
 
 
 def find(
-    connection: Connection, table: Table, definition: Definition, query: Query, settings: Settings
+    connection: Connection, table: Table, definition: Definition, query: Query, bounds: Bounds
 ) -> Page:
-    """Return what a query wants, within the bounds of the settings."""
+    """Return what a query wants, within these bounds."""
     dialect = connection.dialect.name
-    ours = query.limit is None or query.limit > settings.max_limit
-    limit = settings.max_limit if query.limit is None else min(query.limit, settings.max_limit)
+    wanted = how_many(query, bounds)
     statement = (
         select(as_text(table))
         .where(condition(query.filter, table, definition, dialect))
         .order_by(*ordering(query.sort, table, dialect))
-        .limit(limit + ours)  # one more shows that there are more
+        .limit(wanted)
         .offset(query.skip)
     )
-    page: list[bytes] = []
-    size = 0
-    for document in _stream(connection, statement, limit + ours):
-        shown = _shown(document, query)
-        size += len(shown)
-        # The first is always taken: whoever pages by `$skip` gets ahead, whatever its size.
-        if len(page) == limit or (page and size > settings.max_answer_bytes):
-            return Page(tuple(page), truncated=True)
-        page.append(shown)
-    return Page(tuple(page))
+    found = _stream(connection, statement, wanted)
+    return page_of((_shown(document, query) for document in found), query, bounds)
 
 
 def count(connection: Connection, table: Table, definition: Definition, wanted: Filter) -> int:

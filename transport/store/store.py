@@ -14,7 +14,7 @@ from ...config import Definition
 from ..wire import JSON
 from .filters import Filter, Query
 
-__all__ = ["Change", "ChangeType", "Decide", "Document", "Page", "Store", "Write"]
+__all__ = ["Bounds", "Change", "ChangeType", "Decide", "Document", "Page", "Store", "Write"]
 
 Document: TypeAlias = dict[str, JSON]
 """A whole document, `id`, `createdAt` and `updatedAt` included, which are texts.
@@ -59,11 +59,19 @@ class Change:
 
 
 @frozen
+class Bounds:
+    """How much of what a query finds is returned: documents, and bytes of them, one at least."""
+
+    documents: int
+    nbytes: int
+
+
+@frozen
 class Page:
     """What a query found: each document as JSON bytes.
 
-    `truncated` says that there are more, which a bound of the pod has left out (`max_limit`,
-    `max_answer_bytes`), and not the query's own limit.
+    `truncated` says that there are more, which a bound of the pod has left out, and not the query's
+    own limit.
     """
 
     documents: tuple[bytes, ...]
@@ -93,12 +101,14 @@ class Store(Protocol):
         Raises `StoreMisfit` when a property is to be unique and values of it are not.
         """
 
-    async def find(self, definition: Definition, query: Query) -> Page:
-        """Return the documents that a query wants, in their order.
+    async def find(
+        self, definition: Definition, query: Query, bounds: Bounds | None = None
+    ) -> Page:
+        """Return the documents that a query wants, in their order, as they were at one moment.
 
-        At most `max_limit` of them and `max_answer_bytes`, but one at least: whoever pages by
-        `skip` gets ahead. Raises `QueryError`, as `count` and `get` do, for texts and numbers that
-        the database does not have.
+        Without `bounds` at most `max_limit` of them and `max_answer_bytes`; one at least, so that
+        whoever pages by `skip` gets ahead. Raises `QueryError`, as `count` and `get` do, for texts
+        and numbers that the database does not have.
         """
 
     async def count(self, definition: Definition, filter: Filter) -> int:  # noqa: A002

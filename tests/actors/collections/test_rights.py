@@ -17,13 +17,14 @@ from deployd.actors.collections import (
 )
 from deployd.config import Definition, Permissions, Right
 from deployd.transport import Identity
-from deployd.transport.store import All, Document, Equal
+from deployd.transport.store import All, Any, Document, Equal
 
 NOBODY = Caller()
 ADA = Caller(Identity("ada", "Ada", is_root=False, expires_at=None))
 BEN = Caller(Identity("ben", "Ben", is_root=False, expires_at=None))
 ROOT = Caller(Identity("root", "root", is_root=True, expires_at=None))
 METHODS: tuple[Method, ...] = ("get", "post", "put", "delete")
+PUT_BY_OWNERS = Definition("notes", access=Permissions(put=Right.OWNER))
 ADAS: Document = {"id": "1", "ownerId": "ada"}
 
 
@@ -72,10 +73,19 @@ def test_only_the_owner_and_root_touch_what_is_owned() -> None:
     owned = with_right(Right.OWNER)
     for caller in (ADA, ROOT, POD):
         demand_owner(owned, "put", caller, ADAS)
-    for caller in (BEN, NOBODY):
-        with pytest.raises(RequestRefused) as caught:
-            demand_owner(owned, "put", caller, ADAS)
-        assert caught.value.status == 403
+    for definition, refusal in ((owned, 404), (PUT_BY_OWNERS, 403)):
+        for caller in (BEN, NOBODY):
+            with pytest.raises(RequestRefused) as caught:
+                demand_owner(definition, "put", caller, ADAS)
+            assert caught.value.status == refusal  # what one may not read is not there
+
+
+def test_a_document_may_have_several_owners() -> None:
+    both: Document = {"id": "1", "ownerId": ["ada", "ben"]}
+    for owner in (ADA, BEN):
+        assert may_see(with_right(Right.OWNER), owner, both)
+        demand_owner(with_right(Right.OWNER), "put", owner, both)
+    assert not may_see(with_right(Right.OWNER), NOBODY, both)
 
 
 def test_a_document_without_an_owner_is_nobodys() -> None:
@@ -89,6 +99,7 @@ def test_where_owners_read_a_query_finds_ones_own() -> None:
     owned = with_right(Right.OWNER)
     assert readable(owned, ADA) == Equal(("ownerId",), ("ada",))
     assert readable(owned, ROOT) == All()
+    assert readable(owned, NOBODY) == Any(())
     assert readable(with_right(Right.ANYONE), NOBODY) == All()
 
 

@@ -33,7 +33,7 @@ from deployd.actors.collections.telling import Teller
 from deployd.actors.collections.writing import Writing
 from deployd.config import Collections, Definition
 from deployd.transport import StoreUnavailable
-from deployd.transport.store import Change, Write
+from deployd.transport.store import Bounds, Change, Write
 from support.documents import document, put
 from support.ledger import FakeHub, FakeStore
 
@@ -51,6 +51,7 @@ def collection_of(store: FakeStore, hub: FakeHub) -> tuple[Collection, Collectio
         runner=cast("Any", None),
         passwords=cast("Any", None),
         settings=Collections(replay_after=REPLAY_AFTER),
+        answers=Bounds(1000, 2**20),
         emit_timeout=1.0,
         wall=lambda: 0.0,
     )
