@@ -185,6 +185,12 @@ class ActorCell(Addressee[M]):
         return len(self.mailbox)
 
     @property
+    def idle(self) -> bool:
+        """Whether it has nothing to do: no message waits, none is handled, and it is up."""
+        nothing = self._current is _NOTHING and self._running is None
+        return nothing and not self._starting and not self.mailbox
+
+    @property
     def poison(self) -> tuple[tuple[str, str], ...]:
         """The last few poisoned messages, oldest first: the type's name and the error."""
         return tuple(self._poison or ())

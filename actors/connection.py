@@ -6,15 +6,20 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar
 
 import trio
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ..config import get_logger, tracing
 from ..transport import (
     JSON,
     Auth,
+    ClientMessage,
     CloseCode,
     Closed,
+    Emit,
+    Join,
+    Leave,
     OutboxFailure,
+    Ping,
     Problem,
     RequestId,
     UpgradeRequest,
@@ -24,10 +29,11 @@ from ..transport import (
     encode_connect,
     encode_emit,
     encode_error,
+    encode_pong,
 )
 from .actor import Actor, handles
 from .cell import ActorCell
-from .conduct import STRIKE_FOR_HASTE, Conduct, Verdict
+from .conduct import Conduct, Haste, strike_for
 from .dead_letters import DeadLetters
 from .intake import Intake, most_waiting
 from .links import DEGRADED
@@ -103,7 +109,7 @@ class ConnectionActor(Actor):
             request.sock, request.opening, env.websocket, self, rest=request.rest
         )
         remote = request.remote
-        local = env.premises.own(remote, request.headers)
+        local = env.premises.own((remote, request.port), request.headers)
         self.member = Member(self._client_id, self.ref, self.socket.outbox, remote, local=local)
         self.session = Session(self.member, env)
         env.members[self._client_id] = self.member
@@ -112,7 +118,8 @@ class ConnectionActor(Actor):
         self._demand_token()
         self._open = True
         self._connected_at = env.wall()
-        self._answer(encode_connect(self._client_id, self._connected_at))
+        limit = env.limits.max_message_bytes
+        self._answer(encode_connect(self._client_id, self._connected_at, limit))
         self._warn_of_outage()
         _log.debug("connected", client=self._client_id, address=request.remote)
 
@@ -242,20 +249,25 @@ class ConnectionActor(Actor):
     @handles(_Received)
     async def _on_received(self, received: _Received) -> None:
         self._intake.handled(received.nbytes)
-        verdict = self._conduct.judge(trio.current_time())
-        if verdict is not Verdict.PASS:
-            self._too_fast(tell=verdict is Verdict.TELL)
+        message = _read(received.text)
+        joins = isinstance(message, Join)
+        haste = self._conduct.judge(trio.current_time(), received.nbytes, joins=joins)
+        if haste is not None:
+            self._too_fast(haste, message)
             return
-        try:
-            message = decode(received.text)
-        except WireError as error:
-            self._refuse(Problem(error.code, error.sentence), error.id)
+        if isinstance(message, WireError):
+            self._refuse(Problem(message.code, message.sentence, message.room), message.id)
+            return
+        if isinstance(message, Ping):  # whoever it is, and whatever it waits for
+            self._answer(encode_pong(self._env.wall(), message.id))
             return
         if tracing():
             kind, request_id = type(message).__name__.lower(), message.id
             _log.debug("client says", client=self._client_id, kind=kind, id=request_id)
         problem = await self.session.act(message, received.nbytes, received.at)
         if problem is not None:
+            if isinstance(message, Join | Leave | Emit):
+                problem = evolve(problem, room=message.room)
             self._refuse(problem, message.id)
         elif isinstance(message, Auth):
             self._watch_expiry()
@@ -327,15 +339,16 @@ class ConnectionActor(Actor):
 
     def _refuse(self, problem: Problem, request_id: RequestId) -> None:
         self._tell(problem, request_id)
-        self._strike(1.0)
+        self._strike(strike_for(problem.code))
 
-    def _too_fast(self, *, tell: bool) -> None:
-        self._env.meters.rate_limited["messages"] += 1
-        if tell:
-            limit = self._env.limits.message_rate_limit
-            sentence = f"At most {limit:g} messages a second; this one was dropped, slow down."
-            self._tell(Problem("too_fast", sentence))
-        self._strike(STRIKE_FOR_HASTE)
+    def _too_fast(self, haste: Haste, message: ClientMessage | WireError) -> None:
+        """Drop a message. Who waits for its answer gets one; `abuseLimit` bounds how often."""
+        self._env.meters.rate_limited[haste.limit] += 1
+        if not haste.told or message.id is not None or isinstance(message, Join):
+            room = getattr(message, "room", None)
+            problem = Problem("too_fast", haste.sentence, room, haste.retry_after)
+            self._tell(problem, message.id)
+        self._strike(strike_for("too_fast"))
 
     def _strike(self, weight: float) -> None:
         if self._conduct.strike(trio.current_time(), weight):
@@ -343,6 +356,13 @@ class ConnectionActor(Actor):
 
     def _doom(self, code: CloseCode, reason: str, *, abandon: bool = False) -> None:
         self.ref.signal(_Doomed(code, reason, abandon))
+
+
+def _read(text: str) -> ClientMessage | WireError:
+    try:
+        return decode(text)
+    except WireError as error:  # as another: what was raised holds the frames that would hold it
+        return WireError(error.code, error.sentence, error.id, error.room)
 
 
 def connection_cell(

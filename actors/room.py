@@ -8,6 +8,7 @@ from typing import Any, ClassVar, TypeVar, cast
 
 import orjson
 import trio
+from attrs import evolve
 
 from ..config import get_logger, tracing
 from ..transport import (
@@ -146,6 +147,7 @@ class Room(RoomHooks[S]):
 
     def tell_problem(self, member: Member, problem: Problem) -> None:
         """Tell one member that something went wrong, in order with what else it is told."""
+        problem = evolve(problem, room=self.name)
         self._answer(member, encode_error(problem, self._now()))
 
     def after(self, seconds: float, callback: Callable[[], Awaitable[None]]) -> Timer:
@@ -248,7 +250,8 @@ class Room(RoomHooks[S]):
         if member.client_id in self._roster.members:
             member.ref.demonitor(cast("Any", self.ref))
             await self._remove(member, message.reason)
-        self._answer(member, encode_leave(self.name, self._now(), message.request_id))
+        told = None if message.reason == "left" else message.reason
+        self._answer(member, encode_leave(self.name, self._now(), message.request_id, told))
 
     @handles(Down)
     async def _member_down(self, message: Down) -> None:
@@ -346,7 +349,8 @@ class Room(RoomHooks[S]):
             outcome(Scope.LOCAL)
 
     def _give_receipt(self, message: RoomEmit, scope: Scope) -> None:
-        receipt = encode_receipt(message.request_id, scope, message.event_id, self._now())
+        request_id, event_id = message.request_id, message.event_id
+        receipt = encode_receipt(request_id, scope, event_id, self._now(), self.name)
         if self._answering is message:
             self._answer(message.member, receipt)
         else:  # the broker took its time, and the room may have nothing else to write
@@ -368,6 +372,7 @@ class Room(RoomHooks[S]):
         problem = Problem(
             "events_missed",
             f"{missed} events of other pods were missed: they were too large, or came too fast.",
+            self.name,
         )
         self._put(text_frame(encode_error(problem, self._now())))
 
@@ -409,6 +414,7 @@ class Room(RoomHooks[S]):
             uplink.leave(self._roster.name)
 
     def _refuse(self, message: RoomEmit, problem: Problem) -> None:
+        problem = evolve(problem, room=self.name)
         self._answer(message.member, encode_error(problem, self._now(), message.request_id))
 
     def _frame(self, event: str, data: JSON | orjson.Fragment, event_id: str) -> bytes:
@@ -477,6 +483,7 @@ class Room(RoomHooks[S]):
                     await member.sink.flushed()
 
     def _watch_idleness(self) -> None:
+        self._roster.attended(bool(self._roster.members) or self.keep_alive)
         if self._roster.members:
             if self._idle is not None:
                 self._idle.cancel()

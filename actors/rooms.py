@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import trio
 
 from ..config import ClassNotFound, Limits, load_class
+from ..transport import Asker, Grant, Shares, is_reserved_room
 from ..transport.brokers import Remote
 from .cell import ActorCell
 from .dead_letters import DeadLetters
 from .errors import RoomImportError, TooManyRooms
 from .links import Degraded, Healed
 from .mailbox import Mailbox, Overflow
-from .messages import Draining
+from .messages import Draining, Exit
+from .openings import Openings
 from .patterns import PatternMap
 from .ref import ActorRef
 from .room import Room
@@ -45,7 +48,8 @@ class Rooms:
 
     `start` is the supervisor's: this class knows which room there should be, not how it lives.
     Rooms whose names match no binding are plain `Room`s. Clients may open up to
-    `limits.maxClientRooms` rooms; the pod's own code may always open one.
+    `limits.maxClientRooms` rooms, each address and each user a share of them; rooms that stand
+    empty make place for others. The pod's own code may always open one.
     """
 
     def __init__(
@@ -61,7 +65,10 @@ class Rooms:
         self._start = start
         self._refs: dict[str, RoomRef] = {}
         self._rosters: dict[str, Roster[Any]] = {}
-        self._by_clients: set[str] = set()
+        self._openings = Openings(
+            Shares.of(environment.limits.max_client_rooms, environment.limits)
+        )
+        self._cells: dict[str, ActorCell[Any]] = {}
 
     def __len__(self) -> int:
         return len(self._refs)
@@ -90,16 +97,16 @@ class Rooms:
         """Who is in each room that runs, by its name; to look at."""
         return self._rosters
 
-    def open(self, name: str, *, by_client: bool = False) -> RoomRef:
-        """Return the room of that name, started if need be.
+    def open(self, name: str, asker: Asker | None = None) -> RoomRef:
+        """Return the room of that name, started if need be: for a client, or for the pod itself.
 
-        Raises `TooManyRooms` when a client would open more than the limit allows.
+        Raises `TooManyRooms` when a client would open more than the limits allow.
         """
         ref = self._refs.get(name)
         if ref is not None:
             return ref
-        if by_client:
-            self._admit(name, self._environment.limits)
+        if asker is not None:
+            self._admit(name, asker)
         room_class = self._bindings.match(name) or Room
         try:
             self._start(name, lambda path: self._opened(name, path, room_class))
@@ -167,27 +174,54 @@ class Rooms:
         )
 
     def _opened(self, name: str, path: str, room_class: RoomFactory) -> ActorCell[Any]:
-        roster: Roster[Any] = Roster(name=name)
+        roster: Roster[Any] = Roster(name=name, attended=partial(self._attended, name))
         cell = self.cell(path, room_class, roster)
+        self._cells[name] = cell
         self._refs[name] = cell.ref
         self._rosters[name] = roster
         return cell
 
-    def _admit(self, name: str, limits: Limits) -> None:
-        if len(self._by_clients) >= limits.max_client_rooms:
-            raise TooManyRooms(
-                f"This pod holds its {limits.max_client_rooms} client rooms already; "
-                "leave rooms that are not needed, or raise limits.maxClientRooms."
-            )
-        self._by_clients.add(name)
+    def _admit(self, name: str, asker: Asker) -> None:
+        reserved = is_reserved_room(name)
+        grant = self._openings.admit(name, asker, reserved=reserved)
+        if not grant and self._evict_for(asker):
+            grant = self._openings.admit(name, asker, reserved=reserved)
+        if not grant:
+            raise TooManyRooms(_no_place(grant, self._environment.limits))
+
+    def _evict_for(self, asker: Asker) -> bool:
+        """End a room that stands empty, unless somebody knocks or its hooks are at work."""
+        for name in self._openings.to_give_up(asker):
+            cell = self._cells[name]
+            if cell.idle:
+                cell.end(Exit.normal("idle"))
+                self._openings.forget(name)
+                return True
+        return False
+
+    def _attended(self, name: str, by_anybody: bool) -> None:
+        (self._openings.is_in_use if by_anybody else self._openings.is_empty)(name)
 
     def _forget(self, name: str | None) -> None:
         if name is not None:
             self._refs.pop(name, None)
             self._rosters.pop(name, None)
-            self._by_clients.discard(name)
+            self._cells.pop(name, None)
+            self._openings.forget(name)
             if self._environment.uplink is not None:
                 self._environment.uplink.leave(name)
+
+
+def _no_place(grant: Grant, limits: Limits) -> str:
+    if grant is Grant.OVER_SHARE:
+        return (
+            "Your address or your user has opened its share of this pod's rooms already; leave "
+            "rooms that are not needed, or raise limits.addressShare or limits.userShare."
+        )
+    return (
+        f"This pod holds its {limits.max_client_rooms} client rooms already; "
+        "leave rooms that are not needed, or raise limits.maxClientRooms."
+    )
 
 
 def hand_over(ref: RoomRef, roster: Roster[Any], events: Sequence[Remote], nbytes: int) -> int:

@@ -131,13 +131,18 @@ class StatePolicy(enum.Enum):
     """The next incarnation starts from `initial_state()`; `on_start` may load more."""
 
 
+def _unwatched(by_anybody: bool) -> None:
+    """Do nothing: nobody wants to know."""
+
+
 @mutable(eq=False)
 class Roster(Generic[S]):
     """What outlives a room's crash: members, numbering, and by policy its state.
 
     `takes_batches` is whether other pods' events may come several in a message: not where a hook
     sees each, for one that crashes it must take no other along. `undelivered` counts those that
-    found no place in the mailbox and that members do not know of yet.
+    found no place in the mailbox and that members do not know of yet. `attended` learns whether
+    anybody is in, whenever that may have changed.
     """
 
     name: str | None
@@ -149,3 +154,4 @@ class Roster(Generic[S]):
     state_built: bool = False
     takes_batches: bool = True
     undelivered: int = 0
+    attended: Callable[[bool], None] = _unwatched

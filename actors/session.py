@@ -11,6 +11,7 @@ from attrs import field, frozen
 from ..config import Audit, Audited, Limits, LogSampler, get_logger, tracing
 from ..config import Auth as AuthSettings
 from ..transport import (
+    Asker,
     Auth,
     BadToken,
     ClientMessage,
@@ -119,7 +120,8 @@ class Session:
         for name, known in self._rooms.items():
             if known == ref:
                 del self._rooms[name]
-                return Problem("room_closed", f"The room '{name}' has ended; join it again.")
+                sentence = f"The room '{name}' has ended; join it again."
+                return Problem("room_closed", sentence, name)
         return None
 
     def end(self) -> None:
@@ -185,7 +187,7 @@ class Session:
         ask = JoinRoom(self._member, request_id)
         for _ in range(2):  # a room may end of idleness just as we knock: the next one is new
             try:
-                ref = self._env.rooms.open(name, by_client=True)
+                ref = self._env.rooms.open(name, self._asker())
             except TooManyRooms as error:
                 return Problem("too_many_rooms", str(error))
             try:
@@ -235,7 +237,7 @@ class Session:
 
     def _tell_everyone(self, message: Emit) -> Problem | None:
         def settle(scope: Scope) -> None:
-            self._receipt(message.id, scope, event_id)
+            self._receipt(message, scope, event_id)
 
         event_id = self._env.event_ids()
         emit = ServerEmit(message.event, encode_data(message.data), event_id, settle)
@@ -275,7 +277,7 @@ class Session:
 
     def _tell_elsewhere(self, message: Emit, room: str, event_id: str) -> None:
         def settle(scope: Scope) -> None:
-            self._receipt(message.id, scope, event_id)
+            self._receipt(message, scope, event_id)
 
         scope: Scope | None = Scope.LOCAL
         if self._env.uplink is not None:
@@ -286,7 +288,11 @@ class Session:
 
     def _find(self, room: str) -> RoomRef | None:
         rooms = self._env.rooms
-        return rooms.open(room, by_client=True) if rooms.is_bound(room) else rooms.find(room)
+        return rooms.open(room, self._asker()) if rooms.is_bound(room) else rooms.find(room)
+
+    def _asker(self) -> Asker:
+        member = self._member
+        return Asker.of(member.address, member.user_id, root=member.is_root)
 
     async def _deliver(self, ref: RoomRef, emit: RoomEmit) -> Delivery:
         delivery = ref.tell(emit)
@@ -298,9 +304,10 @@ class Session:
     def _answer(self, payload: bytes) -> None:
         self._member.sink.write(text_frame(payload))
 
-    def _receipt(self, request_id: RequestId, scope: Scope, event_id: str) -> None:
-        if request_id is not None:
-            self._answer(encode_receipt(request_id, scope, event_id, self._env.wall()))
+    def _receipt(self, message: Emit, scope: Scope, event_id: str) -> None:
+        if message.id is not None:
+            now, room = self._env.wall(), message.room
+            self._answer(encode_receipt(message.id, scope, event_id, now, room))
 
     def _name_problem(self, kind: Literal["room", "event"], name: str) -> Problem | None:
         sentence = check_name(kind, name, self._env.limits.max_name_length)

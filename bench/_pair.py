@@ -65,7 +65,7 @@ def _settings(broker: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, A
     policies = {"policies": {"kept-*": "buffer"}, "noticeWindow": 0.0}
     return {
         "broker": {**broker, **policies, **more},
-        "limits": {"messageRateLimit": 0, "pingInterval": 3600},
+        "limits": {"messageRateLimit": 0, "byteRateLimit": 0, "pingInterval": 3600},
         "drain": {"window": 0.0, "deadline": 3.0},
         "server": {"apiEnabled": False},
     }

@@ -22,8 +22,10 @@ SETTINGS = {
     "server.port": 0,
     "server.apiEnabled": False,
     "limits.maxConnections": 20_000,
+    "limits.addressShare": 1.0,
     "limits.acceptRate": 0.0,
     "limits.messageRateLimit": 0.0,
+    "limits.byteRateLimit": 0.0,
     "limits.pingInterval": 3600.0,  # all members must get the same bytes: no ping in between
     "drain.window": 0.0,
     "drain.deadline": 5.0,

@@ -55,7 +55,7 @@ def running_pods(broker: dict[str, Any]) -> Iterator[list[RollingPod]]:
     """Start the pods; they are killed at the end."""
     settings = {
         "broker": {**broker, "policies": {"*": "buffer"}, "ready": "started", "linger": 0.0},
-        "limits": {"messageRateLimit": 0},
+        "limits": {"messageRateLimit": 0, "byteRateLimit": 0},
         "drain": {
             "delay": 1.0, "window": 3.0, "deadline": 10.0,
             "retryAfterMin": 0.2, "retryAfterMax": 1.0,

@@ -82,7 +82,7 @@ def prepare(folder: Path, broker: dict[str, Any]) -> dict[str, Any]:
     (notes / "config.json").write_text(json.dumps(definition))
     return {
         "broker": {**broker, "policies": {"*": "buffer"}, "noticeWindow": 0.0, "linger": 0.0},
-        "limits": {"messageRateLimit": 0, "roomCleanupInterval": 2.0},
+        "limits": {"messageRateLimit": 0, "byteRateLimit": 0, "roomCleanupInterval": 2.0},
         "metrics": {"token": "scraper"},
         "drain": {"window": 0.0, "deadline": 5.0},
     }

@@ -70,7 +70,8 @@ class Property:
 
     A `private` one never leaves the pod: no answer and no notification has it, nobody can ask
     for documents by it. An `open` one is shown as it is stored to whoever is shown the document,
-    whatever a `get` script makes of the rest.
+    whatever a `get` script makes of the rest. A `kept` one the pod alone writes; no `config.json`
+    can say so.
     """
 
     type: PropertyType
@@ -80,6 +81,7 @@ class Property:
     index: bool = False
     private: bool = False
     open: bool = False
+    kept: bool = False
 
 
 @attrs.frozen

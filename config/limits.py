@@ -28,6 +28,18 @@ class Limits:
     message_rate_limit: float = setting(
         100.0, unit="messages/s", ge=0, help="What one client may send; 0 is no limit."
     )
+    join_rate_limit: float = setting(
+        20.0,
+        unit="joins/s",
+        ge=0,
+        help="Rooms that one client may join, `maxRoomsPerClient` of them at once; 0 is no limit.",
+    )
+    byte_rate_limit: float = setting(
+        2.0 * MIB,
+        unit="bytes/s",
+        ge=0,
+        help="What one client may send, in bytes; 0 is no limit.",
+    )
     ping_interval: float = setting(
         54.0, unit="seconds", gt=0, help="Time between two pings to a client."
     )
@@ -105,11 +117,17 @@ class Limits:
         0.5,
         gt=0,
         le=1,
-        help="Part of what all clients share (connections, rooms, passwords and queries that "
-        "wait) that one address may take (IPv6: one /64).",
+        help="Part of what all clients share (connections, handshakes, rooms, passwords and "
+        "queries that wait) that one address may take (IPv6: one /64).",
     )
     user_share: float = setting(
         0.25, gt=0, le=1, help="Part of it that one user may take, from all its addresses."
+    )
+    reserve: float = setting(
+        0.1,
+        ge=0,
+        le=0.9,
+        help="Part of it that is kept for root and for the pod itself: its own rooms, health.",
     )
     max_connections_per_address: int = setting(
         0,
@@ -117,6 +135,13 @@ class Limits:
         ge=0,
         help="Clients of one address (IPv6: of one /64); more are answered 429; 0 is "
         "`addressShare` of `maxConnections`.",
+    )
+    max_queries: int = setting(
+        500,
+        unit="queries",
+        ge=1,
+        help="Lists and counts of documents that run or wait, `store.poolSize` at a time, the "
+        "addresses in turns; more are answered 429 or 503.",
     )
     emit_timeout: float = setting(
         5.0, unit="seconds", gt=0, help="How long an emit may wait for a busy room."

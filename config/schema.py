@@ -187,11 +187,27 @@ class Auth:
         10,
         unit="attempts",
         ge=1,
-        help="Sign-ins that one address may try in `loginPeriod`, and as many wrong keys or tokens "
-        "elsewhere; more are answered 429.",
+        help="Sign-ins that may fail for one address in `loginPeriod`, and as many wrong keys or "
+        "tokens elsewhere; more are answered 429.",
     )
     login_period: float = setting(
         60.0, unit="seconds", gt=0, help="Time over which sign-ins and guesses are counted."
+    )
+    sign_ups: int = setting(
+        1000,
+        unit="users",
+        ge=1,
+        help="Users that one address may add in `signUpPeriod`, where `users` lets anyone; more "
+        "are answered 429.",
+    )
+    sign_up_period: float = setting(
+        3600.0, unit="seconds", gt=0, help="Time over which new users are counted."
+    )
+    max_hashing: int = setting(
+        256,
+        unit="passwords",
+        ge=2,
+        help="Passwords that are hashed or wait for it; two are at a time, the addresses in turns.",
     )
 
 

@@ -28,7 +28,15 @@ from ..actors.collections import (
     listening_problem,
 )
 from ..config import Config
-from ..transport import Identity, Problem, StoreUnavailable
+from ..transport import (
+    Attempts,
+    Identity,
+    Problem,
+    Shares,
+    StoreUnavailable,
+    Turns,
+    share_of,
+)
 from ..transport.store import Bounds, DatabaseStore, database_url
 from .backoff import Backoff
 from .child import ChildSpec, Service
@@ -79,9 +87,11 @@ class CollectionTree:
             store=self._store,
             hub=hub,
             runner=ScriptRunner(settings.script_timeout, config.performance.worker_pool_size),
-            passwords=Passwords(),
+            passwords=Passwords(Shares.of(config.auth.max_hashing, config.limits)),
             settings=settings,
             answers=Bounds(config.store.max_limit, config.store.max_answer_bytes),
+            queries=_queries(config),
+            sign_ups=Attempts(config.auth.sign_ups, config.auth.sign_up_period),
             emit_timeout=config.limits.emit_timeout,
             wall=wall,
         )
@@ -91,6 +101,7 @@ class CollectionTree:
             self.directory,
             reader,
             self._viewer,
+            self._environment.passwords,
             max_depth=settings.max_depth,
             timeout=settings.write_timeout,
         )
@@ -160,3 +171,10 @@ class CollectionTree:
             ChildSpec(collection.name, make, backoff=BACKOFF, shutdown=LAST_WRITE, tireless=True)
         )
         return cells[0]
+
+
+def _queries(config: Config) -> Turns:
+    """Let as many look through documents as there are threads for that, and others wait."""
+    working, limits = config.store.pool_size, config.limits
+    per_address = share_of(working, limits.address_share)
+    return Turns(Shares(working, per_address), Shares.of(limits.max_queries, limits))

@@ -55,6 +55,7 @@ class Entrance:
             limits.accept_rate,
             limits.accept_burst,
             _places(limits),
+            share=limits.address_share,
             now=0.0,
             random=random.random,
             rate_limited=meters.rate_limited,

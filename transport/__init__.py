@@ -25,6 +25,7 @@ from .errors import (
     StoreUncertain,
     TlsError,
     TooManyGuesses,
+    TooManyWaiting,
     TransportError,
     Unstorable,
     WireError,
@@ -32,6 +33,7 @@ from .errors import (
 from .forwarded import Networks, client_address, networks
 from .frames import PING, close_frame, text_frame
 from .handshake import Opening, UpgradeRequest, is_websocket_path, refuse_upgrade
+from .identifiers import RESERVED_NAMES, fold_name, misleading
 from .listener import Listener, ListenerLimits, ListenerStatistics, bind
 from .locality import Premises, is_loopback
 from .meters import FAN_OUT, SECONDS, Histogram, Meters, close_label
@@ -40,11 +42,12 @@ from .outbox import Outbox, OutboxFailure, OutboxStatistics
 from .refusal import Refusal, response_bytes
 from .request import RequestHead
 from .seats import Seat, Seats
-from .shares import POD, Asker, Grant, Shares, share_of
+from .shares import NOBODY, POD, Asker, Grant, Shares, reserve_of, share_of
 from .threads import in_thread
 from .tls import Certificate, TlsDoor
 from .token_bucket import TokenBucket
 from .tokens import Identity, Tokens, constant_time_equal
+from .turns import Turns
 from .websocket import Closed, Inbox, WebSocket, WebSocketLimits
 from .wire import (
     JSON,
@@ -54,9 +57,11 @@ from .wire import (
     Emit,
     Join,
     Leave,
+    Ping,
     Problem,
     RequestId,
     Scope,
+    address_of,
     decode,
     decode_json,
     encode_auth,
@@ -66,6 +71,7 @@ from .wire import (
     encode_error,
     encode_join,
     encode_leave,
+    encode_pong,
     encode_receipt,
 )
 
@@ -74,8 +80,10 @@ __all__ = [
     "FAN_OUT",
     "JSON",
     "MAX_DEPTH",
+    "NOBODY",
     "PING",
     "POD",
+    "RESERVED_NAMES",
     "SECONDS",
     "AddressInUse",
     "Admission",
@@ -114,6 +122,7 @@ __all__ = [
     "Outbox",
     "OutboxFailure",
     "OutboxStatistics",
+    "Ping",
     "Premises",
     "Problem",
     "QueryError",
@@ -133,12 +142,15 @@ __all__ = [
     "TokenBucket",
     "Tokens",
     "TooManyGuesses",
+    "TooManyWaiting",
     "TransportError",
+    "Turns",
     "Unstorable",
     "UpgradeRequest",
     "WebSocket",
     "WebSocketLimits",
     "WireError",
+    "address_of",
     "bind",
     "check_name",
     "client_address",
@@ -154,14 +166,18 @@ __all__ = [
     "encode_error",
     "encode_join",
     "encode_leave",
+    "encode_pong",
     "encode_receipt",
+    "fold_name",
     "in_thread",
     "is_loopback",
     "is_reserved_event",
     "is_reserved_room",
     "is_websocket_path",
+    "misleading",
     "networks",
     "refuse_upgrade",
+    "reserve_of",
     "response_bytes",
     "share_of",
     "shortage",

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
+from .attempts import Attempts
 from .refusal import Refusal
-from .shares import Asker, Grant, Shares
+from .shares import Asker, Grant, Shares, share_of
 from .token_bucket import TokenBucket
 
 __all__ = ["Admission"]
@@ -28,8 +29,9 @@ class Admission:
     joins a queue in which nobody stands, and is told its place in it. `Retry-After` has whole
     seconds (RFC 9110 section 10.2.3), so that chance decides which of the two next to it is told.
 
-    `places` are the connections there may be, and the share of each address in them. Whoever is
-    refused is counted in `rate_limited`: as `address`, `connections` or `accepts`.
+    `places` are the connections there may be, and the share of each address in them; no address
+    begins more than `share` of the handshakes either. Whoever is refused is counted in
+    `rate_limited`: as `address`, `connections` or `accepts`.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class Admission:
         burst: int,
         places: Shares,
         *,
+        share: float,
         now: float,
         random: Callable[[], float],
         rate_limited: Counter[str],
@@ -45,6 +48,8 @@ class Admission:
         self._rate = rate
         self._places = places
         self._bucket = TokenBucket(rate, burst, now)
+        own = share_of(burst, share)
+        self._each = Attempts(own, own / (rate * share)) if rate > 0 and share < 1 else None
         self._random = random
         self._owed = 0.0
         self._owed_at = now
@@ -60,13 +65,23 @@ class Admission:
         if not grant:
             self._rate_limited[_CALLED[grant]] += 1
             return _no_place(grant, self._places.held_by(asker.network))
-        if not self._bucket.take(now):
+        if not self._may_begin(asker.network, now):
             self._rate_limited["accepts"] += 1
             wait = str(self._wait(now))
             sentence = f"Many clients connect at this moment; try again in {wait} s."
             return Refusal(503, sentence, (("Retry-After", wait),))
         self._places.take(asker)
         return None
+
+    def _may_begin(self, network: str, now: float) -> bool:
+        each = self._each if network else None
+        if each is not None and each.wait(network, now):
+            return False
+        if self._bucket.take(now):
+            return True
+        if each is not None:
+            each.forgive(network)
+        return False
 
     def left(self, address: str) -> None:
         """Forget a connection that was taken in."""

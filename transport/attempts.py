@@ -39,6 +39,12 @@ class Attempts:
         self._buckets.move_to_end(address)
         return 0.0 if bucket.take(now) else bucket.retry_after(now)
 
+    def forgive(self, address: str) -> None:
+        """Take back an attempt that was counted: it was a good one."""
+        bucket = self._buckets.get(address)
+        if bucket is not None:
+            bucket.give_back()
+
     def patience(self, address: str, now: float) -> float:
         """Return the seconds until this address has an attempt again, 0 now; it counts nothing."""
         bucket = self._buckets.get(address)

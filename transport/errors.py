@@ -4,6 +4,7 @@ TransportError
 ├── WireError         the client's message, or the application's data, is not what the wire takes
 ├── BadToken          the client's token is not good, or not good any more
 │   └── TooManyGuesses    the address's: it has shown too many that were not
+├── TooManyWaiting    the clients': so many wait for the same that this one should come later
 ├── ListenError       the pod cannot listen where it was told to
 │   └── AddressInUse  somebody else listens there already
 ├── NoThread          the system's: it starts no more threads for this process
@@ -26,6 +27,8 @@ TransportError
 
 from enum import StrEnum
 
+from .shares import Grant
+
 __all__ = [
     "AddressInUse",
     "BadToken",
@@ -45,6 +48,7 @@ __all__ = [
     "StoreUnavailable",
     "StoreUncertain",
     "TooManyGuesses",
+    "TooManyWaiting",
     "TransportError",
     "Unstorable",
     "WireError",
@@ -58,15 +62,18 @@ class TransportError(Exception):
 class WireError(TransportError):
     """A message that does not fit the wire protocol.
 
-    `code` is a word for machines, `sentence` tells the remedy, `id` is the message's own id where
-    it could be read.
+    `code` is a word for machines, `sentence` tells the remedy, `id` and `room` are the message's
+    own where they could be read.
     """
 
-    def __init__(self, code: str, sentence: str, id: str | float | None = None) -> None:
+    def __init__(
+        self, code: str, sentence: str, id: str | float | None = None, room: str | None = None
+    ) -> None:
         super().__init__(sentence)
         self.code = code
         self.sentence = sentence
         self.id = id
+        self.room = room
 
 
 class BadToken(TransportError):
@@ -87,6 +94,24 @@ class TooManyGuesses(BadToken):
             f"Too many wrong keys or tokens from this address; try again in {seconds} s.",
         )
         self.seconds = seconds
+
+
+class TooManyWaiting(TransportError):
+    """No place to wait for a turn: `grant` says whether it is the asker's own share that is taken.
+
+    Come again later, `seconds` from now.
+    """
+
+    seconds = 2
+
+    def __init__(self, grant: Grant) -> None:
+        own = grant is Grant.OVER_SHARE
+        super().__init__(
+            "Too many of your requests wait already; send fewer at a time."
+            if own
+            else "Too many requests of this kind wait at this moment; try again."
+        )
+        self.grant = grant
 
 
 class ListenError(TransportError):

@@ -10,9 +10,10 @@ from contextlib import contextmanager
 
 from attrs import frozen
 
+from ..config import Limits
 from .attempts import network_of
 
-__all__ = ["POD", "Asker", "Grant", "Shares", "share_of"]
+__all__ = ["NOBODY", "POD", "Asker", "Grant", "Shares", "reserve_of", "share_of"]
 
 
 class Grant(enum.Enum):
@@ -49,6 +50,9 @@ class Asker:
         return cls(network_of(address), user, privileged=root)
 
 
+NOBODY = Asker("")
+"""Somebody of whom nothing is known."""
+
 POD = Asker("", privileged=True)
 """The pod itself: its own rooms, health, metrics."""
 
@@ -76,24 +80,33 @@ class Shares:
         self._addresses: Counter[str] = Counter()
         self._users: Counter[str] = Counter()
 
+    @classmethod
+    def of(cls, total: int, limits: Limits) -> Shares:
+        """Divide a good as the settings do: `addressShare`, `userShare`, `reserve`."""
+        return cls(
+            total,
+            share_of(total, limits.address_share),
+            share_of(total, limits.user_share),
+            reserve=reserve_of(total, limits.reserve),
+        )
+
     def __len__(self) -> int:
         return self._held
 
-    def may(self, asker: Asker, amount: int = 1) -> Grant:
+    def may(self, asker: Asker, amount: int = 1, *, reserved: bool = False) -> Grant:
         """Say what `take` would, and take nothing."""
-        available = self._total - (0 if asker.privileged else self._reserve)
-        if self._held + amount > available:
+        reserve = 0 if reserved or asker.privileged else self._reserve
+        if self._held + amount > self._total - reserve:
             return Grant.NONE_LEFT
-        if not asker.privileged and self._exceeds_share(asker, amount):
-            return Grant.OVER_SHARE
-        return Grant.GIVEN
+        return Grant.OVER_SHARE if self.is_over_share(asker, amount) else Grant.GIVEN
 
-    def take(self, asker: Asker, amount: int = 1) -> Grant:
+    def take(self, asker: Asker, amount: int = 1, *, reserved: bool = False) -> Grant:
         """Hold so many pieces on somebody's account, all of them or none.
 
-        What was given must be released on the account of the same asker.
+        `reserved` is what the reserve is for, whoever asks for it. What was given must be released
+        on the account of the same asker.
         """
-        grant = self.may(asker, amount)
+        grant = self.may(asker, amount, reserved=reserved)
         if grant:
             self._add(asker, amount)
         return grant
@@ -112,6 +125,16 @@ class Shares:
             if grant:
                 self.release(asker, amount)
 
+    def is_over_share(self, asker: Asker, amount: int = 1) -> bool:
+        """Say whether so many more would be above the share of an address or a user."""
+        if asker.privileged:
+            return False
+        known, user = asker.network, asker.user
+        return bool(
+            (known and 0 < self._per_address < self._addresses[known] + amount)
+            or (user is not None and 0 < self._per_user < self._users[user] + amount)
+        )
+
     def held_by(self, network: str) -> int:
         """Return how many pieces an address holds, given as `Asker.network`."""
         return self._addresses[network]
@@ -124,13 +147,6 @@ class Shares:
         """
         return max(self._addresses, key=self._addresses.__getitem__, default=None)
 
-    def _exceeds_share(self, asker: Asker, amount: int) -> bool:
-        known, user = asker.network, asker.user
-        return bool(
-            (known and 0 < self._per_address < self._addresses[known] + amount)
-            or (user is not None and 0 < self._per_user < self._users[user] + amount)
-        )
-
     def _add(self, asker: Asker, amount: int) -> None:
         self._held += amount
         if asker.privileged:
@@ -139,6 +155,11 @@ class Shares:
             _change(self._addresses, asker.network, amount)
         if asker.user is not None:
             _change(self._users, asker.user, amount)
+
+
+def reserve_of(total: int, fraction: float) -> int:
+    """Return how many of `total` pieces a reserve is, rounded down: of one, nothing is kept."""
+    return math.floor(total * fraction)
 
 
 def share_of(total: int, fraction: float) -> int:

@@ -30,6 +30,10 @@ class TokenBucket:
         self._tokens -= amount
         return True
 
+    def give_back(self, amount: float = 1.0) -> None:
+        """Put tokens back that were taken for nothing."""
+        self._tokens = min(self._burst, self._tokens + amount)
+
     def retry_after(self, now: float, amount: float = 1.0) -> float:
         """Return the seconds until so many tokens are there: 0 now, infinity for over `burst`."""
         if self._rate <= 0:

@@ -21,6 +21,9 @@ __all__ = ["MAX_TOKEN_BYTES", "Identity", "Tokens", "constant_time_equal"]
 MAX_TOKEN_BYTES = 8192
 """Bytes of a token; longer ones are refused before anything parses them."""
 
+_LAST_MOMENT = 2.0**53
+"""Unix seconds. Beyond it whole seconds are no longer told apart, and JSON's readers differ."""
+
 T = TypeVar("T")
 
 
@@ -84,7 +87,7 @@ class Tokens:
         expires_at = self._check_times(claims)
         return Identity(
             user_id=_user_id(claims),
-            username=_claim(claims, "username", str, ""),
+            username=_text("username", _claim(claims, "username", str, "")),
             is_root=_claim(claims, "is_root", bool, False),
             expires_at=expires_at,
         )
@@ -150,8 +153,19 @@ def _user_id(claims: Mapping[str, object]) -> str:
     if type(value) is int:
         return str(value)
     if isinstance(value, str) and value:
-        return value
+        return _text("user_id", value)
     _refuse("The token names no user; use one whose 'user_id' claim is a string or a number.")
+
+
+def _text(name: str, value: str) -> str:
+    """Return a text that can be sent on, looked for and written down.
+
+    Half a surrogate pair is what JavaScript's `slice` makes of an emoji; JSON can hold it, UTF-8
+    cannot.
+    """
+    if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+        _refuse(f"The token's '{name}' claim holds what is no text; sign in again.")
+    return value
 
 
 def _claim(claims: Mapping[str, object], name: str, kind: type[T], default: T) -> T:
@@ -171,6 +185,6 @@ def _moment(claims: Mapping[str, object], name: str) -> float | None:
             moment = float(value)  # type: ignore[arg-type] # narrowed by the line above
         except OverflowError:
             moment = math.inf
-        if math.isfinite(moment):
+        if abs(moment) <= _LAST_MOMENT:
             return moment
     _refuse(f"The token's '{name}' claim is not a date; it must be a number of seconds.")

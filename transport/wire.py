@@ -6,6 +6,8 @@ Clocks are passed in as `now`, unix seconds; the wire carries whole seconds.
 
 # ruff: noqa: A002 - `id` is the wire protocol's own word
 
+import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from enum import StrEnum
@@ -27,9 +29,11 @@ __all__ = [
     "Emit",
     "Join",
     "Leave",
+    "Ping",
     "Problem",
     "RequestId",
     "Scope",
+    "address_of",
     "decode",
     "decode_json",
     "encode_auth",
@@ -39,6 +43,7 @@ __all__ = [
     "encode_error",
     "encode_join",
     "encode_leave",
+    "encode_pong",
     "encode_receipt",
 ]
 
@@ -100,15 +105,27 @@ class Emit:
     id: RequestId = None
 
 
-ClientMessage: TypeAlias = Auth | Join | Leave | Emit
+@frozen
+class Ping:
+    """Ask whether the pod is there: browsers cannot see the pings of RFC 6455 section 5.5.2."""
+
+    id: RequestId = None
+
+
+ClientMessage: TypeAlias = Auth | Join | Leave | Emit | Ping
 
 
 @frozen
 class Problem:
-    """Why something was not done: `code` for machines, `message` a sentence with the remedy."""
+    """Why something was not done: `code` for machines, `message` a sentence with the remedy.
+
+    `room` is the room it is about, `retry_after` the seconds after which the same may go well.
+    """
 
     code: str
     message: str
+    room: str | None = None
+    retry_after: float | None = None
 
 
 def decode(text: str) -> ClientMessage:
@@ -119,15 +136,16 @@ def decode(text: str) -> ClientMessage:
     doubles, as they do in a browser.
 
     Raises `WireError`: `bad_json`, `too_deep`, `not_an_object`, `missing_type`, `unknown_type`,
-    `missing_field` or `wrong_type`.
+    `missing_field` or `wrong_type`. It names the message's id and room where they can be read.
     """
     try:
         # Whatever else it is, `_explain` finds out.
         message = cast("dict[str, JSON]", decode_json(text))
     except orjson.JSONDecodeError as error:
-        raise WireError(
-            "bad_json", f"Send one JSON object in each text frame; this is not JSON: {error}."
-        ) from None
+        sentence = f"Send one JSON object in each text frame; this is not JSON: {error}."
+        raise WireError("bad_json", sentence, *address_of(text)) from None
+    except WireError as error:
+        raise WireError(error.code, error.sentence, *address_of(text)) from None
     try:
         return _STRUCTURE[message["type"]](message)
     except (KeyError, TypeError):
@@ -135,15 +153,53 @@ def decode(text: str) -> ClientMessage:
 
 
 def decode_json(text: str) -> JSON:
-    """Read JSON that somebody else wrote: nested at most `MAX_DEPTH` levels deep.
+    r"""Read JSON that somebody else wrote: nested at most `MAX_DEPTH` levels deep.
+
+    Half a surrogate pair (`"\ud83d"`) is JSON (RFC 8259 section 8.2), but no text that could be
+    sent on: it becomes U+FFFD, as it does wherever a browser encodes a string.
 
     Raises `WireError` (`too_deep`), and `orjson.JSONDecodeError` (a ValueError) for what is not
     JSON.
     """
     if text.count("[") + text.count("{") > MAX_DEPTH and _depth_exceeds(text, MAX_DEPTH):
         raise WireError("too_deep", f"Nest objects and arrays at most {MAX_DEPTH} levels deep.")
-    value: JSON = orjson.loads(text)
+    try:
+        value: JSON = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        whole = _without_halves(text)
+        if whole == text:
+            raise
+        value = orjson.loads(whole)
     return value
+
+
+_ESCAPE = re.compile(
+    r"(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"  # a whole pair
+    r"|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+    r"|\\.",
+    re.DOTALL,
+)
+
+
+def _without_halves(text: str) -> str:
+    """Replace the escapes of surrogates that are not in pairs."""
+    return _ESCAPE.sub(lambda escape: "\ufffd" if escape[2] else escape[0], text)
+
+
+def address_of(text: str) -> tuple[RequestId, str | None]:
+    """Read the id and the room of a message that is not handled, as far as they can be read.
+
+    The reader takes what JavaScript's and Python's writers let slip (NaN, a second object behind
+    the first), so that who waits for an answer gets it.
+    """
+    try:
+        message, _ = _LENIENT.raw_decode(_without_halves(text).lstrip())
+    except (ValueError, RecursionError):
+        return None, None
+    return _address(message) if isinstance(message, dict) else (None, None)
+
+
+_LENIENT = json.JSONDecoder()
 
 
 # A string that nobody closed is taken to the end of the text: else this would be quadratic.
@@ -184,6 +240,7 @@ _TYPES: Mapping[str, type[ClientMessage]] = {
     "join": Join,
     "leave": Leave,
     "emit": Emit,
+    "ping": Ping,
 }
 
 
@@ -198,6 +255,7 @@ def _structure_functions() -> dict[object, Callable[[Mapping[str, object]], Clie
         "join": make_dict_structure_fn(Join, converter),
         "leave": make_dict_structure_fn(Leave, converter),
         "emit": make_dict_structure_fn(Emit, converter, data=as_it_is),
+        "ping": make_dict_structure_fn(Ping, converter),
     }
 
 
@@ -212,40 +270,32 @@ def _explain(message: object) -> WireError:
             f'Send a JSON object such as {{"type":"join","room":"lobby"}}, '
             f"not {_name_of(message)}.",
         )
-    request_id = _readable_id(message)
+    return WireError(*_fault(message), *_address(message))
+
+
+def _fault(message: Mapping[str, object]) -> tuple[str, str]:
+    """Return the code and the sentence of what is wrong with an object."""
     kind = message.get("type")
     if kind is None:
-        return WireError(
-            "missing_type", f"Add a 'type' to the message: {_known_types()}.", request_id
-        )
+        return "missing_type", f"Add a 'type' to the message: {_known_types()}."
     if not isinstance(kind, str):
-        return WireError(
-            "wrong_type", f"Make 'type' a string, one of {_known_types()}.", request_id
-        )
+        return "wrong_type", f"Make 'type' a string, one of {_known_types()}."
     if kind not in _TYPES:
-        return WireError(
-            "unknown_type",
-            f"The type {_clip(kind)} is unknown; send one of {_known_types()}.",
-            request_id,
-        )
+        return "unknown_type", f"The type {_clip(kind)} is unknown; send one of {_known_types()}."
     for name, attribute in fields_dict(_TYPES[kind]).items():
-        error = _explain_field(message, kind, name, attribute, request_id)
-        if error is not None:
-            return error
-    return WireError("wrong_type", f"This is not a well-formed '{kind}' message.", request_id)
+        fault = _fault_of_field(message, kind, name, attribute)
+        if fault is not None:
+            return fault
+    return "wrong_type", f"This is not a well-formed '{kind}' message."
 
 
-def _explain_field(
-    message: Mapping[str, object],
-    kind: str,
-    name: str,
-    attribute: "Attribute[object]",
-    request_id: RequestId,
-) -> WireError | None:
+def _fault_of_field(
+    message: Mapping[str, object], kind: str, name: str, attribute: "Attribute[object]"
+) -> tuple[str, str] | None:
     if name not in message:
         if attribute.default is not NOTHING:
             return None
-        return WireError("missing_field", f"Add '{name}' to the '{kind}' message.", request_id)
+        return "missing_field", f"Add '{name}' to the '{kind}' message."
     check, expected = _CHECKS.get(attribute.type, (None, ""))
     if check is None:
         return None
@@ -254,15 +304,21 @@ def _explain_field(
         check(value)
     except TypeError:
         sentence = f"Make '{name}' of the '{kind}' message {expected}, not {_name_of(value)}."
-        return WireError("wrong_type", sentence, request_id)
+        return "wrong_type", sentence
     return None
 
 
-def _readable_id(message: Mapping[str, object]) -> RequestId:
-    try:
-        return _request_id(message.get("id"))
-    except TypeError:
-        return None
+def _address(message: Mapping[str, object]) -> tuple[RequestId, str | None]:
+    """Return the id and the room of an object that may be anything, if they can be sent back."""
+    request_id, room = message.get("id"), message.get("room")
+    number = type(request_id) in (int, float) and math.isfinite(cast("float", request_id))
+    if number and type(request_id) is int and not -(2**63) <= request_id < 2**64:
+        number = False
+    readable = number or type(request_id) is str
+    return (
+        cast("RequestId", request_id) if readable else None,
+        room if isinstance(room, str) and room else None,
+    )
 
 
 def _known_types() -> str:
@@ -291,9 +347,13 @@ def _name_of(value: object) -> str:
 # -- what the pod says -----------------------------------------------------------------------
 
 
-def encode_connect(client_id: str, now: float) -> bytes:
-    """Encode the first message after the accept."""
-    data = {"client_id": client_id, "timestamp": int(now)}
+def encode_connect(client_id: str, now: float, max_message_bytes: int) -> bytes:
+    """Encode the first message after the accept; it tells the size of what the client may send."""
+    data = {
+        "client_id": client_id,
+        "timestamp": int(now),
+        "limits": {"maxMessageBytes": max_message_bytes},
+    }
     return orjson.dumps({"type": "connect", "data": data, "meta": _meta(now)})
 
 
@@ -303,25 +363,43 @@ def encode_auth(user_id: str, is_root: bool, now: float, id: RequestId = None) -
     return _answer({"type": "auth", "data": data}, id, now)
 
 
+def encode_pong(now: float, id: RequestId = None) -> bytes:
+    """Encode the answer to a ping."""
+    return _answer({"type": "pong"}, id, now)
+
+
 def encode_join(room: str, now: float, id: RequestId = None) -> bytes:
     """Encode the acknowledgement of a join."""
     return _answer({"type": "join", "room": room}, id, now)
 
 
-def encode_leave(room: str, now: float, id: RequestId = None) -> bytes:
-    """Encode the acknowledgement of a leave."""
-    return _answer({"type": "leave", "room": room}, id, now)
+def encode_leave(room: str, now: float, id: RequestId = None, reason: str | None = None) -> bytes:
+    """Encode that a client is out of a room; a `reason` is why it was taken out unasked."""
+    message: dict[str, object] = {"type": "leave", "room": room}
+    if reason is not None:
+        message["data"] = {"code": "taken_out", "reason": reason}
+    return _answer(message, id, now)
 
 
 def encode_error(problem: Problem, now: float, id: RequestId = None) -> bytes:
-    """Encode why something was not done."""
-    data = {"code": problem.code}
-    return _answer({"type": "error", "error": problem.message, "data": data}, id, now)
+    """Encode why something was not done, or what went wrong."""
+    data: dict[str, object] = {"code": problem.code}
+    if problem.retry_after is not None:
+        data["retryAfter"] = problem.retry_after
+    message = {"type": "error", "error": problem.message, "data": data}
+    if problem.room is not None:
+        message["room"] = problem.room
+    return _answer(message, id, now)
 
 
-def encode_receipt(id: RequestId, scope: Scope, event_id: str, now: float) -> bytes:
-    """Encode how far an emit went."""
-    return _answer({"type": "receipt", "data": {"scope": scope, "id": event_id}}, id, now)
+def encode_receipt(
+    id: RequestId, scope: Scope, event_id: str, now: float, room: str | None = None
+) -> bytes:
+    """Encode how far an emit went; `room` is where, None for an emit to everyone."""
+    message: dict[str, object] = {"type": "receipt", "data": {"scope": scope, "id": event_id}}
+    if room is not None:
+        message["room"] = room
+    return _answer(message, id, now)
 
 
 def encode_emit(

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import cast
+from collections.abc import Mapping, Sequence
+from typing import Final, cast
 
 import orjson
 
-from ...transport import JSON, Identity, StoreUnavailable
+from ...transport import JSON, Asker, Identity, StoreUnavailable, TooManyWaiting
 from ...transport.http import ApiAnswer, SignedIn, User
-from ...transport.store import Document, Filter, Query
+from ...transport.store import Document, Query
 from . import documents
 from .api import answer_of
 from .calls import CollectionCalls
 from .directory import Directory
 from .environment import Collection, CollectionEnvironment
-from .refused import RequestRefused
+from .refused import RequestRefused, refused_for
 from .rights import POD, Caller
 from .scripting import Asked
-from .users import USERS, can_be_name, is_root_user, named
+from .users import USERS, can_be_name, in_order, is_root_user, named
 from .view import Viewer
 from .writing import Writing, refusal_of
 
 __all__ = ["UserAccounts"]
+
+MOST_OF_ONE_NAME: Final = 4
+"""Users whom one name may mean: as a name and as an address, folded and as it is written."""
 
 
 class UserAccounts:
@@ -40,18 +43,21 @@ class UserAccounts:
         self._calls = calls
         self._viewer = viewer
 
-    async def sign_in(self, name: str, password: str) -> ApiAnswer | SignedIn:
+    async def sign_in(self, name: str, password: str, asker: Asker) -> ApiAnswer | SignedIn:
         """Return the user with this name or e-mail address and this password, or the refusal."""
         try:
             users = await self._users()
-            # Two at most: one's name may be another's address. Without any, a hash is made too.
-            matching = await self._find(users, named(name)) if can_be_name(name) else []
-            for found in matching or [None]:
+            # Few: one's name may be another's address. Without any, a hash is made too.
+            matching = await self._find(users, name) if can_be_name(name) else []
+            tried: Sequence[Document | None] = matching or [None]
+            for found in tried:
                 hashed = cast("str | None", found["password"]) if found else None
-                if await self._env.passwords.verify(hashed, password) and found is not None:
+                if await self._env.passwords.verify(hashed, password, asker) and found is not None:
                     return await self._signed_in(users, found)
         except RequestRefused as refused:
             return answer_of(refused)
+        except TooManyWaiting as error:
+            return answer_of(refused_for(error))
         return answer_of(_wrong())
 
     async def user(self, identity: Identity) -> ApiAnswer | User:
@@ -88,12 +94,13 @@ class UserAccounts:
         await users.usable()
         return users
 
-    async def _find(self, users: Collection, wanted: Filter) -> list[Document | None]:
+    async def _find(self, users: Collection, name: str) -> list[Document]:
         try:
-            page = await self._env.store.find(users.definition, Query(wanted, limit=2))
+            query = Query(named(name), limit=MOST_OF_ONE_NAME)
+            page = await self._env.store.find(users.definition, query)
         except StoreUnavailable as error:
             raise refusal_of(error) from error
-        return [cast("Document", orjson.loads(document)) for document in page.documents]
+        return in_order([orjson.loads(document) for document in page.documents], name)
 
     async def _get(self, users: Collection, user_id: str) -> Document | None:
         if not documents.can_be_id(user_id):  # a token of somebody else's may hold any text

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import AsyncIterator, Mapping, Sequence
 from collections.abc import Collection as Names
-from collections.abc import Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Final, cast, get_args
 
 import orjson
+import trio
 from attrs import evolve
 
 from ...config import check_collection_name
-from ...transport import JSON, Identity, QueryError
+from ...transport import JSON, Identity, QueryError, TooManyWaiting
 from ...transport.http import ApiAnswer, ApiRequest, Offer
 from ...transport.store import nested
 from .calls import CollectionCalls
@@ -19,10 +22,11 @@ from .discovery import Discovery
 from .environment import Collection, CollectionEnvironment
 from .outcome import Response
 from .reading import Reader
-from .refused import RequestRefused
+from .refused import RequestRefused, refused_for
 from .rights import Caller, Method, demand, may_ask
 from .scripting import Asked, run_before, run_event
 from .scripts import ScriptEvent
+from .users import is_users
 from .writing import Writing
 
 __all__ = ["Api", "answer_of"]
@@ -90,7 +94,7 @@ class Api:
     async def _collection(self, request: ApiRequest) -> Collection:
         name = request.collection
         found = self._directory.find(name)
-        sentence = check_collection_name(name)
+        sentence = check_collection_name(name) or self._differs(name)
         if found is None and sentence is None:
             await self._discovery.look_for(name)
             found = self._directory.find(name)
@@ -100,6 +104,10 @@ class Api:
         if found is None:
             raise RequestRefused(404, sentence or _no_collection(name))
         return found
+
+    def _differs(self, name: str) -> str | None:
+        there = self._directory.find_alike(name)
+        return there and f"This collection's name is written '{there}'."
 
     def _may_create(self, request: ApiRequest) -> bool:
         root = request.identity is not None and request.identity.is_root
@@ -120,10 +128,12 @@ class Api:
     ) -> ApiAnswer:
         match asked.method, asked.parts:
             case "GET", ():
-                found = await self._reader.find(collection, asked, asked.query)
+                async with self._turn(asked):
+                    found = await self._reader.find(collection, asked, asked.query)
                 return ApiAnswer(200, found.body, found.headers)
             case "GET", ("count",):
-                count = await self._reader.count(collection, asked, asked.query)
+                async with self._turn(asked):
+                    count = await self._reader.count(collection, asked, asked.query)
                 return _answer({"count": count})
             case "GET", (id_,):
                 return _answer(await self._reader.get(collection, asked, id_))
@@ -143,9 +153,29 @@ class Api:
         id_: str | None,
         body: Mapping[str, JSON],
     ) -> ApiAnswer:
+        if is_users(collection.definition) and method == "post":
+            self._count_sign_up(asked)
         writing = Writing(method, id_, body, asked, nbytes=_WEIGHT + asked.nbytes)
         answer = await self._calls.write(collection, writing)
         return _answer(answer.body) if answer.response is None else _scripted(answer.response)
+
+    def _count_sign_up(self, asked: Asked) -> None:
+        if asked.caller.is_root:
+            return
+        wait = self._env.sign_ups.wait(asked.asker.network, trio.current_time())
+        if wait:
+            seconds = str(math.ceil(wait))
+            sentence = f"Too many new users come from this address; try again in {seconds} s."
+            raise RequestRefused(429, sentence, headers={"Retry-After": seconds})
+
+    @asynccontextmanager
+    async def _turn(self, asked: Asked) -> AsyncIterator[None]:
+        """Look through documents when it is one's turn: that may take long, and threads are few."""
+        try:
+            async with self._env.queries.turn(asked.asker):
+                yield
+        except TooManyWaiting as error:
+            raise refused_for(error) from error
 
     async def _run_only(
         self, collection: Collection, asked: Asked, body: Mapping[str, JSON]
@@ -177,7 +207,14 @@ def _asked(request: ApiRequest, collection: Collection) -> Asked:
         query = nested(request.params, collection.definition)
     except QueryError as error:
         raise RequestRefused(400, str(error)) from error
-    return Asked(Caller(request.identity), query, request.method, request.parts, request.nbytes)
+    return Asked(
+        Caller(request.identity),
+        query,
+        request.method,
+        request.parts,
+        request.nbytes,
+        request.asker,
+    )
 
 
 def _answer(value: JSON) -> ApiAnswer:

@@ -6,18 +6,20 @@ from collections.abc import Mapping
 from typing import Final, cast
 
 import orjson
-from attrs import frozen
+from attrs import evolve, frozen
 
-from ...transport import JSON
+from ...transport import JSON, TooManyWaiting
 from ..errors import ActorError, AskTimeout, Poisoned, Unanswered
 from .directory import Directory
 from .environment import CHAIN, Collection
 from .inside import InsideMethod
 from .outcome import Response
+from .passwords import Passwords
 from .reading import Reader
-from .refused import RequestRefused
+from .refused import RequestRefused, refused_for
 from .rights import POD, Method
 from .scripting import Asked
+from .users import new_password
 from .view import Viewer
 from .writing import Writing, Written
 
@@ -47,6 +49,7 @@ class CollectionCalls:
         directory: Directory,
         reader: Reader,
         viewer: Viewer,
+        passwords: Passwords,
         *,
         max_depth: int,
         timeout: float,
@@ -54,6 +57,7 @@ class CollectionCalls:
         self._directory = directory
         self._reader = reader
         self._viewer = viewer
+        self._passwords = passwords
         self._max_depth = max_depth
         self._timeout = timeout
 
@@ -95,6 +99,7 @@ class CollectionCalls:
         await collection.usable()
         if collection.name in writing.chain.held and collection.writer is not None:
             return await collection.writer.perform(writing)
+        writing = await self._sealed(collection, writing)
         if collection.ref is None:
             raise RequestRefused(503, "The collection is not up yet.", headers={"Retry-After": "1"})
         try:
@@ -103,6 +108,17 @@ class CollectionCalls:
             raise
         except ActorError as error:
             raise _unwritten(collection.name, error) from error
+
+    async def _sealed(self, collection: Collection, writing: Writing) -> Writing:
+        """Hash a user's new password before the write waits for its turn, and not in it."""
+        password = new_password(collection.definition, writing.data)
+        if password is None:
+            return writing
+        try:
+            sealed = await self._passwords.seal(password, writing.asked.asker)
+        except TooManyWaiting as error:
+            raise refused_for(error) from error
+        return evolve(writing, sealed=sealed)
 
     async def _carry_out(
         self,

@@ -14,8 +14,10 @@ from ..errors import EnvironmentFailure
 from ..messages import Exit
 from ..ref import Later
 from .environment import Collection, CollectionEnvironment
+from .folding import fold_names
 from .refused import RequestRefused
 from .telling import Outcome, Teller
+from .users import is_users
 from .writing import Writer, Writing, Written, refusal_of
 
 __all__ = ["CollectionActor", "Redefined"]
@@ -105,6 +107,8 @@ class CollectionActor(Actor):
         collection = self._collection
         try:
             await self._env.store.prepare(collection.definition)
+            if is_users(collection.definition):
+                await fold_names(self._env.store, collection.definition)
         except StoreUnavailable as error:
             collection.trouble = str(error)
             raise EnvironmentFailure(str(error)) from error

@@ -11,6 +11,7 @@ from attrs import field, frozen, mutable
 
 from ...config import Collections as CollectionSettings
 from ...config import Definition
+from ...transport import Attempts, Turns
 from ...transport.store import Bounds, Store
 from ..hub import Hub
 from ..ref import ActorRef
@@ -63,8 +64,9 @@ class CollectionEnvironment:
     """What every collection needs. `wall` is the wall clock (unix seconds).
 
     `emit_timeout` is how long (seconds) a change may wait for a room that is busy. `answers` are
-    the bounds of one answer, `searchers` the threads that look through what scripts show. `inside`
-    carries out what scripts ask of collections; it needs all the rest, and so comes last.
+    the bounds of one answer, `queries` who looks through documents now, `sign_ups` how many new
+    users each address has made, `searchers` the threads that look through what scripts show.
+    `inside` carries out what scripts ask of collections; it needs all the rest, so it comes last.
     """
 
     store: Store
@@ -73,6 +75,8 @@ class CollectionEnvironment:
     passwords: Passwords
     settings: CollectionSettings
     answers: Bounds
+    queries: Turns
+    sign_ups: Attempts
     emit_timeout: float
     wall: Callable[[], float]
     inside: InsideCalls = field(init=False)

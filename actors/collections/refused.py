@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 import attrs
 
+from ...transport import Grant, TooManyWaiting
 from ..failures import writable
 from .errors import CollectionError
 
-__all__ = ["FieldError", "RequestRefused", "invalid"]
+__all__ = ["FieldError", "RequestRefused", "invalid", "refused_for"]
 
 
 @attrs.frozen
@@ -42,6 +43,12 @@ class RequestRefused(CollectionError):
         self.errors = errors
         self.headers = dict(headers or {})
         self.detail = detail
+
+
+def refused_for(error: TooManyWaiting) -> RequestRefused:
+    """Refuse what finds no place to wait in: 429 where the asker's own requests fill it."""
+    status = 429 if error.grant is Grant.OVER_SHARE else 503
+    return RequestRefused(status, str(error), headers={"Retry-After": str(error.seconds)})
 
 
 def invalid(errors: tuple[FieldError, ...]) -> RequestRefused:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from attrs import field, frozen
 
 from ...config import get_logger
-from ...transport import JSON
+from ...transport import JSON, POD, Asker
 from ...transport.store import Document
 from ..receipt import Receipt
 from .context import ScriptContext
@@ -25,13 +25,17 @@ _log = get_logger("script")
 
 @frozen
 class Asked:
-    """What a request asks, as scripts see it. `nbytes` is what its body took on the wire."""
+    """What a request asks, as scripts see it. `nbytes` is what its body took on the wire.
+
+    `asker` is on whose account: the pod itself for what its own scripts ask.
+    """
 
     caller: Caller
     query: Mapping[str, JSON] = field(factory=dict)
     method: str = "GET"
     parts: tuple[str, ...] = ()
     nbytes: int = 0
+    asker: Asker = POD
 
     @property
     def me(self) -> dict[str, JSON] | None:

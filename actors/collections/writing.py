@@ -22,11 +22,12 @@ from ..messages import Request
 from . import documents
 from .environment import CHAIN, Chain, Collection, CollectionEnvironment
 from .outcome import Response
+from .passwords import Sealed
 from .refused import FieldError, RequestRefused, invalid
 from .rights import Method, demand_owner, missing
 from .scripting import Asked, run_event
 from .scripts import ScriptEvent
-from .users import guard, is_users, seal, sealed_again, unsealed
+from .users import guard, is_users, said_of, seal, sealed_again, unsealed
 
 __all__ = ["Writer", "Writing", "Written", "refusal_of"]
 
@@ -59,7 +60,8 @@ class Written:
 class Writing(Request[Written]):
     """A write to be carried out: `data` is what a client sent, `id` None for a new document.
 
-    `nbytes` is what it weighs in the mailbox.
+    `nbytes` is what it weighs in the mailbox. `sealed` is the new password of a user with its hash,
+    which takes too long to be made while others wait for their writes.
     """
 
     method: Method
@@ -68,6 +70,7 @@ class Writing(Request[Written]):
     asked: Asked
     chain: Chain = field(factory=Chain)
     nbytes: int = 256
+    sealed: Sealed | None = None
 
 
 @frozen
@@ -169,7 +172,7 @@ class Writer:
         document.update({name: proposed[name] for name in ("id", "createdAt", "updatedAt")})
         if is_users(definition):
             final = documents.checked(definition, sealed_again(document, current))
-            return await seal(final, current, self._env.passwords), said
+            return await seal(final, current, self._env.passwords, writing.sealed), said
         return documents.checked(definition, document), said
 
     async def _after_commit(self, writing: Writing, change: Change) -> None:
@@ -211,7 +214,7 @@ class Writer:
 def refusal_of(error: BaseException | None) -> Exception:
     """Return what the asker is told of a write, or a search, that came to nothing."""
     if isinstance(error, DuplicateValue):
-        return invalid((FieldError(error.field, "is taken by another document"),))
+        return invalid((FieldError(said_of(error.field), "is taken by another document"),))
     if isinstance(error, StoreUncertain):
         return RequestRefused(500, error.public, detail=str(error))
     if isinstance(error, StoreUnavailable):

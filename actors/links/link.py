@@ -30,7 +30,8 @@ from ...transport.brokers import (
     pod_channel,
 )
 from ..actor import Actor, handles
-from ..errors import EnvironmentFailure
+from ..errors import BaseExceptionRaised, EnvironmentFailure
+from ..failures import failure_of
 from .breaker import PROOFS
 from .canary import Canary
 from .packing import Packer
@@ -116,8 +117,8 @@ class LinkActor(Actor):
         """Trip the breaker before anything else is done about a failure, as closing takes time."""
         try:
             yield
-        except Exception as error:
-            self._give_up(error)
+        except BaseException as error:
+            self._give_up(failure_of(error))  # which passes trio's own cancellation
             raise
 
     async def _carry(self, loop: Callable[[], Awaitable[None]]) -> None:
@@ -351,4 +352,6 @@ def _kind(error: BaseException) -> str:
     """Name what went wrong, which nurseries may have wrapped in groups."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
+    if isinstance(error, BaseExceptionRaised) and error.__cause__ is not None:
+        error = error.__cause__
     return type(error).__name__

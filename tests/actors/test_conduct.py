@@ -1,21 +1,57 @@
 from __future__ import annotations
 
-from deployd.actors.conduct import STRIKE_FOR_HASTE, Conduct, Verdict
+from deployd.actors.conduct import STRIKE_FOR_HASTE, Conduct, Haste
 from deployd.config import Limits
+
+
+def limits_of(haste: Haste | None) -> str | None:
+    return None if haste is None else haste.limit
 
 
 def test_a_client_over_its_rate_is_told_once_a_second_and_otherwise_dropped() -> None:
     conduct = Conduct(Limits(message_rate_limit=2), now=0.0)
-    verdicts = [conduct.judge(0.0) for _ in range(5)]
-    assert verdicts == [Verdict.PASS, Verdict.PASS, Verdict.TELL, Verdict.DROP, Verdict.DROP]
-    assert conduct.judge(0.5) is Verdict.PASS
-    assert conduct.judge(0.9) is Verdict.DROP
-    assert [conduct.judge(1.0), conduct.judge(1.0)] == [Verdict.PASS, Verdict.TELL]
+    found = [conduct.judge(0.0, 10) for _ in range(5)]
+    assert [haste and haste.told for haste in found] == [None, None, False, True, True]
+    assert conduct.judge(0.5, 10) is None
+    hasty = [conduct.judge(now, 10) for now in (0.9, 1.0, 1.0)]
+    assert [haste and haste.told for haste in hasty] == [True, None, False]
+
+
+def test_it_is_told_when_the_same_would_pass() -> None:
+    conduct = Conduct(Limits(message_rate_limit=2), now=0.0)
+    for _ in range(2):
+        assert conduct.judge(0.0, 10) is None
+    haste = conduct.judge(0.0, 10)
+    assert haste is not None
+    assert haste.retry_after == 0.5
+    assert conduct.judge(0.5, 10) is None
 
 
 def test_without_a_limit_everything_passes() -> None:
-    conduct = Conduct(Limits(message_rate_limit=0), now=0.0)
-    assert {conduct.judge(0.0) for _ in range(10_000)} == {Verdict.PASS}
+    limits = Limits(message_rate_limit=0, join_rate_limit=0, byte_rate_limit=0)
+    conduct = Conduct(limits, now=0.0)
+    for joins in (False, True):
+        assert {conduct.judge(0.0, 60_000, joins=joins) for _ in range(10_000)} == {None}
+
+
+def test_whoever_comes_back_joins_all_its_rooms_at_once_whatever_the_rate_of_messages() -> None:
+    conduct = Conduct(Limits(message_rate_limit=1, join_rate_limit=5), now=0.0)
+    told = [limits_of(conduct.judge(0.0, 40, joins=True)) for _ in range(101)]
+    assert told == [None] * 100 + ["joins"]
+    assert conduct.judge(0.0, 40) is None  # and speaks
+    assert limits_of(conduct.judge(0.1, 40, joins=True)) == "joins"
+    assert conduct.judge(0.2, 40, joins=True) is None
+
+
+def test_bytes_have_a_rate_and_the_largest_message_always_passes_some_time() -> None:
+    limits = Limits(message_rate_limit=3, byte_rate_limit=1000, max_message_bytes=4000)
+    conduct = Conduct(limits, now=0.0)
+    assert conduct.judge(0.0, 4000) is None
+    haste = conduct.judge(0.0, 500)
+    assert haste is not None
+    assert (haste.limit, haste.retry_after) == ("bytes", 0.5)
+    assert [limits_of(conduct.judge(0.0, n)) for n in (500, 500, 500, 0)] == ["bytes"] * 3 + [None]
+    assert conduct.judge(4.0, 4000) is None
 
 
 def test_errors_are_forgiven_over_time_and_too_many_at_once_are_not() -> None:

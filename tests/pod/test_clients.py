@@ -13,7 +13,7 @@ from support import PATIENCE, connected, find_node, pod_config, running_pod
 
 
 async def test_a_client_that_never_reads_is_closed_alone() -> None:
-    config = pod_config(message_buffer_size=64, message_rate_limit=0)
+    config = pod_config(message_buffer_size=64, message_rate_limit=0, byte_rate_limit=0)
     async with running_pod(config) as pod, connected(pod, 2) as [ada, ben]:
         await ada.join("flood")
         await ben.join("flood")

@@ -12,8 +12,17 @@ from hypothesis import strategies as st
 from deployd.transport import Admission, Refusal, Shares
 
 
-def door_of(rate: float, burst: int, places: Shares, *, random: Callable[[], float]) -> Admission:
-    return Admission(rate, burst, places, now=0.0, random=random, rate_limited=Counter())
+def door_of(
+    rate: float,
+    burst: int,
+    places: Shares,
+    *,
+    share: float = 1.0,
+    random: Callable[[], float] = lambda: 0.0,
+) -> Admission:
+    return Admission(
+        rate, burst, places, share=share, now=0.0, random=random, rate_limited=Counter()
+    )
 
 
 def wait_of(refusal: Refusal | None) -> int:
@@ -91,3 +100,20 @@ def test_when_all_places_are_taken_everybody_is_told_503() -> None:
     assert (refusal.status, wait_of(refusal)) == (503, 5)
     door.left("192.0.2.1")
     assert door.refuse("192.0.2.2", 0.0) is None
+
+
+def test_one_address_begins_its_share_of_the_handshakes_and_others_the_rest() -> None:
+    door = door_of(10.0, 10, Shares(100_000), share=0.5)
+    told = [door.refuse(f"2001:db8:0:1::{n}", 0.0) for n in range(1, 9)]
+    assert told[:5] == [None] * 5
+    assert [refusal and refusal.status for refusal in told[5:]] == [503] * 3
+    assert door.refuse("192.0.2.1", 0.0) is None
+    for second in range(1, 20):
+        taken = sum(door.refuse("192.0.2.9", second + n / 100) is None for n in range(100))
+        assert taken <= 11  # five at first, and five a second
+        assert door.refuse("192.0.2.1", second + 0.995) is None
+
+
+def test_whom_no_proxy_names_has_no_share_of_the_handshakes() -> None:
+    door = door_of(10.0, 10, Shares(100_000), share=0.5)
+    assert [door.refuse("", 0.0) for _ in range(10)] == [None] * 10

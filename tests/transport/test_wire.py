@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 from typing import cast
 
@@ -15,6 +16,7 @@ from deployd.transport import (
     Emit,
     Join,
     Leave,
+    Ping,
     Problem,
     Scope,
     WireError,
@@ -26,6 +28,7 @@ from deployd.transport import (
     encode_error,
     encode_join,
     encode_leave,
+    encode_pong,
     encode_receipt,
 )
 from deployd.transport.wire import JSON, MAX_DEPTH, RequestId
@@ -71,6 +74,8 @@ def refusal(text: str) -> WireError:
         ('{"type":"join","room":"first","room":"last"}', Join("last")),
         (' {"type" : "join", "room" : "\\u00e9"}\n', Join("é")),
         ('{"type":"join","room":""}', Join("")),
+        ('{"type":"ping"}', Ping()),
+        ('{"type":"ping","id":7,"data":"ignored"}', Ping(7)),
     ],
 )
 def test_what_clients_say_is_understood(text: str, message: ClientMessage) -> None:
@@ -85,7 +90,7 @@ def test_what_clients_say_is_understood(text: str, message: ClientMessage) -> No
         ("{'type':'join'}", "bad_json", "JSON"),
         ('{"type":"join","room":"r"}{}', "bad_json", "one JSON object"),
         ('{"type":"join","room":"r"}\n{"type":"join","room":"r"}', "bad_json", "one JSON object"),
-        ('"\\ud800"', "bad_json", "JSON"),
+        ('"\\ud800"', "not_an_object", "a string"),
         ('"\ud800"', "bad_json", "JSON"),
         ('{"type":"emit","event":"e","data":NaN}', "bad_json", "JSON"),
         ('{"type":"emit","event":"e","data":-Infinity}', "bad_json", "JSON"),
@@ -120,20 +125,77 @@ def test_bad_input_gets_a_code_and_the_remedy(text: str, code: str, told: str) -
     assert str(problem) == problem.sentence
 
 
+HALF = r"\ud83d"
+"""An emoji cut in two, as JavaScript writes it."""
+
+
 @pytest.mark.parametrize(
-    ("text", "echoed"),
+    ("text", "echoed", "room"),
     [
-        ('{"id":"x"}', "x"),
-        ('{"type":"shout","id":7}', 7),
-        ('{"type":"join","id":1.5}', 1.5),
-        ('{"type":"join","room":1,"id":"x"}', "x"),
-        ('{"type":"join","id":false}', None),
-        ('{"type":"join","id":{}}', None),
-        ('{"id":"x"', None),
+        ('{"id":"x"}', "x", None),
+        ('{"type":"shout","room":"r","id":7}', 7, "r"),
+        ('{"type":"join","id":1.5}', 1.5, None),
+        ('{"type":"join","room":1,"id":"x"}', "x", None),
+        ('{"type":"emit","room":"r","id":0}', 0, "r"),
+        ('{"type":"join","room":"","id":[1]}', None, None),
+        ('{"type":"join","id":false}', None, None),
+        ('{"type":"join","id":{}}', None, None),
+        ('{"id":"x"', None, None),
+        # What is not JSON, but clients write it: they wait for an answer too.
+        ('{"type":"emit","room":"r","data":NaN,"id":7}', 7, "r"),
+        ('{"type":"emit","room":"r","data":-Infinity,"id":7}', 7, "r"),
+        ('{"type":"emit","room":"r","data":1e999,"id":"x"}', "x", "r"),
+        (' {"type":"join","room":"r","id":7}\n{"type":"join","room":"s","id":8}', 7, "r"),
+        (f'{{"data":NaN,"room":"{HALF}","id":"{HALF}"}}', "\ufffd", "\ufffd"),
+        ('{"data":' + "[" * 70 + "]" * 70 + ',"room":"r","id":7}', 7, "r"),
+        # And what could not be sent back as what it was.
+        ('{"data":NaN,"id":NaN}', None, None),
+        ('{"data":NaN,"id":1e999}', None, None),
+        ('{"data":NaN,"id":18446744073709551616}', None, None),
+        ('{"data":NaN,"id":' + "9" * 5000 + "}", None, None),
+        ("[NaN]", None, None),
     ],
 )
-def test_the_id_comes_back_where_it_could_be_read(text: str, echoed: RequestId) -> None:
-    assert refusal(text).id == echoed
+def test_id_and_room_come_back_where_they_could_be_read(
+    text: str, echoed: RequestId, room: str | None
+) -> None:
+    problem = refusal(text)
+    assert (problem.id, problem.room) == (echoed, room)
+    sent_back = encode_error(Problem(problem.code, "No.", problem.room), NOW, problem.id)
+    assert orjson.loads(sent_back).get("id") == echoed
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (HALF, "\ufffd"),
+        (r"\uD83D", "\ufffd"),
+        (r"\ude00 alone", "\ufffd alone"),
+        (r"\ude00\ud83d", "\ufffd\ufffd"),
+        (r"\ud83d\ud83d\ude00", "\ufffd\U0001f600"),
+        (r"\ud83d\ude00\ude00", "\U0001f600\ufffd"),
+        (r"\ud83d\\ude00", "\ufffd\\ude00"),
+        (r"\ud83d\n", "\ufffd\n"),
+        (r"\\ud83d \ud83d", "\\ud83d \ufffd"),
+        (r"\\\ud83d", "\\\ufffd"),
+        (r"\\\\ud83d", "\\\\ud83d"),
+    ],
+)
+def test_half_a_surrogate_pair_is_json_and_becomes_a_replacement_character(
+    written: str, read: str
+) -> None:
+    """RFC 8259 section 8.2; `slice` cuts emoji in two, and JavaScript writes what is left so."""
+    emit = '{"type":"emit","event":"e","data":'
+    assert decode(f'{emit}"{written}"}}') == Emit("e", read)
+    assert decode(f'{emit}{{"{written}":[]}}}}') == Emit("e", {read: []})
+    assert decode(f'{{"type":"join","room":"{written}","id":"{written}"}}') == Join(read, read)
+
+
+@given(st.text(st.characters() | st.characters(categories=["Cs"])))
+def test_every_text_that_javascript_writes_as_json_is_understood(text: str) -> None:
+    assert cast("Emit", decode(json.dumps({"type": "emit", "event": "e", "data": text}))).data == (
+        text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    )
 
 
 def test_a_long_unknown_type_is_not_sent_back_whole() -> None:
@@ -198,7 +260,7 @@ def test_no_json_does_more_than_be_refused(value: JSON) -> None:
 
 
 @given(
-    kind=st.sampled_from(["auth", "join", "leave", "emit"]),
+    kind=st.sampled_from(["auth", "join", "leave", "emit", "ping"]),
     fields=st.dictionaries(
         st.sampled_from(["token", "room", "event", "data", "id"]), json_values, max_size=5
     ),
@@ -206,7 +268,9 @@ def test_no_json_does_more_than_be_refused(value: JSON) -> None:
 def test_a_message_is_understood_exactly_when_its_fields_are_right(
     kind: str, fields: dict[str, JSON]
 ) -> None:
-    required = {"auth": ["token"], "join": ["room"], "leave": ["room"], "emit": ["event"]}[kind]
+    required = {"auth": ["token"], "join": ["room"], "leave": ["room"], "emit": ["event"]}.get(
+        kind, []
+    )
     right = all(isinstance(fields.get(name), str) for name in required)
     right = right and (type(fields.get("id")) in (str, int, float, type(None)))
     if kind == "emit":
@@ -235,10 +299,14 @@ def test_an_emit_comes_out_as_it_went_in(event: str, data: JSON, room: str | Non
     ("encoded", "message"),
     [
         (
-            encode_connect("c1", NOW),
+            encode_connect("c1", NOW, max_message_bytes=64),
             {
                 "type": "connect",
-                "data": {"client_id": "c1", "timestamp": 1_800_000_000},
+                "data": {
+                    "client_id": "c1",
+                    "timestamp": 1_800_000_000,
+                    "limits": {"maxMessageBytes": 64},
+                },
                 "meta": META,
             },
         ),
@@ -252,6 +320,17 @@ def test_an_emit_comes_out_as_it_went_in(event: str, data: JSON, room: str | Non
         ),
         (encode_join("r", NOW, "x"), {"type": "join", "room": "r", "id": "x", "meta": META}),
         (encode_leave("r", NOW, 0), {"type": "leave", "room": "r", "id": 0, "meta": META}),
+        (
+            encode_leave("r", NOW, reason="token expired"),
+            {
+                "type": "leave",
+                "room": "r",
+                "data": {"code": "taken_out", "reason": "token expired"},
+                "meta": META,
+            },
+        ),
+        (encode_pong(NOW, 7), {"type": "pong", "id": 7, "meta": META}),
+        (encode_pong(NOW), {"type": "pong", "meta": META}),
         (
             encode_error(Problem("forbidden", "Do this."), NOW, 1.5),
             {
@@ -267,8 +346,29 @@ def test_an_emit_comes_out_as_it_went_in(event: str, data: JSON, room: str | Non
             {"type": "error", "error": "Do this.", "data": {"code": "forbidden"}, "meta": META},
         ),
         (
+            encode_error(Problem("too_fast", "Slow down.", "r", 0.25), NOW, "x"),
+            {
+                "type": "error",
+                "error": "Slow down.",
+                "data": {"code": "too_fast", "retryAfter": 0.25},
+                "room": "r",
+                "id": "x",
+                "meta": META,
+            },
+        ),
+        (
             encode_receipt("x", Scope.LOCAL, "p-1", NOW),
             {"type": "receipt", "data": {"scope": "local", "id": "p-1"}, "id": "x", "meta": META},
+        ),
+        (
+            encode_receipt("x", Scope.LOCAL, "p-1", NOW, "r"),
+            {
+                "type": "receipt",
+                "data": {"scope": "local", "id": "p-1"},
+                "room": "r",
+                "id": "x",
+                "meta": META,
+            },
         ),
         (
             encode_emit("e", [1], "r", NOW, event_id="p-1", seq=3),

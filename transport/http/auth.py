@@ -15,6 +15,7 @@ from starlette.routing import Route
 from ...config import Audited
 from ..attempts import Attempts
 from ..errors import BadToken, TooManyGuesses
+from ..shares import Asker
 from ..tokens import Identity
 from ..wire import JSON
 from .answers import error_response, json_response
@@ -42,7 +43,7 @@ class SignedIn:
 class Accounts(Protocol):
     """Whoever keeps the users."""
 
-    async def sign_in(self, name: str, password: str) -> ApiAnswer | SignedIn:
+    async def sign_in(self, name: str, password: str, asker: Asker) -> ApiAnswer | SignedIn:
         """Return the user with this name or e-mail address and this password, or the refusal."""
 
     async def user(self, identity: Identity) -> ApiAnswer | User:
@@ -89,7 +90,8 @@ async def _login(view: AuthView, request: Request) -> Response:
     body = await json_body(request)
     if isinstance(body, Response):
         return body
-    seconds = math.ceil(view.attempts.wait(address_of(request), view.clock()))
+    address = address_of(request)
+    seconds = math.ceil(view.attempts.wait(address, view.clock()))
     if seconds:
         view.rate_limited["sign_ins"] += 1
         view.doorman.tell(Audited.TOO_MANY_GUESSES, request)
@@ -101,6 +103,7 @@ async def _login(view: AuthView, request: Request) -> Response:
                 view.doorman.tell(Audited.WRONG_MASTER_KEY, request)
                 headers = {"WWW-Authenticate": "Bearer"}
                 return error_response(401, "This is not the master key.", headers)
+            view.attempts.forgive(address)
             view.doorman.tell(Audited.ROOT_SIGNED_IN, request, ROOT.user_id)
             return _token(view, ROOT, None)
         case {"username": str(name), "password": str(password)} if name and password:
@@ -111,11 +114,13 @@ async def _login(view: AuthView, request: Request) -> Response:
 async def _sign_in(view: AuthView, request: Request, name: str, password: str) -> Response:
     if view.accounts is None:
         return _no_users()
-    signed_in = await view.accounts.sign_in(name, password)
+    address = address_of(request)
+    signed_in = await view.accounts.sign_in(name, password, Asker(address))
     if isinstance(signed_in, ApiAnswer):
-        if signed_in.status < 500:  # above, it is the pod's failure
+        if signed_in.status == 401:  # else nothing was looked at
             view.doorman.tell(Audited.SIGN_IN_FAILED, request, name)
         return _respond(signed_in)
+    view.attempts.forgive(address)  # or an office behind one address would be kept out
     if signed_in.identity.is_root:
         view.doorman.tell(Audited.ROOT_SIGNED_IN, request, signed_in.identity.user_id)
     return _token(view, signed_in.identity, signed_in.user)

@@ -17,10 +17,11 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from ..errors import BadToken, WireError
+from ..shares import NOBODY, Asker
 from ..tokens import Identity
 from ..wire import JSON, decode_json
 from .answers import NOT_JSON, error_response, json_response, says_json
-from .doorman import refusal
+from .doorman import asker_of, refusal
 from .openapi import Offer, openapi
 from .routes import AnyMethodRoute, OwnRoute
 
@@ -48,6 +49,7 @@ class ApiRequest:
     params: tuple[tuple[str, str], ...] = ()
     body: Mapping[str, JSON] = field(factory=dict)
     identity: Identity | None = None
+    asker: Asker = NOBODY
     nbytes: int = 0
     """Bytes of the body."""
     own: bool = False
@@ -145,7 +147,9 @@ def collection_routes(api: CollectionsApi | None, identify: Identify, own: Own) 
         asked = await _read(request, name, parts, identify)
         if isinstance(asked, Response):
             return asked
-        answer = await api.handle(evolve(asked, own=own(request)))
+        if own(request):
+            asked = evolve(asked, own=True)
+        answer = await api.handle(asked)
         return json_response(answer.body, answer.status, answer.headers)
 
     return [
@@ -200,6 +204,7 @@ async def _read(
         params=tuple(params),
         body=body,
         identity=identity,
+        asker=asker_of(request, identity),
         nbytes=len(await request.body()),
     )
 

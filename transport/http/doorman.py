@@ -16,12 +16,13 @@ from ...config import Audit, Audited
 from ..attempts import Attempts, network_of
 from ..errors import BadToken, TooManyGuesses
 from ..locality import Premises
+from ..shares import Asker
 from ..tokens import Identity, constant_time_equal
 from .answers import NOT_JSON, error_response, says_json
-from .border import peer_of
+from .border import end_of, peer_of
 from .identity import Keyring, bearer
 
-__all__ = ["Doorman", "address_of", "refusal"]
+__all__ = ["Doorman", "address_of", "asker_of", "refusal"]
 
 _SCRAPER: Final = Identity("metrics", "metrics", is_root=False, expires_at=None)
 """Who shows the token of the metrics; known to nobody but the doorman."""
@@ -30,6 +31,13 @@ _SCRAPER: Final = Identity("metrics", "metrics", is_root=False, expires_at=None)
 def address_of(request: Request) -> str:
     """Return what a client is counted under: the address it is believed to have, or its network."""
     return network_of(peer_of(request))
+
+
+def asker_of(request: Request, identity: Identity | None) -> Asker:
+    """Return on whose account a request is."""
+    if identity is None:
+        return Asker(address_of(request))
+    return Asker(address_of(request), identity.user_id, privileged=identity.is_root)
 
 
 @frozen
@@ -63,8 +71,10 @@ class Doorman:
 
     def own(self, request: Request) -> bool:
         """Say whether a request is a developer's own; see `Premises.own`."""
+        if not self.premises.dev:
+            return False
         version = request.scope.get("http_version", "1.1")
-        return self.premises.own(peer_of(request), request.headers.items(), version)
+        return self.premises.own(end_of(request), request.headers.items(), version)
 
     def tell(self, what: Audited, request: Request, user: str | None = None) -> None:
         """Tell the audit what became of a request; `user` is who it is from, or says to be."""
@@ -97,7 +107,10 @@ class Doorman:
         return None
 
     def knows(self, request: Request) -> bool:
-        """Say whether a request is root's or a developer's own, whatever it asks for."""
+        """Say whether a request is root's or a developer's own, whatever it asks for.
+
+        It is told when not; who is known is asked again by what answers.
+        """
         if self.own(request):
             return True
         try:

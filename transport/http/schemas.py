@@ -112,6 +112,7 @@ def _given(definition: Definition, built_in: Mapping[str, JSON], *, defaults: bo
     properties: dict[str, JSON] = {
         name: {**_settable(about, defaults=defaults), **further.get(name, {})}
         for name, about in definition.properties.items()
+        if not about.kept
     }
     schema: Schema = {"type": "object", "properties": {**built_in, **properties}}
     if definition.strict:

@@ -52,6 +52,8 @@ def collection_of(store: FakeStore, hub: FakeHub) -> tuple[Collection, Collectio
         passwords=cast("Any", None),
         settings=Collections(replay_after=REPLAY_AFTER),
         answers=Bounds(1000, 2**20),
+        queries=cast("Any", None),
+        sign_ups=cast("Any", None),
         emit_timeout=1.0,
         wall=lambda: 0.0,
     )

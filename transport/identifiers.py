@@ -1,0 +1,143 @@
+"""Names of people: when two are one, and which nobody may have.
+
+Two names are one when they are the same after case folding and compatibility normalisation (NFKC,
+UAX 15). What looks like another name is refused: characters that cannot be seen, letters of several
+scripts in one name ("Highly Restrictive", UTS 39 section 5.2), and names of another script in which
+every letter looks like a Latin one (whole-script confusables, UTS 39 section 4).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Final
+
+import re2  # type: ignore[import-untyped] # has no stubs
+
+__all__ = ["RESERVED_NAMES", "fold_name", "misleading"]
+
+RESERVED_NAMES: Final = frozenset(
+    {
+        *("root", "admin", "administrator", "superuser", "sysadmin", "moderator", "operator"),
+        *("system", "server", "pod", "deployd", "support", "security", "daemon"),
+        *("anonymous", "nobody", "everyone", "everybody", "guest", "me", "self"),
+        *("null", "none", "undefined", "true", "false", "nan"),
+    }
+)
+"""What others take for the pod itself, for who has the master key, or for nobody, when folded."""
+
+_SCRIPTS: Final = (
+    *("Arabic", "Armenian", "Bengali", "Bopomofo", "Cyrillic", "Devanagari", "Ethiopic"),
+    *("Georgian", "Greek", "Gujarati", "Gurmukhi", "Han", "Hangul", "Hebrew", "Hiragana"),
+    *("Kannada", "Katakana", "Khmer", "Lao", "Latin", "Malayalam", "Myanmar", "Oriya", "Sinhala"),
+    *("Tamil", "Telugu", "Thaana", "Thai", "Tibetan"),
+)
+"""Scripts that people write today (UAX 31 table 5)."""
+
+_TOGETHER: Final = (
+    frozenset({"Latin", "Han", "Hiragana", "Katakana"}),
+    frozenset({"Latin", "Han", "Bopomofo"}),
+    frozenset({"Latin", "Han", "Hangul"}),
+)
+"""Scripts that are written together: of Japanese, Chinese and Korean."""
+
+_LIKE_LATIN: Final = {
+    "Cyrillic": frozenset("авеһгіјӏкмнопрсѕтухԁԍԛԝьѵѡҽҫӕәзђћъӡ"),
+    "Greek": frozenset("αβγεηικνορστυχωϲϳ"),
+    "Armenian": frozenset("զհյոսցօւքե"),
+}
+"""Small letters that look like Latin ones, in folded names."""
+
+_MARKS: Final = 2
+"""Accents on one letter: Vietnamese has two."""
+
+# Default_Ignorable_Code_Point (UAX 44), and what else is drawn as nothing.
+_UNSEEN: Final = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    "\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    "\U000e0000-\U000e0fff]"
+)
+
+
+@lru_cache(maxsize=1024)
+def fold_name(name: str) -> str:
+    """Return what all names have in common that are one.
+
+    NFKC_Casefold (Unicode 3.13, D146), but that nothing is left out: half a surrogate pair stays.
+    """
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFD", name).casefold())
+    return unicodedata.normalize("NFKC", folded.casefold())
+
+
+def misleading(name: str, *, address: bool = False) -> str | None:
+    """Say what of a name nobody can see or tell from another, or None for one that is clear.
+
+    Of an e-mail address every part is looked at by itself: `иван@example.org` is one.
+    """
+    if name != name.strip() or "  " in name:
+        return "must not have blanks at its ends, nor two in a row"
+    if not name.isprintable() or _UNSEEN.search(name):
+        return "must only have characters that can be seen"
+    folded = fold_name(name)
+    if _has_loose_marks(folded):
+        return "must have every accent on a letter, and two at most"
+    if not address and folded.strip() in RESERVED_NAMES:
+        return f"cannot be '{folded}': that is a name of the pod's own"
+    for part in re.split(r"[@.]", folded) if address else [folded]:
+        problem = _mixed(part)
+        if problem is not None:
+            return problem
+    return None
+
+
+def _mixed(part: str) -> str | None:
+    scripts = frozenset(_scripts(part))
+    if not scripts:
+        return None
+    if "" in scripts:
+        return "must only have letters of scripts that are written today"
+    if len(scripts) > 1 and not any(scripts <= together for together in _TOGETHER):
+        return f"must be of one script, not of {' and '.join(sorted(scripts))}"
+    like_latin = _LIKE_LATIN.get(next(iter(scripts)))
+    if like_latin is not None and like_latin.issuperset(c for c in part if c.isalpha()):
+        return f"must not look like Latin letters and be {next(iter(scripts))} ones"
+    return None
+
+
+def _scripts(part: str) -> Iterator[str]:
+    """Yield the scripts of a text, "" for one that is not written today; common signs have none."""
+    rest = _found(r"[\p{Common}\p{Inherited}]", part)
+    for script in _SCRIPTS:
+        if not rest:
+            return
+        left = _found(rf"\p{{{script}}}", rest)
+        if left != rest:
+            yield script
+        rest = left
+    if rest:
+        yield ""
+
+
+def _found(pattern: str, text: str) -> str:
+    """Return a text without what a pattern finds in it."""
+    without: str = _compiled(pattern).sub("", text)
+    return without
+
+
+@lru_cache(maxsize=64)
+def _compiled(pattern: str) -> re2._Regexp:
+    return re2.compile(pattern)
+
+
+def _has_loose_marks(folded: str) -> bool:
+    marks, previous = 0, " "
+    for character in unicodedata.normalize("NFD", folded):
+        if unicodedata.category(character) == "Mn":
+            marks += 1
+            if marks > _MARKS or previous == " ":
+                return True
+        else:
+            marks, previous = 0, character
+    return False
