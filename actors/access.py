@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from ..config import Access, Rule, Who
+from ..config import Access, Rule, Speaker, Who
 from ..transport import DASHBOARD, Identity, Problem, is_reserved_event, is_reserved_room
 from .patterns import PatternMap
 
@@ -45,14 +45,28 @@ class AccessPolicy:
             return self._listening(room, identity)
         return problem
 
-    def emit(self, room: str, identity: Identity | None) -> Problem | None:
-        """Say why a client may not emit into a room, or None."""
+    def emit(self, room: str, identity: Identity | None, *, member: bool = False) -> Problem | None:
+        """Say why a client may not emit into a room, or None.
+
+        Who is no `member` may where a rule says so, and never where it may not join.
+        """
         if is_reserved_room(room):
             return Problem(
                 "room_reserved",
                 f"The room '{room}' is written by the server alone; emit into a room of your own.",
             )
-        return _check(self._rule(room).emit, identity, f"emit into the room '{room}'")
+        rule = self._rule(room)
+        if rule.emit == Speaker.MEMBERS:
+            return None if member else self._not_a_member(room)
+        problem = None if member else self.join(room, identity)
+        return problem or _check(Who(rule.emit), identity, f"emit into the room '{room}'")
+
+    def _not_a_member(self, room: str) -> Problem:
+        pattern = self._rules.pattern_of(room)
+        rule = f"access.rules.'{pattern}'.emit" if pattern else "'emit', for which it has no rule,"
+        return Problem(
+            "not_a_member", f"Join the room '{room}' to emit into it: {rule} is 'members'."
+        )
 
     def emit_to_all(self, identity: Identity | None) -> Problem | None:
         """Say why a client may not emit to every client, or None."""

@@ -8,7 +8,7 @@ from typing import Any, Final, Generic, TypeVar
 from .dead_letters import DeadLetters
 from .errors import ActorDead, MailboxFull
 from .mailbox import Mailbox
-from .messages import Down, Exit
+from .messages import Down, Exit, Returnable
 from .ref import ActorRef, Question
 
 __all__ = ["Addressee", "opened"]
@@ -77,6 +77,8 @@ class Addressee(Generic[M]):
             message, question = opened(item)
             if question is not None:
                 question.fail(ActorDead(self.path, exit_.reason))
+            elif isinstance(message, Returnable):
+                message.returned()
             self._dead_letters.report(self.path, message, "stopped")
         watchers, self._watchers = self._watchers, None
         for watcher in watchers or ():

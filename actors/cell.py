@@ -61,8 +61,8 @@ class ActorCell(Addressee[M]):
     """An actor as its supervisor and its references know it, whichever incarnation runs.
 
     The supervisor awaits `run` for each incarnation and calls `terminated` when there will be
-    no other. The factory makes the instance, for each incarnation anew. `on_terminated` is
-    called last, with the final exit.
+    no other. The factory makes the instance, for each incarnation anew. `on_false_start` is called
+    each time one has failed to start, `on_terminated` last, with the final exit.
     """
 
     __slots__ = (
@@ -73,6 +73,7 @@ class ActorCell(Addressee[M]):
         "_handled",
         "_kind",
         "_lost",
+        "_on_false_start",
         "_on_terminated",
         "_owed",
         "_poison",
@@ -91,10 +92,12 @@ class ActorCell(Addressee[M]):
         *,
         mailbox: Mailbox[M] | None = None,
         dead_letters: DeadLetters,
+        on_false_start: Callable[[], None] | None = None,
         on_terminated: Callable[[Exit], None] | None = None,
     ) -> None:
         super().__init__(path, Mailbox() if mailbox is None else mailbox, dead_letters)
         self._factory = factory
+        self._on_false_start = on_false_start
         self._on_terminated = on_terminated
         self._actor: Actor | None = None
         self._kind: type[Actor] | None = None
@@ -133,6 +136,8 @@ class ActorCell(Addressee[M]):
             exit_ = self._stopping or Exit.normal()
         except BaseException as error:  # noqa: BLE001 - raised below, when on_stop has run
             exit_ = Exit.crashed(failure_of(error))
+            if self._starting and self._on_false_start is not None:
+                self._on_false_start()
             self._starting = False
         finally:
             await self._move_out(exit_)
@@ -183,6 +188,14 @@ class ActorCell(Addressee[M]):
     def waiting(self) -> int:
         """How many messages wait, the signals included."""
         return len(self.mailbox)
+
+    @property
+    def doing(self) -> tuple[str, float]:
+        """The handler that runs and for how many seconds; no name when none does."""
+        running = self._running
+        if running is None:
+            return "", 0.0
+        return _name_of(running), trio.current_time() - self._since
 
     @property
     def idle(self) -> bool:

@@ -18,6 +18,8 @@ _STRIKES: Mapping[str, float] = {
     "too_fast": STRIKE_FOR_HASTE,
     # Who the client is may change behind its back: its token expires while it is away.
     **dict.fromkeys(("auth_required", "expired_token", "forbidden", "room_forbidden"), 0.0),
+    # It may have been taken out of the room, or be of a time when nobody had to join to emit.
+    "not_a_member": 0.0,
     # How the pod is doing is not the client's doing.
     **dict.fromkeys(("busy", "room_busy", "room_crashed", "too_many_rooms", "cut_off"), 0.0),
 }

@@ -39,7 +39,7 @@ from .intake import Intake, most_waiting
 from .links import DEGRADED
 from .mailbox import Mailbox
 from .member import Member
-from .messages import Down, Exit
+from .messages import Delivery, Exit
 from .session import ConnectionEnvironment, Session
 from .timers import Timer
 
@@ -91,6 +91,7 @@ class ConnectionActor(Actor):
         self._conduct = Conduct(environment.limits, trio.current_time())
         self._intake = Intake()
         self._expiry: Timer | None = None
+        self._overdue: Timer | None = None
         self._open = False
         self._counted = (0, 0)
         self._received = 0
@@ -111,7 +112,7 @@ class ConnectionActor(Actor):
         remote = request.remote
         local = env.premises.own((remote, request.port), request.headers)
         self.member = Member(self._client_id, self.ref, self.socket.outbox, remote, local=local)
-        self.session = Session(self.member, env)
+        self.session = Session(self.member, env, self._intake)
         env.members[self._client_id] = self.member
         env.meters.opened += 1
         env.heartbeat.watch(self, trio.current_time())
@@ -129,6 +130,7 @@ class ConnectionActor(Actor):
             return
         try:
             async with trio.open_nursery() as nursery:
+                self.session.attach(nursery.start_soon)
                 nursery.start_soon(self._read, nursery)
                 await self._live(loop)
                 nursery.cancel_scope.cancel()
@@ -143,7 +145,7 @@ class ConnectionActor(Actor):
             code, reason = CloseCode.INTERNAL_ERROR, "the server failed on this connection"
             raise
         finally:
-            self._leave_all()
+            self._leave_all(reason or "disconnected")
             if self._open:
                 self._env.meters.closed[code] += 1
                 await self.socket.close(code, reason or self._retry_hint())
@@ -166,10 +168,10 @@ class ConnectionActor(Actor):
         closed = await self.socket.run(nursery.start_soon)
         self.ref.signal(_Ended(closed))
 
-    def _leave_all(self) -> None:
+    def _leave_all(self, reason: str) -> None:
         self._env.members.pop(self._client_id, None)
         self._env.heartbeat.forget(self)
-        self.session.end()
+        self.session.end(reason)
         # In the same turn as it leaves the members, whose sockets are counted while they live.
         self._count_written()
 
@@ -209,7 +211,9 @@ class ConnectionActor(Actor):
         meters.messages_received += 1
         self._received += 1
         meters.bytes_received += nbytes
-        self.ref.tell(_Received(text, nbytes, self.socket.last_received))
+        if self.ref.tell(_Received(text, nbytes, self.socket.last_received)) is Delivery.DROPPED:
+            # Its bounds are above what `ready` lets come; who is dropped must not go on unheard.
+            self._doom(CloseCode.INTERNAL_ERROR, "the server failed on this connection")
 
     async def ready(self) -> None:
         """Wait until the actor has caught up: meanwhile nothing is read from the client."""
@@ -264,24 +268,20 @@ class ConnectionActor(Actor):
         if tracing():
             kind, request_id = type(message).__name__.lower(), message.id
             _log.debug("client says", client=self._client_id, kind=kind, id=request_id)
-        problem = await self.session.act(message, received.nbytes, received.at)
+        problem = self.session.act(message, received.nbytes, received.at)
         if problem is not None:
             if isinstance(message, Join | Leave | Emit):
                 problem = evolve(problem, room=message.room)
             self._refuse(problem, message.id)
         elif isinstance(message, Auth):
             self._watch_expiry()
-
-    @handles(Down)
-    async def _on_room_down(self, message: Down) -> None:
-        problem = self.session.room_down(message.ref)
-        if problem is not None:
-            self._tell(problem)
+        self._watch_answers()
 
     @handles(_Ended)
     async def _on_ended(self, message: _Ended) -> None:
         self._open = False
         self._env.meters.closed_by_peer(message.closed.code)
+        self._leave_all(f"closed {message.closed.code}")
         self.stop(f"closed {message.closed.code}")
 
     @handles(_Doomed)
@@ -297,7 +297,7 @@ class ConnectionActor(Actor):
                 suppressed=suppressed,
             )
         self._env.meters.closed[message.code] += 1
-        self._leave_all()
+        self._leave_all(message.reason)
         close = self.socket.abandon if message.abandon else self.socket.close
         await close(message.code, message.reason)
         self._open = False
@@ -330,6 +330,17 @@ class ConnectionActor(Actor):
             self._doom(CloseCode.AUTH_TIMEOUT, "no 'auth' message in time")
 
     # Answers ---------------------------------------------------------------------------------
+
+    def _watch_answers(self) -> None:
+        """See to it that what rooms do not answer is answered in time."""
+        due = self.session.due()
+        if self._overdue is None and due is not None:
+            self._overdue = self.after(max(0.0, due - trio.current_time()), self._answers_due)
+
+    async def _answers_due(self) -> None:
+        self._overdue = None
+        self.session.answer_overdue()
+        self._watch_answers()
 
     def _answer(self, payload: bytes) -> None:
         self.socket.say(payload)

@@ -10,7 +10,9 @@ __all__ = [
     "BaseExceptionRaised",
     "EnvironmentFailure",
     "MailboxFull",
+    "NotAMember",
     "Poisoned",
+    "RoomError",
     "RoomImportError",
     "TooManyRooms",
     "Unanswered",
@@ -132,7 +134,21 @@ class EnvironmentFailure(ActorError):
         self.told = told
 
 
-class TooManyRooms(ActorError):
+class RoomError(ActorError):
+    """A room was asked for what it cannot do: the fault of who asked."""
+
+
+class NotAMember(RoomError):
+    """What is meant for one was to be told to nobody, or to somebody who is not in the room."""
+
+    def __init__(self, room: str, recipient: object) -> None:
+        super().__init__(
+            f"{recipient!r} is no member of the room '{room}', and nobody was told; look it up in "
+            "`members` at the moment of telling, and expect that it may have left."
+        )
+
+
+class TooManyRooms(RoomError):
     """Clients have opened all the rooms they may on this pod: raise the limit, or let some go."""
 
 

@@ -71,6 +71,15 @@ class Batch:
         self._entries.append((to, but, frame))
         self._bytes += len(frame)
 
+    def mark(self) -> tuple[int, int]:
+        """Return where it ends now, for `rewind`."""
+        return len(self._entries), self._bytes
+
+    def rewind(self, entries: int, nbytes: int) -> None:
+        """Forget what was added since a mark, if nothing was written since."""
+        del self._entries[entries:]
+        self._bytes = nbytes
+
     def write(self, members: Iterable[Member]) -> int:
         """Hand everything to the sinks, each member's frames in order, and return the deliveries.
 

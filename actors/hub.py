@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
 import orjson
 import trio
 from attrs import evolve
 
-from ..transport import JSON, Scope, encode_data
+from ..transport import JSON, Problem, Scope, encode_data
 from .affinity import Affinity
-from .links import Settle, Uplink
+from .links import Uplink
+from .member import Member
 from .messages import Delivery
 from .receipt import Receipt
 from .rooms import RoomRef, Rooms
@@ -24,6 +25,8 @@ ChangeType = Literal["created", "updated", "deleted"]
 
 PATIENCE: Final = 5.0
 """Seconds that `send_` calls wait for, where nothing else is said."""
+
+_TOO_BUSY: Final = "the room is too busy; emit more slowly, or allow it more time"
 
 _WORST_FIRST: Final = (Scope.REJECTED, Scope.LOCAL, Scope.QUEUED, Scope.CLUSTER)
 
@@ -54,10 +57,16 @@ class Hub:
     """
 
     def __init__(
-        self, rooms: Rooms, everyone: RoomRef, event_ids: EventIds, uplink: Uplink | None = None
+        self,
+        rooms: Rooms,
+        everyone: RoomRef,
+        event_ids: EventIds,
+        uplink: Uplink | None = None,
+        connected: Mapping[str, Member] | None = None,
     ) -> None:
         self._rooms = rooms
         self._everyone = everyone
+        self._connected = connected if connected is not None else {}
         self._event_ids = event_ids
         self._uplink = uplink
         self._affinity = Affinity()
@@ -138,63 +147,125 @@ class Hub:
             ref = self._rooms.open(room)
         return _Emit(room, ref, event, encode_data(data))
 
-    def _emit(self, emit: _Emit, settle: Settle | None = None) -> Receipt:
+    def _emit(self, emit: _Emit, answer: _Awaited | None = None) -> Receipt:
         """Leave it with the room, or with the other pods' where nobody is in it here."""
         event_id = self._event_ids()
-        room, ref, event, encoded, _ = emit
         refusal = self._refusal(emit)
         if refusal is not None:
             return Receipt(event_id, Scope.REJECTED, refusal)
-        if ref is not None:
-            message = ServerEmit(event, encoded, event_id, settle)
-            return self._receipt(emit, event_id, ref.tell(message))
+        if emit.ref is None:
+            return self._publish(emit, event_id, answer)
+        message = ServerEmit(emit.event, emit.encoded, event_id, answer)
+        return self._receipt(emit, event_id, emit.ref.tell(message))
+
+    def _publish(self, emit: _Emit, event_id: str, answer: _Awaited | None) -> Receipt:
+        settle = None
+        if answer is not None:
+            answer.begin()
+            settle = answer.settle
         scope: Scope | None = Scope.LOCAL
         if self._uplink is not None:
+            room, _, event, encoded, _ = emit
             scope = self._uplink.publish(room, event, encoded, event_id, settle)
-        if scope is None:
-            return Receipt(event_id, Scope.QUEUED)
-        if settle is not None:
-            settle(scope)
-        return Receipt(event_id, scope)
+        return Receipt(event_id, Scope.QUEUED) if scope is None else _known(event_id, scope, answer)
 
     async def _send(self, emit: _Emit, timeout: float) -> Receipt:
-        settled = trio.Event()
-        scopes: list[Scope] = []
-
-        def settle(scope: Scope) -> None:
-            scopes.append(scope)
-            settled.set()
-
+        answer = _Awaited()
         # Who waits for room in a mailbox in vain leaves nothing behind.
-        reason = "the room is too busy; emit more slowly, or allow it more time"
-        receipt = Receipt("", Scope.REJECTED, reason)
+        receipt = Receipt("", Scope.REJECTED, _TOO_BUSY)
         with trio.move_on_after(timeout):
-            receipt = await self._leave(emit, settle)
+            receipt = await self._leave(emit, answer)
             if receipt.scope is not Scope.REJECTED:
-                await settled.wait()
-        return evolve(receipt, scope=scopes[0]) if scopes else receipt
+                await answer.given.wait()
+        return answer.applied_to(receipt)
 
-    async def _leave(self, emit: _Emit, settle: Settle) -> Receipt:
+    async def _leave(self, emit: _Emit, answer: _Awaited) -> Receipt:
         if emit.ref is None or self._refusal(emit) is not None:
-            return self._emit(emit, settle)
-        message = ServerEmit(emit.event, emit.encoded, self._event_ids(), settle)
+            return self._emit(emit, answer)
+        message = ServerEmit(emit.event, emit.encoded, self._event_ids(), answer)
         return self._receipt(emit, message.event_id, await emit.ref.send(message))
 
     def _refusal(self, emit: _Emit) -> str | None:
-        if self._uplink is None or not emit.refusable:
+        """Say why nobody is to be told, or nobody would hear it; None when there is no reason."""
+        if not emit.refusable:
             return None
-        problem = self._uplink.refusal(emit.room, len(emit.encoded))
-        return None if problem is None else problem.message
+        if self._uplink is not None:
+            problem = self._uplink.refusal(emit.room, len(emit.encoded))
+            if problem is not None:
+                return problem.message
+        if self._heard_here(emit) or self._outlook(emit.room) is not Scope.LOCAL:
+            return None
+        where = "nobody is connected" if emit.room is None else f"nobody is in '{emit.room}'"
+        return f"{where} here, and no other pod can be told"
+
+    def _heard_here(self, emit: _Emit) -> bool:
+        if emit.room is None:
+            return bool(self._connected)
+        roster = self._rooms.roster(emit.room)
+        return roster is not None and (roster.listens or roster.present > 0)
+
+    def _outlook(self, room: str | None) -> Scope:
+        return Scope.LOCAL if self._uplink is None else self._uplink.outlook(room)
 
     def _receipt(self, emit: _Emit, event_id: str, delivery: Delivery) -> Receipt:
         if delivery:
-            uplink = self._uplink
-            return Receipt(event_id, Scope.LOCAL if uplink is None else uplink.outlook(emit.room))
+            return Receipt(event_id, self._outlook(emit.room))
         path = emit.ref.path if emit.ref else emit.room
         reason = f"{path} has ended"
         if delivery is Delivery.DROPPED:
             reason = f"the mailbox of {path} is full; emit more slowly"
         return Receipt(event_id, Scope.REJECTED, reason)
+
+
+class _Awaited:
+    """What becomes of an emit for which somebody waits."""
+
+    __slots__ = ("_begun", "_problem", "_scope", "given")
+
+    def __init__(self) -> None:
+        self.given = trio.Event()
+        self._begun = False
+        self._scope: Scope | None = None
+        self._problem = ""
+
+    def begin(self) -> bool:
+        """Note that the room has come to it; False when it was given up."""
+        self._begun = True
+        return not self.given.is_set()
+
+    def settle(self, scope: Scope) -> None:
+        """Note how far it has got."""
+        self._give(scope, "")
+
+    def refuse(self, problem: Problem) -> None:
+        """Note why it was not done."""
+        self._give(Scope.REJECTED, problem.message)
+
+    def returned(self) -> None:
+        """Note that the room has ended and had not come to it."""
+        self._give(Scope.REJECTED, "the room has ended")
+
+    def applied_to(self, receipt: Receipt) -> Receipt:
+        """Return the receipt with what is known by now; what the room has not begun is withdrawn.
+
+        What it has begun, or waits for the broker, stands as it did at first.
+        """
+        if not self._begun and receipt.scope is not Scope.REJECTED:
+            self._give(Scope.REJECTED, _TOO_BUSY)
+        if self._scope is None:
+            return receipt
+        return evolve(receipt, scope=self._scope, reason=self._problem or receipt.reason)
+
+    def _give(self, scope: Scope, problem: str) -> None:
+        if not self.given.is_set():
+            self._scope, self._problem = scope, problem
+            self.given.set()
+
+
+def _known(event_id: str, scope: Scope, answer: _Awaited | None) -> Receipt:
+    if answer is not None:
+        answer.settle(scope)
+    return Receipt(event_id, scope)
 
 
 def _worst(receipts: Sequence[Receipt]) -> Receipt:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..transport import Identity
 from .messages import Down
 from .ref import ActorRef
+
+if TYPE_CHECKING:
+    from .seat import Seat
 
 __all__ = ["FrameSink", "Member"]
 
@@ -39,14 +42,16 @@ class FrameSink(Protocol):
 
 
 class Member:
-    """One connected client. The same object stands in every room the client has joined.
+    """One connected client; in each room that it has joined it has a `Seat`, which is one too.
 
-    `identity` is None until the client has authenticated, and again after its token expired.
-    `rooms` are the names of those it is in. `local` is whether it is a developer's own: of this
-    machine, and the pod runs for development.
+    `identity` is None until the client has authenticated, and again after its token expired. What
+    a room's hooks are given keeps its identity until the room is told of another
+    (`Room.on_identity`): it is the same before and after a hook has waited. `local` is whether it
+    is a developer's own: of this machine, and the pod runs for development. `seats` are its
+    places in rooms by their names, those it has only asked for included.
     """
 
-    __slots__ = ("address", "client_id", "identity", "local", "ref", "rooms", "sink")
+    __slots__ = ("address", "client_id", "identity", "local", "ref", "seats", "sink")
 
     def __init__(
         self,
@@ -63,7 +68,12 @@ class Member:
         self.address = address
         self.local = local
         self.identity: Identity | None = None
-        self.rooms: Collection[str] = ()
+        self.seats: dict[str, Seat] = {}
+
+    @property
+    def rooms(self) -> Collection[str]:
+        """The names of the rooms it is in."""
+        return [name for name, seat in self.seats.items() if seat.taken]
 
     @property
     def authenticated(self) -> bool:
@@ -84,6 +94,12 @@ class Member:
     def is_root(self) -> bool:
         """Whether the client's token says root."""
         return self.identity is not None and self.identity.is_root
+
+    def as_it_is(self) -> Member:
+        """Return the client as it is now, whoever it becomes: one that speaks without joining."""
+        now = Member(self.client_id, self.ref, self.sink, self.address, local=self.local)
+        now.identity, now.seats = self.identity, self.seats
+        return now
 
     def __repr__(self) -> str:
         return f"<Member {self.client_id} user={self.user_id}>"

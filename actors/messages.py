@@ -13,7 +13,7 @@ from .failures import told
 if TYPE_CHECKING:
     from .ref import ActorRef
 
-__all__ = ["Delivery", "Down", "Draining", "Exit", "ExitKind", "Request", "size_of"]
+__all__ = ["Delivery", "Down", "Draining", "Exit", "ExitKind", "Request", "Returnable", "size_of"]
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -28,6 +28,15 @@ class Request(Generic[R_co]):
     """
 
     __slots__ = ()
+
+
+class Returnable:
+    """Base of the messages that somebody must hear of when they come to nothing."""
+
+    __slots__ = ()
+
+    def returned(self) -> None:
+        """Learn that the actor has ended for good and has not begun with it."""
 
 
 class Delivery(enum.Enum):

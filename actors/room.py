@@ -4,35 +4,22 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Any, ClassVar, TypeAlias, TypeVar, cast
 
 import orjson
 import trio
 from attrs import evolve
 
-from ..config import get_logger, tracing
-from ..transport import (
-    JSON,
-    Problem,
-    Scope,
-    encode_data,
-    encode_emit,
-    encode_error,
-    encode_join,
-    encode_leave,
-    encode_receipt,
-    text_frame,
-)
-from ..transport.brokers import Remote
-from .actor import handles
-from .fanout import Batch
+from ..transport import JSON, Problem, encode_error, encode_join
+from .actor import Handler, handles
+from .errors import NotAMember
+from .failures import failure_of
 from .hooks import RoomHooks
-from .links import Degraded, Healed, Settle
+from .links import Degraded, Healed
 from .member import Member
-from .messages import Down, Draining
+from .messages import Draining
+from .replies import Reply
 from .roster import (
-    JoinRoom,
-    LeaveRoom,
     RemoteEmits,
     RoomEmit,
     RoomEnvironment,
@@ -41,6 +28,8 @@ from .roster import (
     ServerEmit,
     StatePolicy,
 )
+from .seat import Identified, Knock, Left, Seat
+from .speech import Speech
 from .stepping import before_waiting
 from .timers import Timer
 
@@ -57,15 +46,16 @@ LONGEST_WAY = 3600.0
 
 R = TypeVar("R")
 
-_log = get_logger("realtime")
+_Answerable: TypeAlias = RoomEmit | ServerEmit | Knock | Identified
 
 
 class Room(RoomHooks[S]):
     """A room of members, supervised: subclass it, override hooks, bind it to a pattern.
 
-    Everything in a room runs one at a time: hooks, timers, typed handlers (`@handles`). A hook
-    that raises loses the one message it was about: its sender is told, the room restarts and
-    keeps its members. A hook that waits holds up its own room only.
+    Everything in a room runs one at a time: hooks, timers, typed handlers (`@handles`). One that
+    raises has said nothing since it last waited, and loses the one message it was about: whoever
+    asked is told, the room restarts and keeps its members. One that waits holds up its own room
+    only.
 
     `state` is whatever `initial_state` returns; `state_policy` names what a crash does to it.
     """
@@ -76,7 +66,6 @@ class Room(RoomHooks[S]):
     """Whether the room stays when nobody is in it; else it stops after `roomCleanupInterval`."""
 
     _roster: Roster[S]
-    _relayed: bool
 
     # What hooks may call -------------------------------------------------------------------
 
@@ -87,7 +76,10 @@ class Room(RoomHooks[S]):
 
     @property
     def members(self) -> Mapping[str, Member]:
-        """Who is in, by client id."""
+        """Who is in, by client id. It changes between hooks and never while one waits.
+
+        Who has left meanwhile stands in it, and hears nothing, until `on_leave` has its turn.
+        """
         return self._roster.members
 
     @property
@@ -108,47 +100,39 @@ class Room(RoomHooks[S]):
         and written when the room has no more to do or is about to wait. Raises `WireError` when
         `data` is not JSON.
         """
-        local = local or self._environment.uplink is None or self._remote is not None
-        event_id = self._take_event_id(published=not local)
-        if local:
-            self._put(self._frame(event, data, event_id), but=exclude)
-            return event_id
-        encoded = encode_data(data)
-        self._put(self._frame(event, orjson.Fragment(encoded), event_id), but=exclude)
-        self._publish(event, encoded, event_id)
-        return event_id
+        return self._speech.broadcast(event, data, exclude, local=local)
 
     def relay(self, event: str, data: JSON) -> str:
         """Let the rooms of this name on the other pods tell their members, and nobody here.
 
         What comes from another pod is not sent on: two pods would echo each other for ever.
         """
-        event_id = self._event_id
-        if event_id is None or (self._relayed and self._remote is None):
-            event_id = self._environment.event_ids()
-        self._relayed = True
-        if self._remote is None:
-            self._publish(event, encode_data(data), event_id)
-        return event_id
+        return self._speech.relay(event, data)
 
     def send_to(self, member: Member, event: str, data: JSON) -> str:
-        """Tell one member, in order with the broadcasts, and return the event's id."""
-        event_id = self._take_event_id()
-        self._put(self._frame(event, data, event_id), to=member)
-        return event_id
+        """Tell one member, in order with the broadcasts, and return the event's id.
+
+        Raises `NotAMember` for whoever does not stand in `members`, None included.
+        """
+        return self._speech.send([self._recipient(member)], event, data)
 
     def multicast(self, members: Iterable[Member], event: str, data: JSON) -> str:
-        """Tell some members the same, encoded once, and return the event's id."""
-        event_id = self._take_event_id()
-        frame = self._frame(event, data, event_id)
-        for member in members:
-            self._put(frame, to=member)
-        return event_id
+        """Tell some members the same, encoded once, and return the event's id.
+
+        Raises `NotAMember`, and tells nobody, when one of them does not stand in `members`.
+        """
+        return self._speech.send([self._recipient(one) for one in members], event, data)
 
     def tell_problem(self, member: Member, problem: Problem) -> None:
-        """Tell one member that something went wrong, in order with what else it is told."""
-        problem = evolve(problem, room=self.name)
-        self._answer(member, encode_error(problem, self._now()))
+        """Tell one member that something went wrong, in order with what else it is told.
+
+        Whoever a hook is about may be told too, before it is a member or when it is none. Raises
+        `NotAMember` for anybody else.
+        """
+        asks = self._asker is not None and member is self._asker
+        to = member if asks else self._recipient(member)
+        payload = encode_error(evolve(problem, room=self.name), self._now())
+        self._speech.answer(_client(to) if asks else to, payload)
 
     def after(self, seconds: float, callback: Callable[[], Awaitable[None]]) -> Timer:
         """Call back once in so many seconds, unless the room has crashed or stopped by then."""
@@ -164,35 +148,36 @@ class Room(RoomHooks[S]):
         """Take over what the room before this incarnation left. Called once, before it starts."""
         self._roster = roster
         self._environment = environment
-        self._batch = Batch(environment.batching, environment.meters.fan_out)
-        self._born: list[float] = []
-        self._event_id: str | None = None
-        self._relayed = False
-        self._remote: Remote | None = None
-        self._answering: RoomEmit | ServerEmit | None = None
-        self._outcome: Settle | None = None
+        self._speech = Speech(roster, environment)
+        self._handled: _Answerable | None = None
+        self._acknowledged: list[Reply] = []
         self._idle: Timer | None = None
-        self._ending = False
         if not roster.state_built or self.state_policy is StatePolicy.REBUILD:
             roster.state = self.initial_state()
             roster.state_built = True
         roster.takes_batches = self._plain_remote_emit
+        roster.listens = self.hears_the_pod()
         if (roster.members or self.keep_alive) and environment.uplink is not None:
             environment.uplink.enter(roster.name)
         self._watch_idleness()
 
     async def around(self, loop: Callable[[], Awaitable[None]]) -> None:
-        """Write what `on_start` said, live, and write what was said before the end or the crash.
+        """Write what `on_start` said, live, and say goodbye and write what was said at the end.
 
-        Here and not in `on_stop`, which belongs to the subclass; an override must call this one.
+        Whatever ends it, the message that it was about is answered. Here and not in `on_stop`,
+        which belongs to the subclass; an override must call this one.
         """
-        self._flush()
+        self._speech.let_out()
+        self._speech.flush()
         try:
             await loop()
+            await self._say_goodbyes()
+        except BaseException:
+            self._break_off()
+            raise
         finally:
-            self._ending = True
-            self._settle_unsaid()
-            self._flush()
+            self._speech.live = False
+            self._speech.flush()
 
     async def on_idle(self) -> None:
         """Write what was said while messages waited, and let a lagging crowd catch up.
@@ -202,92 +187,160 @@ class Room(RoomHooks[S]):
         await self._settle()
 
     def on_lost(self, message: object, error: Exception) -> None:
-        """Count the message that crashed the room and tell its sender."""
+        """Count the message that crashed the room, and tell who said it, now that it is back."""
         self._roster.lost += 1
         if isinstance(message, RoomEmit):
-            problem = Problem(
-                "room_crashed",
-                f"The room '{self.name}' failed on this message and dropped it; "
-                "it has been restarted and you are still in it.",
-            )
-            self._refuse(message, problem)
-            self._flush()
+            message.answer.refuse(self._crashed(heard=self._roster.half_heard))
 
     def describe(self) -> Mapping[str, JSON]:
         """Show the room's figures: members now; events, deliveries and losses since it opened."""
         roster = self._roster
         return {
-            "members": len(roster.members),
+            "members": roster.present,
             "events": roster.sequence,
             "deliveries": roster.deliveries,
             "lost": roster.lost,
         }
 
-    # Handlers ------------------------------------------------------------------------------
+    @classmethod
+    def _find_handler(cls, message_type: type) -> Handler | None:
+        """Let typed handlers of subclasses speak as hooks do."""
+        handler = super()._find_handler(message_type)
+        if handler is None or vars(Room).get(handler.__name__) is handler:
+            return handler
+        own = cast("Callable[..., Coroutine[object, object, object]]", handler)
 
-    @handles(JoinRoom)
-    async def _join(self, message: JoinRoom) -> Problem | None:
-        member = message.member
-        comes = member.client_id not in self._roster.members
-        if comes:
-            if not await self._hook(self.authorize_join(member)):
-                return Problem("room_forbidden", f"The room '{self.name}' does not let you in.")
-            if not await self._listen():
-                sentence = f"The room '{self.name}' cannot hear the other pods yet; join it again."
-                return Problem("room_busy", sentence)
-            self._flush()  # what was said before is not for the one who joins now
-            self._roster.members[member.client_id] = member
-            member.ref.monitor(cast("Any", self.ref))
-            self._watch_idleness()
-        self._answer(member, encode_join(self.name, self._now(), message.request_id))
-        if comes:
-            await self._hook(self.on_join(member))
+        @functools.wraps(own)
+        async def speaking(room: Room[Any], message: object) -> object:
+            return await room._hook(own(room, message))
+
+        return speaking
+
+    # Who is in -----------------------------------------------------------------------------
+
+    @handles(Knock)
+    async def _knock(self, message: Knock) -> None:
+        seat = message.seat
+        if not seat.heard():
+            return
+        self._handled = message
+        problem = await self._refusal(seat)
+        if not seat.heard():  # it did not wait for us
+            self._stop_listening()
+        elif problem is not None:
+            seat.turn_away(problem)
+        else:
+            await self._let_in(seat)
+        self._handled = None
+
+    async def _refusal(self, seat: Seat) -> Problem | None:
+        """Say why somebody may not come in, or None."""
+        if not await self._hook(self.authorize_join(seat)):
+            return Problem("room_forbidden", f"The room '{self.name}' does not let you in.")
+        if not await self._listen():
+            sentence = f"The room '{self.name}' cannot hear the other pods yet; join it again."
+            return Problem("room_busy", sentence)
         return None
 
-    @handles(LeaveRoom)
-    async def _leave(self, message: LeaveRoom) -> None:
-        member = message.member
-        if member.client_id in self._roster.members:
-            member.ref.demonitor(cast("Any", self.ref))
-            await self._remove(member, message.reason)
-        told = None if message.reason == "left" else message.reason
-        self._answer(member, encode_leave(self.name, self._now(), message.request_id, told))
+    async def _let_in(self, seat: Seat) -> None:
+        self._speech.flush()  # what was said before is not for the one who joins now
+        self._acknowledged = seat.admit()
+        self._watch_idleness()
+        await self._hook(self._welcome(seat))
+        self._acknowledged = []
+        seat.joined = True
 
-    @handles(Down)
-    async def _member_down(self, message: Down) -> None:
-        member = self._roster.members.get(message.ref.name)
-        if member is not None:
-            await self._remove(member, message.exit.reason or "disconnected")
+    async def _welcome(self, seat: Seat) -> None:
+        # Said within the hook: when that raises without having waited, nobody was told anything.
+        for reply in self._acknowledged:
+            self._speech.answer(seat.client, encode_join(self.name, self._now(), reply.id))
+        await self.on_join(seat)
+
+    @handles(Left)
+    async def _left(self, message: Left) -> None:
+        await self._say_goodbye(message.seat, message.reason)
+
+    @handles(Identified)
+    async def _identified(self, message: Identified) -> None:
+        seat = message.seat
+        if not seat.reconsidered():
+            return
+        self._handled = message
+        stays = await self._hook(self.authorize_join(seat))
+        self._handled = None
+        if not stays and seat.taken:
+            sentence = f"The room '{self.name}' does not let you stay as whom you are now."
+            seat.expel(Problem("room_forbidden", sentence), "may not stay")
+        elif seat.taken:
+            self._speech.flush()  # what was said before is not for the one who stays
+            missed = seat.stay()
+            if missed:
+                self._speech.answer(seat.client, encode_error(self._missed(missed), self._now()))
+            await self._hook(self.on_identity(seat))
+
+    async def _say_goodbye(self, seat: Seat, reason: str) -> None:
+        due = seat.depart()
+        self._stop_listening()
+        self._watch_idleness()
+        if due:
+            await self._hook(self.on_leave(seat, reason))
+
+    async def _say_goodbyes(self) -> None:
+        """Run `on_leave` for those who left before the room has ended of its own will."""
+        with trio.move_on_after(self.stop_deadline):
+            for seat, reason in list(self._roster.leaving.items()):
+                try:
+                    await self._say_goodbye(seat, reason)
+                except BaseException as error:  # the others' are not lost with it
+                    self._speech.discard()
+                    self.log.error("on_leave failed", exc_info=failure_of(error))  # noqa: TRY400
+
+    # What is said --------------------------------------------------------------------------
 
     @handles(RoomEmit)
     async def _emit(self, message: RoomEmit) -> None:
-        outcome = None
-        if message.request_id is not None:
-            outcome = functools.partial(self._give_receipt, message)
-        self._begin(message, outcome)
-        if message.born is not None:
-            self._born.append(message.born)
-        if self._plain_emit:
-            self.broadcast(message.event, message.data)
-        elif not await self._hook(self.authorize_emit(message.member, message.event, message.data)):
-            self._outcome = None
-            sentence = f"The room '{self.name}' does not let you say this."
-            self._refuse(message, Problem("room_forbidden", sentence))
+        answer, member = message.answer, message.member
+        if not answer.begin():  # it was told that the room is too busy: then it is not said
+            return
+        seat = member if isinstance(member, Seat) else None
+        if seat is not None and not (seat.taken or seat.spoke_in):
+            sentence = f"You are not in the room '{self.name}' any more; join it to emit into it."
+            answer.refuse(Problem("not_a_member", sentence))
+            return
+        self._handled = message
+        nobody = self._plain_emit and not self._roster.members
+        self._speech.about(message.event_id, answer, message.born, nobody=nobody)
+        if self._plain_emit and (seat is not None or self._plain_join):
+            self._speech.broadcast(message.event, message.data, None, local=False)
         else:
-            await self._hook(self.on_message(message.member, message.event, message.data))
+            await self._hook(self._consider(message, stranger=seat is None))
         await self._end()
+
+    async def _consider(self, message: RoomEmit, *, stranger: bool) -> None:
+        """Let the hooks say whether it may be said, and react to it."""
+        member, event, data = message.member, message.event, message.data
+        if (stranger and not await self.authorize_join(member)) or not await self.authorize_emit(
+            member, event, data
+        ):
+            sentence = f"The room '{self.name}' does not let you say this."
+            self._speech.then(
+                functools.partial(message.answer.refuse, Problem("room_forbidden", sentence))
+            )
+        else:
+            await self.on_message(member, event, data)
 
     @handles(ServerEmit)
     async def _server_emit(self, message: ServerEmit) -> None:
-        self._begin(message, message.settle)
+        answer = message.answer
+        if answer is not None and not answer.begin():
+            return
+        self._handled = message
+        nobody = self._plain_server_emit and not self._roster.members
+        self._speech.about(message.event_id, answer, nobody=nobody)
         if self._plain_server_emit:
-            event_id = self._take_event_id()
-            data = orjson.Fragment(message.encoded)
-            self._put(self._frame(message.event, data, event_id))
-            self._publish(message.event, message.encoded, event_id)
+            self._speech.broadcast_encoded(message.event, message.encoded)
         else:
-            data = orjson.loads(message.encoded)
-            await self._hook(self.on_server_emit(message.event, data))
+            await self._hook(self.on_server_emit(message.event, orjson.loads(message.encoded)))
         await self._end()
 
     @handles(RemoteEmits)
@@ -297,16 +350,15 @@ class Room(RoomHooks[S]):
         if not message.events:
             return
         for event in message.events:
-            self._event_id, self._remote = event.id, event
+            self._speech.about_remote(event)
             if self._plain_remote_emit:
-                data = orjson.Fragment(event.encoded)
-                self._put(self._frame(event.event, data, event.id))
+                self._speech.repeat(event)
             else:
                 hook = self.on_remote_emit(event.event, orjson.loads(event.encoded))
                 await self._hook(hook)
-            if self._batch.full:
+            if self._speech.full:
                 await self._settle()
-        self._event_id = self._remote = None
+        self._speech.over()
         # One look at the clock for all that came together: the oldest of them took longest.
         taken = min(max(0.0, self._now() - message.events[0].time), LONGEST_WAY)
         self._environment.meters.cross_pod_latency.observe(taken, len(message.events))
@@ -323,47 +375,66 @@ class Room(RoomHooks[S]):
     async def _drain(self, message: Draining) -> None:
         try:
             await self._hook(self.on_drain())
+            self._speech.flush()
         finally:
-            self._flush()
             message.done()
 
     # Inside --------------------------------------------------------------------------------
 
-    def _begin(self, message: RoomEmit | ServerEmit, outcome: Settle | None) -> None:
-        self._event_id, self._answering, self._outcome = message.event_id, message, outcome
-        self._relayed = False
-
     async def _end(self) -> None:
-        """Answer what was not said to the other pods, which is all that could take longer."""
-        if self._outcome is not None:
-            self._outcome(Scope.LOCAL)
-        # A hook that said nothing leaves these, and nothing else may use them.
-        self._event_id = self._answering = self._outcome = None
-        if self._batch.full:
+        self._handled = None
+        self._speech.settled()
+        if self._speech.full:
             await self._settle()
 
-    def _settle_unsaid(self) -> None:
-        """Answer for a server's emit that crashed the room before the other pods were told."""
-        if isinstance(self._answering, ServerEmit) and self._outcome is not None:
-            outcome, self._outcome = self._outcome, None
-            outcome(Scope.LOCAL)
+    def _break_off(self) -> None:
+        """Answer for the message that ended the room, and for what of it is out already."""
+        speech, message = self._speech, self._handled
+        self._handled = None
+        if isinstance(message, ServerEmit) and speech.waited:
+            speech.settled()  # its hook has taken it, and perhaps told others
+        elif isinstance(message, ServerEmit) and message.answer is not None:
+            message.answer.refuse(self._crashed(heard=False))
+        speech.discard()
+        if isinstance(message, RoomEmit):
+            self._roster.half_heard = speech.waited  # told when the room is back
+        elif isinstance(message, Knock):
+            self._fail_to_let_in(message.seat)
+        elif isinstance(message, Identified) and message.seat.taken:
+            message.seat.expel(self._failed("was to say whether you may stay"), "room crashed")
 
-    def _give_receipt(self, message: RoomEmit, scope: Scope) -> None:
-        request_id, event_id = message.request_id, message.event_id
-        receipt = encode_receipt(request_id, scope, event_id, self._now(), self.name)
-        if self._answering is message:
-            self._answer(message.member, receipt)
-        else:  # the broker took its time, and the room may have nothing else to write
-            message.member.sink.write(text_frame(receipt))
+    def _fail_to_let_in(self, seat: Seat) -> None:
+        """Leave nobody half in: answer the joins, or tell who was told that it is in."""
+        problem = self._failed("was to let you in")
+        acknowledged, self._acknowledged = self._acknowledged, []
+        was_in = seat.taken
+        seat.fail(problem)
+        if not self._speech.waited:
+            for reply in acknowledged:
+                reply.give(problem)
+        elif was_in and acknowledged:
+            seat.put_out(problem, "room crashed")
 
-    def _publish(self, event: str, encoded: bytes, event_id: str) -> None:
-        uplink = self._environment.uplink
-        if uplink is None:
-            return
-        outcome, self._outcome = self._outcome, None
-        scope = uplink.publish(self._roster.name, event, encoded, event_id, outcome)
-        if scope is not None and outcome is not None:
-            outcome(scope)
+    def _failed(self, on: str) -> Problem:
+        return Problem(
+            "room_crashed", f"The room '{self.name}' failed when it {on}; join it again."
+        )
+
+    def _crashed(self, *, heard: bool) -> Problem:
+        dropped = "failed on this message and dropped it"
+        halfway = "failed on this message when a part of it was done and perhaps said"
+        return Problem(
+            "room_crashed",
+            f"The room '{self.name}' {halfway if heard else dropped}; "
+            "it has been restarted and you are still in it.",
+        )
+
+    def _missed(self, events: int) -> Problem:
+        sentence = (
+            f"You were not told up to {events} events of the room '{self.name}', "
+            "while it was to say whether you may stay."
+        )
+        return Problem("events_missed", sentence, self.name)
 
     def _own_up(self) -> None:
         """Tell the members what other pods said and this room did not get."""
@@ -374,7 +445,21 @@ class Room(RoomHooks[S]):
             f"{missed} events of other pods were missed: they were too large, or came too fast.",
             self.name,
         )
-        self._put(text_frame(encode_error(problem, self._now())))
+        self._speech.announce(encode_error(problem, self._now()))
+
+    @property
+    def _asker(self) -> Member | None:
+        """Whom the hook that runs is about."""
+        message = self._handled
+        if isinstance(message, RoomEmit):
+            return message.member
+        return message.seat if isinstance(message, Knock | Identified) else None
+
+    def _recipient(self, member: Member) -> Member:
+        client_id = getattr(member, "client_id", None)  # where types are not checked, it is None
+        if client_id is None or self.members.get(client_id) is not member:
+            raise NotAMember(self.name, member)
+        return member
 
     async def _listen(self) -> bool:
         """Hear the other pods before the first member is told that it is in, or do not let it in.
@@ -392,7 +477,12 @@ class Room(RoomHooks[S]):
         return False
 
     async def _hook(self, hook: Coroutine[object, object, R]) -> R:
-        return await before_waiting(hook, self._flush)
+        """Run code of a subclass: what it says is out when it returns or waits, else never."""
+        speech = self._speech
+        speech.begin()
+        result = await before_waiting(hook, speech.pause)
+        speech.let_out()
+        return result
 
     async def _timed(self, callback: Callable[[], Awaitable[None]]) -> None:
         async def call() -> None:
@@ -401,71 +491,13 @@ class Room(RoomHooks[S]):
         await self._hook(call())
         await self._settle()
 
-    async def _remove(self, member: Member, reason: str) -> None:
-        self._flush()
-        self._roster.members.pop(member.client_id, None)
-        self._stop_listening()
-        self._watch_idleness()
-        await self._hook(self.on_leave(member, reason))
-
     def _stop_listening(self) -> None:
         uplink = self._environment.uplink
         if uplink is not None and not self._roster.members and not self.keep_alive:
             uplink.leave(self._roster.name)
 
-    def _refuse(self, message: RoomEmit, problem: Problem) -> None:
-        problem = evolve(problem, room=self.name)
-        self._answer(message.member, encode_error(problem, self._now(), message.request_id))
-
-    def _frame(self, event: str, data: JSON | orjson.Fragment, event_id: str) -> bytes:
-        roster = self._roster
-        roster.sequence += 1
-        if tracing():
-            members = len(roster.members)
-            _log.debug(
-                "room says",
-                room=roster.name,
-                event_id=event_id,
-                seq=roster.sequence,
-                members=members,
-            )
-        return text_frame(
-            encode_emit(
-                event,
-                data,
-                roster.name,
-                self._now(),
-                event_id=event_id,
-                seq=roster.sequence,
-                replayed=self._remote is not None and self._remote.replayed != 0,
-            )
-        )
-
-    def _answer(self, member: Member, payload: bytes) -> None:
-        self._put(text_frame(payload), to=member)
-
-    def _put(self, frame: bytes, *, to: Member | None = None, but: Member | None = None) -> None:
-        self._batch.add(frame, to=to, but=but)
-        if self._ending:  # no later turn would write it
-            self._flush()
-
-    def _take_event_id(self, *, published: bool = False) -> str:
-        event_id, self._event_id = self._event_id, None
-        if published and self._relayed:  # other pods drop a second event of one id
-            event_id = None
-        return event_id or self._environment.event_ids()
-
     def _now(self) -> float:
         return self._environment.wall()
-
-    def _flush(self) -> None:
-        if len(self._batch):
-            self._roster.deliveries += self._batch.write(self._roster.members.values())
-        if self._born:
-            now, latency = trio.current_time(), self._environment.meters.local_latency
-            for born in self._born:
-                latency.observe(now - born)
-            self._born.clear()
 
     async def _settle(self) -> None:
         """Write the batch; when most members lag, slow the room down for a bounded time.
@@ -474,7 +506,7 @@ class Room(RoomHooks[S]):
         than half lag at once the pod or the network is the bottleneck: the room pauses, its
         mailbox fills and the emitters are slowed, instead of everyone being disconnected.
         """
-        self._flush()
+        self._speech.flush()
         members = self._roster.members
         lagging = [member for member in members.values() if member.sink.lagging]
         if len(lagging) * 2 > len(members):
@@ -498,3 +530,8 @@ class Room(RoomHooks[S]):
             self._watch_idleness()
         else:
             self.stop("idle")
+
+
+def _client(member: Member) -> Member:
+    """Return the connection of who asks, to which answers go in any case."""
+    return member.client if isinstance(member, Seat) else member

@@ -9,7 +9,7 @@ from typing import Any
 import trio
 
 from ..config import ClassNotFound, Limits, load_class
-from ..transport import Asker, Grant, Shares, is_reserved_room
+from ..transport import Asker, Grant, Problem, Shares, is_reserved_room
 from ..transport.brokers import Remote
 from .cell import ActorCell
 from .dead_letters import DeadLetters
@@ -65,10 +65,12 @@ class Rooms:
         self._start = start
         self._refs: dict[str, RoomRef] = {}
         self._rosters: dict[str, Roster[Any]] = {}
+        self._cells: dict[str, ActorCell[Any]] = {}
+        self._handing_over: dict[str, None] = {}
+        self._handed_over = trio.Event()
         self._openings = Openings(
             Shares.of(environment.limits.max_client_rooms, environment.limits)
         )
-        self._cells: dict[str, ActorCell[Any]] = {}
 
     def __len__(self) -> int:
         return len(self._refs)
@@ -96,6 +98,15 @@ class Rooms:
     def rosters(self) -> Mapping[str, Roster[Any]]:
         """Who is in each room that runs, by its name; to look at."""
         return self._rosters
+
+    def roster(self, name: str) -> Roster[Any] | None:
+        """Return who is in the room of that name, if it runs."""
+        return self._rosters.get(name)
+
+    def doing(self, name: str) -> tuple[str, float]:
+        """Return what a room's code has been doing and for how many seconds; nothing for none."""
+        cell = self._cells.get(name)
+        return ("", 0.0) if cell is None else cell.doing
 
     def open(self, name: str, asker: Asker | None = None) -> RoomRef:
         """Return the room of that name, started if need be: for a client, or for the pod itself.
@@ -136,20 +147,18 @@ class Rooms:
 
     async def drain(self, seconds: float) -> None:
         """Let every room hand over what it wants to; wait for them so long at most."""
-        waiting = len(self._refs)
-        handed_over = trio.Event()
-
-        def done() -> None:
-            nonlocal waiting
-            waiting -= 1
-            if not waiting:
-                handed_over.set()
-
-        for ref in list(self._refs.values()):
-            ref.signal(Draining(done))
+        self._handing_over = dict.fromkeys(self._refs, None)
+        self._handed_over = trio.Event()
+        for name, ref in list(self._refs.items()):
+            ref.signal(Draining(partial(self._has_handed_over, name)))
         with trio.move_on_after(seconds):
-            if waiting:
-                await handed_over.wait()
+            if self._handing_over:
+                await self._handed_over.wait()
+
+    def _has_handed_over(self, name: str) -> None:
+        self._handing_over.pop(name, None)
+        if not self._handing_over:
+            self._handed_over.set()
 
     def cell(self, path: str, room_class: RoomFactory, roster: Roster[Any]) -> ActorCell[Any]:
         """Make the cell of a room of a class on a roster, without noting it in the directory."""
@@ -170,12 +179,16 @@ class Rooms:
             incarnation,
             mailbox=mailbox,
             dead_letters=self._dead_letters,
-            on_terminated=lambda _: self._forget(roster.name),
+            on_false_start=partial(_turn_away, roster),
+            on_terminated=partial(self._ended, roster),
         )
 
     def _opened(self, name: str, path: str, room_class: RoomFactory) -> ActorCell[Any]:
         roster: Roster[Any] = Roster(name=name, attended=partial(self._attended, name))
+        if isinstance(room_class, type) and issubclass(room_class, Room):
+            roster.listens = room_class.hears_the_pod()
         cell = self.cell(path, room_class, roster)
+        roster.ref = cell.ref
         self._cells[name] = cell
         self._refs[name] = cell.ref
         self._rosters[name] = roster
@@ -202,14 +215,30 @@ class Rooms:
     def _attended(self, name: str, by_anybody: bool) -> None:
         (self._openings.is_in_use if by_anybody else self._openings.is_empty)(name)
 
+    def _ended(self, roster: Roster[Any], exit_: Exit) -> None:
+        """Forget a room, and then tell those who are in it or knock: they may open another."""
+        self._forget(roster.name)
+        if roster.name is not None:
+            for seat in roster.seats():
+                seat.end(exit_)
+            roster.ref = None  # it holds the cell, and that the roster
+
     def _forget(self, name: str | None) -> None:
         if name is not None:
+            self._has_handed_over(name)
             self._refs.pop(name, None)
             self._rosters.pop(name, None)
             self._cells.pop(name, None)
             self._openings.forget(name)
             if self._environment.uplink is not None:
                 self._environment.uplink.leave(name)
+
+
+def _turn_away(roster: Roster[Any]) -> None:
+    """Answer those who knock at a room that has failed to start."""
+    for seat in list(roster.knocking):
+        sentence = f"The room '{roster.name}' cannot start: its code fails. Join it again later."
+        seat.withdraw(Problem("room_crashed", sentence))
 
 
 def _no_place(grant: Grant, limits: Limits) -> str:

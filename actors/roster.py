@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Sequence
-from typing import Generic
+from typing import Any, Generic
 
 from attrs import field, frozen, mutable
 from typing_extensions import TypeVar
 
 from ..config import Limits
-from ..transport import JSON, Meters, Problem, RequestId
+from ..transport import JSON, Meters
 from ..transport.brokers import Remote
 from .fanout import Batching
-from .links import Settle, Uplink
+from .links import Uplink
 from .member import Member
-from .messages import Request
+from .messages import Returnable
+from .ref import ActorRef
+from .replies import Answer
+from .seat import Seat
 
 __all__ = [
     "EventIds",
-    "JoinRoom",
-    "LeaveRoom",
     "RemoteEmits",
     "RoomEmit",
     "RoomEnvironment",
@@ -33,54 +34,47 @@ S = TypeVar("S", default=None)
 
 
 @frozen
-class JoinRoom(Request[Problem | None]):
-    """Ask to let a member in; the answer is why not, or None. The room acknowledges by itself."""
-
-    member: Member
-    request_id: RequestId = None
-
-
-@frozen
-class LeaveRoom:
-    """A member leaves of its own will or its rights ended."""
-
-    member: Member
-    reason: str
-    request_id: RequestId = None
-
-
-@frozen
-class RoomEmit:
+class RoomEmit(Returnable):
     """A client says something in a room. `nbytes` is what it took on the wire.
 
-    `born` is when it was read from the client, in seconds of trio's clock.
+    `born` is when it was read from the client, in seconds of trio's clock. `member` is the seat of
+    a member, or a client that a rule lets speak without one.
     """
 
     member: Member
     event: str
     data: JSON
     event_id: str
-    request_id: RequestId = None
+    answer: Answer
     nbytes: int = 64
     born: float | None = None
 
+    def returned(self) -> None:
+        """Tell the client that the room has ended."""
+        self.answer.returned()
+
 
 @frozen
-class ServerEmit:
+class ServerEmit(Returnable):
     """The pod itself says something. `encoded` is the data as JSON bytes, frozen at the call.
 
-    `settle` learns how far it has got, when somebody waits for that.
+    `answer` learns how far it has got, when somebody waits for that.
     """
 
     event: str
     encoded: bytes
     event_id: str
-    settle: Settle | None = None
+    answer: Answer | None = None
 
     @property
     def nbytes(self) -> int:
         """What the message weighs in a mailbox, in bytes."""
         return len(self.encoded)
+
+    def returned(self) -> None:
+        """Tell whoever waits that the room has ended."""
+        if self.answer is not None:
+            self.answer.returned()
 
 
 @frozen
@@ -137,21 +131,48 @@ def _unwatched(by_anybody: bool) -> None:
 
 @mutable(eq=False)
 class Roster(Generic[S]):
-    """What outlives a room's crash: members, numbering, and by policy its state.
+    """What outlives a room's crash: who is in, numbering, and by policy its state.
+
+    `members`, `knocking`, `leaving` and `withdrawn` are written by seats alone: `leaving` are the
+    members that are out and wait for `on_leave`, each with the reason, `knocking` those who ask to
+    come in, of whom `withdrawn` do not any more. `ref` is the room's address.
 
     `takes_batches` is whether other pods' events may come several in a message: not where a hook
     sees each, for one that crashes it must take no other along. `undelivered` counts those that
-    found no place in the mailbox and that members do not know of yet. `attended` learns whether
-    anybody is in, whenever that may have changed.
+    found no place in the mailbox and that members do not know of yet. `listens` is whether
+    a hook hears what the pod says although nobody is in; before it runs that may not be known.
+    `half_heard` is whether what crashed the room had said something that is out. `attended` learns
+    whether anybody is in, whenever that may have changed.
     """
 
     name: str | None
+    ref: ActorRef[Any] | None = None
     members: dict[str, Member] = field(factory=dict)
+    knocking: dict[Seat, None] = field(factory=dict)
+    leaving: dict[Seat, str] = field(factory=dict)
+    withdrawn: int = 0
     sequence: int = 0
     deliveries: int = 0
     lost: int = 0
     state: S | None = None
     state_built: bool = False
     takes_batches: bool = True
+    listens: bool = True
     undelivered: int = 0
+    half_heard: bool = False
     attended: Callable[[bool], None] = _unwatched
+
+    @property
+    def present(self) -> int:
+        """How many are in at this moment."""
+        return len(self.members) - len(self.leaving)
+
+    def signal(self, message: object) -> None:
+        """Let the room know of something that must not get lost."""
+        if self.ref is not None:
+            self.ref.signal(message)
+
+    def seats(self) -> list[Seat]:
+        """Return all that are in, or ask to come in."""
+        members = [member for member in self.members.values() if isinstance(member, Seat)]
+        return [*members, *self.knocking]

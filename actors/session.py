@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, Never
+from typing import Literal
 
 import trio
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from ..config import Audit, Audited, Limits, LogSampler, get_logger, tracing
 from ..config import Auth as AuthSettings
@@ -22,27 +22,28 @@ from ..transport import (
     Meters,
     Premises,
     Problem,
-    RequestId,
     Scope,
     Tokens,
     WebSocketLimits,
     check_name,
     encode_auth,
     encode_data,
+    encode_join,
     encode_leave,
-    encode_receipt,
-    text_frame,
 )
 from .access import AccessPolicy
-from .errors import ActorDead, ActorError, AskTimeout, TooManyRooms
+from .errors import RoomError
 from .heartbeat import Heartbeat
 from .hub import Hub
+from .intake import Intake
+from .lanes import Lanes, Spawn
 from .links import Uplink
 from .member import Member
-from .messages import Delivery
-from .ref import ActorRef
+from .messages import Delivery, Exit, ExitKind
+from .replies import Replies, Reply, room_closed
 from .rooms import RoomRef, Rooms
-from .roster import EventIds, JoinRoom, LeaveRoom, RoomEmit, ServerEmit
+from .roster import EventIds, RoomEmit, ServerEmit
+from .seat import Seat, Standing
 
 __all__ = ["ConnectionEnvironment", "Session"]
 
@@ -83,23 +84,25 @@ class ConnectionEnvironment:
 class Session:
     """One client's standing: who it is, which rooms it is in, and what it asks for.
 
-    `act` answers what succeeds and returns the `Problem` of what does not.
+    `act` answers what succeeds and returns the `Problem` of what does not. It never waits: what a
+    room is asked for it answers later, and a room that is full has a lane of its own.
     """
 
-    __slots__ = ("_env", "_member", "_rooms")
+    __slots__ = ("_env", "_lanes", "_member", "_replies", "_seats")
 
-    def __init__(self, member: Member, environment: ConnectionEnvironment) -> None:
+    def __init__(self, member: Member, environment: ConnectionEnvironment, intake: Intake) -> None:
         self._member = member
         self._env = environment
-        self._rooms: dict[str, RoomRef] = {}
-        member.rooms = self._rooms.keys()
+        self._seats = member.seats
+        self._replies = Replies(member, environment.limits.emit_timeout, environment.wall)
+        self._lanes = Lanes(intake, self._not_taken)
 
     @property
     def rooms(self) -> int:
         """How many rooms the client is in."""
-        return len(self._rooms)
+        return len(self._member.rooms)
 
-    async def act(self, message: ClientMessage, nbytes: int, born: float) -> Problem | None:
+    def act(self, message: ClientMessage, nbytes: int, born: float) -> Problem | None:
         """Carry out what the client asked for.
 
         `nbytes` is what it took on the wire, `born` when it came (seconds of trio's clock).
@@ -109,25 +112,24 @@ class Session:
         if self._env.auth.required and not self._member.authenticated:
             return Problem("auth_required", "Send an 'auth' message with a token first.")
         if isinstance(message, Emit):
-            return await self._emit(message, nbytes, born)
+            return self._emit(message, nbytes, born)
         if isinstance(message, Join):
-            return await self._join(message)
-        self._leave(message)
+            return self._join(message)
+        if isinstance(message, Leave):
+            self._leave(message)
         return None
 
-    def room_down(self, ref: ActorRef[Never]) -> Problem | None:
-        """Forget a room that has ended; the problem is what to tell the client."""
-        for name, known in self._rooms.items():
-            if known == ref:
-                del self._rooms[name]
-                sentence = f"The room '{name}' has ended; join it again."
-                return Problem("room_closed", sentence, name)
-        return None
+    def attach(self, spawn: Spawn) -> None:
+        """Say where tasks may run as long as the client is there."""
+        self._lanes.attach(spawn)
 
-    def end(self) -> None:
-        """Watch the rooms no more: each would hold what is left of the connection."""
-        for ref in self._rooms.values():
-            ref.demonitor(self._member.ref)
+    def end(self, reason: str) -> None:
+        """Leave all rooms, for the client is gone."""
+        self._lanes.end()
+        self._replies.end()
+        for seat in list(self._seats.values()):
+            seat.leave(reason, freely=True)
+        self._seats.clear()
 
     def downgrade(self) -> Problem:
         """Make the client anonymous, and return what to tell it."""
@@ -136,7 +138,40 @@ class Session:
             "expired_token", "Your token has expired; you are anonymous until you authenticate."
         )
 
-    # Requests ------------------------------------------------------------------------------
+    # Answers in time -----------------------------------------------------------------------
+
+    def due(self) -> float | None:
+        """Return when something must be answered at the latest (trio's seconds), or None."""
+        return self._replies.due()
+
+    def answer_overdue(self) -> None:
+        """Answer what no room has answered in time."""
+        self._replies.expire(trio.current_time())
+
+    # What rooms have to say (`Landlord`) ---------------------------------------------------
+
+    def room_ended(self, seat: Seat, exit: Exit) -> None:  # noqa: A002
+        """Tell that a room has ended, or knock at the next: it ended just as the client knocked."""
+        name = seat.name
+        asking = seat.waiting()
+        if not asking:
+            self.tell_problem(evolve(room_closed(name), room=name))
+            return
+        problem: Problem | None = room_closed(name)
+        if exit.kind is ExitKind.NORMAL:
+            problem = self._knock(name, asking)
+        for reply in asking if problem is not None else ():
+            reply.refuse(problem or room_closed(name))
+
+    def tell_problem(self, problem: Problem) -> None:
+        """Tell the client of a problem."""
+        self._replies.refuse(problem)
+
+    def put_out(self, name: str, reason: str) -> None:
+        """Tell the client that it is in a room no longer."""
+        self._replies.write(encode_leave(name, self._env.wall(), reason=reason))
+
+    # Who it is -----------------------------------------------------------------------------
 
     def _authenticate(self, message: Auth) -> Problem | None:
         env = self._env
@@ -148,7 +183,8 @@ class Session:
             return Problem(error.code, error.sentence)
         if identity.is_root:
             self._tell(Audited.ROOT_SIGNED_IN, identity.user_id)
-        self._answer(encode_auth(identity.user_id, identity.is_root, env.wall(), message.id))
+        payload = encode_auth(identity.user_id, identity.is_root, env.wall(), message.id)
+        self._replies.write(payload)
         self._become(identity, "signed in as somebody else")
         return None
 
@@ -157,77 +193,122 @@ class Session:
         self._env.audit(what, address=member.address, user=user, client=member.client_id)
 
     def _become(self, identity: Identity | None, reason: str) -> None:
-        """Change who the client is: it leaves the rooms that the new one may not join."""
+        """Change who the client is: rules, and then the rooms, say where it may not be any more."""
         self._member.identity = identity
-        for name, ref in list(self._rooms.items()):
-            local = self._member.local
-            if self._env.access.join(name, identity, local=local) is not None:
-                del self._rooms[name]
-                ref.demonitor(self._member.ref)
-                ref.tell(LeaveRoom(self._member, reason))
+        for name, seat in list(self._seats.items()):
+            problem = self._env.access.join(name, identity, local=self._member.local)
+            if problem is None:
+                self._identify(seat, identity)
+                continue
+            self._lanes.close(name)
+            was_in = seat.taken
+            seat.answer(problem)
+            seat.leave(reason)
+            if was_in:
+                self.put_out(name, reason)
 
-    async def _join(self, message: Join) -> Problem | None:
+    def _identify(self, seat: Seat, identity: Identity | None) -> None:
+        seat.identify(identity)
+        if seat.standing is Standing.DOUBTED and seat.doubt is None:
+            seat.doubt = self._replies.owe(
+                None, seat.name, lambda _: self._not_asked(seat), trio.current_time()
+            )
+
+    def _not_asked(self, seat: Seat) -> Problem:
+        seat.leave("not asked in time")
+        self.put_out(seat.name, "not asked in time")
+        return self._too_slow(seat.name, "you are out of it")
+
+    # Rooms ---------------------------------------------------------------------------------
+
+    def _join(self, message: Join) -> Problem | None:
         room = message.room
-        return (
+        problem = (
             self._name_problem("room", room)
             or self._env.access.join(room, self._member.identity, local=self._member.local)
             or self._room_limit(room)
-            or await self._enter(room, message.id)
         )
+        if problem is not None:
+            return problem
+        seat = self._seats.get(room)
+        if seat is not None and seat.standing is Standing.IN:
+            self._replies.write(encode_join(room, self._env.wall(), message.id))
+            return None
+        if seat is not None and not seat.open_to_join:
+            return Problem("room_busy", f"Wait for the answer of the room '{room}', or leave it.")
+        now = trio.current_time()
+        reply = self._replies.owe(message.id, room, self._join_overdue, now)
+        problem = self._knock(room, [reply])
+        if problem is not None:
+            reply.take()
+        return problem
 
     def _room_limit(self, room: str) -> Problem | None:
         limit = self._env.limits.max_rooms_per_client
-        if room in self._rooms or len(self._rooms) < limit:
+        if room in self._seats or len(self._seats) < limit:
             return None
         return Problem(
             "too_many_rooms", f"You are in {limit} rooms, the most allowed; leave one first."
         )
 
-    async def _enter(self, name: str, request_id: RequestId) -> Problem | None:
-        ask = JoinRoom(self._member, request_id)
-        for _ in range(2):  # a room may end of idleness just as we knock: the next one is new
+    def _knock(self, name: str, asking: list[Reply]) -> Problem | None:
+        """Ask a room to let the client in, and leave the answer to it; or say why that is vain."""
+        seat = self._seats.get(name)
+        if seat is None:
             try:
-                ref = self._env.rooms.open(name, self._asker())
-            except TooManyRooms as error:
+                self._env.rooms.open(name, self._asker())
+            except RoomError as error:
                 return Problem("too_many_rooms", str(error))
-            try:
-                problem = await ref.ask(ask, timeout=self._env.limits.emit_timeout)
-            except ActorDead:
-                continue
-            except AskTimeout:
-                ref.tell(LeaveRoom(self._member, "timeout"))  # in case it has just let us in
-                break
-            except ActorError as error:
-                self._tell_of_failure(name, error)
-                return Problem("room_crashed", f"The room '{name}' failed; join it again.")
-            if problem is None:
-                self._rooms[name] = ref
-                ref.monitor(self._member.ref)
-            return problem
-        return _busy(name)
+            roster = self._env.rooms.roster(name)
+            if roster is None or roster.withdrawn >= self._env.limits.room_mailbox_size:
+                return _busy(name)
+            seat = Seat(self._member, roster, self)
+        for reply in asking:
+            seat.knock(reply)
+        return None
 
-    def _tell_of_failure(self, room: str, error: ActorError) -> None:
-        suppressed = self._env.sampler.admit("a join failed")
-        if suppressed is not None:
-            kind = type(error).__name__
-            _log.warning("a join failed", room=room, error=kind, suppressed=suppressed)
+    def _join_overdue(self, reply: Reply) -> Problem:
+        seat = self._seats.get(reply.room)
+        problem = self._too_slow(reply.room, "it has not let you in")
+        if seat is not None:
+            seat.withdraw(problem)
+        return problem
 
     def _leave(self, message: Leave) -> None:
-        ref = self._rooms.pop(message.room, None)
-        if ref is None:  # it is out already, which is what it wants
-            self._answer(encode_leave(message.room, self._env.wall(), message.id))
-            return
-        ref.demonitor(self._member.ref)
-        ref.tell(LeaveRoom(self._member, "left", message.id))
+        room = message.room
+        seat = self._seats.get(room)
+        if seat is not None:  # else it is out already, which is what it wants
+            self._lanes.close(room)
+            seat.leave("left", freely=True)
+        self._replies.write(encode_leave(room, self._env.wall(), message.id))
 
-    async def _emit(self, message: Emit, nbytes: int, born: float) -> Problem | None:
+    def _too_slow(self, room: str, so: str) -> Problem:
+        """Say that a room does not answer in time, to the client and to the operator."""
+        patience = self._env.limits.emit_timeout
+        handler, seconds = self._env.rooms.doing(room)
+        suppressed = self._env.sampler.admit("a room does not answer")
+        if suppressed is not None:
+            _log.warning(
+                "a room does not answer",
+                room=room,
+                handler=handler,
+                seconds=round(seconds, 3),
+                patience=patience,
+                suppressed=suppressed,
+            )
+        sentence = f"The room '{room}' has not answered within {patience:g} s, so {so}; "
+        return Problem("room_busy", f"{sentence}it is too busy, try again later.")
+
+    # Emits ---------------------------------------------------------------------------------
+
+    def _emit(self, message: Emit, nbytes: int, born: float) -> Problem | None:
         problem = self._name_problem("event", message.event)
         problem = problem or self._env.access.event(message.event)
         if problem is not None:
             return problem
         if message.room is None:
             return self._emit_to_all(message, nbytes)
-        return await self._emit_to_room(message, message.room, nbytes, born)
+        return self._emit_to_room(message, message.room, nbytes, born)
 
     def _emit_to_all(self, message: Emit, nbytes: int) -> Problem | None:
         problem = self._env.access.emit_to_all(self._member.identity)
@@ -236,12 +317,11 @@ class Session:
         return self._refusal(None, nbytes) or self._tell_everyone(message)
 
     def _tell_everyone(self, message: Emit) -> Problem | None:
-        def settle(scope: Scope) -> None:
-            self._receipt(message, scope, event_id)
-
         event_id = self._env.event_ids()
-        emit = ServerEmit(message.event, encode_data(message.data), event_id, settle)
+        reply = self._owe(message, "", event_id)
+        emit = ServerEmit(message.event, encode_data(message.data), event_id, reply)
         if not self._env.everyone.tell(emit):
+            reply.take()
             return Problem("busy", "The pod is too busy to tell everyone; try again later.")
         return None
 
@@ -249,37 +329,48 @@ class Session:
         uplink = self._env.uplink
         return None if uplink is None else uplink.refusal(room, nbytes)
 
-    async def _emit_to_room(
-        self, message: Emit, room: str, nbytes: int, born: float
-    ) -> Problem | None:
-        env = self._env
+    def _emit_to_room(self, message: Emit, room: str, nbytes: int, born: float) -> Problem | None:
+        env, seat = self._env, self._seats.get(room)
+        joins = seat is not None and seat.standing is not Standing.WITHDRAWN
         problem = (
             self._name_problem("room", room)
-            or env.access.emit(room, self._member.identity)
+            or env.access.emit(room, self._member.identity, member=joins)
             or self._refusal(room, nbytes)
         )
         if problem is not None:
             return problem
         try:
-            ref = self._rooms.get(room) or self._find(room)
-        except TooManyRooms as error:
+            ref = self._find(room)
+        except RoomError as error:
             return Problem("too_many_rooms", str(error))
         event_id = env.event_ids()
         if tracing():
             client = self._member.client_id
             _log.debug("client emits", client=client, room=room, event_id=event_id)
+        reply = self._owe(message, room, event_id)
         if ref is None:  # nobody is in it here
-            self._tell_elsewhere(message, room, event_id)
+            self._tell_elsewhere(message, room, event_id, reply)
             return None
+        speaker = seat if joins and seat is not None else self._member.as_it_is()
         event, data = message.event, message.data
-        emit = RoomEmit(self._member, event, data, event_id, message.id, nbytes, born)
-        return None if await self._deliver(ref, emit) else _busy(room)
+        self._deliver(room, ref, RoomEmit(speaker, event, data, event_id, reply, nbytes, born))
+        return None
 
-    def _tell_elsewhere(self, message: Emit, room: str, event_id: str) -> None:
-        def settle(scope: Scope) -> None:
-            self._receipt(message, scope, event_id)
+    def _owe(self, message: Emit, room: str, event_id: str) -> Reply:
+        if message.id is None:
+            return self._replies.unasked(room, self._emit_overdue, event_id)
+        now = trio.current_time()
+        return self._replies.owe(message.id, room, self._emit_overdue, now, event_id)
 
-        scope: Scope | None = Scope.LOCAL
+    def _emit_overdue(self, reply: Reply) -> Problem:
+        so = "perhaps not all have heard this" if reply.begun else "this was dropped"
+        return self._too_slow(reply.room, so)
+
+    def _tell_elsewhere(self, message: Emit, room: str, event_id: str, reply: Reply) -> None:
+        def settle(scope: Scope) -> None:  # nobody is in it here
+            reply.settle(Scope.REJECTED if scope is Scope.LOCAL else scope)
+
+        scope: Scope | None = Scope.REJECTED
         if self._env.uplink is not None:
             encoded = encode_data(message.data)
             scope = self._env.uplink.publish(room, message.event, encoded, event_id, settle)
@@ -294,20 +385,25 @@ class Session:
         member = self._member
         return Asker.of(member.address, member.user_id, root=member.is_root)
 
-    async def _deliver(self, ref: RoomRef, emit: RoomEmit) -> Delivery:
-        delivery = ref.tell(emit)
-        if delivery is Delivery.DROPPED:  # full: wait, and so stop reading from this client
-            with trio.move_on_after(self._env.limits.emit_timeout):
-                delivery = await ref.send(emit)
-        return delivery
+    def _deliver(self, room: str, ref: RoomRef, emit: RoomEmit) -> None:
+        """Leave it with the room; what a full room has no place for waits in a lane."""
+        if not self._lanes.occupied(room):
+            delivery = ref.tell(emit)
+            if delivery is not Delivery.DROPPED:
+                if delivery is Delivery.DEAD:
+                    emit.answer.returned()
+                return
+        patience = self._env.limits.emit_timeout
+        if self._env.rooms.doing(room)[1] > patience:  # it hangs: waiting would be in vain
+            emit.answer.refuse(self._too_slow(room, "this was dropped"))
+            return
+        self._lanes.wait(room, ref, emit, trio.current_time() + patience)
 
-    def _answer(self, payload: bytes) -> None:
-        self._member.sink.write(text_frame(payload))
-
-    def _receipt(self, message: Emit, scope: Scope, event_id: str) -> None:
-        if message.id is not None:
-            now, room = self._env.wall(), message.room
-            self._answer(encode_receipt(message.id, scope, event_id, now, room))
+    def _not_taken(self, room: str, emit: RoomEmit, delivery: Delivery) -> None:
+        if delivery is Delivery.DEAD:
+            emit.answer.returned()
+        else:
+            emit.answer.refuse(self._too_slow(room, "this was dropped"))
 
     def _name_problem(self, kind: Literal["room", "event"], name: str) -> Problem | None:
         sentence = check_name(kind, name, self._env.limits.max_name_length)

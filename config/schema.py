@@ -30,6 +30,16 @@ class Who(StrEnum):
     NOBODY = "nobody"
 
 
+class Speaker(StrEnum):
+    """Who may emit into a room: those who have joined it, or others too."""
+
+    MEMBERS = "members"
+    ANYONE = "anyone"
+    AUTHENTICATED = "authenticated"
+    ROOT = "root"
+    NOBODY = "nobody"
+
+
 @attrs.frozen
 class Performance:
     """Work traded for speed."""
@@ -216,7 +226,11 @@ class Rule:
     """Who may do what in the rooms of one pattern."""
 
     join: Who = setting(Who.ANYONE, choices=tuple(Who), help="Who may join.")
-    emit: Who = setting(Who.ANYONE, choices=tuple(Who), help="Who may emit.")
+    emit: Speaker = setting(
+        Speaker.MEMBERS,
+        choices=tuple(Speaker),
+        help="Who may emit: its members, or others too, but never who may not join.",
+    )
 
 
 @attrs.frozen

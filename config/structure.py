@@ -21,7 +21,7 @@ from .brokers import FailurePolicy, ReadyPolicy
 from .catalogue import nearest
 from .errors import ConfigError, Problem
 from .fields import Setting, key_of, setting_of, shown
-from .schema import Config, Rule, Who
+from .schema import Config, Rule, Speaker, Who
 
 T = TypeVar("T")
 _Hook = Callable[[object, Any], Any]  # cattrs' own signature
@@ -94,7 +94,7 @@ def _choice(kind: type[StrEnum]) -> tuple[str, Callable[[object], bool]]:
     return f"one of {', '.join(kind)}", lambda value: value in tuple(kind)
 
 
-CHOICES: tuple[type[StrEnum], ...] = (Who, FailurePolicy, ReadyPolicy)
+CHOICES: tuple[type[StrEnum], ...] = (Who, Speaker, FailurePolicy, ReadyPolicy)
 
 _SHAPES: Mapping[object, tuple[str, Callable[[object], bool]]] = {
     bool: ("true or false", lambda value: type(value) is bool),

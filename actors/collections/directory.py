@@ -72,7 +72,7 @@ class Directory:
         if known.definition != definition:
             known.definition = definition
             if known.ref is not None:
-                known.ref.tell(Redefined())
+                known.ref.signal(Redefined())
 
     def _tell_of_clash(self, name: str, there: str) -> None:
         _log.error(

@@ -186,7 +186,7 @@ async def test_who_is_not_in_the_room_cannot_speak_in_it() -> None:
             enter(ada)
             receive(eve)
             say(eve, "psst")
-            assert receive(eve)["data"]["code"] == "room_forbidden"
+            assert receive(eve)["data"]["code"] == "not_a_member"
             say(ada, "hello")
             assert hear(ada, "said")["text"] == "hello"
 

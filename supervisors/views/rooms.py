@@ -25,8 +25,8 @@ def rooms_by_pattern(pod: Watched) -> dict[str, dict[str, int]]:
         pattern = pod.rooms.pattern_of(name) or pod.access.pattern_of(name) or OTHER
         figures = patterns.setdefault(pattern, {"rooms": 0, "members": 0, "largest": 0})
         figures["rooms"] += 1
-        figures["members"] += len(roster.members)
-        figures["largest"] = max(figures["largest"], len(roster.members))
+        figures["members"] += roster.present
+        figures["largest"] = max(figures["largest"], roster.present)
     return patterns
 
 
@@ -38,7 +38,7 @@ def rooms_at_a_glance(pod: Watched) -> dict[str, JSON]:
         "members": sum(figures["members"] for figures in patterns.values()),
         "patterns": [{"pattern": pattern, **patterns[pattern]} for pattern in sorted(patterns)],
         "largest": [
-            {"name": name, "members": len(roster.members), "events": roster.sequence}
+            {"name": name, "members": roster.present, "events": roster.sequence}
             for name, roster in _largest(pod, LARGEST)
         ],
     }
@@ -50,7 +50,7 @@ def every_room(pod: Watched) -> list[JSON]:
     return [
         {
             "name": name,
-            "members": len(roster.members),
+            "members": roster.present,
             "events": roster.sequence,
             "deliveries": roster.deliveries,
             "lost": roster.lost,
@@ -61,4 +61,4 @@ def every_room(pod: Watched) -> list[JSON]:
 
 
 def _largest(pod: Watched, count: int) -> list[tuple[str, Roster[Any]]]:
-    return nlargest(count, pod.rooms.rosters.items(), key=lambda one: len(one[1].members))
+    return nlargest(count, pod.rooms.rosters.items(), key=lambda one: one[1].present)

@@ -4,7 +4,7 @@ import pytest
 
 from deployd.actors import AccessPolicy
 from deployd.actors.patterns import PatternMap
-from deployd.config import Access, Rule, Who
+from deployd.config import Access, Rule, Speaker, Who
 from deployd.transport import Identity
 
 ADA = Identity("ada", "Ada", is_root=False, expires_at=None)
@@ -20,7 +20,7 @@ def code(problem: object) -> str | None:
 def test_no_rule_and_no_role_lets_a_client_emit_where_the_server_speaks(
     room: str, identity: Identity | None
 ) -> None:
-    policy = AccessPolicy(Access(rules={"*": Rule(emit=Who.ANYONE)}))
+    policy = AccessPolicy(Access(rules={"*": Rule(emit=Speaker.ANYONE)}))
     assert code(policy.emit(room, identity)) == "room_reserved"
 
 

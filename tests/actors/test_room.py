@@ -19,18 +19,32 @@ from deployd.actors import (
     Exit,
     Mailbox,
     Member,
+    Request,
     Room,
     RoomEnvironment,
     Roster,
+    handles,
 )
+from deployd.actors.replies import Replies
 from deployd.actors.room import CONGESTION_GRACE
-from deployd.actors.roster import JoinRoom, RoomEmit, ServerEmit
+from deployd.actors.roster import RoomEmit, ServerEmit
+from deployd.actors.seat import Seat
 from deployd.config import Config, Limits
+from deployd.transport import Problem
+from support.seats import Desk
 from support.sinks import FakeSink
 
 
+class Nothing(Request[None]):
+    """Ask a room for nothing, to see when it answers."""
+
+
 class Idle(Room):
-    """Stands for a connection: something that can be monitored."""
+    """Answers what asks for nothing."""
+
+    @handles(Nothing)
+    async def nothing(self, message: Nothing) -> None:
+        """Do nothing."""
 
 
 async def live(room: ActorCell[Any]) -> None:
@@ -42,6 +56,17 @@ async def live(room: ActorCell[Any]) -> None:
             crashed = False
         except RuntimeError:
             pass
+
+
+ROSTERS: dict[str, Roster[Any]] = {}
+"""Of the room that runs, by its path."""
+
+
+async def join(room: ActorCell[Any], desk: Desk) -> Member:
+    """Let a client knock, and return its seat when it was answered."""
+    seat = desk.knock(ROSTERS[room.path])
+    await trio.testing.wait_all_tasks_blocked()
+    return seat
 
 
 @asynccontextmanager
@@ -56,23 +81,24 @@ async def room_of(
     letters = DeadLetters()
 
     def cell(path: str, kind: type[Room[Any]]) -> ActorCell[Any]:
-        roster: Roster[Any] = Roster(name=path)
+        roster = ROSTERS[path] = Roster(name=path)
 
         def make() -> Room[Any]:
             room = kind()
             room.enter(roster, environment)
             return room
 
-        return ActorCell(path, make, mailbox=Mailbox(), dead_letters=letters)
+        made: ActorCell[Any] = ActorCell(path, make, mailbox=Mailbox(), dead_letters=letters)
+        roster.ref = made.ref
+        return made
 
     room = cell("room", room_class)
     sinks = [FakeSink() for _ in range(count)]
-    members = [Member(str(n), cell(str(n), Idle).ref, sink, "") for n, sink in enumerate(sinks)]
+    desks = [Desk(str(n), cell(str(n), Idle).ref, sink) for n, sink in enumerate(sinks)]
     async with trio.open_nursery() as nursery:
         nursery.start_soon(live, room)
-        for member in members:
-            assert await room.ref.ask(JoinRoom(member), timeout=1) is None
-        await trio.testing.wait_all_tasks_blocked()
+        members = [await join(room, desk) for desk in desks]
+        assert [desk.told for desk in desks] == [[("join", None)]] * count
         for sink in sinks:
             sink.pieces.clear()
         yield room, members, sinks
@@ -80,7 +106,11 @@ async def room_of(
 
 
 def emit(member: Member, data: JSON) -> RoomEmit:
-    return RoomEmit(member, "said", data, f"id-{data}")
+    desk = Desk(member.client_id, member.ref, FakeSink())
+    if isinstance(member, Seat):
+        desk.replies = Replies(member.client, 5.0, lambda: 0.0)
+    reply = desk.replies.unasked("room", lambda _: Problem("late", ""), "")
+    return RoomEmit(member, "said", data, f"id-{data}", reply)
 
 
 async def test_what_waits_is_written_to_each_member_in_one_piece() -> None:
@@ -120,23 +150,23 @@ async def test_a_room_pauses_for_a_crowd_that_lags_and_goes_on_when_it_has_caugh
 async def test_a_crowd_that_never_catches_up_holds_the_room_only_for_the_grace(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    async with room_of(Room, 1) as (room, members, sinks):
+    async with room_of(Idle, 1) as (room, members, sinks):
         sinks[0].lagging = True
         started = trio.current_time()
-        await room.ref.ask(JoinRoom(members[0]), timeout=5)
+        room.ref.tell(emit(members[0], 1))
         await trio.lowlevel.checkpoint()
-        await room.ref.ask(JoinRoom(members[0]), timeout=5)
+        await room.ref.ask(Nothing(), timeout=5)
         assert trio.current_time() - started == CONGESTION_GRACE
 
 
 async def test_few_members_that_lag_do_not_hold_the_room_up(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    async with room_of(Room, 3) as (room, members, sinks):
+    async with room_of(Idle, 3) as (room, _, sinks):
         sinks[0].lagging = True
         started = trio.current_time()
         for _ in range(3):
-            await room.ref.ask(JoinRoom(members[1]), timeout=5)
+            await room.ref.ask(Nothing(), timeout=5)
             await trio.testing.wait_all_tasks_blocked()
         assert trio.current_time() == started
 
@@ -163,12 +193,10 @@ async def test_a_timer_speaks_without_any_message_and_a_joiner_hears_nothing_sai
         await trio.sleep(25)
         assert sinks[0].said == [("tick", None), ("tick", None)]
         room.ref.tell(ServerEmit("news", b'{"n":1}', "id"))
-        late = Member("late", members[0].ref, FakeSink(), "")
+        late = Desk("late", members[0].ref, FakeSink())
         room.ref.tell(ServerEmit("old", b"1", "id"))
-        await room.ref.ask(JoinRoom(late), timeout=1)
-        await trio.testing.wait_all_tasks_blocked()
+        await join(room, late)
         assert sinks[0].said[2:] == [("news", [{"n": 1}]), ("old", [1]), ("came", "late")]
-        assert isinstance(late.sink, FakeSink)
         assert late.sink.said == [("welcome", None)]
 
 
@@ -186,10 +214,9 @@ class Picky(Room):
 
 async def test_a_room_decides_who_may_join() -> None:
     async with room_of(Picky, 1) as (room, members, _):
-        late = Member("late", members[0].ref, FakeSink(), "")
-        problem = await room.ref.ask(JoinRoom(late), timeout=1)
-        assert problem is not None
-        assert problem.code == "room_forbidden"
+        late = Desk("late", members[0].ref, FakeSink())
+        await join(room, late)
+        assert late.told == [("room_forbidden", None)]
 
 
 async def test_what_a_room_says_on_its_way_back_reaches_the_members_it_kept() -> None:

@@ -69,6 +69,7 @@ test('the jitter is full: the wait is anything from nothing to the bound', () =>
 test('a connection that lasted begins anew, one that did not goes on', () => {
   assert.deepEqual(afterClose({ code: 1006, lasted: 5000 }, 6, () => 1), {
     final: false,
+    least: 0,
     wait: 500,
     attempt: 1,
   });
@@ -79,6 +80,7 @@ test('what the pod asks for is the least wait, and the jitter comes on top', () 
   const close = { code: 1012, reason: 'retry_after=3.5' };
   assert.equal(afterClose(close, 0, () => 0).wait, 3500);
   assert.equal(afterClose(close, 0, () => 1).wait, 4000);
+  assert.equal(afterClose(close, 0, () => 1).least, 3500);
   assert.equal(afterClose({ ...close, reason: 'restart; retry_after=2' }, 0, () => 0).wait, 2000);
 });
 
@@ -90,15 +92,23 @@ test('no pod keeps a client away for more than five minutes', () => {
 
 test('codes from 4500 to 4999 are final and no others', () => {
   for (const code of [4500, 4501, 4502, 4999]) {
-    assert.deepEqual(afterClose({ code, reason: 'retry_after=1' }, 3), {
-      final: true,
-      wait: 0,
-      attempt: 0,
-    });
+    const decided = afterClose({ code, reason: 'retry_after=1' }, 0, () => 1);
+    assert.deepEqual(decided, { final: true, least: 0, wait: 0, attempt: 1 });
   }
   for (const code of [1000, 1001, 1006, 1008, 1012, 4000, 4499, 5000]) {
     assert.equal(afterClose({ code }, 0).final, false);
   }
+});
+
+test('whoever comes back after a final close does so at once, and then as after any other', () => {
+  const waits = [];
+  let attempt = 0;
+  for (let i = 0; i < 4; i += 1) {
+    const next = afterClose({ code: 4502 }, attempt, () => 1);
+    waits.push(next.wait);
+    attempt = next.attempt;
+  }
+  assert.deepEqual(waits, [0, 1000, 2000, 4000]);
 });
 
 test('an address is http or https, and has no slash at its end', () => {

@@ -2,6 +2,8 @@
 
 /** Time that stands still until a test lets it pass, and sockets that a test plays the pod of. */
 
+const Deployd = require('../../transport/http/static/dpd.js');
+
 class FakeClock {
   constructor() {
     this.time = 0;
@@ -47,12 +49,16 @@ function fakeWebSockets() {
     }
 
     constructor(url) {
-      Object.assign(this, { url, sent: [], closed: false });
+      Object.assign(this, { url, sent: [], pings: 0, closed: false, dead: false });
       FakeWebSocket.opened.push(this);
     }
 
+    /** Take a message; a ping is answered, unless the connection is `dead`. */
     send(text) {
-      this.sent.push(JSON.parse(text));
+      const message = JSON.parse(text);
+      if (message.type !== 'ping') return void this.sent.push(message);
+      this.pings += 1;
+      if (!this.dead) Promise.resolve().then(() => this.say({ type: 'pong', id: message.id }));
     }
 
     close() {
@@ -61,8 +67,8 @@ function fakeWebSockets() {
 
     // What the pod does.
 
-    greet(clientId = 'c1') {
-      return this.say({ type: 'connect', data: { client_id: clientId } });
+    greet(clientId = 'c1', more = {}) {
+      return this.say({ type: 'connect', data: { client_id: clientId, ...more } });
     }
 
     say(message) {
@@ -83,4 +89,35 @@ function fakeWebSockets() {
   };
 }
 
-module.exports = { FakeClock, fakeWebSockets, settled };
+/** A client on a clock and with sockets of its own; `told` is what it tells of itself. */
+function stage(options) {
+  const [clock, WebSocket, told] = [new FakeClock(), fakeWebSockets(), []];
+  const dpd = new Deployd('http://pod:2403', { clock, WebSocket, random: () => 0.5, ...options });
+  for (const event of ['disconnect', 'reconnecting', 'error']) {
+    dpd._listeners.add(event, (data) => told.push([event, data])); // `on` would connect
+  }
+  return {
+    clock,
+    WebSocket,
+    told,
+    dpd,
+    sent: () => WebSocket.last.sent.map(({ type, room, event }) => [type, room || event]),
+    reported: () => told.filter(([event]) => event === 'error').map(([, { code }]) => code),
+    connect: (more) => {
+      dpd.socket.connect();
+      return WebSocket.last.greet('c1', more);
+    },
+    /** Answer every join and leave that was not answered yet. */
+    acknowledge: async () => {
+      for (const one of WebSocket.last.sent) {
+        if (one.answered || !['join', 'leave'].includes(one.type)) continue;
+        one.answered = true;
+        await WebSocket.last.say({ type: one.type, room: one.room, id: one.id });
+      }
+    },
+    refuse: (type, code, more) =>
+      WebSocket.last.answer(type, { type: 'error', error: 'No.', data: { code }, ...more }),
+  };
+}
+
+module.exports = { FakeClock, fakeWebSockets, settled, stage };

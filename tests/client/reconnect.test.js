@@ -10,6 +10,7 @@ const { clients, next, order, recorder, token } = require('./pod.js');
 const ROOMS = ['test-seen-1', 'test-seen-2', 'test-seen-3'];
 
 const TIMEOUT = 60_000;
+const HEARTBEAT = 50_000;
 
 /** A clock on which the waits for the next attempt, which it notes, are over at once. */
 function hastyClock() {
@@ -18,7 +19,7 @@ function hastyClock() {
     waits,
     now: () => Date.now(),
     setTimeout: (act, wait) => {
-      if (wait === TIMEOUT) return setTimeout(act, wait);
+      if (wait === TIMEOUT || wait === HEARTBEAT) return setTimeout(act, wait);
       waits.push(wait);
       return setImmediate(act);
     },
@@ -31,7 +32,7 @@ function hastyClock() {
 
 test('a client of a pod that restarts comes back as who it was, into all its rooms in one go', async (context) => {
   const [clock, WebSocket] = [hastyClock(), recorder()];
-  const dpd = clients(context)({ clock, timeout: TIMEOUT, WebSocket, token });
+  const dpd = clients(context)({ clock, timeout: TIMEOUT, heartbeat: HEARTBEAT, WebSocket, token });
   for (const room of ROOMS) await dpd.socket.join(room);
   dpd.todos.on('created', () => {});
   await dpd.socket.join('collection:todos');
@@ -53,7 +54,8 @@ test('a client of a pod that restarts comes back as who it was, into all its roo
   await dpd.socket.join('collection:todos');
   const again = WebSocket.trace.slice(WebSocket.trace.indexOf('in connect', mark));
   const rooms = [...ROOMS, 'collection:todos'];
-  assert.deepEqual(again.slice(0, 6), ['in connect', 'out auth', ...rooms.map((room) => `out join ${room}`)]);
+  const joins = rooms.map((room) => `out join ${room}`);
+  assert.deepEqual(again.slice(0, 7), ['in connect', 'out auth', 'in auth', ...joins]);
   const heard = next(dpd.todos, 'created');
   await order(dpd, 'change', { collection: 'todos', event: 'created', document: 1 });
   assert.equal((await heard)[0], 1);

@@ -42,12 +42,14 @@ test('an address with https and a path is kept', () => {
   assert.equal(WebSocket.last.url, 'wss://example.com/pod/socket.io/');
 });
 
-test('the token goes first and then all rooms, waiting for nothing in between', async () => {
+test('the token goes first, and when the pod has taken it all rooms', async () => {
   dpd.setToken('a.b.c');
   for (const room of ['tea', 'milk']) dpd.socket.join(room);
   dpd.todos.on('changed', () => {});
   assert.deepEqual(sent(), []);
   await WebSocket.last.greet();
+  assert.deepEqual(sent(), [['auth', undefined]]);
+  await signedIn();
   assert.deepEqual(sent(), [
     ['auth', undefined],
     ['join', 'tea'],
@@ -81,6 +83,7 @@ test('a room that the application joined stays when the last listener goes', asy
   await WebSocket.last.greet();
   dpd.todos.off('created', listener);
   assert.deepEqual(sent(), [['join', 'collection:todos']]);
+  await acknowledge('collection:todos');
   dpd.socket.leave('collection:todos');
   assert.deepEqual(sent()[1], ['leave', 'collection:todos']);
 });
@@ -136,52 +139,218 @@ test('an answer that does not come is given up in time', async () => {
   const receipt = dpd.socket.emit('said', 1, 'tea');
   receipt.catch(() => {});
   await clock.pass(9_999);
-  assert.equal(clock.timers.length, 1);
+  const timers = clock.timers.length;
   await clock.pass(1);
   await assert.rejects(receipt, is('timeout'));
   await WebSocket.last.answer('emit', { type: 'receipt', data: {} }); // too late, and harmless
-  assert.equal(clock.timers.length, 0);
+  assert.equal(clock.timers.length, timers - 1);
 });
 
 test('a join that the pod has dropped is asked for again, three times in all', async () => {
   await connected();
   const joined = dpd.socket.join('tea');
   joined.catch(() => {});
-  await clock.pass(29_999);
+  await clock.pass(30_749); // with waits of 250 and 500 ms
   assert.equal(sent().length, 3);
   await clock.pass(1);
   await assert.rejects(joined, is('timeout'));
+  await clock.pass(1e6);
   assert.equal(sent().length, 3);
+});
+
+test('a room that we have been in is asked for until we are in it again', async () => {
+  await connected();
+  dpd.socket.join('tea');
+  await acknowledge('tea');
+  await lostAndFound();
+  const refusal = { type: 'error', error: 'Busy.', data: { code: 'room_busy', retryAfter: 3 } };
+  for (let i = 0; i < 5; i += 1) {
+    await WebSocket.last.answer('join', refusal);
+    assert.equal(sent().length, i + 1);
+    await clock.pass(5_000);
+    assert.equal(sent().length, i + 2);
+  }
+  assert.deepEqual(reported(), ['room_busy']); // told once, at the third
+  await clock.pass(60_000); // nor does silence end it
+  assert.ok(sent().length >= 8);
+  await acknowledge('tea', sent().length - 1);
+  assert.equal((await dpd.socket.join('tea')).room, 'tea');
 });
 
 test('the tries of a join begin anew with each connection', async () => {
   await connected();
   const joined = dpd.socket.join('tea');
-  await clock.pass(20_000);
+  await clock.pass(20_750);
   await acknowledge('tea', 2);
   assert.equal((await joined).room, 'tea');
-  WebSocket.last.end(1006);
-  await clock.pass(250);
-  await WebSocket.last.greet();
-  await clock.pass(29_999);
+  await lostAndFound();
+  assert.equal(sent().length, 1);
+  await clock.pass(30_749);
   assert.equal(sent().length, 3);
+  assert.deepEqual(reported(), []);
 });
 
 test('who leaves and joins again before the answers come is in', async () => {
   await connected();
   const first = dpd.socket.join('tea');
-  const failed = assert.rejects(first, is('room_busy'));
-  dpd.socket.leave('tea');
+  const failed = assert.rejects(first, is('left'));
+  const left = dpd.socket.leave('tea');
   const second = dpd.socket.join('tea');
-  const [{ id }] = WebSocket.last.sent;
-  await WebSocket.last.say({ type: 'error', error: 'Busy.', data: { code: 'room_busy' }, id });
+  assert.equal((await left).type, 'leave');
   await failed;
-  await acknowledge('tea', 1);
+  assert.equal(sent().length, 1);
+  await acknowledge('tea');
   assert.equal((await second).room, 'tea');
-  WebSocket.last.end(1006);
-  await clock.pass(250);
-  await WebSocket.last.greet();
+  await lostAndFound();
   assert.deepEqual(sent(), [['join', 'tea']]);
+});
+
+test('who is in, leaves and joins again goes out and comes in', async () => {
+  await connected();
+  dpd.socket.join('tea');
+  await acknowledge('tea');
+  const left = dpd.socket.leave('tea');
+  const joined = dpd.socket.join('tea');
+  assert.deepEqual(sent().slice(1), [['leave', 'tea']]);
+  await WebSocket.last.answer('leave', { type: 'leave', room: 'tea' });
+  assert.equal((await left).type, 'leave');
+  assert.deepEqual(sent().slice(2), [['join', 'tea']]);
+  await acknowledge('tea', 1);
+  assert.equal((await joined).room, 'tea');
+});
+
+test('who leaves a room that it is still coming into is out in the end', async () => {
+  await connected();
+  dpd.socket.join('tea').catch(() => {});
+  const left = dpd.socket.leave('tea');
+  await acknowledge('tea');
+  await WebSocket.last.answer('leave', { type: 'leave', room: 'tea' });
+  assert.equal((await left).type, 'leave');
+  assert.deepEqual(sent(), [['join', 'tea'], ['leave', 'tea']]);
+  await lostAndFound();
+  assert.deepEqual(sent(), []);
+});
+
+test('a leave that comes too fast is said again, or the pod would go on telling', async () => {
+  await connected();
+  dpd.socket.join('tea');
+  await acknowledge('tea');
+  const left = dpd.socket.leave('tea');
+  await WebSocket.last.answer('leave', tooFast('tea'));
+  await clock.pass(1_000);
+  assert.deepEqual(sent().slice(1), [['leave', 'tea'], ['leave', 'tea']]);
+  await WebSocket.last.answer('leave', { type: 'leave', room: 'tea' });
+  assert.equal((await left).room, 'tea');
+  assert.deepEqual(reported(), []);
+});
+
+test('a leave that is refused is told to who left', async () => {
+  await connected();
+  dpd.socket.join('tea');
+  await acknowledge('tea');
+  const left = dpd.socket.leave('tea');
+  await Promise.all([
+    assert.rejects(left, is('auth_required')),
+    WebSocket.last.answer('leave', { type: 'error', error: 'Sign in.', data: { code: 'auth_required' } }),
+  ]);
+});
+
+test('of many rooms a few are asked for at once, and more with each answer', async () => {
+  for (let i = 0; i < 100; i += 1) dpd.socket.join(`room-${i}`);
+  await WebSocket.last.greet();
+  assert.equal(sent().length, 16);
+  await acknowledge('room-3');
+  assert.equal(sent().length, 17);
+  for (let i = 0; i < 100; i += 1) if (i !== 3) await acknowledge(`room-${i}`);
+  assert.equal(sent().length, 100);
+});
+
+test('a pod that takes ten messages a second has all rooms in the end, and is hardly bothered', async () => {
+  const joined = [];
+  for (let i = 0; i < 100; i += 1) joined.push(dpd.socket.join(`room-${i}`));
+  await WebSocket.last.greet();
+  let [tokens, refused, answered] = [10, 0, 0];
+  for (let time = 0; time < 60_000 && answered < 100 + refused; time += 50) {
+    tokens = Math.min(10, tokens + 0.5);
+    for (; answered < WebSocket.last.sent.length; answered += 1) {
+      const { id, room } = WebSocket.last.sent[answered];
+      const passes = tokens >= 1;
+      tokens -= passes ? 1 : 0;
+      refused += passes ? 0 : 1;
+      await WebSocket.last.say(passes ? { type: 'join', room, id } : { ...tooFast(room), id });
+    }
+    await clock.pass(50);
+  }
+  assert.equal((await Promise.all(joined)).length, 100);
+  assert.ok(clock.time < 25_000, `it took ${clock.time} ms`);
+  assert.ok(refused < 100, `${refused} were refused`);
+  assert.deepEqual(reported(), []);
+});
+
+test('too fast without an id, as older pods say it, slows the joins down too', async () => {
+  await connected();
+  dpd.socket.join('tea').catch(() => {});
+  await WebSocket.last.say({ type: 'error', error: 'Slow down.', data: { code: 'too_fast' } });
+  dpd.socket.join('milk').catch(() => {});
+  assert.equal(sent().length, 1);
+  await clock.pass(1_000);
+  assert.deepEqual(sent()[1], ['join', 'milk']);
+});
+
+test('an emit that comes too fast says when to come again', async () => {
+  await connected();
+  const receipt = dpd.socket.emit('said', 1, 'tea');
+  await Promise.all([
+    assert.rejects(receipt, { code: 'too_fast', room: 'tea', retryAfter: 0.25 }),
+    WebSocket.last.answer('emit', tooFast('tea')),
+  ]);
+});
+
+test('a room that has ended is the application\'s to join again, and a listener\'s is joined', async () => {
+  await connected();
+  dpd.socket.join('tea');
+  dpd.socket.join('collection:todos');
+  dpd.todos.on('created', () => {});
+  for (const room of ['tea', 'collection:todos']) await acknowledge(room);
+  const ended = (room) => ({ type: 'error', error: 'It ended.', room, data: { code: 'room_closed' } });
+  for (const room of ['tea', 'collection:todos', 'never-heard-of']) await WebSocket.last.say(ended(room));
+  assert.deepEqual(told.map(([, { code, room }]) => [code, room]), [
+    ['room_closed', 'tea'],
+    ['room_closed', 'collection:todos'],
+    ['room_closed', 'never-heard-of'],
+  ]);
+  assert.equal(sent().length, 2);
+  await clock.pass(250);
+  assert.deepEqual(sent().slice(2), [['join', 'collection:todos']]);
+  const joined = dpd.socket.join('tea');
+  assert.deepEqual(sent().slice(3), [['join', 'tea']]);
+  await acknowledge('tea', 1);
+  assert.equal((await joined).room, 'tea');
+});
+
+test('a room that has ended while it was joined anew is joined', async () => {
+  await connected();
+  dpd.socket.join('tea');
+  await acknowledge('tea');
+  dpd.socket.leave('tea');
+  const joined = dpd.socket.join('tea');
+  await WebSocket.last.say({ type: 'error', error: 'It ended.', room: 'tea', data: { code: 'room_closed' } });
+  await WebSocket.last.answer('leave', { type: 'leave', room: 'tea' });
+  await acknowledge('tea', 1);
+  assert.equal((await joined).room, 'tea');
+  assert.equal(sent().length, 3);
+});
+
+test('a collection whose room ends again and again is not joined in a storm', async () => {
+  await connected();
+  dpd.todos.on('created', () => {});
+  for (let i = 0; i < 200; i += 1) {
+    const { type, room, id } = WebSocket.last.sent[WebSocket.last.sent.length - 1];
+    await WebSocket.last.say({ type, room, id });
+    await WebSocket.last.say({ type: 'error', error: 'It ended.', room, data: { code: 'room_closed' } });
+    await clock.pass(100);
+  }
+  assert.ok(sent().length < 12, `${sent().length} joins in 20 s`);
 });
 
 test('the rooms are not told of before the pod greets, and it must do so in time', async () => {
@@ -240,12 +409,64 @@ test('an error on an open connection is not its end: the close that follows says
 test('a connection wished for now does not wait', async () => {
   await connected();
   WebSocket.last.end(1006);
+  for (let i = 0; i < 5; i += 1) await failedAttempt();
+  assert.equal(WebSocket.opened.length, 6);
+  await clock.pass(1_000);
   const id = dpd.socket.connect();
-  assert.equal(WebSocket.opened.length, 2);
+  assert.equal(WebSocket.opened.length, 7);
   await WebSocket.last.greet('c2');
   assert.equal(await id, 'c2');
   assert.equal(dpd.socket.id, 'c2');
-  assert.equal(clock.timers.length, 0);
+  await clock.pass(16_000);
+  assert.equal(WebSocket.opened.length, 7);
+});
+
+for (const event of ['disconnect', 'reconnecting', 'error']) {
+  test(`connect() in a listener of '${event}' keeps the backoff, and what the pod asks for`, async () => {
+    await connected();
+    const again = () => dpd.socket.connect().catch(() => {});
+    dpd.on(event, again);
+    dpd.on(event, async () => again(await settled()));
+    dpd.on(event, () => clock.setTimeout(again, 900));
+    await WebSocket.last.say({ type: 'error', error: 'Odd.' });
+    for (const [wait, code, reason] of [[250, 1006], [500, 1006], [11_000, 1012, 'retry_after=10']]) {
+      const before = WebSocket.opened.length;
+      await WebSocket.last.end(code, reason);
+      await clock.pass(wait - 1);
+      assert.equal(WebSocket.opened.length, before);
+      await clock.pass(1);
+      assert.equal(WebSocket.opened.length, before + 1);
+      await WebSocket.last.greet();
+    }
+  });
+}
+
+test('connect() does not shorten what the pod asks for', async () => {
+  await connected();
+  await WebSocket.last.end(1012, 'retry_after=10');
+  await clock.pass(9_999);
+  dpd.socket.connect();
+  assert.equal(WebSocket.opened.length, 1);
+  await clock.pass(1);
+  dpd.socket.connect();
+  assert.equal(WebSocket.opened.length, 2);
+});
+
+test('a pod that closes for good each time is not stormed by a listener', async () => {
+  dpd.on('disconnect', () => dpd.socket.connect().catch(() => {}));
+  for (let time = 0; time < 20_000; time += 50) {
+    if (!WebSocket.last.closed) await WebSocket.last.end(4502);
+    await clock.pass(50);
+  }
+  assert.ok(WebSocket.opened.length < 10, `${WebSocket.opened.length} in 20 s`);
+});
+
+test('connecting twice is connecting once', async () => {
+  const both = [dpd.socket.connect(), dpd.socket.connect()];
+  await WebSocket.last.greet('c1');
+  both.push(dpd.socket.connect());
+  assert.deepEqual(await Promise.all(both), ['c1', 'c1', 'c1']);
+  assert.equal(WebSocket.opened.length, 1);
 });
 
 test('a final close ends all attempts, and everybody who waits is told', async () => {
@@ -271,6 +492,7 @@ test('after a final close a new token brings the client and its rooms back', asy
   await WebSocket.last.end(4500, 'your token has expired');
   dpd.setToken('new.to.ken');
   await WebSocket.last.greet();
+  await signedIn();
   assert.deepEqual(sent(), [
     ['auth', undefined],
     ['join', 'collection:todos'],
@@ -341,6 +563,18 @@ test('a room that the pod takes a client out of is asked for after signing in', 
   dpd.setToken('a.b.c');
   await WebSocket.last.answer('auth', { type: 'auth' });
   assert.deepEqual(sent().pop(), ['join', 'tea']);
+});
+
+test('a room too busy to say who stays is asked for again by itself', async () => {
+  await connected();
+  dpd.socket.join('tea');
+  await acknowledge('tea');
+  await WebSocket.last.say({ type: 'leave', room: 'tea', data: { reason: 'not asked in time' } });
+  await clock.pass(1_000);
+  assert.equal(sent().length, 1);
+  await WebSocket.last.say({ type: 'error', error: 'Busy.', room: 'tea', data: { code: 'room_busy' } });
+  await clock.pass(250);
+  assert.deepEqual(sent().slice(1), [['join', 'tea']]);
 });
 
 test('signing out starts anew, as nobody', async () => {
@@ -467,6 +701,22 @@ test('closing while waiting for the next attempt makes it the last', async () =>
   assert.deepEqual([clock.timers, WebSocket.opened.length], [[], 1]);
 });
 
+test('closing while connecting makes it the only attempt', async () => {
+  const greeted = dpd.socket.connect();
+  const [joined, left] = [dpd.socket.join('tea'), dpd.socket.leave('tea')];
+  joined.catch(() => {});
+  dpd.close();
+  await assert.rejects(greeted, is('closed'));
+  assert.equal((await left).type, 'leave');
+  assert.ok(WebSocket.last.closed);
+  await WebSocket.last.greet();
+  WebSocket.last.onerror({});
+  await WebSocket.last.end(1006);
+  assert.equal(dpd.socket.connected, false);
+  await clock.pass(1e6);
+  assert.deepEqual([clock.timers, WebSocket.opened.length, told], [[], 1, []]);
+});
+
 test('the number of unanswered requests is bounded', async () => {
   await connected();
   for (let i = 0; i < 10_000; i += 1) dpd.socket.emit('n', i, 'tea').catch(() => {});
@@ -508,4 +758,27 @@ async function connected() {
 async function acknowledge(room, later = 0) {
   const joins = WebSocket.last.sent.filter((one) => one.type === 'join' && one.room === room);
   await WebSocket.last.say({ type: 'join', room, id: joins[later].id });
+}
+
+/** Say that the pod has taken the token. */
+function signedIn() {
+  return WebSocket.last.answer('auth', { type: 'auth', data: { authenticated: true } });
+}
+
+/** Lose the connection and have another. */
+async function lostAndFound() {
+  WebSocket.last.end(1006);
+  await clock.pass(250);
+  await WebSocket.last.greet();
+}
+
+/** Wait for the next attempt, and let it fail. */
+async function failedAttempt() {
+  const before = WebSocket.opened.length;
+  while (WebSocket.opened.length === before) await clock.pass(50);
+  await WebSocket.last.end(1006);
+}
+
+function tooFast(room) {
+  return { type: 'error', error: 'Slow down.', room, data: { code: 'too_fast', retryAfter: 0.25 } };
 }

@@ -15,7 +15,7 @@ from attrs import evolve
 
 from deployd.actors import JSON, Member, Room
 from deployd.actors.hub import ChangeType
-from deployd.config import Access, Config, Drain, Rule, Server, Who
+from deployd.config import Access, Config, Drain, Rule, Server, Speaker, Who
 from deployd.supervisors import Pod
 from support import pod_config, running_pod
 from support.collections import MASTER, running_collections, write_collection
@@ -88,7 +88,13 @@ def config(port: int = 0) -> Config:
     return evolve(
         pod_config(message_rate_limit=0),
         server=Server(port=port, api_enabled=False),
-        access=Access(rules={"members": members, "collection:secrets": members}),
+        access=Access(
+            rules={
+                "members": members,
+                "collection:secrets": members,
+                "test-orders": Rule(emit=Speaker.ANYONE),
+            }
+        ),
         drain=Drain(window=0.0, deadline=5.0, retry_after_min=3.0, retry_after_max=3.0),
     )
 
@@ -107,6 +113,7 @@ async def run(name: str, pod: Pod | None = None) -> None:
     if pod is not None:
         environment["DEPLOYD_URL"] = f"http://127.0.0.1:{pod.port}"
         environment["DEPLOYD_TOKEN"] = pod.tokens.sign("ada", ttl=TOKEN_TTL)
+        environment["DEPLOYD_EXPIRED"] = pod.tokens.sign("ada", ttl=-TOKEN_TTL)
         environment["DEPLOYD_MASTER_KEY"] = MASTER["X-Master-Key"]
     # The flag is for Node 20 and 21, whose own WebSocket is behind it.
     command = [node(), "--test", "--experimental-websocket", "--test-reporter=tap"]
@@ -126,15 +133,33 @@ async def run(name: str, pod: Pod | None = None) -> None:
     assert set(left_out.values()) == {"0"}, output
 
 
-@pytest.mark.parametrize("name", ["decisions.test.js", "rest.test.js", "socket.test.js"])
+ALONE = [
+    "borders.test.js",
+    "decisions.test.js",
+    "life.test.js",
+    "races.test.js",
+    "rest.test.js",
+    "socket.test.js",
+]
+
+
+@pytest.mark.parametrize("name", ALONE)
 async def test_the_client_alone(name: str) -> None:
     await run(name)
 
 
-async def test_the_client_with_a_pod() -> None:
+@pytest.mark.parametrize("name", ["pod.test.js", "halfopen.test.js"])
+async def test_the_client_with_a_pod(name: str) -> None:
     desk = Desk()
     async with running_pod(config(), desk.rooms()) as desk.pod:
-        await run("pod.test.js", desk.pod)
+        await run(name, desk.pod)
+
+
+async def test_the_client_of_a_pod_that_takes_little_at_a_time() -> None:
+    members = Access(rules={"members-*": Rule(join=Who.AUTHENTICATED)})
+    slow = pod_config(message_rate_limit=40, join_rate_limit=40)
+    async with running_pod(evolve(slow, access=members)) as pod:
+        await run("crowd.test.js", pod)
 
 
 async def test_the_client_with_documents(tmp_path: Path) -> None:

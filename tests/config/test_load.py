@@ -9,7 +9,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deployd.config import Config, ConfigError, Loaded, Rule, Who, load
+from deployd.config import Config, ConfigError, Loaded, Rule, Speaker, Who, load
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_rules_and_rooms_are_read(load_text: Callable[..., Loaded]) -> None:
     config = load_text(text).config
 
     assert config.access.emit_to_all is Who.ROOT
-    assert config.access.rules == {"admin-*": Rule(join=Who.ROOT, emit=Who.ANYONE)}
+    assert config.access.rules == {"admin-*": Rule(join=Who.ROOT, emit=Speaker.MEMBERS)}
     assert config.rooms == {"chat-*": "app.rooms:Chat"}
 
 

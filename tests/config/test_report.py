@@ -42,7 +42,7 @@ def test_values_are_written_as_files_write_them() -> None:
     )
 
     assert found["origins.allowed"].value == '["https://a.org"]'
-    assert found["access.rules"].value == '{"a-*":{"join":"root","emit":"anyone"}}'
+    assert found["access.rules"].value == '{"a-*":{"join":"root","emit":"members"}}'
     assert found["limits.pingInterval"].value == "20.5"
     assert found["limits.pongTimeout"].value == "10"
     assert found["enabled"].value == "true"

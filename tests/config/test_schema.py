@@ -17,6 +17,7 @@ from deployd.config import (
     Redis,
     Rule,
     Server,
+    Speaker,
     Tls,
     Who,
     explain,
@@ -141,8 +142,8 @@ def test_a_broker_that_is_nearly_known_is_named() -> None:
         Broker(type="reddis")
 
 
-def test_rules_let_anyone_in_unless_told_otherwise() -> None:
-    assert Rule() == Rule(join=Who.ANYONE, emit=Who.ANYONE)
+def test_rules_let_anyone_in_and_members_speak_unless_told_otherwise() -> None:
+    assert Rule() == Rule(join=Who.ANYONE, emit=Speaker.MEMBERS)
 
 
 def test_every_setting_has_a_help_text_that_is_a_sentence() -> None:

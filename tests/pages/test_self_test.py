@@ -161,7 +161,7 @@ async def test_who_has_left_a_room_hears_it_no_more(browser: Browser) -> None:
         page.get_by_role("button", name="Leave self-test-a").click()
         expect(page.locator("#joined li")).to_have_count(0)
         emit(page, "unheard", "1", "self-test-a")
-        expect(page.locator("#log li.out", has_text="unheard")).to_contain_text("local")
+        expect(page.locator("#log li.out.bad", has_text="unheard")).to_contain_text("Join the room")
         expect(page.locator("#log li.in", has_text="unheard")).to_have_count(0)
 
     async with dev_pod() as pod:
@@ -171,6 +171,7 @@ async def test_who_has_left_a_room_hears_it_no_more(browser: Browser) -> None:
 async def test_data_that_is_not_json_is_told_and_not_sent(browser: Browser) -> None:
     def story(visit: Visit) -> None:
         page = arrive(visit)
+        join(page)
         emit(page, "wrong", "{text: 'x'}")
         expect(page.locator("#rooms-note")).to_contain_text("The data is not JSON")
         expect(page.get_by_label("Data, as JSON")).to_have_attribute("aria-invalid", "true")

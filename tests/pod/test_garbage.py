@@ -14,7 +14,7 @@ import trio
 from attrs import evolve
 from trio.testing import wait_all_tasks_blocked
 
-from deployd.config import Auth
+from deployd.config import Access, Auth, Rule, Speaker
 from deployd.supervisors import Pod
 from deployd.supervisors.views.rates import Sample
 from support import PATIENCE, pod_config, running_collections, running_pod, write_collection
@@ -88,9 +88,21 @@ async def is_in_a_room(pod: Pod) -> None:
         pass
 
 
-async def emits_to_a_room_where_nobody_is(pod: Pod) -> None:
+async def emits_to_a_room_that_it_has_not_joined(pod: Pod) -> None:
     emit = saying("emit", room="elsewhere", event="said", data=1, id=1)
+    async with await connect(pod, emit, heard=b"not_a_member"):
+        pass
+
+
+async def emits_to_a_room_where_nobody_is(pod: Pod) -> None:
+    emit = saying("emit", room="open", event="said", data=1, id=1)
     async with await connect(pod, emit, heard=b'"receipt"'):
+        pass
+
+
+async def joins_and_leaves(pod: Pod) -> None:
+    join, leave = saying("join", room="tea"), saying("leave", room="tea")
+    async with await connect(pod, join, leave, heard=b'"leave"'):
         pass
 
 
@@ -165,7 +177,9 @@ VISITS = [
     resets,
     breaks_off_in_a_message,
     is_in_a_room,
+    emits_to_a_room_that_it_has_not_joined,
     emits_to_a_room_where_nobody_is,
+    joins_and_leaves,
     has_a_token_that_would_expire,
     sends_binary,
     sends_nonsense,
@@ -217,7 +231,8 @@ async def left_by(visit: Visit, pod: Pod) -> Counter[str]:
 
 @pytest.mark.parametrize("visit", VISITS)
 async def test_a_client_leaves_nothing_that_only_the_collector_finds_when_it(visit: Visit) -> None:
-    async with running_pod() as pod:
+    access = Access(rules={"open": Rule(emit=Speaker.ANYONE)})
+    async with running_pod(evolve(pod_config(), access=access)) as pod:
         assert await left_by(visit, pod) == {}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from deployd.config import Access, Auth, Config, Rule, Who
+from deployd.config import Access, Auth, Config, Rule, Speaker, Who
 from deployd.supervisors import Pod
 from support import Client, connected, pod_config, running_pod
 
@@ -70,14 +70,18 @@ async def test_answers_carry_the_id_that_the_client_put_on_its_message() -> None
 
 async def test_an_emit_without_an_id_is_not_answered() -> None:
     async with running_pod() as pod, connected(pod) as [client]:
+        await client.join("empty")
         await client.send("emit", event="said", data=1, room="empty")
+        await client.expect("emit", data=1)
         assert (await client.ask("join", room="tea"))["type"] == "join"
 
 
 async def test_an_emit_into_a_room_where_nobody_is_still_gets_its_receipt() -> None:
-    async with running_pod() as pod, connected(pod) as [client]:
+    access = Access(rules={"empty": Rule(emit=Speaker.ANYONE)})
+    config = evolve(pod_config(), access=access)
+    async with running_pod(config) as pod, connected(pod) as [client]:
         receipt = await client.ask("emit", event="said", data=1, room="empty", id="x")
-        assert (receipt["type"], receipt["data"]["scope"]) == ("receipt", "local")
+        assert (receipt["type"], receipt["data"]["scope"]) == ("receipt", "rejected")
 
 
 async def test_a_good_token_authenticates_and_a_root_token_says_so() -> None:

@@ -13,7 +13,7 @@ from attrs import evolve, field, frozen
 from websockets.trio.client import connect
 
 from deployd.actors import JSON, Member, Room
-from deployd.config import Access, Auth, Config, Rule, Who
+from deployd.config import Access, Auth, Config, Rule, Speaker, Who
 from support import Client, connected, pod_config, running_pod
 
 KINDS: Mapping[str, dict[str, Any]] = {
@@ -23,6 +23,12 @@ KINDS: Mapping[str, dict[str, Any]] = {
     "emit": {"event": "said", "data": 1, "room": "tea"},
     "ping": {},
 }
+
+
+async def forever() -> bool:
+    """Never come back."""
+    while True:
+        await trio.sleep_forever()
 
 
 class Choosy(Room[None]):
@@ -57,8 +63,7 @@ class Stuck(Room[None]):
     """Never comes back from asking itself whether to let somebody in."""
 
     async def authorize_join(self, member: Member) -> bool:
-        await trio.sleep_forever()
-        return True
+        return await forever()
 
 
 class Ending(Room[None]):
@@ -105,8 +110,8 @@ def room_of(kind: str) -> str | None:
     return KINDS[kind].get("room")
 
 
-def rule(**who: Who) -> Config:
-    return evolve(pod_config(), access=Access(rules={"tea": Rule(**who)}))
+def rule(join: Who = Who.ANYONE, emit: Speaker = Speaker.MEMBERS) -> Config:
+    return evolve(pod_config(), access=Access(rules={"tea": Rule(join, emit)}))
 
 
 HALF = "half\ud83d"
@@ -114,6 +119,7 @@ WHOLE = "half\ufffd"
 REQUIRED = evolve(pod_config(), auth=Auth(required=True))
 NO_JSON = {"more": float("nan")}
 FULL = pod_config(max_rooms_per_client=1)
+TOKENS = rule(emit=Speaker.AUTHENTICATED)
 FULL_POD = pod_config(max_client_rooms=1)
 
 CASES: dict[str, Case] = {
@@ -145,12 +151,15 @@ CASES: dict[str, Case] = {
     "emit unknown": Case(say("emit"), "auth_required", config=REQUIRED),
     "join by rule": Case(say("join"), "auth_required", config=rule(join=Who.AUTHENTICATED)),
     "join by nobody": Case(say("join"), "forbidden", config=rule(join=Who.NOBODY)),
-    "emit by rule": Case(say("emit"), "auth_required", "tea", "tea", rule(emit=Who.AUTHENTICATED)),
-    "emit by nobody": Case(say("emit"), "forbidden", "tea", "tea", rule(emit=Who.NOBODY)),
+    "emit by rule": Case(
+        say("emit"), "auth_required", "tea", "tea", rule(emit=Speaker.AUTHENTICATED)
+    ),
+    "emit by nobody": Case(say("emit"), "forbidden", "tea", "tea", rule(emit=Speaker.NOBODY)),
     "emit to everyone": Case(without("emit", "room"), "auth_required", None),
     "room too many": Case(say("join"), "too_many_rooms", "tea", "milk", FULL),
     "room too many here": Case(say("join"), "too_many_rooms", "tea", "milk", FULL_POD),
     "join refused": Case(say("join", room="choosy"), "room_forbidden", "choosy"),
+    "emit by a stranger": Case(say("emit"), "not_a_member"),
     "emit refused": Case(say("emit", room="strict"), "room_forbidden", "strict", "strict"),
     "join crashes": Case(say("join", room="doorless"), "room_crashed", "doorless"),
     "emit crashes": Case(say("emit", room="broken"), "room_crashed", "broken", "broken"),

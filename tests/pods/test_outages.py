@@ -29,6 +29,7 @@ async def test_a_killed_broker_is_told_and_comes_back_with_an_account() -> None:
         for client in (ann, bob):
             await client.join("tea")
             await client.join("kept-1")
+            await client.join("strict-1")
         await ann.send("emit", room="tea", event="said", data=0)
         await ann.expect("emit", data=0)
         await bob.expect("emit", data=0)

@@ -130,7 +130,7 @@ async def test_a_hubs_receipts_say_how_it_ended() -> None:
             assert (receipt.scope is Scope.REJECTED) == bool(receipt.reason)
         assert scopes == {
             "tea": Scope.LOCAL,
-            "empty": Scope.LOCAL,
+            "empty": Scope.REJECTED,  # nobody is in it here, and nobody else can be told
             "kept-1": Scope.QUEUED,
             "strict-1": Scope.REJECTED,
         }
@@ -219,8 +219,10 @@ async def test_rooms_that_relay_what_they_hear_do_not_echo_each_other() -> None:
 
 class Crashing(Room[None]):
     async def on_server_emit(self, event: str, data: JSON) -> None:
-        if event == "after":
+        if event != "before":
             self.broadcast(event, data)
+        if event == "waited":
+            await trio.lowlevel.checkpoint()
         raise ValueError(event)
 
 
@@ -230,8 +232,10 @@ async def test_an_emit_that_crashes_its_room_is_settled() -> None:
         with trio.fail_after(4):
             before = await a.hub.send_to_room("tea", "before", 1, timeout=30)
             after = await a.hub.send_to_room("tea", "after", 1, timeout=30)
-        assert before.scope is Scope.LOCAL  # nobody else has heard of it
-        assert after.scope is Scope.CLUSTER
+        # A hook that raises without having waited has said nothing, to nobody.
+        assert (before.scope, after.scope) == (Scope.REJECTED, Scope.REJECTED)
+        waited = await a.hub.send_to_room("tea", "waited", 1, timeout=30)
+        assert waited.scope is Scope.CLUSTER
 
 
 async def test_who_comes_during_an_outage_is_told_of_it_and_of_its_end() -> None:

@@ -13,12 +13,12 @@ declare namespace Deployd {
     readonly Deployd: Constructor;
     readonly DeploydError: { new (message: string, code?: string): DeploydError };
     readonly default: Constructor;
-    /** What follows the end of a connection; `wait` is in milliseconds. */
+    /** What follows the end of a connection; `wait`, and the `least` of it, in milliseconds. */
     afterClose(
       closed: { code: number; reason?: string; lasted?: number },
       attempt: number,
       random?: () => number,
-    ): { final: boolean; wait: number; attempt: number };
+    ): { final: boolean; least: number; wait: number; attempt: number };
     encodeQuery(query: object): string;
   }
 
@@ -42,6 +42,7 @@ declare namespace Deployd {
     on<D = any>(event: string, listener: Listener<D>): this;
     once<E extends keyof OwnEvents>(event: E, listener: Listener<OwnEvents[E]>): this;
     once<D = any>(event: string, listener: Listener<D>): this;
+    /** Takes one `on` back; without a listener all of the event, without an event all there are. */
     off(event?: string, listener?: (...values: any[]) => unknown): this;
     setToken(token: string | null): void;
     login(credentials: Credentials, callback?: Callback<SignedIn>): Promise<SignedIn>;
@@ -52,6 +53,7 @@ declare namespace Deployd {
   interface Socket {
     readonly connected: boolean;
     readonly id: string | null;
+    /** The promise is of `id`. It does not shorten a wait that has just begun. */
     connect(callback?: Callback<string>): Promise<string>;
     join(room: string, callback?: Callback<Message>): Promise<Message>;
     leave(room: string, callback?: Callback<Message>): Promise<Message>;
@@ -85,6 +87,7 @@ declare namespace Deployd {
     delete(id: Id, callback?: Callback<Deleted>): Promise<Deleted>;
     on(event: ChangeEvent, listener: ChangeListener<T>): this;
     once(event: ChangeEvent, listener: ChangeListener<T>): this;
+    /** Takes one `on` back; without a listener all of the event, without an event all there are. */
     off(event?: ChangeEvent, listener?: ChangeListener<T>): this;
   }
 
@@ -148,11 +151,13 @@ declare namespace Deployd {
   }
 
   interface OwnEvents {
-    connect: { client_id: string; timestamp: number };
+    connect: { client_id: string; timestamp: number; limits?: { maxMessageBytes: number } };
     /** `final`: the client does not come back by itself. */
     disconnect: { code: number; reason: string; final: boolean };
     /** `wait` is in milliseconds. */
     reconnecting: { attempt: number; wait: number; code: number; reason: string };
+    /** The pod does not take the token, or not any more; `setToken` gives another. */
+    expired: { code: 'expired_token' | 'bad_token'; message: string };
     degraded: any;
     healed: any;
     error: DeploydError | Error;
@@ -166,6 +171,8 @@ declare namespace Deployd {
     readonly errors?: { field: string; message: string }[];
     /** Seconds. */
     readonly retryAfter?: number;
+    /** The room that an error of the socket is about. */
+    readonly room?: string;
     /** The pod's, such as `forbidden`, or the client's: `disconnected`, `timeout`, `closed`, … */
     readonly code?: string;
     readonly closeCode?: number;
@@ -180,8 +187,12 @@ declare namespace Deployd {
       setItem(key: string, value: string): void;
       removeItem(key: string): void;
     };
+    /** Asked for a token when the pod does not take the one there is; none: go on as nobody. */
+    refresh?: (why: DeploydError) => string | null | undefined | Promise<string | null | undefined>;
     /** Milliseconds to wait for an answer: 10,000 unless you say otherwise. */
     timeout?: number;
+    /** Milliseconds of silence after which the pod is asked whether it is there: 25,000; 0: never. */
+    heartbeat?: number;
     fetch?: typeof fetch;
     WebSocket?: new (url: string) => any;
     /** For tests. */
