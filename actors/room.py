@@ -46,7 +46,7 @@ LONGEST_WAY = 3600.0
 
 R = TypeVar("R")
 
-_Answerable: TypeAlias = RoomEmit | ServerEmit | Knock | Identified
+_Handled: TypeAlias = RoomEmit | ServerEmit | Knock | Identified | Left
 
 
 class Room(RoomHooks[S]):
@@ -149,7 +149,7 @@ class Room(RoomHooks[S]):
         self._roster = roster
         self._environment = environment
         self._speech = Speech(roster, environment)
-        self._handled: _Answerable | None = None
+        self._handled: _Handled | None = None
         self._acknowledged: list[Reply] = []
         self._idle: Timer | None = None
         if not roster.state_built or self.state_policy is StatePolicy.REBUILD:
@@ -172,8 +172,8 @@ class Room(RoomHooks[S]):
         try:
             await loop()
             await self._say_goodbyes()
-        except BaseException:
-            self._break_off()
+        except BaseException as error:
+            self._break_off(error)
             raise
         finally:
             self._speech.live = False
@@ -248,7 +248,6 @@ class Room(RoomHooks[S]):
         self._watch_idleness()
         await self._hook(self._welcome(seat))
         self._acknowledged = []
-        seat.joined = True
 
     async def _welcome(self, seat: Seat) -> None:
         # Said within the hook: when that raises without having waited, nobody was told anything.
@@ -258,7 +257,9 @@ class Room(RoomHooks[S]):
 
     @handles(Left)
     async def _left(self, message: Left) -> None:
+        self._handled = message
         await self._say_goodbye(message.seat, message.reason)
+        self._handled = None
 
     @handles(Identified)
     async def _identified(self, message: Identified) -> None:
@@ -387,10 +388,12 @@ class Room(RoomHooks[S]):
         if self._speech.full:
             await self._settle()
 
-    def _break_off(self) -> None:
+    def _break_off(self, error: BaseException) -> None:
         """Answer for the message that ended the room, and for what of it is out already."""
         speech, message = self._speech, self._handled
         self._handled = None
+        if message is not None:
+            error.add_note(f"The room '{self.name}' was handling {_told(message)}.")
         if isinstance(message, ServerEmit) and speech.waited:
             speech.settled()  # its hook has taken it, and perhaps told others
         elif isinstance(message, ServerEmit) and message.answer is not None:
@@ -530,6 +533,16 @@ class Room(RoomHooks[S]):
             self._watch_idleness()
         else:
             self.stop("idle")
+
+
+def _told(message: _Handled) -> str:
+    """Say for the log what a room was about: who, and which event, but never what was said."""
+    if isinstance(message, RoomEmit):
+        client_id, answer = message.member.client_id, message.answer
+        return f"the event {message.event!r} of the client {client_id} (id {answer.id!r})"
+    if isinstance(message, ServerEmit):
+        return f"the event {message.event!r} of the pod itself"
+    return f"{type(message).__name__} of the client {message.seat.client_id}"
 
 
 def _client(member: Member) -> Member:

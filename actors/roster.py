@@ -17,7 +17,7 @@ from .links import Uplink
 from .member import Member
 from .messages import Returnable
 from .ref import ActorRef
-from .replies import Answer
+from .replies import Answer, Reply
 from .seat import Seat
 
 __all__ = [
@@ -45,7 +45,7 @@ class RoomEmit(Returnable):
     event: str
     data: JSON
     event_id: str
-    answer: Answer
+    answer: Reply
     nbytes: int = 64
     born: float | None = None
 
@@ -120,7 +120,11 @@ class StatePolicy(enum.Enum):
     """What becomes of `Room.state` when a handler crashed the room."""
 
     KEEP = "keep"
-    """The next incarnation goes on with the same object, whatever the crash left in it."""
+    """The next incarnation goes on with the same object, whatever the crash left in it.
+
+    What the hook said before it raised is taken back, what it did to the state is not: change the
+    state last, or all at once, where a half of it would be wrong.
+    """
     REBUILD = "rebuild"
     """The next incarnation starts from `initial_state()`; `on_start` may load more."""
 

@@ -95,7 +95,6 @@ class Seat(Member):
         "_since",
         "client",
         "doubt",
-        "joined",
         "landlord",
         "roster",
         "spoke_in",
@@ -112,8 +111,6 @@ class Seat(Member):
         self.roster = roster
         self.landlord = landlord
         self.standing = Standing.OUT
-        self.joined = False
-        """Whether `on_join` has ended well, so that `on_leave` is due."""
         self.spoke_in = False
         """Whether what it said may be heard although it is out: it left of its own accord."""
         self.doubt: Reply | None = None
@@ -234,7 +231,7 @@ class Seat(Member):
 
     def depart(self) -> bool:
         """Stand in `members` no longer; say whether `on_leave` is due, which it is once."""
-        due = self.roster.leaving.pop(self, None) is not None and self.joined
+        due = self.roster.leaving.pop(self, None) is not None
         if self.roster.members.get(self.client_id) is self:
             del self.roster.members[self.client_id]
         return due

@@ -144,5 +144,5 @@ class Limits:
         "addresses in turns; more are answered 429 or 503.",
     )
     emit_timeout: float = setting(
-        5.0, unit="seconds", gt=0, help="How long an emit may wait for a busy room."
+        5.0, unit="seconds", gt=0, help="How long a room may take to answer a join or an emit."
     )

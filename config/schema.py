@@ -241,7 +241,10 @@ class Access:
         Who.AUTHENTICATED, choices=tuple(Who), help="Who may emit to everyone."
     )
     rules: Mapping[str, Rule] = setting(
-        {}, check=formats.patterns, help='Rules by pattern of a room\'s name, such as `"admin-*"`.'
+        {},
+        check=formats.patterns,
+        help='Rules by pattern of a room\'s name, such as `"admin-*"`: who may `join` (`anyone`) '
+        "and `emit` (`members`, and never who may not join).",
     )
 
 

@@ -195,7 +195,6 @@ async def test_who_loses_an_identity_hears_nothing_until_the_room_says_that_it_s
 async def test_on_leave_is_due_once_and_only_for_those_who_came_in() -> None:
     _, roster, seat, _ = await seat_of()
     seat.admit()
-    seat.joined = True
     seat.leave("left")
     assert seat.depart()
     assert not seat.depart()

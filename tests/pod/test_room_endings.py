@@ -25,7 +25,6 @@ from deployd.actors import (
     RoomError,
     handles,
 )
-from deployd.actors.messages import Draining
 from deployd.config import Config
 from deployd.supervisors import Pod
 from deployd.transport import Problem, Scope
@@ -414,24 +413,33 @@ async def test_who_knocks_at_a_room_that_ends_of_idleness_comes_into_the_next(
         assert pod.rooms.find("r") is not None
 
 
-class HandsOver(Room[None]):
-    async def on_message(self, member: Member, event: str, data: JSON) -> None:
-        self.stop("over")
+class Plain(Room[None]):
+    """A room whose class overrides nothing."""
 
 
 async def test_a_room_that_ends_while_the_pod_waits_for_it_holds_the_drain_up_no_longer(
     autojump_clock: MockClock,
 ) -> None:
+    Ends.gate, Ends.entered, Ends.stopping, Ends.left = trio.Event(), trio.Event(), trio.Event(), []
     async with (
-        running_pod(config(), {"r": HandsOver}) as pod,
+        running_pod(config(), {"r": Ends}) as pod,
         connected(pod, ping_interval=None) as [ada],
+        trio.open_nursery() as nursery,
     ):
         await ada.join("r")
-        pod.hub.room("r").tell(Draining(lambda: None))
-        await ada.send("emit", room="r", event="end")
-        started = trio.current_time()
-        await pod.rooms.drain(10)
-        assert trio.current_time() - started < 1
+        await ada.send("emit", room="r", event="end", data="stop")
+        await Ends.entered.wait()
+        started, drained = trio.current_time(), trio.Event()
+
+        async def drain() -> None:
+            await pod.rooms.drain(10)
+            drained.set()
+
+        nursery.start_soon(drain)
+        await trio.testing.wait_all_tasks_blocked()
+        Ends.gate.set()  # it ends and has not come to the drain
+        await drained.wait()
+        assert trio.current_time() - started < 5
 
 
 # Whom one tells --------------------------------------------------------------------------------
@@ -487,7 +495,7 @@ async def test_what_is_meant_for_one_who_is_no_member_is_told_to_nobody(
 
 
 async def test_receipts_never_say_local_where_nobody_could_hear(autojump_clock: MockClock) -> None:
-    async with running_pod(config(), {"b": HandsOver}) as pod:
+    async with running_pod(config(), {"b": Plain}) as pod:
         said = [
             pod.hub.emit_to_room("nobody", "x", 1),
             await pod.hub.send_to_room("nobody", "x", 1),

@@ -228,7 +228,8 @@ class Crashing(Room[None]):
 
 async def test_an_emit_that_crashes_its_room_is_settled() -> None:
     bus = FakeBus()
-    async with two_pods(bus, {"tea": Crashing}) as (a, _):
+    async with two_pods(bus, {"tea": Crashing}) as (a, b), connected(b) as [bob]:
+        await bob.join("tea")
         with trio.fail_after(4):
             before = await a.hub.send_to_room("tea", "before", 1, timeout=30)
             after = await a.hub.send_to_room("tea", "after", 1, timeout=30)
@@ -236,6 +237,7 @@ async def test_an_emit_that_crashes_its_room_is_settled() -> None:
         assert (before.scope, after.scope) == (Scope.REJECTED, Scope.REJECTED)
         waited = await a.hub.send_to_room("tea", "waited", 1, timeout=30)
         assert waited.scope is Scope.CLUSTER
+        await bob.expect("emit", event="waited")
 
 
 async def test_who_comes_during_an_outage_is_told_of_it_and_of_its_end() -> None:
