@@ -136,6 +136,8 @@ async def test_nobody_but_root_hears_over_websocket_why_the_broker_is_away(
         assert ("detail" in notice["data"]) == (PLANTED in json.dumps(notice)) == (who == "root")
         async with connected(pod) as [late]:
             await sign_in_late(pod, late, who)
+            for room in ("tea", "strict-1", "kept-1"):
+                await late.send("join", room=room)
             for client in (early, late):
                 await client.send("emit", event="said", data=1, id="everyone")
                 for room in ("tea", "strict-1", "kept-1", "elsewhere"):
