@@ -11,7 +11,7 @@ import trio
 from attrs import evolve
 
 from ..transport import JSON, Problem, encode_error, encode_join
-from .actor import Handler, handles
+from .actor import Handler, awaitable, handles
 from .errors import NotAMember
 from .failures import failure_of
 from .hooks import RoomHooks
@@ -136,11 +136,11 @@ class Room(RoomHooks[S]):
 
     def after(self, seconds: float, callback: Callable[[], Awaitable[None]]) -> Timer:
         """Call back once in so many seconds, unless the room has crashed or stopped by then."""
-        return super().after(seconds, functools.partial(self._timed, callback))
+        return super().after(seconds, functools.partial(self._timed, awaitable(callback)))
 
     def every(self, seconds: float, callback: Callable[[], Awaitable[None]]) -> Timer:
         """Call back every so many seconds until cancelled or the room has crashed or stopped."""
-        return super().every(seconds, functools.partial(self._timed, callback))
+        return super().every(seconds, functools.partial(self._timed, awaitable(callback)))
 
     # Life ----------------------------------------------------------------------------------
 

@@ -96,6 +96,8 @@ class House:
             answers=Bounds(3, 2**20),
             emit_timeout=1.0,
             wall=lambda: 0.0,
+            queries=cast("Any", None),
+            sign_ups=cast("Any", None),
         )
         environment.inside = cast("Any", None)
         self.collection = Collection(definition, Scripts({"get": SCRIPT}, {}))
