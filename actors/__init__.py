@@ -42,7 +42,7 @@ from .overflow import Conflate, MailboxStatistics, Overflow, conflate
 from .receipt import Receipt
 from .ref import ActorRef, Later
 from .room import Room
-from .rooms import RoomRef, Rooms, hand_over, load_room_classes
+from .rooms import RoomRef, Rooms, hand_over, load_room_classes, own_up
 from .roster import EventIds, RoomEnvironment, Roster, StatePolicy
 from .session import ConnectionEnvironment
 from .timers import Timer, Timers
@@ -115,6 +115,7 @@ __all__ = [
     "hand_over",
     "handles",
     "load_room_classes",
+    "own_up",
     "size_of",
     "told",
 ]
