@@ -34,7 +34,7 @@ from .failures import contained, failure_of, told
 from .fanout import Batching
 from .heartbeat import Heartbeat
 from .hub import Hub, ThreadHub
-from .links import Degraded, Healed, LinkActor, Listeners, Notices, Uplink
+from .links import Degraded, Healed, LinkActor, Listeners, Notices, OutageCode, Uplink
 from .mailbox import Mailbox
 from .member import Member
 from .messages import Delivery, Down, Exit, ExitKind, Request, size_of
@@ -87,6 +87,7 @@ __all__ = [
     "Member",
     "NotAMember",
     "Notices",
+    "OutageCode",
     "Overflow",
     "Poisoned",
     "Receipt",
