@@ -34,7 +34,7 @@ from .failures import contained, failure_of, told
 from .fanout import Batching
 from .heartbeat import Heartbeat
 from .hub import Hub, ThreadHub
-from .links import Degraded, Healed, LinkActor, Listeners, Notices, Uplink
+from .links import Degraded, Healed, LinkActor, Listeners, Notices, OutageCode, Uplink
 from .mailbox import Mailbox
 from .member import Member
 from .messages import Delivery, Down, Exit, ExitKind, Request, size_of
@@ -42,7 +42,7 @@ from .overflow import Conflate, MailboxStatistics, Overflow, conflate
 from .receipt import Receipt
 from .ref import ActorRef, Later
 from .room import Room
-from .rooms import RoomRef, Rooms, hand_over, load_room_classes
+from .rooms import RoomRef, Rooms, hand_over, load_room_classes, own_up
 from .roster import EventIds, RoomEnvironment, Roster, StatePolicy
 from .session import ConnectionEnvironment
 from .timers import Timer, Timers
@@ -87,6 +87,7 @@ __all__ = [
     "Member",
     "NotAMember",
     "Notices",
+    "OutageCode",
     "Overflow",
     "Poisoned",
     "Receipt",
@@ -115,6 +116,7 @@ __all__ = [
     "hand_over",
     "handles",
     "load_room_classes",
+    "own_up",
     "size_of",
     "told",
 ]

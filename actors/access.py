@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from ..config import Access, Rule, Speaker, Who
-from ..transport import DASHBOARD, Identity, Problem, is_reserved_room
+from ..transport import DASHBOARD, Identity, Problem, is_reserved_event, is_reserved_room
 from .patterns import PatternMap
 
 __all__ = ["AccessPolicy", "Listening"]
@@ -74,7 +74,7 @@ class AccessPolicy:
 
     def event(self, event: str) -> Problem | None:
         """Say why no client may use an event's name, or None: `system:*` is the pod's own voice."""
-        if event.startswith("system:"):
+        if is_reserved_event(event):
             return Problem(
                 "event_reserved",
                 f"The event '{event}' is sent by the server alone; choose another name.",

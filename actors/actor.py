@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, ParamSpec, Protocol, TypeVar, cast
 
 import trio
 from structlog.typing import FilteringBoundLogger
@@ -16,11 +17,12 @@ from .messages import Exit
 from .ref import ActorRef
 from .timers import Timer, Timers
 
-__all__ = ["Actor", "handles"]
+__all__ = ["Actor", "awaitable", "handles"]
 
 A = TypeVar("A")
 M = TypeVar("M")
 R = TypeVar("R")
+P = ParamSpec("P")
 
 Handler = Callable[[Any, Any], Awaitable[object]]
 
@@ -90,8 +92,14 @@ class Actor:
     _bound_log: FilteringBoundLogger | None = None
 
     def __init_subclass__(cls, **kwargs: object) -> None:
-        """Collect the handlers. Raises ActorDefinitionError for two handlers of one type."""
+        """Collect the handlers. Raises ActorDefinitionError for two handlers of one type.
+
+        A hook whose `async` was forgotten is found when it is called: it may still give something
+        to await.
+        """
         super().__init_subclass__(**kwargs)
+        for name in _forgotten(cls):
+            setattr(cls, name, awaitable(getattr(cls, name)))
         cls._names = _handler_names(cls)
         cls._found = {}
 
@@ -193,6 +201,7 @@ class Actor:
     def _set_timer(
         self, seconds: float, callback: Callable[[], Awaitable[None]], *, repeat: bool
     ) -> Timer:
+        callback = awaitable(callback)
         self._check_thread("after() or every()")
         if self._timers is None:
             self._timers = Timers()
@@ -212,6 +221,38 @@ class Actor:
                 "do this in on_start, not in __init__."
             )
         return self._home
+
+
+def awaitable(function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
+    """Return a function that names itself when what it gives cannot be awaited.
+
+    An `async` one is returned as it is.
+    """
+    if inspect.iscoroutinefunction(function):
+        return function
+
+    def call(*args: P.args, **kwargs: P.kwargs) -> Awaitable[R]:
+        given: object = function(*args, **kwargs)
+        if not inspect.isawaitable(given):
+            name = getattr(function, "__qualname__", repr(function))
+            raise ActorDefinitionError(
+                f"{name} gave {type(given).__name__}, which cannot be awaited; "
+                "write `async def` before its name."
+            )
+        return cast("Awaitable[R]", given)
+
+    return functools.update_wrapper(call, function)
+
+
+def _forgotten(cls: type) -> list[str]:
+    """List what a class overrides with a plain function where the base has an `async` one."""
+    return [
+        name
+        for name, own in vars(cls).items()
+        if inspect.isfunction(own)
+        and not inspect.iscoroutinefunction(own)
+        and any(inspect.iscoroutinefunction(vars(base).get(name)) for base in cls.__mro__[1:])
+    ]
 
 
 def _handler_names(cls: type) -> dict[type, str]:

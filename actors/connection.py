@@ -110,7 +110,7 @@ class ConnectionActor(Actor):
             request.sock, request.opening, env.websocket, self, rest=request.rest
         )
         remote = request.remote
-        local = env.premises.own(remote, request.headers)
+        local = env.premises.own((remote, request.port), request.headers)
         self.member = Member(self._client_id, self.ref, self.socket.outbox, remote, local=local)
         self.session = Session(self.member, env, self._intake)
         env.members[self._client_id] = self.member

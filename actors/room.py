@@ -11,7 +11,7 @@ import trio
 from attrs import evolve
 
 from ..transport import JSON, Problem, encode_error, encode_join
-from .actor import Handler, handles
+from .actor import Handler, awaitable, handles
 from .errors import NotAMember
 from .failures import failure_of
 from .hooks import RoomHooks
@@ -40,6 +40,9 @@ CONGESTION_GRACE = 0.25
 
 HEARD_WITHIN = 2.0
 """Seconds that a first member waits for the broker to bring what other pods say."""
+
+LONGEST_WAY = 3600.0
+"""Seconds that an event of another pod is counted as at most: its clock may be wrong by years."""
 
 R = TypeVar("R")
 
@@ -133,11 +136,11 @@ class Room(RoomHooks[S]):
 
     def after(self, seconds: float, callback: Callable[[], Awaitable[None]]) -> Timer:
         """Call back once in so many seconds, unless the room has crashed or stopped by then."""
-        return super().after(seconds, functools.partial(self._timed, callback))
+        return super().after(seconds, functools.partial(self._timed, awaitable(callback)))
 
     def every(self, seconds: float, callback: Callable[[], Awaitable[None]]) -> Timer:
         """Call back every so many seconds until cancelled or the room has crashed or stopped."""
-        return super().every(seconds, functools.partial(self._timed, callback))
+        return super().every(seconds, functools.partial(self._timed, awaitable(callback)))
 
     # Life ----------------------------------------------------------------------------------
 
@@ -345,6 +348,8 @@ class Room(RoomHooks[S]):
     async def _remote_emits(self, message: RemoteEmits) -> None:
         if self._roster.undelivered:
             self._own_up()
+        if not message.events:
+            return
         for event in message.events:
             self._speech.about_remote(event)
             if self._plain_remote_emit:
@@ -356,7 +361,7 @@ class Room(RoomHooks[S]):
                 await self._settle()
         self._speech.over()
         # One look at the clock for all that came together: the oldest of them took longest.
-        taken = max(0.0, self._now() - message.events[0].time)
+        taken = min(max(0.0, self._now() - message.events[0].time), LONGEST_WAY)
         self._environment.meters.cross_pod_latency.observe(taken, len(message.events))
 
     @handles(Degraded)
@@ -435,12 +440,12 @@ class Room(RoomHooks[S]):
         return Problem("events_missed", sentence, self.name)
 
     def _own_up(self) -> None:
-        """Tell the members that the room was too busy for what other pods said."""
+        """Tell the members what other pods said and this room did not get."""
         missed, self._roster.undelivered = self._roster.undelivered, 0
         self._roster.lost += missed
         problem = Problem(
             "events_missed",
-            f"{missed} events of other pods were missed: the room '{self.name}' is too busy.",
+            f"{missed} events of other pods were missed: they were too large, or came too fast.",
             self.name,
         )
         self._speech.announce(encode_error(problem, self._now()))

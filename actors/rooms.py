@@ -23,7 +23,15 @@ from .ref import ActorRef
 from .room import Room
 from .roster import RemoteEmits, RoomEnvironment, Roster
 
-__all__ = ["RoomFactory", "RoomRef", "Rooms", "StartRoom", "hand_over", "load_room_classes"]
+__all__ = [
+    "RoomFactory",
+    "RoomRef",
+    "Rooms",
+    "StartRoom",
+    "hand_over",
+    "load_room_classes",
+    "own_up",
+]
 
 RoomRef = ActorRef[Any]
 """A room's address. Subclasses add typed handlers of their own, hence no narrower type."""
@@ -125,6 +133,12 @@ class Rooms:
         """
         ref, roster = self._refs.get(name), self._rosters.get(name)
         return 0 if ref is None or roster is None else hand_over(ref, roster, events, nbytes)
+
+    def missed(self, name: str, count: int) -> None:
+        """Have the room of that name tell its members of events that were not let in."""
+        ref, roster = self._refs.get(name), self._rosters.get(name)
+        if ref is not None and roster is not None:
+            own_up(ref, roster, count)
 
     def tell_all(self, message: Degraded | Healed) -> None:
         """Tell every room, whatever else waits for it."""
@@ -248,6 +262,12 @@ def hand_over(ref: RoomRef, roster: Roster[Any], events: Sequence[Remote], nbyte
         missed = sum(not ref.tell(RemoteEmits([event], weight)) for event in events)
     roster.undelivered += missed
     return missed
+
+
+def own_up(ref: RoomRef, roster: Roster[Any], missed: int) -> None:
+    """Have a room tell its members how many events of other pods they will not hear."""
+    roster.undelivered += missed
+    ref.tell(RemoteEmits((), 0))  # where even this finds no place, the next that does tells it
 
 
 def load_room_classes(bindings: Mapping[str, str]) -> dict[str, type[Room[Any]]]:

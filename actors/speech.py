@@ -17,6 +17,7 @@ import trio
 from ..config import get_logger, tracing
 from ..transport import JSON, Scope, encode_data, encode_emit, text_frame
 from ..transport.brokers import Remote
+from .affinity import Affinity
 from .fanout import Batch
 from .member import Member
 from .replies import Answer
@@ -69,6 +70,7 @@ class Speech:
     def __init__(self, roster: Roster[Any], environment: RoomEnvironment) -> None:
         self._roster = roster
         self._env = environment
+        self._affinity = Affinity()
         self._batch = Batch(environment.batching, environment.meters.fan_out)
         self._born: list[float] = []
         self._event_id: str | None = None
@@ -155,6 +157,7 @@ class Speech:
 
     def broadcast(self, event: str, data: JSON, exclude: Member | None, *, local: bool) -> str:
         """Tell everyone here, but perhaps one, and unless `local` the other pods."""
+        self._affinity.check("Room.broadcast")
         local = local or self._env.uplink is None or self.remote is not None
         event_id = self._take_event_id(published=not local)
         if local:
@@ -177,6 +180,7 @@ class Speech:
 
     def relay(self, event: str, data: JSON) -> str:
         """Tell the other pods alone, and not what comes from one of them."""
+        self._affinity.check("Room.relay")
         event_id = self._event_id
         if event_id is None or (self._relayed and self.remote is None):
             event_id = self._env.event_ids()
@@ -187,6 +191,7 @@ class Speech:
 
     def send(self, members: Iterable[Member], event: str, data: JSON) -> str:
         """Tell some members the same, encoded once."""
+        self._affinity.check("Room.send_to")
         event_id = self._take_event_id()
         frame = self._frame(event, data, event_id)
         for member in members:
@@ -195,6 +200,7 @@ class Speech:
 
     def answer(self, client: Member, payload: bytes) -> None:
         """Tell one client, in order with what else is said."""
+        self._affinity.check("Room.tell_problem")
         self._put(text_frame(payload), to=client)
 
     def then(self, act: Callable[[], None]) -> None:

@@ -115,6 +115,25 @@ class Broker:
         help='memory, redis, rabbitmq, nats, or a class `"package.module:Class"`.',
     )
     enabled: bool = setting(False, help="Whether the broker is used; else the pod is alone.")
+    secret: str = setting(
+        "",
+        secret=True,
+        check=formats.signing_secret,
+        help="What pods sign their messages with, the same on all; empty: whoever reaches the "
+        "broker is believed.",
+    )
+    previous_secret: str = setting(
+        "",
+        secret=True,
+        check=formats.signing_secret,
+        help="Accepted beside `secret` while that is changed; signs nothing.",
+    )
+    replay_window: float = setting(
+        60.0,
+        unit="seconds",
+        gt=0,
+        help="How old a signed message may be, and how far the clocks of pods may differ.",
+    )
     options: Mapping[str, str] = setting(
         {}, secret=True, help="For a class of your own: whatever it reads, shown to nobody."
     )

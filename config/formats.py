@@ -15,6 +15,7 @@ from .redact import redact_text
 
 BROKERS = ("memory", "redis", "rabbitmq", "nats")
 ALGORITHMS = ("HS256", "HS384", "HS512")
+SIGNING_SECRET_BYTES = 32
 
 
 def origins(values: Sequence[str]) -> str | None:
@@ -125,6 +126,13 @@ def redis_url(value: str) -> str | None:
         if not value or (known and url.port != 0):
             return None
     return "a URL such as rediss://user:password@host:6379/0"
+
+
+def signing_secret(value: str) -> str | None:
+    """Check what an HMAC is made with (RFC 2104, section 3); empty is none."""
+    if not value or len(value.encode("utf-8", "replace")) >= SIGNING_SECRET_BYTES:
+        return None
+    return f"a text of {SIGNING_SECRET_BYTES} bytes at least, made at random, or nothing"
 
 
 def subject(value: str) -> str | None:

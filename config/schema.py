@@ -356,6 +356,9 @@ def _conflicts(config: Config) -> Iterator[Problem]:
         missing, given = ("keyFile", "certFile") if tls.cert_file else ("certFile", "keyFile")
         sentence = f"tls.{missing} must be set too where tls.{given} is"
         yield Problem(sentence, ("tls.certFile", "tls.keyFile"))
+    if config.broker.previous_secret and not config.broker.secret:
+        sentence = "broker.secret must be set too where broker.previousSecret is"
+        yield Problem(sentence, ("broker.secret", "broker.previousSecret"))
 
 
 def _order(small: str, relation: str, large: str) -> Problem:

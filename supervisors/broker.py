@@ -17,6 +17,7 @@ from ..actors import (
     Roster,
     Uplink,
     hand_over,
+    own_up,
 )
 from ..actors.links import DEGRADED, HEALED
 from ..config import Config
@@ -49,7 +50,14 @@ class BrokerTree:
         self._settings = config.broker
         self._make_broker = make_broker
         self._joined = config.performance.batch_message_processing
-        self.uplink = Uplink(pod_id, config.broker, config.message_ttl, self, wall)
+        self.uplink = Uplink(
+            pod_id,
+            config.broker,
+            config.message_ttl,
+            self,
+            wall,
+            largest=config.limits.max_buffer_bytes,
+        )
         self._notices = Notices(members, event_ids, wall, config.broker.notice_window)
         self._rooms: Rooms | None = None
         self._everyone: tuple[RoomRef, Roster[Any]] | None = None
@@ -91,11 +99,18 @@ class BrokerTree:
             return hand_over(*self._everyone, events, nbytes) if self._everyone else 0
         return self._rooms.deliver(room, events, nbytes) if self._rooms else 0
 
+    def missed(self, room: str | None, count: int) -> None:
+        """Tell a room that so many events of other pods were not let in."""
+        if room is None and self._everyone:
+            own_up(*self._everyone, count)
+        elif room is not None and self._rooms is not None:
+            self._rooms.missed(room, count)
+
     def degraded(self, outage: Degraded) -> None:
         """Tell the rooms' hooks and the clients."""
         if self._rooms is not None:
             self._rooms.tell_all(outage)
-        self._notices.tell(DEGRADED, outage.to_json())
+        self._notices.tell(DEGRADED, outage.to_json(), outage.to_json(root=True))
 
     def healed(self, healed: Healed) -> None:
         """Tell the rooms' hooks and the clients."""

@@ -249,6 +249,14 @@ def _link(uplink: Uplink) -> Iterator[Metric]:
     for reason, count in counters.lost_by_reason().items():
         lost.add_metric([link, reason], count)
     yield lost
+    refused = CounterMetricFamily(
+        "deployd_broker_refused",
+        "Messages of the broker that were not let in.",
+        labels=["link", "reason"],
+    )
+    for fault, count in counters.refused.items():
+        refused.add_metric([link, fault.value], count)
+    yield refused
 
 
 # Families ------------------------------------------------------------------------------------

@@ -248,7 +248,10 @@ class Pod:
         return self._listener.statistics().refused
 
     def unready(self) -> str | None:
-        """Say why no new clients should be sent here (`broker.ready` is the policy), or None."""
+        """Say why no new clients should be sent here (`broker.ready` is the policy), or None.
+
+        Everybody may read it: why the broker is away stands where root looks.
+        """
         if self._stopping is not None:
             return "it is stopping"
         policy = self.config.broker.ready
@@ -256,8 +259,7 @@ class Pod:
             return None
         if policy is ReadyPolicy.STARTED and self.uplink.tried:
             return None
-        breaker = self.uplink.breaker
-        return None if breaker.closed else f"the broker is away: {breaker.reason}"
+        return None if self.uplink.breaker.closed else "the broker is away"
 
     def bind_room(self, pattern: str, room_class: type[Room[Any]]) -> None:
         """Let rooms whose names match the pattern be of this class, before all other bindings."""

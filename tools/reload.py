@@ -1,9 +1,11 @@
 """Starting again in the same process when a developer saves a file."""
 
 import os
+import stat
 import sys
+import time
 from collections.abc import Callable, Iterable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -11,7 +13,7 @@ import trio
 from watchfiles import awatch
 
 from ..config import get_logger
-from .changes import Changes, Stamp, refusal
+from .changes import Changes, Stamp, as_read, refusal
 
 LOOK_EVERY: Final = 1000
 """Milliseconds between two looks at the files where the system tells of no change."""
@@ -19,13 +21,19 @@ LOOK_EVERY: Final = 1000
 _log = get_logger("reload")
 
 
-async def wait_for_change(files: frozenset[Path], check_settings: Callable[[], object]) -> None:
+async def wait_for_change(
+    files: frozenset[Path], check_settings: Callable[[], object], began: int | None = None
+) -> None:
     """Wait until files were saved that are worth a new start; `refusal` says which are not.
 
+    `began` is when the process did (nanoseconds since 1970): what was saved since counts.
+
     What decides is how the files look; the watching thread only says when to look. Where the
-    system cannot watch, this says so and waits for ever.
+    system cannot watch, or not any more (the folder has gone for a moment), this says so and looks
+    by itself.
     """
-    changes, stop = Changes(stamps(files)), trio.Event()
+    now, stop = stamps(files), trio.Event()
+    changes = Changes(now if began is None else as_read(now, began, time.time_ns()))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_set_when_cancelled, stop)
         looks = awatch(
@@ -42,8 +50,9 @@ async def wait_for_change(files: frozenset[Path], check_settings: Callable[[], o
                     if _worth_a_start(changes.look(stamps(files)), check_settings):
                         break
         except (OSError, RuntimeError) as error:  # RuntimeError is the watcher's own, not exported
-            _log.warning("files cannot be watched, so nothing is reloaded", reason=str(error))
-            await trio.sleep_forever()
+            _log.warning("files cannot be watched, so they are looked at", reason=str(error))
+            while not _worth_a_start(changes.look(stamps(files)), check_settings):  # noqa: ASYNC110
+                await trio.sleep(LOOK_EVERY / 1000)
         nursery.cancel_scope.cancel()
 
 
@@ -55,21 +64,24 @@ def imported_files() -> list[str]:
 
 
 def stamps(files: Iterable[Path]) -> dict[Path, Stamp]:
-    """Look at files; those that cannot be seen are left out."""
+    """Look at files; those that cannot be seen are left out, and what is no file now."""
     found = {}
     for path in files:
         try:
             status = path.stat()
         except OSError:
             continue
-        found[path] = (status.st_mtime_ns, status.st_size)
+        if stat.S_ISREG(status.st_mode):
+            found[path] = (status.st_mtime_ns, status.st_size)
     return found
 
 
-def start_again() -> NoReturn:
-    """Replace this process by a new one with the same command and the same id."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+def start_again(folder: str) -> NoReturn:
+    """Replace this process by a new one with the same command, id and folder."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # nobody reads it
+            stream.flush()
+    os.chdir(folder)
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - our own command
 
 

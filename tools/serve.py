@@ -2,7 +2,9 @@
 
 import os
 import sys
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -11,6 +13,7 @@ import attrs
 import click
 import trio
 
+from ..actors import RoomImportError
 from ..config import (
     Config,
     Secrets,
@@ -20,7 +23,7 @@ from ..config import (
     load_secrets,
 )
 from ..supervisors import Pod, open_pod
-from .changes import files_to_watch
+from .changes import files_behind, files_to_watch
 from .demo_room import DEMO_ROOMS
 from .keys import key_place
 from .reload import imported_files, start_again, wait_for_change
@@ -40,13 +43,17 @@ _log = get_logger("serve")
 
 @attrs.frozen
 class Plan:
-    """What to run. `reread` reads the settings anew, and raises `ConfigurationError`."""
+    """What to run. `reread` reads the settings anew, and raises `ConfigurationError`.
+
+    `began` is when the process did, in nanoseconds since 1970.
+    """
 
     config: Config
     keys: Secrets
     settings: Path | None
     dev: bool
     reread: Callable[[], object]
+    began: int
 
 
 @click.command()
@@ -61,14 +68,16 @@ def serve(host: str | None, port: int | None, file: Path, data: str | None, dev:
     # Where room classes are found, as with `python -m`.
     sys.path.insert(0, os.getcwd())
     make_default_file(file)
+    began = time.time_ns()
     given = {"server.host": host, "server.port": port, "server.data": data}
     reread = partial(read_settings, file, os.environ, given)
     config = reread().config
     config = for_development(config) if dev else config
     configure_logging(config.logging, tty=sys.stderr.isatty(), stream=sys.stderr)
     keys = load_secrets(Path(config.server.data), os.environ)
-    if trio.run(run, Plan(config, keys, settings_file(file), dev, reread)):
-        start_again()
+    folder = os.getcwd()  # a script may change it
+    if trio.run(run, Plan(config, keys, settings_file(file), dev, reread, began)):
+        start_again(folder)
 
 
 def for_development(config: Config) -> Config:
@@ -89,18 +98,31 @@ async def run(plan: Plan) -> bool:
     signals = StopSignals(terminal=sys.stderr.isatty())
     with signals.heard():
         rooms = DEMO_ROOMS if plan.dev else {}
-        async with open_pod(
-            plan.config,
-            keys=plan.keys,
-            rooms=rooms,
-            dev=plan.dev,
-            stress_command=STRESS,
-            settings=plan.settings,
-        ) as pod:
-            bind_log_context(pod=pod.pod_id)
-            announce(plan, pod)
-            await _until_told(plan, signals)
+        try:
+            async with open_pod(
+                plan.config,
+                keys=plan.keys,
+                rooms=rooms,
+                dev=plan.dev,
+                stress_command=STRESS,
+                settings=plan.settings,
+            ) as pod:
+                bind_log_context(pod=pod.pod_id)
+                announce(plan, pod)
+                await _until_told(plan, signals, files_of(plan))
+        except RoomImportError as error:
+            if not plan.dev:
+                raise
+            _log.error("the pod cannot start; mend the file and save it", reason=str(error))
+            await _until_told(plan, signals, files_of(plan, error))
         return signals.first is None
+
+
+def files_of(plan: Plan, error: RoomImportError | None = None) -> frozenset[Path]:
+    """List the files whose change is worth a new start; of those that failed when imported too."""
+    behind = files_behind(error, plan.config.rooms) if error else []
+    there = [file for file in behind if Path(file).parent.is_dir()]  # a folder has to be watched
+    return files_to_watch(plan.settings, [*imported_files(), *there], Path.cwd(), Path(sys.prefix))
 
 
 def announce(plan: Plan, pod: Pod) -> None:
@@ -119,21 +141,20 @@ def announce(plan: Plan, pod: Pod) -> None:
     if plan.dev:
         last = f"Save a file and the pod starts again. {last}"
     text = welcome(title, rows_of(places, key, settings), last)
-    screen().print(text, soft_wrap=True)
+    with suppress(OSError, SystemExit):  # nobody reads it, which rich takes for the end
+        screen().print(text, soft_wrap=True)
 
 
-async def _until_told(plan: Plan, signals: StopSignals) -> None:
+async def _until_told(plan: Plan, signals: StopSignals, files: frozenset[Path]) -> None:
     async with trio.open_nursery() as nursery:
         if plan.dev:
-            nursery.start_soon(_cancel_after_change, plan, nursery.cancel_scope)
+            nursery.start_soon(_cancel_after_change, plan, files, nursery.cancel_scope)
         await signals.wait()
         nursery.cancel_scope.cancel()
     if signals.first is not None:
         _log.info("stopping", signal=signals.first.name, again="a second signal stops at once")
 
 
-async def _cancel_after_change(plan: Plan, scope: trio.CancelScope) -> None:
-    folder, environment = Path.cwd(), Path(sys.prefix)
-    files = files_to_watch(plan.settings, imported_files(), folder, environment)
-    await wait_for_change(files, plan.reread)
+async def _cancel_after_change(plan: Plan, files: frozenset[Path], scope: trio.CancelScope) -> None:
+    await wait_for_change(files, plan.reread, plan.began)
     scope.cancel()

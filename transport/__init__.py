@@ -14,6 +14,7 @@ from .errors import (
     BrokerUnavailable,
     DuplicateValue,
     EnvelopeError,
+    EnvelopeFault,
     ListenError,
     MessageTooLarge,
     NoThread,
@@ -36,7 +37,7 @@ from .identifiers import RESERVED_NAMES, fold_name, misleading
 from .listener import Listener, ListenerLimits, ListenerStatistics, bind
 from .locality import Premises, is_loopback
 from .meters import FAN_OUT, SECONDS, Histogram, Meters, close_label
-from .names import DASHBOARD, check_name, is_reserved_room
+from .names import DASHBOARD, check_name, is_reserved_event, is_reserved_room
 from .outbox import Outbox, OutboxFailure, OutboxStatistics
 from .refusal import Refusal, response_bytes
 from .request import RequestHead
@@ -102,6 +103,7 @@ __all__ = [
     "DuplicateValue",
     "Emit",
     "EnvelopeError",
+    "EnvelopeFault",
     "Grant",
     "Histogram",
     "Identity",
@@ -169,6 +171,7 @@ __all__ = [
     "fold_name",
     "in_thread",
     "is_loopback",
+    "is_reserved_event",
     "is_reserved_room",
     "is_websocket_path",
     "misleading",

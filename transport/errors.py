@@ -25,6 +25,8 @@ TransportError
 
 # ruff: noqa: A002 - `id` is the wire protocol's own word, and so are these names the field's
 
+from enum import StrEnum
+
 from .shares import Grant
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "BrokerUnavailable",
     "DuplicateValue",
     "EnvelopeError",
+    "EnvelopeFault",
     "ListenError",
     "MessageTooLarge",
     "NoThread",
@@ -138,7 +141,15 @@ class QueryError(TransportError):
 
 
 class StoreError(TransportError):
-    """The root of what a store raises. Nothing of the write was kept, `StoreUncertain` excepted."""
+    """The root of what a store raises. Nothing of the write was kept, `StoreUncertain` excepted.
+
+    The message is for who runs the pod, and `public` the sentence that a client may be told; they
+    are the same where the client itself can help it.
+    """
+
+    def __init__(self, sentence: str, public: str = "") -> None:
+        super().__init__(sentence)
+        self.public = public or sentence
 
 
 class DuplicateValue(StoreError):
@@ -156,8 +167,13 @@ class Unstorable(StoreError):
 class StoreUnavailable(StoreError):
     """The database is locked, full, or cannot be reached: try again in `retry_after` seconds."""
 
-    def __init__(self, sentence: str, retry_after: int = 2) -> None:
-        super().__init__(sentence)
+    def __init__(
+        self,
+        sentence: str,
+        public: str = "The database cannot be used at the moment; try again later.",
+        retry_after: int = 2,
+    ) -> None:
+        super().__init__(sentence, public)
         self.retry_after = retry_after
 
 
@@ -167,6 +183,9 @@ class StoreUncertain(StoreUnavailable):
 
 class StoreMisfit(StoreError):
     """A definition wants what the documents there do not allow, such as a unique property."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence, "The collection cannot be used at the moment; try again later.")
 
 
 class BrokerError(TransportError):
@@ -198,5 +217,30 @@ class MessageTooLarge(BrokerError):
         self.limit = limit
 
 
+class EnvelopeFault(StrEnum):
+    """What is wrong with a message from the broker: the reasons that are counted apart."""
+
+    MALFORMED = "malformed"
+    """No version known here writes such a message."""
+    TOO_LARGE = "too_large"
+    """More bytes or events than a pod sends, or than a client's buffer takes."""
+    RESERVED = "reserved"
+    """It speaks with the pods' own voice, or in a room that each pod writes alone."""
+    MISPLACED = "misplaced"
+    """It came on a channel where it does not belong."""
+    UNSIGNED = "unsigned"
+    """There is a secret, and nobody signed it."""
+    FORGED = "forged"
+    """It is signed with another secret, for another channel, or was changed on the way."""
+    REPLAYED = "replayed"
+    """It has come before, or so many after it that this cannot be told any more."""
+    STALE = "stale"
+    """It was signed too long ago, or by a pod whose clock is wrong."""
+
+
 class EnvelopeError(BrokerError):
-    """A message from the broker that no pod of a version known here has sent; it is dropped."""
+    """A message from the broker that is not a pod's, or that no pod may say; it is dropped."""
+
+    def __init__(self, sentence: str, fault: EnvelopeFault = EnvelopeFault.MALFORMED) -> None:
+        super().__init__(sentence)
+        self.fault = fault

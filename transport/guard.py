@@ -168,7 +168,7 @@ class GuardedProtocol(WSConnection):
 
     def stop_reading(self) -> None:
         """Parse nothing any more: wsproto's parser is a generator and holds what holds it."""
-        self.connection._proto._parse_more.close()
+        self.connection._proto._parse_more.close()  # noqa: SLF001
 
     @property
     def open(self) -> bool:

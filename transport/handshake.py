@@ -73,7 +73,8 @@ class UpgradeRequest:
     """A good request for a WebSocket, with the socket it came on.
 
     Whoever takes the request over owns `sock`, a non-blocking TCP socket. `rest` is what the
-    client sent right behind the head; `remote` is the client's address.
+    client sent right behind the head; `remote` is the client's address, and `port` the one that
+    the connection comes from.
     """
 
     sock: socket.socket
@@ -81,6 +82,7 @@ class UpgradeRequest:
     rest: bytes
     headers: tuple[tuple[str, str], ...]
     remote: str
+    port: int = 0
 
 
 def choose_route(head: RequestHead, *, websocket: bool = True) -> Opening | Refusal | None:

@@ -10,14 +10,19 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Collection, Iterable
+from functools import lru_cache
 from typing import Final
 
 from attrs import frozen
 
 from ..config import read_origin
 from .origins import read_host
+from .relays import relays
 
 __all__ = ["Fields", "Premises", "is_loopback"]
+
+REMEMBERED: Final = 256
+"""Addresses and names whose reading is kept: the same few come with every request."""
 
 Fields = Iterable[tuple[str, str]]
 """Header fields, names in lower case."""
@@ -45,8 +50,9 @@ class Premises:
     `port` returns the one it listens on; `loopback` is whether only this machine reaches it.
     `hosts` are names that it goes by beside those of this machine, in ASCII and lower case. It is
     `proxied` when proxies are trusted: they say for whom they ask, and answer for the names that
-    they pass on. `tls` is whether the pod itself encrypts: then a page under a borrowed name fails
-    at the certificate.
+    they pass on. `relayed` says whether the client at an address and a port, connected to ours,
+    is a server itself. `tls` is whether the pod itself encrypts: then a page under a borrowed name
+    fails at the certificate.
     """
 
     port: Callable[[], int]
@@ -55,14 +61,14 @@ class Premises:
     proxied: bool = False
     tls: bool = False
     hosts: Collection[str] = ()
+    relayed: Callable[[tuple[str, int], int], bool] = relays
 
-    def own(self, peer: str, headers: Fields, version: str = "1.1") -> bool:
+    def own(self, peer: tuple[str, int], headers: Fields, version: str = "1.1") -> bool:
         """Say whether a request is a developer's own, from this machine to a pod under development.
 
-        `peer` is the address of who holds the connection, `version` HTTP's. A proxy of this machine
-        that leaves no trace and asks for just this host and port cannot be told from a developer.
+        `peer` is the address and the port of who holds the connection, `version` HTTP's.
         """
-        if not self.dev or self.proxied or version == "1.0" or not is_loopback(peer):
+        if not self.dev or self.proxied or version == "1.0" or not is_loopback(peer[0]):
             return False  # HTTP/1.0 is what nginx speaks to those behind it
         fields = list(headers)
         return (
@@ -70,6 +76,7 @@ class Premises:
             and ("sec-fetch-site", "cross-site") not in fields
             and self._is_asked_for_here(fields)
             and all(_is_page_of_here(value) for name, value in fields if name == "origin")
+            and not self.relayed(peer, self.port())
         )
 
     def misdirected(self, peer: str, headers: Fields, *, websocket: bool = False) -> str | None:
@@ -111,6 +118,7 @@ class Premises:
         return (host[1] or (443 if self.tls else 80)) == self.port()
 
 
+@lru_cache(maxsize=REMEMBERED)
 def is_loopback(address: str) -> bool:
     """Say whether an address, or a host to listen on, is this machine's alone.
 
@@ -136,6 +144,7 @@ def _is_own_name(name: str) -> bool:
     return name.endswith(".localhost") or is_loopback(name)
 
 
+@lru_cache(maxsize=REMEMBERED)
 def _is_address(name: str) -> bool:
     try:
         ipaddress.ip_address(name.strip("[]"))

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from typing import Literal
 
-__all__ = ["DASHBOARD", "check_name", "is_reserved_room"]
+__all__ = ["DASHBOARD", "check_name", "is_reserved_event", "is_reserved_room"]
 
 DASHBOARD = "_dashboard"
 """The room in which a pod tells root how it is."""
@@ -42,6 +42,11 @@ def check_name(kind: Literal["room", "event"], name: str, max_length: int) -> st
 def is_reserved_room(name: str) -> bool:
     """Say whether only the pod itself writes this room, whoever asks."""
     return name in _RESERVED or name.startswith(("collection:", "system:"))
+
+
+def is_reserved_event(name: str) -> bool:
+    """Say whether an event is the pod's own voice: neither clients nor other pods speak with it."""
+    return name.startswith("system:")
 
 
 def _allowed(character: str) -> bool:

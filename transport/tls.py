@@ -13,11 +13,12 @@ import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 import trio
 
-from ..config import get_logger
+from ..config import get_logger, read_regular
 from .errors import TlsError
 
 __all__ = ["Certificate", "TlsDoor"]
@@ -26,6 +27,9 @@ CHUNK: Final = 64 * 1024
 GOODBYE: Final = 2.0
 """Seconds that a client may take to hear that there is nothing more (RFC 8446 section 6.1), and to
 stop sending: a socket that is closed over unread bytes is reset, and takes our last words along."""
+
+MOST_OF_A_FILE: Final = 2**20
+"""Bytes of a certificate's file."""
 
 _log = get_logger("realtime")
 
@@ -182,8 +186,7 @@ def _load(cert_file: str, key_file: str) -> ssl.SSLContext:
     context.set_alpn_protocols(["http/1.1"])
     for setting, file in (("tls.certFile", cert_file), ("tls.keyFile", key_file)):
         try:
-            with open(file, "rb"):
-                pass
+            read_regular(Path(file), MOST_OF_A_FILE)  # what OpenSSL opens could wait for ever
         except OSError as error:
             raise TlsError(
                 f"Cannot read {setting} '{file}': {error.strerror}; "
@@ -192,8 +195,9 @@ def _load(cert_file: str, key_file: str) -> ssl.SSLContext:
     try:
         # An encrypted key would have the library ask for its password on the terminal.
         context.load_cert_chain(cert_file, key_file, password=_no_password)
-    except ssl.SSLError as error:
-        reason = (error.reason or "unreadable").replace("_", " ").lower()
+    except OSError as error:  # ssl.SSLError among them; it may have gone meanwhile
+        reason = getattr(error, "reason", None) or error.strerror or "unreadable"
+        reason = reason.replace("_", " ").lower()
         raise TlsError(
             f"Cannot use tls.certFile '{cert_file}' with tls.keyFile '{key_file}' ({reason}); "
             "give a certificate chain and the key that belongs to it, in PEM."

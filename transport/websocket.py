@@ -124,7 +124,7 @@ class WebSocket:
         self._running = True
         self.outbox.attach(spawn)
         try:
-            await self._reader._reader_task()
+            await self._reader._reader_task()  # noqa: SLF001
             ended = await self._part()
             self.outbox.close()
             return ended
@@ -204,8 +204,8 @@ def _reader(
     memory, so all connections share one of each.
     """
     reader = WebSocketConnection(stream, protocol, receive_buffer_size=read_buffer_size)
-    reader._send_channel, reader._recv_channel = _no_sender, _no_receiver
-    reader._open_handshake = reader._close_handshake = _nobody_waits
-    reader._for_testing_peer_closed_connection = _nobody_waits
-    reader._connection_proposal = None
+    reader._send_channel, reader._recv_channel = _no_sender, _no_receiver  # noqa: SLF001
+    reader._open_handshake = reader._close_handshake = _nobody_waits  # noqa: SLF001
+    reader._for_testing_peer_closed_connection = _nobody_waits  # noqa: SLF001
+    reader._connection_proposal = None  # noqa: SLF001
     return reader

@@ -386,7 +386,7 @@ def encode_error(problem: Problem, now: float, id: RequestId = None) -> bytes:
     data: dict[str, object] = {"code": problem.code}
     if problem.retry_after is not None:
         data["retryAfter"] = problem.retry_after
-    message = {"type": "error", "error": problem.message, "data": data}
+    message: dict[str, object] = {"type": "error", "error": problem.message, "data": data}
     if problem.room is not None:
         message["room"] = problem.room
     return _answer(message, id, now)

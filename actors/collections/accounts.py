@@ -79,7 +79,7 @@ class UserAccounts:
             writing = Writing("post", None, given, Asked(POD, method="POST"))
             return (await self._calls.write(await self._users(), writing)).body
         except RequestRefused as refused:
-            return answer_of(refused)
+            return answer_of(refused, root=True)
 
     async def _signed_in(self, users: Collection, found: Document) -> SignedIn:
         """Return a user as it sees itself: a script decides what it is shown, not who it is."""

@@ -89,7 +89,7 @@ class Api:
                 return await self._run_only(collection, asked, body)
             return await self._carry_out(collection, asked, body)
         except RequestRefused as refused:
-            return answer_of(refused)
+            return answer_of(refused, root=Caller(request.identity).is_root)
 
     async def _collection(self, request: ApiRequest) -> Collection:
         name = request.collection
@@ -225,9 +225,11 @@ def _scripted(response: Response) -> ApiAnswer:
     return ApiAnswer(response.status, orjson.dumps(response.body), dict(response.headers))
 
 
-def answer_of(refused: RequestRefused) -> ApiAnswer:
-    """Return a refusal as HTTP answers it: `{"error", "errors"?}`."""
+def answer_of(refused: RequestRefused, *, root: bool = False) -> ApiAnswer:
+    """Return a refusal as HTTP answers it: `{"error", "errors"?}`, with `detail?` for root."""
     body: dict[str, JSON] = {"error": refused.sentence}
+    if root and refused.detail:
+        body["detail"] = refused.detail
     if refused.errors:
         body["errors"] = [{"field": e.field, "message": e.message} for e in refused.errors]
     return ApiAnswer(refused.status, orjson.dumps(body), refused.headers)

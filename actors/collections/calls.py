@@ -146,5 +146,5 @@ def _unwritten(name: str, error: ActorError) -> RequestRefused:
     if late or isinstance(error, Unanswered | Poisoned):
         what = "was not done with this write in time" if late else "failed on this write"
         return RequestRefused(500, f"The pod {what}, which may be done or not; look first.")
-    sentence = f"'{name}' is too busy or has failed: {error}"
-    return RequestRefused(503, sentence, headers={"Retry-After": "2"})
+    sentence = f"'{name}' is too busy or has failed; try again."
+    return RequestRefused(503, sentence, headers={"Retry-After": "2"}, detail=str(error))

@@ -82,7 +82,12 @@ class Discovery:
                 if await in_thread(partial(_is_there, config)):
                     await self.look()
             except NoThread as error:
-                raise RequestRefused(503, str(error), headers={"Retry-After": "2"}) from error
+                raise RequestRefused(
+                    503,
+                    "The pod has too much to do at the moment; try again later.",
+                    headers={"Retry-After": "2"},
+                    detail=str(error),
+                ) from error
 
     async def create(self, name: str) -> None:
         """Make the folder of a new collection that keeps whatever it is given, and install it.

@@ -105,6 +105,8 @@ class Told:
 class Collection:
     """One collection. `trouble` says why it cannot be used at the moment; empty when it can.
 
+    It is for who runs the pod: clients are told that it is so, and root why.
+
     `ready` is set when its tables are there for the first time. `writer` is that of the
     incarnation that lives.
     """
@@ -128,8 +130,10 @@ class Collection:
             with trio.move_on_after(PATIENCE):
                 await self.ready.wait()
         if self.trouble or not self.ready.is_set():
-            sentence = self.trouble or f"The collection '{self.name}' is not up yet."
-            raise RequestRefused(503, sentence, headers={"Retry-After": "2"})
+            state = "cannot be used at the moment" if self.trouble else "is not up yet"
+            sentence = f"The collection '{self.name}' {state}; try again later."
+            headers = {"Retry-After": "2"}
+            raise RequestRefused(503, sentence, headers=headers, detail=self.trouble)
 
     def has(self, event: ScriptEvent) -> bool:
         """Say whether there is a script for an event, be it broken."""

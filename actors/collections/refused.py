@@ -24,7 +24,8 @@ class FieldError:
 class RequestRefused(CollectionError):
     """A request that was not carried out: nothing was written. `errors` name properties.
 
-    `status` is HTTP's (RFC 9110 section 15), `headers` go out with the answer.
+    `status` is HTTP's (RFC 9110 section 15), `headers` go out with the answer. `sentence` is what
+    anybody may be told, `detail` what root may be told beside.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class RequestRefused(CollectionError):
         sentence: str,
         errors: tuple[FieldError, ...] = (),
         headers: Mapping[str, str] | None = None,
+        detail: str = "",
     ) -> None:
         sentence = writable(sentence)  # scripts say these, and clients' values are in them
         super().__init__(sentence)
@@ -40,6 +42,7 @@ class RequestRefused(CollectionError):
         self.sentence = sentence
         self.errors = errors
         self.headers = dict(headers or {})
+        self.detail = detail
 
 
 def refused_for(error: TooManyWaiting) -> RequestRefused:

@@ -52,7 +52,7 @@ class ScriptRunner:
     """
 
     def __init__(self, timeout: float, workers: int) -> None:
-        self._timeout = timeout
+        self.timeout = timeout
         self._workers = workers
         self._limiters: dict[int, trio.CapacityLimiter] = {}
         self._jobs: dict[ThreadJob, bool] = {}  # those with a thread, and whether overdue
@@ -101,7 +101,7 @@ class ScriptRunner:
     async def _on_loop(self, script: Script, contexts: Sequence[AsyncContext]) -> list[Result]:
         results: list[Result] = []
         line: int | None = None
-        with trio.move_on_after(self._timeout) as patience:
+        with trio.move_on_after(self.timeout) as patience:
             for context in contexts:
                 try:
                     results.append(await attempt_async(script, context))
@@ -135,7 +135,7 @@ class ScriptRunner:
         raise self._late(script, line)
 
     def _late(self, script: Script, line: int | None) -> ScriptTimeout:
-        error = ScriptTimeout(script.name, line, self._timeout)
+        error = ScriptTimeout(script.name, line, self.timeout)
         self._log.timed_out(error)
         return error
 
@@ -148,17 +148,19 @@ class ScriptRunner:
             self._limiters[depth] = trio.CapacityLimiter(self._workers)
         return self._limiters[depth]
 
-    async def _admit(self, job: ThreadJob, depth: int, borrower: object) -> None:
+    async def admit(self, job: ThreadJob, depth: int, borrower: object) -> None:
+        """Wait for a place among the threads of that depth. Raises `ScriptsBusy`."""
         limiter = self._limiter(depth)
         if limiter.statistics().tasks_waiting >= self._workers * WAITING_PER_PLACE:
             raise self._busy(job.script)
-        with trio.move_on_after(self._timeout) as patience:
+        with trio.move_on_after(self.timeout) as patience:
             await limiter.acquire_on_behalf_of(borrower)
         if patience.cancelled_caught:
             raise self._busy(job.script)
         self._jobs[job] = False
 
-    def _release(self, job: ThreadJob, depth: int, borrower: object) -> None:
+    def release(self, job: ThreadJob, depth: int, borrower: object) -> None:
+        """Give back the place that `admit` has waited for."""
         del self._jobs[job]
         self._limiter(depth).release_on_behalf_of(borrower)
 
@@ -178,11 +180,11 @@ class _Place:
         self._patience = patience
 
     async def acquire_on_behalf_of(self, borrower: object) -> None:
-        await self._runner._admit(self._job, self._depth, borrower)
-        self._patience.deadline = trio.current_time() + self._runner._timeout
+        await self._runner.admit(self._job, self._depth, borrower)
+        self._patience.deadline = trio.current_time() + self._runner.timeout
 
     def release_on_behalf_of(self, borrower: object) -> None:
-        self._runner._release(self._job, self._depth, borrower)
+        self._runner.release(self._job, self._depth, borrower)
 
 
 def _place(job: ThreadJob) -> str:

@@ -17,6 +17,7 @@ from typing import Final, Literal, TypeAlias, cast, get_args
 from attrs import frozen
 
 from ...config import get_logger, read_regular
+from .. import failures
 from .context import AsyncContext, Context
 from .errors import ScriptBroken
 from .interruption import Interrupted
@@ -199,7 +200,11 @@ def told(error: BaseException) -> str:
     """Return an exception's type and text, shortened; whatever its own `__str__` does."""
     if isinstance(error, _Unfit):
         return str(error)
-    return "".join(traceback.format_exception_only(error)).strip()[:MAX_REASON]
+    try:
+        text = "".join(traceback.format_exception_only(error)).strip()
+    except BaseException:  # noqa: BLE001 - the exception is anybody's, and so are its parts
+        text = failures.told(error)
+    return failures.writable(text[:MAX_REASON])
 
 
 def _line(path: Path, error: BaseException) -> int:

@@ -61,16 +61,14 @@ class Viewer:
         demand(definition, "get", caller)
         may = [document for document in found if may_see(definition, caller, document)]
         plain = [documents.shown(definition, document) for document in may]
+        views: list[View | RequestRefused] = [View(document, document) for document in plain]
         if collection.has("get"):
-            asked = evolve(asked, method="GET")
-            outcomes = await run_get(collection, self._env, asked, plain)
-        else:
-            outcomes = [Outcome(document) for document in plain]
-        seen = {
-            str(document["id"]): _view(definition, caller, document, outcome)
-            for document, outcome in zip(may, outcomes, strict=True)
-        }
+            outcomes = await run_get(collection, self._env, evolve(asked, method="GET"), plain)
+            views = [_view(definition, caller, *pair) for pair in zip(may, outcomes, strict=True)]
+        if len(may) == len(found):
+            return views
         absent = missing(definition.name)
+        seen = {str(one["id"]): view for one, view in zip(may, views, strict=True)}
         return [seen.get(str(document["id"]), absent) for document in found]
 
     async def view(self, collection: Collection, asked: Asked, document: Document) -> JSON:
@@ -121,6 +119,9 @@ def _view(
 
 
 def _fixed(shown: Mapping[str, JSON], stored: Document, names: frozenset[str]) -> Document:
-    """Return what is shown with these properties as they are stored, there or not."""
-    rest = {name: value for name, value in shown.items() if name not in names}
+    """Return what is shown with these properties as they are stored, there or not.
+
+    The others are sorted: the place of what a script has added would tell what was there before.
+    """
+    rest = {name: shown[name] for name in sorted(shown) if name not in names}
     return {**{name: value for name, value in stored.items() if name in names}, **rest}

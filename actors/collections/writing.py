@@ -216,13 +216,14 @@ def refusal_of(error: BaseException | None) -> Exception:
     if isinstance(error, DuplicateValue):
         return invalid((FieldError(said_of(error.field), "is taken by another document"),))
     if isinstance(error, StoreUncertain):
-        return RequestRefused(500, str(error))
+        return RequestRefused(500, error.public, detail=str(error))
     if isinstance(error, StoreUnavailable):
-        return RequestRefused(503, str(error), headers={"Retry-After": str(error.retry_after)})
+        headers = {"Retry-After": str(error.retry_after)}
+        return RequestRefused(503, error.public, headers=headers, detail=str(error))
     if isinstance(error, Unstorable | QueryError):
         return RequestRefused(400, str(error))
     if isinstance(error, StoreMisfit):
-        return RequestRefused(503, str(error))
+        return RequestRefused(503, error.public, detail=str(error))
     if isinstance(error, RequestRefused):
         return error.with_traceback(None)  # it would hold the transaction, which held the error
     if isinstance(error, Exception):

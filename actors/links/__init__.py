@@ -4,7 +4,7 @@ from .breaker import Breaker, BreakerState
 from .inbound import Listeners
 from .link import LinkActor
 from .notices import Notices
-from .outage import DEGRADED, HEALED, Degraded, Healed
+from .outage import DEGRADED, HEALED, Degraded, Healed, OutageCode
 from .parcel import Settle
 from .uplink import Uplink
 
@@ -18,6 +18,7 @@ __all__ = [
     "LinkActor",
     "Listeners",
     "Notices",
+    "OutageCode",
     "Settle",
     "Uplink",
 ]

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import math
 import secrets
-from typing import Final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, TypeAlias
 
 import trio
 
-from ...transport import BrokerUnavailable, EnvelopeError
-from ...transport.brokers import Broker, Probe, pod_channel, probe, unpack
+from ...transport import BrokerUnavailable
+from ...transport.brokers import Broker, Message, Probe, pod_channel, probe
 from .patience import Patience
 
-__all__ = ["Canary"]
+__all__ = ["Canary", "Publish"]
+
+Publish: TypeAlias = Callable[[Sequence[Message]], Awaitable[None]]
+"""Hands messages to the broker, signed where there is a secret."""
 
 LATE: Final = 10.0
 """Seconds that it may be late while other messages come: it stands in line with them, and a pod
@@ -28,8 +32,16 @@ PAUSE: Final = 0.25
 class Canary:
     """Sends a nonce on each of the broker's probing channels and waits until all are back."""
 
-    def __init__(self, broker: Broker, pod_id: str, timeout: float, patience: Patience) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        publish: Publish,
+        pod_id: str,
+        timeout: float,
+        patience: Patience,
+    ) -> None:
         self._broker = broker
+        self._publish = publish
         self._pod_id = pod_id
         self._timeout = timeout
         self._patience = patience
@@ -46,7 +58,7 @@ class Canary:
         self._back = trio.Event()
         message = probe(self._pod_id, self._nonce)
         with self._patience.limit(self._timeout):
-            await self._broker.publish([(channel, message) for channel in self.channels])
+            await self._publish([(channel, message) for channel in self.channels])
             await self._back.wait()
         if not self._back.is_set():
             await self._stand_in_line(began + LATE)
@@ -66,16 +78,13 @@ class Canary:
             with trio.move_on_at(due):
                 await self._back.wait()
 
-    def hears(self, channel: str, payload: bytes) -> bool:
-        """Take what came if it is a probe, and say whether it was; others' prove nothing."""
+    def comes(self) -> None:
+        """Note that something came: the pod is not deaf, however late its probe is."""
         self._heard_at = trio.current_time()
-        if channel not in self.channels:
-            return False
-        try:
-            message = unpack(payload)
-        except EnvelopeError:
-            return False
-        if not isinstance(message, Probe):
+
+    def hears(self, channel: str, message: Probe) -> bool:
+        """Take a probe, and say whether it belongs on this channel; an older one proves nothing."""
+        if channel not in self.channels or message.origin != self._pod_id:
             return False
         if message.nonce == self._nonce:
             self._awaited.discard(channel)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from attrs import mutable
+from attrs import field, mutable
+
+from ...transport import EnvelopeFault
 
 __all__ = ["Counters"]
 
@@ -14,8 +16,8 @@ class Counters:
     Five say what did not reach the other pods and never will: `cut_off` (said while the broker was
     away, or never proven to have got there), `overflowed` (no room in the outbox or buffer),
     `expired` (older than `messageTTL`), `too_large`, and `unspeakable` (a name that no room or
-    event may have). `undelivered` came from others and found no room in a room's mailbox.
-    `invalid` counts messages of the broker.
+    event may have). `undelivered` came from others and found no room in a room's mailbox, or was
+    larger than what clients take. `refused` counts messages of the broker, by what was wrong.
     """
 
     published: int = 0
@@ -28,13 +30,18 @@ class Counters:
     too_large: int = 0
     unspeakable: int = 0
     undelivered: int = 0
-    invalid: int = 0
+    refused: dict[EnvelopeFault, int] = field(factory=lambda: dict.fromkeys(EnvelopeFault, 0))
     connects: int = 0
     trips: int = 0
     round_trip: float | None = None
     _lost_before: int = 0
     _replayed_before: int = 0
     _missed_before: int = 0
+
+    @property
+    def invalid(self) -> int:
+        """Messages of the broker that were refused, for whatever reason."""
+        return sum(self.refused.values())
 
     @property
     def lost(self) -> int:

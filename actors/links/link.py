@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import ClassVar, Final, TypeVar
 
 import trio
 
 from ...config import Broker as BrokerSettings
-from ...transport import JSON, BrokerError, BrokerRefused, BrokerUnavailable, MessageTooLarge
+from ...transport import (
+    JSON,
+    BrokerError,
+    BrokerRefused,
+    BrokerUnavailable,
+    EnvelopeError,
+    EnvelopeFault,
+    MessageTooLarge,
+)
 from ...transport.brokers import (
     ENVELOPE_BYTES,
     EVENT_BYTES,
     EVERYONE,
+    SEAL_BYTES,
     Broker,
     Channel,
+    Message,
     greeting,
     pod_channel,
 )
 from ..actor import Actor, handles
-from ..errors import EnvironmentFailure
+from ..errors import BaseExceptionRaised, EnvironmentFailure
+from ..failures import failure_of
 from .breaker import PROOFS
 from .canary import Canary
 from .packing import Packer
@@ -44,6 +55,8 @@ REUNION: Final = 1.5
 """Seconds, beside the longest backoff, that the other pods may take to come back before what
 waited is replayed without them."""
 CLOSING: Final = 1.0
+
+_STRAY: Final = EnvelopeError("it is a probe of another pod, or astray", EnvelopeFault.MISPLACED)
 
 T = TypeVar("T")
 
@@ -104,8 +117,8 @@ class LinkActor(Actor):
         """Trip the breaker before anything else is done about a failure, as closing takes time."""
         try:
             yield
-        except Exception as error:
-            self._give_up(error)
+        except BaseException as error:
+            self._give_up(failure_of(error))  # which passes trio's own cancellation
             raise
 
     async def _carry(self, loop: Callable[[], Awaitable[None]]) -> None:
@@ -124,7 +137,7 @@ class LinkActor(Actor):
         self._tripped = True
         cause = _broker_error(error)
         refused = isinstance(cause, BrokerRefused)
-        # Clients are told the reason, and what a foreign exception says may be anything.
+        # What a foreign exception says may be anything, secrets included.
         reason = str(cause) if cause else f"the link failed with {_kind(error)}; see the log"
         wait = self._uplink.tripped(
             reason,
@@ -161,7 +174,9 @@ class LinkActor(Actor):
         await self._in_time(broker.connect(self, nursery))
         uplink.endpoint = broker.endpoint
         self._limit(broker.max_payload)
-        self._canary = Canary(broker, uplink.pod_id, self._settings.timeout, self._patience)
+        self._canary = Canary(
+            broker, self._say, uplink.pod_id, self._settings.timeout, self._patience
+        )
         own = dict.fromkeys((*self._canary.channels, pod_channel(uplink.pod_id)))
         await self._in_time(broker.subscribe(list(own)))
         uplink.interest.begin_anew()
@@ -185,12 +200,12 @@ class LinkActor(Actor):
     async def _greet(self) -> None:
         """Say hello to everyone, then answer those who do."""
         pod, peers = self._uplink.pod_id, self._uplink.peers
-        await self._in_time(self._broker.publish([(EVERYONE, greeting(pod, "hello"))]))
+        await self._in_time(self._say([(EVERYONE, greeting(pod, "hello"))]))
         while True:
             await peers.owing.wait()
             here = greeting(pod, "here")
             answers = [(pod_channel(other), here) for other in peers.take_owed()]
-            await self._in_time(self._broker.publish(answers))
+            await self._in_time(self._say(answers))
 
     async def _keep_interest(self) -> None:
         uplink = self._uplink
@@ -213,8 +228,11 @@ class LinkActor(Actor):
 
     def deliver(self, channel: Channel, payload: bytes) -> None:
         """Take a message from the broker."""
-        if not self._canary.hears(channel, payload):
-            self._uplink.inbound.receive(channel, payload)
+        canary, inbound = self._canary, self._uplink.inbound
+        canary.comes()
+        probe = inbound.receive(channel, payload)
+        if probe is not None and not canary.hears(channel, probe):
+            inbound.refuse(channel, _STRAY)
 
     def lost(self, error: BrokerError) -> None:
         """Give the connection up."""
@@ -268,10 +286,10 @@ class LinkActor(Actor):
             try:
                 if fit:
                     messages = self._packer.pack(fit, replayed=replayed)
-                    await self._in_time(self._broker.publish(messages))
+                    await self._in_time(self._say(messages))
                 break
             except MessageTooLarge as error:
-                if self._broker.max_payload >= self._packer.limit:
+                if self._broker.max_payload >= self._limited_by:
                     raise BrokerUnavailable(
                         f"{self._broker.endpoint} confused us: {error}"
                     ) from error
@@ -284,8 +302,17 @@ class LinkActor(Actor):
             )
         return fit
 
+    async def _say(self, messages: Sequence[Message]) -> None:
+        """Hand messages to the broker: the one place where they are signed."""
+        seal = self._uplink.seal
+        if seal is not None:
+            messages = [(channel, seal.sign(channel, payload)) for channel, payload in messages]
+        await self._broker.publish(messages)
+
     def _limit(self, nbytes: int) -> None:
-        uplink = self._uplink
+        uplink, self._limited_by = self._uplink, nbytes
+        if uplink.seal is not None:
+            nbytes -= SEAL_BYTES
         self._packer = Packer(uplink.pod_id, uplink.epoch, nbytes, self._joined)
         uplink.limit = nbytes - OVERHEAD
 
@@ -296,7 +323,7 @@ class LinkActor(Actor):
                 await self._take(outbox.pop())
             if self._uplink.breaker.closed:
                 bye = greeting(self._uplink.pod_id, "bye")
-                await self._in_time(self._broker.publish([(EVERYONE, bye)]))
+                await self._in_time(self._say([(EVERYONE, bye)]))
 
     # Inside ----------------------------------------------------------------------------------
 
@@ -325,4 +352,6 @@ def _kind(error: BaseException) -> str:
     """Name what went wrong, which nurseries may have wrapped in groups."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
+    if isinstance(error, BaseExceptionRaised) and error.__cause__ is not None:
+        error = error.__cause__
     return type(error).__name__

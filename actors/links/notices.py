@@ -38,12 +38,12 @@ class Notices:
         self._event_ids = event_ids
         self._wall = wall
         self._window = window
-        self._waiting: deque[tuple[str, JSON]] = deque(maxlen=MOST_WAITING)
+        self._waiting: deque[tuple[str, JSON, JSON]] = deque(maxlen=MOST_WAITING)
         self._wake = trio.Event()
 
-    def tell(self, event: str, data: JSON) -> None:
-        """Let all clients know; never waits."""
-        self._waiting.append((event, data))
+    def tell(self, event: str, data: JSON, for_root: JSON = None) -> None:
+        """Let all clients know, root more of it if there is more; never waits."""
+        self._waiting.append((event, data, data if for_root is None else for_root))
         self._wake.set()
 
     async def run(self, started: Callable[[], None]) -> None:
@@ -55,12 +55,16 @@ class Notices:
                 await self._send(*self._waiting.popleft())
             self._wake = trio.Event()
 
-    async def _send(self, event: str, data: JSON) -> None:
-        frame = text_frame(encode_emit(event, data, None, self._wall(), event_id=self._event_ids()))
+    async def _send(self, event: str, data: JSON, for_root: JSON) -> None:
+        now, event_id = self._wall(), self._event_ids()
+        frame, root_frame = (
+            text_frame(encode_emit(event, told, None, now, event_id=event_id))
+            for told in (data, for_root)
+        )
         members = list(self._members.values())
         random.shuffle(members)
         size = max(1, math.ceil(len(members) / SLICES))
         for begin in range(0, len(members), size):
             for member in members[begin : begin + size]:
-                member.sink.write(frame)
+                member.sink.write(root_frame if member.is_root else frame)
             await trio.sleep(self._window / SLICES)

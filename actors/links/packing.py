@@ -8,12 +8,7 @@ from typing import Final
 import orjson
 from attrs import frozen
 
-from ...transport.brokers import (
-    ENVELOPE_BYTES,
-    Message,
-    pack,
-    room_channel,
-)
+from ...transport.brokers import ENVELOPE_BYTES, MOST_EVENTS, Message, pack, room_channel
 from .parcel import CHARACTER, Parcel
 
 __all__ = ["Packer"]
@@ -21,7 +16,6 @@ __all__ = ["Packer"]
 MOST_BYTES: Final = 256 * 1024
 """Bytes of one message: large enough that its header costs nothing, small enough to be handled
 by a receiver without holding up its clients."""
-MOST_EVENTS: Final = 1024
 
 
 @frozen

@@ -14,13 +14,9 @@ from typing import Any, Final
 import trio
 
 from ...config import Broker as BrokerSettings
-from ...config import FailurePolicy, get_logger
+from ...config import FailurePolicy, Limits, get_logger
 from ...transport import JSON, Problem, Scope
-from ...transport.brokers import (
-    Channel,
-    room_channel,
-    utterable,
-)
+from ...transport.brokers import EVENT_BYTES, Channel, Seal, room_channel, utterable
 from ..mailbox import Mailbox
 from ..messages import Delivery
 from ..overflow import Overflow
@@ -29,11 +25,12 @@ from .breaker import Breaker, BreakerHistory
 from .counters import Counters
 from .inbound import Inbound, Listeners
 from .interest import Interest
-from .outage import Degraded, Healed
-from .parcel import Buffer, Parcel, Settle, weight
+from .outage import Degraded, Healed, OutageCode
+from .parcel import CHARACTER, Buffer, Parcel, Settle, weight
 
 __all__ = ["Uplink"]
 
+DEFAULT_LARGEST: Final = Limits().max_buffer_bytes
 NUMBERED_ROOMS: Final = 65_536
 """Rooms whose events are numbered; beyond it the ones silent for longest begin anew."""
 
@@ -43,8 +40,9 @@ _log = get_logger("realtime")
 class Uplink:
     """The way to the other pods.
 
-    `wall` is unix seconds, `clock` steady seconds. The link sets `endpoint` (to show, without
-    secrets) and `limit` (bytes that one event's data may have) when it knows them.
+    `wall` is unix seconds, `clock` steady seconds, `largest` the bytes of one event that a client's
+    buffer takes. The link sets `endpoint` (to show, without secrets) and `limit` (bytes that one
+    event's data may have on the broker) when it knows them. `seal` is there when there is a secret.
     """
 
     def __init__(
@@ -55,14 +53,16 @@ class Uplink:
         listeners: Listeners,
         wall: Callable[[], float],
         clock: Callable[[], float] = trio.current_time,
+        largest: int = DEFAULT_LARGEST,
     ) -> None:
         self.pod_id = pod_id
         self.epoch = int(wall() * 1000)
         self.limit: float = math.inf
+        self.seal = Seal.of(settings, pod_id, self.epoch, wall)
         self.endpoint = ""
         self.counters = Counters()
         self.interest = Interest(settings.linger)
-        self.inbound = Inbound(pod_id, listeners, self.counters)
+        self.inbound = Inbound(pod_id, listeners, self.counters, largest, self.seal)
         self.reception, self.peers = self.inbound.reception, self.inbound.peers
         self.buffer = Buffer(settings.buffer_messages, settings.buffer_bytes, message_ttl)
         self.outbox: Mailbox[Any] = Mailbox(
@@ -74,6 +74,7 @@ class Uplink:
         self._history = BreakerHistory()
         self.tried = False
         self.changed: trio.Event = trio.Event()
+        self._largest = largest
         self._settings = settings
         self._policies = PatternMap(settings.policies)
         self._listeners = listeners
@@ -86,7 +87,9 @@ class Uplink:
         self._open_road = False
         self._proven_at, self._proven = wall(), clock()
         # Who comes before the first try is over must know that it may miss something.
-        self._degraded: Degraded | None = Degraded(self.breaker.reason, self._proven_at)
+        self._degraded: Degraded | None = Degraded(
+            OutageCode.STARTING, self._proven_at, self.breaker.reason
+        )
         self._told = self._ended = False
 
     @property
@@ -120,7 +123,7 @@ class Uplink:
         if not utterable(room, event):
             self._note_unspeakable(room, event)
             return Scope.LOCAL
-        if len(encoded) > self.limit:
+        if len(encoded) > self.limit or nbytes + CHARACTER * len(room or "") > self._largest:
             self.counters.too_large += 1
             return Scope.LOCAL
         if not self._open_road:
@@ -137,11 +140,12 @@ class Uplink:
 
     def refusal(self, room: str | None, nbytes: int) -> Problem | None:
         """Say why an emit must not be accepted at all, or None: asked before anybody hears it."""
-        if nbytes > self.limit:
+        limit = min(self.limit, self._largest - EVENT_BYTES)
+        if nbytes > limit:
             return Problem(
                 "too_large",
-                f"The broker takes {self.limit} bytes at a time and this is more; "
-                "send less, or raise the broker's limit.",
+                f"An event for other pods may have {limit} bytes and this one has more; "
+                "send less at a time.",
             )
         if self._open_road or self.breaker.closed:
             return None
@@ -168,6 +172,7 @@ class Uplink:
     def enter(self, room: str | None) -> None:
         """Hear a room: its first member has come."""
         channel = room_channel(room)
+        self.inbound.rooms[channel] = room
         if not self.interest.wants(channel):
             self.reception.forget(room)  # what was said since its last member left is not missed
         if not self.interest.hears(channel):
@@ -178,6 +183,7 @@ class Uplink:
     def leave(self, room: str | None) -> None:
         """Hear a room no longer, after a while: its last member has gone."""
         channel = room_channel(room)
+        self.inbound.rooms.pop(channel, None)
         self.interest.unwant(channel, self._clock())
         self.subscribed([channel])
         self.reception.forget(room)
@@ -228,6 +234,8 @@ class Uplink:
                 "own": self.reception.own,
                 "invalid": counters.invalid,
             },
+            "refused": {fault.value: count for fault, count in counters.refused.items()},
+            "signed": self.seal is not None,
             "history": self._history.to_json(),
         }
 
@@ -378,7 +386,7 @@ class Uplink:
                 room=None if room is None else ascii(room[:100]),
                 event_name=ascii(event[:100]),
                 so_far=self.counters.unspeakable,
-                remedy="name it with letters, digits and _-.:/@#+~=",
+                remedy="name it with letters, digits and _-.:/@#+~=; system:… stays on its pod",
             )
 
     @staticmethod
@@ -387,7 +395,7 @@ class Uplink:
             yield mailbox.pop()
 
     def _degrade(self, reason: str) -> None:
-        self._degraded, self._told = Degraded(reason, self._proven_at), True
+        self._degraded, self._told = Degraded(OutageCode.CUT_OFF, self._proven_at, reason), True
         self.counters.begin_outage(self.reception.missed)
         _log.warning(
             "switched to the memory broker: the other pods are out of reach",

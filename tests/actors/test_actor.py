@@ -326,3 +326,47 @@ async def test_timers_die_with_their_incarnation(autojump_clock: trio.testing.Mo
         await cell.run(lambda: None)
     assert fired == [1, 2, 2]
     assert cell.statistics().timers == 0
+
+
+# -- an `async` that was forgotten -----------------------------------------------------------------
+
+
+async def why_it_ends(actor: type[Actor]) -> str:
+    cell: ActorCell[Any] = ActorCell("pod/forgot", actor, dead_letters=DeadLetters())
+    cell.ref.tell(Get())
+    with pytest.raises(ActorDefinitionError) as caught:
+        with trio.fail_after(10):
+            await cell.run(lambda: None)
+    return str(caught.value)
+
+
+async def test_a_hook_or_timer_that_is_not_async_is_named() -> None:
+    class Starts(Actor):
+        def on_start(self) -> None:  # type: ignore[override]
+            """Forget something."""
+
+    class Ticks(Actor):
+        async def on_start(self) -> None:
+            self.after(0, self.tick)  # type: ignore[arg-type]
+
+        def tick(self) -> None:
+            """Forget something."""
+
+    assert "Starts.on_start gave NoneType" in await why_it_ends(Starts)
+    assert "Ticks.tick gave NoneType" in await why_it_ends(Ticks)
+
+
+async def test_a_plain_hook_that_gives_something_to_await_is_as_good() -> None:
+    started: list[str] = []
+
+    class Delegates(Actor):
+        def on_start(self) -> Awaitable[None]:  # type: ignore[override]
+            return self.begin()
+
+        async def begin(self) -> None:
+            started.append("begun")
+            self.stop()
+
+    cell: ActorCell[Any] = ActorCell("pod/ok", Delegates, dead_letters=DeadLetters())
+    await cell.run(lambda: None)
+    assert started == ["begun"]

@@ -33,6 +33,7 @@ def test_a_whole_definition_is_read() -> None:
             "done": {"type": "boolean", "default": False, "index": True},
             "due": {"type": "date", "default": "now"},
             "secret": {"type": "string", "private": True},
+            "kind": {"type": "string", "open": True},
         },
         "strict": True,
         "owner": "author",
@@ -46,12 +47,19 @@ def test_a_whole_definition_is_read() -> None:
             "done": Property(PropertyType.BOOLEAN, default=False, index=True),
             "due": Property(PropertyType.DATE, default="now"),
             "secret": Property(PropertyType.STRING, private=True),
+            "kind": Property(PropertyType.STRING, open=True),
         },
         strict=True,
         owner="author",
         access=Permissions(post=Right.AUTHENTICATED, put=Right.OWNER, delete=Right.ROOT),
     )
     assert definition.private == {"secret"}
+    assert definition.open == {"id", "createdAt", "updatedAt", "kind"}
+
+
+def test_nothing_is_private_and_open() -> None:
+    both = {"properties": {"pin": {"type": "string", "private": True, "open": True}}}
+    assert any("properties.pin cannot be both" in each for each in refused(both))
 
 
 def test_a_folder_of_the_go_server_is_taken_as_it_is() -> None:

@@ -37,9 +37,11 @@ TEXTS = {
     "store.poolSize": "5",
     "store.durability": "normal",
     "metrics.bind": "127.0.0.1:9090",
+    "broker.secret": "a secret of at least 32 bytes for tests",
     "server.trustedProxies": "10.0.0.0/8",
 }
-# One is refused without the other.
+# Each of these is refused without the other.
+PAIRED = ("tls.certFile", "tls.keyFile", "broker.previousSecret")
 TOGETHER = {"DEPLOYD_TLS__CERT_FILE": "c.pem", "DEPLOYD_TLS__KEY_FILE": "k.pem"}
 
 
@@ -56,7 +58,7 @@ def variable(path: str) -> str:
     return f"DEPLOYD_{snake.upper().replace('.', '__').replace('_T_T_L', '_TTL')}"
 
 
-@pytest.mark.parametrize("path", [path for path in ROWS if not path.startswith("tls.")])
+@pytest.mark.parametrize("path", [path for path in ROWS if path not in PAIRED])
 def test_every_setting_can_come_from_the_environment(path: str) -> None:
     name = variable(path)
 
@@ -71,6 +73,24 @@ def test_every_setting_can_come_from_the_environment(path: str) -> None:
 
 def test_the_two_files_of_tls_come_together() -> None:
     assert load(None, environ=TOGETHER).config.tls.key_file == "k.pem"
+
+
+def test_a_brokers_previous_secret_comes_with_the_one_that_signs() -> None:
+    given = {"DEPLOYD_BROKER__PREVIOUS_SECRET": TEXTS["broker.secret"]}
+    with pytest.raises(ConfigError, match=r"broker\.secret must be set too"):
+        load(None, environ=given)
+    both = given | {"DEPLOYD_BROKER__SECRET": TEXTS["broker.secret"][::-1]}
+    config = load(None, environ=both).config
+    assert config.broker.previous_secret == TEXTS["broker.secret"]
+    rows = {row.path: row.value for row in explain(load(None, environ=both))}
+    assert rows["broker.secret"] == rows["broker.previousSecret"] == "********"
+
+
+@pytest.mark.parametrize("name", ["SECRET", "PREVIOUS_SECRET"])
+def test_a_brokers_secret_that_is_short_is_refused_and_not_repeated(name: str) -> None:
+    with pytest.raises(ConfigError, match="32 bytes") as caught:
+        load(None, environ={f"DEPLOYD_BROKER__{name}": "hunter2"})
+    assert "hunter2" not in str(caught.value)
 
 
 def test_lists_and_objects_have_a_text_form() -> None:

@@ -289,7 +289,7 @@ def test_what_a_pod_said_itself_is_not_for_it() -> None:
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     from deployd.actors.links import reception as module
 
-    monkeypatch.setattr(module, "REMEMBERED_IDS", 10)
+    monkeypatch.setattr(module, "REMEMBERED_EVENTS", 10)
     monkeypatch.setattr(module, "REMEMBERED_ROOMS", 3)
     monkeypatch.setattr(module, "REMEMBERED_ORIGINS", 2)
     reception = Reception("me")

@@ -54,6 +54,8 @@ class Sink:
 
 
 class Somebody:
+    is_root = False
+
     def __init__(self) -> None:
         self.sink = Sink()
 

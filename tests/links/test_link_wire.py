@@ -63,7 +63,13 @@ DATA = st.recursive(
     max_leaves=10,
 ).filter(lambda data: "\\ud" not in repr(data))
 EVENTS = st.tuples(
-    st.integers(1, 2**53), IDS, NAMES, DATA, st.floats(0, 2e9), st.integers(0, 8), st.integers(0, 1)
+    st.integers(1, 2**53 - 1),
+    IDS,
+    NAMES,
+    DATA,
+    st.floats(0, 2e9),
+    st.integers(0, 8),
+    st.integers(0, 1),
 )
 
 

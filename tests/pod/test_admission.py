@@ -82,6 +82,25 @@ async def test_who_signs_in_as_somebody_else_leaves_the_rooms_that_one_may_not_j
         await client.expect("emit", room="tea", data=2)
 
 
+UPGRADE = (
+    "GET /socket.io/ HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: SGVsbG8gV2ViU29ja2V0IQ==\r\n{more}\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["xn--strae-oqa.de", "xn--mgba3gch31f060k.com", "XN--MNCHEN-3YA.de", "[::1]", "a_b.example"],
+)
+async def test_pages_on_hosts_of_every_alphabet_connect(host: str) -> None:
+    config = pod_config()
+    async with running_pod(evolve(config, server=evolve(config.server, host="0.0.0.0"))) as pod:
+        for more in ("", f"Origin: http://{host}\r\n"):
+            async with await trio.open_tcp_stream("127.0.0.1", pod.port) as stream:
+                await stream.send_all(UPGRADE.format(host=host, more=more).encode())
+                assert (await stream.receive_some()).startswith(b"HTTP/1.1 101 ")
+
+
 async def statuses(pod: Pod, count: int, **headers: str) -> list[int]:
     """Connect one after the other and leave at once; the status of each answer."""
     found, told = [], []

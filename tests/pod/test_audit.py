@@ -19,6 +19,7 @@ from deployd.actors.collections import Passwords
 from deployd.config import Auth, Config, Metrics, Origins
 from deployd.supervisors import Pod, collections, open_pod
 from support import KEYS, collections_config, connected, write_collection
+from support.certificates import issued, trusting
 from support.logs import logged
 
 ROOT: Final = {"X-Master-Key": KEYS.master_key}
@@ -339,6 +340,26 @@ async def test_a_developer_in_roots_place_leaves_a_line(tmp_path: Path) -> None:
             await asks("POST", STRESS, 202, json=SMALL)(here)
     [line] = log.lines(component="audit")
     assert (line["event"], line["user"]) == ("root acted", "a developer of this machine")
+
+
+async def test_over_tls_too_a_line_says_the_address_and_a_developer_is_known(
+    tmp_path: Path,
+) -> None:
+    def encrypted(config: Config) -> Config:
+        return evolve(config, tls=issued(tmp_path))
+
+    with logged() as log:
+        async with (
+            world(tmp_path, encrypted, dev=True) as here,
+            httpx.AsyncClient(verify=trusting(), trust_env=False) as http,
+        ):
+            base = f"https://localhost:{here.pod.port}"
+            assert (await http.get(f"{base}/todos", headers=KEY)).status_code == 401
+            assert (await http.get(f"{base}/metrics")).status_code == 200
+            far = {"X-Forwarded-For": "192.0.2.1"}
+            assert (await http.get(f"{base}/metrics", headers=far)).status_code == 401
+    [line] = log.lines(component="audit")
+    assert (line["event"], line["address"]) == ("wrong master key", "127.0.0.1")
 
 
 # -- a storm -----------------------------------------------------------------------------------

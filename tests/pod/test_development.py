@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +18,7 @@ from deployd.supervisors import Pod, open_pod
 from support import KEYS
 from support.certificates import issued
 from support.collections import collections_config, write_collection
+from support.proxies import forwarder, haproxy, nginx
 from support.signs import SIGNS
 
 Fields = Sequence[tuple[str, str]]
@@ -43,10 +44,10 @@ PRIVILEGES: Final = {
 """What a developer may do without a key; `test` and `stop` are answered 404 by who lets them in."""
 
 
-async def speak(pod: Pod, data: bytes, until: tuple[bytes, ...]) -> bytes:
+async def speak(port: int, data: bytes, until: tuple[bytes, ...]) -> bytes:
     """Send bytes and read until something is in what comes, or the pod closes."""
     heard = b""
-    async with await trio.open_tcp_stream("127.0.0.1", pod.port) as stream:
+    async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
         with trio.fail_after(20):
             await stream.send_all(data)
             while not any(part in heard for part in until):
@@ -64,19 +65,28 @@ def head(line: str, pod: Pod, fields: Fields) -> bytes:
 
 
 async def ask(
-    pod: Pod, method: str, path: str, body: bytes, fields: Fields, version: str = "1.1"
+    pod: Pod,
+    method: str,
+    path: str,
+    body: bytes,
+    fields: Fields,
+    version: str = "1.1",
+    at: int | None = None,
 ) -> int:
-    """Send a request with exactly these header fields, and return the status."""
+    """Send a request with exactly these header fields, to the pod's port or another one.
+
+    Returns the status.
+    """
     own: Fields = [("Connection", "close"), *fields]
     if method in ("POST", "PUT"):
         own = [*own, ("Content-Length", str(len(body)))]
         if not any(name == "Content-Type" for name, _ in own):
             own = [*own, JSON]
     request = head(f"{method} {path} HTTP/{version}", pod, own) + body
-    return int((await speak(pod, request, (b"\r\n",)))[9:12])
+    return int((await speak(at or pod.port, request, (b"\r\n",)))[9:12])
 
 
-async def watch(pod: Pod, fields: Fields) -> int:
+async def watch(pod: Pod, fields: Fields, at: int | None = None) -> int:
     """Try to watch the pod over a WebSocket, and return the status that comes nearest."""
     own = [
         ("Connection", "Upgrade"),
@@ -86,17 +96,19 @@ async def watch(pod: Pod, fields: Fields) -> int:
     ]
     join = Frame(Opcode.TEXT, b'{"type":"join","room":"_dashboard"}').serialize(mask=True)
     request = head("GET /socket.io/ HTTP/1.1", pod, [*own, *fields]) + join
-    heard = await speak(pod, request, (b'"type":"join"', b'"type":"error"'))
+    heard = await speak(at or pod.port, request, (b'"type":"join"', b'"type":"error"'))
     if not heard.startswith(b"HTTP/1.1 101 "):
         return int(heard[9:12])
     return 200 if b'"type":"join"' in heard else 401
 
 
-async def granted(pod: Pod, privilege: str, fields: Fields, version: str = "1.1") -> bool:
+async def granted(
+    pod: Pod, privilege: str, fields: Fields, version: str = "1.1", at: int | None = None
+) -> bool:
     method, path, body = PRIVILEGES[privilege]
     if method == "WS":
-        return await watch(pod, fields) == 200
-    status = await ask(pod, method, path, body, fields, version)
+        return await watch(pod, fields, at) == 200
+    status = await ask(pod, method, path, body, fields, version, at)
     if privilege == "create":
         assert status in (200, 404, 421)
         return status == 200
@@ -138,6 +150,33 @@ async def test_a_privilege_is_this_machines_and_nobody_elses(
         if PRIVILEGES[privilege][0] != "WS":
             assert not await granted(pod, privilege, [], "1.0")
         assert await granted(pod, privilege, [])
+
+
+@pytest.mark.parametrize("proxy", [nginx, haproxy, forwarder])
+async def test_a_proxy_of_this_machine_that_leaves_no_trace_is_known_all_the_same(
+    tmp_path: Path, proxy: Callable[..., AbstractContextManager[int]]
+) -> None:
+    async with developing(tmp_path) as pod:
+        with proxy(pod.port, tmp_path, quiet=True) as port:
+            for privilege in PRIVILEGES:
+                assert not await granted(pod, privilege, [], at=port), privilege
+            assert await ask(pod, "GET", "/todos", b"", [], at=port) == 200
+            assert await granted(pod, "actors", [])
+
+
+async def test_a_browser_or_a_command_line_of_this_machine_is_a_developers_own(
+    tmp_path: Path,
+) -> None:
+    script = "import sys, urllib.request as r; print(r.urlopen(sys.argv[1]).status)"
+    server = f"import socket; s = socket.create_server(('127.0.0.1', 0)); {script}"
+    async with developing(tmp_path) as pod:
+        url = f"http://localhost:{pod.port}/_dashboard/api/actors"
+        own = await trio.run_process([sys.executable, "-c", script, url], capture_stdout=True)
+        assert own.stdout == b"200\n"
+        other = await trio.run_process(
+            [sys.executable, "-c", server, url], capture_stderr=True, check=False
+        )
+        assert b"HTTP Error 401" in other.stderr
 
 
 @pytest.mark.parametrize("privilege", PRIVILEGES)

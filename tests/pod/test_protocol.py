@@ -239,7 +239,7 @@ def rules(**access: Any) -> Config:
 async def test_rooms_are_as_open_as_the_rules_say(
     who: Who, anonymous: str | None, user: str | None, root: str | None
 ) -> None:
-    config = rules(rules={"in-*": Rule(join=who), "out-*": Rule(emit=who)})
+    config = rules(rules={"in-*": Rule(join=who), "out-*": Rule(emit=Speaker(who))})
     async with running_pod(config) as pod, connected(pod) as [client]:
 
         async def attempt(expected: str | None) -> None:

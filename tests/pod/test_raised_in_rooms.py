@@ -24,6 +24,7 @@ from deployd.actors import (
     Exit,
     Healed,
     Member,
+    OutageCode,
     Request,
     Room,
     handles,
@@ -231,7 +232,7 @@ async def test_what_a_room_raises_ends_that_room_alone(place: str) -> None:
             async with trio.open_nursery() as each:
                 for room, one in zip(names, talks, strict=True):
                     each.start_soon(provoke, pod, one, room)
-            pod.rooms.tell_all(Degraded("tried", 0.0))
+            pod.rooms.tell_all(Degraded(OutageCode.CUT_OFF, 0.0))
             pod.rooms.tell_all(Healed(0.0, 1.0, 0, 0, 0))
             await is_well(pod, talk, "after")
             if place not in NEVER_UP:

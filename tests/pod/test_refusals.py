@@ -25,6 +25,12 @@ KINDS: Mapping[str, dict[str, Any]] = {
 }
 
 
+async def forever() -> bool:
+    """Never come back."""
+    while True:
+        await trio.sleep_forever()
+
+
 class Choosy(Room[None]):
     """Lets nobody in, but those who came before."""
 
@@ -57,8 +63,7 @@ class Stuck(Room[None]):
     """Never comes back from asking itself whether to let somebody in."""
 
     async def authorize_join(self, member: Member) -> bool:
-        await trio.sleep(1e9)
-        return True
+        return await forever()
 
 
 class Ending(Room[None]):
@@ -114,6 +119,7 @@ WHOLE = "half\ufffd"
 REQUIRED = evolve(pod_config(), auth=Auth(required=True))
 NO_JSON = {"more": float("nan")}
 FULL = pod_config(max_rooms_per_client=1)
+TOKENS = rule(emit=Speaker.AUTHENTICATED)
 FULL_POD = pod_config(max_client_rooms=1)
 
 CASES: dict[str, Case] = {
@@ -145,7 +151,9 @@ CASES: dict[str, Case] = {
     "emit unknown": Case(say("emit"), "auth_required", config=REQUIRED),
     "join by rule": Case(say("join"), "auth_required", config=rule(join=Who.AUTHENTICATED)),
     "join by nobody": Case(say("join"), "forbidden", config=rule(join=Who.NOBODY)),
-    "emit by rule": Case(say("emit"), "auth_required", "tea", "tea", rule(emit=Speaker.AUTHENTICATED)),
+    "emit by rule": Case(
+        say("emit"), "auth_required", "tea", "tea", rule(emit=Speaker.AUTHENTICATED)
+    ),
     "emit by nobody": Case(say("emit"), "forbidden", "tea", "tea", rule(emit=Speaker.NOBODY)),
     "emit to everyone": Case(without("emit", "room"), "auth_required", None),
     "room too many": Case(say("join"), "too_many_rooms", "tea", "milk", FULL),

@@ -18,6 +18,7 @@ from deployd.actors import (
     Healed,
     Member,
     NotAMember,
+    OutageCode,
     Poisoned,
     Receipt,
     Request,
@@ -158,7 +159,7 @@ async def is_asked(pod: Pod, actor: Client) -> object:
 
 
 async def is_cut_off(pod: Pod, actor: Client) -> None:
-    pod.rooms.tell_all(Degraded("away", 0.0))
+    pod.rooms.tell_all(Degraded(OutageCode.CUT_OFF, 0.0))
 
 
 async def is_healed(pod: Pod, actor: Client) -> None:

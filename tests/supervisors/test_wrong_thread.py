@@ -23,6 +23,7 @@ from deployd.actors import (
     handles,
 )
 from deployd.supervisors import ChildSpec, Pod, Service
+from deployd.transport import Problem
 from support import connected, running_pod
 
 
@@ -129,6 +130,32 @@ async def test_what_is_made_for_threads_is_not_refused() -> None:
         threads_hub = pod.hub.from_thread
         assert await in_thread(lambda: threads_hub.emit_to_room("tea", "e", 1)) is None
         await client.expect("emit", data=1)
+
+
+ROOM: dict[str, Callable[[Any], object]] = {
+    "broadcast": lambda room: room.broadcast("e", 1),
+    "broadcast, local": lambda room: room.broadcast("e", 1, local=True),
+    "relay": lambda room: room.relay("e", 1),
+    "send_to": lambda room: room.send_to(next(iter(room.members.values())), "e", 1),
+    "multicast": lambda room: room.multicast(room.members.values(), "e", 1),
+    "tell_problem": lambda room: room.tell_problem(
+        next(iter(room.members.values())), Problem("odd", "It is odd.")
+    ),
+    "after": lambda room: room.after(1, nothing),
+    "every": lambda room: room.every(1, nothing),
+    "stop": lambda room: room.stop("from elsewhere"),
+}
+
+
+@pytest.mark.parametrize("name", ROOM)
+async def test_what_a_room_offers_its_hooks_is_refused_and_says_nothing(name: str) -> None:
+    async with running_pod(rooms={"tea*": Tea}) as pod, connected(pod) as [client]:
+        await client.join("tea")
+        room = await pod.hub.room("tea").ask(Lent(), timeout=5)
+        error = await in_thread(lambda: ROOM[name](room))
+        assert isinstance(error, WrongThread), error
+        pod.hub.emit_to_room("tea", "e", 2)
+        assert (await client.expect("emit", data=2))["meta"]["seq"] == 1
 
 
 ACTOR: dict[str, Callable[[Any], object]] = {

@@ -43,10 +43,12 @@ async def two_pods(
     rooms: Mapping[str, type[Room[Any]]] | None = None,
     config: Config | None = None,
     other: Config | None = None,
+    *,
+    broker: Broker = FAKE,
 ) -> AsyncIterator[tuple[Pod, Pod]]:
     """Run two, that have found each other; the second may have a configuration of its own."""
-    first = evolve(config or pod_config(), broker=FAKE)
-    second = evolve(other or first, broker=FAKE)
+    first = evolve(config or pod_config(), broker=broker)
+    second = evolve(other or first, broker=broker)
     async with (
         open_pod(first, keys=KEYS, rooms=rooms, broker=bus.make) as a,
         open_pod(second, keys=KEYS, rooms=rooms, broker=bus.make) as b,

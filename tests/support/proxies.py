@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Final
 
 from .servers import ServerProcess, free_port, not_installed
 
-__all__ = ["PROXIES", "haproxy", "nginx"]
+__all__ = ["PROXIES", "forwarder", "haproxy", "nginx"]
 
 _PATH: Final = "/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin"
 
@@ -31,10 +32,10 @@ http {{
     location / {{
       proxy_pass http://pod;
       proxy_http_version 1.1;
-      proxy_set_header Host $http_host;
+      proxy_set_header Host {host};
       proxy_set_header Upgrade $http_upgrade;
       proxy_set_header Connection $connection_upgrade;
-      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+      {said}
     }}
   }}
 }}
@@ -47,7 +48,7 @@ defaults
     timeout client 30s
     timeout server 30s
     timeout tunnel 60s
-    option forwardfor
+    {said}
     http-reuse always
 
 frontend all
@@ -56,6 +57,25 @@ frontend all
 
 backend pods
     server pod 127.0.0.1:{pod}
+"""
+
+_FORWARDER: Final = """
+import sys, trio
+
+async def pass_on(client):
+    async with client, await trio.open_tcp_stream("127.0.0.1", int(sys.argv[2])) as pod:
+        async def pump(a, b):
+            try:
+                async for data in a:
+                    await b.send_all(data)
+            except trio.BrokenResourceError:
+                pass
+            nursery.cancel_scope.cancel()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(pump, client, pod)
+            nursery.start_soon(pump, pod, client)
+
+trio.run(trio.serve_tcp, pass_on, int(sys.argv[1]))
 """
 
 
@@ -73,12 +93,18 @@ class _Proxy(ServerProcess):
 
 
 @contextmanager
-def nginx(pod: int, folder: Path) -> Iterator[int]:
-    """Run nginx in front of a pod's port, and return its own."""
+def nginx(pod: int, folder: Path, *, quiet: bool = False) -> Iterator[int]:
+    """Run nginx in front of a pod's port, and return its own.
+
+    When `quiet` it says nothing of its clients, and asks for the pod's own address.
+    """
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     temporary = " ".join(f"{kind}_temp_path {folder}/{kind};" for kind in kinds)
     port, file = free_port(), folder / "nginx.conf"
-    file.write_text(_NGINX.format(folder=folder, temporary=temporary, pod=pod, port=port))
+    said = "" if quiet else "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;"
+    host = f"127.0.0.1:{pod}" if quiet else "$http_host"
+    places = {"folder": folder, "temporary": temporary, "pod": pod, "port": port}
+    file.write_text(_NGINX.format(**places, said=said, host=host))
     command: list[str | Path] = [
         _program("nginx", "nginx"),
         "-p",
@@ -92,14 +118,24 @@ def nginx(pod: int, folder: Path) -> Iterator[int]:
 
 
 @contextmanager
-def haproxy(pod: int, folder: Path, bind: str = "") -> Iterator[int]:
+def haproxy(pod: int, folder: Path, bind: str = "", *, quiet: bool = False) -> Iterator[int]:
     """Run HAProxy in front of a pod's port, and return its own.
 
-    With `proto h2` in `bind` it speaks HTTP/2 with its clients, and HTTP/1.1 with the pod.
+    With `proto h2` in `bind` it speaks HTTP/2 with its clients, and HTTP/1.1 with the pod. When
+    `quiet` it says nothing of its clients, as it does by default.
     """
     port, file = free_port(), folder / "haproxy.cfg"
-    file.write_text(_HAPROXY.format(pod=pod, port=port, bind=bind))
+    said = "" if quiet else "option forwardfor"
+    file.write_text(_HAPROXY.format(pod=pod, port=port, bind=bind, said=said))
     yield from _run([_program("haproxy", "haproxy"), "-db", "-f", file], folder, port)
+
+
+@contextmanager
+def forwarder(pod: int, folder: Path, *, quiet: bool = True) -> Iterator[int]:
+    """Run what passes bytes on and knows nothing of HTTP, as `socat` and `ssh -R` do."""
+    assert quiet
+    port = free_port()
+    yield from _run([sys.executable, "-c", _FORWARDER, str(port), str(pod)], folder, port)
 
 
 PROXIES: Final = (nginx, haproxy)

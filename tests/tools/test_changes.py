@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployd.config import ConfigError
-from deployd.tools.changes import Changes, Stamp, files_to_watch, refusal
+from deployd.tools.changes import Changes, Stamp, as_read, files_to_watch, refusal
 
 A, B = Path("/p/a.py"), Path("/p/b.py")
 OLD: Stamp = (1, 10)
@@ -94,6 +94,18 @@ def test_a_link_into_the_project_is_watched_where_it_leads(folder: Path) -> None
     assert files_to_watch(None, [str(folder / "link.py")], folder, Path("/usr")) == {
         folder / "rooms.py"
     }
+
+
+def test_what_was_saved_while_the_process_started_counts_as_not_read() -> None:
+    now = {A: (10, 1), B: (20, 1), Path("/p/c.py"): (99, 1)}
+    assert as_read(now, began=15, at=30) == {A: (10, 1), Path("/p/c.py"): (99, 1)}
+
+
+def test_modules_whose_files_are_none_are_left_out(folder: Path) -> None:
+    (folder / "loop.py").symlink_to("loop.py")
+    odd = [str(folder / "loop.py"), "null\x00.py", "x" * 5000 + ".py", "<frozen>", ""]
+    watched = files_to_watch(None, [*odd, str(folder / "rooms.py")], folder, Path("/usr"))
+    assert folder / "rooms.py" in watched
 
 
 def test_a_file_that_compiles_is_not_refused(folder: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,53 @@ async def test_where_nothing_can_be_watched_the_pod_just_goes_on(folder: Path, l
         assert "cannot be watched" in await log.first()
         await trio.testing.wait_all_tasks_blocked()
         nursery.cancel_scope.cancel()
+
+
+async def test_where_nothing_can_be_watched_the_files_are_looked_at(
+    folder: Path, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reload, "LOOK_EVERY", 10)
+    path = folder / "later" / "rooms.py"
+    with trio.fail_after(PATIENCE):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait_for_change, frozenset({path}), fine)
+            await log.first()
+            path.parent.mkdir()
+            path.write_text("a = 1\n")
+    assert log.lines[-1].startswith("reloading")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda path: os.mkfifo(path),
+        lambda path: path.symlink_to("/nowhere"),
+        lambda path: path.symlink_to(path.name),
+        lambda path: path.symlink_to("/dev/zero"),
+        lambda path: path.mkdir(),
+        lambda path: path.write_bytes(b"a = '\xff'"),
+        lambda path: path.write_bytes(b"\x00" * 10),
+        lambda path: path.write_text("def half("),
+        lambda path: os.truncate(path.touch() or path, 2**34),
+    ],
+    ids=["pipe", "dangling", "loop", "device", "folder", "bytes", "nulls", "half", "huge"],
+)
+async def test_whatever_takes_a_files_place_is_waited_past(
+    make: Callable[[Path], object], folder: Path, log: Log
+) -> None:
+    path = folder / "rooms.py"
+    path.write_text("a = 1\n")
+    with trio.fail_after(PATIENCE):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait_for_change, frozenset({path}), fine)
+            await trio.testing.wait_all_tasks_blocked()
+            path.unlink()
+            make(path)
+            await trio.sleep(0.2)
+            path.rmdir() if path.is_dir() else path.unlink()
+            path.write_text("a = 123\n")
+    assert log.lines[-1].startswith("reloading")
+    assert len(log.lines) <= 2
 
 
 def test_files_that_are_not_there_have_no_stamp(folder: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import httpx
 import pytest
-from attrs import field, mutable
+from attrs import evolve, field, mutable
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -62,7 +62,7 @@ class Pod:
 
     @property
     def premises(self) -> Premises:
-        return Premises(port=lambda: 2403, dev=self.dev)
+        return Premises(port=lambda: 2403, dev=self.dev, relayed=lambda _, __: False)
 
     def tree(self) -> Mapping[str, object]:
         if self.broken:
@@ -293,6 +293,30 @@ async def test_everybody_may_know_whether_links_work_and_nothing_else_of_them() 
     response = await request(Pod(), "/health/links", peer="192.0.2.1")
     link = {"type": "redis", "state": "open", "seconds_deaf": 0.0}
     assert (response.status_code, response.json()) == (200, {"pod": "p1", "links": [link]})
+
+
+@pytest.mark.parametrize(
+    ("headers", "peer", "dev", "privileged", "told"),
+    [
+        ({"X-Master-Key": MASTER_KEY}, "192.0.2.1", False, True, 0),
+        ({"Authorization": f"Bearer {TOKENS.sign('a', is_root=True, ttl=9)}"}, "x", False, True, 0),
+        ({"Authorization": f"Bearer {TOKENS.sign('a', ttl=9)}"}, "192.0.2.1", False, False, 0),
+        ({"X-Master-Key": "wrong"}, "192.0.2.1", False, False, 1),
+        ({}, "192.0.2.1", False, False, 0),
+        ({"Host": "localhost:2403"}, "127.0.0.1", True, True, 0),
+        ({"Host": "localhost:2403", "Via": "x"}, "127.0.0.1", True, False, 0),
+    ],
+)
+def test_who_is_let_in_where_there_is_no_room_is_told_of_by_what_answers(
+    headers: dict[str, str], peer: str, *, dev: bool, privileged: bool, told: int
+) -> None:
+    pod = Pod(dev=dev)
+    counts: Counter[str] = Counter()
+    doorman = evolve(pod.doorman, audit=Audit(counts))
+    fields = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    scope = {"type": "http", "method": "POST", "path": "/x", "headers": fields, "client": (peer, 1)}
+    assert doorman.knows(Request(scope)) is privileged
+    assert counts.total() == told
 
 
 # -- guesses ---------------------------------------------------------------------------------

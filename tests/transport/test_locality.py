@@ -11,7 +11,7 @@ from deployd.transport import Premises, is_loopback
 from support.signs import SIGNS
 
 PORT = 2403
-PREMISES = Premises(port=lambda: PORT, dev=True)
+PREMISES = Premises(port=lambda: PORT, dev=True, relayed=lambda _, __: False)
 HERE = ("host", "localhost:2403")
 BROWSER = (
     HERE, ("connection", "keep-alive"), ("sec-ch-ua", '"Chromium"'), ("sec-ch-ua-mobile", "?0"),
@@ -32,7 +32,7 @@ NODE = (HERE, ("connection", "keep-alive"), ("accept-language", "*"), ("sec-fetc
 
 
 def own(*fields: tuple[str, str], peer: str = "127.0.0.1", **changes: Any) -> bool:
-    return evolve(PREMISES, **changes).own(peer, fields)
+    return evolve(PREMISES, **changes).own((peer, 50_000), fields)
 
 
 @pytest.mark.parametrize("client", [BROWSER, CURL, SOCKET, NODE], ids=range(4))
@@ -127,9 +127,10 @@ def test_a_page_has_to_be_of_this_machine(origin: str, *, good: bool) -> None:
 
 def test_neither_a_page_of_another_site_nor_old_http_nor_a_pod_behind_proxies() -> None:
     assert not own(*CURL, ("sec-fetch-site", "cross-site"))
-    assert not PREMISES.own("127.0.0.1", CURL, "1.0")
+    assert not PREMISES.own(("127.0.0.1", 50_000), CURL, "1.0")
     assert not own(*CURL, proxied=True)
     assert not own(*CURL, dev=False)
+    assert not own(*CURL, relayed=lambda peer, port: (peer, port) == (("127.0.0.1", 50_000), PORT))
 
 
 # -- borrowed names --------------------------------------------------------------------------

@@ -2,9 +2,11 @@
 
 from .broker import Broker, Channel, Inbox, Message, refuse_too_large
 from .channels import EVERYONE, pod_channel, room_channel
+from .crossing import utterable
 from .envelope import (
     ENVELOPE_BYTES,
     EVENT_BYTES,
+    MOST_EVENTS,
     Envelope,
     Greeting,
     Probe,
@@ -13,14 +15,16 @@ from .envelope import (
     pack,
     probe,
     unpack,
-    utterable,
 )
 from .loading import load_broker
+from .sealing import SEAL_BYTES, Seal
 
 __all__ = [
     "ENVELOPE_BYTES",
     "EVENT_BYTES",
     "EVERYONE",
+    "MOST_EVENTS",
+    "SEAL_BYTES",
     "Broker",
     "Channel",
     "Envelope",
@@ -29,6 +33,7 @@ __all__ = [
     "Message",
     "Probe",
     "Remote",
+    "Seal",
     "greeting",
     "load_broker",
     "pack",

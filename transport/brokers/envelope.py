@@ -1,4 +1,4 @@
-"""What pods say to each other: events of one room, packed, numbered and signed with their origin.
+"""What pods say to each other: events of one room, packed, numbered and marked with their origin.
 
 One JSON object a message: a header with short keys and, for each event, an array. A later version
 may add keys and append to the arrays; who does not know them passes them over. What changes the
@@ -8,56 +8,62 @@ meaning of what is there gets another `v`, and is not read by pods that do not k
 
 `o` origin pod, `e` epoch (when that pod began to count, unix ms), `r` room (absent: everyone),
 `m` events: sequence in this room, id, event, data, time (unix s), hops, replayed.
-In place of `r` and `m` a probe has `p`, a nonce, and a greeting `g`, its word.
+In place of `r` and `m` a probe has `p`, a nonce, and a greeting `g`, its word. What `sealing` signs
+has `k` and `s` at its end.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from functools import lru_cache
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple
 
 import orjson
 from attrs import frozen
 
-from ..errors import EnvelopeError
-from ..names import check_name
+from ..errors import EnvelopeError, EnvelopeFault
 from ..wire import JSON
+from .crossing import demand_change, demand_room, event_fault, of_changes, refuse_event
 
 __all__ = [
     "ENVELOPE_BYTES",
     "EVENT_BYTES",
+    "MOST_EVENTS",
     "Envelope",
     "Greeting",
     "Probe",
     "Remote",
+    "greeting",
     "pack",
     "probe",
     "unpack",
-    "utterable",
 ]
 
 VERSION: Final = 1
 MAX_HOPS: Final = 8
 """Pods do not forward. A bridge between brokers may, and counts, so that no loop can last."""
-MAX_EVENTS: Final = 4096
-LONGEST_NAME: Final = 1024
-"""Characters; each pod limits its own clients' names further."""
+MOST_EVENTS: Final = 1024
+"""Events of one message: what a pod packs, and takes."""
 LONGEST_ID: Final = 64
+LARGEST_NUMBER: Final = 2**53 - 1
+"""Of an event or an epoch: beyond it neither doubles nor JavaScript count (ECMA-262, 21.1.2.6)."""
+LATEST: Final = 253_402_300_800.0
+"""The year 10000, in unix seconds."""
+WORDS: Final = frozenset(("hello", "here", "bye"))
 ENVELOPE_BYTES: Final = 2048
 """More than the header of any envelope takes: a room's name may be written in escapes."""
 EVENT_BYTES: Final = 256
 """More than an event takes beside its name and its data."""
 FIELDS: Final = 7
 """Of an event that this version knows; what a later one appends is passed over."""
-_NUMBERS: Final = (int, float)
+_POD: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class Remote(NamedTuple):
     """An event of another pod. A tuple, for one is made for each event that comes.
 
     `encoded` is its data as JSON, written anew here: what comes from a broker goes to clients only
-    as far as it was understood. `time` is in unix seconds.
+    as far as it was understood. `time` is in unix seconds, of the origin's clock.
     """
 
     sequence: int
@@ -117,33 +123,18 @@ def greeting(origin: str, word: str) -> bytes:
 def unpack(payload: bytes) -> Envelope | Greeting | Probe:
     """Read what may come from anybody who reaches the broker.
 
-    Raises `EnvelopeError`, whose message says what is wrong with it.
+    Raises `EnvelopeError`, whose message says what is wrong with it. Takes time and memory in
+    proportion to the payload, whose size the caller has to limit.
     """
     message = _read(payload)
-    origin = _text(message.get("o"), "origin", LONGEST_ID)
+    origin = message.get("o")
+    if type(origin) is not str or _POD.fullmatch(origin) is None:
+        raise EnvelopeError("its origin is no name of a pod")
     if "p" in message:
-        return Probe(origin, _text(message["p"], "nonce", LONGEST_ID))
+        return Probe(origin, _nonce(message["p"]))
     if "g" in message:
-        return Greeting(origin, _text(message["g"], "word", LONGEST_ID))
+        return Greeting(origin, _word(message["g"]))
     return _envelope(origin, message)
-
-
-def utterable(room: str | None, event: str) -> bool:
-    """Whether other pods take an event of that name in that room."""
-    return (room is None or _good_name("room", room)) and _good_name("event", event)
-
-
-def _envelope(origin: str, message: dict[str, JSON]) -> Envelope:
-    epoch = message.get("e")
-    if type(epoch) is not int or epoch < 0:
-        raise EnvelopeError("its epoch is not a number")
-    room = message.get("r")
-    if room is not None and (not isinstance(room, str) or not _good_name("room", room)):
-        raise EnvelopeError("its room has no name that a room may have")
-    events = message.get("m")
-    if not isinstance(events, list) or not 0 < len(events) <= MAX_EVENTS:
-        raise EnvelopeError(f"it does not hold 1 to {MAX_EVENTS} events")
-    return Envelope(origin, epoch, room, [_event(raw) for raw in events])
 
 
 def _read(payload: bytes) -> dict[str, JSON]:
@@ -151,14 +142,41 @@ def _read(payload: bytes) -> dict[str, JSON]:
         message: JSON = orjson.loads(payload)
     except orjson.JSONDecodeError as error:
         raise EnvelopeError("it is not JSON") from error
-    if not isinstance(message, dict):
+    if type(message) is not dict:
         raise EnvelopeError("it is not an object")
-    if message.get("v") != VERSION:
+    version = message.get("v")
+    if type(version) is not int or version != VERSION:
         raise EnvelopeError(f"it is not of version {VERSION}")
     return message
 
 
-def _event(raw: JSON) -> Remote:
+def _nonce(value: JSON) -> str:
+    if type(value) is not str or not 0 < len(value) <= LONGEST_ID:
+        raise EnvelopeError(f"its nonce is not a text of at most {LONGEST_ID} characters")
+    return value
+
+
+def _word(value: JSON) -> str:
+    if type(value) is not str or value not in WORDS:
+        raise EnvelopeError("it greets with a word that is not known here")
+    return value
+
+
+def _envelope(origin: str, message: dict[str, JSON]) -> Envelope:
+    epoch = message.get("e")
+    if type(epoch) is not int or not 0 <= epoch <= LARGEST_NUMBER:
+        raise EnvelopeError("its epoch is not a number that one may have")
+    room = demand_room(message.get("r"))
+    raw = message.get("m")
+    if type(raw) is not list or not raw:
+        raise EnvelopeError("it holds no events")
+    if len(raw) > MOST_EVENTS:
+        raise EnvelopeError(f"it holds more than {MOST_EVENTS} events", EnvelopeFault.TOO_LARGE)
+    changes = room if of_changes(room) else None
+    return Envelope(origin, epoch, room, [_event(one, changes) for one in raw])
+
+
+def _event(raw: JSON, changes: str | None) -> Remote:
     # The loop that a busy pod lives in: a check of depth that looks at every bracket would cost
     # as much as all the rest. orjson reads 1,024 levels and writes 254, so that writing checks it.
     if type(raw) is not list or len(raw) < FIELDS:
@@ -166,31 +184,26 @@ def _event(raw: JSON) -> Remote:
     sequence, event_id, event, data, time, hops, replayed = raw[:FIELDS]
     if (
         type(sequence) is not int
-        or sequence < 1
-        or type(time) not in _NUMBERS
-        or type(hops) is not int
-        or type(replayed) is not int
+        or not 0 < sequence <= LARGEST_NUMBER
+        or (type(time) is not float and type(time) is not int)
+        or not 0 <= time < LATEST
     ):
-        raise EnvelopeError("a number of an event of it is none")
-    if hops > MAX_HOPS:
-        raise EnvelopeError(f"an event of it was forwarded more than {MAX_HOPS} times")
+        raise EnvelopeError("the number or time of an event of it is none that it may have")
+    if (
+        type(hops) is not int
+        or type(replayed) is not int
+        or not 0 <= hops <= MAX_HOPS
+        or not 0 <= replayed <= 1
+    ):
+        raise EnvelopeError(f"an event of it was forwarded more than {MAX_HOPS} times, or the like")
     if type(event_id) is not str or not 0 < len(event_id) <= LONGEST_ID:
         raise EnvelopeError("an event of it has no id")
-    if type(event) is not str or not _good_name("event", event):
-        raise EnvelopeError("an event of it has no name that an event may have")
+    if type(event) is not str or event_fault(event) is not None:
+        refuse_event(event)
+    if changes is not None:
+        demand_change(changes, event, data)
     try:
         encoded = orjson.dumps(data)
     except orjson.JSONEncodeError as error:
         raise EnvelopeError("it is nested too deep") from error
-    return Remote(sequence, event_id, event, encoded, cast("float", time), hops, replayed)
-
-
-@lru_cache(maxsize=8192)
-def _good_name(kind: str, name: str) -> bool:
-    return check_name("room" if kind == "room" else "event", name, LONGEST_NAME) is None
-
-
-def _text(value: JSON, what: str, longest: int) -> str:
-    if not isinstance(value, str) or not 0 < len(value) <= longest:
-        raise EnvelopeError(f"its {what} is not a text of at most {longest} characters")
-    return value
+    return Remote(sequence, event_id, event, encoded, time, hops, replayed)

@@ -95,7 +95,7 @@ class NatsDriver:
                 if channel not in self._subscriptions:
                     subscription = await connection.subscribe(self._prefix + channel)
                     # We never iterate, and it holds what holds it: 3.5 KB a room that has ended.
-                    subscription._message_iterator = None
+                    subscription._message_iterator = None  # noqa: SLF001
                     self._subscriptions[channel] = subscription
         await self._settle(connection)
         if self._routed:

@@ -137,7 +137,7 @@ class Wire(Connection):
         wait_response: bool = True,
     ) -> Any:
         receiver: Any = _Refusable(frame_receiver)
-        return await Connection._rpc(request, writer, receiver, wait_response)
+        return await Connection._rpc(request, writer, receiver, wait_response)  # noqa: SLF001
 
     # What the library's own method of this name is called from outside of its class.
     async def _Connection__handle_connection_blocked(  # noqa: N802

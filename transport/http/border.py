@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -13,7 +12,7 @@ from ...config import Audit, Audited, Origin, read_origin
 from ..locality import Premises
 from .answers import error_response
 
-__all__ = ["Border", "peer_of"]
+__all__ = ["Border", "end_of", "peer_of"]
 
 
 class Border:
@@ -37,13 +36,15 @@ class Border:
         await (refused or self._app)(scope, receive, send)
 
     def _refuse(self, scope: Scope) -> Response | None:
-        peer, headers = peer_of(scope), Headers(scope=scope)
-        sentence = self._premises.misdirected(peer, headers.items())
+        peer, hosts = peer_of(scope), _values(scope, b"host")
+        sentence = self._premises.misdirected(peer, [("host", host) for host in hosts])
         if sentence is not None:
-            self._audit(Audited.HOST_REFUSED, address=peer, host=headers.get("host", ""))
+            self._audit(Audited.HOST_REFUSED, address=peer, host=", ".join(hosts))
             return error_response(421, sentence)  # RFC 9110 section 15.5.20
-        origin = headers.get("origin", "")
-        if not origin or not _asks(scope, headers) or read_origin(origin) in self._origins:
+        if scope["method"] != "OPTIONS" or not _values(scope, b"access-control-request-method"):
+            return None
+        origin = ", ".join(_values(scope, b"origin"))
+        if not origin or read_origin(origin) in self._origins:
             return None
         self._audit(Audited.ORIGIN_REFUSED, address=peer, origin=origin)
         sentence = "Pages from this origin may not call; add it to 'origins.allowed' to let them."
@@ -52,9 +53,14 @@ class Border:
 
 def peer_of(source: Scope | Request) -> str:
     """Return the address that a request is believed to come from; empty where none is known."""
+    return end_of(source)[0]
+
+
+def end_of(source: Scope | Request) -> tuple[str, int]:
+    """Return that address and its port."""
     client = source.get("client")
-    return str(client[0]) if client else ""
+    return (str(client[0]), int(client[1])) if client else ("", 0)
 
 
-def _asks(scope: Scope, headers: Headers) -> bool:
-    return scope["method"] == "OPTIONS" and "access-control-request-method" in headers
+def _values(scope: Scope, field: bytes) -> list[str]:
+    return [value.decode("latin-1") for name, value in scope["headers"] if name == field]

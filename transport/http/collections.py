@@ -147,7 +147,9 @@ def collection_routes(api: CollectionsApi | None, identify: Identify, own: Own) 
         asked = await _read(request, name, parts, identify)
         if isinstance(asked, Response):
             return asked
-        answer = await api.handle(evolve(asked, own=own(request)))
+        if own(request):
+            asked = evolve(asked, own=True)
+        answer = await api.handle(asked)
         return json_response(answer.body, answer.status, answer.headers)
 
     return [

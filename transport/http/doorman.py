@@ -19,7 +19,7 @@ from ..locality import Premises
 from ..shares import Asker
 from ..tokens import Identity, constant_time_equal
 from .answers import NOT_JSON, error_response, says_json
-from .border import peer_of
+from .border import end_of, peer_of
 from .identity import Keyring, bearer
 
 __all__ = ["Doorman", "address_of", "asker_of", "refusal"]
@@ -71,8 +71,10 @@ class Doorman:
 
     def own(self, request: Request) -> bool:
         """Say whether a request is a developer's own; see `Premises.own`."""
+        if not self.premises.dev:
+            return False
         version = request.scope.get("http_version", "1.1")
-        return self.premises.own(peer_of(request), request.headers.items(), version)
+        return self.premises.own(end_of(request), request.headers.items(), version)
 
     def tell(self, what: Audited, request: Request, user: str | None = None) -> None:
         """Tell the audit what became of a request; `user` is who it is from, or says to be."""
@@ -105,7 +107,10 @@ class Doorman:
         return None
 
     def knows(self, request: Request) -> bool:
-        """Say whether a request is root's or a developer's own, whatever it asks for."""
+        """Say whether a request is root's or a developer's own, whatever it asks for.
+
+        It is told when not; who is known is asked again by what answers.
+        """
         if self.own(request):
             return True
         try:

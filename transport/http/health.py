@@ -57,9 +57,13 @@ def health_routes(pod: HealthView) -> list[Route]:
 
 
 def _public(link: Mapping[str, JSON]) -> dict[str, JSON]:
-    """Keep what everybody may know of a link: neither where it leads nor why it is away."""
+    """Keep what everybody may know of a link: neither where it leads nor why it is away.
+
+    Nor that it is the credentials, which is what the state `auth` says.
+    """
+    state = link["state"]
     return {
         "type": link["type"],
-        "state": link["state"],
+        "state": "open" if state == "auth" else state,
         "seconds_deaf": link.get("seconds_deaf", 0.0),
     }

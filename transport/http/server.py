@@ -230,7 +230,7 @@ class _Connection:
 
     def _upgrade(self, head: RequestHead, opening: Opening) -> Refusal | None:
         rest = self._http.trailing_data[0]
-        request = UpgradeRequest(self._sock, opening, rest, head.texts(), self._peer[0])
+        request = UpgradeRequest(self._sock, opening, rest, head.texts(), *self._peer)
         return self._server.upgrade(request)
 
     async def _answer(self, head: RequestHead, scope: Scope, body: bytes) -> bool:

@@ -8,13 +8,13 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import trio
 from attrs import frozen
 from sqlalchemy import Connection, Select, Table
 
-from ...config import Definition
+from ...config import Definition, LogSampler, get_logger
 from ...config import Store as Settings
 from ..errors import NoThread, StoreUnavailable
 from ..threads import in_thread
@@ -29,6 +29,9 @@ from .writing import Outcome, Writer
 __all__ = ["DatabaseStore"]
 
 T = TypeVar("T")
+
+_BUSY: Final = "The database has too much to do; try again."
+_log = get_logger("store")
 
 
 @frozen
@@ -61,6 +64,7 @@ class DatabaseStore:
         self._wall = wall
         self._threads = trio.CapacityLimiter(settings.pool_size)
         self._closing = trio.Lock()
+        self._sampler = LogSampler(burst=1)
         self._is_open = False
         self._turns: defaultdict[str, trio.Lock] = defaultdict(trio.Lock)
         self._collections: dict[str, _Collection] = {}
@@ -188,6 +192,15 @@ class DatabaseStore:
             async with turn or nullcontext():
                 try:
                     return await in_thread(on_thread, limiter=self._threads)
-                except NoThread as error:
+                except (NoThread, StoreUnavailable) as error:
+                    self._tell(error)
+                    if isinstance(error, StoreUnavailable):
+                        raise
                     raise StoreUnavailable(str(error)) from error
-        raise StoreUnavailable("The database has too much to do; try again.")
+        raise StoreUnavailable(_BUSY, _BUSY)
+
+    def _tell(self, error: NoThread | StoreUnavailable) -> None:
+        """Tell who runs the pod what clients are not told."""
+        suppressed = self._sampler.admit(str(error))
+        if suppressed is not None:
+            _log.warning("the database did not answer", reason=str(error), suppressed=suppressed)

@@ -120,7 +120,8 @@ def _doubting() -> Iterator[None]:
             raise
         raise StoreUncertain(
             "The connection to the database was lost while it committed; this may be done or not, "
-            "look first."
+            "look first.",
+            "The database was lost while it committed; this may be done or not, look first.",
         ) from error
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, TimeoutError  # noqa: A004 - that of its 
 
 from ..errors import DuplicateValue, QueryError, StoreError, StoreUnavailable, Unstorable
 
-__all__ = ["answering", "duplicate", "refusal", "translated"]
+__all__ = ["answering", "duplicate", "refusal", "translated", "unavailable"]
 
 _FULL: Final = "The disk of the database is full; make room on it."
 _BROKEN: Final = "The disk of the database fails; look into the system's log."
@@ -68,6 +68,10 @@ _SQLITE_UNIQUE: Final = (1555, 2067)  # SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CON
 _UNSTORABLE: Final = ("22", "54")  # data exception, program limit exceeded
 
 
+_FOR_ALL: Final = frozenset((_LOCKED, _SLOW))
+"""What whoever asks may know, since asking again, or for less, is the remedy."""
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Raise `StoreUnavailable` for what the world does to the database; the rest is a bug."""
@@ -77,12 +81,19 @@ def translated() -> Iterator[None]:
         sentence = _sentence(error)
         if sentence is None:
             raise
-        raise StoreUnavailable(sentence) from error
+        raise unavailable(sentence) from error
     except TimeoutError as error:
-        raise StoreUnavailable(_SLOW) from error
+        raise unavailable(_SLOW) from error
     except OSError as error:
         sentence = _FULL if error.errno in (errno.ENOSPC, errno.EDQUOT) else _UNREACHABLE
-        raise StoreUnavailable(sentence) from error
+        raise unavailable(sentence) from error
+
+
+def unavailable(sentence: str) -> StoreUnavailable:
+    """Return the error for a sentence of this file; clients are told it where it helps them."""
+    if sentence in _FOR_ALL:
+        return StoreUnavailable(sentence, public=sentence)
+    return StoreUnavailable(sentence)
 
 
 @contextmanager
