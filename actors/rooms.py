@@ -260,14 +260,20 @@ def hand_over(ref: RoomRef, roster: Roster[Any], events: Sequence[Remote], nbyte
     else:
         weight = nbytes // len(events)
         missed = sum(not ref.tell(RemoteEmits([event], weight)) for event in events)
-    roster.undelivered += missed
+    if missed:
+        own_up(ref, roster, missed)
     return missed
 
 
 def own_up(ref: RoomRef, roster: Roster[Any], missed: int) -> None:
-    """Have a room tell its members how many events of other pods they will not hear."""
-    roster.undelivered += missed
-    ref.tell(RemoteEmits((), 0))  # where even this finds no place, the next that does tells it
+    """Have a room tell its members how many events of other pods they will not hear.
+
+    By a signal, for its mailbox may be full of what else is said, and nothing may follow. One is
+    enough until the room has come to it.
+    """
+    told, roster.undelivered = roster.undelivered, roster.undelivered + missed
+    if not told:
+        ref.signal(RemoteEmits((), 0))
 
 
 def load_room_classes(bindings: Mapping[str, str]) -> dict[str, type[Room[Any]]]:

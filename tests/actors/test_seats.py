@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
-from deployd.actors import DeadLetters, Exit, Mailbox, Roster
+from deployd.actors import DeadLetters, Exit, Mailbox, Roster, hand_over, own_up
 from deployd.actors.addressee import Addressee
 from deployd.actors.mailbox import Overflow
+from deployd.actors.roster import RemoteEmits
 from deployd.actors.seat import Identified, Knock, Left, Seat, Standing
 from deployd.transport import Identity, Problem
+from deployd.transport.brokers import Remote
 from support.seats import Desk
 from support.sinks import FakeSink
 
@@ -130,6 +132,19 @@ async def test_a_full_mailbox_takes_every_control_message() -> None:
     mailbox.pop()
     kinds = [type(mailbox.pop()) for _ in range(3)]
     assert kinds == [Knock, Identified, Left]
+
+
+async def test_what_a_full_room_did_not_hear_is_owned_up_to_by_one_signal() -> None:
+    roster, mailbox = room()
+    assert mailbox.put_nowait("said")
+    assert roster.ref is not None
+    event = Remote(1, "id", "said", b"1", 0.0)
+    for _ in range(5):
+        assert hand_over(roster.ref, roster, [event, event], 10) == 2
+        own_up(roster.ref, roster, 1)
+    assert roster.undelivered == 15
+    mailbox.pop()
+    assert [type(mailbox.pop()) for _ in range(len(mailbox))] == [RemoteEmits]
 
 
 async def test_a_seat_has_one_signal_of_each_kind_in_the_mailbox_however_often_it_changes() -> None:

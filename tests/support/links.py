@@ -53,6 +53,9 @@ class _Everyone:
     def tell(self, message: RemoteEmits) -> bool:
         return self._pod.deliver(None, message.events, message.nbytes) == 0
 
+    def signal(self, message: RemoteEmits) -> None:
+        self._pod.deliver(None, message.events, message.nbytes)
+
 
 @define(eq=False, slots=False)
 class SimPod:
