@@ -265,9 +265,14 @@ def hand_over(ref: RoomRef, roster: Roster[Any], events: Sequence[Remote], nbyte
 
 
 def own_up(ref: RoomRef, roster: Roster[Any], missed: int) -> None:
-    """Have a room tell its members how many events of other pods they will not hear."""
+    """Have a room tell its members how many events of other pods they will not hear.
+
+    One signal waits at most, however much is missed: a flood of it costs a number.
+    """
     roster.undelivered += missed
-    ref.tell(RemoteEmits((), 0))  # where even this finds no place, the next that does tells it
+    if not roster.owns_up:
+        roster.owns_up = True
+        ref.signal(RemoteEmits((), 0))
 
 
 def load_room_classes(bindings: Mapping[str, str]) -> dict[str, type[Room[Any]]]:
