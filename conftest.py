@@ -1,5 +1,13 @@
 """Fixtures that `tests/` and `examples/` share."""
 
+import structlog
+
+# What crashes in tests is logged as structlog does unless it is told otherwise: with each frame's
+# values in boxes, which takes up to two seconds and holds trio's loop as long.
+_renderer = structlog.get_config()["processors"][-1]
+assert isinstance(_renderer, structlog.dev.ConsoleRenderer)  # noqa: S101
+_renderer.exception_formatter = structlog.dev.plain_traceback
+
 pytest_plugins = [
     "support.browser",
     "support.nats_server",
