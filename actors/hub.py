@@ -9,8 +9,10 @@ import orjson
 import trio
 from attrs import evolve
 
+from ..config import Limits
 from ..transport import JSON, Problem, Scope, encode_data
 from .affinity import Affinity
+from .bounds import excess
 from .links import Uplink
 from .member import Member
 from .messages import Delivery
@@ -63,7 +65,9 @@ class Hub:
         event_ids: EventIds,
         uplink: Uplink | None = None,
         connected: Mapping[str, Member] | None = None,
+        limits: Limits | None = None,
     ) -> None:
+        self._largest = (limits or Limits()).max_buffer_bytes
         self._rooms = rooms
         self._everyone = everyone
         self._connected = connected if connected is not None else {}
@@ -189,14 +193,18 @@ class Hub:
         """Say why nobody is to be told, or nobody would hear it; None when there is no reason."""
         if not emit.refusable:
             return None
-        if self._uplink is not None:
+        problem = self._excess(emit)
+        if problem is None and self._uplink is not None:
             problem = self._uplink.refusal(emit.room, len(emit.encoded))
-            if problem is not None:
-                return problem.message
+        if problem is not None:
+            return problem.message
         if self._heard_here(emit) or self._outlook(emit.room) is not Scope.LOCAL:
             return None
         where = "nobody is connected" if emit.room is None else f"nobody is in '{emit.room}'"
         return f"{where} here, and no other pod can be told"
+
+    def _excess(self, emit: _Emit) -> Problem | None:
+        return excess(self._largest, emit.room, emit.event, emit.encoded)
 
     def _heard_here(self, emit: _Emit) -> bool:
         if emit.room is None:
@@ -209,6 +217,9 @@ class Hub:
 
     def _receipt(self, emit: _Emit, event_id: str, delivery: Delivery) -> Receipt:
         if delivery:
+            problem = None if emit.refusable else self._excess(emit)  # then the room owns up to it
+            if problem is not None:
+                return Receipt(event_id, Scope.REJECTED, problem.message)
             return Receipt(event_id, self._outlook(emit.room))
         path = emit.ref.path if emit.ref else emit.room
         reason = f"{path} has ended"

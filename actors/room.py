@@ -10,8 +10,9 @@ import orjson
 import trio
 from attrs import evolve
 
-from ..transport import JSON, Problem, encode_error, encode_join
+from ..transport import JSON, Problem, encode_data, encode_error, encode_join
 from .actor import Handler, awaitable, handles
+from .bounds import may_exceed
 from .errors import NotAMember
 from .failures import failure_of
 from .hooks import RoomHooks
@@ -308,6 +309,11 @@ class Room(RoomHooks[S]):
             sentence = f"You are not in the room '{self.name}' any more; join it to emit into it."
             answer.refuse(Problem("not_a_member", sentence))
             return
+        if may_exceed(self._environment.limits.max_buffer_bytes, message.nbytes):
+            problem = self._speech.excess(message.event, encode_data(message.data))
+            if problem is not None:
+                answer.refuse(evolve(problem, room=self.name))
+                return
         self._handled = message
         nobody = self._plain_emit and not self._roster.members
         self._speech.about(message.event_id, answer, message.born, nobody=nobody)
@@ -335,6 +341,10 @@ class Room(RoomHooks[S]):
         answer = message.answer
         if answer is not None and not answer.begin():
             return
+        problem = self._speech.excess(message.event, message.encoded)
+        if problem is not None:
+            self._leave_out(message, problem)
+            return
         self._handled = message
         nobody = self._plain_server_emit and not self._roster.members
         self._speech.about(message.event_id, answer, nobody=nobody)
@@ -344,8 +354,18 @@ class Room(RoomHooks[S]):
             await self._hook(self.on_server_emit(message.event, orjson.loads(message.encoded)))
         await self._end()
 
+    def _leave_out(self, message: ServerEmit, problem: Problem) -> None:
+        """Refuse what nobody could be told; where nobody waits, it has happened: it is missed."""
+        if message.answer is not None:
+            message.answer.refuse(evolve(problem, room=self._roster.name))
+            return
+        self._speech.miss(message.event, message.encoded, message.event_id)
+        self._own_up()
+
     @handles(RemoteEmits)
     async def _remote_emits(self, message: RemoteEmits) -> None:
+        if not message.events:
+            self._roster.owns_up = False
         if self._roster.undelivered:
             self._own_up()
         if not message.events:
@@ -440,12 +460,12 @@ class Room(RoomHooks[S]):
         return Problem("events_missed", sentence, self.name)
 
     def _own_up(self) -> None:
-        """Tell the members what other pods said and this room did not get."""
+        """Tell the members how much was said that they will not hear."""
         missed, self._roster.undelivered = self._roster.undelivered, 0
         self._roster.lost += missed
         problem = Problem(
             "events_missed",
-            f"{missed} events of other pods were missed: they were too large, or came too fast.",
+            f"{missed} events were missed: they were too large, or came too fast from other pods.",
             self.name,
         )
         self._speech.announce(encode_error(problem, self._now()))

@@ -268,11 +268,11 @@ def hand_over(ref: RoomRef, roster: Roster[Any], events: Sequence[Remote], nbyte
 def own_up(ref: RoomRef, roster: Roster[Any], missed: int) -> None:
     """Have a room tell its members how many events of other pods they will not hear.
 
-    By a signal, for its mailbox may be full of what else is said, and nothing may follow. One is
-    enough until the room has come to it.
+    One signal waits at most, however much is missed: a flood of it costs a number.
     """
-    told, roster.undelivered = roster.undelivered, roster.undelivered + missed
-    if not told:
+    roster.undelivered += missed
+    if not roster.owns_up:
+        roster.owns_up = True
         ref.signal(RemoteEmits((), 0))
 
 

@@ -143,7 +143,8 @@ class Roster(Generic[S]):
 
     `takes_batches` is whether other pods' events may come several in a message: not where a hook
     sees each, for one that crashes it must take no other along. `undelivered` counts those that
-    found no place in the mailbox and that members do not know of yet. `listens` is whether
+    found no place in the mailbox and that members do not know of yet; `owns_up` is whether a
+    signal is on its way that has them told. `listens` is whether
     a hook hears what the pod says although nobody is in; before it runs that may not be known.
     `half_heard` is whether what crashed the room had said something that is out. `attended` learns
     whether anybody is in, whenever that may have changed.
@@ -163,6 +164,7 @@ class Roster(Generic[S]):
     takes_batches: bool = True
     listens: bool = True
     undelivered: int = 0
+    owns_up: bool = False
     half_heard: bool = False
     attended: Callable[[bool], None] = _unwatched
 

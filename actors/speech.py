@@ -15,9 +15,10 @@ import orjson
 import trio
 
 from ..config import get_logger, tracing
-from ..transport import JSON, Scope, encode_data, encode_emit, text_frame
+from ..transport import JSON, Problem, Scope, WireError, encode_data, encode_emit, text_frame
 from ..transport.brokers import Remote
 from .affinity import Affinity
+from .bounds import excess, too_large
 from .fanout import Batch
 from .member import Member
 from .replies import Answer
@@ -174,6 +175,15 @@ class Speech:
         self._put(self._frame(event, orjson.Fragment(encoded), event_id))
         self._publish(event, encoded, event_id)
 
+    def excess(self, event: str, encoded: bytes) -> Problem | None:
+        """Say why nobody could be told this, or None."""
+        return excess(self._env.limits.max_buffer_bytes, self._roster.name, event, encoded)
+
+    def miss(self, event: str, encoded: bytes, event_id: str) -> None:
+        """Leave out what nobody could be told: the other pods learn by its number that it was."""
+        self._roster.undelivered += 1
+        self._publish(event, encoded, event_id)
+
     def repeat(self, event: Remote) -> None:
         """Tell everyone here what another pod said."""
         self._put(self._frame(event.event, orjson.Fragment(event.encoded), event.id))
@@ -181,12 +191,16 @@ class Speech:
     def relay(self, event: str, data: JSON) -> str:
         """Tell the other pods alone, and not what comes from one of them."""
         self._affinity.check("Room.relay")
+        encoded = encode_data(data)
+        problem = self.excess(event, encoded)
+        if problem is not None:
+            raise WireError(problem.code, problem.message, room=self._roster.name)
         event_id = self._event_id
         if event_id is None or (self._relayed and self.remote is None):
             event_id = self._env.event_ids()
         self._relayed = True
         if self.remote is None:
-            self._publish(event, encode_data(data), event_id)
+            self._publish(event, encoded, event_id)
         return event_id
 
     def send(self, members: Iterable[Member], event: str, data: JSON) -> str:
@@ -260,28 +274,33 @@ class Speech:
             self._answers.append(partial(settle, scope))
 
     def _frame(self, event: str, data: JSON | orjson.Fragment, event_id: str) -> bytes:
-        roster = self._roster
-        roster.sequence += 1
-        if tracing():
-            members = len(roster.members)
-            _log.debug(
-                "room says",
-                room=roster.name,
-                event_id=event_id,
-                seq=roster.sequence,
-                members=members,
-            )
-        return text_frame(
+        roster, sequence = self._roster, self._roster.sequence + 1
+        frame = text_frame(
             encode_emit(
                 event,
                 data,
                 roster.name,
                 self._env.wall(),
                 event_id=event_id,
-                seq=roster.sequence,
+                seq=sequence,
                 replayed=self.remote is not None and self.remote.replayed != 0,
             )
         )
+        largest = self._env.limits.max_buffer_bytes
+        if len(frame) > largest:
+            problem = too_large(len(frame), largest)
+            raise WireError(problem.code, problem.message, room=roster.name)
+        roster.sequence = sequence
+        if tracing():
+            members = len(roster.members)
+            _log.debug(
+                "room says",
+                room=roster.name,
+                event_id=event_id,
+                seq=sequence,
+                members=members,
+            )
+        return frame
 
     def _take_event_id(self, *, published: bool = False) -> str:
         event_id, self._event_id = self._event_id, None

@@ -148,7 +148,9 @@ class Pod:
         self._everyone = self.rooms.cell("pod/everyone", Everyone, roster)
         if self._broker is not None:
             self._broker.join(self.rooms, self._everyone.ref, roster)
-        self.hub = Hub(self.rooms, self._everyone.ref, event_ids, self.uplink, self.members)
+        self.hub = Hub(
+            self.rooms, self._everyone.ref, event_ids, self.uplink, self.members, config.limits
+        )
         self.keyring = Keyring(self.tokens, keys.master_key, ttl=config.auth.token_ttl, wall=wall)
         self._collections: CollectionTree | None = None
         if _needs_definitions(config, self._broker):

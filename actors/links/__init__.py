@@ -5,10 +5,11 @@ from .inbound import Listeners
 from .link import LinkActor
 from .notices import Notices
 from .outage import DEGRADED, HEALED, Degraded, Healed, OutageCode
-from .parcel import Settle
+from .parcel import CHARACTER, Settle, weight
 from .uplink import Uplink
 
 __all__ = [
+    "CHARACTER",
     "DEGRADED",
     "HEALED",
     "Breaker",
@@ -21,4 +22,5 @@ __all__ = [
     "OutageCode",
     "Settle",
     "Uplink",
+    "weight",
 ]

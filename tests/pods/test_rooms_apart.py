@@ -187,7 +187,7 @@ async def test_a_room_that_is_too_busy_for_other_pods_owns_up_to_its_members() -
         Slow.released.set()
         await bob.expect("emit", data=0)
         error = await bob.expect("error", data={"code": "events_missed"})
-        assert error["error"].startswith("3 events of other pods were missed")
+        assert error["error"].startswith("3 events were missed")
         await bob.expect("emit", data=1)
         await quiet(bob)
         assert b.uplink is not None

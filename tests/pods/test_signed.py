@@ -275,7 +275,7 @@ async def test_one_large_event_on_the_broker_closes_nobody_and_is_declared(signe
             if not signed:
                 for _ in range(2):
                     error = await client.expect("error", data={"code": "events_missed"})
-                    assert error["error"].startswith("1 events of other pods were missed")
+                    assert error["error"].startswith("1 events were missed")
             await quiet(client)
         await a.hub.send_to_room("tea", "said", 1)
         for client in clients:
