@@ -333,8 +333,7 @@ class ConnectionActor(Actor):
 
     def _watch_answers(self) -> None:
         """See to it that what rooms do not answer is answered in time."""
-        due = self.session.due()
-        if self._overdue is None and due is not None:
+        if self._overdue is None and (due := self.session.due()) is not None:
             self._overdue = self.after(max(0.0, due - trio.current_time()), self._answers_due)
 
     async def _answers_due(self) -> None:

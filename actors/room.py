@@ -316,7 +316,9 @@ class Room(RoomHooks[S]):
                 return
         self._handled = message
         nobody = self._plain_emit and not self._roster.members
-        self._speech.about(message.event_id, answer, message.born, nobody=nobody)
+        # Who has asked for no receipt is told only what goes wrong, whoever settles it.
+        asked = None if answer.id is None else answer
+        self._speech.about(message.event_id, asked, message.born, nobody=nobody)
         if self._plain_emit and (seat is not None or self._plain_join):
             self._speech.broadcast(message.event, message.data, None, local=False)
         else:

@@ -379,7 +379,10 @@ class Session:
 
     def _find(self, room: str) -> RoomRef | None:
         rooms = self._env.rooms
-        return rooms.open(room, self._asker()) if rooms.is_bound(room) else rooms.find(room)
+        ref = rooms.find(room)
+        if ref is None and rooms.is_bound(room):
+            ref = rooms.open(room, self._asker())
+        return ref
 
     def _asker(self) -> Asker:
         member = self._member

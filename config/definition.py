@@ -110,6 +110,12 @@ class Definition:
     access: Permissions = Permissions()
 
     @property
+    def has_owners(self) -> bool:
+        """Whether documents belong to whoever creates them: where any right is an owner's."""
+        access = self.access
+        return Right.OWNER in (access.get, access.post, access.put, access.delete)
+
+    @property
     def private(self) -> frozenset[str]:
         """The properties that never leave the pod."""
         return frozenset(name for name, about in self.properties.items() if about.private)

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from ...config import BUILT_IN, Definition, Property, PropertyType, Right
+from ...config import BUILT_IN, Definition, Property, PropertyType
 from ...transport import JSON, MAX_DEPTH
 from ...transport.store import Document, format_date, normalise_date, normalise_number
 from .refused import FieldError, invalid
@@ -50,7 +50,7 @@ def created(
     for name, about in definition.properties.items():
         if about.default is not None and name not in document:
             document[name] = _default(about, now)
-    if _has_owners(definition) and definition.owner not in BUILT_IN:
+    if definition.has_owners and definition.owner not in BUILT_IN:
         _claim(definition, document, caller)
     document["createdAt"] = document["updatedAt"] = format_date(now)
     return checked(definition, document)
@@ -81,7 +81,7 @@ def changed(
     document = dict(current)
     document.update((name, value) for name, value in changes.items() if name not in BUILT_IN)
     owner = definition.owner
-    if _has_owners(definition) and not caller.is_root and document.get(owner) != current.get(owner):
+    if definition.has_owners and not caller.is_root and document.get(owner) != current.get(owner):
         raise invalid((FieldError(owner, "cannot be given away; leave it out"),))
     document["updatedAt"] = format_date(now)
     return checked(definition, document)
@@ -103,11 +103,6 @@ def shown(
     if left_out.isdisjoint(document):
         return document
     return {name: value for name, value in document.items() if name not in left_out}
-
-
-def _has_owners(definition: Definition) -> bool:
-    access = definition.access
-    return Right.OWNER in (access.get, access.put, access.delete)
 
 
 def _claim(definition: Definition, document: Document, caller: Caller) -> None:
@@ -152,7 +147,7 @@ def _errors(definition: Definition, document: Mapping[str, JSON]) -> Iterator[Fi
 def _name_refusal(definition: Definition, name: str) -> str | None:
     if name in definition.properties or name in BUILT_IN:
         return None
-    if definition.strict and not (name == definition.owner and _has_owners(definition)):
+    if definition.strict and not (name == definition.owner and definition.has_owners):
         return f"is not a property of '{definition.name}', which keeps no others"
     if not name or name[0] == "$" or len(name) > 256:
         return "cannot be a name: use 1 to 256 characters, the first not '$'"

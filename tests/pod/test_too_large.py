@@ -8,8 +8,7 @@ import pytest
 
 from deployd.actors import Hub, Member, Receipt, Room
 from deployd.transport import JSON, WireError
-from tests.pod.test_protocol import user_token
-from tests.support.clients import connected, pod_config, running_pod
+from support import connected, pod_config, running_pod
 
 BUFFER = 60_000
 LARGE = "x" * BUFFER
@@ -84,7 +83,7 @@ async def test_what_a_client_says_too_largely_is_refused_to_it_alone(
 ) -> None:
     config = pod_config(max_buffer_bytes=BUFFER, max_message_bytes=4 * BUFFER)
     async with running_pod(config) as pod, connected(pod, 2) as [ada, ben]:
-        await ada.ask("auth", token=user_token(pod))
+        await ada.ask("auth", token=pod.tokens.sign("ada", username="Ada", is_root=False, ttl=60.0))
         for client in (ada, ben):
             await client.join("tea")
         where = "" if room is None else f'"room":"{room}",'

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from ...config import BUILT_IN, Definition, Property, PropertyType, Right
+from ...config import BUILT_IN, Definition, Property, PropertyType
 from ..wire import JSON
 
 __all__ = [
@@ -116,7 +116,7 @@ def _given(definition: Definition, built_in: Mapping[str, JSON], *, defaults: bo
     }
     schema: Schema = {"type": "object", "properties": {**built_in, **properties}}
     if definition.strict:
-        if _has_owners(definition):
+        if definition.has_owners:
             schema["properties"] = {definition.owner: {}, **built_in, **properties}
         schema["additionalProperties"] = False
     else:
@@ -137,8 +137,3 @@ def _settable(about: Property, *, defaults: bool) -> Schema:
     else:
         schema["default"] = about.default
     return schema
-
-
-def _has_owners(definition: Definition) -> bool:
-    access = definition.access
-    return Right.OWNER in (access.get, access.put, access.delete)

@@ -167,6 +167,14 @@ def test_the_owner_is_who_creates_and_nobody_else() -> None:
             make({"author": "ben"}, OWNED, caller)
 
 
+@pytest.mark.parametrize("right", ["get", "post", "put", "delete"])
+def test_whichever_right_is_an_owners_a_new_document_has_one(right: str) -> None:
+    owned = Definition("notes", access=Permissions(**{right: Right.OWNER}))
+    assert make({}, owned, ADA)["ownerId"] == "ada"
+    with pytest.raises(RequestRefused, match="is you"):
+        make({"ownerId": "ben"}, owned, ADA)
+
+
 def test_only_root_gives_a_document_away() -> None:
     before = make({}, OWNED, ADA)
     with pytest.raises(RequestRefused, match="given away"):
