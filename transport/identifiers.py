@@ -1,9 +1,10 @@
 """Names of people: when two are one, and which nobody may have.
 
 Two names are one when they are the same after case folding and compatibility normalisation (NFKC,
-UAX 15). What looks like another name is refused: characters that cannot be seen, letters of several
-scripts in one name ("Highly Restrictive", UTS 39 section 5.2), and names of another script in which
-every letter looks like a Latin one (whole-script confusables, UTS 39 section 4).
+UAX 15), and when they differ by Latin letters alone that look like those of ASCII (`ı`, `ɡ`). What
+looks like another name is refused: characters that cannot be seen, letters of several scripts in
+one name ("Highly Restrictive", UTS 39 section 5.2), and names of another script in which every
+letter looks like a Latin one (whole-script confusables, UTS 39 section 4).
 """
 
 from __future__ import annotations
@@ -50,6 +51,18 @@ _LIKE_LATIN: Final = {
 }
 """Small letters that look like Latin ones, in folded names."""
 
+_AS_LATIN: Final = str.maketrans(
+    "ıɩȷǀɑɡᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ",
+    "iijlagabcdefghijklmnoprstuvwyz",
+)
+"""Latin letters that nobody tells from the letters of ASCII (UTS 39 section 4), and small capitals.
+
+They are one with those: a Turkish name is allowed, but the name that looks like it is the same.
+"""
+
+_DOTTED: Final = re.compile("([ij])\u0307+")
+"""A dot on what has one already cannot be seen (Soft_Dotted, UTS 39)."""
+
 _MARKS: Final = 2
 """Accents on one letter: Vietnamese has two."""
 
@@ -66,9 +79,11 @@ def fold_name(name: str) -> str:
     """Return what all names have in common that are one.
 
     NFKC_Casefold (Unicode 3.13, D146), but that nothing is left out: half a surrogate pair stays.
+    Then Latin letters that look like those of ASCII become these: `admın` is `admin`.
     """
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFD", name).casefold())
-    return unicodedata.normalize("NFKC", folded.casefold())
+    folded = unicodedata.normalize("NFKC", folded.casefold()).translate(_AS_LATIN)
+    return unicodedata.normalize("NFKC", _DOTTED.sub(r"\1", folded))
 
 
 def misleading(name: str, *, address: bool = False) -> str | None:

@@ -19,6 +19,12 @@ ONE = [
     ("σίσυφος", "ΣΊΣΥΦΟΣ"),
     ("kelvin", "\u212aelvin"),
     ("x2", "x²"),
+    ("victim", "vıctim"),
+    ("victim", "VİCTIM"),
+    ("paypal", "pɑypaǀ"),
+    ("google", "ɡooɡle"),
+    ("sam", "ꜱᴀᴍ"),
+    ("íris", "ı\u0301ris"),
 ]
 
 
@@ -38,6 +44,7 @@ def test_what_is_folded_is_the_same_folded_again_and_in_every_form(name: str) ->
 GOOD = [
     *("ada", "Ada Lovelace", "a_b-c.9", "O'Brien", "Zoë", "Nguyễn", "Иван", "Αλέξης", "山田太郎"),
     *("山田taro", "김철수", "אבי", "محمد", "हिन्दी", "สวัสดี", "Արամ", "🦊", "x" * 256, "42", "ß"),
+    *("Işıl", "İpek"),
 ]
 UNSEEN = [
     *("ann\u3164", "ann\ufe0f", "ann\u034f", "ann\u115f", "ann\uffa0", "ann\u2800", "ann\u00ad"),
@@ -73,7 +80,8 @@ def test_what_cannot_be_told_from_another_name_is_refused(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(RESERVED_NAMES))
 def test_the_pods_own_names_are_refused_however_they_are_written(name: str) -> None:
     wide = "".join(chr(ord(c) + 0xFEE0) for c in name)
-    for written in (name, name.upper(), name.title(), wide):
+    alike = name.translate(str.maketrans("aginorst", "ɑɡıɴᴏʀꜱᴛ"))
+    for written in (name, name.upper(), name.title(), wide, alike):
         assert "the pod's own" in (misleading(written) or "")
     assert misleading(f"{name}@example.org", address=True) is None
 
