@@ -405,6 +405,37 @@ async def test_changes_are_heard_on_the_other_pod_as_far_as_each_may_read(
             await quiet(client)
 
 
+@pytest.mark.parametrize(
+    "script", [{}, {"get": "def run(ctx):\n    pass\n"}], ids=["plain", "script"]
+)
+@pytest.mark.parametrize("right", ["anyone", "authenticated"])
+async def test_what_is_private_here_is_told_to_nobody_though_the_other_pod_knows_nothing_of_it(
+    tmp_path: Path, right: str, script: dict[str, str]
+) -> None:
+    private = {"properties": {"pin": {"type": "string", "private": True}}, "access": {"get": right}}
+    write_collection(tmp_path / "old", "keys", {})
+    write_collection(tmp_path / "new", "keys", private, script)
+    old, new = collections_config(tmp_path / "old"), collections_config(tmp_path / "new")
+    async with (
+        two_pods(FakeBus(), config=old, other=new) as (a, b),
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{a.port}", trust_env=False) as http,
+        connected(b) as [ada],
+    ):
+        await ada.send("auth", token=b.tokens.sign("ada", ttl=60))
+        await ada.expect("auth")
+        await ada.join("collection:keys")
+        await ada.join("collections")
+        made = (await http.post("/keys", json={"pin": "1234", "name": "door"})).json()
+        assert made["pin"] == "1234"
+        del made["pin"]
+        in_all = {"collection": "keys", "type": "created", "data": made}
+        heard = [await ada.expect("emit", event="created") for _ in range(2)]  # in either order
+        assert {each["room"]: each["data"] for each in heard} == {
+            "collection:keys": made,
+            "collections": in_all,
+        }
+
+
 async def test_a_pod_without_definitions_tells_nobody_of_changes(tmp_path: Path) -> None:
     write_collection(tmp_path, "todos", {})
     bus = FakeBus()
