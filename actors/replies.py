@@ -10,7 +10,7 @@ from attrs import evolve
 from ..transport import Problem, RequestId, Scope, encode_error, encode_receipt, text_frame
 from .member import Member
 
-__all__ = ["Answer", "Replies", "Reply", "room_closed"]
+__all__ = ["Answer", "Replies", "Reply", "room_closed", "settle_unheard"]
 
 
 class Answer(Protocol):
@@ -155,3 +155,8 @@ class Replies:
 def room_closed(room: str) -> Problem:
     """Return what is told of a room that has ended."""
     return Problem("room_closed", f"The room '{room}' has ended; join it again.")
+
+
+def settle_unheard(answer: Answer, scope: Scope) -> None:
+    """Answer for what nobody could hear on this pod: `local` would be nobody."""
+    answer.settle(Scope.REJECTED if scope is Scope.LOCAL else scope)

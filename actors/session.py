@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import trio
@@ -40,7 +41,7 @@ from .lanes import Lanes, Spawn
 from .links import Uplink
 from .member import Member
 from .messages import Delivery, Exit, ExitKind
-from .replies import Replies, Reply, room_closed
+from .replies import Replies, Reply, room_closed, settle_unheard
 from .rooms import RoomRef, Rooms
 from .roster import EventIds, RoomEmit, ServerEmit
 from .seat import Seat, Standing
@@ -367,9 +368,7 @@ class Session:
         return self._too_slow(reply.room, so)
 
     def _tell_elsewhere(self, message: Emit, room: str, event_id: str, reply: Reply) -> None:
-        def settle(scope: Scope) -> None:  # nobody is in it here
-            reply.settle(Scope.REJECTED if scope is Scope.LOCAL else scope)
-
+        settle = partial(settle_unheard, reply)  # nobody is in it here
         scope: Scope | None = Scope.REJECTED
         if self._env.uplink is not None:
             encoded = encode_data(message.data)

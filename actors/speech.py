@@ -21,7 +21,7 @@ from .affinity import Affinity
 from .bounds import excess, too_large
 from .fanout import Batch
 from .member import Member
-from .replies import Answer
+from .replies import Answer, settle_unheard
 from .roster import RoomEnvironment, Roster
 
 __all__ = ["Speech"]
@@ -101,7 +101,7 @@ class Speech:
         if answer is None:
             self._settle = None
         else:
-            self._settle = partial(_settle_unheard, answer) if nobody else answer.settle
+            self._settle = partial(settle_unheard, answer) if nobody else answer.settle
         if born is not None:
             self._born.append(born)
 
@@ -307,8 +307,3 @@ class Speech:
         if published and self._relayed:  # other pods drop a second event of one id
             event_id = None
         return event_id or self._env.event_ids()
-
-
-def _settle_unheard(answer: Answer, scope: Scope) -> None:
-    """Answer for what nobody could hear here."""
-    answer.settle(Scope.REJECTED if scope is Scope.LOCAL else scope)
