@@ -90,8 +90,13 @@ class ServerProcess:
         return self._end(signal.SIGTERM)
 
     def freeze(self) -> None:
-        """SIGSTOP: its sockets stay open and nobody answers."""
+        """SIGSTOP: its sockets stay open and nobody answers, from when this returns.
+
+        The signal is sent at once and obeyed a moment later, in which a thread that runs may
+        still answer: so it is waited for, and left to be waited for again.
+        """
         os.killpg(self.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOWAIT)
 
     def thaw(self) -> None:
         """SIGCONT: go on as if nothing had happened."""
