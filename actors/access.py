@@ -12,6 +12,7 @@ from .patterns import PatternMap
 __all__ = ["AccessPolicy", "Listening"]
 
 _OPEN = Rule()
+_WHO = {speaker: Who(speaker) for speaker in Speaker if speaker is not Speaker.MEMBERS}
 
 Listening: TypeAlias = Callable[[str, Identity | None], Problem | None]
 """Says why a client may not listen in a room, or None: what collections know, and rules do not."""
@@ -55,11 +56,11 @@ class AccessPolicy:
                 "room_reserved",
                 f"The room '{room}' is written by the server alone; emit into a room of your own.",
             )
-        rule = self._rule(room)
-        if rule.emit == Speaker.MEMBERS:
+        speaker = self._rule(room).emit
+        if speaker is Speaker.MEMBERS:
             return None if member else self._not_a_member(room)
         problem = None if member else self.join(room, identity)
-        return problem or _check(Who(rule.emit), identity, f"emit into the room '{room}'")
+        return problem or _check(_WHO[speaker], identity, f"emit into the room '{room}'")
 
     def _not_a_member(self, room: str) -> Problem:
         pattern = self._rules.pattern_of(room)

@@ -22,7 +22,6 @@ from .mailbox import Mailbox
 from .messages import Exit
 from .overflow import MailboxStatistics
 from .ref import Later, Question
-from .timers import Timer
 
 __all__ = ["ActorCell", "ActorStatistics"]
 
@@ -236,6 +235,7 @@ class ActorCell(Addressee[M]):
 
     async def _start(self, actor: Actor) -> None:
         if type(actor).on_start is not Actor.on_start:
+            self._since = trio.current_time()
             await self._dispatch(actor.on_start)
         if self._lost is not None:
             (_, message, error), self._lost = self._lost, None
@@ -247,8 +247,9 @@ class ActorCell(Addressee[M]):
         idle, fired = True, False
         turns = 0
         while self._stopping is None:
+            timers, self._since = actor.timers, trio.current_time()
             # One timer, one message: neither can starve the other.
-            timer = None if fired else _due_timer(actor)
+            timer = None if fired or timers is None else timers.pop_due(self._since)
             fired = timer is not None
             if timer is not None:
                 await self._dispatch(timer.callback)
@@ -302,7 +303,6 @@ class ActorCell(Addressee[M]):
     async def _dispatch(self, function: Callable[..., Awaitable[R]], *args: object) -> R:
         """Await the actor's code. The watchdog looks for this frame on a stuck thread's stack."""
         self._running = function
-        self._since = trio.current_time()
         try:
             return await function(*args)
         finally:
@@ -328,6 +328,7 @@ class ActorCell(Addressee[M]):
     async def _on_stop(self, actor: Actor, exit_: Exit) -> None:
         if type(actor).on_stop is Actor.on_stop:
             return
+        self._since = trio.current_time()
         # Shielded: an actor that is cancelled still gets its deadline to clean up.
         with trio.move_on_after(actor.stop_deadline, shield=True) as scope:
             try:
@@ -390,11 +391,6 @@ def _described(actor: Actor) -> Mapping[str, JSON]:
         return dict(actor.describe())
     except BaseException as error:  # noqa: BLE001 - whoever looks at the tree must see the rest
         return {"describe": told(error)}
-
-
-def _due_timer(actor: Actor) -> Timer | None:
-    timers = actor.timers
-    return None if timers is None else timers.pop_due(trio.current_time())
 
 
 def _name_of(function: Callable[..., object]) -> str:

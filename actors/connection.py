@@ -255,7 +255,7 @@ class ConnectionActor(Actor):
         self._intake.handled(received.nbytes)
         message = _read(received.text)
         joins = isinstance(message, Join)
-        haste = self._conduct.judge(trio.current_time(), received.nbytes, joins=joins)
+        haste = self._conduct.judge(received.at, received.nbytes, joins=joins)
         if haste is not None:
             self._too_fast(haste, message)
             return

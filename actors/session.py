@@ -334,7 +334,7 @@ class Session:
         env, seat = self._env, self._seats.get(room)
         joins = seat is not None and seat.standing is not Standing.WITHDRAWN
         problem = (
-            self._name_problem("room", room)
+            (self._name_problem("room", room) if seat is None else None)
             or env.access.emit(room, self._member.identity, member=joins)
             or self._refusal(room, nbytes)
         )

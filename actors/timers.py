@@ -95,7 +95,8 @@ class Timers:
 
     def next_due(self) -> float:
         """Return when the next timer is due; infinity without one."""
-        self._drop_cancelled()
+        if self._cancelled:
+            self._drop_cancelled()
         return self._heap[0].due if self._heap else math.inf
 
     def pop_due(self, now: float) -> Timer | None:
