@@ -11,7 +11,7 @@ run: $(VENV)/run.stamp ## install what a pod needs and serve on http://localhost
 	@$(BIN)/deployd serve --dev --config config/realtime.json --data data
 
 test: lint types $(VENV)/servers.stamp ## everything that must be true of a commit
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 lint: $(VENV)/dev.stamp
 	@$(BIN)/ruff check $(SOURCES)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -17,15 +16,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import psycopg
 import pytest
 
-__all__ = ["Postgres", "postgres", "postgres_url"]
+from .servers import PATIENCE, free_port
 
-_PATIENCE: Final = 60.0
-"""Seconds for a server to answer, or to end; a busy machine needs a few."""
+__all__ = ["Postgres", "postgres", "postgres_url"]
 
 
 class Postgres:
@@ -40,7 +38,7 @@ class Postgres:
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self._names = count(1)
-        self.port = _free_port()
+        self.port = free_port()
 
     def initialise(self) -> None:
         """Make the folder of a server in which nobody needs a password."""
@@ -74,7 +72,7 @@ class Postgres:
                 stderr=output,
                 **self._as_nobody_special(),
             )
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + PATIENCE
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
@@ -87,7 +85,7 @@ class Postgres:
             with suppress(ProcessLookupError):
                 self._process.send_signal(signal.SIGQUIT)
             try:
-                self._process.wait(_PATIENCE)
+                self._process.wait(PATIENCE)
             finally:
                 self._process.kill()
             self._process = None
@@ -155,9 +153,3 @@ def _programs() -> Path | None:
     return max(
         (path.parent for path in found), key=lambda path: int(path.parent.name), default=None
     )
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -6,6 +6,7 @@ Where a program is not installed the tests that want it are skipped, and fail in
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -21,6 +22,8 @@ __all__ = ["ServerProcess", "free_port", "not_installed"]
 
 PATIENCE: Final = 60.0
 """Seconds for a server to answer, or to end; a busy machine needs a few."""
+
+_LOWEST, _HIGHEST = 10_000, 32_000  # Linux hands out those from 32768 on
 
 
 class ServerProcess:
@@ -118,10 +121,18 @@ class ServerProcess:
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port of 127.0.0.1 that nobody listens on.
+
+    It is none of those that the system hands out by itself: until the server is there, another
+    test's client, or a server that asks for any port, could come by it. It is drawn, so that tests
+    that run beside these draw others.
+    """
+    for _ in range(100):
+        port = _LOWEST + secrets.randbelow(_HIGHEST - _LOWEST)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("of 100 ports not one is free")
 
 
 def not_installed(program: str, package: str) -> None:
