@@ -26,7 +26,7 @@ from deployd.transport.store import (
 )
 from support.queries import DEFINITION, JSON, Document, searches
 
-NOTHING = object()
+NOTHING: object = ...  # named alike in each process, as tests are that run beside each other
 
 
 def holds(filter_: Filter, value: object = NOTHING) -> bool:
