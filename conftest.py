@@ -1,5 +1,8 @@
 """Fixtures that `tests/` and `examples/` share."""
 
+from collections.abc import Generator
+
+import pytest
 import structlog
 
 # What crashes in tests is logged as structlog does unless it is told otherwise: with each frame's
@@ -18,3 +21,19 @@ pytest_plugins = [
     "support.brokers",  # imports the fixtures of servers, so it comes after them
 ]
 """Fixtures that tests of any folder may ask for."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, object, object]:
+    """Send what a test wrote from its worker as UTF-8, which has no lone surrogates."""
+    return _encodable((yield))
+
+
+def _encodable(data: object) -> object:
+    if isinstance(data, str):
+        return data.encode("utf-8", "backslashreplace").decode()
+    if isinstance(data, dict):
+        return {_encodable(key): _encodable(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return type(data)(map(_encodable, data))
+    return data
