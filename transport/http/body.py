@@ -14,9 +14,25 @@ from ..forwarded import Networks
 from ..refusal import Refusal
 from ..request import RequestHead
 from ..seats import Seat
+from ..shares import Grant
+from .burden import Burden
 from .exchange import receive, send_all
 
-__all__ = ["HttpLimits", "read_body"]
+__all__ = ["NO_MEMORY", "HttpLimits", "read_body"]
+
+_RETRY: Final = (("Retry-After", "1"),)
+NO_MEMORY: Final = {
+    Grant.OVER_SHARE: Refusal(
+        429,
+        "Your address has its share of what may be on its way at once (limits.maxHttpBytes, "
+        "limits.addressShare); send and read what is under way first.",
+        _RETRY,
+    ),
+    Grant.NONE_LEFT: Refusal(
+        503, "Too much is on its way at once (limits.maxHttpBytes); try again later.", _RETRY
+    ),
+}
+"""What is said where there is no room for a body or an answer."""
 
 _CONTINUE: Final = h11.InformationalResponse(status_code=100, headers=[], reason="Continue")
 _CHUNK: Final = re.compile(rb"([0-9A-Fa-f]{1,20})[ \t]*(;[\t -~\x80-\xff]*)?\r\n")
@@ -45,7 +61,12 @@ class HttpLimits:
 
 
 async def read_body(
-    http: h11.Connection, sock: socket.socket, head: RequestHead, limits: HttpLimits, seat: Seat
+    http: h11.Connection,
+    sock: socket.socket,
+    head: RequestHead,
+    limits: HttpLimits,
+    seat: Seat,
+    burden: Burden,
 ) -> bytes | Refusal | None:
     """Return the body, or why there is none: who breaks off has asked for nothing.
 
@@ -63,11 +84,13 @@ async def read_body(
         waiting.deadline = now + limits.body_timeout
         seat.wait(waiting.cancel, now)
         try:
-            body = await _whole_body(http, sock, chunks, limits.max_body_bytes)
+            body = await _whole_body(http, sock, chunks, limits.max_body_bytes, burden)
         except h11.RemoteProtocolError:
             return _BROKEN_OFF
         finally:
             seat.work()
+        if isinstance(body, Grant):
+            return NO_MEMORY[body]
         return _too_large(limits) if body is None else body
     if seat.evicted:
         return None
@@ -75,9 +98,12 @@ async def read_body(
 
 
 async def _whole_body(
-    http: h11.Connection, sock: socket.socket, chunks: Chunks | None, most: int
-) -> bytes | None:
-    """Return the body, None when it is too large. Raises `h11.RemoteProtocolError`."""
+    http: h11.Connection, sock: socket.socket, chunks: Chunks | None, most: int, burden: Burden
+) -> bytes | Grant | None:
+    """Return the body, None when it is too large, or why there is no room for it now.
+
+    Raises `h11.RemoteProtocolError`.
+    """
     body = bytearray()
     if chunks is not None:
         chunks.feed(http.trailing_data[0])
@@ -91,6 +117,8 @@ async def _whole_body(
         body += event.data
         if len(body) > most:
             return None
+        if not (grant := burden.add(len(event.data))):
+            return grant
     return bytes(body)
 
 
