@@ -23,6 +23,7 @@ from .logs import bind_log_context, configure_logging, get_logger, tracing
 from .operations import Metrics, Stress
 from .origins import Origin, ascii_host, default_port, read_origin
 from .private import private_places
+from .redact import redact_text
 from .report import Row, explain, reference_markdown
 from .sampling import LogLimiter, LogSampler
 from .schema import (
@@ -103,6 +104,7 @@ __all__ = [
     "read_definition",
     "read_origin",
     "read_regular",
+    "redact_text",
     "reference_markdown",
     "tracing",
     "write_default",

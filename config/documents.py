@@ -14,6 +14,8 @@ from .texts import from_text
 WRAPPER = "realtime"
 PLACEHOLDER = r"\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\}"
 _PLACEHOLDER = re.compile(r"(?P<dollar>\$?)\$\{(?P<name>[^}:]*)(:-(?P<default>[^}]*))?[^}]*\}")
+_NAMES = re.compile(r"\b(?:tag|alias|anchor)\b")
+_QUOTE_IT = "a text that begins with '!', '*' or '&' needs quotes"
 _MAX_DEPTH = 20  # a YAML alias can hold itself
 
 
@@ -101,7 +103,10 @@ def _parse_yaml(text: str) -> object:
         # Without its excerpt of the file, which may show a password.
         mark = error.problem_mark
         place = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
-        raise ValueError(f"{error.problem}{place}") from None
+        named = _NAMES.search(error.problem or "")  # then that is quoted, and may be a password
+        raise ValueError(f"{_QUOTE_IT if named else error.problem}{place}") from None
+    except (ValueError, KeyError, AttributeError):  # what becomes of `!!int many`
+        raise ValueError(_QUOTE_IT) from None
     except (yaml.YAMLError, RecursionError) as error:
         raise ValueError("it has characters or a nesting that YAML does not allow") from error
     return {} if document is None else document

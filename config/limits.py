@@ -22,6 +22,13 @@ class Limits:
         "that of a connection that waits; where all work, more are answered 503, of one address "
         "above `addressShare` 429.",
     )
+    max_http_bytes: int = setting(
+        256 * MIB,
+        unit="bytes",
+        ge=MIB,
+        help="Memory for bodies and large answers that are on their way over HTTP; for more 503, "
+        "of one address above `addressShare` 429.",
+    )
     max_rooms_per_client: int = setting(
         100, unit="rooms", ge=1, help="Rooms that one client may be in."
     )

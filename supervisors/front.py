@@ -19,6 +19,7 @@ from ..transport import (
     Meters,
     Premises,
     Refusal,
+    Shares,
     TlsDoor,
     UpgradeRequest,
     is_loopback,
@@ -124,6 +125,7 @@ def make_listener(
             privileged=_Privileges(doorman).has,
             websocket=config.enabled,
             origins=[str(each) for each in map(read_origin, config.origins.allowed) if each],
+            memory=Shares.of(config.limits.max_http_bytes, config.limits),
         ).serve,
         limits=_listener_limits(config),
         tls=pod.door,
@@ -148,6 +150,7 @@ def make_metrics_listener(pod: Shown) -> Listener | None:
             on_upgrade=lambda _: NO_WEBSOCKET,
             privileged=lambda _: True,
             websocket=False,
+            memory=Shares.of(config.limits.max_http_bytes, config.limits),
         ).serve,
         limits=_listener_limits(config),
     )

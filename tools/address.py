@@ -9,6 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 import attrs
 import orjson
 
+from ..config import redact_text
 from .errors import AccessDenied, BadAddress, NotAPod, Unreachable
 
 TIMEOUT: Final = 10.0
@@ -45,10 +46,10 @@ def parse_address(url: str) -> Address:
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError as error:
-        raise BadAddress(f"{url} is no URL ({error}); write http://HOST:PORT.") from error
+    except ValueError:
+        raise BadAddress(f"{redact_text(url)} is no URL; write http://HOST:PORT.") from None
     if not parts.hostname or not _is_plain(parts, url):
-        raise BadAddress(f"{url} is not the URL of a pod; write http://HOST:PORT.")
+        raise BadAddress(f"{redact_text(url)} is not the URL of a pod; write http://HOST:PORT.")
     scheme: Literal["http", "https"] = "https" if parts.scheme == "https" else "http"
     return Address(scheme, parts.hostname, port, parts.path.rstrip("/"))
 

@@ -9,6 +9,9 @@ from .token_bucket import TokenBucket
 
 __all__ = ["Attempts", "network_of"]
 
+_TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
+"""The prefix under which translators show IPv4 addresses (RFC 6052 section 2.1)."""
+
 
 class Attempts:
     """At most `limit` attempts in `period` seconds for each address. Pure: times are passed in.
@@ -54,8 +57,10 @@ class Attempts:
 def network_of(address: str) -> str:
     """Return what somebody with this address cannot leave at will, to be counted under.
 
-    An IPv4 address itself, also where IPv6 carries it; of an IPv6 address the first 64 bits: a
-    subscriber has all of the rest (RFC 6177). Any other text stands for itself.
+    An IPv4 address itself, also where IPv6 carries it: mapped, through a translator (RFC 6052), of
+    whose clients all would be one otherwise, or as 6to4 (RFC 3056), which gives each address 65536
+    networks. Of any other IPv6 address the first 64 bits: a subscriber has all of the rest
+    (RFC 6177). Any other text stands for itself.
     """
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
@@ -63,6 +68,9 @@ def network_of(address: str) -> str:
         return address
     if isinstance(ip, ipaddress.IPv4Address):
         return str(ip)
-    if ip.ipv4_mapped is not None:
-        return str(ip.ipv4_mapped)
+    carried = ip.ipv4_mapped or ip.sixtofour
+    if ip in _TRANSLATED:
+        carried = ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)
+    if carried is not None:
+        return str(carried)
     return str(ipaddress.ip_network((ip, 64), strict=False))

@@ -20,6 +20,7 @@ __all__ = ["HeadReader", "RequestHead"]
 
 _LOOSE = re.compile(rb"(?<!\r)\n|\r(?!\n)|\n[ \t]")
 """A bare LF, a bare CR, or a folded line (RFC 9112 sections 2.2 and 5.2)."""
+_EMPTY_LINES = re.compile(rb"\A(?:\r\n)+")
 _LENGTH = re.compile(rb"\n(?i:content-length)[ \t]*:([^\r\n]*)")
 _ORIGIN = re.compile(rb"\n(?i:origin):[ \t]*([!-~]+)[ \t]*\r\n")
 _HOST = re.compile(
@@ -103,6 +104,7 @@ class HeadReader:
         self.begun = False
         self._max_bytes = max_bytes
         self._raw = bytearray()
+        self._held = b""  # half of an empty line
 
     @property
     def origin(self) -> str:
@@ -113,7 +115,7 @@ class HeadReader:
     def feed(self, data: bytes) -> RequestHead | Refusal | None:
         """Take bytes; return the head, or why it is none, or None while it is not whole."""
         if not self._raw:
-            data = data.removeprefix(b"\r\n")  # RFC 9112 section 2.2
+            data = self._without_empty_lines(data)
         if not data:
             return None
         self.begun = True
@@ -128,6 +130,14 @@ class HeadReader:
         size = len(self._raw) - len(self.http.trailing_data[0])
         return _TOO_LARGE if size > self._max_bytes else _read(event, bytes(self._raw[:size]))
 
+    def _without_empty_lines(self, data: bytes) -> bytes:
+        """Leave out what RFC 9112 section 2.2 has before a request, in however many pieces."""
+        data, self._held = self._held + data, b""
+        data = _EMPTY_LINES.sub(b"", data, 1)
+        if data == b"\r":
+            data, self._held = b"", data
+        return data
+
 
 def _read(request: h11.Request, raw: bytes) -> RequestHead | Refusal:
     """Return a request's head, or why it is none; `raw` are the bytes that it was parsed from."""
@@ -140,6 +150,8 @@ def _read(request: h11.Request, raw: bytes) -> RequestHead | Refusal:
     if fault is not None:
         return fault
     method, target = request.method.decode("ascii"), request.target
+    if b"#" in target:  # whoever stands in front may have cut it off there
+        return _BAD_TARGET
     if not target.startswith(b"/") and target != b"*":
         absolute = _ABSOLUTE.fullmatch(target)
         if absolute is None or not absolute[1] or _HOST.fullmatch(absolute[1]) is None:

@@ -8,7 +8,9 @@ where many come, let a proxy end TLS.
 
 from __future__ import annotations
 
+import math
 import os
+import select
 import socket
 import ssl
 from collections.abc import Callable
@@ -27,6 +29,12 @@ CHUNK: Final = 64 * 1024
 GOODBYE: Final = 2.0
 """Seconds that a client may take to hear that there is nothing more (RFC 8446 section 6.1), and to
 stop sending: a socket that is closed over unread bytes is reset, and takes our last words along."""
+
+LAST_WORDS: Final = 30.0
+"""Seconds that a client may take for what the pod has said last, once that has closed its end."""
+
+LOOK: Final = 2.0
+"""Seconds that a client may take nothing before it is looked whether the pod still waits for it."""
 
 MOST_OF_A_FILE: Final = 2**20
 """Bytes of a certificate's file."""
@@ -80,7 +88,8 @@ class TlsDoor:
 
         Raises `OSError` when it comes to no handshake. `sock` is taken over and closed.
         """
-        stream = trio.SSLStream(_Wire(sock), self._certificate.context(), server_side=True)
+        wire = _Wire(sock)
+        stream = trio.SSLStream(wire, self._certificate.context(), server_side=True)
         try:
             await stream.do_handshake()
         except trio.BrokenResourceError as error:
@@ -90,6 +99,7 @@ class TlsDoor:
             raise ConnectionAbortedError("the pod is stopping")
         outer, inner = socket.socketpair()
         inner.setblocking(False)
+        wire.plain = outer
         self._nursery.start_soon(_carry, stream, trio.SocketStream(_trio_socket(outer)))
         return inner
 
@@ -103,11 +113,33 @@ class _Wire(trio.abc.Stream):
     def __init__(self, sock: socket.socket) -> None:
         self.deaf = False
         """Whether nothing more is to be heard; what has come is still to be decrypted."""
+        self.plain: socket.socket | None = None
+        """The end of the pair that the pod has the other one of."""
         self._tcp = trio.SocketStream(_trio_socket(sock))
+        self._until = math.inf
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Send everything."""
-        await self._tcp.send_all(data)
+        """Send everything. How long a client may take for it, the pod decides, by closing its end.
+
+        Raises `trio.BrokenResourceError` when the client is gone, or still has not taken it
+        `LAST_WORDS` after that: nobody else would ever end the wait.
+        """
+        rest = memoryview(data)
+        while rest:
+            with trio.CancelScope(deadline=min(trio.current_time() + LOOK, self._until)):
+                try:
+                    rest = rest[await self._tcp.socket.send(rest) :]
+                except OSError as error:
+                    raise trio.BrokenResourceError(str(error)) from error
+            if rest:
+                self._check_patience()
+
+    def _check_patience(self) -> None:
+        now = trio.current_time()
+        if now >= self._until:
+            raise trio.BrokenResourceError("the client does not take what the pod has said last")
+        if self.plain is not None and math.isinf(self._until) and _is_hung_up(self.plain):
+            self._until = now + LAST_WORDS
 
     async def wait_send_all_might_not_block(self) -> None:
         """Wait until the socket takes more."""
@@ -167,6 +199,15 @@ async def _bring_out(plain: trio.SocketStream, tls: trio.SSLStream[_Wire]) -> No
     with suppress(trio.BrokenResourceError):  # either end: there is nothing more to bring
         while data := await plain.receive_some(CHUNK):
             await tls.send_all(data)
+
+
+def _is_hung_up(end: socket.socket) -> bool:
+    """Say whether the other end of a pair is closed, whatever is still to be read from this one."""
+    if end.fileno() < 0:
+        return True  # and this one too
+    poll = select.poll()
+    poll.register(end, 0)  # a hangup is always told
+    return any(event & select.POLLHUP for _, event in poll.poll(0))
 
 
 def _trio_socket(sock: socket.socket) -> trio.socket.SocketType:

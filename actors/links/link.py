@@ -9,6 +9,7 @@ from typing import ClassVar, Final, TypeVar
 import trio
 
 from ...config import Broker as BrokerSettings
+from ...config import redact_text
 from ...transport import (
     JSON,
     BrokerError,
@@ -137,8 +138,10 @@ class LinkActor(Actor):
         self._tripped = True
         cause = _broker_error(error)
         refused = isinstance(cause, BrokerRefused)
-        # What a foreign exception says may be anything, secrets included.
-        reason = str(cause) if cause else f"the link failed with {_kind(error)}; see the log"
+        # What a foreign exception says may be anything, secrets included; ours may name a host
+        # that somebody gave a password.
+        said = str(cause) if cause else f"the link failed with {_kind(error)}; see the log"
+        reason = redact_text(said)
         wait = self._uplink.tripped(
             reason,
             refused=refused,
@@ -172,7 +175,7 @@ class LinkActor(Actor):
     async def _connect(self, nursery: trio.Nursery) -> None:
         uplink, broker = self._uplink, self._broker
         await self._in_time(broker.connect(self, nursery))
-        uplink.endpoint = broker.endpoint
+        uplink.endpoint = redact_text(broker.endpoint)
         self._limit(broker.max_payload)
         self._canary = Canary(
             broker, self._say, uplink.pod_id, self._settings.timeout, self._patience

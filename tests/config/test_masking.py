@@ -123,6 +123,16 @@ def test_an_error_repeats_nothing_of_a_secret_of_the_wrong_kind(
     assert MARK not in said_of(None, broken)
 
 
+@pytest.mark.parametrize("mark", [*"!*&@%'", "!!", "!<", "!a!", "!!int ", "!!bool "])
+def test_an_error_of_yaml_repeats_nothing_of_a_password_without_quotes(
+    tmp_path: Path, mark: str
+) -> None:
+    path = tmp_path / "pod.yaml"
+    for end in ("", " b", ": c", "'", "\n*d"):
+        path.write_text(f"metrics:\n  token: {mark}{MARK}{end}\n", encoding="utf-8")
+        assert MARK not in said_of(path, {}), end
+
+
 def said_of(path: Path | None, environ: Mapping[str, str]) -> str:
     """Return all that is said of these settings, in force or refused."""
     try:

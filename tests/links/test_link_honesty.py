@@ -332,6 +332,28 @@ async def test_an_answer_to_hello_is_heard_where_the_canary_has_channels_of_its_
         assert b.data("kept-1") == [1]
 
 
+async def test_a_password_in_the_name_of_the_host_is_shown_by_no_outage_and_no_endpoint(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    bus, away = FakeBus(), True
+
+    def make() -> Broker:
+        if away:
+            raise BrokerUnavailable("user:hunter2@fake:1: connection refused.")
+        named = FakeBroker(bus)
+        named.endpoint = "user:hunter2@fake:1"
+        return named
+
+    pod = SimPod("a", bus, SETTINGS)
+    pod.make = make
+    async with links([pod]):
+        await trio.sleep(10)
+        assert pod.uplink.health()["reason"] == "********@fake:1: connection refused."
+        away = False
+        await passes(lambda: pod.well)
+        assert pod.uplink.health()["endpoint"] == "********@fake:1"
+
+
 async def test_a_broker_that_cannot_be_made_or_closed_is_an_outage(
     autojump_clock: trio.testing.MockClock,
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import socket
 import ssl
@@ -14,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 import trio
+import trio.testing
 from attrs import evolve
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Close, Frame, Opcode
@@ -328,3 +330,81 @@ async def test_who_does_not_read_is_closed_as_without_encryption(tmp_path: Path)
                     await heard(reader, "emit")
             assert pod.connections() == 1
         await trio.aclose_forcefully(deaf)
+
+
+async def test_who_never_takes_what_was_said_last_keeps_no_descriptor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tls, "LOOK", 0.1)
+    monkeypatch.setattr(tls, "LAST_WORDS", 0.1)
+    config = encrypted(tmp_path, message_buffer_size=8, max_buffer_bytes=100_000)
+    async with running_pod(config) as pod, secure(pod) as reader:
+        before = len(os.listdir("/proc/self/fd"))
+        plain = await trio.open_tcp_stream("127.0.0.1", pod.port)
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf = _over(plain)
+        await deaf.send_all(UPGRADE)
+        await deaf.receive_some()
+        with trio.fail_after(20):
+            while pod.connections() > 1:
+                pod.hub.emit_to_all("said", "x" * 50_000)
+                await heard(reader, "emit")
+            while len(os.listdir("/proc/self/fd")) > before + 1:  # the client's own
+                await trio.lowlevel.checkpoint()
+        assert find_node(pod.tree(), "pod/tls").restarts == 0
+        await trio.aclose_forcefully(deaf)
+
+
+@pytest.mark.parametrize("late", [True, False])
+async def test_what_was_said_last_comes_whole_to_who_reads_late_and_waits_for_nobody_for_ever(
+    tmp_path: Path, mock_clock: trio.testing.MockClock, late: bool
+) -> None:
+    files = issued(tmp_path)
+    door = tls.TlsDoor(tls.Certificate(files.cert_file, files.key_file))
+    async with trio.open_nursery() as nursery:
+        await nursery.start(_run, door)
+        ours, theirs = await _connected()
+        client, entered = _over(theirs), trio.Event()
+        nursery.start_soon(_shake_hands, client, entered)
+        inner = await door.enter(ours)
+        await entered.wait()
+        said = _fill(inner)
+        inner.close()
+        mock_clock.autojump_threshold = 0
+        await trio.sleep(tls.LAST_WORDS - 1 if late else tls.LAST_WORDS + 2 * tls.LOOK)
+        mock_clock.autojump_threshold = math.inf
+        heard = 0
+        with suppress(trio.BrokenResourceError):
+            while data := await client.receive_some():
+                heard += len(data)
+        assert (heard == said) is late
+        await trio.aclose_forcefully(client)
+        nursery.cancel_scope.cancel()
+
+
+async def _run(door: tls.TlsDoor, task_status: trio.TaskStatus[None]) -> None:
+    await door.run(task_status.started)
+
+
+async def _connected() -> tuple[socket.socket, trio.SocketStream]:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        stream = await trio.open_tcp_stream(*listening.getsockname())
+        stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        ours, _ = listening.accept()
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        ours.setblocking(False)
+        return ours, stream
+
+
+async def _shake_hands(client: trio.SSLStream[trio.SocketStream], done: trio.Event) -> None:
+    await client.do_handshake()
+    done.set()
+
+
+def _fill(sock: socket.socket) -> int:
+    """Write as much as is taken, and return how much that was, in bytes."""
+    written = 0
+    with suppress(BlockingIOError):
+        while True:
+            written += sock.send(b"x" * 65536)
+    return written

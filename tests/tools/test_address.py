@@ -77,6 +77,8 @@ def test_the_url_of_a_pod_is_understood(url: str, expected: Address) -> None:
         "http://localhost:port",
         "http://localhost:99999",
         "http://user:password@localhost",
+        "http://user:password@localhost:port",
+        "http://user:password@[::1",
         "http://localhost/?a=b",
         "http://localhost/#a",
         "http://localhost/a b",
@@ -86,8 +88,9 @@ def test_the_url_of_a_pod_is_understood(url: str, expected: Address) -> None:
     ],
 )
 def test_what_is_no_url_of_a_pod_is_refused_with_the_form_to_write(url: str) -> None:
-    with pytest.raises(BadAddress, match=r"write http://HOST:PORT"):
+    with pytest.raises(BadAddress, match=r"write http://HOST:PORT") as caught:
         parse_address(url)
+    assert "password" not in f"{caught.value} {caught.value.__cause__}"
 
 
 @pytest.mark.parametrize(

@@ -94,10 +94,15 @@ def test_a_pod_is_asked_for_by_its_name_and_an_address_of_ipv6_in_brackets(
     assert Plan(url).host == host
 
 
-@pytest.mark.parametrize("url", ["ftp://a", "ws://", "ws://a:port"])
+@pytest.mark.parametrize("url", ["ftp://a", "ws://", "ws://a:port", "ftp://user:hunter2@a"])
 def test_what_is_no_url_is_told(url: str) -> None:
-    with pytest.raises(BadAddress, match="ws://HOST:PORT"):
+    with pytest.raises(BadAddress, match="ws://HOST:PORT") as caught:
         Plan(url).endpoint  # noqa: B018
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_report_that_is_passed_on_does_not_say_who_signs_in_by_a_url() -> None:
+    assert Plan("wss://user:hunter2@pod.example/").shown_url == "wss://********@pod.example/"
 
 
 async def test_a_test_of_a_pod_counts_every_delivery() -> None:

@@ -241,11 +241,21 @@ def test_an_empty_line_before_a_request_is_passed_over() -> None:
     assert reader.feed(CURL) == read(CURL) == read(b"\r\n" + CURL)
 
 
+@pytest.mark.parametrize("pieces", [1, 2, 3, 1000])
+def test_empty_lines_before_a_request_are_passed_over_however_they_come(pieces: int) -> None:
+    reader, sent = HeadReader(1000), b"\r\n\r\n" + CURL
+    answers = [reader.feed(sent[at : at + pieces]) for at in range(0, len(sent), pieces)]
+    assert answers[-1] == read(CURL)
+    assert answers[:-1] == [None] * (len(answers) - 1)
+
+
 LINE = b"GET /a?b HTTP/1.1\r\n"
 POST = b"POST /a HTTP/1.1\r\nHost: a\r\n"
 
 NO_REQUESTS = {
     "TLS": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
+    "a lone CR before a line": (b"\r" + CURL, 400),
+    "a target with a fragment": (LINE.replace(b"?b", b"#b") + b"Host: a\r\n\r\n", 400),
     "no line": (b"hello\r\n\r\n", 400),
     "no Host": (LINE + b"\r\n", 400),
     "no Host in absolute form": (b"GET http://a/ HTTP/1.1\r\n\r\n", 400),

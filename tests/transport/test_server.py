@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -20,7 +21,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 from structlog.testing import capture_logs
 
-from deployd.transport import Listener, Refusal, UpgradeRequest
+from deployd.transport import Listener, Refusal, Shares, UpgradeRequest
 from deployd.transport.http import HttpLimits, HttpServer, OnUpgrade, exchange
 from deployd.transport.http.exchange import send_all
 from support.raw import ask, connect, everything
@@ -32,10 +33,10 @@ async def serving(
     limits: HttpLimits | None = None,
     on_upgrade: OnUpgrade = lambda _: Refusal(403, "Not here."),
     origins: Sequence[str] = (),
+    **more: Any,
 ) -> AsyncIterator[Listener]:
-    listener = Listener(
-        "localhost", 0, serve=HttpServer(app, limits, on_upgrade=on_upgrade, origins=origins).serve
-    )
+    server = HttpServer(app, limits, on_upgrade=on_upgrade, origins=origins, **more)
+    listener = Listener("localhost", 0, serve=server.serve)
     listener.open()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(listener.run, lambda: None)
@@ -613,6 +614,12 @@ ENDS_IN_TWO_WAYS = {
     "trailers that end in LF": b"3\r\nabc\r\n0\r\nX: y\r\n\n",
     "trailers in LF": b"3\r\nabc\r\n0\r\nX: y\n\n",
     "an extension with LF": b"3;a\nb\r\nabc\r\n0\r\n\r\n",
+    "an extension with CR": b"3;a\rb\r\nabc\r\n0\r\n\r\n",
+    "an extension with NUL": b"3;a\0b\r\nabc\r\n0\r\n\r\n",
+    "trailers with LF in between": b"3\r\nabc\r\n0\r\nX: y\nZ: z\r\n\r\n",
+    "a trailer that is folded": b"3\r\nabc\r\n0\r\nX: y\r\n z\r\n\r\n",
+    "a trailer that begins folded": b"3\r\nabc\r\n0\r\n X: y\r\n\r\n",
+    "extensions without end": b"1;" + b"a" * 9000 + b"\r\na\r\n1;" + b"a" * 9000 + b"\r\n",
     "a size in hex as in C": b"0x3\r\nabc\r\n0\r\n\r\n",
     "a signed size": b"+3\r\nabc\r\n0\r\n\r\n",
     "a size of two words": b"3 3\r\nabc\r\n0\r\n\r\n",
@@ -655,6 +662,73 @@ async def test_chunks_may_have_extensions_and_trailers(piece: int) -> None:
         await stream.send_eof()
         answers = await everything(stream)
         assert answers.count(b"HTTP/1.1 200 ") == 2
+
+
+# -- what is kept in memory for clients ----------------------------------------------------------
+
+HALF_LARGE = SIZED % (b"echo", 400_000) + b"x" * 399_999
+GET_LARGE = b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("each", "status"), [(1_000_000, b"429"), (0, b"503")], ids=["of one address", "of all"]
+)
+@pytest.mark.parametrize("rest", [b"x", b"xx"], ids=["sized", "in chunks"])
+async def test_bodies_that_are_on_their_way_take_no_more_memory_than_there_is_for_them(
+    each: int, status: bytes, rest: bytes
+) -> None:
+    memory = Shares(1_000_000 if not each else 10_000_000, each)
+    half = HALF_LARGE
+    if rest == b"xx":
+        half = CHUNKED % b"echo" + b"61A80\r\n" + b"x" * 399_999
+    async with serving(sample(), memory=memory) as listener, AsyncExitStack() as stack:
+        streams = [await stack.enter_async_context(await connect(listener)) for _ in range(2)]
+        for stream in streams:
+            await stream.send_all(half)
+        await until(lambda: len(memory) > 600_000)
+        async with await connect(listener) as third:
+            with suppress(trio.BrokenResourceError):
+                await third.send_all(half)
+            assert (await third.receive_some()).startswith(b"HTTP/1.1 " + status)
+        async with await connect(listener) as small:  # costs nobody anything
+            await small.send_all(SIZED % (b"echo", 9) + b"x" * 9)
+            assert (await answer_of(small)) == (200, b"9")
+        await streams[0].send_all(b"x" if rest == b"x" else b"x\r\n0\r\n\r\n")
+        assert (await answer_of(streams[0])) == (200, b"400000")
+        await until(lambda: len(memory) < 600_000)
+    await until(lambda: not memory)
+
+
+async def test_answers_that_nobody_reads_take_no_more_memory_than_there_is_for_them() -> None:
+    memory = Shares(120_000_000, 60_000_000, reserve=10_000_000)
+    async with serving(
+        sample(), memory=memory, privileged=lambda scope: scope["path"] == "/large"
+    ) as listener:
+        async with await connect(listener) as deaf, await connect(listener) as root:
+            await deaf.send_all(GET_LARGE)
+            await until(lambda: len(memory) > 40_000_000)
+            await root.send_all(GET_LARGE)  # and has no share
+            await until(lambda: len(memory) > 90_000_000)
+            assert b" 503 " in await ask(listener, GET_LARGE)
+        await until(lambda: not memory)
+
+
+async def test_an_address_whose_answers_wait_is_told_to_read_them_first() -> None:
+    memory = Shares(120_000_000, 60_000_000)
+    async with serving(sample(), memory=memory) as listener:
+        async with await connect(listener) as deaf:
+            await deaf.send_all(GET_LARGE)
+            await until(lambda: len(memory) > 40_000_000)
+            answer = await ask(listener, GET_LARGE + GET_DEAF)
+            assert answer.startswith(b"HTTP/1.1 429 ")
+            assert b"limits.maxHttpBytes" in answer
+            assert answer.count(b"HTTP/1.1 ") == 1
+        await until(lambda: not memory)
+        async with await connect(listener) as stream:
+            await stream.send_all(GET_LARGE)
+            read = 0
+            while read < 50_000_000:
+                read += len(await stream.receive_some())
 
 
 # -- pages of other origins ------------------------------------------------------------------

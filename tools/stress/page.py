@@ -36,7 +36,7 @@ td{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
 
 def html_report(plan: Plan, tally: Tally, when: datetime) -> str:
     """Return a page that needs nothing else; `when` is the test's end."""
-    title = html.escape(f"Stress test of {plan.url}")
+    title = html.escape(f"Stress test of {plan.shown_url}")
     load = (
         f"{plan.connections:,} connections in {min(plan.rooms, plan.connections):,} rooms, "
         f"{plan.rate:,g} messages a second of {plan.size:,} bytes for {plan.duration:,g} s; "

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from ...config import redact_text
 from ..errors import BadAddress
 
 __all__ = ["ARRIVAL", "LAST_WORDS", "OVERTIME", "Plan"]
@@ -50,15 +51,20 @@ class Plan:
         return int(self.rate * self.duration)
 
     @property
+    def shown_url(self) -> str:
+        """The URL without what it carries of secrets: reports are shown to others."""
+        return redact_text(self.url)
+
+    @property
     def endpoint(self) -> tuple[str, int, bool]:
         """Where the WebSocket is: host, port, whether it is encrypted. Raises `BadAddress`."""
         try:
             parts = urlsplit(self.url if "://" in self.url else f"ws://{self.url}")
             port = parts.port
-        except ValueError as error:
-            raise BadAddress(f"{self.url} is no URL ({error}); write ws://HOST:PORT.") from error
+        except ValueError:
+            raise BadAddress(f"{self.shown_url} is no URL; write ws://HOST:PORT.") from None
         if parts.scheme not in ("ws", "wss", "http", "https") or not parts.hostname:
-            raise BadAddress(f"{self.url} is not the URL of a pod; write ws://HOST:PORT.")
+            raise BadAddress(f"{self.shown_url} is not the URL of a pod; write ws://HOST:PORT.")
         encrypted = parts.scheme in ("wss", "https")
         return parts.hostname, port or (443 if encrypted else 80), encrypted
 

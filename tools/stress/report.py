@@ -13,7 +13,8 @@ __all__ = ["print_report", "rows"]
 
 def print_report(plan: Plan, tally: Tally, console: Console) -> None:
     """Print the table."""
-    table = Table(title=f"{plan.url}: {plan.connections} connections, {plan.rate:g} messages/s")
+    what = f"{plan.shown_url}: {plan.connections} connections, {plan.rate:g} messages/s"
+    table = Table(title=what)
     table.add_column("what")
     table.add_column("figure", justify="right")
     for what, figure in rows(tally):

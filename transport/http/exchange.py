@@ -18,6 +18,8 @@ from starlette.types import Message, Scope
 
 from ..refusal import http_date
 from ..request import RequestHead
+from ..shares import Grant
+from .burden import Burden
 
 __all__ = ["RECEIVE_BYTES", "Exchange", "receive", "scope_of", "send_all"]
 
@@ -38,7 +40,8 @@ class Exchange:
     """What a client has asked, and what becomes of the answer.
 
     `begun` says whether any of the answer was written, `broken` whether the client does not take
-    it: gone, or not reading for `patience` seconds. Whether this is the `last` of its
+    it: gone, or not reading for `patience` seconds. What is written is a `burden`; where there is
+    no room for it, `crowded` says whose fault that is. Whether this is the `last` of its
     connection is asked when the answer begins.
     """
 
@@ -50,6 +53,7 @@ class Exchange:
         *,
         only_head: bool,
         patience: float,
+        burden: Burden,
         last: Callable[[], bool],
     ) -> None:
         self._http = http
@@ -57,10 +61,12 @@ class Exchange:
         self._body: bytes | None = body
         self._only_head = only_head
         self._patience = patience
+        self._burden = burden
         self._last = last
         self._held: list[bytes] = []
         self.begun = False
         self.broken = False
+        self.crowded: Grant | None = None
 
     @property
     def over(self) -> bool:
@@ -112,6 +118,7 @@ class Exchange:
     async def _continue(self, data: bytes, *, more: bool) -> None:
         pieces, self._held = self._held, []
         if data and not self._only_head:
+            self._take_up(len(data))
             pieces += self._http.send_with_data_passthrough(h11.Data(data=data)) or []
         if not more:
             pieces.append(self._http.send(h11.EndOfMessage()))
@@ -126,6 +133,15 @@ class Exchange:
         except OSError:
             self.broken = True
             raise
+        if more:
+            self._burden.clear()
+
+    def _take_up(self, nbytes: int) -> None:
+        """Make room for a piece that a slow client would have us hold. Raises `OSError`."""
+        grant = self._burden.add(nbytes)
+        if not grant:
+            self.broken, self.crowded = True, grant
+            raise ConnectionAbortedError("there is no room for the answer")
 
 
 def scope_of(head: RequestHead, client: tuple[str, int], server: tuple[str, int] | None) -> Scope:

@@ -9,6 +9,7 @@ the answer that it takes, and the moment it has to hear the last one.
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final, TypeAlias
@@ -25,9 +26,10 @@ from ..listener import GONE, UPGRADED
 from ..refusal import Refusal, response_bytes
 from ..request import HeadReader, RequestHead
 from ..seats import Seat
-from ..shares import Grant
+from ..shares import Grant, Shares
 from .answers import EXPOSED
-from .body import HttpLimits, read_body
+from .body import NO_MEMORY, HttpLimits, read_body
+from .burden import Burden
 from .exchange import RECEIVE_BYTES, Exchange, receive, scope_of, send_all
 
 __all__ = ["HttpServer", "OnUpgrade", "Privileged"]
@@ -76,7 +78,8 @@ class HttpServer:
 
     Upgrades go to `on_upgrade`; where there is no `websocket`, a request that only looks whether
     there is one is told so. Who has to stand (`Seat.sitting`) is answered if it is `privileged`.
-    Pages of `origins` may read also why they are refused.
+    Pages of `origins` may read also why they are refused. `memory` are the bytes that bodies and
+    answers may take while they are on their way; without it nobody counts them.
     """
 
     def __init__(
@@ -88,6 +91,7 @@ class HttpServer:
         privileged: Privileged = lambda scope: False,
         websocket: bool = True,
         origins: Sequence[str] = (),
+        memory: Shares | None = None,
     ) -> None:
         self.app = app
         self.origins = origins
@@ -95,6 +99,7 @@ class HttpServer:
         self.websocket = websocket
         self._on_upgrade = on_upgrade
         self._privileged = privileged
+        self._memory = Shares(sys.maxsize) if memory is None else memory
         self._crashes = LogSampler()
 
     async def serve(self, sock: socket.socket, peer: tuple[str, int], seat: Seat) -> str:
@@ -129,6 +134,10 @@ class HttpServer:
         elif self._privileged(scope):
             return None
         return {Grant.OVER_SHARE: _TOO_MANY, Grant.NONE_LEFT: _BUSY}.get(grant)
+
+    def burden(self, scope: Scope) -> Burden:
+        """Return what a request may have us hold: nothing yet."""
+        return Burden(self._memory, scope["client"][0], lambda: self._privileged(scope))
 
     def tell_of_crash(self, what: str) -> None:
         """Log the exception that is being handled, at a limited rate: all may meet the same bug."""
@@ -169,11 +178,23 @@ class _Connection:
             if isinstance(route, Opening):
                 refusal = self._upgrade(head, route)
                 return UPGRADED if refusal is None else await self._refuse(refusal, head)
-            body = route or await read_body(self._http, self._sock, head, self._limits, self._seat)
-            if not isinstance(body, bytes):
-                return await self._refuse(body or self._no_room(), head)
-            if not await self._answer(head, scope, body):
-                return ""
+            if route is not None:
+                return await self._refuse(route, head)
+            burden = self._server.burden(scope)
+            try:
+                ended = await self._exchange(head, scope, burden)
+            finally:
+                burden.clear()
+            if ended is not None:
+                return ended
+
+    async def _exchange(self, head: RequestHead, scope: Scope, burden: Burden) -> str | None:
+        """Hear a request out and answer it; None: another may come."""
+        limits, seat = self._limits, self._seat
+        body = await read_body(self._http, self._sock, head, limits, seat, burden)
+        if not isinstance(body, bytes):
+            return await self._refuse(body or self._no_room(), head)
+        return await self._answer(head, scope, body, burden)
 
     # A request ----------------------------------------------------------------------------------
 
@@ -233,8 +254,10 @@ class _Connection:
         request = UpgradeRequest(self._sock, opening, rest, head.texts(), *self._peer)
         return self._server.upgrade(request)
 
-    async def _answer(self, head: RequestHead, scope: Scope, body: bytes) -> bool:
-        """Let the application answer, and say whether another request may come."""
+    async def _answer(
+        self, head: RequestHead, scope: Scope, body: bytes, burden: Burden
+    ) -> str | None:
+        """Let the application answer; None: another request may come."""
         seat, http = self._seat, self._http
         exchange = Exchange(
             http,
@@ -242,6 +265,7 @@ class _Connection:
             body,
             only_head=head.method == "HEAD",
             patience=self._limits.send_timeout,
+            burden=burden,
             last=lambda: seat.closing or seat.evicted or not seat.sitting,
         )
         try:
@@ -250,17 +274,19 @@ class _Connection:
             if not exchange.broken:
                 self._server.tell_of_crash("an HTTP request crashed its handler")
         self.answered = True
+        if exchange.crowded is not None and not exchange.begun:
+            return await self._refuse(NO_MEMORY[exchange.crowded], head)
         if exchange.broken:
-            return False
+            return ""
         if not exchange.over:
             if not exchange.begun:
                 await self._refuse(_FAILED, head)
-            return False  # in the middle: only a close says that this was not all
+            return ""  # in the middle: only a close says that this was not all
         if http.our_state is not h11.DONE or http.their_state is not h11.DONE:
             await self._part()
-            return False
+            return ""
         self._rest = http.trailing_data[0]
-        return True
+        return None
 
     async def _refuse(self, refusal: Refusal, head: RequestHead | None = None) -> str:
         """Answer with an error, the last of this connection, and say how it is counted."""
