@@ -555,6 +555,51 @@ async def test_a_hook_that_fails_leaves_nobody_half_in_and_runs_again(
         assert Fails.times[where] == (2 if where == "start" else 3)
 
 
+class NoWord:
+    """What is neither true nor false."""
+
+    def __bool__(self) -> bool:
+        raise ValueError("neither")
+
+
+class Wordless(Room[None]):
+    """Answers neither yes nor no, or forgets to await the answer."""
+
+    async def _says_no(self) -> bool:
+        return False
+
+    def _answer(self) -> Any:
+        return self._says_no() if "forgets" in self.name else NoWord()
+
+    async def authorize_join(self, member: Member) -> bool:
+        return "joining" not in self.name or (member.user_id is None or self._answer())
+
+    async def authorize_emit(self, member: Member, event: str, data: JSON) -> bool:
+        return "joining" in self.name or self._answer()
+
+
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
+@pytest.mark.parametrize("how", ["forgets", "neither"])
+async def test_a_rule_that_gives_no_answer_lets_nobody_in_stay_or_speak(
+    how: str, autojump_clock: MockClock
+) -> None:
+    async with (
+        running_pod(config(), {"*": Wordless}) as pod,
+        connected(pod, 2, ping_interval=None) as [ada, ben],
+    ):
+        await ada.join(f"{how}-joining")
+        await sign_in(pod, ada, "ada")  # it has to say whether she stays
+        told = await everything(ada, 1)
+        assert [code_of(m) or m["type"] for m in told] == ["room_crashed", "leave"]
+        await ada.send("join", room=f"{how}-joining", id=1)
+        assert answers(await everything(ada, 1), 1) == ["room_crashed"]
+        await ben.join(f"{how}-speaking")
+        await ben.send("emit", room=f"{how}-speaking", event="said", data=1, id=2)
+        told = await everything(ben, 1)
+        assert answers(told, 2) == ["room_crashed"]
+        assert events(told) == []
+
+
 class NeverStarts(Room[None]):
     def initial_state(self) -> None:
         raise RuntimeError("no database")
