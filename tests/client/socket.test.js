@@ -353,6 +353,24 @@ test('a collection whose room ends again and again is not joined in a storm', as
   assert.ok(sent().length < 12, `${sent().length} joins in 20 s`);
 });
 
+test('listeners whose room is busy or ends as they come are heard in the end', async () => {
+  await connected();
+  dpd.todos.on('created', () => {});
+  const joined = dpd.socket.join('collection:todos');
+  const refused = assert.rejects(joined, { code: 'room_busy' }); // the application asks by itself
+  for (const code of ['room_busy', 'room_closed', 'room_crashed', 'timeout', 'room_closed']) {
+    await WebSocket.last.answer('join', { type: 'error', error: 'No.', data: { code } });
+    const asked = sent().length;
+    await clock.pass(5_000);
+    assert.equal(sent().length, asked + 1, code);
+  }
+  await refused;
+  assert.deepEqual(reported(), ['room_crashed']); // told once, at the third
+  await acknowledge('collection:todos', sent().length - 1);
+  await clock.pass(20_000);
+  assert.equal(sent().length, 6);
+});
+
 test('the rooms are not told of before the pod greets, and it must do so in time', async () => {
   dpd.socket.join('tea');
   await clock.pass(10_000);
