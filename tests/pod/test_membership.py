@@ -448,6 +448,20 @@ async def test_who_was_somebody_hears_nothing_until_the_room_has_been_asked(
         assert events(await everything(ada, 0.5)) == ["for bob"]
 
 
+async def test_whose_token_expires_is_told_in_time_that_a_room_that_hangs_did_not_say_it_stays(
+    autojump_clock: MockClock,
+) -> None:
+    async with story(2) as (pod, [ada, other]):
+        await sign_in(pod, ada, "ada", ttl=3.0)
+        for client in (ada, other):
+            await client.join("tea")
+        await other.send("emit", room="tea", event="hang")
+        await Story.entered.wait()
+        told = await everything(ada, 3.0 + 2 * PATIENCE)  # and says nothing herself
+        assert [code_of(m) or m["type"] for m in told] == ["expired_token", "leave", "room_busy"]
+        assert rooms_of(pod, ada) == []
+
+
 # Rules -----------------------------------------------------------------------------------------
 
 
