@@ -216,6 +216,7 @@ class Session:
             )
 
     def _not_asked(self, seat: Seat) -> Problem:
+        seat.doubt = None  # it is answered here, and not settled by leaving
         seat.leave("not asked in time")
         self.put_out(seat.name, "not asked in time")
         return self._too_slow(seat.name, "you are out of it")

@@ -595,6 +595,16 @@ test('a room too busy to say who stays is asked for again by itself', async () =
   assert.deepEqual(sent().slice(1), [['join', 'tea']]);
 });
 
+test('a room that crashed when it was to say who stays is asked for again by itself', async () => {
+  await connected();
+  dpd.socket.join('tea');
+  await acknowledge('tea');
+  await WebSocket.last.say({ type: 'leave', room: 'tea', data: { reason: 'room crashed' } });
+  await WebSocket.last.say({ type: 'error', error: 'Failed.', room: 'tea', data: { code: 'room_crashed' } });
+  await clock.pass(250);
+  assert.deepEqual(sent().slice(1), [['join', 'tea']]);
+});
+
 test('signing out starts anew, as nobody', async () => {
   dpd.setToken('a.b.c');
   dpd.socket.join('tea');
