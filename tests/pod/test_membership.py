@@ -448,6 +448,45 @@ async def test_who_was_somebody_hears_nothing_until_the_room_has_been_asked(
         assert events(await everything(ada, 0.5)) == ["for bob"]
 
 
+class Attributed(Room[None]):
+    """Writes down who says what; the first thing said holds it up."""
+
+    said: ClassVar[list[tuple[str | None, JSON]]]
+
+    async def on_message(self, member: Member, event: str, data: JSON) -> None:
+        if data == "first":
+            await Story.hang()
+        self.said.append((member.user_id, data))
+
+
+@pytest.mark.parametrize("becomes", ["bob", "ada"])
+async def test_what_waits_for_a_full_room_is_never_said_as_somebody_else(
+    becomes: str, autojump_clock: MockClock
+) -> None:
+    Attributed.said, Story.released, Story.entered = [], trio.Event(), trio.Event()
+    async with (
+        running_pod(config(), {"*": Attributed}) as pod,
+        connected(pod, ping_interval=None) as [client],
+    ):
+        await sign_in(pod, client, "ada")
+        await client.join("diary")
+        for n in ("first", 1, 2, 3, 4, 5, 6):  # the mailbox takes four
+            await client.send("emit", room="diary", event="said", data=n, id=n)
+        await Story.entered.wait()
+        await sign_in(pod, client, becomes)
+        await client.send("emit", room="diary", event="said", data="last", id="last")
+        await trio.testing.wait_all_tasks_blocked()
+        Story.released.set()
+        told = await everything(client, 1)
+        said = [what for who, what in Attributed.said if who == "ada"]
+        if becomes == "ada":
+            assert said == ["first", 1, 2, 3, 4, 5, 6, "last"]
+        else:
+            assert said == ["first", 1, 2, 3, 4]
+            assert Attributed.said[5:] == [("bob", "last")]
+            assert [answers(told, n) for n in (4, "last")] == [["receipt"], ["receipt"]]
+
+
 async def test_whose_token_expires_is_told_in_time_that_a_room_that_hangs_did_not_say_it_stays(
     autojump_clock: MockClock,
 ) -> None:
