@@ -319,6 +319,7 @@ class ConnectionActor(Actor):
             self._doom(CloseCode.TOKEN_EXPIRED, "your token has expired")
             return
         self._tell(self.session.downgrade())
+        self._watch_answers()  # it may say nothing more that would have us look
         self._demand_token()
 
     def _demand_token(self) -> None:

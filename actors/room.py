@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any, ClassVar, TypeAlias, TypeVar, cast
 
@@ -13,7 +14,7 @@ from attrs import evolve
 from ..transport import JSON, Problem, encode_data, encode_error, encode_join
 from .actor import Handler, awaitable, handles
 from .bounds import may_exceed
-from .errors import NotAMember
+from .errors import ActorDefinitionError, NotAMember
 from .failures import failure_of
 from .hooks import RoomHooks
 from .links import Degraded, Healed
@@ -236,7 +237,7 @@ class Room(RoomHooks[S]):
 
     async def _refusal(self, seat: Seat) -> Problem | None:
         """Say why somebody may not come in, or None."""
-        if not await self._hook(self.authorize_join(seat)):
+        if not await self._hook(self._allowed(self.authorize_join(seat))):
             return Problem("room_forbidden", f"The room '{self.name}' does not let you in.")
         if not await self._listen():
             sentence = f"The room '{self.name}' cannot hear the other pods yet; join it again."
@@ -268,7 +269,7 @@ class Room(RoomHooks[S]):
         if not seat.reconsidered():
             return
         self._handled = message
-        stays = await self._hook(self.authorize_join(seat))
+        stays = await self._hook(self._allowed(self.authorize_join(seat)))
         self._handled = None
         if not stays and seat.taken:
             sentence = f"The room '{self.name}' does not let you stay as whom you are now."
@@ -328,9 +329,8 @@ class Room(RoomHooks[S]):
     async def _consider(self, message: RoomEmit, *, stranger: bool) -> None:
         """Let the hooks say whether it may be said, and react to it."""
         member, event, data = message.member, message.event, message.data
-        if (stranger and not await self.authorize_join(member)) or not await self.authorize_emit(
-            member, event, data
-        ):
+        may_be_in = not stranger or await self._allowed(self.authorize_join(member))
+        if not may_be_in or not await self._allowed(self.authorize_emit(member, event, data)):
             sentence = f"The room '{self.name}' does not let you say this."
             self._speech.then(
                 functools.partial(message.answer.refuse, Problem("room_forbidden", sentence))
@@ -508,6 +508,16 @@ class Room(RoomHooks[S]):
         result = await before_waiting(hook, speech.pause)
         speech.let_out()
         return result
+
+    async def _allowed(self, rule: Awaitable[bool]) -> bool:
+        """Say whether a hook allows something. What it forgot to await is no yes."""
+        says: object = await rule
+        if inspect.isawaitable(says):
+            raise ActorDefinitionError(
+                f"A rule of {type(self).__name__} returned {type(says).__name__} and not whether "
+                "it allows this; write `await` before what it returns."
+            )
+        return bool(says)
 
     async def _timed(self, callback: Callable[[], Awaitable[None]]) -> None:
         async def call() -> None:

@@ -225,9 +225,9 @@ class Seat(Member):
         self.put_out(problem, reason)
 
     def put_out(self, problem: Problem, reason: str) -> None:
-        """Tell the client that it is out, and why."""
-        self.landlord.tell_problem(evolve(problem, room=self.name))
+        """Tell the client that it is out, and then why: one that may come back knows from where."""
         self.landlord.put_out(self.name, reason)
+        self.landlord.tell_problem(evolve(problem, room=self.name))
 
     def depart(self) -> bool:
         """Stand in `members` no longer; say whether `on_leave` is due, which it is once."""

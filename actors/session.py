@@ -44,7 +44,7 @@ from .messages import Delivery, Exit, ExitKind
 from .replies import Replies, Reply, room_closed, settle_unheard
 from .rooms import RoomRef, Rooms
 from .roster import EventIds, RoomEmit, ServerEmit
-from .seat import Seat, Standing
+from .seat import Seat, Standing, same_person
 
 __all__ = ["ConnectionEnvironment", "Session"]
 
@@ -195,13 +195,14 @@ class Session:
 
     def _become(self, identity: Identity | None, reason: str) -> None:
         """Change who the client is: rules, and then the rooms, say where it may not be any more."""
-        self._member.identity = identity
+        was, self._member.identity = self._member.identity, identity
         for name, seat in list(self._seats.items()):
             problem = self._env.access.join(name, identity, local=self._member.local)
+            if problem is not None or not same_person(was, identity):
+                self._lanes.close(name)  # else it would be said as somebody else
             if problem is None:
                 self._identify(seat, identity)
                 continue
-            self._lanes.close(name)
             was_in = seat.taken
             seat.answer(problem)
             seat.leave(reason)
@@ -216,6 +217,7 @@ class Session:
             )
 
     def _not_asked(self, seat: Seat) -> Problem:
+        seat.doubt = None  # it is answered here, and not settled by leaving
         seat.leave("not asked in time")
         self.put_out(seat.name, "not asked in time")
         return self._too_slow(seat.name, "you are out of it")

@@ -4,7 +4,8 @@ import json
 import re
 import traceback
 from collections.abc import Mapping
-from logging import DEBUG, NOTSET, StreamHandler, getLevelNamesMapping, getLogger
+from contextlib import suppress
+from logging import DEBUG, NOTSET, LogRecord, StreamHandler, getLevelNamesMapping, getLogger
 from typing import TextIO, cast
 
 import orjson
@@ -28,6 +29,14 @@ _tracing = False
 
 class _Handler(StreamHandler[TextIO]):
     """The root logger's handler that came from here, to be told from those of others."""
+
+    def emit(self, record: LogRecord) -> None:
+        """Write a line, or lose it: whoever says something must not fail of that.
+
+        The standard library's own raises where the stream has been closed, by code of anybody's.
+        """
+        with suppress(Exception):
+            super().emit(record)
 
 
 def configure_logging(logging: Logging, *, tty: bool, stream: TextIO) -> None:

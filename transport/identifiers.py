@@ -2,8 +2,9 @@
 
 Two names are one when they are the same after case folding and compatibility normalisation (NFKC,
 UAX 15), and when they differ by Latin letters alone that look like those of ASCII (`ı`, `ɡ`). What
-looks like another name is refused: characters that cannot be seen, letters of several scripts in
-one name ("Highly Restrictive", UTS 39 section 5.2), and names of another script in which every
+looks like another name is refused: characters that cannot be seen, signs that those
+of ASCII are taken for, letters of several scripts in one name ("Highly Restrictive", UTS 39 section
+5.2), and names of another script in which every
 letter looks like a Latin one (whole-script confusables, UTS 39 section 4).
 """
 
@@ -51,14 +52,30 @@ _LIKE_LATIN: Final = {
 }
 """Small letters that look like Latin ones, in folded names."""
 
+_HYPHENS: Final = "\u2010\u2011\u2012\u2013\u2014\u2015\u2043\u2212\u02d7\u06d4"
+_APOSTROPHES: Final = "\u2018\u2019\u201b\u2032\u02b9\u02bb\u02bc\u02bd\u02c8\u02ca\u02cb\ua78c"
 _AS_LATIN: Final = str.maketrans(
-    "ıɩȷǀɑɡᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ",
-    "iijlagabcdefghijklmnoprstuvwyz",
+    "ıɩȷǀɑɡᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢƅĸƿʝ" + _HYPHENS + _APOSTROPHES,
+    "iijlagabcdefghijklmnoprstuvwyzbkpj" + "-" * len(_HYPHENS) + "'" * len(_APOSTROPHES),
 )
-"""Latin letters that nobody tells from the letters of ASCII (UTS 39 section 4), and small capitals.
+"""Latin letters that nobody tells from the letters of ASCII (UTS 39 section 4), small capitals, and
+the signs that a name is joined by.
 
-They are one with those: a Turkish name is allowed, but the name that looks like it is the same.
+They are one with those: a Turkish name is allowed, but the name that looks like it is the same, and
+so is what a telephone makes of `O'Brien`.
 """
+
+_PHONETIC: Final = re.compile("[\u1d00-\u1dbf\ua7f2-\ua7ff\uab30-\uab6f]")
+"""Latin letters that no language is written with, many of which look like others."""
+
+_OTHER_SIGNS: Final = frozenset("·・")
+"""Signs of no one script that names are written with: in Catalan, Chinese and Japanese."""
+
+_SIGNS: Final = frozenset({"Sm", "Sk", "Sc"})
+"""Categories of symbols (UAX 44): of mathematics, accents that stand alone, of currencies. Others,
+such as those that tell moods, look like no letter, but for one."""
+
+_LOOKS_OTHER: Final = frozenset("℮ǁǂǃ")
 
 _DOTTED: Final = re.compile("([ij])\u0307+")
 """A dot on what has one already cannot be seen (Soft_Dotted, UTS 39)."""
@@ -98,6 +115,8 @@ def misleading(name: str, *, address: bool = False) -> str | None:
     folded = fold_name(name)
     if _has_loose_marks(folded):
         return "must have every accent on a letter, and two at most"
+    if any(map(_is_odd, folded)):
+        return "must have no other signs than those of ASCII, and no phonetic letters"
     if not address and folded.strip() in RESERVED_NAMES:
         return f"cannot be '{folded}': that is a name of the pod's own"
     for part in re.split(r"[@.]", folded) if address else [folded]:
@@ -105,6 +124,24 @@ def misleading(name: str, *, address: bool = False) -> str | None:
         if problem is not None:
             return problem
     return None
+
+
+def _is_odd(character: str) -> bool:
+    """Say whether this is punctuation, or a letter or symbol that is taken for something else."""
+    if character.isascii() or character in _OTHER_SIGNS:
+        return False
+    sign = unicodedata.category(character)[0] == "P" or unicodedata.category(character) in _SIGNS
+    return (
+        (sign and not _of_a_script(character))
+        or "\u02b0" <= character <= "\u02ff"
+        or character in _LOOKS_OTHER
+        or _PHONETIC.match(character) is not None
+    )
+
+
+def _of_a_script(sign: str) -> bool:
+    """Say whether a sign is written in one script alone, as the Hebrew geresh is."""
+    return bool(_found(r"[\p{Common}\p{Inherited}]", sign))
 
 
 def _mixed(part: str) -> str | None:

@@ -16,6 +16,7 @@ from ...config import check_collection_name
 from ...transport import JSON, Identity, QueryError, TooManyWaiting
 from ...transport.http import ApiAnswer, ApiRequest, Offer
 from ...transport.store import nested
+from ..failures import failure_of
 from .calls import CollectionCalls
 from .directory import Directory
 from .discovery import Discovery
@@ -90,6 +91,10 @@ class Api:
             return await self._carry_out(collection, asked, body)
         except RequestRefused as refused:
             return answer_of(refused, root=Caller(request.identity).is_root)
+        except Exception:
+            raise
+        except BaseException as error:  # what is a script's must not end the listener
+            raise failure_of(error) from error
 
     async def _collection(self, request: ApiRequest) -> Collection:
         name = request.collection

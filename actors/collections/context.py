@@ -21,7 +21,7 @@ from ..receipt import Receipt
 from .errors import ScriptOver
 from .inside import AsyncCollections, Collections, InsideCalls, InsideMethod
 from .interruption import Interruption
-from .outcome import Outcome, Response, plain, plain_document
+from .outcome import Outcome, Response, plain, plain_document, plain_text, plain_whole
 from .response_headers import checked_headers
 
 __all__ = ["AsyncContext", "Cancel", "Context", "EmitCall", "ScriptContext"]
@@ -130,17 +130,18 @@ class _Shared:
     def error(self, field: str, message: str) -> None:
         """Say what is wrong with a field; the request is then refused with 400."""
         if len(self._errors) < MAX_ERRORS:
-            self._errors += ((str(field)[:MAX_TEXT], str(message)[:MAX_TEXT]),)
+            self._errors += ((_told(field), _told(message)),)
 
     def hide(self, field: str) -> None:
         """Leave a field out wherever the document is shown. It stays in `data`, and is stored."""
-        self._hidden |= {field}
+        self._hidden |= {plain_text(field, "the field to hide")}
 
     def protect(self, field: str) -> None:
         """Undo what the request changed in a field: take it from `previous`, or remove it.
 
         At once and in `data`; what the script sets afterwards counts.
         """
+        field = plain_text(field, "the field to protect")
         self._protected |= {field}
         if self.previous is not None and field in self.previous:
             self.data[field] = plain(self.previous[field], field)
@@ -149,10 +150,11 @@ class _Shared:
 
     def cancel(self, message: str, status: int = 400) -> NoReturn:
         """End the script and refuse the request with a message and an HTTP status (400 to 599)."""
+        status = plain_whole(status, "a status")
         if not 400 <= status <= 599:
             raise ValueError(f"refuse with a status from 400 to 599, not {status}")
         if self._cancelled is None:
-            self._cancelled = (str(message)[:MAX_TEXT], status)
+            self._cancelled = (_told(message), status)
         raise Cancel
 
     def set_response(
@@ -163,6 +165,7 @@ class _Shared:
         `status` is 200 to 599. Raises `ValueError` for headers that are not a script's to set, and
         `TypeError` for a body that is not JSON.
         """
+        status = plain_whole(status, "a status")
         if not 200 <= status <= 599:
             raise ValueError(f"answer with a status from 200 to 599, not {status}")
         self._response = Response(plain(body, "body"), status, checked_headers(headers or {}))
@@ -200,8 +203,12 @@ class _Shared:
         self._over = True
 
     def _outcome(self) -> Outcome:
-        """Return what was decided. Raises `NotPlain` when `data` is not a JSON object."""
+        """Return what was decided, and leave `query` as plain as that is.
+
+        Raises `NotPlain` when `data` or `query` is not a JSON object.
+        """
         cancelled = self._cancelled is not None
+        self.query = {} if cancelled else plain_document(self.query, "ctx.query")
         return Outcome(
             {} if cancelled else plain_document(self.data, "ctx.data"),
             self._errors,
@@ -217,7 +224,8 @@ class _Shared:
 
     def _tell(self, event: str, data: JSON, room: str | None) -> Receipt:
         self._check_open()
-        return self._emit(event, data, room)
+        into = None if room is None else plain_text(room, "a room")
+        return self._emit(plain_text(event, "an event"), data, into)
 
 
 class Context(_Shared):
@@ -270,6 +278,10 @@ class AsyncContext(_Shared):
 
 
 ScriptContext: TypeAlias = Context | AsyncContext
+
+
+def _told(value: object) -> str:
+    return plain_text(str(value), "a message")[:MAX_TEXT]
 
 
 def _shown(value: object) -> object:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
+from attrs import evolve
+
 from ...config import Right
-from ...transport import JSON, Identity, Problem
+from ...transport import JSON, Identity, Problem, WireError
 from ...transport.store import Document
 from ..member import Member
 from ..room import Room
@@ -64,28 +66,32 @@ class _ChangesRoom(Room):
             try:
                 [view] = await self._viewer.views(collection, asked, [document])
             except RequestRefused as refused:
-                self._miss(collection, group, refused)
+                self._miss(collection.name, group, refused.sentence)
             else:
                 if isinstance(view, View):
                     views.append((group, view.body))
         return iter(views)
 
-    def _miss(self, collection: Collection, members: list[Member], refused: RequestRefused) -> None:
+    def _miss(self, collection: str, members: list[Member], reason: str) -> None:
         """Count a change that could not be shown, and say so to those who miss it."""
         self._roster.lost += 1
-        self.log.warning("a change is not shown", members=len(members), reason=refused.sentence)
+        self.log.warning("a change is not shown", members=len(members), reason=reason)
         sentence = (
-            f"A change of '{collection.name}' cannot be shown to you ({refused.sentence}) "
+            f"A change of '{collection}' cannot be shown to you ({reason}) "
             "Read the collection again."
         )
         for member in members:
             self.tell_problem(member, Problem("change_missed", sentence))
 
-    def _say(self, members: list[Member] | None, event: str, data: JSON) -> None:
-        if members is None:
-            self.broadcast(event, data, local=True)  # the other pods have the whole document
-        elif members:
-            self.multicast(members, event, data)
+    def _say(self, collection: str, members: list[Member] | None, event: str, data: JSON) -> None:
+        """Tell of a change. What a script has made of it may be more than can be told."""
+        try:
+            if members is None:
+                self.broadcast(event, data, local=True)  # the other pods have the whole document
+            elif members:
+                self.multicast(members, event, data)
+        except WireError as error:
+            self._miss(collection, members or list(self.members.values()), error.sentence)
 
 
 class CollectionRoom(_ChangesRoom):
@@ -112,7 +118,7 @@ class CollectionRoom(_ChangesRoom):
         if collection is None or not isinstance(data, dict):
             return
         for members, view in await self._views(collection, data):
-            self._say(members, event, view)
+            self._say(collection.name, members, event, view)
 
 
 class AllCollectionsRoom(_ChangesRoom):
@@ -133,7 +139,8 @@ class AllCollectionsRoom(_ChangesRoom):
         if collection is None:
             return
         for members, view in await self._views(collection, document):
-            self._say(members, event, {"collection": name, "type": event, "data": view})
+            about: JSON = {"collection": name, "type": event, "data": view}
+            self._say(name, members, event, about)
 
 
 class UndefinedChangesRoom(Room):
@@ -154,11 +161,12 @@ def _opened(data: JSON) -> tuple[str, Document]:
 
 
 def _by_identity(members: Iterable[Member]) -> Iterable[tuple[Identity | None, list[Member]]]:
-    groups: dict[tuple[str | None, bool], tuple[Identity | None, list[Member]]] = {}
+    """Put those together whom a script cannot tell apart: it sees all of a token but its end."""
+    groups: dict[Identity | None, list[Member]] = {}
     for member in members:
-        key = (member.user_id, member.is_root)
-        groups.setdefault(key, (member.identity, []))[1].append(member)
-    return groups.values()
+        identity = member.identity and evolve(member.identity, expires_at=None)
+        groups.setdefault(identity, []).append(member)
+    return groups.items()
 
 
 def listening_problem(

@@ -10,7 +10,15 @@ from attrs import frozen
 from ...transport import JSON
 from ...transport.store import Document
 
-__all__ = ["NotPlain", "Outcome", "Response", "plain", "plain_document"]
+__all__ = [
+    "NotPlain",
+    "Outcome",
+    "Response",
+    "plain",
+    "plain_document",
+    "plain_text",
+    "plain_whole",
+]
 
 # Without these, orjson would write dates and dataclasses in forms of its own.
 _STRICT = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
@@ -78,6 +86,23 @@ def plain_document(value: object, name: str) -> Document:
     if not isinstance(copy, dict):
         raise NotPlain(f"{name} must stay a dict, and is of type {type(value).__name__}.")
     return copy
+
+
+def plain_text(value: object, name: str) -> str:
+    """Return a text that is nothing else: what inherits from `str` may do anything when compared.
+
+    Raises `TypeError` for what is no text.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a text, and is of type {type(value).__name__}")
+    return str.__str__(value)
+
+
+def plain_whole(value: object, name: str) -> int:
+    """Return a whole number that is nothing else, or raise `TypeError`."""
+    if not isinstance(value, int):
+        raise TypeError(f"{name} must be a whole number, and is of type {type(value).__name__}")
+    return int.__index__(value)
 
 
 def _misfit(value: object, name: str) -> str:

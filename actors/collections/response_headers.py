@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from .outcome import plain_text
+
 __all__ = ["checked_headers"]
 
 MAX_HEADERS: Final = 32
@@ -46,7 +48,7 @@ def checked_headers(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
 
 
 def _checked(name: str, value: str) -> tuple[str, str]:
-    name = name.lower()
+    name, value = plain_text(name, "a header").lower(), plain_text(value, "a header's value")
     own = _OWN.fullmatch(name) is not None and not name.startswith(_OBEYED)
     if name not in _ALLOWED and not own:
         known = ", ".join(sorted(_ALLOWED))

@@ -16,8 +16,9 @@ class Counters:
     Five say what did not reach the other pods and never will: `cut_off` (said while the broker was
     away, or never proven to have got there), `overflowed` (no room in the outbox or buffer),
     `expired` (older than `messageTTL`), `too_large`, and `unspeakable` (a name that no room or
-    event may have). `undelivered` came from others and found no room in a room's mailbox, or was
-    larger than what clients take. `refused` counts messages of the broker, by what was wrong.
+    event may have, or data that is nested too deep). `undelivered` came from others and found no
+    room in a room's mailbox, or was larger than what clients take. `refused` counts messages of
+    the broker, by what was wrong.
     """
 
     published: int = 0

@@ -16,7 +16,15 @@ import trio
 from ...config import Broker as BrokerSettings
 from ...config import FailurePolicy, Limits, get_logger
 from ...transport import JSON, Problem, Scope
-from ...transport.brokers import EVENT_BYTES, Channel, Seal, room_channel, utterable
+from ...transport.brokers import (
+    DEEPEST,
+    EVENT_BYTES,
+    Channel,
+    Seal,
+    room_channel,
+    too_deep,
+    utterable,
+)
 from ..mailbox import Mailbox
 from ..messages import Delivery
 from ..overflow import Overflow
@@ -120,7 +128,7 @@ class Uplink:
         nbytes = weight(event, encoded)
         number, now = self._number(room), self._clock()
         parcel = Parcel(room, number, event_id, event, encoded, self._wall(), now, nbytes, settle)
-        if not utterable(room, event):
+        if not utterable(room, event) or too_deep(encoded):
             self._note_unspeakable(room, event)
             return Scope.LOCAL
         if len(encoded) > self.limit or nbytes + CHARACTER * len(room or "") > self._largest:
@@ -382,11 +390,12 @@ class Uplink:
         self.counters.unspeakable += 1
         if self.counters.unspeakable.bit_count() == 1:
             _log.warning(
-                "an event stays on this pod: no other takes its name, or its room's",
+                "an event stays on this pod: no other takes its name, its room's, or its depth",
                 room=None if room is None else ascii(room[:100]),
                 event_name=ascii(event[:100]),
                 so_far=self.counters.unspeakable,
-                remedy="name it with letters, digits and _-.:/@#+~=; system:… stays on its pod",
+                remedy="name it with letters, digits and _-.:/@#+~=; system:… stays on its pod; "
+                f"nest data {DEEPEST} levels deep at most",
             )
 
     @staticmethod

@@ -353,6 +353,24 @@ test('a collection whose room ends again and again is not joined in a storm', as
   assert.ok(sent().length < 12, `${sent().length} joins in 20 s`);
 });
 
+test('listeners whose room is busy or ends as they come are heard in the end', async () => {
+  await connected();
+  dpd.todos.on('created', () => {});
+  const joined = dpd.socket.join('collection:todos');
+  const refused = assert.rejects(joined, { code: 'room_busy' }); // the application asks by itself
+  for (const code of ['room_busy', 'room_closed', 'room_crashed', 'timeout', 'room_closed']) {
+    await WebSocket.last.answer('join', { type: 'error', error: 'No.', data: { code } });
+    const asked = sent().length;
+    await clock.pass(5_000);
+    assert.equal(sent().length, asked + 1, code);
+  }
+  await refused;
+  assert.deepEqual(reported(), ['room_crashed']); // told once, at the third
+  await acknowledge('collection:todos', sent().length - 1);
+  await clock.pass(20_000);
+  assert.equal(sent().length, 6);
+});
+
 test('the rooms are not told of before the pod greets, and it must do so in time', async () => {
   dpd.socket.join('tea');
   await clock.pass(10_000);
@@ -573,6 +591,16 @@ test('a room too busy to say who stays is asked for again by itself', async () =
   await clock.pass(1_000);
   assert.equal(sent().length, 1);
   await WebSocket.last.say({ type: 'error', error: 'Busy.', room: 'tea', data: { code: 'room_busy' } });
+  await clock.pass(250);
+  assert.deepEqual(sent().slice(1), [['join', 'tea']]);
+});
+
+test('a room that crashed when it was to say who stays is asked for again by itself', async () => {
+  await connected();
+  dpd.socket.join('tea');
+  await acknowledge('tea');
+  await WebSocket.last.say({ type: 'leave', room: 'tea', data: { reason: 'room crashed' } });
+  await WebSocket.last.say({ type: 'error', error: 'Failed.', room: 'tea', data: { code: 'room_crashed' } });
   await clock.pass(250);
   assert.deepEqual(sent().slice(1), [['join', 'tea']]);
 });

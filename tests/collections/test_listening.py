@@ -221,3 +221,48 @@ async def test_who_cannot_be_shown_a_change_is_told_that_there_was_one(tmp_path:
         await client.expect("emit", event="created")
         room = find_node(pod.tree(), "pod/rooms/collection:wares")
         assert (room.restarts, room.detail["lost"]) == (0, 1)
+
+
+async def test_who_a_script_tells_apart_hears_what_it_shows_each(tmp_path: Path) -> None:
+    """One user's two tokens may say two names: it was given another, or they are of elsewhere."""
+    script = "def run(ctx):\n    ctx.data['for'] = ctx.me and ctx.me['username']\n"
+    write_collection(tmp_path, "wares", {}, {"get": script})
+    async with (
+        running_collections(tmp_path) as (pod, http),
+        connected(pod, 3) as [nobody, old, new],
+    ):
+        await signed_in(pod, old, "u1", username="ann")
+        await signed_in(pod, new, "u1", username="ben")
+        for client in (nobody, old, new):
+            await client.join("collection:wares")
+        await http.post("/wares", json={})
+        told = [await client.expect("emit") for client in (nobody, old, new)]
+        assert [one["data"]["for"] for one in told] == [None, "ann", "ben"]
+
+
+@pytest.mark.parametrize("room", ["collection:wares", "collections"])
+@pytest.mark.parametrize(
+    "makes",
+    ["ctx.data['x'] = 'x' * 2**21", "ctx.set_response({'x': 'x' * 2**21})", "deepen(ctx.data)"],
+    ids=["large", "large answer", "deep"],
+)
+async def test_what_a_script_makes_too_much_of_is_missed_and_the_room_goes_on(
+    tmp_path: Path, makes: str, room: str
+) -> None:
+    script = (
+        "def deepen(data):\n"
+        "    for _ in range(253):\n"
+        "        data['x'] = [data.get('x')]\n"
+        f"def run(ctx):\n    if ctx.data['n'] < 9:\n        {makes}\n"
+    )
+    write_collection(tmp_path, "wares", {}, {"get": script})
+    async with running_collections(tmp_path) as (pod, http), connected(pod) as [client]:
+        await client.join(room)
+        for n in range(10):
+            await http.post("/wares", json={"n": n})
+        for _ in range(9):
+            missed = await client.expect("error")
+            assert missed["data"]["code"] == "change_missed"
+        await client.expect("emit", event="created")
+        node = find_node(pod.tree(), f"pod/rooms/{room}")
+        assert (node.restarts, node.detail["lost"]) == (0, 9)

@@ -12,7 +12,7 @@ import structlog
 import trio
 
 from deployd.actors.collections import ScriptEvent
-from support import connected, running_collections, write_collection
+from support import connected, find_node, running_collections, write_collection
 
 PREAMBLE: Final = """
 import sys
@@ -116,3 +116,58 @@ async def test_what_a_file_raises_when_it_is_loaded_breaks_its_script_alone(
                 assert (await http.get(f"/{name}")).status_code == 200
             assert (await http.post("/good", json={})).status_code == 200
             assert pod.root.restarted == 0
+
+
+LEAVES: Final = """
+class Text(str):
+    def __hash__(self): return hash("title")
+    def __eq__(self, other): raise SystemExit("compared")
+    def encode(self, *_): raise SystemExit("encoded")
+class Thing:
+    def __hash__(self): return hash("title")
+    def __eq__(self, other): raise SystemExit("compared")
+    def __repr__(self): raise SystemExit("shown")
+class Number(int):
+    def __str__(self): raise SystemExit("shown")
+    __repr__ = __int__ = __index__ = __str__
+"""
+LEFT: Final = [
+    "ctx.hide(Thing())",
+    "ctx.hide(Text('title'))",
+    "ctx.protect(Thing())",
+    "ctx.cancel(Text('no'), Number(404))",
+    "ctx.cancel('no', 404.5)",
+    "ctx.error(Text('title'), Text('no'))",
+    "ctx.set_response({}, Number(201), {Text('X-A'): Text('b')})",
+    "ctx.set_response({}, 200.5)",
+    "ctx.set_response(Thing())",
+    "ctx.query = Thing()",
+    "ctx.query = {Text('title'): Text('first'), '$limit': Number(1)}",
+    "ctx.query[Thing()] = 1",
+    "ctx.data[Thing()] = 1",
+    "ctx.data['more'] = Number(1)",
+    "ctx.emit(Text('said'), 1, Text('title'))",
+]
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize("event", ["beforerequest", "get", "put"])
+async def test_what_a_script_leaves_behind_acts_on_nothing_outside_of_it(
+    tmp_path: Path, event: ScriptEvent, is_async: bool
+) -> None:
+    for n, statement in enumerate(LEFT):
+        word = "async def" if is_async else "def"
+        script = f"{LEAVES}\n{word} run(ctx):\n    {statement}\n"
+        write_collection(tmp_path, f"c{n}", KEEP, {event: script})
+    write_collection(tmp_path, "fine", KEEP)
+    async with running_collections(tmp_path) as (pod, http), connected(pod) as [client]:
+        await client.join("fine")
+        for n, statement in enumerate(LEFT):
+            await http.post(f"/c{n}", json={"id": "one", "title": "first"})
+            for asked in ("", "?title=first", "/one", "/count"):
+                answer = await http.get(f"/c{n}{asked}")
+                assert answer.status_code in (200, 201, 400, 404, 500), statement
+            await http.put(f"/c{n}/one", json={"title": "second"})
+        assert (await http.post("/fine", json={})).status_code == 200
+        await client.ask("join", room="fine")  # the same connection
+        assert (find_node(pod.tree(), "pod/listener").incarnation) == 1

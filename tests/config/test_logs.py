@@ -254,3 +254,11 @@ def test_an_exception_that_cannot_be_shown_harms_nobody_who_tells_of_it(format_:
 
     assert "child crashed" in stream.getvalue()
     assert "Unshowable" in stream.getvalue()
+
+
+def test_whoever_says_something_does_not_fail_of_a_stream_that_is_closed() -> None:
+    stream = configured(Logging())
+    stream.close()  # as code of anybody's can close the process's own
+
+    get_logger().info("said")
+    logging.getLogger("a.library").warning("said too")

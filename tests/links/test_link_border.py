@@ -18,6 +18,7 @@ from deployd.actors.links.inbound import OVERHEAD, Inbound
 from deployd.actors.links.packing import MOST_BYTES
 from deployd.transport import EnvelopeError, EnvelopeFault
 from deployd.transport.brokers import (
+    DEEPEST,
     EVERYONE,
     MOST_EVENTS,
     Probe,
@@ -27,6 +28,7 @@ from deployd.transport.brokers import (
     pod_channel,
     probe,
     room_channel,
+    too_deep,
     unpack,
     utterable,
 )
@@ -170,6 +172,26 @@ def test_what_orjson_would_read_beyond_what_it_writes_is_refused() -> None:
     for payload in (deep, b"[" * 100_000, b'{"v":' * 20_000, b'{"v":1,"o":' + b"9" * 50_000 + b"}"):
         border = Border()
         assert border.take(ROOM, payload) in (EnvelopeFault.MALFORMED, EnvelopeFault.TOO_LARGE)
+        assert border.untouched
+
+
+def nested(levels: int, *, wide: int = 0) -> object:
+    inside: object = [[]] * wide or []
+    for level in range(levels - 1 - bool(wide)):
+        inside = {"a": inside} if level % 2 else [inside]
+    return inside
+
+
+def test_what_a_room_could_not_wrap_and_write_again_is_refused_and_never_said() -> None:
+    for data in (nested(DEEPEST), nested(2, wide=1000), nested(DEEPEST, wide=9), "[" * 1000):
+        border = Border()
+        assert not too_deep(orjson.dumps(data))
+        assert border.take(ROOM, event(data=data)) is None
+        assert len(border.rooms.delivered) == 1
+    for data in (nested(DEEPEST + 1), nested(DEEPEST + 1, wide=9), nested(240)):
+        border = Border()
+        assert too_deep(orjson.dumps(data))
+        assert border.take(ROOM, event(data=data)) is EnvelopeFault.MALFORMED
         assert border.untouched
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import orjson
 import pytest
 import trio
 import trio.testing
 
 from deployd.actors import Degraded, Exit, Healed
 from deployd.transport import BrokerUnavailable, Scope
-from deployd.transport.brokers import Broker, Channel, Message
+from deployd.transport.brokers import DEEPEST, Broker, Channel, Message
 from support.fake_broker import FakeBroker, FakeBus
 from support.links import SETTINGS, SimPod, links, passes, sim_pods
 
@@ -58,6 +59,20 @@ async def test_cluster_is_said_when_the_broker_has_taken_it_and_not_before(
         await trio.testing.wait_all_tasks_blocked()
         assert [a.outcome(id_) for id_ in said] == [Scope.CLUSTER] * 4
         assert sorted(h.id for h in b.heard) == sorted(said)
+
+
+async def test_what_the_other_pods_would_not_take_is_never_said_to_be_theirs(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    bus, deep = FakeBus(), orjson.loads("[" * (DEEPEST + 1) + "]" * (DEEPEST + 1))
+    async with sim_pods(bus, 2, ["tea"]) as [a, b]:
+        await passes(lambda: a.well and b.well)
+        assert a.outcome(a.say("tea", deep)) is Scope.LOCAL
+        taken = a.say("tea", deep[0])
+        await trio.testing.wait_all_tasks_blocked()
+        assert a.outcome(taken) is Scope.CLUSTER
+        assert [heard.id for heard in b.heard] == [taken]
+        assert (a.uplink.counters.unspeakable, b.uplink.reception.missed) == (1, 0)
 
 
 @pytest.mark.parametrize("taken", [False, True])

@@ -395,8 +395,8 @@ async def test_a_changed_identity_is_asked_again_and_the_hook_learns_of_it(
         assert seen == [("identity", "ada"), ("identity", "bob")]
         await sign_in(pod, ada, "mallory")
         told = await everything(ada, 0.5)
-        assert [m["type"] for m in told] == ["error", "leave"]
-        assert told[0]["data"]["code"] == "room_forbidden"
+        assert [m["type"] for m in told] == ["leave", "error"]
+        assert told[1]["data"]["code"] == "room_forbidden"
 
 
 class Careful(Room[list[JSON]]):
@@ -446,6 +446,59 @@ async def test_who_was_somebody_hears_nothing_until_the_room_has_been_asked(
         assert problem["data"]["code"] == "events_missed"  # and it is told so
         pod.hub.emit_to_room("tea", "said", "for bob")
         assert events(await everything(ada, 0.5)) == ["for bob"]
+
+
+class Attributed(Room[None]):
+    """Writes down who says what; the first thing said holds it up."""
+
+    said: ClassVar[list[tuple[str | None, JSON]]]
+
+    async def on_message(self, member: Member, event: str, data: JSON) -> None:
+        if data == "first":
+            await Story.hang()
+        self.said.append((member.user_id, data))
+
+
+@pytest.mark.parametrize("becomes", ["bob", "ada"])
+async def test_what_waits_for_a_full_room_is_never_said_as_somebody_else(
+    becomes: str, autojump_clock: MockClock
+) -> None:
+    Attributed.said, Story.released, Story.entered = [], trio.Event(), trio.Event()
+    async with (
+        running_pod(config(), {"*": Attributed}) as pod,
+        connected(pod, ping_interval=None) as [client],
+    ):
+        await sign_in(pod, client, "ada")
+        await client.join("diary")
+        for n in ("first", 1, 2, 3, 4, 5, 6):  # the mailbox takes four
+            await client.send("emit", room="diary", event="said", data=n, id=n)
+        await Story.entered.wait()
+        await sign_in(pod, client, becomes)
+        await client.send("emit", room="diary", event="said", data="last", id="last")
+        await trio.testing.wait_all_tasks_blocked()
+        Story.released.set()
+        told = await everything(client, 1)
+        said = [what for who, what in Attributed.said if who == "ada"]
+        if becomes == "ada":
+            assert said == ["first", 1, 2, 3, 4, 5, 6, "last"]
+        else:
+            assert said == ["first", 1, 2, 3, 4]
+            assert Attributed.said[5:] == [("bob", "last")]
+            assert [answers(told, n) for n in (4, "last")] == [["receipt"], ["receipt"]]
+
+
+async def test_whose_token_expires_is_told_in_time_that_a_room_that_hangs_did_not_say_it_stays(
+    autojump_clock: MockClock,
+) -> None:
+    async with story(2) as (pod, [ada, other]):
+        await sign_in(pod, ada, "ada", ttl=3.0)
+        for client in (ada, other):
+            await client.join("tea")
+        await other.send("emit", room="tea", event="hang")
+        await Story.entered.wait()
+        told = await everything(ada, 3.0 + 2 * PATIENCE)  # and says nothing herself
+        assert [code_of(m) or m["type"] for m in told] == ["expired_token", "leave", "room_busy"]
+        assert rooms_of(pod, ada) == []
 
 
 # Rules -----------------------------------------------------------------------------------------
@@ -541,7 +594,7 @@ async def test_a_hook_that_fails_leaves_nobody_half_in_and_runs_again(
         assert answers(told, 1) == ["join" if half_way else "room_crashed"]
         assert events(told) == (["said before it failed"] if half_way else [])
         if half_way:  # it was told that it is in, so it is told that it is out
-            assert [m["type"] for m in told[-2:]] == ["error", "leave"]
+            assert [m["type"] for m in told[-2:]] == ["leave", "error"]
         assert not rooms_of(pod, ada)
         await ben.send("join", room=room, id=1)
         told = await everything(ben, 1)
@@ -553,6 +606,51 @@ async def test_a_hook_that_fails_leaves_nobody_half_in_and_runs_again(
         assert answers(await everything(ada, 1), 3) == ["join"]
         assert find_node(pod.tree(), f"pod/rooms/{room}").detail["members"] == 2
         assert Fails.times[where] == (2 if where == "start" else 3)
+
+
+class NoWord:
+    """What is neither true nor false."""
+
+    def __bool__(self) -> bool:
+        raise ValueError("neither")
+
+
+class Wordless(Room[None]):
+    """Answers neither yes nor no, or forgets to await the answer."""
+
+    async def _says_no(self) -> bool:
+        return False
+
+    def _answer(self) -> Any:
+        return self._says_no() if "forgets" in self.name else NoWord()
+
+    async def authorize_join(self, member: Member) -> bool:
+        return "joining" not in self.name or (member.user_id is None or self._answer())
+
+    async def authorize_emit(self, member: Member, event: str, data: JSON) -> bool:
+        return "joining" in self.name or self._answer()
+
+
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
+@pytest.mark.parametrize("how", ["forgets", "neither"])
+async def test_a_rule_that_gives_no_answer_lets_nobody_in_stay_or_speak(
+    how: str, autojump_clock: MockClock
+) -> None:
+    async with (
+        running_pod(config(), {"*": Wordless}) as pod,
+        connected(pod, 2, ping_interval=None) as [ada, ben],
+    ):
+        await ada.join(f"{how}-joining")
+        await sign_in(pod, ada, "ada")  # it has to say whether she stays
+        told = await everything(ada, 1)
+        assert [code_of(m) or m["type"] for m in told] == ["leave", "room_crashed"]
+        await ada.send("join", room=f"{how}-joining", id=1)
+        assert answers(await everything(ada, 1), 1) == ["room_crashed"]
+        await ben.join(f"{how}-speaking")
+        await ben.send("emit", room=f"{how}-speaking", event="said", data=1, id=2)
+        told = await everything(ben, 1)
+        assert answers(told, 2) == ["room_crashed"]
+        assert events(told) == []
 
 
 class NeverStarts(Room[None]):

@@ -2,7 +2,7 @@
 
 from .broker import Broker, Channel, Inbox, Message, refuse_too_large
 from .channels import EVERYONE, pod_channel, room_channel
-from .crossing import utterable
+from .crossing import DEEPEST, too_deep, utterable
 from .envelope import (
     ENVELOPE_BYTES,
     EVENT_BYTES,
@@ -20,6 +20,7 @@ from .loading import load_broker
 from .sealing import SEAL_BYTES, Seal
 
 __all__ = [
+    "DEEPEST",
     "ENVELOPE_BYTES",
     "EVENT_BYTES",
     "EVERYONE",
@@ -41,6 +42,7 @@ __all__ = [
     "probe",
     "refuse_too_large",
     "room_channel",
+    "too_deep",
     "unpack",
     "utterable",
 ]

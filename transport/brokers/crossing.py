@@ -10,24 +10,33 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final, NoReturn
 
+import orjson
+
 from ..errors import EnvelopeError, EnvelopeFault
 from ..names import check_name, is_reserved_event, is_reserved_room
 from ..wire import JSON
 
 __all__ = [
+    "DEEPEST",
     "LONGEST_NAME",
     "demand_change",
     "demand_room",
     "event_fault",
     "of_changes",
     "refuse_event",
+    "too_deep",
     "utterable",
 ]
 
 LONGEST_NAME: Final = 1024
 """Characters; each pod limits its own clients' names further."""
+DEEPEST: Final = 128
+"""Levels of what is said: twice what clients may say. A room has to be able to wrap it in more and
+still write it; what it cannot write is its own failure."""
 MOST_NAMES: Final = 8192
 """Names of each kind whose judgement is remembered."""
+_WRITABLE: Final = 254
+"""Levels that orjson writes."""
 CHANGES: Final = frozenset(("created", "updated", "deleted"))
 COLLECTIONS: Final = "collections"
 COLLECTION: Final = "collection:"
@@ -84,6 +93,24 @@ def demand_change(room: str, event: str, data: JSON) -> None:
             document = data.get("data") if data.get("type") == event else None
     if not isinstance(document, Mapping) or type(document.get("id")) is not str:
         raise EnvelopeError("a change in it is of no document")
+
+
+def too_deep(encoded: bytes) -> bool:
+    """Say whether JSON is nested deeper than pods take it from each other.
+
+    A level takes two bytes, and a bracket: most events have not even enough of those. For the
+    others it is written once more inside so many levels that orjson must fail of one too many.
+    """
+    if len(encoded) < 2 * DEEPEST or encoded.count(b"[") + encoded.count(b"{") <= DEEPEST:
+        return False
+    inside: JSON = orjson.loads(encoded)
+    for _ in range(_WRITABLE - DEEPEST):
+        inside = [inside]
+    try:
+        orjson.dumps(inside)
+    except orjson.JSONEncodeError:
+        return True
+    return False
 
 
 @lru_cache(maxsize=MOST_NAMES)

@@ -23,7 +23,14 @@ from attrs import frozen
 
 from ..errors import EnvelopeError, EnvelopeFault
 from ..wire import JSON
-from .crossing import demand_change, demand_room, event_fault, of_changes, refuse_event
+from .crossing import (
+    demand_change,
+    demand_room,
+    event_fault,
+    of_changes,
+    refuse_event,
+    too_deep,
+)
 
 __all__ = [
     "ENVELOPE_BYTES",
@@ -177,8 +184,6 @@ def _envelope(origin: str, message: dict[str, JSON]) -> Envelope:
 
 
 def _event(raw: JSON, changes: str | None) -> Remote:
-    # The loop that a busy pod lives in: a check of depth that looks at every bracket would cost
-    # as much as all the rest. orjson reads 1,024 levels and writes 254, so that writing checks it.
     if type(raw) is not list or len(raw) < FIELDS:
         raise EnvelopeError("an event of it is not a whole one")
     sequence, event_id, event, data, time, hops, replayed = raw[:FIELDS]
@@ -206,4 +211,6 @@ def _event(raw: JSON, changes: str | None) -> Remote:
         encoded = orjson.dumps(data)
     except orjson.JSONEncodeError as error:
         raise EnvelopeError("it is nested too deep") from error
+    if too_deep(encoded):
+        raise EnvelopeError("it is nested too deep")
     return Remote(sequence, event_id, event, encoded, time, hops, replayed)

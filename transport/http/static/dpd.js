@@ -461,6 +461,11 @@
       return this.holders.size > 0;
     }
 
+    /** Whether listeners of a collection need it: nobody could ask for it again in their place. */
+    get listened() {
+      return this.holders.size > (this.holders.has('application') ? 1 : 0);
+    }
+
     /** What the pod has to be asked for. */
     get due() {
       if (this.state === 'out' && this.wanted) return 'join';
@@ -652,7 +657,18 @@
       room.state = 'out';
       if (!room.wanted) this._forget(room);
       else if (this._isPassing(room, error, room.known)) this._tryAgain(room, error);
+      else if (room.listened && this._isPassing(room, error, true)) this._stayFor(room, error);
       else this._giveUp(room, error);
+    }
+
+    /** Ask again for its listeners alone: the application hears of it, and may do so too. */
+    _stayFor(room, error) {
+      if (!room.known && room.holders.delete('application')) {
+        const { answer } = room;
+        room.renew();
+        answer.reject(error);
+      }
+      this._tryAgain(room, error);
     }
 
     /** A leave that is refused for haste, or dropped without an answer, was not heard. */
@@ -674,7 +690,7 @@
     /** Whether to ask again by ourselves, and for how long: what comes too fast is never lost. */
     _isPassing(room, { code }, forEver) {
       if (code === 'too_fast') return true;
-      if (forEver) return PASSING.includes(code);
+      if (forEver) return PASSING.includes(code) || (code === 'room_closed' && room.listened);
       return code === 'timeout' && room.failures + 1 < TRIES;
     }
 
