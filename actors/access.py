@@ -41,7 +41,7 @@ class AccessPolicy:
             return None
         root = room == DASHBOARD or room.startswith("system:")
         who = Who.ROOT if root else self._rule(room).join
-        problem = _check(who, identity, f"join the room '{room}'")
+        problem = _check(who, identity, "join the room", room)
         if problem is None and self._listening is not None:
             return self._listening(room, identity)
         return problem
@@ -60,7 +60,7 @@ class AccessPolicy:
         if speaker is Speaker.MEMBERS:
             return None if member else self._not_a_member(room)
         problem = None if member else self.join(room, identity)
-        return problem or _check(_WHO[speaker], identity, f"emit into the room '{room}'")
+        return problem or _check(_WHO[speaker], identity, "emit into the room", room)
 
     def _not_a_member(self, room: str) -> Problem:
         pattern = self._rules.pattern_of(room)
@@ -90,9 +90,10 @@ class AccessPolicy:
         return self._rules.match(room) or _OPEN
 
 
-def _check(who: Who, identity: Identity | None, what: str) -> Problem | None:
+def _check(who: Who, identity: Identity | None, what: str, room: str = "") -> Problem | None:
     if who is Who.ANYONE:
         return None
+    what = f"{what} '{room}'" if room else what
     if who is Who.NOBODY:
         return Problem("forbidden", f"No client may {what}.")
     if identity is None:

@@ -89,7 +89,7 @@ class Session:
     room is asked for it answers later, and a room that is full has a lane of its own.
     """
 
-    __slots__ = ("_env", "_lanes", "_member", "_replies", "_seats")
+    __slots__ = ("_env", "_lanes", "_member", "_replies", "_seats", "_stranger")
 
     def __init__(self, member: Member, environment: ConnectionEnvironment, intake: Intake) -> None:
         self._member = member
@@ -97,6 +97,8 @@ class Session:
         self._seats = member.seats
         self._replies = Replies(member, environment.limits.emit_timeout, environment.wall)
         self._lanes = Lanes(intake, self._not_taken)
+        # The client as it speaks where it has not joined; made anew when it becomes another.
+        self._stranger: Member | None = None
 
     @property
     def rooms(self) -> int:
@@ -196,6 +198,7 @@ class Session:
     def _become(self, identity: Identity | None, reason: str) -> None:
         """Change who the client is: rules, and then the rooms, say where it may not be any more."""
         was, self._member.identity = self._member.identity, identity
+        self._stranger = None
         for name, seat in list(self._seats.items()):
             problem = self._env.access.join(name, identity, local=self._member.local)
             if problem is not None or not same_person(was, identity):
@@ -354,7 +357,10 @@ class Session:
         if ref is None:  # nobody is in it here
             self._tell_elsewhere(message, room, event_id, reply)
             return None
-        speaker = seat if joins and seat is not None else self._member.as_it_is()
+        if joins and seat is not None:
+            speaker: Member = seat
+        else:
+            speaker = self._stranger = self._stranger or self._member.as_it_is()
         event, data = message.event, message.data
         self._deliver(room, ref, RoomEmit(speaker, event, data, event_id, reply, nbytes, born))
         return None
