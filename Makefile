@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PACKAGES := config transport actors supervisors tools
+PACKAGES := config transport actors documents supervisors tools web
 SOURCES := $(PACKAGES) tests examples bench conftest.py
 
 .PHONY: run test lint types lock install install-dev bench bench-failover bench-operations soak repeat containers clean
@@ -49,7 +49,7 @@ repeat: $(VENV)/dev.stamp ## twenty runs of the tests, each in another order
 
 # A strict editable install shows type checkers what a user will see; it has to be repeated
 # when a module or a page is added, which is why the list of them is a prerequisite.
-MODULES := $(shell find $(PACKAGES) \( -name '*.py' -o -name '*.html' -o -path '*/static/*' \) -type f -not -path '*/__pycache__/*' | LC_ALL=C sort)
+MODULES := $(shell find $(PACKAGES) \( -name '*.py' -o -name '*.html' -o -path 'web/*' \) -type f -not -path '*/__pycache__/*' | LC_ALL=C sort)
 LISTING := $(VENV)/modules.txt
 
 $(VENV)/bin/python:
@@ -69,10 +69,12 @@ $(VENV)/locked.stamp: requirements.lock | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/run.stamp: pyproject.toml $(LISTING) $(VENV)/locked.stamp
+	@rm -rf build  # or modules that have moved would still be there
 	@$(BIN)/pip install -q --no-deps --no-build-isolation -e . --config-settings editable_mode=strict
 	@touch $@
 
 $(VENV)/dev.stamp: pyproject.toml $(LISTING) $(VENV)/locked.stamp
+	@rm -rf build
 	@$(BIN)/pip install -q --no-build-isolation -e '.[dev]' --config-settings editable_mode=strict
 	@touch $@ $(VENV)/run.stamp
 

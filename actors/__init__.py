@@ -4,48 +4,77 @@ Everything here belongs to trio's thread. An actor handles one message at a time
 its crashes is its cell, and the supervisors to the right of this package drive that.
 """
 
-from __future__ import annotations
-
 from ..transport import JSON, Scope
-from .access import AccessPolicy, Listening
-from .actor import Actor, handles
-from .affinity import Affinity
-from .cell import ActorCell, ActorStatistics
-from .connection import ConnectionActor, connection_cell
-from .dead_letters import DeadLetter, DeadLetters, DeadLetterStatistics
-from .errors import (
+from .clients import (
+    AccessPolicy,
+    ConnectionActor,
+    ConnectionEnvironment,
+    Heartbeat,
+    Listening,
+    Notices,
+    connection_cell,
+)
+from .cluster import Degraded, Healed, LinkActor, Listeners, OutageCode, Uplink
+from .rooms import (
+    Batching,
+    EventIds,
+    Hub,
+    Member,
+    Receipt,
+    Room,
+    RoomEnvironment,
+    RoomRef,
+    Rooms,
+    Roster,
+    StatePolicy,
+    ThreadHub,
+    hand_over,
+    load_room_classes,
+    own_up,
+)
+from .runtime import (
+    Actor,
+    ActorCell,
     ActorDead,
     ActorDefinitionError,
     ActorError,
+    ActorRef,
+    ActorStatistics,
+    Affinity,
     AskTimeout,
     BaseExceptionRaised,
+    Conflate,
+    DeadLetter,
+    DeadLetters,
+    DeadLetterStatistics,
+    Delivery,
+    Down,
     EnvironmentFailure,
+    Exit,
+    ExitKind,
+    Later,
+    Mailbox,
     MailboxFull,
+    MailboxStatistics,
     NotAMember,
+    Overflow,
     Poisoned,
+    Request,
     RoomError,
     RoomImportError,
+    Timer,
+    Timers,
     TooManyRooms,
     Unanswered,
     Unhandled,
     WrongThread,
+    conflate,
+    contained,
+    failure_of,
+    handles,
+    size_of,
+    told,
 )
-from .failures import contained, failure_of, told
-from .fanout import Batching
-from .heartbeat import Heartbeat
-from .hub import Hub, ThreadHub
-from .links import Degraded, Healed, LinkActor, Listeners, Notices, OutageCode, Uplink
-from .mailbox import Mailbox
-from .member import Member
-from .messages import Delivery, Down, Exit, ExitKind, Request, size_of
-from .overflow import Conflate, MailboxStatistics, Overflow, conflate
-from .receipt import Receipt
-from .ref import ActorRef, Later
-from .room import Room
-from .rooms import RoomRef, Rooms, hand_over, load_room_classes, own_up
-from .roster import EventIds, RoomEnvironment, Roster, StatePolicy
-from .session import ConnectionEnvironment
-from .timers import Timer, Timers
 
 __all__ = [
     "JSON",

@@ -13,8 +13,9 @@ from typing import Final
 
 import orjson
 
-from deployd.actors.links.reception import Reception
-from deployd.transport.brokers import Envelope, Seal, pack, room_channel, unpack
+from deployd.actors.cluster.reception import Reception
+from deployd.transport.brokers import Envelope, Seal, pack, unpack
+from deployd.transport.brokers.contract import room_channel
 
 ROUNDS: Final = 7
 EVENTS: Final = 20_000

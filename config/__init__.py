@@ -22,6 +22,7 @@ from .load import Loaded, load, write_default
 from .logs import bind_log_context, configure_logging, get_logger, tracing
 from .operations import Metrics, Stress
 from .origins import Origin, ascii_host, default_port, read_origin
+from .patterns import PatternMap
 from .private import private_places
 from .redact import redact_text
 from .report import Row, explain, reference_markdown
@@ -70,6 +71,7 @@ __all__ = [
     "Network",
     "Origin",
     "Origins",
+    "PatternMap",
     "Performance",
     "Permissions",
     "Property",

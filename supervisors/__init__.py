@@ -1,6 +1,5 @@
 """Who lives and dies: supervisors, their restart decisions, the watchdog."""
 
-from .application import open_pod
 from .backoff import Backoff
 from .child import Child, ChildrenView, ChildSpec, Node, Restart, Service, Status, node_to_json
 from .dynamic import DynamicSupervisor, Pacing
@@ -13,7 +12,7 @@ from .errors import (
     SupervisorError,
     TooManyChildren,
 )
-from .pod import Pod
+from .pod import Pod, open_pod
 from .restart import (
     Decision,
     Intensity,

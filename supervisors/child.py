@@ -10,8 +10,9 @@ import attrs
 import orjson
 import trio
 
-from ..actors import JSON, ActorStatistics, Exit, contained, failure_of, told
+from ..actors import ActorStatistics, Exit, contained, failure_of, told
 from ..config import get_logger
+from ..transport import JSON
 from .backoff import Backoff
 from .errors import InvalidSpec, StartTimeout
 from .restart import Restart

@@ -13,16 +13,7 @@ from ..actors import Affinity, Exit
 from .child import ChildRecord, ChildrenView, ChildSpec, Node, Status, settle_all
 from .crash_log import CrashLog
 from .errors import IntensityExceeded, InvalidSpec
-from .restart import (
-    Decision,
-    Intensity,
-    Restart,
-    RestartState,
-    Strategy,
-    Subject,
-    came_up,
-    decide,
-)
+from .restart import Decision, Intensity, Restart, RestartState, Strategy, Subject, came_up, decide
 
 __all__ = ["Supervisor"]
 

@@ -10,16 +10,24 @@ import click
 
 from ..actors import ActorError
 from ..config import ConfigurationError
+from ..documents import DocumentError
 from ..supervisors import SupervisorError
 from ..transport import TransportError
 from .config import config
 from .errors import ToolError
 from .serve import serve
-from .stress.command import stress
+from .stress import stress
 from .token import token
 from .tree import tree
 
-TOLD = (ActorError, ConfigurationError, SupervisorError, ToolError, TransportError)
+TOLD = (
+    ActorError,
+    ConfigurationError,
+    DocumentError,
+    SupervisorError,
+    ToolError,
+    TransportError,
+)
 """Errors whose messages are sentences for the operator."""
 
 

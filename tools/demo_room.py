@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ..actors import JSON, Member, Room, StatePolicy
+from ..actors import Member, Room, StatePolicy
+from ..transport import JSON
 
 __all__ = ["DEMO_ROOMS", "DemoRoom"]
 

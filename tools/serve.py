@@ -14,14 +14,7 @@ import click
 import trio
 
 from ..actors import RoomImportError
-from ..config import (
-    Config,
-    Secrets,
-    bind_log_context,
-    configure_logging,
-    get_logger,
-    load_secrets,
-)
+from ..config import Config, Secrets, bind_log_context, configure_logging, get_logger, load_secrets
 from ..supervisors import Pod, open_pod
 from .changes import files_behind, files_to_watch
 from .demo_room import DEMO_ROOMS

@@ -1,10 +1,5 @@
-"""Bytes and outside systems: the wire protocol, WebSockets, HTTP, tokens."""
+"""Bytes and outside systems: sockets, what clients speak, HTTP, brokers."""
 
-from .admission import Admission
-from .attempts import Attempts
-from .close_codes import CloseCode
-from .deflate import Deflater
-from .descriptors import shortage
 from .errors import (
     AddressInUse,
     BadToken,
@@ -12,44 +7,34 @@ from .errors import (
     BrokerImportError,
     BrokerRefused,
     BrokerUnavailable,
-    DuplicateValue,
     EnvelopeError,
     EnvelopeFault,
     ListenError,
     MessageTooLarge,
     NoThread,
-    QueryError,
-    StoreError,
-    StoreMisfit,
-    StoreUnavailable,
-    StoreUncertain,
     TlsError,
     TooManyGuesses,
-    TooManyWaiting,
     TransportError,
-    Unstorable,
     WireError,
 )
-from .forwarded import Networks, client_address, networks
-from .frames import PING, close_frame, text_frame
-from .handshake import Opening, UpgradeRequest, is_websocket_path, refuse_upgrade
-from .identifiers import RESERVED_NAMES, fold_name, misleading
-from .listener import Listener, ListenerLimits, ListenerStatistics, bind
-from .locality import Premises, is_loopback
+from .limits import (
+    NOBODY,
+    POD,
+    Asker,
+    Attempts,
+    Grant,
+    Seat,
+    Seats,
+    Shares,
+    TokenBucket,
+    TooManyWaiting,
+    Turns,
+    reserve_of,
+    share_of,
+)
 from .meters import FAN_OUT, SECONDS, Histogram, Meters, close_label
-from .names import DASHBOARD, check_name, is_reserved_event, is_reserved_room
-from .outbox import Outbox, OutboxFailure, OutboxStatistics
-from .refusal import Refusal, response_bytes
-from .request import RequestHead
-from .seats import Seat, Seats
-from .shares import NOBODY, POD, Asker, Grant, Shares, reserve_of, share_of
-from .threads import in_thread
-from .tls import Certificate, TlsDoor
-from .token_bucket import TokenBucket
-from .tokens import Identity, Tokens, constant_time_equal
-from .turns import Turns
-from .websocket import Closed, Inbox, WebSocket, WebSocketLimits
-from .wire import (
+from .protocols import (
+    DASHBOARD,
     JSON,
     MAX_DEPTH,
     Auth,
@@ -62,6 +47,7 @@ from .wire import (
     RequestId,
     Scope,
     address_of,
+    check_name,
     decode,
     decode_json,
     encode_auth,
@@ -73,7 +59,45 @@ from .wire import (
     encode_leave,
     encode_pong,
     encode_receipt,
+    is_reserved_event,
+    is_reserved_room,
 )
+from .sockets import (
+    PING,
+    Admission,
+    Certificate,
+    CloseCode,
+    Closed,
+    Deflater,
+    Inbox,
+    Listener,
+    ListenerLimits,
+    ListenerStatistics,
+    Networks,
+    Opening,
+    Outbox,
+    OutboxFailure,
+    OutboxStatistics,
+    Premises,
+    Refusal,
+    RequestHead,
+    TlsDoor,
+    UpgradeRequest,
+    WebSocket,
+    WebSocketLimits,
+    bind,
+    client_address,
+    close_frame,
+    is_loopback,
+    is_websocket_path,
+    networks,
+    refuse_upgrade,
+    response_bytes,
+    shortage,
+    text_frame,
+)
+from .threads import in_thread
+from .tokens import Identity, Tokens, constant_time_equal
 
 __all__ = [
     "DASHBOARD",
@@ -83,7 +107,6 @@ __all__ = [
     "NOBODY",
     "PING",
     "POD",
-    "RESERVED_NAMES",
     "SECONDS",
     "AddressInUse",
     "Admission",
@@ -100,7 +123,6 @@ __all__ = [
     "CloseCode",
     "Closed",
     "Deflater",
-    "DuplicateValue",
     "Emit",
     "EnvelopeError",
     "EnvelopeFault",
@@ -125,7 +147,6 @@ __all__ = [
     "Ping",
     "Premises",
     "Problem",
-    "QueryError",
     "Refusal",
     "RequestHead",
     "RequestId",
@@ -133,10 +154,6 @@ __all__ = [
     "Seat",
     "Seats",
     "Shares",
-    "StoreError",
-    "StoreMisfit",
-    "StoreUnavailable",
-    "StoreUncertain",
     "TlsDoor",
     "TlsError",
     "TokenBucket",
@@ -145,7 +162,6 @@ __all__ = [
     "TooManyWaiting",
     "TransportError",
     "Turns",
-    "Unstorable",
     "UpgradeRequest",
     "WebSocket",
     "WebSocketLimits",
@@ -168,13 +184,11 @@ __all__ = [
     "encode_leave",
     "encode_pong",
     "encode_receipt",
-    "fold_name",
     "in_thread",
     "is_loopback",
     "is_reserved_event",
     "is_reserved_room",
     "is_websocket_path",
-    "misleading",
     "networks",
     "refuse_upgrade",
     "reserve_of",

@@ -8,7 +8,7 @@ from hub import HOST, PORT, Wire
 
 from deployd.config import Broker as BrokerSettings
 from deployd.transport import BrokerUnavailable
-from deployd.transport.brokers import Broker, Channel, Inbox, Message, refuse_too_large
+from deployd.transport.brokers.contract import Broker, Channel, Inbox, Message, refuse_too_large
 
 
 class HubBroker(Broker):

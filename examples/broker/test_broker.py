@@ -12,7 +12,7 @@ from attrs import evolve
 
 from deployd.config import Broker, load
 from deployd.supervisors import Pod, open_pod
-from deployd.transport.brokers.conformance import CHECKS, Check, check_apart
+from deployd.transport.brokers.contract.conformance import CHECKS, Check, check_apart
 from support.clients import KEYS, connected, pod_config, until
 
 sys.path.insert(0, str(Path(__file__).parent))  # as `deployd serve` does with the current folder

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from deployd.actors import AccessPolicy
-from deployd.actors.patterns import PatternMap
 from deployd.config import Access, Rule, Speaker, Who
+from deployd.config.patterns import PatternMap
 from deployd.transport import Identity
 
 ADA = Identity("ada", "Ada", is_root=False, expires_at=None)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from deployd.actors.conduct import STRIKE_FOR_HASTE, Conduct, Haste
+from deployd.actors.clients.conduct import STRIKE_FOR_HASTE, Conduct, Haste
 from deployd.config import Limits
 
 

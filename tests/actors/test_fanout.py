@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployd.actors import Member
-from deployd.actors.fanout import Batch, Batching
-from deployd.actors.ref import ActorRef
+from deployd.actors.rooms.fanout import Batch, Batching
+from deployd.actors.runtime.ref import ActorRef
 from deployd.transport import FAN_OUT, Histogram
 from support.sinks import FakeSink
 

@@ -4,7 +4,12 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from deployd.actors.intake import MAX_WAITING_BYTES, MAX_WAITING_MESSAGES, Intake, most_waiting
+from deployd.actors.clients.intake import (
+    MAX_WAITING_BYTES,
+    MAX_WAITING_MESSAGES,
+    Intake,
+    most_waiting,
+)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployd.actors.openings import Openings
+from deployd.actors.rooms.openings import Openings
 from deployd.transport import Asker, Grant, Shares
 
 A, B = Asker.of("192.0.2.1", "ada"), Asker.of("192.0.2.2", "bob")

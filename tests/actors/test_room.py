@@ -25,10 +25,10 @@ from deployd.actors import (
     Roster,
     handles,
 )
-from deployd.actors.replies import Replies
-from deployd.actors.room import CONGESTION_GRACE
-from deployd.actors.roster import RoomEmit, ServerEmit
-from deployd.actors.seat import Seat
+from deployd.actors.rooms.replies import Replies
+from deployd.actors.rooms.room import CONGESTION_GRACE
+from deployd.actors.rooms.roster import RoomEmit, ServerEmit
+from deployd.actors.rooms.seat import Seat
 from deployd.config import Config, Limits
 from deployd.transport import Problem
 from support.seats import Desk

@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
-from deployd.actors import DeadLetters, Exit, Mailbox, Roster, hand_over, own_up
-from deployd.actors.addressee import Addressee
-from deployd.actors.mailbox import Overflow
-from deployd.actors.roster import RemoteEmits
-from deployd.actors.seat import Identified, Knock, Left, Seat, Standing
+from deployd.actors import DeadLetters, Exit, Mailbox, Overflow, Roster, hand_over, own_up
+from deployd.actors.rooms.roster import RemoteEmits
+from deployd.actors.rooms.seat import Identified, Knock, Left, Seat, Standing
+from deployd.actors.runtime.addressee import Addressee
 from deployd.transport import Identity, Problem
 from deployd.transport.brokers import Remote
 from support.seats import Desk

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import trio
 
-from deployd.actors.stepping import before_waiting
+from deployd.actors.runtime.stepping import before_waiting
 
 
 async def test_a_coroutine_that_never_waits_is_run_without_acting() -> None:

@@ -13,8 +13,9 @@ import trio
 import trio.testing
 
 from deployd.transport import BrokerRefused, BrokerUnavailable, MessageTooLarge
-from deployd.transport.brokers import Channel, Message, inflow
-from deployd.transport.brokers.bridged import Bridged, Feed
+from deployd.transport.brokers.bridge import inflow
+from deployd.transport.brokers.bridge.bridged import Bridged, Feed
+from deployd.transport.brokers.contract import Channel, Message
 from support.inboxes import Heard, descriptors, threads, wait_until
 
 ROOM = "room.a"
@@ -406,7 +407,7 @@ async def test_no_descriptor_left_is_an_outage(monkeypatch: pytest.MonkeyPatch) 
     def refuse() -> object:
         raise OSError(24, os.strerror(24))
 
-    monkeypatch.setattr("deployd.transport.brokers.bridge.DisposableLoop", refuse)
+    monkeypatch.setattr("deployd.transport.brokers.bridge.bridge.DisposableLoop", refuse)
     broker = Bridged(Echo())
     async with trio.open_nursery() as nursery:
         with pytest.raises(BrokerUnavailable, match="descriptor"):

@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deployd.transport import BrokerUnavailable, MessageTooLarge
-from deployd.transport.brokers import Channel, Inbox, Message
-from deployd.transport.brokers.conformance import (
+from deployd.transport.brokers.contract import Channel, Inbox, Message
+from deployd.transport.brokers.contract.conformance import (
     CHECKS,
     Check,
     ContractBroken,
@@ -249,8 +249,8 @@ class Probing(MemoryBroker):
 async def test_the_checks_notice_what_is_broken(
     kind: type[MemoryBroker], check: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("deployd.transport.brokers.listening.PATIENCE", 0.2)
-    monkeypatch.setattr("deployd.transport.brokers.conformance.PATIENCE", 0.2)
+    monkeypatch.setattr("deployd.transport.brokers.contract.listening.PATIENCE", 0.2)
+    monkeypatch.setattr("deployd.transport.brokers.contract.conformance.PATIENCE", 0.2)
     bus = MemoryBus()
     with pytest.RaisesGroup(
         pytest.RaisesExc((ContractBroken, BrokerUnavailable, MessageTooLarge)),

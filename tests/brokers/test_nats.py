@@ -19,9 +19,9 @@ from nats.aio.subscription import Subscription
 
 from deployd.config.brokers import Nats
 from deployd.transport import BrokerError, BrokerRefused, BrokerUnavailable, MessageTooLarge
-from deployd.transport.brokers.bridged import Bridged
-from deployd.transport.brokers.conformance import CHECKS
-from deployd.transport.brokers.nats import NatsDriver
+from deployd.transport.brokers.bridge.bridged import Bridged
+from deployd.transport.brokers.contract.conformance import CHECKS
+from deployd.transport.brokers.nats.driver import NatsDriver
 from support.inboxes import Heard, threads, wait_until
 from support.nats_fakes import Operator, scripted_server
 from support.nats_server import MakeNatsServer, NatsServer

@@ -13,9 +13,9 @@ import trio
 
 from deployd.config.brokers import RabbitMQ
 from deployd.transport import BrokerRefused, BrokerUnavailable
-from deployd.transport.brokers import Broker
-from deployd.transport.brokers.bridged import Bridged
-from deployd.transport.brokers.rabbitmq import RabbitDriver
+from deployd.transport.brokers.bridge.bridged import Bridged
+from deployd.transport.brokers.contract import Broker
+from deployd.transport.brokers.rabbitmq.driver import RabbitDriver
 from support.inboxes import Heard, descriptors, threads, wait_until
 from support.rabbitmq_server import MakeRabbitServer, RabbitServer
 from support.servers import free_port

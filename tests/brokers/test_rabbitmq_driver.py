@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from deployd.transport import BrokerError
-from deployd.transport.brokers import Message
-from deployd.transport.brokers.rabbitmq import RabbitDriver
+from deployd.transport.brokers.contract import Message
+from deployd.transport.brokers.rabbitmq.driver import RabbitDriver
 from support.rabbitmq_server import RabbitServer
 
 

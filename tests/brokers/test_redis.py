@@ -7,8 +7,8 @@ import trio
 
 from deployd.config.brokers import Redis
 from deployd.transport import BrokerRefused, BrokerUnavailable, MessageTooLarge
-from deployd.transport.brokers.bridged import Bridged
-from deployd.transport.brokers.redis import redis_driver
+from deployd.transport.brokers.bridge.bridged import Bridged
+from deployd.transport.brokers.redis.driver import redis_driver
 from support.inboxes import Heard, wait_until
 from support.redis_links import connect, linked, unwrapped
 from support.redis_server import MakeRedisServer, RedisServer, RedisTls

@@ -11,7 +11,7 @@ import trio
 from redis.crc import key_slot
 
 from deployd.transport import BrokerRefused, BrokerUnavailable
-from deployd.transport.brokers.redis_node import SHARDED
+from deployd.transport.brokers.redis.node import SHARDED
 from support.redis_links import connect, linked
 from support.redis_pods import talking
 from support.redis_server import MakeRedisCluster, RedisCluster, RedisServer
@@ -116,7 +116,7 @@ async def test_a_frozen_master_does_not_delay_close(settling_cluster: RedisClust
 async def test_a_cluster_older_than_redis_7_is_refused(
     redis_cluster: RedisCluster, monkeypatch: pytest.MonkeyPatch, verbs: dict[str, bytes]
 ) -> None:
-    module = "deployd.transport.brokers.redis_cluster"
+    module = "deployd.transport.brokers.redis.cluster"
     monkeypatch.setattr(f"{module}.SHARDED", attrs.evolve(SHARDED, **verbs))
     with pytest.raises(BrokerRefused, match="upgrade the cluster to Redis 7"):
         await connect(redis_cluster.settings())

@@ -10,19 +10,19 @@ from redis.crc import key_slot
 
 from deployd.config.brokers import Redis
 from deployd.transport import BrokerRefused, BrokerUnavailable
-from deployd.transport.brokers.redis import RedisDriver, redis_driver
-from deployd.transport.brokers.redis_cluster import RedisClusterDriver
-from deployd.transport.brokers.redis_errors import translate
-from deployd.transport.brokers.redis_login import (
+from deployd.transport.brokers.redis.cluster import RedisClusterDriver
+from deployd.transport.brokers.redis.driver import RedisDriver, redis_driver
+from deployd.transport.brokers.redis.errors import translate
+from deployd.transport.brokers.redis.login import (
     Login,
     Server,
     read_login,
     read_server,
     read_servers,
 )
-from deployd.transport.brokers.redis_node import Names
-from deployd.transport.brokers.redis_slots import Slots
-from deployd.transport.brokers.redis_wire import pack
+from deployd.transport.brokers.redis.node import Names
+from deployd.transport.brokers.redis.slots import Slots
+from deployd.transport.brokers.redis.wire import pack
 
 A, B = Server("a", 1), Server("b", 2)
 

@@ -3,7 +3,7 @@
 const assert = require('node:assert/strict');
 const { test } = require('node:test');
 
-const Deployd = require('../../transport/http/static/dpd.js');
+const Deployd = require('../../web/client/dpd.js');
 
 const { afterClose, encodeQuery } = Deployd;
 const decode = (query) => Object.fromEntries(new URLSearchParams(encodeQuery(query)));
@@ -145,7 +145,7 @@ test('a client can be returned from an async function, printed and compared', as
 });
 
 test('the same class comes from require, from import and in a page', async () => {
-  const file = '../../transport/http/static/dpd';
+  const file = '../../web/client/dpd';
   const module = await import(`${file}.mjs`);
   assert.equal(module.default, Deployd);
   assert.equal(module.Deployd, Deployd);

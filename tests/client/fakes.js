@@ -2,7 +2,7 @@
 
 /** Time that stands still until a test lets it pass, and sockets that a test plays the pod of. */
 
-const Deployd = require('../../transport/http/static/dpd.js');
+const Deployd = require('../../web/client/dpd.js');
 
 class FakeClock {
   constructor() {

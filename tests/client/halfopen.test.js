@@ -7,10 +7,10 @@ const { spawn } = require('node:child_process');
 const net = require('node:net');
 const { test } = require('node:test');
 
-const Deployd = require('../../transport/http/static/dpd.js');
+const Deployd = require('../../web/client/dpd.js');
 const { next, url } = require('./pod.js');
 
-const FILE = require.resolve('../../transport/http/static/dpd.js');
+const FILE = require.resolve('../../web/client/dpd.js');
 
 /** A way to the pod. `freeze` has what is there go silent for ever, `mute` what comes as well. */
 async function network(context) {

@@ -5,7 +5,7 @@
 const assert = require('node:assert/strict');
 const { test } = require('node:test');
 
-const Deployd = require('../../transport/http/static/dpd.js');
+const Deployd = require('../../web/client/dpd.js');
 const { settled, stage } = require('./fakes.js');
 
 const is = (code) => (error) => error instanceof Deployd.DeploydError && error.code === code;

@@ -2,7 +2,7 @@
 
 /** The pod that test_client.py runs, and what it made for these tests. */
 
-const Deployd = require('../../transport/http/static/dpd.js');
+const Deployd = require('../../web/client/dpd.js');
 
 const url = process.env.DEPLOYD_URL;
 if (!url) throw new Error('These tests need a pod: run pytest tests/client.');

@@ -4,7 +4,7 @@ const assert = require('node:assert/strict');
 const { test } = require('node:test');
 
 const { clients, next, order, recorder, token, url } = require('./pod.js');
-const RealDeployd = require('../../transport/http/static/dpd.js');
+const RealDeployd = require('../../web/client/dpd.js');
 
 test('the snippets of the specification run as they stand', async (context) => {
   const printed = [];
@@ -211,6 +211,6 @@ test('a client that is closed lets the pod know', async (context) => {
 test('the pod serves the client that these tests are of', async () => {
   const { readFileSync } = require('node:fs');
   const served = await (await fetch(`${url}/dpd.js`)).text();
-  const file = require.resolve('../../transport/http/static/dpd.js');
+  const file = require.resolve('../../web/client/dpd.js');
   assert.equal(served, readFileSync(file, 'utf8'));
 });

@@ -6,7 +6,7 @@ const assert = require('node:assert/strict');
 const http = require('node:http');
 const { afterEach, before, after, test } = require('node:test');
 
-const Deployd = require('../../transport/http/static/dpd.js');
+const Deployd = require('../../web/client/dpd.js');
 const { FakeClock } = require('./fakes.js');
 
 let server, dpd, asked, reply;

@@ -5,7 +5,7 @@
 const assert = require('node:assert/strict');
 const { beforeEach, mock, test } = require('node:test');
 
-const Deployd = require('../../transport/http/static/dpd.js');
+const Deployd = require('../../web/client/dpd.js');
 const { FakeClock, fakeWebSockets, settled } = require('./fakes.js');
 
 let clock, WebSocket, dpd, told;
@@ -765,7 +765,7 @@ test('where there is no WebSocket the error names three remedies', async (contex
 });
 
 test('the wait for the next attempt keeps a Node process running', () => {
-  const file = JSON.stringify(require.resolve('../../transport/http/static/dpd.js'));
+  const file = JSON.stringify(require.resolve('../../web/client/dpd.js'));
   const program = `
     const WebSocket = class { constructor() { setImmediate(() => this.onclose({ code: 1006 })); } close() {} };
     const dpd = new (require(${file}))('http://pod', { WebSocket, random: () => 0.001 });

@@ -14,7 +14,7 @@ import trio
 from attrs import evolve
 
 from deployd.actors import JSON, Member, Room
-from deployd.actors.hub import ChangeType
+from deployd.actors.rooms.hub import ChangeType
 from deployd.config import Access, Config, Drain, Rule, Server, Speaker, Who
 from deployd.supervisors import Pod
 from support import pod_config, running_pod

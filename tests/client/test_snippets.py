@@ -20,7 +20,7 @@ from deployd.supervisors import Pod
 from support import PATIENCE, collections_config, running_collections, write_collection
 from support.browser import Browser, Visit
 
-STATIC = Path(__file__).resolve().parent.parent.parent / "transport" / "http" / "static"
+STATIC = Path(__file__).resolve().parent.parent.parent / "web" / "client"
 
 # The forms of the specification's client: construction, listeners with functions, custom events
 # from anywhere, rooms. What is seen is written down as `heard`.

@@ -14,7 +14,7 @@ import trio
 from attrs import evolve
 
 from deployd.config import Definition
-from deployd.transport.store import Change, DatabaseStore, Write
+from deployd.documents.store import Change, DatabaseStore, Write
 from support import (
     Client,
     collections_config,

@@ -19,8 +19,8 @@ from attrs import evolve
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
-from deployd.actors.collections import collection as collection_module
 from deployd.config import Config, Definition
+from deployd.documents.collections import collection as collection_module
 from support import (
     Client,
     collections_config,

@@ -21,9 +21,10 @@ import pytest
 import trio
 from argon2 import PasswordHasher
 
-from deployd.actors.collections import Passwords
 from deployd.config import Auth
-from deployd.supervisors import Pod, collections
+from deployd.documents.users import Passwords
+from deployd.supervisors import Pod
+from deployd.supervisors.pod import collections
 from support import (
     KEYS,
     MASTER,

@@ -16,12 +16,12 @@ import pytest
 import trio
 from argon2 import PasswordHasher
 
-from deployd.actors.collections import Passwords
-from deployd.actors.collections.folding import fold_names
-from deployd.actors.collections.users import keyed, named, users_document
 from deployd.config import Auth, Logging, configure_logging, read_definition
-from deployd.supervisors import collections
-from deployd.transport.store import Query, Write
+from deployd.documents.store import Query, Write
+from deployd.documents.users import Passwords
+from deployd.documents.users.folding import fold_names
+from deployd.documents.users.users import keyed, named, users_document
+from deployd.supervisors.pod import collections
 from support import MASTER, collections_config, running_collections, write_collection
 from support.documents import opened
 

@@ -11,7 +11,7 @@ import pytest
 import structlog
 import trio
 
-from deployd.actors.collections import ScriptEvent
+from deployd.documents.scripts import ScriptEvent
 from support import connected, find_node, running_collections, write_collection
 
 PREAMBLE: Final = """

@@ -21,9 +21,10 @@ from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS, load_all_checks
 from schemathesis.config import SchemathesisConfig
 
-from deployd.actors.collections import Passwords
 from deployd.config import Auth
-from deployd.supervisors import collections, open_pod
+from deployd.documents.users import Passwords
+from deployd.supervisors import open_pod
+from deployd.supervisors.pod import collections
 from support import KEYS, MASTER, collections_config, write_collection
 
 load_all_checks()

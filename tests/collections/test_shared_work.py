@@ -15,10 +15,10 @@ import trio
 from argon2 import PasswordHasher
 from attrs import evolve
 
-from deployd.actors.collections import Passwords
 from deployd.config import Auth, Config, Limits, Server
-from deployd.supervisors import collections
-from deployd.transport.store import DatabaseStore
+from deployd.documents.store import DatabaseStore
+from deployd.documents.users import Passwords
+from deployd.supervisors.pod import collections
 from support import (
     MASTER,
     collections_config,

@@ -18,9 +18,9 @@ import trio
 import trio.testing
 from argon2 import PasswordHasher
 
-from deployd.actors.collections import Passwords
 from deployd.config import Auth, Config, Logging, configure_logging
-from deployd.supervisors import collections
+from deployd.documents.users import Passwords
+from deployd.supervisors.pod import collections
 from deployd.transport import POD, Asker, Grant, Shares, TooManyWaiting
 from support import MASTER, collections_config, connected, running_collections, write_collection
 

@@ -12,26 +12,24 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from deployd.actors import Degraded, Healed
-from deployd.actors.links import reception as reception_module
-from deployd.actors.links.counters import Counters
-from deployd.actors.links.inbound import OVERHEAD, Inbound
-from deployd.actors.links.packing import MOST_BYTES
+from deployd.actors.cluster import reception as reception_module
+from deployd.actors.cluster.counters import Counters
+from deployd.actors.cluster.inbound import OVERHEAD, Inbound
+from deployd.actors.cluster.packing import MOST_BYTES
 from deployd.transport import EnvelopeError, EnvelopeFault
 from deployd.transport.brokers import (
     DEEPEST,
-    EVERYONE,
     MOST_EVENTS,
     Probe,
     Remote,
     Seal,
     greeting,
-    pod_channel,
     probe,
-    room_channel,
     too_deep,
     unpack,
     utterable,
 )
+from deployd.transport.brokers.contract import EVERYONE, pod_channel, room_channel
 
 SECRET = b"s" * 32
 LARGEST = 100_000

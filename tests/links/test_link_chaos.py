@@ -15,7 +15,8 @@ from attrs import evolve
 
 from deployd.actors import Degraded, Healed
 from deployd.transport import Scope
-from deployd.transport.brokers import Channel, Envelope, Inbox, Message, unpack
+from deployd.transport.brokers import Envelope, unpack
+from deployd.transport.brokers.contract import Channel, Inbox, Message
 from support.fake_broker import FakeBroker, FakeBus
 from support.link_history import Gap, Hearing, PodHistory, Said, check_history
 from support.links import SETTINGS, SimPod, links, passes

@@ -11,7 +11,8 @@ import trio.testing
 
 from deployd.actors import Degraded, Exit, Healed
 from deployd.transport import BrokerUnavailable, Scope
-from deployd.transport.brokers import DEEPEST, Broker, Channel, Message
+from deployd.transport.brokers import DEEPEST
+from deployd.transport.brokers.contract import Broker, Channel, Message
 from support.fake_broker import FakeBroker, FakeBus
 from support.links import SETTINGS, SimPod, links, passes, sim_pods
 

@@ -7,9 +7,9 @@ import trio
 import trio.testing
 
 from deployd.actors import Degraded, Healed
-from deployd.actors.links import BreakerState
+from deployd.actors.cluster import BreakerState
 from deployd.transport import Scope
-from deployd.transport.brokers import pod_channel
+from deployd.transport.brokers.contract import pod_channel
 from support.fake_broker import FakeBus
 from support.links import passes, sim_pods
 

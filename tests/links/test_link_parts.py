@@ -10,15 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from deployd.actors.links import Breaker, BreakerState
-from deployd.actors.links import interest as interest_module
-from deployd.actors.links.breaker import BreakerHistory
-from deployd.actors.links.interest import Interest
-from deployd.actors.links.packing import Packer
-from deployd.actors.links.parcel import Buffer, Parcel, weight
-from deployd.actors.links.peers import Peers
-from deployd.actors.links.reception import Reception
-from deployd.transport.brokers import Envelope, Greeting, Remote, room_channel, unpack
+from deployd.actors.cluster import Breaker, BreakerState
+from deployd.actors.cluster import interest as interest_module
+from deployd.actors.cluster.breaker import BreakerHistory
+from deployd.actors.cluster.interest import Interest
+from deployd.actors.cluster.packing import Packer
+from deployd.actors.cluster.parcel import Buffer, Parcel, weight
+from deployd.actors.cluster.peers import Peers
+from deployd.actors.cluster.reception import Reception
+from deployd.transport.brokers import Envelope, Greeting, Remote, unpack
+from deployd.transport.brokers.contract import room_channel
 
 
 def parcel(
@@ -287,7 +288,7 @@ def test_what_a_pod_said_itself_is_not_for_it() -> None:
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    from deployd.actors.links import reception as module
+    from deployd.actors.cluster import reception as module
 
     monkeypatch.setattr(module, "REMEMBERED_EVENTS", 10)
     monkeypatch.setattr(module, "REMEMBERED_ROOMS", 3)

@@ -10,7 +10,7 @@ import trio.testing
 
 from deployd.actors import Healed
 from deployd.transport import BrokerUnavailable, Scope
-from deployd.transport.brokers import Message, room_channel
+from deployd.transport.brokers.contract import Message, room_channel
 from support.fake_broker import FakeBroker, FakeBus
 from support.links import SETTINGS, SimPod, links, passes, sim_pods
 
@@ -296,7 +296,7 @@ async def test_the_sequences_of_rooms_that_are_silent_for_longest_are_given_up(
     bus = FakeBus()
     async with sim_pods(bus, 2, ROOMS) as [a, b]:
         await passes(lambda: a.well and b.well)
-        from deployd.actors.links import uplink
+        from deployd.actors.cluster import uplink
 
         most, uplink.NUMBERED_ROOMS = uplink.NUMBERED_ROOMS, 4  # type: ignore[misc]
         try:

@@ -10,7 +10,7 @@ import trio
 import trio.testing
 
 from deployd.actors import Member
-from deployd.actors.links import Notices
+from deployd.actors.clients import Notices
 from support.fake_broker import FakeBus
 from support.links import passes, sim_pods
 

@@ -12,18 +12,16 @@ from hypothesis import strategies as st
 
 from deployd.transport import EnvelopeError
 from deployd.transport.brokers import (
-    EVERYONE,
     Envelope,
     Greeting,
     Probe,
     Remote,
     greeting,
     pack,
-    pod_channel,
     probe,
-    room_channel,
     unpack,
 )
+from deployd.transport.brokers.contract import EVERYONE, pod_channel, room_channel
 
 SAFE = re.compile(r"(room|pod|all)\.[A-Za-z0-9_=-]+")
 HOSTILE = ["*", ">", ".", "#", "{}", "a.b.>", "a\r\nPUB x", "", "=", "=-", "=2A", "x" * 5000]

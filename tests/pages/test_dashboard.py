@@ -264,5 +264,5 @@ async def test_a_stress_test_is_watched_live_and_is_readable(browser: Browser, s
 
 
 def test_the_page_is_light() -> None:
-    folder = resources.files("deployd.transport.http").joinpath("static", "dashboard")
+    folder = resources.files("deployd.web").joinpath("dashboard")
     assert sum(len(file.read_bytes()) for file in folder.iterdir()) < 60_000

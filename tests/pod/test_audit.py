@@ -15,9 +15,10 @@ from argon2 import PasswordHasher
 from attrs import evolve, frozen
 from websockets.exceptions import InvalidStatus
 
-from deployd.actors.collections import Passwords
 from deployd.config import Auth, Config, Metrics, Origins
-from deployd.supervisors import Pod, collections, open_pod
+from deployd.documents.users import Passwords
+from deployd.supervisors import Pod, open_pod
+from deployd.supervisors.pod import collections
 from support import KEYS, collections_config, connected, write_collection
 from support.certificates import issued, trusting
 from support.logs import logged

@@ -16,7 +16,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from deployd.config import Access, Auth, Rule, Speaker
 from deployd.supervisors import Pod
-from deployd.supervisors.views.rates import Sample
+from deployd.supervisors.observe.rates import Sample
 from support import PATIENCE, pod_config, running_collections, running_pod, write_collection
 from support.certificates import issued, trusting
 from support.clients import until

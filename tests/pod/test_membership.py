@@ -11,7 +11,8 @@ import trio
 from attrs import evolve
 from trio.testing import MockClock
 
-from deployd.actors import JSON, Exit, Member, Room, session
+from deployd.actors import JSON, Exit, Member, Room
+from deployd.actors.clients import session
 from deployd.config import Access, Auth, Config, Rule, Speaker, Who
 from deployd.supervisors import Pod
 from deployd.transport import RequestId

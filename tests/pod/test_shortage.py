@@ -69,7 +69,7 @@ def seats_taken(monkeypatch: pytest.MonkeyPatch) -> Config:
 
 
 def descriptors_taken(monkeypatch: pytest.MonkeyPatch) -> Config:
-    monkeypatch.setattr("deployd.transport.listener.is_scarce", lambda descriptor: True)
+    monkeypatch.setattr("deployd.transport.sockets.listener.is_scarce", lambda descriptor: True)
     return pod_config()
 
 

@@ -156,7 +156,7 @@ async def test_a_test_that_fails_says_so() -> None:
 async def test_a_test_that_takes_too_long_is_ended_and_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("deployd.supervisors.stress.SLACK", 0.1)
+    monkeypatch.setattr("deployd.supervisors.pod.stress.SLACK", 0.1)
     sleeping = (sys.executable, "-c", "import time; time.sleep(600)")
     async with open_to_tests(command=sleeping) as (_, client):
         wanted = {**SMALL, "duration": 0.1}

@@ -12,14 +12,14 @@ import trio
 from attrs import evolve
 
 from deployd.actors import Heartbeat, LinkActor, Notices
-from deployd.actors.collections import CollectionActor, Discovery
 from deployd.config import Config, Metrics
+from deployd.documents.collections import CollectionActor, Discovery
+from deployd.documents.store import DatabaseStore
 from deployd.supervisors import DynamicSupervisor, IntensityExceeded, Node, Watchdog
-from deployd.supervisors.janitor import Janitor
-from deployd.supervisors.pod import Everyone
-from deployd.supervisors.views import Views
+from deployd.supervisors.observe import Views
+from deployd.supervisors.pod.janitor import Janitor
+from deployd.supervisors.pod.pod import Everyone
 from deployd.transport import Listener, TlsDoor
-from deployd.transport.store import DatabaseStore
 from support import collections_config, connected, find_node, running_pod, write_collection
 from support.certificates import issued
 from support.fake_broker import FakeBus

@@ -23,7 +23,8 @@ from websockets.trio.client import ClientConnection, connect
 
 from deployd.config import Config
 from deployd.supervisors import Pod
-from deployd.transport import TlsError, tls
+from deployd.transport import TlsError
+from deployd.transport.sockets import tls
 from support import find_node, pod_config, running_pod
 from support.certificates import AUTHORITY, issued, trusting
 from support.raw import NEVER_READ
@@ -148,7 +149,7 @@ def _over(plain: trio.SocketStream) -> trio.SSLStream[trio.SocketStream]:
 async def test_with_the_last_descriptors_health_is_answered_through_the_encryption(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("deployd.transport.listener.is_scarce", lambda descriptor: True)
+    monkeypatch.setattr("deployd.transport.sockets.listener.is_scarce", lambda descriptor: True)
     health = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
     async with running_pod(encrypted(tmp_path)) as pod:
         for asked, status in ((health, b"200"), (UPGRADE, b"503"), (health, b"200")):

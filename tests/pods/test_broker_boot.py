@@ -13,7 +13,7 @@ from deployd.config import Broker as Settings
 from deployd.config import Config
 from deployd.supervisors import open_pod
 from deployd.transport import BrokerImportError
-from deployd.transport.brokers import Broker, Message
+from deployd.transport.brokers.contract import Broker, Message
 from deployd.transport.brokers.memory import MemoryBroker, MemoryBus
 from support.clients import KEYS, Client, connected, find_node, pod_config, until
 from support.fake_broker import FakeBus
@@ -160,7 +160,7 @@ async def test_a_broker_that_is_away_does_not_hold_up_the_start() -> None:
 async def test_nobody_is_let_in_who_would_not_hear_the_other_pods(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("deployd.actors.room.HEARD_WITHIN", 0.1)
+    monkeypatch.setattr("deployd.actors.rooms.room.HEARD_WITHIN", 0.1)
     bus = FakeBus()
     config = configured("x:Fake", timeout=60.0)
     async with open_pod(config, keys=KEYS, broker=bus.make) as pod:

@@ -18,7 +18,7 @@ import attrs
 import pytest
 import trio
 
-from deployd.actors.links import BreakerState
+from deployd.actors.cluster import BreakerState
 from deployd.config import Broker
 from deployd.supervisors import Pod, open_pod
 from support.clients import KEYS, connected, pod_config, until

@@ -13,9 +13,9 @@ import trio
 from attrs import evolve
 
 from deployd.config import Config, Metrics, ReadyPolicy
+from deployd.documents import StoreError, StoreUnavailable, StoreUncertain
+from deployd.documents.store import database as database_module
 from deployd.supervisors import Pod, open_pod
-from deployd.transport import StoreError, StoreUnavailable, StoreUncertain
-from deployd.transport.store import database as database_module
 from support import MASTER, collections_config, running_collections, write_collection
 from support.clients import KEYS, Client, connected, pod_config, until
 from support.fake_broker import FakeBus

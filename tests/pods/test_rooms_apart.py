@@ -21,7 +21,8 @@ from deployd.supervisors import Pod, open_pod
 from deployd.tools.address import Address
 from deployd.tools.tree import draw, read_tree
 from deployd.transport import JSON, Scope
-from deployd.transport.brokers import EVERYONE, pack, pod_channel, room_channel
+from deployd.transport.brokers import pack
+from deployd.transport.brokers.contract import EVERYONE, pod_channel, room_channel
 from support.clients import KEYS, Client, connected, find_node, pod_config, until
 from support.collections import MASTER, collections_config, write_collection
 from support.fake_broker import FakeBus

@@ -17,16 +17,14 @@ from hypothesis import strategies as st
 from deployd.config import Broker as Settings
 from deployd.supervisors import Pod, open_pod
 from deployd.transport import EnvelopeFault
-from deployd.transport.brokers import (
+from deployd.transport.brokers import greeting, pack, probe
+from deployd.transport.brokers.contract import (
     EVERYONE,
     Broker,
     Channel,
     Inbox,
     Message,
-    greeting,
-    pack,
     pod_channel,
-    probe,
     room_channel,
 )
 from support.brokers import Makers

@@ -8,7 +8,7 @@ import weakref
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployd.supervisors.janitor import FEW, WORTH_IT, Chore, GarbagePolicy, Janitor
+from deployd.supervisors.pod.janitor import FEW, WORTH_IT, Chore, GarbagePolicy, Janitor
 from deployd.transport import Meters
 
 

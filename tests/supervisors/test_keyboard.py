@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from deployd.supervisors.keyboard import kept_for_the_main_task
+from deployd.supervisors.pod.keyboard import kept_for_the_main_task
 
 PATIENCE = 30.0
 

@@ -9,12 +9,12 @@ from uuid import uuid4
 
 import pytest
 
-from deployd.transport.brokers.bridged import Bridged
-from deployd.transport.brokers.conformance import Make
+from deployd.transport.brokers.bridge.bridged import Bridged
+from deployd.transport.brokers.contract.conformance import Make
 from deployd.transport.brokers.memory import MemoryBroker, MemoryBus
-from deployd.transport.brokers.nats import NatsDriver
-from deployd.transport.brokers.rabbitmq import RabbitDriver
-from deployd.transport.brokers.redis import redis_driver
+from deployd.transport.brokers.nats.driver import NatsDriver
+from deployd.transport.brokers.rabbitmq.driver import RabbitDriver
+from deployd.transport.brokers.redis.driver import redis_driver
 
 if TYPE_CHECKING:  # pytest wants to be the first to import its plugins
     from .nats_server import NatsServer

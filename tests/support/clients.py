@@ -12,7 +12,7 @@ from websockets.trio.client import ClientConnection, connect
 from deployd.actors import Room
 from deployd.config import Config, Drain, Limits, Secrets, Server
 from deployd.supervisors import Node, Pod, open_pod
-from deployd.transport.brokers import Broker
+from deployd.transport.brokers.contract import Broker
 
 PATIENCE = 10.0
 """Seconds after which a test gives up on something that should have come long before."""

@@ -12,8 +12,8 @@ import trio
 
 from deployd.config import Definition, Property, PropertyType
 from deployd.config import Store as Settings
-from deployd.transport.store import Change, DatabaseStore, Document, Page, Store, Write
-from deployd.transport.wire import JSON
+from deployd.documents.store import Change, DatabaseStore, Document, Page, Store, Write
+from deployd.transport.protocols.wire import JSON
 
 __all__ = [
     "NOW",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import trio
 
 from deployd.transport import BrokerRefused, BrokerUnavailable
-from deployd.transport.brokers import Broker, Channel, Inbox, Message
+from deployd.transport.brokers.contract import Broker, Channel, Inbox, Message
 from deployd.transport.brokers.memory import MemoryBroker, MemoryBus
 
 __all__ = ["FakeBroker", "FakeBus"]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import trio
 
 from deployd.transport import BrokerError
-from deployd.transport.brokers import Channel, Message
+from deployd.transport.brokers.contract import Channel, Message
 
 __all__ = ["Heard", "descriptors", "threads", "wait_until"]
 

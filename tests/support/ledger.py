@@ -11,7 +11,7 @@ import trio
 
 from deployd.actors import Receipt, Scope
 from deployd.config import Definition
-from deployd.transport.store import Bounds, Change, Document, Filter, Page, Query, Write
+from deployd.documents.store import Bounds, Change, Document, Filter, Page, Query, Write
 
 __all__ = ["FakeHub", "FakeStore"]
 

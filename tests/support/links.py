@@ -11,13 +11,14 @@ import trio
 from attrs import define, evolve, field
 
 from deployd.actors import DeadLetters, Degraded, EventIds, Healed, RoomRef, Rooms, Roster
-from deployd.actors.roster import RemoteEmits
+from deployd.actors.rooms.roster import RemoteEmits
 from deployd.config import Broker as BrokerSettings
 from deployd.config import Config, FailurePolicy
 from deployd.supervisors import Supervisor
-from deployd.supervisors.broker import BrokerTree
+from deployd.supervisors.pod.broker import BrokerTree
 from deployd.transport import Scope
-from deployd.transport.brokers import Broker, Remote
+from deployd.transport.brokers import Remote
+from deployd.transport.brokers.contract import Broker
 
 from .fake_broker import FakeBroker, FakeBus
 

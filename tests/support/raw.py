@@ -5,8 +5,8 @@ from __future__ import annotations
 import trio
 
 from deployd.transport import Listener, Opening
-from deployd.transport.handshake import choose_route
-from deployd.transport.request import HeadReader, RequestHead
+from deployd.transport.sockets.handshake import choose_route
+from deployd.transport.sockets.request import HeadReader, RequestHead
 
 __all__ = ["NEVER_READ", "ask", "connect", "everything", "opening"]
 

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager, contextmanager
 import trio
 
 from deployd.config.brokers import Redis
-from deployd.transport.brokers.bridged import Bridged
-from deployd.transport.brokers.redis import redis_driver
+from deployd.transport.brokers.bridge.bridged import Bridged
+from deployd.transport.brokers.redis.driver import redis_driver
 
 from .inboxes import Heard
 

@@ -13,8 +13,8 @@ import trio
 
 from deployd.config.brokers import Redis
 from deployd.transport import BrokerError
-from deployd.transport.brokers.bridged import Bridged
-from deployd.transport.brokers.redis import redis_driver
+from deployd.transport.brokers.bridge.bridged import Bridged
+from deployd.transport.brokers.redis.driver import redis_driver
 
 from .inboxes import Heard
 

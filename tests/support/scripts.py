@@ -13,7 +13,7 @@ from typing import Any
 import trio
 
 from deployd.actors import JSON, Receipt, Scope
-from deployd.actors.collections import AsyncContext, Context, Script, ScriptEvent, load_scripts
+from deployd.documents.scripts import AsyncContext, Context, Script, ScriptEvent, load_scripts
 
 PATIENCE = 20.0
 """Real seconds after which a test gives up; reached only when something is broken."""

@@ -8,8 +8,8 @@ import orjson
 import trio
 
 from deployd.actors import ActorRef, Exit, Member, Roster
-from deployd.actors.replies import Replies, Reply
-from deployd.actors.seat import Seat
+from deployd.actors.rooms.replies import Replies, Reply
+from deployd.actors.rooms.seat import Seat
 from deployd.transport import Problem
 from support.sinks import FakeSink
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deployd.transport.store import DatabaseStore
+from deployd.documents.store import DatabaseStore
 
 from .documents import opened
 

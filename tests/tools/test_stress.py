@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployd.actors import Member, Room
-from deployd.supervisors.stress import SLACK
+from deployd.supervisors.pod.stress import SLACK
 from deployd.tools.cli import cli
 from deployd.tools.errors import BadAddress
 from deployd.tools.stress import Latencies, Plan, Tally, put_under_load

@@ -13,17 +13,10 @@ import pytest
 from attrs import field, mutable
 from starlette.applications import Starlette
 
+from deployd.documents.http import ApiAnswer, AuthView, SignedIn, User, auth_routes
 from deployd.transport import JSON, Asker, Attempts, Identity, Premises, Tokens
-from deployd.transport.attempts import network_of
-from deployd.transport.http import (
-    ApiAnswer,
-    AuthView,
-    Doorman,
-    Keyring,
-    SignedIn,
-    User,
-    auth_routes,
-)
+from deployd.transport.http import Doorman, Keyring
+from deployd.transport.limits.attempts import network_of
 
 SECRET = "a secret of more than sixty-four bytes, so that every HMAC is content"
 KEY = "the-master-key-of-this-pod"

@@ -16,13 +16,7 @@ import trio
 from attrs import frozen
 from trio.testing import wait_all_tasks_blocked
 
-from deployd.transport import (
-    Closed,
-    OutboxFailure,
-    WebSocket,
-    WebSocketLimits,
-    text_frame,
-)
+from deployd.transport import Closed, OutboxFailure, WebSocket, WebSocketLimits, text_frame
 from support.raw import opening
 
 HEAD = (

@@ -17,9 +17,9 @@ from wsproto.extensions import PerMessageDeflate
 
 from deployd.config import Performance
 from deployd.transport import Deflater, text_frame
-from deployd.transport.deflate import DeflateGuard
-from deployd.transport.frames import payload_of
-from deployd.transport.guard import FrameGuard, GuardedProtocol
+from deployd.transport.sockets.deflate import DeflateGuard
+from deployd.transport.sockets.frames import payload_of
+from deployd.transport.sockets.guard import FrameGuard, GuardedProtocol
 from support import pod_config, running_pod
 from support.raw import opening
 

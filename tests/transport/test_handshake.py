@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployd.transport import Opening, Refusal, is_websocket_path, refuse_upgrade, response_bytes
-from deployd.transport.guard import FrameGuard, GuardedProtocol
-from deployd.transport.handshake import choose_route
-from deployd.transport.request import HeadReader, RequestHead
+from deployd.transport.sockets.guard import FrameGuard, GuardedProtocol
+from deployd.transport.sockets.handshake import choose_route
+from deployd.transport.sockets.request import HeadReader, RequestHead
 
 # The specification's health check, as curl sends it.
 CURL = (

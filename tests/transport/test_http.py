@@ -14,11 +14,7 @@ from starlette.responses import Response
 
 from deployd.config import Audit
 from deployd.transport import JSON, Attempts, Premises, Tokens
-from deployd.transport.http import (
-    Doorman,
-    Keyring,
-    create_app,
-)
+from deployd.transport.http import Doorman, Keyring, create_app
 
 SECRET = "a secret of more than sixty-four bytes, so that every HMAC is content"
 MASTER_KEY = "the-master-key-of-this-pod"

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployd.transport import Grant, Seat, Seats
-from deployd.transport.seats import PATIENT
+from deployd.transport.limits.seats import PATIENT
 
 
 class Guest:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployd.transport import RESERVED_NAMES, fold_name, misleading
+from deployd.documents.users import RESERVED_NAMES, fold_name, misleading
 
 ONE = [
     ("ada", "Ada"),

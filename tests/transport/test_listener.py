@@ -25,9 +25,9 @@ from deployd.transport import (
     networks,
     shortage,
 )
-from deployd.transport.descriptors import KEPT, LAST, is_scarce
 from deployd.transport.http import HttpLimits, HttpServer, OnUpgrade
-from deployd.transport.listener import (
+from deployd.transport.sockets.descriptors import KEPT, LAST, is_scarce
+from deployd.transport.sockets.listener import (
     EXHAUSTED_PAUSE,
     STANDING,
     ListenerLimits,
@@ -510,7 +510,7 @@ async def test_the_last_descriptors_are_kept_for_those_who_ask_how_the_pod_is(
 ) -> None:
     async with listening() as listener, AsyncExitStack() as stack:
         assert (await ask(listener, GET)).endswith(HELLO)
-        monkeypatch.setattr("deployd.transport.listener.is_scarce", lambda descriptor: True)
+        monkeypatch.setattr("deployd.transport.sockets.listener.is_scarce", lambda descriptor: True)
         assert status(await ask(listener, GET)) == 503
         assert status(await ask(listener, UPGRADE)) == 503
         for _ in range(2 * LAST):

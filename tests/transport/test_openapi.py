@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
 from deployd.config import Definition, Permissions, PropertyType, Right, read_definition
-from deployd.transport.http import MAX_PASSWORD, MIN_PASSWORD
-from deployd.transport.http.openapi import Offer, openapi
+from deployd.documents.http import MAX_PASSWORD, MIN_PASSWORD
+from deployd.documents.http.openapi import Offer, openapi
 
 EVERYTHING = {
     "properties": {

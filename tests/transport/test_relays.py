@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from deployd.transport import relays
-from deployd.transport.relays import relays as ask
+from deployd.transport.sockets import relays
+from deployd.transport.sockets.relays import relays as ask
 
 CONNECT = "import socket, sys; c = socket.create_connection((sys.argv[1], int(sys.argv[2])))"
 LISTEN = "s = socket.create_server(('127.0.0.1', 0))"

@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 
 from deployd.transport.http.self_test import self_test_routes
 
-FOLDER = resources.files("deployd.transport.http").joinpath("static", "self-test")
+FOLDER = resources.files("deployd.web").joinpath("self-test")
 FILES = {file.name: file.read_text(encoding="utf-8") for file in FOLDER.iterdir()}
 PAGE = FILES["page.html"]
 

@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from deployd.transport.http.static import CLIENT_FILES, static_routes
 from support import running_pod
 
-STATIC = resources.files("deployd.transport.http").joinpath("static")
+STATIC = resources.files("deployd.web").joinpath("client")
 
 
 async def ask(

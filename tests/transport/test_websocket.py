@@ -25,7 +25,7 @@ from deployd.transport import (
     WebSocketLimits,
     text_frame,
 )
-from deployd.transport.guard import FrameGuard, GuardedProtocol
+from deployd.transport.sockets.guard import FrameGuard, GuardedProtocol
 from support.raw import opening
 
 HEAD = (

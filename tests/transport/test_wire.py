@@ -31,7 +31,7 @@ from deployd.transport import (
     encode_pong,
     encode_receipt,
 )
-from deployd.transport.wire import JSON, MAX_DEPTH, RequestId
+from deployd.transport.protocols.wire import JSON, MAX_DEPTH, RequestId
 
 NOW = 1_800_000_000.9
 META = {"timestamp": 1_800_000_000}

@@ -13,8 +13,7 @@ from typing import Final, NoReturn
 import orjson
 
 from ..errors import EnvelopeError, EnvelopeFault
-from ..names import check_name, is_reserved_event, is_reserved_room
-from ..wire import JSON
+from ..protocols import JSON, check_name, is_reserved_event, is_reserved_room
 
 __all__ = [
     "DEEPEST",

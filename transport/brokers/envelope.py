@@ -22,15 +22,8 @@ import orjson
 from attrs import frozen
 
 from ..errors import EnvelopeError, EnvelopeFault
-from ..wire import JSON
-from .crossing import (
-    demand_change,
-    demand_room,
-    event_fault,
-    of_changes,
-    refuse_event,
-    too_deep,
-)
+from ..protocols import JSON
+from .crossing import demand_change, demand_room, event_fault, of_changes, refuse_event, too_deep
 
 __all__ = [
     "ENVELOPE_BYTES",

@@ -8,8 +8,8 @@ from typing import Final
 from ...config import Broker as BrokerSettings
 from ...config import ClassNotFound, load_class
 from ..errors import BrokerImportError
-from .bridged import Bridged
-from .broker import Broker
+from .bridge import Bridged
+from .contract import Broker
 
 __all__ = ["load_broker"]
 

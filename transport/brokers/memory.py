@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import trio
 
 from ..errors import BrokerUnavailable
-from .broker import Broker, Channel, Inbox, Message, refuse_too_large
+from .contract import Broker, Channel, Inbox, Message, refuse_too_large
 
 __all__ = ["MemoryBroker", "MemoryBus"]
 

@@ -24,7 +24,7 @@ import orjson
 
 from ...config import Broker as BrokerSettings
 from ..errors import EnvelopeError, EnvelopeFault
-from .broker import Channel
+from .contract import Channel
 from .replay import Replays
 
 __all__ = ["SEAL_BYTES", "Seal"]

@@ -1,58 +1,41 @@
 """HTTP beside the WebSockets: the pod's pages, its health, its diagnostics, its collections."""
 
+from .answers import NOT_JSON, error_response, json_response, says_json
 from .app import PodView, create_app, create_metrics_app
-from .auth import Accounts, AuthView, SignedIn, User, auth_routes
 from .body import HttpLimits
-from .collections import (
-    ApiAnswer,
-    ApiRequest,
-    CollectionsApi,
-    Identify,
-    catalogue_routes,
-    collection_routes,
-    json_body,
-)
 from .diagnostics import DiagnosticsView
-from .doorman import Doorman
+from .doorman import Doorman, address_of, asker_of, refusal
 from .health import HealthView, health_routes
 from .identity import ROOT, Keyring
-from .openapi import Offer
 from .public import PublicFiles
-from .schemas import MAX_NAME, MAX_PASSWORD, MIN_PASSWORD
+from .routes import AnyMethodRoute, OwnRoute
 from .server import HttpServer, OnUpgrade, Privileged
 from .stress import StressTests, stress_routes
 
 __all__ = [
-    "MAX_NAME",
-    "MAX_PASSWORD",
-    "MIN_PASSWORD",
+    "NOT_JSON",
     "ROOT",
-    "Accounts",
-    "ApiAnswer",
-    "ApiRequest",
-    "AuthView",
-    "CollectionsApi",
+    "AnyMethodRoute",
     "DiagnosticsView",
     "Doorman",
     "HealthView",
     "HttpLimits",
     "HttpServer",
-    "Identify",
     "Keyring",
-    "Offer",
     "OnUpgrade",
+    "OwnRoute",
     "PodView",
     "Privileged",
     "PublicFiles",
-    "SignedIn",
     "StressTests",
-    "User",
-    "auth_routes",
-    "catalogue_routes",
-    "collection_routes",
+    "address_of",
+    "asker_of",
     "create_app",
     "create_metrics_app",
+    "error_response",
     "health_routes",
-    "json_body",
+    "json_response",
+    "refusal",
+    "says_json",
     "stress_routes",
 ]

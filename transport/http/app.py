@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from ...config import Audit, Origin, read_origin
-from ..locality import Premises
+from ..sockets import Premises
 from .answers import EXPOSED, error_response, plain_response
 from .border import Border
 from .dashboard import dashboard_routes
@@ -32,7 +32,7 @@ from .static import static_routes
 
 __all__ = ["PodView", "create_app", "create_metrics_app"]
 
-_HOME = Template(resources.files(__package__).joinpath("home.html").read_text(encoding="utf-8"))
+_HOME = Template(resources.files("deployd.web").joinpath("home.html").read_text(encoding="utf-8"))
 
 
 class PodView(HealthView, DiagnosticsView, Protocol):

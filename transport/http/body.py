@@ -10,11 +10,8 @@ import h11
 import trio
 from attrs import frozen
 
-from ..forwarded import Networks
-from ..refusal import Refusal
-from ..request import RequestHead
-from ..seats import Seat
-from ..shares import Grant
+from ..limits import Grant, Seat
+from ..sockets import Networks, Refusal, RequestHead
 from .burden import Burden
 from .exchange import receive, send_all
 

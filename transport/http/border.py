@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ...config import Audit, Audited, Origin, read_origin
-from ..locality import Premises
+from ..sockets import Premises
 from .answers import error_response
 
 __all__ = ["Border", "end_of", "peer_of"]

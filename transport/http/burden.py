@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from ..shares import POD, Asker, Grant, Shares
+from ..limits import POD, Asker, Grant, Shares
 
 __all__ = ["FREE", "Burden"]
 

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ..wire import JSON
+from ..protocols import JSON
 from .answers import error_response, json_response
 from .routes import OwnRoute
 

@@ -13,10 +13,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ...config import Audit, Audited
-from ..attempts import Attempts, network_of
 from ..errors import BadToken, TooManyGuesses
-from ..locality import Premises
-from ..shares import Asker
+from ..limits import Asker, Attempts, network_of
+from ..sockets import Premises
 from ..tokens import Identity, constant_time_equal
 from .answers import NOT_JSON, error_response, says_json
 from .border import end_of, peer_of

@@ -16,9 +16,8 @@ import h11
 import trio
 from starlette.types import Message, Scope
 
-from ..refusal import http_date
-from ..request import RequestHead
-from ..shares import Grant
+from ..limits import Grant
+from ..sockets import RequestHead, http_date
 from .burden import Burden
 
 __all__ = ["RECEIVE_BYTES", "Exchange", "receive", "scope_of", "send_all"]

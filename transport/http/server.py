@@ -20,13 +20,19 @@ from attrs import evolve
 from starlette.types import ASGIApp, Scope
 
 from ...config import LogSampler, get_logger
-from ..forwarded import client_address
-from ..handshake import Opening, UpgradeRequest, choose_route
-from ..listener import GONE, UPGRADED
-from ..refusal import Refusal, response_bytes
-from ..request import HeadReader, RequestHead
-from ..seats import Seat
-from ..shares import Grant, Shares
+from ..limits import Grant, Seat, Shares
+from ..sockets import (
+    GONE,
+    UPGRADED,
+    HeadReader,
+    Opening,
+    Refusal,
+    RequestHead,
+    UpgradeRequest,
+    choose_route,
+    client_address,
+    response_bytes,
+)
 from .answers import EXPOSED
 from .body import NO_MEMORY, HttpLimits, read_body
 from .burden import Burden

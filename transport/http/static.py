@@ -34,7 +34,7 @@ _PARTS = {
 
 def static_routes() -> list[Route]:
     """Read the packaged files once and return a route for each, at `/<name>`."""
-    folder = resources.files(__package__).joinpath("static")
+    folder = resources.files("deployd.web").joinpath("client")
     return [
         _file_route(f"/{name}", folder.joinpath(name).read_bytes(), kind)
         for name, kind in CLIENT_FILES.items()
@@ -52,7 +52,7 @@ def page_routes(folder: str, page: str, parts: str, policies: Mapping[str, str])
         headers = {"Content-Security-Policy": policies[name]} if name in policies else {}
         return _file_route(path, body, _PARTS[PurePath(name).suffix], headers)
 
-    files = resources.files(__package__).joinpath("static", folder).iterdir()
+    files = resources.files("deployd.web").joinpath(folder).iterdir()
     return [route(file.name, file.read_bytes()) for file in files]
 
 

@@ -18,10 +18,11 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from deployd.actors import Scope
-from deployd.actors.collections import AsyncContext, Context, InsideCalls, Outcome, ScriptOver
-from deployd.actors.collections.context import Cancel
-from deployd.actors.collections.interruption import Interrupted, Interruption
-from deployd.actors.collections.outcome import NotPlain, Response, plain
+from deployd.documents import ScriptOver
+from deployd.documents.scripts import AsyncContext, Context, InsideCalls, Outcome
+from deployd.documents.scripts.context import Cancel
+from deployd.documents.scripts.interruption import Interrupted, Interruption
+from deployd.documents.scripts.outcome import NotPlain, Response, plain
 from support.scripts import FakePod
 
 JSON_VALUES = st.recursive(

@@ -15,7 +15,7 @@ import structlog
 import trio
 
 from deployd.actors import Actor, ActorCell, DeadLetters, EnvironmentFailure
-from deployd.actors.collections import Directory, Discovery, discovery, folders
+from deployd.documents.collections import Directory, Discovery, discovery, folders
 from support.collections import write_collection
 
 KEEP: dict[str, Any] = {"properties": {}}

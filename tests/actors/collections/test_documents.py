@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployd.actors.collections import Caller, RequestRefused, changed, checked, created, shown
-from deployd.actors.collections import chosen_id as chosen
 from deployd.config import Definition, Permissions, Property, PropertyType, Right, read_definition
+from deployd.documents import RequestRefused
+from deployd.documents.collections import changed, checked, created, shown
+from deployd.documents.collections import chosen_id as chosen
+from deployd.documents.users import Caller
 from deployd.transport import Identity
 
 NOW = 1_795_593_600.0  # 2026-11-25T08:00:00Z

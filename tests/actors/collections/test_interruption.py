@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from deployd.actors.collections import interruption as module
-from deployd.actors.collections.interruption import Interrupted, Interruption
+from deployd.documents.scripts import interruption as module
+from deployd.documents.scripts.interruption import Interrupted, Interruption
 from support.scripts import PATIENCE
 
 ENOUGH = 1000

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from deployd.actors.collections import (
+from deployd.config import Definition, Permissions, Right
+from deployd.documents import RequestRefused
+from deployd.documents.store import All, Any, Document, Equal
+from deployd.documents.users import (
     POD,
     Caller,
     Method,
-    RequestRefused,
     demand,
     demand_owner,
     may_listen,
     may_see,
     readable,
 )
-from deployd.config import Definition, Permissions, Right
 from deployd.transport import Identity
-from deployd.transport.store import All, Any, Document, Equal
 
 NOBODY = Caller()
 ADA = Caller(Identity("ada", "Ada", is_root=False, expires_at=None))

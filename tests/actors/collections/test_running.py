@@ -16,21 +16,17 @@ import trio
 from structlog.testing import capture_logs
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from deployd.actors.collections import (
-    AsyncContext,
-    Outcome,
-    Script,
+from deployd.documents import (
     ScriptBroken,
     ScriptError,
     ScriptFailed,
     ScriptOver,
-    ScriptRunner,
     ScriptsBusy,
     ScriptTimeout,
-    load_scripts,
 )
-from deployd.actors.collections.running import WAITING_PER_PLACE
-from deployd.actors.collections.thread_job import ThreadJob
+from deployd.documents.scripts import AsyncContext, Outcome, Script, ScriptRunner, load_scripts
+from deployd.documents.scripts.running import WAITING_PER_PLACE
+from deployd.documents.scripts.thread_job import ThreadJob
 from support.scripts import FakePod, load, real_patience
 
 SECONDS = 5.0

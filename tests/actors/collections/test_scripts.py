@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from deployd.actors.collections import AsyncContext, Context, ScriptBroken, load_scripts
-from deployd.actors.collections.scripts import EVENTS, changed
+from deployd.documents import ScriptBroken
+from deployd.documents.scripts import AsyncContext, Context, load_scripts
+from deployd.documents.scripts.scripts import EVENTS, changed
 from support.scripts import load, write
 
 SYNC = "def run(ctx):\n    pass\n"

@@ -13,25 +13,19 @@ from attrs import evolve, field, mutable
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deployd.actors.collections import (
-    POD,
-    Caller,
+from deployd.config import Collections, Definition, Permissions, Property, PropertyType, Right
+from deployd.documents import RequestRefused, ScriptFailed
+from deployd.documents.collections import (
     Collection,
     CollectionEnvironment,
-    Outcome,
     Reader,
-    RequestRefused,
-    Response,
-    Script,
-    ScriptFailed,
     Viewer,
     searching,
 )
-from deployd.actors.collections.scripting import Asked
-from deployd.actors.collections.scripts import Scripts
-from deployd.config import Collections, Definition, Permissions, Property, PropertyType, Right
-from deployd.transport import Identity
-from deployd.transport.store import (
+from deployd.documents.collections.scripting import Asked
+from deployd.documents.scripts import Outcome, Response, Script
+from deployd.documents.scripts.scripts import Scripts
+from deployd.documents.store import (
     Bounds,
     Document,
     Page,
@@ -42,6 +36,8 @@ from deployd.transport.store import (
     project,
     read_query,
 )
+from deployd.documents.users import POD, Caller
+from deployd.transport import Identity
 from support.queries import DEFINITION, searches
 
 Decides = Callable[[Document], Outcome | None]

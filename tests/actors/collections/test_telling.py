@@ -20,20 +20,15 @@ from deployd.actors import (
     Scope,
     Unanswered,
 )
-from deployd.actors.collections import (
-    POD,
-    Collection,
-    CollectionActor,
-    CollectionEnvironment,
-    RequestRefused,
-)
-from deployd.actors.collections.scripting import Asked
-from deployd.actors.collections.scripts import Scripts
-from deployd.actors.collections.telling import Teller
-from deployd.actors.collections.writing import Writing
 from deployd.config import Collections, Definition
-from deployd.transport import StoreUnavailable
-from deployd.transport.store import Bounds, Change, Write
+from deployd.documents import RequestRefused, StoreUnavailable
+from deployd.documents.collections import Collection, CollectionActor, CollectionEnvironment
+from deployd.documents.collections.scripting import Asked
+from deployd.documents.collections.telling import Teller
+from deployd.documents.collections.writing import Writing
+from deployd.documents.scripts.scripts import Scripts
+from deployd.documents.store import Bounds, Change, Write
+from deployd.documents.users import POD
 from support.documents import document, put
 from support.ledger import FakeHub, FakeStore
 

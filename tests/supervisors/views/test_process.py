@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-from deployd.supervisors.views import read_process
+from deployd.supervisors.observe import read_process
 
 
 def test_it_reads_what_the_library_reads() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployd.supervisors.views import quantile, summary
+from deployd.supervisors.observe import quantile, summary
 from deployd.transport import FAN_OUT, SECONDS, Histogram
 
 BOUNDS = (1.0, 2.0, 4.0)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployd.supervisors.views import Sample, Samples
+from deployd.supervisors.observe import Sample, Samples
 
 
 def samples(*counts: tuple[float, float]) -> Samples:

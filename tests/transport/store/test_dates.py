@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployd.transport.store import format_date, normalise_date, normalise_number
+from deployd.documents.store import format_date, normalise_date, normalise_number
 
 
 @pytest.mark.parametrize(

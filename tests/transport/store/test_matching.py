@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deployd.transport.store import (
+from deployd.documents.store import (
     All,
     Any,
     Compare,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deployd.transport.store import (
+from deployd.documents.store import (
     All,
     Equal,
     Exists,
@@ -23,9 +23,7 @@ from deployd.transport.store import (
     read_query,
     sorted_by_only,
 )
-from deployd.transport.store import (
-    Any as AnyOf,
-)
+from deployd.documents.store import Any as AnyOf
 from support.queries import DEFINITION, searches
 
 OPEN = frozenset({"a", "b"})

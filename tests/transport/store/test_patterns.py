@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from deployd.transport.errors import QueryError
-from deployd.transport.store.patterns import found, portable
+from deployd.documents.errors import QueryError
+from deployd.documents.store.patterns import found, portable
 
 
 def refusal(pattern: str, *, ignore_case: bool = False) -> str:

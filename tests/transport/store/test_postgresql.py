@@ -16,8 +16,8 @@ from sqlalchemy import Engine, event
 
 from deployd.config import Definition, Property, PropertyType
 from deployd.config import Store as Settings
-from deployd.transport.errors import QueryError, StoreUnavailable
-from deployd.transport.store import Document, Equal, Query, Store, Write, engine
+from deployd.documents.errors import QueryError, StoreUnavailable
+from deployd.documents.store import Document, Equal, Query, Store, Write, engine
 from support.documents import (
     NOW,
     TODOS,

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deployd.config import Definition
-from deployd.transport.errors import QueryError
-from deployd.transport.store import (
+from deployd.documents.errors import QueryError
+from deployd.documents.store import (
     All,
     Any,
     Compare,

@@ -25,8 +25,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.schema import CreateIndex
 
 from deployd.config import BUILT_IN, Property, PropertyType
-from deployd.transport.errors import QueryError
-from deployd.transport.store import (
+from deployd.documents.errors import QueryError
+from deployd.documents.store import (
     All,
     Compare,
     Equal,
@@ -44,14 +44,9 @@ from deployd.transport.store import (
     ordered,
     read_query,
 )
-from deployd.transport.store.patterns import portable
-from deployd.transport.store.sql import (
-    condition,
-    index_expression,
-    ordering,
-    register_functions,
-)
-from deployd.transport.store.tables import documents_table
+from deployd.documents.store.patterns import portable
+from deployd.documents.store.sql import condition, index_expression, ordering, register_functions
+from deployd.documents.store.tables import documents_table
 from support.queries import DATES, DEFINITION, JSON, UNDECLARED, Document, searches
 
 ENGINES = ["sqlite"]

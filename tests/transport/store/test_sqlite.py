@@ -19,9 +19,9 @@ from sqlalchemy import Engine, event
 
 from deployd.config import Definition, Property, PropertyType
 from deployd.config import Store as Settings
-from deployd.transport.errors import StoreUnavailable
-from deployd.transport.store import Equal, Query, database_url
-from deployd.transport.store.engine import make_engine
+from deployd.documents.errors import StoreUnavailable
+from deployd.documents.store import Equal, Query, database_url
+from deployd.documents.store.engine import make_engine
 from support.documents import TODOS, change_of, document, increment, kinds, opened, put, shown
 
 

@@ -1,4 +1,4 @@
-"""What every store promises, in each database. The promise itself: transport/store/store.py."""
+"""What every store promises, in each database. The promise itself: documents/store/store.py."""
 
 # ruff: noqa: A001, A002 - `id` is the word of what is promised
 
@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from deployd.config import Definition, Property, PropertyType
 from deployd.config import Store as Settings
-from deployd.transport.errors import DuplicateValue, StoreMisfit, StoreUnavailable, Unstorable
-from deployd.transport.store import (
+from deployd.documents.errors import DuplicateValue, StoreMisfit, StoreUnavailable, Unstorable
+from deployd.documents.store import (
     Compare,
     DatabaseStore,
     Document,
@@ -28,7 +28,7 @@ from deployd.transport.store import (
     Write,
     normalise_number,
 )
-from deployd.transport.wire import JSON
+from deployd.transport.protocols.wire import JSON
 from support.documents import (
     TODOS,
     change_of,

@@ -10,9 +10,9 @@ from sqlalchemy.exc import DBAPIError, TimeoutError  # noqa: A004 - that of its 
 
 from deployd.config import ConfigurationError
 from deployd.config import Store as Settings
-from deployd.transport.errors import QueryError, StoreUnavailable
-from deployd.transport.store.engine import make_engine
-from deployd.transport.store.failures import answering, translated
+from deployd.documents.errors import QueryError, StoreUnavailable
+from deployd.documents.store.engine import make_engine
+from deployd.documents.store.failures import answering, translated
 
 SECRET = "secret-word"
 

@@ -1,0 +1,17 @@
+"""The clients of a pod: their connections, what they may do, and at what rate."""
+
+from .access import AccessPolicy, Listening
+from .connection import ConnectionActor, connection_cell
+from .heartbeat import Heartbeat
+from .notices import Notices
+from .session import ConnectionEnvironment
+
+__all__ = [
+    "AccessPolicy",
+    "ConnectionActor",
+    "ConnectionEnvironment",
+    "Heartbeat",
+    "Listening",
+    "Notices",
+    "connection_cell",
+]

@@ -1,0 +1,102 @@
+"""Who may join what and emit where: pure decisions over the configured rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from ...config import Access, PatternMap, Rule, Speaker, Who
+from ...transport import DASHBOARD, Identity, Problem, is_reserved_event, is_reserved_room
+
+__all__ = ["AccessPolicy", "Listening"]
+
+_OPEN = Rule()
+_WHO = {speaker: Who(speaker) for speaker in Speaker if speaker is not Speaker.MEMBERS}
+
+Listening: TypeAlias = Callable[[str, Identity | None], Problem | None]
+"""Says why a client may not listen in a room, or None: what collections know, and rules do not."""
+
+
+class AccessPolicy:
+    """The access rules of one pod.
+
+    Each method returns None when the client may, or the `Problem` to answer when it may not.
+    `collections`, `collection:*`, `system:*` and `_dashboard` carry what the pod itself says: no
+    rule and no role lets a client emit there, and only root joins the last two. `listening` is
+    asked in addition for each join.
+    """
+
+    def __init__(self, access: Access, listening: Listening | None = None) -> None:
+        self._emit_to_all = access.emit_to_all
+        self._rules = PatternMap(access.rules)
+        self._listening = listening
+
+    def join(self, room: str, identity: Identity | None, *, local: bool = False) -> Problem | None:
+        """Say why a client may not join a room, or None.
+
+        A developer's own, `local` client may also watch the pod.
+        """
+        if room == DASHBOARD and local:
+            return None
+        root = room == DASHBOARD or room.startswith("system:")
+        who = Who.ROOT if root else self._rule(room).join
+        problem = _check(who, identity, "join the room", room)
+        if problem is None and self._listening is not None:
+            return self._listening(room, identity)
+        return problem
+
+    def emit(self, room: str, identity: Identity | None, *, member: bool = False) -> Problem | None:
+        """Say why a client may not emit into a room, or None.
+
+        Who is no `member` may where a rule says so, and never where it may not join.
+        """
+        if is_reserved_room(room):
+            return Problem(
+                "room_reserved",
+                f"The room '{room}' is written by the server alone; emit into a room of your own.",
+            )
+        speaker = self._rule(room).emit
+        if speaker is Speaker.MEMBERS:
+            return None if member else self._not_a_member(room)
+        problem = None if member else self.join(room, identity)
+        return problem or _check(_WHO[speaker], identity, "emit into the room", room)
+
+    def _not_a_member(self, room: str) -> Problem:
+        pattern = self._rules.pattern_of(room)
+        rule = f"access.rules.'{pattern}'.emit" if pattern else "'emit', for which it has no rule,"
+        return Problem(
+            "not_a_member", f"Join the room '{room}' to emit into it: {rule} is 'members'."
+        )
+
+    def emit_to_all(self, identity: Identity | None) -> Problem | None:
+        """Say why a client may not emit to every client, or None."""
+        return _check(self._emit_to_all, identity, "emit to everyone (name a 'room' instead)")
+
+    def event(self, event: str) -> Problem | None:
+        """Say why no client may use an event's name, or None: `system:*` is the pod's own voice."""
+        if is_reserved_event(event):
+            return Problem(
+                "event_reserved",
+                f"The event '{event}' is sent by the server alone; choose another name.",
+            )
+        return None
+
+    def pattern_of(self, room: str) -> str | None:
+        """Return the pattern of the rule for a room, or None where there is none."""
+        return self._rules.pattern_of(room)
+
+    def _rule(self, room: str) -> Rule:
+        return self._rules.match(room) or _OPEN
+
+
+def _check(who: Who, identity: Identity | None, what: str, room: str = "") -> Problem | None:
+    if who is Who.ANYONE:
+        return None
+    what = f"{what} '{room}'" if room else what
+    if who is Who.NOBODY:
+        return Problem("forbidden", f"No client may {what}.")
+    if identity is None:
+        return Problem("auth_required", f"Send an 'auth' message first to {what}.")
+    if who is Who.ROOT and not identity.is_root:
+        return Problem("forbidden", f"Only root may {what}.")
+    return None

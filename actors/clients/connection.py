@@ -1,0 +1,407 @@
+"""The actor of one WebSocket connection: its socket, its life, and how it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, ClassVar
+
+import trio
+from attrs import evolve, frozen
+
+from ...config import get_logger, tracing
+from ...transport import (
+    JSON,
+    Auth,
+    ClientMessage,
+    CloseCode,
+    Closed,
+    Emit,
+    Join,
+    Leave,
+    OutboxFailure,
+    Ping,
+    Problem,
+    RequestId,
+    UpgradeRequest,
+    WebSocket,
+    WireError,
+    decode,
+    encode_connect,
+    encode_emit,
+    encode_error,
+    encode_pong,
+)
+from ..cluster import DEGRADED
+from ..rooms import Member
+from ..runtime import Actor, ActorCell, DeadLetters, Delivery, Exit, Mailbox, Timer, handles
+from .conduct import Conduct, Haste, strike_for
+from .intake import Intake, most_waiting
+from .session import ConnectionEnvironment, Session
+
+__all__ = ["ConnectionActor", "connection_cell"]
+
+_log = get_logger("realtime")
+
+
+@frozen
+class _Received:
+    """A whole text message of the client; `nbytes` on the wire, read at `at` (trio's seconds)."""
+
+    text: str
+    nbytes: int
+    at: float
+
+
+@frozen
+class _Ended:
+    """The socket is closed."""
+
+    closed: Closed
+
+
+@frozen
+class _Doomed:
+    """The connection must be closed with this code; `abandon` when the client does not read."""
+
+    code: CloseCode
+    reason: str
+    abandon: bool = False
+
+
+class ConnectionActor(Actor):
+    """One client. It decodes, limits and answers; what is said in rooms goes past it.
+
+    Rooms write frames straight into `socket.outbox`. What the client sends is handled one
+    message at a time; while the actor is behind, the pod stops reading from the client.
+    """
+
+    attempts: ClassVar[int] = 1
+
+    def __init__(
+        self, client_id: str, request: UpgradeRequest | None, environment: ConnectionEnvironment
+    ) -> None:
+        self._client_id = client_id
+        self._request = request
+        self._env = environment
+        self._conduct = Conduct(environment.limits, trio.current_time())
+        self._intake = Intake()
+        self._expiry: Timer | None = None
+        self._overdue: Timer | None = None
+        self._open = False
+        self._counted = (0, 0)
+        self._received = 0
+        self._connected_at = 0.0
+
+    # Life ----------------------------------------------------------------------------------
+
+    async def on_start(self) -> None:
+        """Answer the handshake and greet."""
+        request, self._request = self._request, None
+        if request is None:  # a socket cannot be opened twice
+            self.stop("connection lost")
+            return
+        env = self._env
+        self.socket = WebSocket(
+            request.sock, request.opening, env.websocket, self, rest=request.rest
+        )
+        remote = request.remote
+        local = env.premises.own((remote, request.port), request.headers)
+        self.member = Member(self._client_id, self.ref, self.socket.outbox, remote, local=local)
+        self.session = Session(self.member, env, self._intake)
+        env.members[self._client_id] = self.member
+        env.meters.opened += 1
+        env.heartbeat.watch(self, trio.current_time())
+        self._demand_token()
+        self._open = True
+        self._connected_at = env.wall()
+        limit = env.limits.max_message_bytes
+        self._answer(encode_connect(self._client_id, self._connected_at, limit))
+        self._warn_of_outage()
+        _log.debug("connected", client=self._client_id, address=request.remote)
+
+    async def around(self, loop: Callable[[], Awaitable[None]]) -> None:
+        """Read from the socket as long as the actor lives, and close it however that ends."""
+        if not self._open:
+            return
+        try:
+            async with trio.open_nursery() as nursery:
+                self.session.attach(nursery.start_soon)
+                nursery.start_soon(self._read, nursery)
+                await self._live(loop)
+                nursery.cancel_scope.cancel()
+        finally:
+            self._let_go()
+
+    async def _live(self, loop: Callable[[], Awaitable[None]]) -> None:
+        code, reason = CloseCode.SERVICE_RESTART, ""
+        try:
+            await loop()
+        except Exception:
+            code, reason = CloseCode.INTERNAL_ERROR, "the server failed on this connection"
+            raise
+        finally:
+            self._leave_all(reason or "disconnected")
+            if self._open:
+                self._env.meters.closed[code] += 1
+                await self.socket.close(code, reason or self._retry_hint())
+            self.socket.abort()
+            self._count_written()
+
+    def _let_go(self) -> None:
+        """Part from the socket, which calls us back: or only the collector would free the two."""
+        self._open = False
+        del self.socket, self.member, self.session
+
+    def _warn_of_outage(self) -> None:
+        env = self._env
+        outage = None if env.uplink is None else env.uplink.degraded
+        if outage is not None:
+            data, event_id = outage.to_json(), env.event_ids()
+            self._answer(encode_emit(DEGRADED, data, None, env.wall(), event_id=event_id))
+
+    async def _read(self, nursery: trio.Nursery) -> None:
+        closed = await self.socket.run(nursery.start_soon)
+        self.ref.signal(_Ended(closed))
+
+    def _leave_all(self, reason: str) -> None:
+        self._env.members.pop(self._client_id, None)
+        self._env.heartbeat.forget(self)
+        self.session.end(reason)
+        # In the same turn as it leaves the members, whose sockets are counted while they live.
+        self._count_written()
+
+    def _count_written(self) -> None:
+        meters, (messages, nbytes) = self._env.meters, self.socket.outbox.written
+        meters.messages_sent += messages - self._counted[0]
+        meters.bytes_sent += nbytes - self._counted[1]
+        self._counted = messages, nbytes
+
+    def _retry_hint(self) -> str:
+        return f"retry_after={self._env.retry_after():.1f}"
+
+    def describe(self) -> Mapping[str, JSON]:
+        """Show who the client is and what waits for it; never what it says, nor its token."""
+        if not self._open:
+            return {}
+        outbox = self.socket.outbox.statistics()
+        return {
+            "address": self.member.address,
+            "user": self.member.user_id,
+            "root": self.member.is_root,
+            "rooms": self.session.rooms,
+            "connected_at": self._connected_at,
+            "last_received_seconds": round(trio.current_time() - self.last_received, 3),
+            "received_messages": self._received,
+            "waiting_messages": outbox.waiting_messages,
+            "waiting_bytes": outbox.waiting_bytes,
+            "written_messages": outbox.written_messages,
+        }
+
+    # Inbox of the socket: called by the reader, must not wait but in `ready` ------------------
+
+    def put(self, text: str, nbytes: int) -> None:
+        """Take a whole message from the socket."""
+        self._intake.took(nbytes)
+        meters = self._env.meters
+        meters.messages_received += 1
+        self._received += 1
+        meters.bytes_received += nbytes
+        if self.ref.tell(_Received(text, nbytes, self.socket.last_received)) is Delivery.DROPPED:
+            # Its bounds are above what `ready` lets come; who is dropped must not go on unheard.
+            self._doom(CloseCode.INTERNAL_ERROR, "the server failed on this connection")
+
+    async def ready(self) -> None:
+        """Wait until the actor has caught up: meanwhile nothing is read from the client."""
+        await self._intake.ready()
+
+    def outbox_failed(self, failure: OutboxFailure) -> None:
+        """Close the connection: the client does not read, or its socket is broken."""
+        if failure is OutboxFailure.OVERFLOW:
+            self._doom(CloseCode.SLOW_CONSUMER, "too many messages wait for you", abandon=True)
+        elif failure is OutboxFailure.STALLED:
+            self._doom(CloseCode.DEAD_CLIENT, "you have stopped reading", abandon=True)
+        else:
+            self.ref.signal(_Ended(Closed(1006, "connection broken", by_peer=True)))
+
+    # Pulse: called by the heartbeat -------------------------------------------------------------
+
+    @property
+    def last_received(self) -> float:
+        """When the last byte came from the client (seconds of trio's clock)."""
+        return self.socket.last_received
+
+    @property
+    def paused(self) -> bool:
+        """Whether the pod has stopped reading from this client."""
+        return self.socket.paused
+
+    def ping(self) -> None:
+        """Ping the client."""
+        self.socket.ping()
+
+    def flatline(self) -> None:
+        """Close the connection: the client has not answered a ping."""
+        self._doom(CloseCode.PONG_TIMEOUT, "no answer to a ping", abandon=True)
+
+    # Handlers ------------------------------------------------------------------------------
+
+    @handles(_Received)
+    async def _on_received(self, received: _Received) -> None:
+        self._intake.handled(received.nbytes)
+        message = _read(received.text)
+        joins = isinstance(message, Join)
+        haste = self._conduct.judge(received.at, received.nbytes, joins=joins)
+        if haste is not None:
+            self._too_fast(haste, message)
+            return
+        if isinstance(message, WireError):
+            self._refuse(Problem(message.code, message.sentence, message.room), message.id)
+            return
+        if isinstance(message, Ping):  # whoever it is, and whatever it waits for
+            self._answer(encode_pong(self._env.wall(), message.id))
+            return
+        if tracing():
+            kind, request_id = type(message).__name__.lower(), message.id
+            _log.debug("client says", client=self._client_id, kind=kind, id=request_id)
+        problem = self.session.act(message, received.nbytes, received.at)
+        if problem is not None:
+            if isinstance(message, Join | Leave | Emit):
+                problem = evolve(problem, room=message.room)
+            self._refuse(problem, message.id)
+        elif isinstance(message, Auth):
+            self._watch_expiry()
+        self._watch_answers()
+
+    @handles(_Ended)
+    async def _on_ended(self, message: _Ended) -> None:
+        self._open = False
+        self._env.meters.closed_by_peer(message.closed.code)
+        self._leave_all(f"closed {message.closed.code}")
+        self.stop(f"closed {message.closed.code}")
+
+    @handles(_Doomed)
+    async def _on_doomed(self, message: _Doomed) -> None:
+        suppressed = self._env.sampler.admit(f"closing a client: {message.code.name}")
+        if suppressed is not None:
+            _log.info(
+                "closing a client",
+                client=self._client_id,
+                address=self.member.address,
+                code=int(message.code),
+                reason=message.reason,
+                suppressed=suppressed,
+            )
+        self._env.meters.closed[message.code] += 1
+        self._leave_all(message.reason)
+        close = self.socket.abandon if message.abandon else self.socket.close
+        await close(message.code, message.reason)
+        self._open = False
+        self.stop(message.reason)
+
+    # Tokens ----------------------------------------------------------------------------------
+
+    def _watch_expiry(self) -> None:
+        if self._expiry is not None:
+            self._expiry.cancel()
+        identity = self.member.identity
+        if identity is not None and identity.expires_at is not None:
+            seconds = identity.expires_at + self._env.auth.leeway - self._env.wall()
+            self._expiry = self.after(max(0.0, seconds), self._token_expired)
+
+    async def _token_expired(self) -> None:
+        self._expiry = None
+        if self._env.auth.on_expiry == "close":
+            self._doom(CloseCode.TOKEN_EXPIRED, "your token has expired")
+            return
+        self._tell(self.session.downgrade())
+        self._watch_answers()  # it may say nothing more that would have us look
+        self._demand_token()
+
+    def _demand_token(self) -> None:
+        if self._env.auth.required:
+            self.after(self._env.auth.timeout, self._auth_overdue)
+
+    async def _auth_overdue(self) -> None:
+        if not self.member.authenticated:
+            self._doom(CloseCode.AUTH_TIMEOUT, "no 'auth' message in time")
+
+    # Answers ---------------------------------------------------------------------------------
+
+    def _watch_answers(self) -> None:
+        """See to it that what rooms do not answer is answered in time."""
+        if self._overdue is None and (due := self.session.due()) is not None:
+            self._overdue = self.after(max(0.0, due - trio.current_time()), self._answers_due)
+
+    async def _answers_due(self) -> None:
+        self._overdue = None
+        self.session.answer_overdue()
+        self._watch_answers()
+
+    def _answer(self, payload: bytes) -> None:
+        self.socket.say(payload)
+
+    def _tell(self, problem: Problem, request_id: RequestId = None) -> None:
+        self._answer(encode_error(problem, self._env.wall(), request_id))
+
+    def _refuse(self, problem: Problem, request_id: RequestId) -> None:
+        self._tell(problem, request_id)
+        self._strike(strike_for(problem.code))
+
+    def _too_fast(self, haste: Haste, message: ClientMessage | WireError) -> None:
+        """Drop a message. Who waits for its answer gets one; `abuseLimit` bounds how often."""
+        self._env.meters.rate_limited[haste.limit] += 1
+        if not haste.told or message.id is not None or isinstance(message, Join):
+            room = getattr(message, "room", None)
+            problem = Problem("too_fast", haste.sentence, room, haste.retry_after)
+            self._tell(problem, message.id)
+        self._strike(strike_for("too_fast"))
+
+    def _strike(self, weight: float) -> None:
+        if self._conduct.strike(trio.current_time(), weight):
+            self._doom(CloseCode.ABUSE, "too many errors in a short time")
+
+    def _doom(self, code: CloseCode, reason: str, *, abandon: bool = False) -> None:
+        self.ref.signal(_Doomed(code, reason, abandon))
+
+
+def _read(text: str) -> ClientMessage | WireError:
+    try:
+        return decode(text)
+    except WireError as error:  # as another: what was raised holds the frames that would hold it
+        return WireError(error.code, error.sentence, error.id, error.room)
+
+
+def connection_cell(
+    path: str,
+    request: UpgradeRequest,
+    environment: ConnectionEnvironment,
+    dead_letters: DeadLetters,
+    ended: Callable[[], None],
+) -> ActorCell[Any]:
+    """Make the cell of a connection; the last part of its path is the client's id.
+
+    `ended` is called once, when the connection is gone for good.
+
+    The mailbox never overflows: reading pauses before, and one read brings a bounded number.
+    """
+    client_id = path.rpartition("/")[2]
+    read, limit = environment.websocket.read_buffer_size, environment.limits.max_message_bytes
+    messages, nbytes = most_waiting(read, limit)
+    mailbox: Mailbox[Any] = Mailbox(max_messages=messages, max_bytes=nbytes)
+    requests, sock = [request], request.sock
+
+    def incarnation() -> ConnectionActor:
+        # Handed over, not kept: the request's head would stay in memory with the connection.
+        return ConnectionActor(client_id, requests.pop() if requests else None, environment)
+
+    def close(_: Exit) -> None:
+        sock.close()
+        ended()
+
+    return ActorCell(
+        path,
+        incarnation,
+        mailbox=mailbox,
+        dead_letters=dead_letters,
+        on_terminated=close,
+    )

@@ -1,0 +1,24 @@
+"""The link to the other pods: what is said to them, what comes, and what becomes of both."""
+
+from .breaker import Breaker, BreakerState
+from .inbound import Listeners
+from .link import LinkActor
+from .outage import DEGRADED, HEALED, Degraded, Healed, OutageCode
+from .parcel import CHARACTER, Settle, weight
+from .uplink import Uplink
+
+__all__ = [
+    "CHARACTER",
+    "DEGRADED",
+    "HEALED",
+    "Breaker",
+    "BreakerState",
+    "Degraded",
+    "Healed",
+    "LinkActor",
+    "Listeners",
+    "OutageCode",
+    "Settle",
+    "Uplink",
+    "weight",
+]

@@ -1,0 +1,165 @@
+"""What comes from the broker: the border between it and this pod's rooms.
+
+Whoever reaches the broker may have sent it. It is proven (where there is a secret), measured, read,
+and then asked whether it belongs where it came, in this order; what fails is counted by its fault
+and changes nothing else here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from ...config import get_logger
+from ...transport import EnvelopeError, EnvelopeFault
+from ...transport.brokers import (
+    ENVELOPE_BYTES,
+    SEAL_BYTES,
+    Envelope,
+    Greeting,
+    Probe,
+    Remote,
+    Seal,
+    unpack,
+)
+from ...transport.brokers.contract import EVERYONE, Channel, pod_channel, room_channel
+from .counters import Counters
+from .outage import Degraded, Healed
+from .packing import MOST_BYTES
+from .parcel import CHARACTER, weight
+from .peers import Peers
+from .reception import Reception
+
+__all__ = ["Inbound", "Listeners"]
+
+NAMES: Final = 2 * CHARACTER * 1024
+"""Bytes that the names of a room and an event take at most."""
+OVERHEAD: Final = ENVELOPE_BYTES + NAMES + SEAL_BYTES
+"""Bytes of a message that are not its events' data, but for a little with each event."""
+
+_TOO_LARGE: Final = EnvelopeFault.TOO_LARGE
+_REMEDIES: Final = {
+    EnvelopeFault.UNSIGNED: "set broker.secret on every pod, and keep others off the broker",
+    EnvelopeFault.FORGED: "set the same broker.secret on every pod, and keep others off the broker",
+    EnvelopeFault.REPLAYED: "keep others off the broker",
+    EnvelopeFault.STALE: "set the pods' clocks (NTP), or raise broker.replayWindow",
+    EnvelopeFault.TOO_LARGE: "say less at a time, or raise limits.maxBufferBytes on every pod",
+}
+
+_log = get_logger("realtime")
+
+
+class Listeners(Protocol):
+    """Who is told: the pod's rooms and clients. Nothing here may wait or raise."""
+
+    def deliver(self, room: str | None, events: Sequence[Remote], nbytes: int) -> int:
+        """Hand another pod's events to a room; return how many found no place in its mailbox."""
+
+    def missed(self, room: str | None, count: int) -> None:
+        """Tell a room that so many events of other pods were not let in."""
+
+    def degraded(self, outage: Degraded) -> None:
+        """Tell that the pods are cut off."""
+
+    def healed(self, outage: Healed) -> None:
+        """Tell that they are not any more."""
+
+
+class Inbound:
+    """Lets in what is good and new. Never waits, never raises.
+
+    `largest` is what a client's buffer takes (bytes): one event above it would close every client
+    that it went to. `seal` proves messages; without one everybody on the broker is believed.
+    """
+
+    def __init__(
+        self,
+        pod_id: str,
+        listeners: Listeners,
+        counters: Counters,
+        largest: int,
+        seal: Seal | None = None,
+    ) -> None:
+        self._listeners = listeners
+        self._counters = counters
+        self._largest = largest
+        self._seal = seal
+        self._greeted_on = (EVERYONE, pod_channel(pod_id))
+        self.rooms: dict[Channel, str | None] = {}
+        """Which room each channel is heard for: who is told of what is too large to be read."""
+        self.reception = Reception(pod_id)
+        self.peers = Peers(pod_id)
+
+    def receive(self, channel: Channel, payload: bytes) -> Probe | None:
+        """Take what came on a channel; return a probe, which is for the link to know."""
+        try:
+            if self._seal is not None:
+                self._seal.prove(channel, payload)
+            self._measure(channel, len(payload))
+            return self._take(channel, unpack(payload), len(payload))
+        except EnvelopeError as error:
+            self.refuse(channel, error)
+        return None
+
+    def refuse(self, channel: Channel, error: EnvelopeError) -> None:
+        """Count a message that is not let in, and say so: the first of its kind, then ever less."""
+        refused = self._counters.refused
+        refused[error.fault] += 1
+        if refused[error.fault].bit_count() == 1:  # the first, and each time the number doubles
+            _log.warning(
+                "dropped what is not a pod's message",
+                fault=error.fault.value,
+                reason=str(error),
+                channel=channel,
+                dropped=refused[error.fault],
+                remedy=_REMEDIES.get(error.fault, "keep others off the broker's prefix"),
+            )
+
+    def _measure(self, channel: Channel, nbytes: int) -> None:
+        """Refuse what would not even be read; how many events it holds is not known."""
+        if nbytes > max(self._largest, MOST_BYTES) + OVERHEAD:
+            self._declare(channel, 1)
+            raise EnvelopeError("it is larger than all messages of pods", _TOO_LARGE)
+
+    def _take(
+        self, channel: Channel, message: Envelope | Greeting | Probe, nbytes: int
+    ) -> Probe | None:
+        if isinstance(message, Envelope):
+            self._admit(channel, message, nbytes)
+        elif isinstance(message, Probe):
+            return message
+        elif channel in self._greeted_on:
+            self.peers.greeted(message)
+        else:
+            raise EnvelopeError("it is a greeting where events belong", EnvelopeFault.MISPLACED)
+        return None
+
+    def _admit(self, channel: Channel, envelope: Envelope, nbytes: int) -> None:
+        room, events = envelope.room, envelope.events
+        if channel != room_channel(room):
+            raise EnvelopeError("it is for another room than it came to", EnvelopeFault.MISPLACED)
+        if len(events) > 1 and nbytes > MOST_BYTES + OVERHEAD:
+            self._declare(channel, len(events))
+            raise EnvelopeError("it joins more than pods join in a message", _TOO_LARGE)
+        fresh = self.reception.admit(envelope)
+        if nbytes > self._largest - NAMES:
+            fresh = self._without_large(channel, room, fresh)
+        if fresh:
+            self._counters.received += len(fresh)
+            self._counters.undelivered += self._listeners.deliver(room, fresh, nbytes)
+
+    def _without_large(
+        self, channel: Channel, room: str | None, events: list[Remote]
+    ) -> list[Remote]:
+        """Leave out what no client's buffer takes. One event alone may come close to that."""
+        spare = self._largest - CHARACTER * len(room or "")
+        fit = [event for event in events if weight(event.event, event.encoded) <= spare]
+        if len(fit) < len(events):
+            self._declare(channel, len(events) - len(fit))
+            self.refuse(channel, EnvelopeError("an event of it is too large", _TOO_LARGE))
+        return fit
+
+    def _declare(self, channel: Channel, count: int) -> None:
+        if channel in self.rooms:
+            self._counters.undelivered += count
+            self._listeners.missed(self.rooms[channel], count)

@@ -1,0 +1,38 @@
+"""Rooms: who is where, what is said, how it reaches everybody."""
+
+from .fanout import Batching
+from .hub import Hub, ThreadHub
+from .member import Member
+from .receipt import Receipt
+from .replies import Replies, Reply, room_closed, settle_unheard
+from .room import Room
+from .rooms import RoomRef, Rooms, hand_over, load_room_classes, own_up
+from .roster import EventIds, RoomEmit, RoomEnvironment, Roster, ServerEmit, StatePolicy
+from .seat import Seat, Standing, same_person
+
+__all__ = [
+    "Batching",
+    "EventIds",
+    "Hub",
+    "Member",
+    "Receipt",
+    "Replies",
+    "Reply",
+    "Room",
+    "RoomEmit",
+    "RoomEnvironment",
+    "RoomRef",
+    "Rooms",
+    "Roster",
+    "Seat",
+    "ServerEmit",
+    "Standing",
+    "StatePolicy",
+    "ThreadHub",
+    "hand_over",
+    "load_room_classes",
+    "own_up",
+    "room_closed",
+    "same_person",
+    "settle_unheard",
+]

@@ -1,0 +1,41 @@
+"""What is too large to be said: no client's outbox would take it, so saying it closes them all."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ...transport import Problem
+from ..cluster import CHARACTER, weight
+
+__all__ = ["excess", "may_exceed", "too_large"]
+
+_GROWTH: Final = 5
+"""How many times longer a client's JSON may be when written again: `1e15` becomes 18 bytes."""
+
+_NAMES: Final = 4096
+"""Above what a room's and an event's names add, at the default `limits.maxNameLength`."""
+
+
+def excess(largest: int, room: str | None, event: str, encoded: bytes) -> Problem | None:
+    """Say why an event is more than `largest` bytes (`limits.maxBufferBytes`), or None.
+
+    Asked wherever something is said, with the measure that other pods' events are let in by.
+    """
+    nbytes = weight(event, encoded) + CHARACTER * len(room or "")
+    if nbytes <= largest:
+        return None
+    return too_large(nbytes, largest)
+
+
+def may_exceed(largest: int, nbytes: int) -> bool:
+    """Return whether a client's message of so many bytes is worth to be measured exactly."""
+    return nbytes * _GROWTH + _NAMES > largest
+
+
+def too_large(nbytes: int, largest: int) -> Problem:
+    """Say that an event of `nbytes` bytes is more than `largest`."""
+    return Problem(
+        "too_large",
+        f"The event takes {nbytes} bytes and no client may be sent more than {largest} "
+        "(limits.maxBufferBytes); send less at a time.",
+    )

@@ -1,0 +1,309 @@
+"""What application code calls to say something to clients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, Literal, NamedTuple
+
+import orjson
+import trio
+from attrs import evolve
+
+from ...config import Limits
+from ...transport import JSON, Problem, Scope, encode_data
+from ..cluster import Uplink
+from ..runtime import Affinity, Delivery
+from .bounds import excess
+from .member import Member
+from .receipt import Receipt
+from .rooms import RoomRef, Rooms
+from .roster import EventIds, ServerEmit
+
+__all__ = ["ChangeType", "Hub", "ThreadHub"]
+
+ChangeType = Literal["created", "updated", "deleted"]
+
+
+PATIENCE: Final = 5.0
+"""Seconds that `send_` calls wait for, where nothing else is said."""
+
+_TOO_BUSY: Final = "the room is too busy; emit more slowly, or allow it more time"
+
+_WORST_FIRST: Final = (Scope.REJECTED, Scope.LOCAL, Scope.QUEUED, Scope.CLUSTER)
+
+
+class _Emit(NamedTuple):
+    """Something to say in a room, here where it runs, and on the other pods.
+
+    What has happened already, as a change that is committed, is not `refusable`.
+    """
+
+    room: str | None
+    ref: RoomRef | None
+    event: str
+    encoded: bytes
+    refusable: bool = True
+
+
+class Hub:
+    """Emits of the pod's own code. No access rule applies: this is the server speaking.
+
+    Calls that begin with `emit_` are synchronous and for code on trio's thread; other threads use
+    `from_thread`. Data is frozen at the call: changing it afterwards changes nothing. Each returns
+    a `Receipt` at once: `rejected` when nobody was told, `local` when only this pod will be, and
+    `queued` when the broker has not confirmed it yet. Calls that begin with `send_` wait, at most
+    `timeout` seconds, for rooms that are busy and for the broker: theirs says how it ended.
+
+    Raises `WireError` when the data is not JSON, and `WrongThread` in another thread.
+    """
+
+    def __init__(
+        self,
+        rooms: Rooms,
+        everyone: RoomRef,
+        event_ids: EventIds,
+        uplink: Uplink | None = None,
+        connected: Mapping[str, Member] | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self._largest = (limits or Limits()).max_buffer_bytes
+        self._rooms = rooms
+        self._everyone = everyone
+        self._connected = connected if connected is not None else {}
+        self._event_ids = event_ids
+        self._uplink = uplink
+        self._affinity = Affinity()
+
+    def emit_to_all(self, event: str, data: JSON) -> Receipt:
+        """Tell every connected client, of every pod."""
+        self._affinity.check("Hub.emit_to_all")
+        return self._emit(_Emit(None, self._everyone, event, encode_data(data)))
+
+    def emit_to_room(self, room: str, event: str, data: JSON) -> Receipt:
+        """Tell the members of a room; a bound room that does not run yet is started for it."""
+        return self._emit(self._to_room(room, event, data))
+
+    def emit_collection_change(self, collection: str, event: ChangeType, document: JSON) -> Receipt:
+        """Tell `collection:<name>` and `collections` that a document changed, and nobody else.
+
+        The receipt is the worse of the two.
+        """
+        changes = self._listeners(collection, event, document)
+        return _worst([self._emit(change) for change in changes])
+
+    async def send_to_all(self, event: str, data: JSON, timeout: float = PATIENCE) -> Receipt:
+        """Tell every connected client, and wait for what becomes of it."""
+        self._affinity.check("Hub.send_to_all")
+        emit = _Emit(None, self._everyone, event, encode_data(data))
+        return await self._send(emit, timeout)
+
+    async def send_to_room(
+        self, room: str, event: str, data: JSON, timeout: float = PATIENCE
+    ) -> Receipt:
+        """Tell the members of a room, and wait for what becomes of it."""
+        return await self._send(self._to_room(room, event, data), timeout)
+
+    async def send_collection_change(
+        self, collection: str, event: ChangeType, document: JSON, timeout: float
+    ) -> Receipt:
+        """Tell that a document changed, and wait for rooms that are busy, `timeout` each at most.
+
+        It does not wait for the broker: the change is committed, and is told in this order.
+        """
+        receipts = []
+        for change in self._listeners(collection, event, document):
+            if change.ref is None:
+                receipts.append(self._emit(change))
+                continue
+            message = ServerEmit(event, change.encoded, self._event_ids())
+            delivery = Delivery.DROPPED
+            with trio.move_on_after(timeout):
+                delivery = await change.ref.send(message)
+            receipts.append(self._receipt(change, message.event_id, delivery))
+        return _worst(receipts)
+
+    def room(self, name: str) -> RoomRef:
+        """Return a room's address, started if need be: to `ask` it something."""
+        self._affinity.check("Hub.room")
+        return self._rooms.open(name)
+
+    @property
+    def from_thread(self) -> ThreadHub:
+        """The same calls for other threads. Take it on trio's thread, hand it to the thread."""
+        self._affinity.check("Hub.from_thread")
+        return ThreadHub(self, trio.lowlevel.current_trio_token())
+
+    def _listeners(self, collection: str, event: ChangeType, document: JSON) -> Iterator[_Emit]:
+        """Find the two rooms of a change, where somebody is in them, and what each is told."""
+        self._affinity.check("Hub.emit_collection_change")
+        encoded = encode_data(document)
+        room = f"collection:{collection}"
+        yield _Emit(room, self._rooms.find(room), event, encoded, refusable=False)
+        envelope = {"collection": collection, "type": event, "data": orjson.Fragment(encoded)}
+        ref = self._rooms.find("collections")
+        yield _Emit("collections", ref, event, encode_data(envelope), refusable=False)
+
+    def _to_room(self, room: str, event: str, data: JSON) -> _Emit:
+        self._affinity.check("Hub.emit_to_room")
+        ref = self._rooms.find(room)
+        if ref is None and self._rooms.is_bound(room):
+            ref = self._rooms.open(room)
+        return _Emit(room, ref, event, encode_data(data))
+
+    def _emit(self, emit: _Emit, answer: _Awaited | None = None) -> Receipt:
+        """Leave it with the room, or with the other pods' where nobody is in it here."""
+        event_id = self._event_ids()
+        refusal = self._refusal(emit)
+        if refusal is not None:
+            return Receipt(event_id, Scope.REJECTED, refusal)
+        if emit.ref is None:
+            return self._publish(emit, event_id, answer)
+        message = ServerEmit(emit.event, emit.encoded, event_id, answer)
+        return self._receipt(emit, event_id, emit.ref.tell(message))
+
+    def _publish(self, emit: _Emit, event_id: str, answer: _Awaited | None) -> Receipt:
+        settle = None
+        if answer is not None:
+            answer.begin()
+            settle = answer.settle
+        scope: Scope | None = Scope.LOCAL
+        if self._uplink is not None:
+            room, _, event, encoded, _ = emit
+            scope = self._uplink.publish(room, event, encoded, event_id, settle)
+        return Receipt(event_id, Scope.QUEUED) if scope is None else _known(event_id, scope, answer)
+
+    async def _send(self, emit: _Emit, timeout: float) -> Receipt:
+        answer = _Awaited()
+        # Who waits for room in a mailbox in vain leaves nothing behind.
+        receipt = Receipt("", Scope.REJECTED, _TOO_BUSY)
+        with trio.move_on_after(timeout):
+            receipt = await self._leave(emit, answer)
+            if receipt.scope is not Scope.REJECTED:
+                await answer.given.wait()
+        return answer.applied_to(receipt)
+
+    async def _leave(self, emit: _Emit, answer: _Awaited) -> Receipt:
+        if emit.ref is None or self._refusal(emit) is not None:
+            return self._emit(emit, answer)
+        message = ServerEmit(emit.event, emit.encoded, self._event_ids(), answer)
+        return self._receipt(emit, message.event_id, await emit.ref.send(message))
+
+    def _refusal(self, emit: _Emit) -> str | None:
+        """Say why nobody is to be told, or nobody would hear it; None when there is no reason."""
+        if not emit.refusable:
+            return None
+        problem = self._excess(emit)
+        if problem is None and self._uplink is not None:
+            problem = self._uplink.refusal(emit.room, len(emit.encoded))
+        if problem is not None:
+            return problem.message
+        if self._heard_here(emit) or self._outlook(emit.room) is not Scope.LOCAL:
+            return None
+        where = "nobody is connected" if emit.room is None else f"nobody is in '{emit.room}'"
+        return f"{where} here, and no other pod can be told"
+
+    def _excess(self, emit: _Emit) -> Problem | None:
+        return excess(self._largest, emit.room, emit.event, emit.encoded)
+
+    def _heard_here(self, emit: _Emit) -> bool:
+        if emit.room is None:
+            return bool(self._connected)
+        roster = self._rooms.roster(emit.room)
+        return roster is not None and (roster.listens or roster.present > 0)
+
+    def _outlook(self, room: str | None) -> Scope:
+        return Scope.LOCAL if self._uplink is None else self._uplink.outlook(room)
+
+    def _receipt(self, emit: _Emit, event_id: str, delivery: Delivery) -> Receipt:
+        if delivery:
+            problem = None if emit.refusable else self._excess(emit)  # then the room owns up to it
+            if problem is not None:
+                return Receipt(event_id, Scope.REJECTED, problem.message)
+            return Receipt(event_id, self._outlook(emit.room))
+        path = emit.ref.path if emit.ref else emit.room
+        reason = f"{path} has ended"
+        if delivery is Delivery.DROPPED:
+            reason = f"the mailbox of {path} is full; emit more slowly"
+        return Receipt(event_id, Scope.REJECTED, reason)
+
+
+class _Awaited:
+    """What becomes of an emit for which somebody waits."""
+
+    __slots__ = ("_begun", "_problem", "_scope", "given")
+
+    def __init__(self) -> None:
+        self.given = trio.Event()
+        self._begun = False
+        self._scope: Scope | None = None
+        self._problem = ""
+
+    def begin(self) -> bool:
+        """Note that the room has come to it; False when it was given up."""
+        self._begun = True
+        return not self.given.is_set()
+
+    def settle(self, scope: Scope) -> None:
+        """Note how far it has got."""
+        self._give(scope, "")
+
+    def refuse(self, problem: Problem) -> None:
+        """Note why it was not done."""
+        self._give(Scope.REJECTED, problem.message)
+
+    def returned(self) -> None:
+        """Note that the room has ended and had not come to it."""
+        self._give(Scope.REJECTED, "the room has ended")
+
+    def applied_to(self, receipt: Receipt) -> Receipt:
+        """Return the receipt with what is known by now; what the room has not begun is withdrawn.
+
+        What it has begun, or waits for the broker, stands as it did at first.
+        """
+        if not self._begun and receipt.scope is not Scope.REJECTED:
+            self._give(Scope.REJECTED, _TOO_BUSY)
+        if self._scope is None:
+            return receipt
+        return evolve(receipt, scope=self._scope, reason=self._problem or receipt.reason)
+
+    def _give(self, scope: Scope, problem: str) -> None:
+        if not self.given.is_set():
+            self._scope, self._problem = scope, problem
+            self.given.set()
+
+
+def _known(event_id: str, scope: Scope, answer: _Awaited | None) -> Receipt:
+    if answer is not None:
+        answer.settle(scope)
+    return Receipt(event_id, scope)
+
+
+def _worst(receipts: Sequence[Receipt]) -> Receipt:
+    return min(receipts, key=lambda receipt: _WORST_FIRST.index(receipt.scope))
+
+
+class ThreadHub:
+    """The hub's emits for code on other threads; each call waits for trio's thread to take it.
+
+    Raises `trio.RunFinishedError` when the pod is gone, and what the hub raises.
+    """
+
+    def __init__(self, hub: Hub, token: trio.lowlevel.TrioToken) -> None:
+        self._hub = hub
+        self._token = token
+
+    def emit_to_all(self, event: str, data: JSON) -> Receipt:
+        """Tell every connected client."""
+        return trio.from_thread.run_sync(self._hub.emit_to_all, event, data, trio_token=self._token)
+
+    def emit_to_room(self, room: str, event: str, data: JSON) -> Receipt:
+        """Tell the members of a room."""
+        return trio.from_thread.run_sync(
+            self._hub.emit_to_room, room, event, data, trio_token=self._token
+        )
+
+    def emit_collection_change(self, collection: str, event: ChangeType, document: JSON) -> Receipt:
+        """Tell those who listen to a collection that a document changed."""
+        return trio.from_thread.run_sync(
+            self._hub.emit_collection_change, collection, event, document, trio_token=self._token
+        )

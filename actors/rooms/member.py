@@ -1,0 +1,104 @@
+"""A client as rooms and application code see it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Protocol
+
+from ...transport import Identity
+from ..runtime import ActorRef, Down
+
+if TYPE_CHECKING:
+    from .seat import Seat
+
+__all__ = ["FrameSink", "Member"]
+
+
+class FrameSink(Protocol):
+    """Where a member's encoded frames go: the outbox of its socket."""
+
+    @property
+    def deflates(self) -> bool:
+        """Whether the client takes compressed messages."""
+
+    @property
+    def lagging(self) -> bool:
+        """Whether more than half of what may wait for this client waits."""
+
+    @property
+    def written(self) -> tuple[int, int]:
+        """Messages and bytes that the kernel has taken."""
+
+    @property
+    def waiting(self) -> tuple[int, int]:
+        """Messages and bytes that the kernel has not taken yet."""
+
+    def write(self, data: bytes, messages: int = 1) -> None:
+        """Take whole WebSocket frames; never waits and never raises."""
+
+    async def flushed(self) -> None:
+        """Return when nothing waits any more, or the client is gone."""
+
+
+class Member:
+    """One connected client; in each room that it has joined it has a `Seat`, which is one too.
+
+    `identity` is None until the client has authenticated, and again after its token expired. What
+    a room's hooks are given keeps its identity until the room is told of another
+    (`Room.on_identity`): it is the same before and after a hook has waited. `local` is whether it
+    is a developer's own: of this machine, and the pod runs for development. `seats` are its
+    places in rooms by their names, those it has only asked for included.
+    """
+
+    __slots__ = ("address", "client_id", "identity", "local", "ref", "seats", "sink")
+
+    def __init__(
+        self,
+        client_id: str,
+        ref: ActorRef[Down],
+        sink: FrameSink,
+        address: str,
+        *,
+        local: bool = False,
+    ) -> None:
+        self.client_id = client_id
+        self.ref = ref
+        self.sink = sink
+        self.address = address
+        self.local = local
+        self.identity: Identity | None = None
+        self.seats: dict[str, Seat] = {}
+
+    @property
+    def rooms(self) -> Collection[str]:
+        """The names of the rooms it is in."""
+        return [name for name, seat in self.seats.items() if seat.taken]
+
+    @property
+    def authenticated(self) -> bool:
+        """Whether the client has shown a token that is still good."""
+        return self.identity is not None
+
+    @property
+    def user_id(self) -> str | None:
+        """The authenticated user, or None."""
+        return self.identity.user_id if self.identity else None
+
+    @property
+    def username(self) -> str:
+        """The authenticated user's name, or the client's id: something to show."""
+        return (self.identity.username if self.identity else "") or self.client_id
+
+    @property
+    def is_root(self) -> bool:
+        """Whether the client's token says root."""
+        return self.identity is not None and self.identity.is_root
+
+    def as_it_is(self) -> Member:
+        """Return the client as it is now, whoever it becomes: one that speaks without joining."""
+        now = Member(self.client_id, self.ref, self.sink, self.address, local=self.local)
+        now.identity, now.seats = self.identity, self.seats
+        return now
+
+    def __repr__(self) -> str:
+        return f"<Member {self.client_id} user={self.user_id}>"

@@ -1,0 +1,162 @@
+"""The answers that a client waits for: each is given once, and in time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from attrs import evolve
+
+from ...transport import Problem, RequestId, Scope, encode_error, encode_receipt, text_frame
+from .member import Member
+
+__all__ = ["Answer", "Replies", "Reply", "room_closed", "settle_unheard"]
+
+
+class Answer(Protocol):
+    """What whoever says something in a room is told of it, once: how far it got, or why not."""
+
+    def begin(self) -> bool:
+        """Note that the room has come to it; False when nobody waits for it any more."""
+
+    def settle(self, scope: Scope) -> None:
+        """Tell how far it has got, unless something was told before."""
+
+    def refuse(self, problem: Problem) -> None:
+        """Tell why it was not done, unless something was told before."""
+
+    def returned(self) -> None:
+        """Tell that the room has ended and had not come to it."""
+
+
+class Reply:
+    """The one answer to one request of a client, whoever comes first with it."""
+
+    __slots__ = ("_event_id", "_overdue", "_replies", "begun", "id", "open", "room")
+
+    def __init__(
+        self,
+        replies: Replies,
+        request_id: RequestId,
+        room: str,
+        overdue: Callable[[Reply], Problem],
+        event_id: str,
+    ) -> None:
+        self.id = request_id
+        self.room = room
+        self.open = True
+        self.begun = False
+        self._replies = replies
+        self._overdue = overdue
+        self._event_id = event_id
+
+    def begin(self) -> bool:
+        """Note that the room has come to it; False when it has been answered."""
+        self.begun = True
+        return self.open
+
+    def take(self) -> bool:
+        """Say whether the answer is still owed; who is told so must give it."""
+        taken, self.open = self.open, False
+        self._replies.forget(self)
+        return taken
+
+    def give(self, problem: Problem) -> None:
+        """Give what was taken: why it was not done."""
+        self._replies.refuse(evolve(problem, room=self.room or None), self.id)
+
+    def settle(self, scope: Scope) -> None:
+        """Give a receipt, where one was asked for."""
+        if self.take() and self.id is not None:
+            self._replies.receipt(self, scope, self._event_id)
+
+    def refuse(self, problem: Problem) -> None:
+        """Say why it was not done."""
+        if self.take():
+            self.give(problem)
+
+    def returned(self) -> None:
+        """Say that the room has ended."""
+        self.refuse(room_closed(self.room))
+
+    def fall_due(self) -> None:
+        """Answer now: the time for doing it is over."""
+        if self.open:
+            self.refuse(self._overdue(self))
+
+
+class Replies:
+    """What one client is still owed, oldest first. `patience` is in seconds, `wall` unix seconds.
+
+    The clock is passed in. What a request asks for is bounded elsewhere: by the mailboxes of
+    rooms, by the rooms that one client may be in.
+    """
+
+    __slots__ = ("_client", "_due", "_patience", "_wall")
+
+    def __init__(self, client: Member, patience: float, wall: Callable[[], float]) -> None:
+        self._client: Member | None = client
+        self._patience = patience
+        self._wall = wall
+        self._due: dict[Reply, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._due)
+
+    def owe(
+        self,
+        request_id: RequestId,
+        room: str,
+        overdue: Callable[[Reply], Problem],
+        now: float,
+        event_id: str = "",
+    ) -> Reply:
+        """Return a new reply; `overdue` says what to answer when nobody has in time."""
+        reply = Reply(self, request_id, room, overdue, event_id)
+        self._due[reply] = now + self._patience
+        return reply
+
+    def unasked(self, room: str, overdue: Callable[[Reply], Problem], event_id: str) -> Reply:
+        """Return the reply to an emit without an id: only what goes wrong is told, at any time."""
+        return Reply(self, None, room, overdue, event_id)
+
+    def due(self) -> float | None:
+        """Return when the oldest must be answered; None when nothing is owed."""
+        return next(iter(self._due.values()), None)
+
+    def expire(self, now: float) -> None:
+        """Answer what is overdue."""
+        while (due := self.due()) is not None and due <= now:
+            next(iter(self._due)).fall_due()
+
+    def forget(self, reply: Reply) -> None:
+        """Note that a reply has been given."""
+        self._due.pop(reply, None)
+
+    def end(self) -> None:
+        """Answer nothing any more: the client is gone. What it said before is still done."""
+        self._due.clear()
+        self._client = None
+
+    def refuse(self, problem: Problem, request_id: RequestId = None) -> None:
+        """Tell the client of a problem."""
+        self.write(encode_error(problem, self._wall(), request_id))
+
+    def receipt(self, reply: Reply, scope: Scope, event_id: str) -> None:
+        """Tell the client how far an emit has got."""
+        self.write(encode_receipt(reply.id, scope, event_id, self._wall(), reply.room or None))
+
+    def write(self, payload: bytes) -> None:
+        """Write a message to the client."""
+        if self._client is not None:
+            self._client.sink.write(text_frame(payload))
+
+
+def room_closed(room: str) -> Problem:
+    """Return what is told of a room that has ended."""
+    return Problem("room_closed", f"The room '{room}' has ended; join it again.")
+
+
+def settle_unheard(answer: Answer, scope: Scope) -> None:
+    """Answer for what nobody could hear on this pod: `local` would be nobody."""
+    answer.settle(Scope.REJECTED if scope is Scope.LOCAL else scope)

@@ -1,0 +1,183 @@
+"""What a room is given, what it is told, and what of it outlives a crash."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Sequence
+from typing import Any, Generic
+
+from attrs import field, frozen, mutable
+from typing_extensions import TypeVar
+
+from ...config import Limits
+from ...transport import JSON, Meters
+from ...transport.brokers import Remote
+from ..cluster import Uplink
+from ..runtime import ActorRef, Returnable
+from .fanout import Batching
+from .member import Member
+from .replies import Answer, Reply
+from .seat import Seat
+
+__all__ = [
+    "EventIds",
+    "RemoteEmits",
+    "RoomEmit",
+    "RoomEnvironment",
+    "Roster",
+    "ServerEmit",
+    "StatePolicy",
+]
+
+S = TypeVar("S", default=None)
+
+
+@frozen
+class RoomEmit(Returnable):
+    """A client says something in a room. `nbytes` is what it took on the wire.
+
+    `born` is when it was read from the client, in seconds of trio's clock. `member` is the seat of
+    a member, or a client that a rule lets speak without one.
+    """
+
+    member: Member
+    event: str
+    data: JSON
+    event_id: str
+    answer: Reply
+    nbytes: int = 64
+    born: float | None = None
+
+    def returned(self) -> None:
+        """Tell the client that the room has ended."""
+        self.answer.returned()
+
+
+@frozen
+class ServerEmit(Returnable):
+    """The pod itself says something. `encoded` is the data as JSON bytes, frozen at the call.
+
+    `answer` learns how far it has got, when somebody waits for that.
+    """
+
+    event: str
+    encoded: bytes
+    event_id: str
+    answer: Answer | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """What the message weighs in a mailbox, in bytes."""
+        return len(self.encoded)
+
+    def returned(self) -> None:
+        """Tell whoever waits that the room has ended."""
+        if self.answer is not None:
+            self.answer.returned()
+
+
+@frozen
+class RemoteEmits:
+    """Other pods' rooms of this name have said something. `nbytes` is a rough weight."""
+
+    events: Sequence[Remote]
+    nbytes: int
+
+
+class EventIds:
+    """Event ids of one pod: its random id and a counter, unique as long as pod ids are."""
+
+    __slots__ = ("_count", "_prefix")
+
+    def __init__(self, pod_id: str) -> None:
+        self._prefix = f"{pod_id}-"
+        self._count = 0
+
+    def __call__(self) -> str:
+        """Return the next id."""
+        self._count += 1
+        return f"{self._prefix}{self._count}"
+
+
+@frozen
+class RoomEnvironment:
+    """What every room of a pod shares: its limits, its event ids and the wall clock (unix s).
+
+    `batching` is how much a room joins into one write a member. `uplink` leads to the other pods;
+    without one this pod is alone.
+    """
+
+    limits: Limits
+    event_ids: EventIds
+    wall: Callable[[], float]
+    batching: Batching = field(factory=Batching)
+    uplink: Uplink | None = None
+    meters: Meters = field(factory=Meters)
+
+
+class StatePolicy(enum.Enum):
+    """What becomes of `Room.state` when a handler crashed the room."""
+
+    KEEP = "keep"
+    """The next incarnation goes on with the same object, whatever the crash left in it.
+
+    What the hook said before it raised is taken back, what it did to the state is not: change the
+    state last, or all at once, where a half of it would be wrong.
+    """
+    REBUILD = "rebuild"
+    """The next incarnation starts from `initial_state()`; `on_start` may load more."""
+
+
+def _unwatched(by_anybody: bool) -> None:
+    """Do nothing: nobody wants to know."""
+
+
+@mutable(eq=False)
+class Roster(Generic[S]):
+    """What outlives a room's crash: who is in, numbering, and by policy its state.
+
+    `members`, `knocking`, `leaving` and `withdrawn` are written by seats alone: `leaving` are the
+    members that are out and wait for `on_leave`, each with the reason, `knocking` those who ask to
+    come in, of whom `withdrawn` do not any more. `ref` is the room's address.
+
+    `takes_batches` is whether other pods' events may come several in a message: not where a hook
+    sees each, for one that crashes it must take no other along. `undelivered` counts those that
+    found no place in the mailbox and that members do not know of yet; `owns_up` is whether a
+    signal is on its way that has them told. `listens` is whether
+    a hook hears what the pod says although nobody is in; before it runs that may not be known.
+    `half_heard` is whether what crashed the room had said something that is out. `attended` learns
+    whether anybody is in, whenever that may have changed.
+    """
+
+    name: str | None
+    ref: ActorRef[Any] | None = None
+    members: dict[str, Member] = field(factory=dict)
+    knocking: dict[Seat, None] = field(factory=dict)
+    leaving: dict[Seat, str] = field(factory=dict)
+    withdrawn: int = 0
+    sequence: int = 0
+    deliveries: int = 0
+    lost: int = 0
+    state: S | None = None
+    state_built: bool = False
+    takes_batches: bool = True
+    listens: bool = True
+    undelivered: int = 0
+    owns_up: bool = False
+    half_heard: bool = False
+    attended: Callable[[bool], None] = _unwatched
+
+    @property
+    def present(self) -> int:
+        """How many are in at this moment."""
+        return len(self.members) - len(self.leaving)
+
+    def signal(self, message: object) -> None:
+        """Let the room know of something that must not get lost."""
+        if self.ref is not None:
+            self.ref.signal(message)
+
+    def seats(self) -> list[Seat]:
+        """Return all that are in, or ask to come in."""
+        members = [member for member in self.members.values() if isinstance(member, Seat)]
+        return [*members, *self.knocking]

@@ -1,0 +1,312 @@
+"""Who is where: a client's place in one room, from the knock to the goodbye.
+
+A seat is the one truth of it, shared by the client's session and the room: both change it by the
+methods below and nothing else, on trio's thread, so both always agree. What a client's session
+decides (it leaves, it is gone, its rights are) takes effect at once, whatever the room is doing:
+the seat's sink is cut, and the room learns of it by a signal, which no full mailbox loses. What is
+the room's to decide (who comes in, who stays) it decides in its own turn.
+
+What a room sees of its members changes only in its turn, as everything in a room does: who has gone
+stands in `members` and hears nothing until `on_leave` has its turn.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Final, Protocol
+
+from attrs import evolve, frozen
+
+from ...transport import Identity, Problem
+from ..runtime import Exit
+from .member import FrameSink, Member
+from .replies import Reply
+
+if TYPE_CHECKING:
+    from .roster import Roster
+
+__all__ = ["Identified", "Knock", "Landlord", "Left", "Seat", "Standing", "same_person"]
+
+MOST_ASKING: Final = 16
+"""Joins of one client that may wait for the same room's answer."""
+
+
+class Standing(enum.Enum):
+    """How a client stands with a room."""
+
+    KNOCKING = "knocking"
+    """It has asked to come in."""
+    WITHDRAWN = "withdrawn"
+    """It does not want to come in any more, and the room has not come to its knock yet."""
+    IN = "in"
+    """It is a member."""
+    DOUBTED = "doubted"
+    """It was somebody and is not any more: it hears nothing until the room says that it stays."""
+    OUT = "out"
+    """It is not, or no longer, a member."""
+
+
+@frozen
+class Knock:
+    """A client asks to come in. A signal: each client has one at most in a room's mailbox."""
+
+    seat: Seat
+
+
+@frozen
+class Identified:
+    """A member is somebody else now. A signal: one at most for each seat."""
+
+    seat: Seat
+
+
+@frozen
+class Left:
+    """A member has gone. A signal: one for each seat that the room has given."""
+
+    seat: Seat
+    reason: str
+
+
+class Landlord(Protocol):
+    """Who has the seats of one client: its session."""
+
+    def room_ended(self, seat: Seat, exit: Exit) -> None:  # noqa: A002
+        """Learn that the room of a seat has ended, which is vacant now."""
+
+    def tell_problem(self, problem: Problem) -> None:
+        """Tell the client of a problem."""
+
+    def put_out(self, name: str, reason: str) -> None:
+        """Tell the client that it is in a room no longer, and why."""
+
+
+class Seat(Member):
+    """A client's place in one room. Hooks are given it as the member.
+
+    `client` is the connection, to which answers go in any case; `sink` is the way of the room's
+    words, and leads nowhere once the client is out.
+    """
+
+    __slots__ = (
+        "_asking",
+        "_newest",
+        "_signalled",
+        "_since",
+        "client",
+        "doubt",
+        "landlord",
+        "roster",
+        "spoke_in",
+        "standing",
+    )
+
+    def __init__(self, client: Member, roster: Roster[object], landlord: Landlord) -> None:
+        super().__init__(
+            client.client_id, client.ref, client.sink, client.address, local=client.local
+        )
+        self.identity = self._newest = client.identity
+        self.seats = client.seats
+        self.client = client
+        self.roster = roster
+        self.landlord = landlord
+        self.standing = Standing.OUT
+        self.spoke_in = False
+        """Whether what it said may be heard although it is out: it left of its own accord."""
+        self.doubt: Reply | None = None
+        """Reminds of the room's answer whether it stays."""
+        self._asking: list[Reply] = []
+        self._signalled = False
+        self._since = 0
+
+    @property
+    def name(self) -> str:
+        """The room's name."""
+        return self.roster.name or ""
+
+    @property
+    def taken(self) -> bool:
+        """Whether the client is in the room."""
+        return self.standing in (Standing.IN, Standing.DOUBTED)
+
+    @property
+    def open_to_join(self) -> bool:
+        """Whether another join may wait for the room's answer."""
+        return len(self._asking) < MOST_ASKING
+
+    # What the client's session does ---------------------------------------------------------
+
+    def knock(self, reply: Reply) -> None:
+        """Ask to come in, or wait for the answer of a room that was asked already."""
+        self._asking.append(reply)
+        if self.standing is Standing.OUT:
+            self.standing = Standing.KNOCKING
+            self.seats[self.name] = self
+            self.roster.knocking[self] = None
+            self.roster.signal(Knock(self))
+        elif self.standing is Standing.WITHDRAWN:  # the knock has not been heard yet: it holds
+            self.standing = Standing.KNOCKING
+            self.roster.withdrawn -= 1
+
+    def withdraw(self, problem: Problem) -> None:
+        """Ask no longer. The knock cannot be taken out of the mailbox; the room passes it over."""
+        if self.standing is Standing.KNOCKING:
+            self.standing = Standing.WITHDRAWN
+            self.roster.withdrawn += 1
+        self.answer(problem)
+
+    def leave(self, reason: str, *, freely: bool = False) -> None:
+        """Be out, from this moment; the room runs `on_leave` when it comes to it."""
+        if not self.taken:
+            self.withdraw(Problem("left", f"The room '{self.name}' was left meanwhile."))
+            return
+        self._vacate()
+        self.spoke_in = freely
+        self.roster.leaving[self] = reason
+        self.roster.signal(Left(self, reason))
+
+    def identify(self, identity: Identity | None) -> None:
+        """Be somebody else: the room is to say whether it stays.
+
+        Who was somebody hears nothing until then. Who was not could have stayed what it was.
+        """
+        was, self._newest = self._newest, identity
+        if same_person(was, identity) and not self._signalled:
+            self.identity = identity
+            return
+        if self.standing is Standing.IN and was is not None:
+            self.standing = Standing.DOUBTED
+            self.sink, self._since = _NOWHERE, self.roster.sequence
+        if not self._signalled:
+            self._signalled = True
+            self.roster.signal(Identified(self))
+
+    # What the room does ---------------------------------------------------------------------
+
+    def heard(self) -> bool:
+        """Note that the room has come to the knock; False when it was withdrawn."""
+        if self.standing is Standing.KNOCKING:
+            return True
+        if self.standing is Standing.WITHDRAWN:
+            self._vacate()
+        return False
+
+    def admit(self) -> list[Reply]:
+        """Be a member, and return the joins that are to be acknowledged: they are taken."""
+        self.roster.knocking.pop(self, None)
+        self.roster.members[self.client_id] = self
+        self.standing = Standing.IN
+        if self._signalled and self.identity is not None:  # somebody else since it knocked
+            self.standing = Standing.DOUBTED
+            self.sink, self._since = _NOWHERE, self.roster.sequence
+        return [reply for reply in self._asked() if reply.take()]
+
+    def turn_away(self, problem: Problem) -> None:
+        """Do not come in, and be told why."""
+        self._vacate()
+        self.answer(problem)
+
+    def reconsidered(self) -> bool:
+        """Take on the newest identity, for the room to look at; False when it is out by now."""
+        self.identity, self._signalled = self._newest, False
+        return self.taken
+
+    def stay(self) -> int:
+        """Be a member as whom it is now; return how many of the room's events it missed."""
+        if self.standing is not Standing.DOUBTED or self._signalled:
+            return 0
+        self._believe()
+        self.standing, self.sink = Standing.IN, self.client.sink
+        return self.roster.sequence - self._since
+
+    def expel(self, problem: Problem, reason: str) -> None:
+        """Be out because the room says so, and be told; `on_leave` is due."""
+        self.leave(reason)
+        self.put_out(problem, reason)
+
+    def put_out(self, problem: Problem, reason: str) -> None:
+        """Tell the client that it is out, and then why: one that may come back knows from where."""
+        self.landlord.put_out(self.name, reason)
+        self.landlord.tell_problem(evolve(problem, room=self.name))
+
+    def depart(self) -> bool:
+        """Stand in `members` no longer; say whether `on_leave` is due, which it is once."""
+        due = self.roster.leaving.pop(self, None) is not None
+        if self.roster.members.get(self.client_id) is self:
+            del self.roster.members[self.client_id]
+        return due
+
+    def fail(self, problem: Problem) -> None:
+        """Be out because coming in failed; tell the joins that wait. `on_leave` is not due."""
+        self._vacate()
+        self.answer(problem)
+        self.roster.leaving.pop(self, None)
+        if self.roster.members.get(self.client_id) is self:
+            del self.roster.members[self.client_id]
+
+    def end(self, exit: Exit) -> None:  # noqa: A002
+        """Be out because the room has ended, and be told."""
+        self.roster.leaving.pop(self, None)
+        self.roster.members.pop(self.client_id, None)
+        if self.standing is Standing.OUT:
+            return
+        stood = self.standing
+        self._vacate()
+        if stood is not Standing.WITHDRAWN:
+            self.landlord.room_ended(self, exit)
+
+    def waiting(self) -> list[Reply]:
+        """Hand over the joins that still wait for an answer."""
+        return [reply for reply in self._asked() if reply.open]
+
+    def answer(self, problem: Problem) -> None:
+        """Tell those joins why not that wait for an answer."""
+        for reply in self._asked():
+            reply.refuse(problem)
+
+    # Inside ---------------------------------------------------------------------------------
+
+    def _asked(self) -> list[Reply]:
+        asking, self._asking = self._asking, []
+        return asking
+
+    def _vacate(self) -> None:
+        if self.standing is Standing.WITHDRAWN:
+            self.roster.withdrawn -= 1
+        self.standing, self.sink = Standing.OUT, _NOWHERE
+        self.roster.knocking.pop(self, None)
+        if self.seats.get(self.name) is self:
+            del self.seats[self.name]
+        self._believe()
+
+    def _believe(self) -> None:
+        doubt, self.doubt = self.doubt, None
+        if doubt is not None:
+            doubt.take()
+
+
+def same_person(one: Identity | None, other: Identity | None) -> bool:
+    """Say whether two tokens show the same user with the same rights, for however long."""
+    if one is None or other is None:
+        return one is other
+    return (one.user_id, one.username, one.is_root) == (
+        other.user_id,
+        other.username,
+        other.is_root,
+    )
+
+
+class _Nowhere:
+    """Where the words go for one who is out."""
+
+    deflates = lagging = False
+    written = waiting = (0, 0)
+
+    def write(self, data: bytes, messages: int = 1) -> None:
+        """Forget them."""
+
+    async def flushed(self) -> None:
+        """Be done."""
+
+
+_NOWHERE: Final[FrameSink] = _Nowhere()

@@ -1,0 +1,80 @@
+"""The runtime: actors, their mailboxes, references, timers; what ends them."""
+
+from .actor import Actor, Handler, awaitable, handles
+from .affinity import Affinity
+from .cell import ActorCell, ActorStatistics
+from .dead_letters import DeadLetter, DeadLetters, DeadLetterStatistics
+from .errors import (
+    ActorDead,
+    ActorDefinitionError,
+    ActorError,
+    AskTimeout,
+    BaseExceptionRaised,
+    EnvironmentFailure,
+    MailboxFull,
+    NotAMember,
+    Poisoned,
+    RoomError,
+    RoomImportError,
+    TooManyRooms,
+    Unanswered,
+    Unhandled,
+    WrongThread,
+)
+from .failures import contained, failure_of, told, writable
+from .mailbox import Mailbox
+from .messages import Delivery, Down, Draining, Exit, ExitKind, Request, Returnable, size_of
+from .overflow import Conflate, MailboxStatistics, Overflow, conflate
+from .ref import ActorRef, Later
+from .stepping import before_waiting
+from .timers import Timer, Timers
+
+__all__ = [
+    "Actor",
+    "ActorCell",
+    "ActorDead",
+    "ActorDefinitionError",
+    "ActorError",
+    "ActorRef",
+    "ActorStatistics",
+    "Affinity",
+    "AskTimeout",
+    "BaseExceptionRaised",
+    "Conflate",
+    "DeadLetter",
+    "DeadLetterStatistics",
+    "DeadLetters",
+    "Delivery",
+    "Down",
+    "Draining",
+    "EnvironmentFailure",
+    "Exit",
+    "ExitKind",
+    "Handler",
+    "Later",
+    "Mailbox",
+    "MailboxFull",
+    "MailboxStatistics",
+    "NotAMember",
+    "Overflow",
+    "Poisoned",
+    "Request",
+    "Returnable",
+    "RoomError",
+    "RoomImportError",
+    "Timer",
+    "Timers",
+    "TooManyRooms",
+    "Unanswered",
+    "Unhandled",
+    "WrongThread",
+    "awaitable",
+    "before_waiting",
+    "conflate",
+    "contained",
+    "failure_of",
+    "handles",
+    "size_of",
+    "told",
+    "writable",
+]

@@ -1,0 +1,275 @@
+"""What one writes: a class with typed handlers, hooks and timers."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any, ClassVar, Generic, ParamSpec, Protocol, TypeVar, cast
+
+import trio
+from structlog.typing import FilteringBoundLogger
+
+from ...config import get_logger
+from ...transport import JSON
+from .errors import ActorDefinitionError
+from .messages import Exit
+from .ref import ActorRef
+from .timers import Timer, Timers
+
+__all__ = ["Actor", "awaitable", "handles"]
+
+A = TypeVar("A")
+M = TypeVar("M")
+R = TypeVar("R")
+P = ParamSpec("P")
+
+Handler = Callable[[Any, Any], Awaitable[object]]
+
+_MARK = "__handles__"
+
+
+class handles(Generic[M]):  # noqa: N801 - a decorator
+    """Mark an async method as the handler of a message type: `@handles(Add)`.
+
+    Of several that would do, the one for the nearest class in the message's MRO is called. A
+    subclass may override the method (with or without the mark) or handle the type elsewhere.
+    """
+
+    def __init__(self, message_type: type[M]) -> None:
+        if not isinstance(message_type, type):
+            raise ActorDefinitionError(f"@handles needs a class, not {message_type!r}")
+        self._message_type = message_type
+
+    def __call__(
+        self, method: Callable[[A, M], Coroutine[Any, Any, R]]
+    ) -> Callable[[A, M], Coroutine[Any, Any, R]]:
+        """Mark the method and return it. Raises ActorDefinitionError when it is not async."""
+        if not inspect.iscoroutinefunction(method):
+            raise ActorDefinitionError(f"{method.__qualname__} handles messages: make it async")
+        setattr(method, _MARK, self._message_type)
+        return method
+
+
+class Home(Protocol):
+    """What an instance needs of its cell."""
+
+    @property
+    def ref(self) -> ActorRef[Any]:
+        """The actor's own address."""
+
+    @property
+    def waiting(self) -> int:
+        """How many messages wait."""
+
+    def end(self, exit: Exit) -> None:  # noqa: A002
+        """End after the current message."""
+
+    def wake(self) -> None:
+        """Let the loop look at its timers."""
+
+    def check_thread(self, what: str) -> None:
+        """Raise `WrongThread` when this is not the thread that the actor lives in."""
+
+
+class Actor:
+    """One incarnation: made by its factory, started, given messages one at a time, thrown away.
+
+    Subclass it, write `__init__` as you like, handle messages, override hooks. Whatever raises
+    ends the incarnation; the supervisor decides whether there is a next one.
+    """
+
+    attempts: ClassVar[int] = 2
+    """How often in all a message may be begun. Then it is poison: set aside and reported."""
+    stop_deadline: ClassVar[float] = 5.0
+    """Seconds that `on_stop` may take."""
+
+    _names: ClassVar[dict[type, str]] = {}
+    _found: ClassVar[dict[type, Handler | None]] = {}
+
+    _home: Home | None = None
+    _timers: Timers | None = None
+    _bound_log: FilteringBoundLogger | None = None
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        """Collect the handlers. Raises ActorDefinitionError for two handlers of one type.
+
+        A hook whose `async` was forgotten is found when it is called: it may still give something
+        to await.
+        """
+        super().__init_subclass__(**kwargs)
+        for name in _forgotten(cls):
+            setattr(cls, name, awaitable(getattr(cls, name)))
+        cls._names = _handler_names(cls)
+        cls._found = {}
+
+    # Hooks ---------------------------------------------------------------------------------
+
+    async def on_start(self) -> None:
+        """Get ready, before the first message of this incarnation."""
+
+    async def on_stop(self, exit: Exit) -> None:  # noqa: A002
+        """Clean up, within `stop_deadline`. Called after every start, even one that crashed.
+
+        Only an incarnation that was cancelled while starting is spared. What this raises is
+        logged and never hides why the actor ended.
+        """
+
+    async def on_idle(self) -> None:
+        """Act when the mailbox has just been emptied. Costs nothing when not overridden."""
+
+    async def around(self, loop: Callable[[], Awaitable[None]]) -> None:
+        """Run the loop: override this to open a nursery of the incarnation's own around it."""
+        await loop()
+
+    def on_lost(self, message: object, error: Exception) -> None:
+        """Learn that a message was set aside as poison.
+
+        The incarnation after the crash is told, when it has started: it is the one that can
+        act. When there is none, the crashed instance is told as the actor ends for good. Once
+        each, also when this raises.
+        """
+
+    def describe(self) -> Mapping[str, JSON]:
+        """Return what to show of this actor in the tree; called at any time, so only look."""
+        return {}
+
+    # What subclasses call ------------------------------------------------------------------
+
+    @property
+    def ref(self) -> ActorRef[Any]:
+        """The actor's own address. Raises ActorDefinitionError before it has been started."""
+        return self._at_home().ref
+
+    @property
+    def log(self) -> FilteringBoundLogger:
+        """A logger that names the actor."""
+        if self._bound_log is None:
+            self._bound_log = get_logger("realtime").bind(actor=self.ref.path)
+        return self._bound_log
+
+    @property
+    def waiting(self) -> int:
+        """How many messages wait for this actor, beside the one it handles."""
+        return self._at_home().waiting
+
+    def stop(self, reason: str = "") -> None:
+        """End for good of one's own will, after the current message."""
+        self._at_home().end(Exit.normal(reason))
+
+    def after(self, seconds: float, callback: Callable[[], Awaitable[None]]) -> Timer:
+        """Call back once in so many seconds, between two messages of this incarnation."""
+        return self._set_timer(seconds, callback, repeat=False)
+
+    def every(self, seconds: float, callback: Callable[[], Awaitable[None]]) -> Timer:
+        """Call back at a fixed rate, between two messages. Ticks that were missed are skipped."""
+        return self._set_timer(seconds, callback, repeat=True)
+
+    def cancel(self, timer: Timer) -> None:
+        """Cancel a timer. Harmless when it is over."""
+        timer.cancel()
+
+    # For the cell --------------------------------------------------------------------------
+
+    def bind(self, home: Home) -> None:
+        """Move in. The cell calls this once, after the constructor."""
+        self._home = home
+
+    @property
+    def timers(self) -> Timers | None:
+        """The incarnation's timers; None when it has never set one."""
+        return self._timers
+
+    @classmethod
+    def handler_for(cls, message_type: type) -> Handler | None:
+        """Return the function that handles messages of this type, or None."""
+        try:
+            return cls._found[message_type]
+        except KeyError:
+            handler = cls._find_handler(message_type)
+            cls._found[message_type] = handler
+            return handler
+
+    @classmethod
+    def _find_handler(cls, message_type: type) -> Handler | None:
+        for base in message_type.__mro__:
+            if base in cls._names:
+                handler: Handler = getattr(cls, cls._names[base])
+                return handler
+        return None
+
+    def _set_timer(
+        self, seconds: float, callback: Callable[[], Awaitable[None]], *, repeat: bool
+    ) -> Timer:
+        callback = awaitable(callback)
+        self._check_thread("after() or every()")
+        if self._timers is None:
+            self._timers = Timers()
+        timer = self._timers.add(trio.current_time(), seconds, callback, repeat=repeat)
+        if self._home is not None:
+            self._home.wake()
+        return timer
+
+    def _check_thread(self, what: str) -> None:
+        if self._home is not None:
+            self._home.check_thread(what)
+
+    def _at_home(self) -> Home:
+        if self._home is None:
+            raise ActorDefinitionError(
+                f"{type(self).__name__} has no place in the tree before it is started; "
+                "do this in on_start, not in __init__."
+            )
+        return self._home
+
+
+def awaitable(function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
+    """Return a function that names itself when what it gives cannot be awaited.
+
+    An `async` one is returned as it is.
+    """
+    if inspect.iscoroutinefunction(function):
+        return function
+
+    def call(*args: P.args, **kwargs: P.kwargs) -> Awaitable[R]:
+        given: object = function(*args, **kwargs)
+        if not inspect.isawaitable(given):
+            name = getattr(function, "__qualname__", repr(function))
+            raise ActorDefinitionError(
+                f"{name} gave {type(given).__name__}, which cannot be awaited; "
+                "write `async def` before its name."
+            )
+        return cast("Awaitable[R]", given)
+
+    return functools.update_wrapper(call, function)
+
+
+def _forgotten(cls: type) -> list[str]:
+    """List what a class overrides with a plain function where the base has an `async` one."""
+    return [
+        name
+        for name, own in vars(cls).items()
+        if inspect.isfunction(own)
+        and not inspect.iscoroutinefunction(own)
+        and any(inspect.iscoroutinefunction(vars(base).get(name)) for base in cls.__mro__[1:])
+    ]
+
+
+def _handler_names(cls: type) -> dict[type, str]:
+    names: dict[type, str] = {}
+    for base in reversed(cls.__mro__):
+        own: dict[type, str] = {}
+        for name, method in vars(base).items():
+            message_type = getattr(method, _MARK, None)
+            if message_type is None:
+                continue
+            if message_type in own:
+                raise ActorDefinitionError(
+                    f"{base.__name__} handles {message_type.__name__} in both "
+                    f"{own[message_type]} and {name}; keep one."
+                )
+            own[message_type] = name
+            # Re-marked for another type, an overridden method no longer takes the old one.
+            names = {known: at for known, at in names.items() if at != name}
+        names.update(own)
+    return names

@@ -1,0 +1,40 @@
+"""Documents that live: kept in a database, asked for over HTTP, heard in rooms."""
+
+from .errors import (
+    CollectionError,
+    DocumentError,
+    DuplicateValue,
+    QueryError,
+    ScriptBroken,
+    ScriptError,
+    ScriptFailed,
+    ScriptOver,
+    ScriptsBusy,
+    ScriptTimeout,
+    StoreError,
+    StoreMisfit,
+    StoreUnavailable,
+    StoreUncertain,
+    Unstorable,
+)
+from .refused import FieldError, RequestRefused
+
+__all__ = [
+    "CollectionError",
+    "DocumentError",
+    "DuplicateValue",
+    "FieldError",
+    "QueryError",
+    "RequestRefused",
+    "ScriptBroken",
+    "ScriptError",
+    "ScriptFailed",
+    "ScriptOver",
+    "ScriptTimeout",
+    "ScriptsBusy",
+    "StoreError",
+    "StoreMisfit",
+    "StoreUnavailable",
+    "StoreUncertain",
+    "Unstorable",
+]

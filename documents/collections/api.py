@@ -1,0 +1,250 @@
+"""What HTTP asks of collections, carried out: rights first, then scripts, then documents."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Collection as Names
+from contextlib import asynccontextmanager
+from typing import Final, cast, get_args
+
+import orjson
+import trio
+from attrs import evolve
+
+from ...actors import failure_of
+from ...config import check_collection_name
+from ...transport import JSON, Identity, TooManyWaiting
+from ..errors import QueryError
+from ..http import ApiAnswer, ApiRequest, Offer
+from ..refused import RequestRefused, refused_for
+from ..scripts import Response, ScriptEvent
+from ..store import nested
+from ..users import Caller, Method, demand, is_users, may_ask
+from .calls import CollectionCalls
+from .directory import Directory
+from .discovery import Discovery
+from .environment import Collection, CollectionEnvironment
+from .reading import Reader
+from .scripting import Asked, run_before, run_event
+from .writing import Writing
+
+__all__ = ["Api", "answer_of"]
+
+_METHODS: Final = ("GET", "POST", "PUT", "DELETE")
+_WEIGHT: Final = 256
+"""Bytes that a write weighs in a mailbox beside its document."""
+
+
+class Api:
+    """The collections as HTTP asks for them.
+
+    `creates` is whether a POST may make a new one, of root and of a developer's own.
+    """
+
+    def __init__(
+        self,
+        directory: Directory,
+        discovery: Discovery,
+        environment: CollectionEnvironment,
+        calls: CollectionCalls,
+        reader: Reader,
+        *,
+        creates: bool,
+    ) -> None:
+        self._directory = directory
+        self._discovery = discovery
+        self._env = environment
+        self._calls = calls
+        self._reader = reader
+        self._creates = creates
+
+    def offers(self, identity: Identity | None) -> Sequence[Offer]:
+        """Return the collections with which somebody may do anything at all, sorted by name."""
+        offers = (_offer(collection, Caller(identity)) for collection in self._directory)
+        return sorted(
+            (offer for offer in offers if offer.methods), key=lambda offer: offer.definition.name
+        )
+
+    def methods(self, name: str, parts: Sequence[str]) -> Names[str]:
+        """Return what may be asked at a path; where there is nothing, `handle` says so."""
+        collection = self._directory.find(name)
+        if collection is None:
+            return _METHODS
+        if collection.definition.no_store:
+            return tuple(m for m in _METHODS if collection.has(cast("ScriptEvent", m.lower())))
+        if not parts:
+            return ("GET", "POST")
+        if len(parts) > 1:
+            return _METHODS
+        return ("GET",) if parts[0] == "count" else ("GET", "PUT", "DELETE")
+
+    async def handle(self, request: ApiRequest) -> ApiAnswer:
+        """Carry a request out. What goes wrong is an answer too; only bugs are raised."""
+        try:
+            collection = await self._collection(request)
+            asked = _asked(request, collection)
+            asked, body = await self._before(collection, asked, request.body)
+            if collection.definition.no_store:
+                return await self._run_only(collection, asked, body)
+            return await self._carry_out(collection, asked, body)
+        except RequestRefused as refused:
+            return answer_of(refused, root=Caller(request.identity).is_root)
+        except Exception:
+            raise
+        except BaseException as error:  # what is a script's must not end the listener
+            raise failure_of(error) from error
+
+    async def _collection(self, request: ApiRequest) -> Collection:
+        name = request.collection
+        found = self._directory.find(name)
+        sentence = check_collection_name(name) or self._differs(name)
+        if found is None and sentence is None:
+            await self._discovery.look_for(name)
+            found = self._directory.find(name)
+        if found is None and sentence is None and self._may_create(request):
+            await self._discovery.create(name)
+            found = self._directory.find(name)
+        if found is None:
+            raise RequestRefused(404, sentence or _no_collection(name))
+        return found
+
+    def _differs(self, name: str) -> str | None:
+        there = self._directory.find_alike(name)
+        return there and f"This collection's name is written '{there}'."
+
+    def _may_create(self, request: ApiRequest) -> bool:
+        root = request.identity is not None and request.identity.is_root
+        return self._creates and request.method == "POST" and (request.own or root)
+
+    async def _before(
+        self, collection: Collection, asked: Asked, body: Mapping[str, JSON]
+    ) -> tuple[Asked, Mapping[str, JSON]]:
+        """Ask the rights, then the script that sees every request."""
+        demand(collection.definition, cast("Method", asked.method.lower()), asked.caller)
+        if not collection.has("beforerequest"):
+            return asked, body
+        outcome, query = await run_before(collection, self._env, asked, dict(body))
+        return evolve(asked, query=query), outcome.data
+
+    async def _carry_out(
+        self, collection: Collection, asked: Asked, body: Mapping[str, JSON]
+    ) -> ApiAnswer:
+        match asked.method, asked.parts:
+            case "GET", ():
+                async with self._turn(asked):
+                    found = await self._reader.find(collection, asked, asked.query)
+                return ApiAnswer(200, found.body, found.headers)
+            case "GET", ("count",):
+                async with self._turn(asked):
+                    count = await self._reader.count(collection, asked, asked.query)
+                return _answer({"count": count})
+            case "GET", (id_,):
+                return _answer(await self._reader.get(collection, asked, id_))
+            case "POST", ():
+                return await self._write(collection, asked, "post", None, body)
+            case "PUT", (id_,):
+                return await self._write(collection, asked, "put", id_, body)
+            case "DELETE", (id_,):
+                return await self._write(collection, asked, "delete", id_, body)
+        raise RequestRefused(404, _elsewhere(collection.name))
+
+    async def _write(
+        self,
+        collection: Collection,
+        asked: Asked,
+        method: Method,
+        id_: str | None,
+        body: Mapping[str, JSON],
+    ) -> ApiAnswer:
+        if is_users(collection.definition) and method == "post":
+            self._count_sign_up(asked)
+        writing = Writing(method, id_, body, asked, nbytes=_WEIGHT + asked.nbytes)
+        answer = await self._calls.write(collection, writing)
+        return _answer(answer.body) if answer.response is None else _scripted(answer.response)
+
+    def _count_sign_up(self, asked: Asked) -> None:
+        if asked.caller.is_root:
+            return
+        wait = self._env.sign_ups.wait(asked.asker.network, trio.current_time())
+        if wait:
+            seconds = str(math.ceil(wait))
+            sentence = f"Too many new users come from this address; try again in {seconds} s."
+            raise RequestRefused(429, sentence, headers={"Retry-After": seconds})
+
+    @asynccontextmanager
+    async def _turn(self, asked: Asked) -> AsyncIterator[None]:
+        """Look through documents when it is one's turn: that may take long, and threads are few."""
+        try:
+            async with self._env.queries.turn(asked.asker):
+                yield
+        except TooManyWaiting as error:
+            raise refused_for(error) from error
+
+    async def _run_only(
+        self, collection: Collection, asked: Asked, body: Mapping[str, JSON]
+    ) -> ApiAnswer:
+        """Answer for a collection that keeps nothing: with what its script makes of the request."""
+        event = cast("ScriptEvent", asked.method.lower())
+        if not collection.has(event):  # it was found, or has lost the script, just now
+            allowed = ", ".join(self.methods(collection.name, ()))
+            sentence = f"'{collection.name}' has no script '{event}.py'."
+            raise RequestRefused(405, sentence, headers={"Allow": allowed})
+        data = {"url": "/" + "/".join(asked.parts), "parts": list(asked.parts), **body}
+        outcome = await run_event(
+            collection, self._env, event, asked, cast("dict[str, JSON]", data)
+        )
+        if outcome.response is not None:
+            return _scripted(outcome.response)
+        return _answer(outcome.data)
+
+
+def _offer(collection: Collection, caller: Caller) -> Offer:
+    definition, events = collection.definition, frozenset(collection.scripts.by_event)
+    methods = get_args(Method)
+    may = frozenset(method for method in methods if may_ask(definition, method, caller))
+    return Offer(definition, events, may & events if definition.no_store else may)
+
+
+def _asked(request: ApiRequest, collection: Collection) -> Asked:
+    try:
+        query = nested(request.params, collection.definition)
+    except QueryError as error:
+        raise RequestRefused(400, str(error)) from error
+    return Asked(
+        Caller(request.identity),
+        query,
+        request.method,
+        request.parts,
+        request.nbytes,
+        request.asker,
+    )
+
+
+def _answer(value: JSON) -> ApiAnswer:
+    return ApiAnswer(200, orjson.dumps(value))
+
+
+def _scripted(response: Response) -> ApiAnswer:
+    return ApiAnswer(response.status, orjson.dumps(response.body), dict(response.headers))
+
+
+def answer_of(refused: RequestRefused, *, root: bool = False) -> ApiAnswer:
+    """Return a refusal as HTTP answers it: `{"error", "errors"?}`, with `detail?` for root."""
+    body: dict[str, JSON] = {"error": refused.sentence}
+    if root and refused.detail:
+        body["detail"] = refused.detail
+    if refused.errors:
+        body["errors"] = [{"field": e.field, "message": e.message} for e in refused.errors]
+    return ApiAnswer(refused.status, orjson.dumps(body), refused.headers)
+
+
+def _no_collection(name: str) -> str:
+    return (
+        f"There is no collection '{name}'; make the folder '{name}' with a config.json in the "
+        "folder of collections, and it is there a second later."
+    )
+
+
+def _elsewhere(name: str) -> str:
+    return f"Read or add documents at /{name}, and read, change or remove one at /{name}/<id>."

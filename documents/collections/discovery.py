@@ -1,0 +1,144 @@
+"""Finding collections: each folder with a `config.json` is one, and its scripts lie beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import trio
+
+from ...actors import EnvironmentFailure
+from ...config import get_logger, read_definition
+from ...transport import NoThread, in_thread
+from ..refused import RequestRefused
+from ..scripts import Scripts, load_scripts
+from ..users import USERS, users_document
+from .directory import Directory
+from .folders import CONFIG, Found, Look, make_folder
+
+__all__ = ["Discovery"]
+
+LOOK_EVERY: Final = 1.0
+"""Seconds between two looks at the folder."""
+
+LOOK_WITHIN: Final = 10.0
+"""Seconds that one look may take. Reading takes milliseconds; a script that is executed for the
+first time may never end, and the folder that it lies in is then left alone until it changes."""
+
+_log = get_logger("collections")
+
+
+class Discovery:
+    """Looks into the folder of collections and installs what it finds there.
+
+    New folders are taken whenever they appear; files that change, when `reload` says so. What
+    cannot be read is named in the log once, does not disturb the others, and is read again when it
+    changes.
+    """
+
+    def __init__(self, folder: Path, directory: Directory, *, reload: bool) -> None:
+        self._folder = folder
+        self._directory = directory
+        self._reload = reload
+        self._known: dict[str, Found] = {}
+        self._problem = ""
+        self._looking = trio.Lock()
+
+    async def run(self, started: Callable[[], None]) -> None:
+        """Look once, say so, and go on looking."""
+        await self._look()
+        started()
+        while True:
+            await trio.sleep(LOOK_EVERY)
+            await self._look()
+
+    async def look(self) -> None:
+        """Install what is new, and what has changed where it is to be reloaded.
+
+        Raises `NoThread`.
+        """
+        async with self._looking:
+            look = Look(self._folder, self._known, reload=self._reload)
+            with trio.move_on_after(LOOK_WITHIN) as patience:
+                await in_thread(look.run, abandon=True)
+            found = self._cut_short(look) if patience.cancelled_caught else look.found
+            self._tell(look.problem)
+            for name, one in found.items():
+                self._install(name, one)
+            if self._directory.find(USERS) is None and USERS not in self._known:
+                definition = read_definition(USERS, users_document({}))
+                self._directory.install(definition, load_nothing(USERS))
+
+    async def look_for(self, name: str) -> None:
+        """Look at once when there is a folder of that name, which is not installed yet.
+
+        Raises `RequestRefused` (503) when that cannot be known now.
+        """
+        if name not in self._known:
+            config = self._folder / name / CONFIG
+            try:
+                if await in_thread(partial(_is_there, config)):
+                    await self.look()
+            except NoThread as error:
+                raise RequestRefused(
+                    503,
+                    "The pod has too much to do at the moment; try again later.",
+                    headers={"Retry-After": "2"},
+                    detail=str(error),
+                ) from error
+
+    async def create(self, name: str) -> None:
+        """Make the folder of a new collection that keeps whatever it is given, and install it.
+
+        Raises `RequestRefused` (503) when it cannot be made.
+        """
+        try:
+            await in_thread(partial(make_folder, self._folder / name))
+            await self.look()
+        except (OSError, NoThread) as error:
+            sentence = f"The folder of '{name}' cannot be made; the pod's log says why."
+            _log.warning("a collection cannot be made", name=name, reason=str(error))
+            raise RequestRefused(503, sentence, headers={"Retry-After": "2"}) from error
+
+    async def _look(self) -> None:
+        try:
+            await self.look()
+        except NoThread as error:
+            raise EnvironmentFailure(str(error)) from error
+
+    def _install(self, name: str, found: Found) -> None:
+        if found.definition is None or found.scripts is None:
+            self._known[name] = found
+            _log.error("a collection cannot be read", name=name, reason=found.problem)
+            return
+        self._directory.install(found.definition, found.scripts)
+        self._known[name] = found
+        _log.info("collection", name=name, scripts=sorted(found.scripts.by_event))
+
+    def _cut_short(self, look: Look) -> dict[str, Found]:
+        """Return what a look has read before it got stuck, and where it is."""
+        at, found = look.at, look.stop()
+        if at is not None:
+            name, stamps = at
+            problem = f"reading it and its scripts takes more than {LOOK_WITHIN:g} s"
+            found[name] = Found(stamps, problem=problem)
+        return found
+
+    def _tell(self, problem: str) -> None:
+        if problem and problem != self._problem:
+            _log.error("not all collections can be seen", folder=str(self._folder), reason=problem)
+        self._problem = problem
+
+
+def load_nothing(name: str) -> Scripts:
+    """Return the scripts of a collection without a folder: none."""
+    return load_scripts(name, Path("/nonexistent"))
+
+
+def _is_there(config: Path) -> bool:
+    try:
+        return config.is_file()
+    except OSError:  # a look says what is wrong with it
+        return True

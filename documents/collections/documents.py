@@ -1,0 +1,224 @@
+"""From what a client sends to the document that is kept: pure, by the collection's definition.
+
+Every function returns a new document and raises `RequestRefused` (400) that names each property
+that will not do. Times are unix seconds.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+from ...config import BUILT_IN, Definition, Property, PropertyType
+from ...transport import JSON, MAX_DEPTH
+from ..refused import FieldError, invalid
+from ..store import Document, format_date, normalise_date, normalise_number
+from ..users import Caller
+
+__all__ = ["can_be_id", "changed", "checked", "chosen_id", "created", "new_id", "shown"]
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_TAKEN_IDS: Final = frozenset({"count"})
+"""What stands in the place of an id in the pod's own paths."""
+
+_LARGEST = sys.float_info.max
+
+
+def new_id() -> str:
+    """Return an id that no other document has: 96 random bits in hexadecimal."""
+    return secrets.token_hex(12)
+
+
+def can_be_id(text: str) -> bool:
+    """Say whether a document could have this id; databases cannot even look for some others."""
+    return _ID.fullmatch(text) is not None and text not in _TAKEN_IDS
+
+
+def created(
+    definition: Definition,
+    data: Mapping[str, JSON],
+    caller: Caller,
+    id: str,  # noqa: A002
+    now: float,
+) -> Document:
+    """Return the document that a client's data makes: defaults, times and the owner filled in."""
+    document: Document = {"id": id}
+    document.update((name, value) for name, value in data.items() if name not in BUILT_IN)
+    for name, about in definition.properties.items():
+        if about.default is not None and name not in document:
+            document[name] = _default(about, now)
+    if definition.has_owners and definition.owner not in BUILT_IN:
+        _claim(definition, document, caller)
+    document["createdAt"] = document["updatedAt"] = format_date(now)
+    return checked(definition, document)
+
+
+def chosen_id(data: Mapping[str, JSON]) -> str:
+    """Return the id that a client chose for its new document, or a new one."""
+    given = data.get("id")
+    if given is None or given == "":
+        return new_id()
+    if not isinstance(given, str) or not can_be_id(given):
+        words = "must be 1 to 64 letters, digits, '_' and '-'; leave it out to be given one"
+        raise invalid((FieldError("id", words),))
+    return given
+
+
+def changed(
+    definition: Definition,
+    current: Document,
+    changes: Mapping[str, JSON],
+    caller: Caller,
+    now: float,
+) -> Document:
+    """Return a document with some properties changed; those that are not named stay."""
+    given = changes.get("id", current["id"])
+    if given != current["id"]:
+        raise invalid((FieldError("id", "cannot be changed; leave it out"),))
+    document = dict(current)
+    document.update((name, value) for name, value in changes.items() if name not in BUILT_IN)
+    owner = definition.owner
+    if definition.has_owners and not caller.is_root and document.get(owner) != current.get(owner):
+        raise invalid((FieldError(owner, "cannot be given away; leave it out"),))
+    document["updatedAt"] = format_date(now)
+    return checked(definition, document)
+
+
+def checked(definition: Definition, document: Mapping[str, JSON]) -> Document:
+    """Return a document whose values are what the definition says, dates in their stored form."""
+    errors = list(_errors(definition, document))
+    if errors:
+        raise invalid(tuple(errors))
+    return {name: _stored(definition, name, value) for name, value in document.items()}
+
+
+def shown(
+    definition: Definition, document: Document, hidden: frozenset[str] = frozenset()
+) -> Document:
+    """Return a document without what is private or hidden."""
+    left_out = definition.private | hidden
+    if left_out.isdisjoint(document):
+        return document
+    return {name: value for name, value in document.items() if name not in left_out}
+
+
+def _claim(definition: Definition, document: Document, caller: Caller) -> None:
+    owner = definition.owner
+    if caller.is_root or caller.user_id is None:
+        if caller.user_id is None and not caller.is_root and document.get(owner) is not None:
+            raise invalid((FieldError(owner, "is for users who have signed in; leave it out"),))
+        return
+    if document.get(owner, caller.user_id) != caller.user_id:
+        raise invalid((FieldError(owner, "is you, and nobody else; leave it out"),))
+    document[owner] = caller.user_id
+
+
+def _default(about: Property, now: float) -> JSON:
+    if about.type is PropertyType.DATE and about.default == "now":
+        return format_date(now)
+    return _copied(about.default)
+
+
+def _copied(value: JSON) -> JSON:
+    """Copy a default: the document must not share it with the definition."""
+    if isinstance(value, list):
+        return [_copied(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _copied(item) for key, item in value.items()}
+    return value
+
+
+# -- what is wrong ---------------------------------------------------------------------------
+
+
+def _errors(definition: Definition, document: Mapping[str, JSON]) -> Iterator[FieldError]:
+    for name, about in definition.properties.items():
+        if about.required and document.get(name) is None:
+            yield FieldError(name, "is required")
+    for name, value in document.items():
+        sentence = _name_refusal(definition, name) or _value_refusal(definition, name, value)
+        if sentence is not None:
+            yield FieldError(name[:64], sentence)
+
+
+def _name_refusal(definition: Definition, name: str) -> str | None:
+    if name in definition.properties or name in BUILT_IN:
+        return None
+    if definition.strict and not (name == definition.owner and definition.has_owners):
+        return f"is not a property of '{definition.name}', which keeps no others"
+    if not name or name[0] == "$" or len(name) > 256:
+        return "cannot be a name: use 1 to 256 characters, the first not '$'"
+    return None
+
+
+def _value_refusal(definition: Definition, name: str, value: JSON) -> str | None:
+    about = definition.properties.get(name)
+    if about is not None and value is not None and not _FITS[about.type](value):
+        return f"must be {_WORDS[about.type]}"
+    return _content_refusal({name: value}, 0)
+
+
+def _content_refusal(value: JSON, depth: int) -> str | None:
+    """Find what no database keeps as it is: NUL in texts, numbers JSON lacks, deep nesting."""
+    if isinstance(value, str):
+        return "holds the character NUL, which cannot be kept" if "\0" in value else None
+    if isinstance(value, int | float):
+        return None if -_LARGEST <= value <= _LARGEST else "holds a number that JSON does not have"
+    if not isinstance(value, dict | list):
+        return None
+    if depth >= MAX_DEPTH:
+        return f"is nested deeper than {MAX_DEPTH} levels"
+    inner: Iterator[JSON] = iter(value)
+    if isinstance(value, dict):
+        inner = (part for pair in value.items() for part in pair)
+    return next(filter(None, (_content_refusal(part, depth + 1) for part in inner)), None)
+
+
+def _is_number(value: JSON) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_date(value: JSON) -> bool:
+    return (isinstance(value, str) or _is_number(value)) and normalise_date(value) is not None  # type: ignore[arg-type] # narrowed
+
+
+_FITS: Final[Mapping[PropertyType, Callable[[JSON], bool]]] = {
+    PropertyType.STRING: lambda value: isinstance(value, str),
+    PropertyType.NUMBER: _is_number,
+    PropertyType.BOOLEAN: lambda value: isinstance(value, bool),
+    PropertyType.DATE: _is_date,
+    PropertyType.ARRAY: lambda value: isinstance(value, list),
+    PropertyType.OBJECT: lambda value: isinstance(value, dict),
+}
+_WORDS: Final = {
+    PropertyType.STRING: "a string",
+    PropertyType.NUMBER: "a number",
+    PropertyType.BOOLEAN: "true or false",
+    PropertyType.DATE: "a date such as 2026-11-25T08:00:00Z, or unix milliseconds",
+    PropertyType.ARRAY: "an array",
+    PropertyType.OBJECT: "an object",
+}
+
+
+# -- what is stored --------------------------------------------------------------------------
+
+
+def _stored(definition: Definition, name: str, value: JSON) -> JSON:
+    about = definition.properties.get(name)
+    if about is not None and about.type is PropertyType.DATE and _is_date(value):
+        return normalise_date(value)  # type: ignore[arg-type] # `_is_date` has looked
+    return _bounded(value)
+
+
+def _bounded(value: JSON) -> JSON:
+    """Give each number the one form in which all stores keep and compare it alike."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return normalise_number(value)
+    if isinstance(value, list):
+        return [_bounded(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _bounded(item) for key, item in value.items()}
+    return value

@@ -1,0 +1,122 @@
+"""Reading documents: the rights, the query, and how the caller sees what it finds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import orjson
+from attrs import evolve, frozen
+
+from ...transport import JSON
+from ..errors import QueryError, StoreUnavailable
+from ..refused import RequestRefused
+from ..store import All, Page, Query, named, page_of, read_query
+from ..users import demand, missing, readable
+from . import documents
+from .environment import Collection, CollectionEnvironment
+from .scripting import Asked
+from .searching import Search
+from .view import Viewer
+from .writing import refusal_of
+
+__all__ = ["Found", "Reader"]
+
+_TRUNCATED: Final = {"X-Truncated": "true"}
+
+
+@frozen
+class Found:
+    """What was found: JSON, ready to be sent, and headers that say how complete it is."""
+
+    body: bytes
+    headers: Mapping[str, str]
+
+
+class Reader:
+    """Answers what clients and scripts want to read. Every call may raise `RequestRefused`.
+
+    Where no script decides what a document is, the database answers: everybody who may read a
+    document sees the same of it but what is private, which nobody can ask by.
+    """
+
+    def __init__(self, environment: CollectionEnvironment, viewer: Viewer) -> None:
+        self._env = environment
+        self._viewer = viewer
+
+    async def find(self, collection: Collection, asked: Asked, query: Mapping[str, JSON]) -> Found:
+        """Return the documents that a query wants and the caller may see, as a JSON array."""
+        demand(collection.definition, "get", asked.caller)
+        await collection.usable()
+        wanted = _read(collection, asked, query)
+        page = await self._page(collection, asked, wanted)
+        headers = _TRUNCATED if page.truncated else {}
+        return Found(b"[" + b",".join(page.documents) + b"]", headers)
+
+    async def get(self, collection: Collection, asked: Asked, id: str) -> JSON:  # noqa: A002
+        """Return one document as the caller may see it."""
+        definition = collection.definition
+        demand(definition, "get", asked.caller)
+        await collection.usable()
+        try:
+            there = documents.can_be_id(id)
+            document = await self._env.store.get(definition, id) if there else None
+        except StoreUnavailable as error:
+            raise refusal_of(error) from error
+        if document is None:
+            raise missing(definition.name)
+        return await self._viewer.view(collection, asked, document)
+
+    async def count(self, collection: Collection, asked: Asked, query: Mapping[str, JSON]) -> int:
+        """Return how many documents a query wants of those that the caller may see."""
+        demand(collection.definition, "get", asked.caller)
+        await collection.usable()
+        wanted = _read(collection, asked, query)
+        if collection.has("get"):
+            return await self._search(collection, asked, wanted).count()
+        try:
+            return await self._env.store.count(
+                collection.definition, _readable(collection, asked, wanted).filter
+            )
+        except (StoreUnavailable, QueryError) as error:
+            raise refusal_of(error) from error
+
+    async def _page(self, collection: Collection, asked: Asked, wanted: Query) -> Page:
+        definition = collection.definition
+        if collection.has("get"):
+            found = await self._search(collection, asked, wanted).find()
+            return page_of(found[wanted.skip :], wanted, self._env.answers)
+        try:
+            page = await self._env.store.find(definition, _readable(collection, asked, wanted))
+        except (StoreUnavailable, QueryError) as error:
+            raise refusal_of(error) from error
+        if not definition.private:
+            return page
+        stored = [orjson.loads(document) for document in page.documents]
+        shown = tuple(orjson.dumps(documents.shown(definition, document)) for document in stored)
+        return evolve(page, documents=shown)
+
+    def _search(self, collection: Collection, asked: Asked, wanted: Query) -> Search:
+        return Search(self._viewer, self._env, collection, asked, wanted)
+
+
+def _read(collection: Collection, asked: Asked, query: Mapping[str, JSON]) -> Query:
+    """Read a query. Whoever may not see what is private may not ask by it either."""
+    definition = collection.definition
+    try:
+        wanted = read_query(query, definition)
+    except QueryError as error:
+        raise refusal_of(error) from error
+    looked_at = named(wanted.filter) | {key.path[0] for key in wanted.sort}
+    secret = looked_at & definition.private
+    if secret and not asked.caller.internal:
+        raise RequestRefused(
+            400, f"Nobody can ask for documents by '{min(secret)}': it is private."
+        )
+    return wanted
+
+
+def _readable(collection: Collection, asked: Asked, wanted: Query) -> Query:
+    """Return a query that finds no other documents than the caller may read."""
+    own = readable(collection.definition, asked.caller)
+    return wanted if own == All() else evolve(wanted, filter=All((wanted.filter, own)))

@@ -1,0 +1,265 @@
+"""Carrying a write out: what the definition, the owner and the event scripts make of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final
+
+from attrs import field, frozen
+
+from ...actors import Request
+from ...config import get_logger
+from ...transport import JSON
+from ..errors import (
+    DuplicateValue,
+    QueryError,
+    StoreMisfit,
+    StoreUnavailable,
+    StoreUncertain,
+    Unstorable,
+)
+from ..refused import FieldError, RequestRefused, invalid
+from ..scripts import Response, ScriptEvent
+from ..store import Change, Document, Write
+from ..users import (
+    Method,
+    Sealed,
+    demand_owner,
+    guard,
+    is_users,
+    missing,
+    said_of,
+    seal,
+    sealed_again,
+    unsealed,
+)
+from . import documents
+from .environment import CHAIN, Chain, Collection, CollectionEnvironment
+from .scripting import Asked, run_event
+
+__all__ = ["Writer", "Writing", "Written", "refusal_of"]
+
+ATTEMPTS: Final = 3
+"""How often a write with scripts is tried when another pod changes the document meanwhile."""
+
+SCRIPT_EVENTS: Final[Mapping[Method, tuple[ScriptEvent, ...]]] = {
+    "post": ("validate", "post", "aftercommit"),
+    "put": ("validate", "put", "aftercommit"),
+    "delete": ("delete", "aftercommit"),
+}
+
+_log = get_logger("realtime")
+
+
+@frozen
+class Written:
+    """What was written: the whole document (of a removal, as it was), not yet as anybody sees it.
+
+    `hidden` and `response` are what its scripts said to the caller: what not to show, and what to
+    answer instead.
+    """
+
+    document: Document
+    hidden: frozenset[str] = frozenset()
+    response: Response | None = None
+
+
+@frozen
+class Writing(Request[Written]):
+    """A write to be carried out: `data` is what a client sent, `id` None for a new document.
+
+    `nbytes` is what it weighs in the mailbox. `sealed` is the new password of a user with its hash,
+    which takes too long to be made while others wait for their writes.
+    """
+
+    method: Method
+    id: str | None
+    data: Mapping[str, JSON]
+    asked: Asked
+    chain: Chain = field(factory=Chain)
+    nbytes: int = 256
+    sealed: Sealed | None = None
+
+
+@frozen
+class _Said:
+    """What scripts said to the caller beside the document: what not to show, what to answer."""
+
+    hidden: frozenset[str] = frozenset()
+    response: Response | None = None
+
+
+class _ChangedMeanwhile(Exception):
+    """Another pod has changed the document since the scripts saw it."""
+
+
+class Writer:
+    """Decides the writes of one collection, for its actor. `carry_out` commits and tells them."""
+
+    def __init__(
+        self,
+        collection: Collection,
+        environment: CollectionEnvironment,
+        carry_out: Callable[[Sequence[Write]], Awaitable[Sequence[Change | Exception | None]]],
+    ) -> None:
+        self._collection = collection
+        self._env = environment
+        self._carry_out = carry_out
+
+    def is_plain(self, method: Method) -> bool:
+        """Say whether no script has to see such a write, so that many can go together."""
+        if is_users(self._collection.definition):
+            return False
+        return not any(self._collection.has(event) for event in SCRIPT_EVENTS[method])
+
+    def plan(self, writing: Writing) -> Write:
+        """Return a plain write as a decision that the store takes inside its transaction."""
+        id_ = writing.id or ""
+        if writing.method == "post":
+            try:
+                id_ = documents.chosen_id(writing.data)
+            except RequestRefused as refused:
+                return Write(documents.new_id(), _raising(refused))
+        elif not documents.can_be_id(id_):
+            return Write(documents.new_id(), _raising(missing(self._collection.name)))
+        return Write(id_, lambda current: self._proposed(writing, id_, current))
+
+    async def perform(self, writing: Writing) -> Written:
+        """Carry one write out with its scripts: commit it, tell it, and run `aftercommit`.
+
+        Raises `RequestRefused` or `StoreError`.
+        """
+        token = CHAIN.set(writing.chain.deeper(holding=self._collection.name))
+        try:
+            change, said = await self._commit(writing)
+            await self._after_commit(writing, change)
+        finally:
+            CHAIN.reset(token)
+        return Written(change.document, said.hidden, said.response)
+
+    # A write with scripts --------------------------------------------------------------------
+
+    async def _commit(self, writing: Writing) -> tuple[Change, _Said]:
+        definition, store = self._collection.definition, self._env.store
+        if writing.method != "post" and not documents.can_be_id(writing.id or ""):
+            raise missing(definition.name)
+        for _ in range(ATTEMPTS):
+            id_ = writing.id or documents.chosen_id(writing.data)
+            current = await store.get(definition, writing.id) if writing.id else None
+            final, said = await self._decided(writing, id_, current)
+            write = Write(id_, _unless_changed(current, final))
+            [outcome] = await self._carry_out([write])
+            if isinstance(outcome, Change):
+                return outcome, said
+            if not isinstance(outcome, _ChangedMeanwhile):
+                raise refusal_of(outcome)
+        raise RequestRefused(409, "The document keeps changing meanwhile; read it and try again.")
+
+    async def _decided(
+        self, writing: Writing, id_: str, current: Document | None
+    ) -> tuple[Document | None, _Said]:
+        """Return the document that is to be (None: none), and what the scripts said."""
+        definition = self._collection.definition
+        proposed = self._proposed(writing, id_, current)
+        previous = None if writing.method == "post" else current
+        said = _Said()
+        document: Document = dict(proposed if proposed is not None else current or {})
+        if is_users(definition):
+            document, previous = (
+                unsealed(document, current),
+                previous and unsealed(previous, current),
+            )
+        for event in SCRIPT_EVENTS[writing.method][:-1]:
+            outcome = await run_event(
+                self._collection, self._env, event, writing.asked, document, previous
+            )
+            document = dict(outcome.data)
+            said = _Said(said.hidden | outcome.hidden, outcome.response or said.response)
+        if proposed is None:
+            return None, said
+        document.update({name: proposed[name] for name in ("id", "createdAt", "updatedAt")})
+        if is_users(definition):
+            final = documents.checked(definition, sealed_again(document, current))
+            return await seal(final, current, self._env.passwords, writing.sealed), said
+        return documents.checked(definition, document), said
+
+    async def _after_commit(self, writing: Writing, change: Change) -> None:
+        """Let a script act on what is committed; what it raises can undo nothing any more."""
+        document = documents.shown(self._collection.definition, change.document)
+        try:
+            await run_event(
+                self._collection, self._env, "aftercommit", writing.asked, dict(document), None
+            )
+        except RequestRefused as refused:
+            _log.warning(
+                "aftercommit refused what is committed",
+                collection=self._collection.name,
+                reason=refused.sentence,
+            )
+
+    def _proposed(self, writing: Writing, id_: str, current: Document | None) -> Document | None:
+        """Return what the client's data alone make of the document: pure."""
+        definition, caller, now = (
+            self._collection.definition,
+            writing.asked.caller,
+            self._env.wall(),
+        )
+        if writing.method == "post":
+            if current is not None:
+                raise DuplicateValue("id")
+            proposed = documents.created(definition, writing.data, caller, id_, now)
+        else:
+            found = _existing(definition.name, current)
+            demand_owner(definition, writing.method, caller, found)
+            if writing.method == "delete":
+                return None
+            proposed = documents.changed(definition, found, writing.data, caller, now)
+        if is_users(definition):
+            guard(writing.data, proposed, current, caller)
+        return proposed
+
+
+def refusal_of(error: BaseException | None) -> Exception:
+    """Return what the asker is told of a write, or a search, that came to nothing."""
+    if isinstance(error, DuplicateValue):
+        return invalid((FieldError(said_of(error.field), "is taken by another document"),))
+    if isinstance(error, StoreUncertain):
+        return RequestRefused(500, error.public, detail=str(error))
+    if isinstance(error, StoreUnavailable):
+        headers = {"Retry-After": str(error.retry_after)}
+        return RequestRefused(503, error.public, headers=headers, detail=str(error))
+    if isinstance(error, Unstorable | QueryError):
+        return RequestRefused(400, str(error))
+    if isinstance(error, StoreMisfit):
+        return RequestRefused(503, error.public, detail=str(error))
+    if isinstance(error, RequestRefused):
+        return error.with_traceback(None)  # it would hold the transaction, which held the error
+    if isinstance(error, Exception):
+        return error
+    return RequestRefused(500, "The pod failed on this write; its log says why.")
+
+
+def _existing(collection: str, document: Document | None) -> Document:
+    if document is None:
+        raise missing(collection)
+    return document
+
+
+def _raising(error: Exception) -> Callable[[Document | None], Document | None]:
+    def decide(_: Document | None) -> Document | None:
+        raise error
+
+    return decide
+
+
+def _unless_changed(
+    seen: Document | None, final: Document | None
+) -> Callable[[Document | None], Document | None]:
+    def decide(current: Document | None) -> Document | None:
+        if current == seen:
+            return final
+        if seen is None:
+            raise DuplicateValue("id")
+        raise _ChangedMeanwhile
+
+    return decide

@@ -1,0 +1,178 @@
+"""What can go wrong with documents. The class says whose fault it was.
+
+DocumentError
+├── QueryError               the client's query is not one
+├── StoreError               what became of a document in the database
+│   ├── DuplicateValue       the writer's: another document has this value of a unique property
+│   ├── Unstorable           the writer's: the database has no way to hold this document
+│   ├── StoreUnavailable     the world's: locked, full, or out of reach; nothing was written
+│   │   └── StoreUncertain   the world's: gone in the middle of a commit: all, or nothing
+│   └── StoreMisfit          the definition's: the documents there do not allow what it wants
+└── CollectionError          an actor's error too: it is what whoever asks a collection may get
+    └── ScriptError          a script; `sentence` is all that a client may learn
+        ├── ScriptBroken     its file cannot be loaded
+        ├── ScriptFailed     it raised, or left something that is not JSON
+        ├── ScriptTimeout    it ran for too long
+        ├── ScriptsBusy      it did not run: all threads are taken
+        └── ScriptOver       it used its context after its end
+"""
+
+from __future__ import annotations
+
+from ..actors import ActorError
+
+__all__ = [
+    "CollectionError",
+    "DocumentError",
+    "DuplicateValue",
+    "QueryError",
+    "ScriptBroken",
+    "ScriptError",
+    "ScriptFailed",
+    "ScriptOver",
+    "ScriptTimeout",
+    "ScriptsBusy",
+    "StoreError",
+    "StoreMisfit",
+    "StoreUnavailable",
+    "StoreUncertain",
+    "Unstorable",
+]
+
+
+class DocumentError(Exception):
+    """The root of this package's errors."""
+
+
+class QueryError(DocumentError):
+    """A query that cannot be answered; the message names the part and the remedy."""
+
+
+class StoreError(DocumentError):
+    """The root of what a store raises. Nothing of the write was kept, `StoreUncertain` excepted.
+
+    The message is for who runs the pod, and `public` the sentence that a client may be told; they
+    are the same where the client itself can help it.
+    """
+
+    def __init__(self, sentence: str, public: str = "") -> None:
+        super().__init__(sentence)
+        self.public = public or sentence
+
+
+class DuplicateValue(StoreError):
+    """Another document has the same value of a unique property, `field`."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__(f"Another document has this '{field}'; choose another.")
+        self.field = field
+
+
+class Unstorable(StoreError):
+    """The database has no way to hold this document: U+0000 in a text, in PostgreSQL, for one."""
+
+
+class StoreUnavailable(StoreError):
+    """The database is locked, full, or cannot be reached: try again in `retry_after` seconds."""
+
+    def __init__(
+        self,
+        sentence: str,
+        public: str = "The database cannot be used at the moment; try again later.",
+        retry_after: int = 2,
+    ) -> None:
+        super().__init__(sentence, public)
+        self.retry_after = retry_after
+
+
+class StoreUncertain(StoreUnavailable):
+    """The connection was lost during the commit: all was written, or nothing; look which."""
+
+
+class StoreMisfit(StoreError):
+    """A definition wants what the documents there do not allow, such as a unique property."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence, "The collection cannot be used at the moment; try again later.")
+
+
+class CollectionError(DocumentError, ActorError):
+    """What went wrong where a collection's actor was asked."""
+
+
+class ScriptError(CollectionError):
+    """A script did not do its work. `script` is its name, such as `todos/post.py`.
+
+    The message is for those who run the pod; `sentence` says no more than a client may know.
+    """
+
+    def __init__(self, script: str, message: str, sentence: str) -> None:
+        super().__init__(message)
+        self.script = script
+        self.sentence = sentence
+
+
+class ScriptBroken(ScriptError):
+    """The file of a script could not be loaded: the fault of who wrote it. It is never run."""
+
+    def __init__(self, script: str, line: int, reason: str) -> None:
+        super().__init__(
+            script,
+            f"The script {script} cannot be loaded (line {line}): {reason}",
+            f"The script {script} cannot be loaded; the pod's log says why.",
+        )
+        self.line = line
+        self.reason = reason
+
+
+class ScriptFailed(ScriptError):
+    """A script raised: the fault of who wrote it. `__cause__` is what it raised, `line` where."""
+
+    def __init__(self, script: str, line: int, reason: str) -> None:
+        super().__init__(
+            script,
+            f"The script {script} failed at line {line}: {reason}",
+            f"The script {script} failed; the pod's log says why.",
+        )
+        self.line = line
+        self.reason = reason
+
+
+class ScriptTimeout(ScriptError):
+    """A script ran for longer than it may. `line` is where it was then, None if unknown."""
+
+    def __init__(self, script: str, line: int | None, seconds: float) -> None:
+        where = "" if line is None else f"; it was at line {line}"
+        super().__init__(
+            script,
+            f"The script {script} was not done after {seconds:g} s{where}. "
+            "Let it do less, or raise collections.scriptTimeout.",
+            f"The script {script} took too long.",
+        )
+        self.line = line
+        self.seconds = seconds
+
+
+class ScriptsBusy(ScriptError):
+    """All threads for scripts were taken for too long: try again later."""
+
+    def __init__(self, script: str, places: int) -> None:
+        super().__init__(
+            script,
+            f"The script {script} did not run: all {places} threads for scripts are taken. "
+            "The log names those that are over their time.",
+            "The pod has too many scripts to run at the moment; try again later.",
+        )
+        self.places = places
+
+
+class ScriptOver(ScriptError):
+    """A script used its context after it had ended, or after its time."""
+
+    def __init__(self, script: str) -> None:
+        super().__init__(
+            script,
+            f"The script {script} has ended, and so has its context: "
+            "emit and ask other collections before `run` returns, and within its time.",
+            f"The script {script} has ended.",
+        )

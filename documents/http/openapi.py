@@ -1,0 +1,323 @@
+"""The OpenAPI document (version 3.1) of a pod's collections, made from their definitions.
+
+It says what holds for every answer, no more: where an event script decides what is answered, any
+JSON is, with any status. `tests/collections/test_schemathesis.py` holds the pod to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from attrs import frozen
+
+from ...config import Definition, PropertyType, Right
+from ...transport import JSON
+from .responses import REFUSAL, REFUSALS, body_of, ref, refusals, response
+from .schemas import Schema, changed_schema, found_schema, given_schema, shown_schema
+from .signing import SIGNING_IN
+
+__all__ = ["Offer", "openapi"]
+
+_TRUNCATED: Final[Schema] = {
+    "description": "There, and 'true', when a bound of the pod's has left documents out.",
+    "schema": {"type": "string", "const": "true"},
+}
+_ANYTHING: Final[Schema] = {}
+_ID: Final[Schema] = {
+    "name": "id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "minLength": 1},
+}
+_GONE: Final[Schema] = {
+    "type": "object",
+    "required": ["deleted"],
+    "properties": {"deleted": {"const": 1}},
+}
+_ONLY_ID: Final[Schema] = {
+    "type": "object",
+    "required": ["id"],
+    "properties": {"id": {"type": "string"}},
+    "additionalProperties": False,
+}
+_COUNT: Final[Schema] = {
+    "type": "object",
+    "required": ["count"],
+    "properties": {"count": {"type": "integer", "minimum": 0}},
+}
+
+
+@frozen
+class Offer:
+    """A collection as it is offered to somebody: what there is that this one may do with it.
+
+    `events` are those that have a script, `methods` some of get, post, put and delete.
+    """
+
+    definition: Definition
+    events: frozenset[str]
+    methods: frozenset[str]
+
+
+def openapi(offers: Sequence[Offer], version: str) -> Schema:
+    """Return the document, which tells of nothing but what is offered.
+
+    What is private is in no answer of it, and named only where it may be written.
+    """
+    paths: dict[str, JSON] = {}
+    schemas: dict[str, JSON] = {"Error": REFUSAL}
+    for offer in offers:
+        described = _Described(offer)
+        paths.update(described.paths())
+        schemas.update(described.schemas())
+    paths.update(SIGNING_IN)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "deployd", "version": version},
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "responses": dict(REFUSALS),
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+                "masterKey": {"type": "apiKey", "in": "header", "name": "X-Master-Key"},
+            },
+        },
+    }
+
+
+# -- one collection --------------------------------------------------------------------------
+
+
+class _Described:
+    """One collection and its scripts, as they are offered."""
+
+    def __init__(self, offer: Offer) -> None:
+        self.definition = offer.definition
+        self.events = offer.events
+        self.methods = offer.methods
+
+    def schemas(self) -> Iterator[tuple[str, JSON]]:
+        name = self.definition.name
+        if self.definition.no_store:
+            return
+        if "get" in self.methods:
+            yield name, shown_schema(self.definition)
+            yield f"{name}.found", found_schema(self.definition)
+        if "post" in self.methods:
+            yield f"{name}.new", given_schema(self.definition)
+        if "put" in self.methods:
+            yield f"{name}.change", changed_schema(self.definition)
+
+    def paths(self) -> Iterator[tuple[str, JSON]]:
+        for path, shared, operations in self._paths():
+            offered = {
+                method: operation
+                for method, operation in operations.items()
+                if method in self.methods
+            }
+            if offered:
+                yield path, {**shared, **offered}
+
+    def _paths(self) -> Iterator[tuple[str, Schema, Schema]]:
+        """Yield each path, what its operations have in common, and these by method."""
+        name = self.definition.name
+        if self.definition.no_store:
+            yield f"/{name}", {}, self._runs(name)
+            part = {**_ID, "name": "part"}
+            yield f"/{name}/{{part}}", {"parameters": [part]}, self._runs(f"{name}_part")
+            return
+        yield f"/{name}", {}, {"get": self._find(), "post": self._create()}
+        yield f"/{name}/count", {}, {"get": self._count()}
+        one: Schema = {"get": self._get(), "put": self._change(), "delete": self._delete()}
+        yield f"/{name}/{{id}}", {"parameters": [_ID]}, one
+
+    def _find(self) -> Schema:
+        name = self.definition.name
+        items = _ANYTHING if "get" in self.events else ref(f"{name}.found")
+        array: Schema = {"type": "array", "items": items}
+        found = response("The documents.", array, {"X-Truncated": _TRUNCATED})
+        operation = self._operation(f"find_{name}", f"Find {name}", "get", found, runs=("get",))
+        return {**operation, "parameters": [*_properties(self.definition), *_OPTIONS]}
+
+    def _count(self) -> Schema:
+        name = self.definition.name
+        count = response("How many there are.", _COUNT)
+        operation = self._operation(f"count_{name}", f"Count {name}", "get", count)
+        return {**operation, "parameters": list(_properties(self.definition))}
+
+    def _get(self) -> Schema:
+        name = self.definition.name
+        return self._operation(
+            f"get_{name}",
+            f"Read one of {name}",
+            "get",
+            self._document("get"),
+            runs=("get",),
+            refused=("403", "404"),
+        )
+
+    def _create(self) -> Schema:
+        name = self.definition.name
+        runs = ("validate", "post")
+        return self._operation(
+            f"create_{name}",
+            f"Add to {name}",
+            "post",
+            self._document(*runs),
+            runs=runs,
+            body=ref(f"{name}.new"),
+        )
+
+    def _change(self) -> Schema:
+        name = self.definition.name
+        runs = ("validate", "put")
+        return self._operation(
+            f"change_{name}",
+            f"Change one of {name}; properties that are not named stay",
+            "put",
+            self._document(*runs),
+            runs=runs,
+            body=ref(f"{name}.change"),
+            refused=("403", "404", "409"),
+        )
+
+    def _delete(self) -> Schema:
+        name = self.definition.name
+        gone = response("It is gone.", _ANYTHING if "delete" in self.events else _GONE)
+        return self._operation(
+            f"delete_{name}",
+            f"Remove one of {name}",
+            "delete",
+            gone,
+            runs=("delete",),
+            refused=("403", "404", "409"),
+        )
+
+    def _document(self, *runs: str) -> Schema:
+        """Describe the answer with a document: who may not see it is told its id."""
+        if self.events.intersection({"get", *runs}):
+            return response("The document.", _ANYTHING)
+        if "get" not in self.methods:
+            return response("The id of the document, which is not shown.", _ONLY_ID)
+        whole = ref(self.definition.name)
+        if self.definition.access.get is not Right.OWNER:
+            return response("The document.", whole)
+        return response(
+            "The document, or its id when it is somebody else's.", {"anyOf": [whole, _ONLY_ID]}
+        )
+
+    def _runs(self, name: str) -> Schema:
+        """Describe a collection that only runs scripts: each is a method."""
+        return {
+            method: self._operation(
+                f"{method}_{name}",
+                f"Run the script '{method}'",
+                method,
+                response("What the script answers.", _ANYTHING),
+                runs=(method,),
+                body={"type": "object"} if method in ("post", "put") else None,
+            )
+            for method in ("get", "post", "put", "delete")
+            if method in self.events
+        }
+
+    def _operation(
+        self,
+        name: str,
+        summary: str,
+        method: str,
+        answer: Schema,
+        *,
+        runs: Sequence[str] = (),
+        body: Schema | None = None,
+        refused: Sequence[str] = (),
+    ) -> Schema:
+        """Describe an operation that may run these scripts, and be refused for these reasons."""
+        right: Right = getattr(self.definition.access, method)
+        statuses = {"400", "401", "429", "500", "503", *refused}
+        if body is not None:
+            statuses |= {"408", "413", "415"}
+        if right is Right.ROOT:
+            statuses.add("403")
+        responses: dict[str, JSON] = {"200": answer, **refusals(statuses)}
+        if self.events.intersection({"beforerequest", *runs}):
+            responses["default"] = response("What an event script answers.", _ANYTHING)
+        operation: Schema = {
+            "operationId": name,
+            "summary": summary,
+            "responses": responses,
+            "security": list(_security(right)),
+        }
+        if body is not None:
+            operation["requestBody"] = body_of(body)
+        return operation
+
+
+def _security(right: Right) -> Iterator[JSON]:
+    if right is Right.ANYONE:
+        yield {}
+    yield {"token": []}
+    yield {"masterKey": []}
+
+
+# -- what a URL may ask ----------------------------------------------------------------------
+
+# What begins like JSON is read as JSON.
+_TEXT: Final[Schema] = {"type": "string", "pattern": r'^(?![\[{"])[^\u0000]*$'}
+_ASKED: Final[Mapping[PropertyType, Schema]] = {
+    PropertyType.STRING: _TEXT,
+    PropertyType.NUMBER: {"type": "number"},
+    PropertyType.BOOLEAN: {"type": "boolean"},
+    PropertyType.DATE: {"type": "string", "format": "date-time"},
+}
+
+
+def _properties(definition: Definition) -> Iterator[Schema]:
+    """List an equal value for each property that can be asked for."""
+    for name, about in definition.properties.items():
+        if not about.private and about.type in _ASKED:
+            yield _parameter(name, _ASKED[about.type], f"Documents whose {name} is this.")
+
+
+def _parameter(name: str, schema: Schema, text: str) -> Schema:
+    return {"name": name, "in": "query", "schema": schema, "description": text}
+
+
+def _json_parameter(name: str, schema: Schema, text: str) -> Schema:
+    content: JSON = {"application/json": {"schema": schema}}
+    return {"name": name, "in": "query", "content": content, "description": text}
+
+
+_WHOLE: Final[Schema] = {"type": "integer", "minimum": 0}
+_PATH: Final[Schema] = {"pattern": "^[A-Za-z_][A-Za-z0-9_-]{0,63}$"}
+_OPTIONS: Final[Sequence[Schema]] = (
+    _parameter(
+        "$limit",
+        {**_WHOLE, "maximum": 2**64 - 1},
+        "So many documents at most; the pod has a bound of its own.",
+    ),
+    _parameter("$skip", {**_WHOLE, "maximum": 10**9}, "Leave out so many first."),
+    _json_parameter(
+        "$sort",
+        {
+            "type": "object",
+            "propertyNames": _PATH,
+            "additionalProperties": {"enum": [1, -1]},
+            "maxProperties": 8,
+        },
+        'What to order by, such as {"createdAt": -1}.',
+    ),
+    _json_parameter(
+        "$fields",
+        {
+            "type": "object",
+            "propertyNames": _PATH,
+            "additionalProperties": {"const": 1},
+            "minProperties": 1,
+            "maxProperties": 200,
+        },
+        'What to show of each, such as {"title": 1}; {"title": 0} leaves out.',
+    ),
+)

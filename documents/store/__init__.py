@@ -1,0 +1,72 @@
+"""Documents in a database: what a query means, and how it is answered."""
+
+from .database import DatabaseStore
+from .dates import format_date, normalise_date
+from .engine import database_files, database_url
+from .filters import (
+    All,
+    Any,
+    Compare,
+    Equal,
+    Exists,
+    Filter,
+    Matches,
+    Not,
+    Order,
+    Path,
+    Query,
+    Scalar,
+    SortKey,
+)
+from .matching import Ranks, by_rank, matches, ordered, project, ranks
+from .narrowing import asks_only, divided, named, sorted_by_only
+from .numbers import normalise_number
+from .paging import how_many, page_of
+from .parameters import nested
+from .query import parse_query, read_query
+from .store import Bounds, Change, ChangeType, Decide, Document, Page, Store, Write
+
+__all__ = [
+    "All",
+    "Any",
+    "Bounds",
+    "Change",
+    "ChangeType",
+    "Compare",
+    "DatabaseStore",
+    "Decide",
+    "Document",
+    "Equal",
+    "Exists",
+    "Filter",
+    "Matches",
+    "Not",
+    "Order",
+    "Page",
+    "Path",
+    "Query",
+    "Ranks",
+    "Scalar",
+    "SortKey",
+    "Store",
+    "Write",
+    "asks_only",
+    "by_rank",
+    "database_files",
+    "database_url",
+    "divided",
+    "format_date",
+    "how_many",
+    "matches",
+    "named",
+    "nested",
+    "normalise_date",
+    "normalise_number",
+    "ordered",
+    "page_of",
+    "parse_query",
+    "project",
+    "ranks",
+    "read_query",
+    "sorted_by_only",
+]

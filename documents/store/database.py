@@ -1,0 +1,206 @@
+"""The store of documents in one database: SQLite in a file, or PostgreSQL."""
+
+# ruff: noqa: A002 - `id` and `filter` are the words of what is promised
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
+from typing import Final, TypeVar
+
+import trio
+from attrs import frozen
+from sqlalchemy import Connection, Select, Table
+
+from ...config import Definition, LogSampler, get_logger
+from ...config import Store as Settings
+from ...transport import NoThread, in_thread
+from ..errors import StoreUnavailable
+from . import indexes, notes, reading
+from .engine import deadline, make_engine, make_file, write_transaction
+from .failures import answering, translated
+from .filters import Filter, Query
+from .store import Bounds, Change, Document, Page, Write
+from .tables import CHANGES, documents_table
+from .writing import Outcome, Writer
+
+__all__ = ["DatabaseStore"]
+
+T = TypeVar("T")
+
+_BUSY: Final = "The database has too much to do; try again."
+_log = get_logger("store")
+
+
+@frozen
+class _Collection:
+    definition: Definition
+    table: Table
+    by_id: Select[str]
+    writer: Writer
+
+
+class DatabaseStore:
+    """Keeps the promises of `Store`. Raises `ConfigurationError` when `url` cannot be used.
+
+    `pod_id` is this pod's name among those that share the database; `wall` returns unix seconds.
+    A call waits for `busy_timeout` at most until one of `pool_size` threads is free for it.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        pod_id: str,
+        settings: Settings,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._engine = make_engine(url, settings)
+        self._pod = pod_id
+        self._settings = settings
+        self._bounds = Bounds(settings.max_limit, settings.max_answer_bytes)
+        self._wall = wall
+        self._threads = trio.CapacityLimiter(settings.pool_size)
+        self._closing = trio.Lock()
+        self._sampler = LogSampler(burst=1)
+        self._is_open = False
+        self._turns: defaultdict[str, trio.Lock] = defaultdict(trio.Lock)
+        self._collections: dict[str, _Collection] = {}
+
+    async def open(self) -> None:
+        """Connect, and make what the database lacks. Harmless when that is done."""
+
+        def work(connection: Connection) -> None:
+            indexes.exclusive(connection)
+            CHANGES.create(connection, checkfirst=True)
+
+        self._is_open = True
+        try:
+            await self._run(lambda: make_file(self._engine))
+            await self._write("", work)
+        except StoreUnavailable:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Give the connections back when what still runs has ended. That cannot be cancelled.
+
+        From now on, as before `open`, every call raises `StoreUnavailable`: whoever connected then
+        would leave connections behind that nobody gives back.
+        """
+        self._is_open = False
+        places = [object() for _ in range(self._settings.pool_size)]
+        with trio.CancelScope(shield=True):
+            async with self._closing:
+                for place in places:
+                    await self._threads.acquire_on_behalf_of(place)
+                with suppress(NoThread):  # then what it holds goes with the process
+                    await in_thread(self._engine.dispose)
+                for place in places:
+                    self._threads.release_on_behalf_of(place)
+
+    async def prepare(self, definition: Definition) -> None:
+        """Make the collection's table and its indexes, and drop indexes it no longer wants.
+
+        Raises `StoreMisfit` when a property is to be unique and values of it are not.
+        """
+        table = self._collection(definition).table
+        await self._write(definition.name, lambda there: indexes.prepare(there, definition, table))
+
+    async def find(
+        self, definition: Definition, query: Query, bounds: Bounds | None = None
+    ) -> Page:
+        """Return the documents that a query wants, within bounds: these, or the settings'."""
+        table, within = self._collection(definition).table, bounds or self._bounds
+        return await self._read(lambda there: reading.find(there, table, definition, query, within))
+
+    async def count(self, definition: Definition, filter: Filter) -> int:
+        """Return how many documents a filter wants."""
+        table = self._collection(definition).table
+        return await self._read(lambda there: reading.count(there, table, definition, filter))
+
+    async def get(self, definition: Definition, id: str) -> Document | None:
+        """Return a document, or None."""
+        statement = self._collection(definition).by_id
+        return await self._read(lambda there: reading.get(there, statement, id))
+
+    async def write(self, definition: Definition, writes: Sequence[Write]) -> Sequence[Outcome]:
+        """Carry writes out in one transaction; return what became of each, as `Store` tells."""
+        writer = self._collection(definition).writer
+        return await self._write(
+            definition.name,
+            lambda there: writer.carry_out(there, writes, pod=self._pod, now=self._wall()),
+        )
+
+    async def untold(self, definition: Definition, limit: int) -> Sequence[Change]:
+        """Return committed changes that no pod has told, oldest first, and make them this pod's."""
+        name = definition.name
+        return await self._write(
+            name,
+            lambda there: notes.claim(there, name, limit, pod=self._pod, now=self._wall()),
+        )
+
+    async def told(self, definition: Definition, sequences: Sequence[int]) -> None:
+        """Forget that these changes have to be told."""
+        name = definition.name
+        await self._write(name, lambda there: notes.forget(there, name, sequences))
+
+    def _collection(self, definition: Definition) -> _Collection:
+        """Return what belongs to a definition: SQLAlchemy knows a statement again by its table."""
+        known = self._collections.get(definition.name)
+        if known is None or known.definition != definition:
+            table = documents_table(definition.name)
+            writer = Writer(definition, table, self._engine.dialect)
+            known = _Collection(definition, table, reading.by_id(table), writer)
+            self._collections[definition.name] = known
+        return known
+
+    async def _read(self, work: Callable[[Connection], T]) -> T:
+        def on_thread() -> T:
+            seconds = self._settings.statement_timeout
+            with self._engine.connect() as there, deadline(there, seconds), answering():
+                return work(there)
+
+        return await self._run(on_thread)
+
+    async def _write(self, collection: str, work: Callable[[Connection], T]) -> T:
+        """Run a transaction when it is its turn.
+
+        Writes of one collection follow each other, or their changes could be numbered in another
+        order than they are committed in. In SQLite, where one transaction writes at a time, all
+        do: whoever waits in the database's own queue has no turn there, and holds a thread.
+        """
+
+        def on_thread() -> T:
+            with write_transaction(self._engine) as connection:
+                return work(connection)
+
+        shared = self._engine.dialect.name == "sqlite"
+        return await self._run(on_thread, self._turns["" if shared else collection])
+
+    async def _run(self, work: Callable[[], T], turn: trio.Lock | None = None) -> T:
+        def on_thread() -> T:
+            if not self._is_open:  # it may have been closed while this waited for a thread
+                raise StoreUnavailable("The database is not open at the moment; try again.")
+            with translated():
+                return work()
+
+        # The deadline is for the wait alone: a thread that has begun is never left behind.
+        with trio.move_on_after(self._settings.busy_timeout):
+            async with turn or nullcontext():
+                try:
+                    return await in_thread(on_thread, limiter=self._threads)
+                except (NoThread, StoreUnavailable) as error:
+                    self._tell(error)
+                    if isinstance(error, StoreUnavailable):
+                        raise
+                    raise StoreUnavailable(str(error)) from error
+        raise StoreUnavailable(_BUSY, _BUSY)
+
+    def _tell(self, error: NoThread | StoreUnavailable) -> None:
+        """Tell who runs the pod what clients are not told."""
+        suppressed = self._sampler.admit(str(error))
+        if suppressed is not None:
+            _log.warning("the database did not answer", reason=str(error), suppressed=suppressed)

@@ -1,0 +1,140 @@
+"""The documents of all collections in one database: SQLite in a file, or PostgreSQL.
+
+This file states what a store promises; `tests/transport/store/` holds the contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal, Protocol, TypeAlias
+
+from attrs import frozen
+
+from ...config import Definition
+from ...transport import JSON
+from .filters import Filter, Query
+
+__all__ = ["Bounds", "Change", "ChangeType", "Decide", "Document", "Page", "Store", "Write"]
+
+Document: TypeAlias = dict[str, JSON]
+"""A whole document, `id`, `createdAt` and `updatedAt` included, which are texts.
+
+Its numbers are as `normalise_number` returns them. What a store returns is equal to what it was
+given, though names may come in another order.
+"""
+
+ChangeType: TypeAlias = Literal["created", "updated", "deleted"]
+
+Decide: TypeAlias = Callable[[Document | None], Document | None]
+"""From the document that is there (None: none) to the one that is to be (None: none).
+
+Pure: it runs on a thread, inside the transaction, and again from the new document when another
+pod has created one meanwhile. Whatever it raises refuses the write.
+"""
+
+
+@frozen
+class Write:
+    """One write of the document with this id.
+
+    `decide` may not return another id. It gets an object of its own, and may return it changed.
+    """
+
+    id: str
+    decide: Decide
+
+
+@frozen
+class Change:
+    """A committed write. `sequence` grows in the order in which a pod commits in a collection.
+
+    No number comes twice, and between them may be gaps. Where pods share a database their numbers
+    are mixed, and one pod may commit a smaller number after another's greater one.
+    `document` is what was written, or for `deleted` what was there.
+    """
+
+    sequence: int
+    type: ChangeType
+    document: Document
+
+
+@frozen
+class Bounds:
+    """How much of what a query finds is returned: documents, and bytes of them, one at least."""
+
+    documents: int
+    nbytes: int
+
+
+@frozen
+class Page:
+    """What a query found: each document as JSON bytes.
+
+    `truncated` says that there are more, which a bound of the pod has left out, and not the query's
+    own limit.
+    """
+
+    documents: tuple[bytes, ...]
+    truncated: bool = False
+
+
+class Store(Protocol):
+    """Documents of all collections. Every call may raise `StoreUnavailable`, and then did nothing.
+
+    One that writes may raise `StoreUncertain`, which is one of them, and then did all or nothing.
+
+    Calls wait for a thread of the pool, `busy_timeout` at most, and run there; trio's thread never
+    waits for a disk. A call that is cancelled before it runs did nothing; one that runs returns
+    when its thread has, with its result: what it wrote is then written or not, and nothing in
+    between, whatever kills the process.
+    """
+
+    async def open(self) -> None:
+        """Connect, and make what the database lacks. Harmless when that is done."""
+
+    async def close(self) -> None:
+        """Give the connections back when what still runs has ended. That cannot be cancelled."""
+
+    async def prepare(self, definition: Definition) -> None:
+        """Make the collection's table and its indexes, and drop indexes it no longer wants.
+
+        Raises `StoreMisfit` when a property is to be unique and values of it are not.
+        """
+
+    async def find(
+        self, definition: Definition, query: Query, bounds: Bounds | None = None
+    ) -> Page:
+        """Return the documents that a query wants, in their order, as they were at one moment.
+
+        Without `bounds` at most `max_limit` of them and `max_answer_bytes`; one at least, so that
+        whoever pages by `skip` gets ahead. Raises `QueryError`, as `count` and `get` do, for texts
+        and numbers that the database does not have.
+        """
+
+    async def count(self, definition: Definition, filter: Filter) -> int:  # noqa: A002
+        """Return how many documents a filter wants."""
+
+    async def get(self, definition: Definition, id: str) -> Document | None:  # noqa: A002
+        """Return a document, or None."""
+
+    async def write(
+        self, definition: Definition, writes: Sequence[Write]
+    ) -> Sequence[Change | Exception | None]:
+        """Carry writes out one after another, in one transaction; return what became of each.
+
+        A `Change` was committed together with a note that it has to be told; None changed
+        nothing (there was nothing, and is to be nothing); an exception is what `decide` raised,
+        `DuplicateValue`, `Unstorable`, or a ValueError or TypeError when what `decide` returned is
+        no document with this id, and refused that one write alone. Null and what is missing are no
+        duplicates. Raises `StoreUnavailable` when the transaction failed: then none is written.
+        """
+
+    async def untold(self, definition: Definition, limit: int) -> Sequence[Change]:
+        """Return committed changes that no pod has told, oldest first, and make them this pod's.
+
+        Those that this pod wrote, and those that another pod has left untold for a minute since
+        it wrote them or asked for them here; where the database is this pod's alone (SQLite), all.
+        """
+
+    async def told(self, definition: Definition, sequences: Sequence[int]) -> None:
+        """Forget that these changes have to be told."""

@@ -1,0 +1,68 @@
+"""Who may do what, and who that is: rights, users, their names and passwords."""
+
+from .folding import fold_names
+from .identifiers import RESERVED_NAMES, fold_name, misleading
+from .passwords import Passwords, Sealed
+from .rights import (
+    POD,
+    Caller,
+    Method,
+    demand,
+    demand_owner,
+    may_ask,
+    may_listen,
+    may_see,
+    missing,
+    owns,
+    readable,
+)
+from .users import (
+    USERS,
+    can_be_name,
+    guard,
+    in_order,
+    is_root_user,
+    is_users,
+    keyed,
+    named,
+    new_password,
+    said_of,
+    seal,
+    sealed_again,
+    unsealed,
+    users_document,
+)
+
+__all__ = [
+    "POD",
+    "RESERVED_NAMES",
+    "USERS",
+    "Caller",
+    "Method",
+    "Passwords",
+    "Sealed",
+    "can_be_name",
+    "demand",
+    "demand_owner",
+    "fold_name",
+    "fold_names",
+    "guard",
+    "in_order",
+    "is_root_user",
+    "is_users",
+    "keyed",
+    "may_ask",
+    "may_listen",
+    "may_see",
+    "misleading",
+    "missing",
+    "named",
+    "new_password",
+    "owns",
+    "readable",
+    "said_of",
+    "seal",
+    "sealed_again",
+    "unsealed",
+    "users_document",
+]

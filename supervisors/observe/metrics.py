@@ -1,0 +1,297 @@
+"""A pod's figures for Prometheus: read when asked, told in the names of docs/metrics.md."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import accumulate
+from typing import Final
+
+import trio
+from prometheus_client import CollectorRegistry, PlatformCollector
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from ...actors import Uplink
+from ...actors.cluster import BreakerState
+from ...config import Audited
+from ...transport import CloseCode, Histogram, close_label
+from .census import mailboxes, restarts
+from .overview import counts_of
+from .process import read_process
+from .rooms import rooms_by_pattern
+from .watched import Watched
+
+__all__ = ["Exporter"]
+
+KEPT: Final = 1.0
+"""Seconds for which an answer serves everybody who asks: a flood of scrapes costs what one does."""
+
+MOST_CODES: Final = 64
+"""Close codes that are told apart; the others are `other`, as those are that clients make up."""
+
+
+_TEXT: Final = choose_encoder("")
+_OPENMETRICS: Final = choose_encoder("application/openmetrics-text; version=1.0.0")
+
+
+class Exporter(Collector):
+    """The metrics of one pod, in a registry of their own. `clock` returns seconds."""
+
+    def __init__(self, pod: Watched, clock: Callable[[], float]) -> None:
+        self._pod = pod
+        self._clock = clock
+        self._registry = CollectorRegistry(auto_describe=False)
+        PlatformCollector(registry=self._registry)
+        self._registry.register(self)
+        self._answers: dict[str, tuple[float, bytes]] = {}
+
+    def expose(self, accept: str) -> tuple[bytes, str]:
+        """Return the metrics, and their content type, in OpenMetrics where that is accepted.
+
+        There are two answers, and what a client writes in `Accept` makes no third.
+        """
+        encode, kind = _OPENMETRICS if "application/openmetrics-text" in accept.lower() else _TEXT
+        now = self._clock()
+        kept = self._answers.get(kind)
+        if kept is None or now - kept[0] >= KEPT:
+            kept = self._answers[kind] = now, encode(self._registry)
+        return kept[1], kind
+
+    def collect(self) -> Iterator[Metric]:
+        """Look at the pod."""
+        yield from self._clients()
+        yield from self._traffic()
+        yield from self._rooms()
+        yield from self._actors()
+        yield from _process()
+        if self._pod.uplink is not None:
+            yield from _link(self._pod.uplink)
+
+    # What a pod is made of -------------------------------------------------------------------
+
+    def _clients(self) -> Iterator[Metric]:
+        pod, meters = self._pod, self._pod.meters
+        closed: dict[str, float] = {}
+        for code, count in meters.closed.items():
+            label = close_label(code) if len(closed) < MOST_CODES else "other"
+            closed[label] = closed.get(label, 0) + count
+        yield _gauge(
+            "websocket_connections_per_pod",
+            "Open WebSocket connections; what the autoscaler reads.",
+            len(pod.members),
+        )
+        about = GaugeMetricFamily("deployd_pod_info", "The pod.", labels=["pod", "version"])
+        about.add_metric([pod.pod_id, pod.version], 1)
+        yield about
+        yield _gauge("deployd_ready", "Whether /health/ready answers 200.", pod.unready() is None)
+        yield _gauge(
+            "deployd_connections_max", "limits.maxConnections.", pod.config.limits.max_connections
+        )
+        yield _counter("deployd_connections_opened", "Handshakes completed.", meters.opened)
+        yield _counters(
+            "deployd_connections_closed", "Connections ended, by close code.", "code", closed
+        )
+        yield _counters(
+            "deployd_requests_refused",
+            "Connections and upgrades turned away.",
+            "reason",
+            pod.refused(),
+        )
+        yield _counter(
+            "deployd_slow_clients_closed",
+            "Closed because they did not read.",
+            meters.closed[CloseCode.SLOW_CONSUMER] + meters.closed[CloseCode.DEAD_CLIENT],
+        )
+
+    def _told(self) -> Mapping[str, int]:
+        return {what.name.lower(): 0 for what in Audited} | self._pod.meters.audited
+
+    def _traffic(self) -> Iterator[Metric]:
+        meters = self._pod.meters
+        counts = counts_of(self._pod)
+        yield _counter(
+            "deployd_messages_received", "Messages of clients.", counts["messages_received"]
+        )
+        sent, sent_bytes = counts["messages_sent"], counts["bytes_sent"]
+        yield _counter("deployd_messages_sent", "Messages that clients' sockets took.", sent)
+        yield _counter("deployd_received_bytes", "Bytes of clients.", counts["bytes_received"])
+        yield _counter("deployd_sent_bytes", "Bytes that clients' sockets took.", sent_bytes)
+        yield _counters(
+            "deployd_rate_limited", "Turned away by a rate.", "limit", meters.rate_limited
+        )
+        yield _counters("deployd_audited", "Told in the log's channel audit.", "what", self._told())
+        yield _histogram(
+            "deployd_fanout_members", "Members that one event went to.", meters.fan_out
+        )
+        yield _histogram(
+            "deployd_local_latency_seconds",
+            "From a client's message read to its frames handed to the members' sockets.",
+            meters.local_latency,
+        )
+        yield _histogram(
+            "deployd_cross_pod_latency_seconds",
+            "From the origin's clock to the members here.",
+            meters.cross_pod_latency,
+        )
+        yield _histogram(
+            "deployd_loop_lag_seconds", "How long what is ready waits.", meters.loop_lag
+        )
+        yield _gauge(
+            "deployd_loop_tasks",
+            "Tasks of the pod's loop.",
+            trio.lowlevel.current_statistics().tasks_living,
+        )
+        yield _gauge(
+            "deployd_allocated_blocks",
+            "Blocks of memory that Python has given out and not got back.",
+            sys.getallocatedblocks(),
+        )
+        yield _counter(
+            "deployd_loop_stalls",
+            "Times that the loop stood still for a second.",
+            self._pod.watchdog.stalls,
+        )
+
+    def _rooms(self) -> Iterator[Metric]:
+        counts = rooms_by_pattern(self._pod)
+        for name, about, figure in (
+            ("deployd_rooms", "Rooms that run.", "rooms"),
+            ("deployd_room_members", "Members of all of them.", "members"),
+            ("deployd_room_members_max", "Members of the largest.", "largest"),
+        ):
+            values = {pattern: figures[figure] for pattern, figures in counts.items()}
+            yield _gauges(name, about, "pattern", values)
+
+    def _actors(self) -> Iterator[Metric]:
+        counts = mailboxes(self._pod.root)
+        yield _gauges(
+            "deployd_mailbox_messages",
+            "Messages that wait for actors.",
+            "kind",
+            {kind: count["waiting"] for kind, count in counts.items()},
+        )
+        yield _gauges(
+            "deployd_mailbox_high_water_messages",
+            "The most that ever waited for one of those that live.",
+            "kind",
+            {kind: count["high_water"] for kind, count in counts.items()},
+        )
+        yield _counters(
+            "deployd_actor_restarts", "Restarts after an end.", "kind", restarts(self._pod.root)
+        )
+        yield _counters(
+            "deployd_dead_letters",
+            "Messages that no actor handled.",
+            "reason",
+            self._pod.dead_letters.statistics().by_reason,
+        )
+
+
+def _process() -> Iterator[Metric]:
+    """Yield what prometheus-client's own collector would, under the names that it gives."""
+    process = read_process()
+    yield _counter("process_cpu_seconds", "Total user and system CPU time.", process.cpu_seconds)
+    for name, about, value in (
+        ("process_max_fds", "Maximum number of open file descriptors.", process.max_files),
+        ("process_open_fds", "Number of open file descriptors.", process.open_files),
+        ("process_resident_memory_bytes", "Resident memory size.", process.resident_bytes),
+        ("process_virtual_memory_bytes", "Virtual memory size.", process.virtual_bytes),
+        ("process_start_time_seconds", "Start time, unix seconds.", process.started_at),
+    ):
+        if value is not None:
+            yield _gauge(name, about, value)
+
+
+def _link(uplink: Uplink) -> Iterator[Metric]:
+    counters, link = uplink.counters, uplink.kind
+    state = GaugeMetricFamily(
+        "deployd_breaker_state", "1 for the state it is in.", labels=["link", "state"]
+    )
+    for known in BreakerState:
+        state.add_metric([link, known.value], float(uplink.breaker.state is known))
+    yield state
+    if counters.round_trip is not None:
+        yield _gauges(
+            "deployd_broker_canary_seconds",
+            "The last canary's round trip.",
+            "link",
+            {link: counters.round_trip},
+        )
+    yield _gauges(
+        "deployd_broker_deaf_seconds",
+        "Time since the link was last proven; 0 while the breaker is closed.",
+        "link",
+        {link: uplink.seconds_deaf},
+    )
+    yield _gauges(
+        "deployd_broker_buffered",
+        "Events that wait for the broker to come back.",
+        "link",
+        {link: len(uplink.buffer)},
+    )
+    for name, about, count in (
+        ("published", "Events the broker took.", counters.published),
+        ("received", "Events of other pods.", counters.received),
+        ("missed", "Events of other pods that never came.", uplink.reception.missed),
+        ("undelivered", "Events that a busy room had no place for.", counters.undelivered),
+        ("replayed", "Buffered events sent after an outage.", counters.replayed),
+        ("reconnects", "Connections after the first.", max(0, counters.connects - 1)),
+        ("outages", "How often the breaker opened.", counters.trips),
+    ):
+        yield _counters(f"deployd_broker_{name}", about, "link", {link: count})
+    lost = CounterMetricFamily(
+        "deployd_broker_lost",
+        "Events that will never reach the other pods.",
+        labels=["link", "reason"],
+    )
+    for reason, count in counters.lost_by_reason().items():
+        lost.add_metric([link, reason], count)
+    yield lost
+    refused = CounterMetricFamily(
+        "deployd_broker_refused",
+        "Messages of the broker that were not let in.",
+        labels=["link", "reason"],
+    )
+    for fault, count in counters.refused.items():
+        refused.add_metric([link, fault.value], count)
+    yield refused
+
+
+# Families ------------------------------------------------------------------------------------
+
+
+def _gauge(name: str, about: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, about, value=float(value))
+
+
+def _counter(name: str, about: str, value: float) -> Metric:
+    return CounterMetricFamily(name, about, value=value)
+
+
+def _gauges(name: str, about: str, label: str, values: Mapping[str, float]) -> Metric:
+    return _labelled(GaugeMetricFamily(name, about, labels=[label]), values.items())
+
+
+def _counters(name: str, about: str, label: str, values: Mapping[str, float]) -> Metric:
+    return _labelled(CounterMetricFamily(name, about, labels=[label]), values.items())
+
+
+def _labelled(
+    family: GaugeMetricFamily | CounterMetricFamily, values: Iterable[tuple[str, float]]
+) -> Metric:
+    for label, value in values:
+        family.add_metric([label], value)
+    return family
+
+
+def _histogram(name: str, about: str, histogram: Histogram) -> Metric:
+    bounds = [*(f"{float(bound)}" for bound in histogram.bounds), "+Inf"]
+    buckets = list(zip(bounds, accumulate(histogram.counts), strict=True))
+    return HistogramMetricFamily(name, about, buckets=buckets, sum_value=histogram.sum)

@@ -1,0 +1,109 @@
+"""A pod as an application: everything loaded, its tree run for the length of a block.
+
+Source: OTP, "Applications".
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import structlog
+import trio
+
+from ...actors import Room, contained, load_room_classes
+from ...config import Config, Secrets, anchored, configure_logging, load_secrets
+from ...transport.brokers.contract import Broker
+from .keyboard import kept_for_the_main_task
+from .pod import Pod
+
+__all__ = ["open_pod"]
+
+
+@asynccontextmanager
+async def open_pod(
+    config: Config | None = None,
+    *,
+    keys: Secrets | None = None,
+    rooms: Mapping[str, type[Room[Any]]] | None = None,
+    dev: bool = False,
+    broker: Callable[[], Broker] | None = None,
+    stress_command: Sequence[str] | None = None,
+    settings: Path | None = None,
+) -> AsyncIterator[Pod]:
+    """Run a pod for the length of the block; leaving it drains the pod.
+
+    `keys` are read from `config.server.data`, or generated there, when not given. `rooms` are
+    bound before those of the configuration. `dev` opens the read-only diagnostics to this
+    machine. `broker` makes what joins this pod to others, instead of the configured one, for each
+    incarnation of the link. `stress_command` is the program that root may start to put the pod
+    under load, `deployd stress` or one with its options. `settings` is the file that the
+    configuration came from: it is not served, wherever it lies.
+
+    Leaving the block stops accepting, after `drain.delay`, closes clients with 1012, paced over
+    `drain.window`, and returns `drain.deadline` seconds later at the latest, but for `on_stop`
+    hooks that still clean up then (`Actor.stop_deadline`). A block that is cancelled ends at once.
+    Ctrl-C and `sys.exit` in the block drain the pod first; a second Ctrl-C ends it at once. In a
+    room neither ends more than the room.
+
+    Raises `RoomImportError`, `BrokerImportError`, `SecretsError`, `AddressInUse` or `ListenError`
+    before the block runs, and `IntensityExceeded` when the tree has given up.
+    """
+    config = anchored(config or Config(), Path.cwd())
+    if not structlog.is_configured():  # its own defaults print the values of locals
+        configure_logging(config.logging, tty=sys.stderr.isatty(), stream=sys.stderr)
+    rooms = rooms or {}
+    configured = load_room_classes(config.rooms)
+    bindings = {**rooms, **{p: c for p, c in configured.items() if p not in rooms}}
+    pod = Pod(
+        config,
+        keys or _load_keys(config),
+        bindings,
+        dev=dev,
+        broker=broker,
+        stress_command=stress_command,
+        settings=settings,
+    )
+    failures: list[BaseException] = []
+    with kept_for_the_main_task():
+        async with trio.open_nursery() as nursery:
+            await nursery.start(_run, pod, failures, nursery.cancel_scope)
+            if not failures:
+                try:
+                    yield pod
+                except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001
+                    failures.append(error)  # raised below, out of the nursery's groups
+                finally:
+                    pod.request_stop("pod stopping")
+    if failures:
+        raise failures[0]
+
+
+async def _run(
+    pod: Pod,
+    failures: list[BaseException],
+    scope: trio.CancelScope,
+    task_status: trio.TaskStatus[None],
+) -> None:
+    up = False
+
+    def came_up() -> None:
+        nonlocal up
+        up = True
+        task_status.started()
+
+    try:
+        await pod.run(came_up)
+    except Exception as error:  # noqa: BLE001 - raised below, out of the nursery's groups
+        failures.append(contained(error))
+        scope.cancel()
+        if not up:
+            task_status.started()
+
+
+def _load_keys(config: Config) -> Secrets:
+    return load_secrets(Path(config.server.data), os.environ)

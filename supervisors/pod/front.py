@@ -1,0 +1,265 @@
+"""The front of a pod: what its one port answers."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final, Protocol
+
+import trio
+from attrs import evolve
+from starlette.requests import Request
+from starlette.routing import BaseRoute
+from starlette.types import Scope
+
+from ...config import Audit, Config, get_logger, private_places, read_origin
+from ...documents.http import AuthView, auth_routes, catalogue_routes, collection_routes
+from ...documents.store import database_files, database_url
+from ...transport import (
+    JSON,
+    Attempts,
+    Listener,
+    ListenerLimits,
+    Meters,
+    Premises,
+    Refusal,
+    Shares,
+    TlsDoor,
+    UpgradeRequest,
+    is_loopback,
+    networks,
+    share_of,
+)
+from ...transport.http import (
+    Doorman,
+    HttpLimits,
+    HttpServer,
+    Keyring,
+    PublicFiles,
+    create_app,
+    create_metrics_app,
+    stress_routes,
+)
+from ..child import Node, node_to_json
+from ..observe import Exporter, Views
+from .collections import CollectionTree
+from .stress import StressRunner
+
+__all__ = ["make_listener", "make_metrics_listener"]
+
+_log = get_logger("realtime")
+
+NO_WEBSOCKET: Final = Refusal(404, "There is no WebSocket at this address, only metrics.")
+
+LAST_ANSWER: Final = 4.0
+"""Seconds that a stopping pod lets requests go on, so that who wrote learns that it is written. A
+little less than the listener has to stop."""
+
+
+class Shown(Protocol):
+    """What the pages may show of a pod."""
+
+    pod_id: str
+    version: str
+    started_at: float
+    dev: bool
+    config: Config
+    settings: Path | None
+    keyring: Keyring
+    audit: Audit
+    premises: Premises
+    meters: Meters
+    views: Views
+    exporter: Exporter
+    door: TlsDoor | None
+    stress: StressRunner
+
+    def tree(self) -> Node:
+        """Describe every live actor."""
+
+    def connections(self) -> int:
+        """Count the live WebSocket connections."""
+
+    def broker_health(self) -> Mapping[str, object]:
+        """Show how each link to the other pods is."""
+
+    def links(self) -> Sequence[Mapping[str, JSON]]:
+        """Show the links alone."""
+
+    def unready(self) -> str | None:
+        """Say why no new clients should be sent here, or None."""
+
+    def upgrade(self, request: UpgradeRequest) -> Refusal | None:
+        """Take a WebSocket handshake over, or say why not."""
+
+
+def make_listener(
+    pod: Shown, collections: CollectionTree | None, wall: Callable[[], float]
+) -> Listener:
+    """Make what listens for a pod: WebSocket upgrades go to it, HTTP to its pages and collections.
+
+    `collections` is None for a pod that has none. `wall` returns unix seconds.
+    """
+    config, doorman = pod.config, _doorman(pod)
+    public = _public(config, pod.settings)
+    view = _View(pod, doorman)
+    app = create_app(
+        view,
+        wall,
+        public=public,
+        routes=[
+            *stress_routes(doorman.refuse_all_but_root, pod.stress),
+            *_routes(pod, doorman, collections, public),
+        ],
+        origins=config.origins.allowed,
+    )
+    return Listener(
+        config.server.host,
+        config.server.port,
+        serve=HttpServer(
+            app,
+            _http_limits(config),
+            on_upgrade=pod.upgrade,
+            privileged=_Privileges(doorman).has,
+            websocket=config.enabled,
+            origins=[str(each) for each in map(read_origin, config.origins.allowed) if each],
+            memory=Shares.of(config.limits.max_http_bytes, config.limits),
+        ).serve,
+        limits=_listener_limits(config),
+        tls=pod.door,
+    )
+
+
+def make_metrics_listener(pod: Shown) -> Listener | None:
+    """Make what answers metrics and health at an address of its own, if there is to be one."""
+    config = pod.config
+    if not config.metrics.bind:
+        return None
+    host, _, port = config.metrics.bind.rpartition(":")
+    # Scrapers come by the names of another network, and nothing is encrypted here.
+    premises = evolve(pod.premises, loopback=is_loopback(host), hosts=frozenset(), tls=False)
+    app = create_metrics_app(pod, pod.exporter.expose, premises, pod.audit)
+    return Listener(
+        host,
+        int(port),
+        serve=HttpServer(
+            app,
+            _http_limits(config),
+            on_upgrade=lambda _: NO_WEBSOCKET,
+            privileged=lambda _: True,
+            websocket=False,
+            memory=Shares.of(config.limits.max_http_bytes, config.limits),
+        ).serve,
+        limits=_listener_limits(config),
+    )
+
+
+def _public(config: Config, settings: Path | None) -> PublicFiles:
+    files = database_files(database_url(config.store, Path(config.server.data)))
+    private = [*private_places(config), *files, *filter(None, [settings])]
+    public = PublicFiles(Path(config.server.public), private)
+    exposed = public.exposed()
+    if exposed:
+        _log.warning(
+            "server.public holds what is for nobody, and is not served; move it elsewhere",
+            public=config.server.public,
+            private=sorted(map(str, exposed)),
+        )
+    return public
+
+
+def _doorman(pod: Shown) -> Doorman:
+    auth = pod.config.auth
+    guesses = Attempts(auth.login_attempts, auth.login_period)
+    return Doorman(
+        keyring=pod.keyring,
+        guesses=guesses,
+        clock=trio.current_time,
+        rate_limited=pod.meters.rate_limited,
+        premises=pod.premises,
+        scrape_token=pod.config.metrics.token,
+        audit=pod.audit,
+    )
+
+
+def _http_limits(config: Config) -> HttpLimits:
+    limits = config.limits
+    return HttpLimits(
+        max_head_bytes=limits.max_head_bytes,
+        max_body_bytes=limits.max_body_bytes,
+        head_timeout=limits.handshake_timeout,
+        body_timeout=limits.handshake_timeout,
+        keep_alive_timeout=limits.keep_alive_timeout,
+        trusted=networks(config.server.trusted_proxies),
+    )
+
+
+def _listener_limits(config: Config) -> ListenerLimits:
+    limits = config.limits
+    return ListenerLimits(
+        max_connections=limits.max_http_connections,
+        max_per_address=share_of(limits.max_http_connections, limits.address_share),
+        handshake_timeout=limits.handshake_timeout,
+        trusted=networks(config.server.trusted_proxies),
+        tcp_no_delay=config.network.tcp_no_delay,
+        grace=min(LAST_ANSWER, config.drain.deadline),
+    )
+
+
+def _routes(
+    pod: Shown, doorman: Doorman, collections: CollectionTree | None, public: PublicFiles
+) -> Sequence[BaseRoute]:
+    auth = pod.config.auth
+    view = AuthView(
+        accounts=None if collections is None else collections.accounts,
+        keyring=pod.keyring,
+        doorman=doorman,
+        attempts=Attempts(auth.login_attempts, auth.login_period),
+        clock=trio.current_time,
+        rate_limited=pod.meters.rate_limited,
+    )
+    api = None if collections is None else collections.api
+    return [
+        *auth_routes(view),
+        *catalogue_routes(api, doorman.identify, pod.version),
+        public.route(),
+        *collection_routes(api, doorman.identify, doorman.own),
+    ]
+
+
+class _Privileges:
+    """Who is answered also where there is no room: who asks how the pod is, and root."""
+
+    def __init__(self, doorman: Doorman) -> None:
+        self._doorman = doorman
+
+    def has(self, scope: Scope) -> bool:
+        """Say whether a request has the privilege; wrong keys are counted as anywhere."""
+        path: str = scope["path"]
+        if path == "/metrics" or path.startswith("/health/"):
+            return True
+        return self._doorman.knows(Request(scope))
+
+
+class _View:
+    """The pod as the pages see it: only what they may show."""
+
+    def __init__(self, pod: Shown, doorman: Doorman) -> None:
+        self._pod = pod
+        self.pod_id = pod.pod_id
+        self.version = pod.version
+        self.started_at = pod.started_at
+        self.dev = pod.dev
+        self.premises = pod.premises
+        self.audit = pod.audit
+        self.connections = pod.connections
+        self.broker_health = pod.broker_health
+        self.unready = pod.unready
+        self.links = pod.links
+        self.realtime = pod.views.realtime
+        self.detailed = pod.views.detailed
+        self.clients = pod.views.connections
+        self.expose = pod.exporter.expose
+        self.refuse_all_but_root = doorman.refuse_all_but_root
+        self.refuse_all_but_scrapers = doorman.refuse_all_but_scrapers
+
+    def tree(self) -> Mapping[str, object]:
+        return node_to_json(self._pod.tree())

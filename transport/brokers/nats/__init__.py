@@ -1,0 +1,7 @@
+"""NATS, one server or a cluster."""
+
+from .driver import NatsDriver
+
+__all__ = [
+    "NatsDriver",
+]

@@ -1,0 +1,75 @@
+"""How a pod proves to a NATS server who it is, and the server to the pod."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import Any, Final
+
+from nats.aio.client import RawCredentials
+
+from ....config import Nats
+from ...errors import BrokerRefused
+
+__all__ = ["login"]
+
+_MARKS: Final = ("-----BEGIN NATS USER JWT-----", "-----BEGIN USER NKEY SEED-----")
+
+
+def login(settings: Nats) -> dict[str, Any]:
+    """Return what nats-py's `connect` wants of it.
+
+    Reads the files that the settings name; `BrokerRefused` when they are not what they should be.
+    """
+    options: dict[str, Any] = {}
+    if settings.tls:
+        options["tls"] = _tls(settings.ca_file)
+    if settings.credentials_file:
+        options["user_credentials"] = _credentials(settings.credentials_file)
+    elif settings.username:
+        options.update(user=settings.username, password=settings.password)
+    if settings.token:
+        options["token"] = settings.token
+    return options
+
+
+def _tls(ca_file: str) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_file or None)
+    except OSError as error:
+        what = error.strerror or "it holds no certificate"
+        raise BrokerRefused(f"broker.nats.caFile: {ca_file} cannot be used: {what}.") from None
+
+
+def _credentials(file: str) -> RawCredentials:
+    """Read and check the file: nats-py reads one without its marks for ever."""
+    where = f"broker.nats.credentialsFile: {file}"
+    try:
+        text = Path(file).read_text(encoding="ascii")
+    except OSError as error:
+        raise BrokerRefused(f"{where} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise BrokerRefused(f"{where} is not a file of credentials (.creds).") from None
+    lines = [line.strip() for line in text.splitlines()]
+    values = [_after(mark, lines) for mark in _MARKS]
+    if not all(values) or not _is_seed(values[1]):
+        raise BrokerRefused(
+            f"{where} holds no user's JWT and seed: make it with `nsc generate creds`."
+        )
+    # In the form that nats-py cuts to pieces: without carriage returns or indentation.
+    return RawCredentials("\n".join(lines) + "\n")
+
+
+def _after(mark: str, lines: list[str]) -> str:
+    following = lines[lines.index(mark) + 1 :] if mark in lines else []
+    return following[0] if following and not following[0].startswith("-") else ""
+
+
+def _is_seed(seed: str) -> bool:
+    import nkeys  # type: ignore[import-untyped]  # with libsodium: only where it is wanted
+
+    try:
+        nkeys.from_seed(bytearray(seed.encode())).wipe()
+    except (nkeys.NkeysError, ValueError):
+        return False
+    return True

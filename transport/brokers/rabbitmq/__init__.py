@@ -1,0 +1,7 @@
+"""RabbitMQ."""
+
+from .driver import RabbitDriver
+
+__all__ = [
+    "RabbitDriver",
+]

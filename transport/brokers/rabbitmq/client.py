@@ -1,0 +1,231 @@
+"""aiormq's connection and channel, with what they hide told and what costs too much done here.
+
+This is what aio-pika is built on; its own objects make two tasks of each message and know nothing
+of a batch. The parts of it that are not public and are used here, all of them, so that a new
+version can be let in when the tests have passed with it:
+
+- that a connection is blocked (memory, disk) it logs, and tells nobody;
+- that a connection has ended it tells when its writer has, which may wait for seconds: here its
+  reader's end is the connection's;
+- it waits for each message's confirm alone, and marshals each anew: here a batch is one write and
+  one future, and what is the same in all frames is made once;
+- why a server does not let us in it loses after the password was right;
+- it makes a task of each message that arrives, so that their order is chance.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections.abc import Sequence
+from typing import Any, Final, Protocol
+
+from aiormq import spec
+from aiormq.abc import ChannelFrame
+from aiormq.channel import Channel
+from aiormq.connection import Connection, TransportFactory
+from pamqp.base import Frame
+from pamqp.frame import marshal
+from yarl import URL
+
+from ....config import RabbitMQ
+from ..bridge import Future, StreamReader, StreamWriter, open_connection
+from .frames import Publication, Publications
+
+__all__ = ["Consuming", "Ears", "Publishing", "SignInRefused", "Wire", "hush"]
+
+HEARTBEAT: Final = 10
+"""Seconds: for the server, which frees the queue of a pod that vanished; links have canaries."""
+
+_FRAMES: Final = 64
+"""Frames that may wait for a channel to be read from."""
+
+
+def hush() -> None:
+    """Silence the library, which logs at ERROR, with traces, what the pod says once by itself."""
+    logging.getLogger("aiormq").setLevel(logging.CRITICAL + 1)
+
+
+class Ears(Protocol):
+    """Who is told what happens on a connection; none of it may raise."""
+
+    def ended(self, error: BaseException | None) -> None:
+        """Learn that nothing is read any more, or that a channel is closed."""
+
+    def blocked(self, reason: str) -> None:
+        """Learn that the server takes nothing from this connection until an alarm has ended."""
+
+    def cancelled(self) -> None:
+        """Learn that the server sends nothing of the queue any more."""
+
+    async def heard(self, exchange: str, key: str, payload: bytes, tag: int) -> None:
+        """Take a message; nothing more is read from the channel until this returns."""
+
+
+class _Sockets(TransportFactory):
+    """Opens the connection, lets errors of the system through, and can cut it off."""
+
+    def __init__(self, host: str, port: int, context: ssl.SSLContext | None) -> None:
+        self._where = (host, port)
+        self._context = context
+        self.writer: StreamWriter | None = None
+
+    async def create(self, url: Any, **_: Any) -> tuple[StreamReader, StreamWriter]:
+        host, port = self._where
+        reader, self.writer = await open_connection(host, port, ssl=self._context)
+        return reader, self.writer
+
+
+class _Refusable:
+    """Reads frames while signing in, where the library loses why the server says no."""
+
+    def __init__(self, receiver: Any) -> None:
+        self._receiver = receiver
+
+    async def get_frame(self) -> Any:
+        received = await self._receiver.get_frame()
+        if isinstance(received[2], spec.Connection.Close):
+            raise SignInRefused(received[2].reply_text)
+        return received
+
+
+class SignInRefused(Exception):
+    """The server has closed the connection instead of letting us in."""
+
+
+class Wire(Connection):
+    """One connection, made once. `url` has the credentials: never show it."""
+
+    def __init__(self, settings: RabbitMQ, context: ssl.SSLContext | None, ears: Ears) -> None:
+        self._sockets = _Sockets(settings.host, settings.port, context)
+        # For the credentials and options only: not every host or vhost fits into one.
+        url = URL.build(
+            scheme="amqp",
+            host="broker",
+            user=settings.username,
+            password=settings.password,
+            query={"heartbeat": str(HEARTBEAT), "name": "deployd"},
+        )
+        super().__init__(url, transport_factory=self._sockets)
+        self.vhost = settings.vhost
+        self._ears = ears
+
+    async def begin(self) -> None:
+        """Connect and sign in."""
+        await self.connect()
+        self._reader_task.add_done_callback(self._reader_ended)
+
+    def abandon(self) -> None:
+        """Close the socket now; say goodbye if the server takes it without a wait."""
+        writer = self._sockets.writer
+        if writer is None:
+            return
+        transport = writer.transport
+        if not transport.is_closing() and not transport.get_write_buffer_size():
+            farewell = spec.Connection.Close(200, "", 0, 0)
+            transport.write(marshal(farewell, 0))
+        transport.abort()
+
+    def _reader_ended(self, task: Any) -> None:
+        self._ears.ended(None if task.cancelled() else task.exception())
+
+    @staticmethod
+    async def _rpc(
+        request: Frame,
+        writer: StreamWriter,
+        frame_receiver: Any,
+        wait_response: bool = True,
+    ) -> Any:
+        receiver: Any = _Refusable(frame_receiver)
+        return await Connection._rpc(request, writer, receiver, wait_response)  # noqa: SLF001
+
+    # What the library's own method of this name is called from outside of its class.
+    async def _Connection__handle_connection_blocked(  # noqa: N802
+        self, frame: spec.Connection.Blocked
+    ) -> None:
+        self._ears.blocked(str(frame.reason or ""))
+
+
+class _Only(Channel):
+    """The only channel of a connection, of a kind of our own; its end is the connection's."""
+
+    def __init__(self, wire: Wire, ears: Ears, confirms: bool) -> None:
+        super().__init__(wire, 1, publisher_confirms=confirms, frame_buffer=_FRAMES)
+        self._ears = ears
+        wire.channels[self.number] = self
+
+    @property
+    def reason(self) -> BaseException | None:
+        """Why the server has closed the channel, or None."""
+        return self._close_exception
+
+    async def begin(self) -> None:
+        """Open the channel."""
+        await self.open()
+        self.closing.add_done_callback(self._ended)
+
+    def _ended(self, closing: Future[Any]) -> None:
+        self._ears.ended(None if closing.cancelled() else closing.exception())
+
+
+class Publishing(_Only):
+    """A channel whose confirms are counted by batch."""
+
+    def __init__(self, wire: Wire, ears: Ears) -> None:
+        super().__init__(wire, ears, confirms=True)
+        self._publications = Publications(self.number, self.max_content_size)
+
+    async def send(self, publications: list[Publication]) -> Future[None]:
+        """Write messages, and return what is done when all of them are confirmed.
+
+        Returns when the system has taken the bytes, or most of them. Two calls at once are an
+        error: what is written must be in the order of its tags.
+        """
+        confirmed: Future[None] = self.create_future()
+        payload = self._publications.written(publications, confirmed)
+        written: Future[None] = self.create_future()
+        await self.write_queue.put(ChannelFrame(payload, should_close=False, drain_future=written))
+        await written
+        return confirmed
+
+    async def _on_confirm_frame(self, frame: Any) -> None:
+        taken = isinstance(frame, spec.Basic.Ack)
+        self._publications.confirm(frame.delivery_tag, bool(frame.multiple), taken)
+
+
+class Consuming(_Only):
+    """A channel that hands on what arrives, in order, at once."""
+
+    def __init__(self, wire: Wire, ears: Ears) -> None:
+        super().__init__(wire, ears, confirms=False)
+        self.on_consumer_cancel_callbacks.add(lambda _: ears.cancelled())
+
+    async def consume(self, queue: str, acknowledged: bool = True) -> None:
+        """Have the server send what is in the queue."""
+        await self.basic_consume(queue, _never, no_ack=not acknowledged)
+
+    async def request(self, frames: Sequence[Frame]) -> None:
+        """Send requests in one write, and return when the server has answered all of them."""
+        # A task of the channel's own ends with it.
+        await self.create_task(self._request(frames))
+
+    async def _request(self, frames: Sequence[Frame]) -> None:
+        payload = b"".join(marshal(frame, self.number) for frame in frames)
+        async with self.lock:
+            await self.write_queue.put(ChannelFrame(payload, should_close=False))
+            for _ in frames:
+                await self.rpc_frames.get()
+
+    async def acknowledge(self, tag: int) -> None:
+        """Say that all messages up to this one are handled."""
+        await self.basic_ack(tag, multiple=True, wait=False)
+
+    async def _on_deliver_frame(self, frame: Any) -> None:
+        header: Any = await self._get_frame()
+        message = await self._read_content(frame, header)
+        key: str = frame.routing_key
+        await self._ears.heard(frame.exchange, key, message.body, frame.delivery_tag)
+
+
+async def _never(_: object) -> None:
+    """Take the place of the callback that the library wants."""

@@ -1,0 +1,110 @@
+"""Redis Cluster with sharded publish and subscribe: two connections to every master.
+
+Who serves which slots is asked once, of every master: only when all agree is the link open, so
+that nobody subscribes on one server while others still publish on another. Whatever changes
+afterwards ends the incarnation: a redirection, a subscription that the server ends as its slot
+moves, a lost connection, another answer to the question asked every second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
+
+from redis.crc import key_slot
+
+from ....config import Redis
+from ...errors import BrokerRefused, BrokerUnavailable
+from ..bridge import Feed, first, gather
+from ..contract import Channel, Message
+from .login import Login, Server, read_login, read_server, read_servers
+from .node import MAX_PAYLOAD, SHARDED, Names, Node
+from .slots import Slots, see_slots
+from .watch import Watch
+from .wire import visit
+
+__all__ = ["RedisClusterDriver"]
+
+T = TypeVar("T")
+
+
+class RedisClusterDriver:
+    """A driver of Redis 7 as a cluster. Databases other than 0 do not exist there."""
+
+    def __init__(self, settings: Redis) -> None:
+        self.max_payload = MAX_PAYLOAD
+        self._seeds = read_servers(settings.nodes) or [read_server(settings)]
+        self.endpoint = ", ".join(map(str, self._seeds))
+        self._login = read_login(settings)
+        self._names = Names(settings.prefix, self._login.database)
+        self._nodes: Mapping[Server, Node] = {}
+        self._slots = Slots(())
+        self._owners: Sequence[Server | None] = ()
+        self._watch = Watch(self._check)
+        self._closed = False
+
+    async def open(self, feed: Feed) -> None:
+        """Connect to all masters; see `Driver.open`."""
+        if self._login.database:
+            raise BrokerRefused(
+                f"{self.endpoint} is a cluster, which has no databases; set broker.redis.database "
+                "to 0."
+            )
+        slots = await first(_view(seed, self._login) for seed in self._seeds)
+        if self._closed:
+            raise BrokerUnavailable(f"{self.endpoint}: closed.")
+        self._slots, self._owners = slots, slots.owners()
+        self._nodes = {
+            server: Node(server, self._login, SHARDED, self._names, feed)
+            for server in slots.masters
+        }
+        await gather(*(node.open() for node in self._nodes.values()))
+        await self._check()
+        self._watch.start(feed.lost)
+
+    async def subscribe(self, channels: Sequence[Channel]) -> None:
+        """See `Broker.subscribe`."""
+        parts = self._split((self._names.name(channel), None) for channel in channels)
+        await gather(*(node.subscribe([n for n, _ in part]) for node, part in parts))
+
+    async def unsubscribe(self, channels: Sequence[Channel]) -> None:
+        """See `Broker.unsubscribe`."""
+        parts = self._split((self._names.name(channel), None) for channel in channels)
+        await gather(*(node.unsubscribe([n for n, _ in part]) for node, part in parts))
+
+    async def publish(self, batch: Sequence[Message]) -> None:
+        """See `Broker.publish`."""
+        parts = self._split((self._names.name(channel), payload) for channel, payload in batch)
+        await gather(*(node.publish(part) for node, part in parts))
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        self._closed = True
+        await self._watch.close()
+        await gather(*(node.close() for node in self._nodes.values()))
+
+    def probes(self, channel: Channel) -> Sequence[Channel]:
+        """Return one channel for each master; before `open`, the channel itself."""
+        return self._slots.spread(channel, self._names) or (channel,)
+
+    def _split(self, items: Iterable[tuple[bytes, T]]) -> list[tuple[Node, list[tuple[bytes, T]]]]:
+        """Sort (name, anything)s by the node that serves the name, in their order."""
+        parts: dict[Server, list[tuple[bytes, T]]] = {}
+        for item in items:
+            owner = self._owners[key_slot(item[0])] if self._owners else None
+            if owner is None:
+                raise BrokerUnavailable(f"{self.endpoint}: no master serves a channel's slot.")
+            parts.setdefault(owner, []).append(item)
+        return [(self._nodes[server], part) for server, part in parts.items()]
+
+    async def _check(self) -> None:
+        """Raise unless every master sees what was seen at first, and holds it for sound."""
+        views = await gather(*(see_slots(node.speaker) for node in self._nodes.values()))
+        for node, view in zip(self._nodes.values(), views, strict=True):
+            if not view.agrees(self._slots):
+                raise BrokerUnavailable(f"{node.server} says that slots of the cluster moved.")
+
+
+async def _view(seed: Server, login: Login) -> Slots:
+    async with visit(seed, login) as wire:
+        return await see_slots(wire)

@@ -1,0 +1,99 @@
+"""Redis: one server, or the master that Sentinel names, with publish and subscribe.
+
+Redis has no confirmations: the reply to PUBLISH says that the server has written the message to
+the buffers of all who listen at that moment. Who listens too slowly is cut off by the server
+(`client-output-buffer-limit pubsub`: 32 MB, or 8 MB for a minute), and learns of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ....config import Redis
+from ...errors import BrokerUnavailable
+from ..bridge import Driver, Feed
+from ..contract import Channel, Message
+from .cluster import RedisClusterDriver
+from .login import read_login, read_server, read_servers
+from .node import MAX_PAYLOAD, PLAIN, Names, Node, check_master
+from .sentinel import check_named, find_master
+from .watch import Watch
+
+__all__ = ["RedisDriver", "redis_driver"]
+
+
+def redis_driver(settings: Redis) -> Driver:
+    """Return the driver that the settings ask for; several nodes mean a cluster."""
+    if settings.cluster or settings.nodes:
+        return RedisClusterDriver(settings)
+    return RedisDriver(settings)
+
+
+class RedisDriver:
+    """A driver of one Redis server, which has to be a master and to stay one."""
+
+    def __init__(self, settings: Redis) -> None:
+        self.max_payload = MAX_PAYLOAD
+        self._sentinels = read_servers(settings.sentinels)
+        self._master = settings.sentinel_master
+        self._server = read_server(settings)
+        self.endpoint = ", ".join(map(str, self._sentinels or [self._server]))
+        self._login = read_login(settings)
+        self._names = Names(settings.prefix, self._login.database)
+        self._node: Node | None = None
+        # Each has its own, for sentinels that hang must not keep the master from being watched.
+        checks = [self._check, self._check_named] if self._sentinels else [self._check]
+        self._watches = [Watch(check) for check in checks]
+        self._closed = False
+
+    async def open(self, feed: Feed) -> None:
+        """Find the master and connect; see `Driver.open`."""
+        server = self._server
+        if self._sentinels:
+            server = await find_master(self._sentinels, self._master, self._login)
+        if self._closed:
+            raise BrokerUnavailable(f"{self.endpoint}: closed.")
+        self.endpoint = str(server)
+        self._node = Node(server, self._login, PLAIN, self._names, feed)
+        await self._node.open()
+        await self._check()
+        for watch in self._watches:
+            watch.start(feed.lost)
+
+    async def subscribe(self, channels: Sequence[Channel]) -> None:
+        """See `Broker.subscribe`."""
+        await self._opened.subscribe([self._names.name(channel) for channel in channels])
+
+    async def unsubscribe(self, channels: Sequence[Channel]) -> None:
+        """See `Broker.unsubscribe`."""
+        await self._opened.unsubscribe([self._names.name(channel) for channel in channels])
+
+    async def publish(self, batch: Sequence[Message]) -> None:
+        """See `Broker.publish`."""
+        name = self._names.name
+        await self._opened.publish((name(channel), payload) for channel, payload in batch)
+
+    async def close(self) -> None:
+        """Let go of both connections."""
+        self._closed = True
+        for watch in self._watches:
+            await watch.close()
+        if self._node is not None:
+            await self._node.close()
+
+    def probes(self, channel: Channel) -> Sequence[Channel]:
+        """Return the channel itself: there is one server."""
+        return (channel,)
+
+    @property
+    def _opened(self) -> Node:
+        if self._node is None:
+            raise BrokerUnavailable(f"{self.endpoint}: not connected.")
+        return self._node
+
+    async def _check_named(self) -> None:
+        server = self._opened.server
+        await check_named(server, self._sentinels, self._master, self._login)
+
+    async def _check(self) -> None:
+        await check_master(self._opened.speaker, required=bool(self._sentinels))
