@@ -23,6 +23,18 @@ pytest_plugins = [
 """Fixtures that tests of any folder may ask for."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Take `--without-servers`: skip what needs one, for the developer's inner loop."""
+    parser.addoption("--without-servers", action="store_true", help="skip tests that need servers")
+
+
+@pytest.fixture(scope="session")
+def servers_wanted(request: pytest.FixtureRequest) -> None:
+    """Stand before every fixture that starts something which takes seconds."""
+    if request.config.getoption("--without-servers"):
+        pytest.skip("it needs a server")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_report_to_serializable() -> Generator[None, object, object]:
     """Send what a test wrote from its worker as UTF-8, which has no lone surrogates."""

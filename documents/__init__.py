@@ -18,9 +18,12 @@ from .errors import (
     Unstorable,
 )
 from .refused import FieldError, RequestRefused
+from .scripts import AsyncContext, Context
 
 __all__ = [
+    "AsyncContext",
     "CollectionError",
+    "Context",
     "DocumentError",
     "DuplicateValue",
     "FieldError",

@@ -1,7 +1,7 @@
 """The OpenAPI document (version 3.1) of a pod's collections, made from their definitions.
 
 It says what holds for every answer, no more: where an event script decides what is answered, any
-JSON is, with any status. `tests/collections/test_schemathesis.py` holds the pod to it.
+JSON is, with any status. `tests/integration/documents/test_schemathesis.py` holds the pod to it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The documents of all collections in one database: SQLite in a file, or PostgreSQL.
 
-This file states what a store promises; `tests/transport/store/` holds the contract.
+This file states what a store promises; `tests/documents/store/` holds the contract.
 """
 
 from __future__ import annotations

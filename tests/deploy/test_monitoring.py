@@ -140,7 +140,7 @@ async def exported() -> dict[str, set[str]]:
     """Return the labels by name of all that a pod with a broker exports, and of what is documented.
 
     Metrics whose labels come with what happens have no sample yet: those are in docs/metrics.md,
-    which tests/pod/test_metrics.py holds against a pod to which everything has happened.
+    which `integration/pod/test_metrics.py` holds against a pod to which everything has happened.
     """
     config = pod_config()
     config = evolve(config, broker=evolve(config.broker, type="nats", enabled=True))

@@ -153,7 +153,7 @@ class Browser:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def browser(servers_wanted: None) -> Iterator[Browser]:
     if not CHROMIUM.exists():
         sentence = f"There is no {CHROMIUM}: install Debian's package 'chromium'."
         pytest.fail(sentence) if os.environ.get("CI") else pytest.skip(sentence)

@@ -68,7 +68,9 @@ def program() -> Path:
 
 
 @pytest.fixture(scope="session")
-def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
+def nats_server(
+    servers_wanted: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[NatsServer]:
     """A server that tests share."""
     server = NatsServer(tmp_path_factory.mktemp("nats"))
     server.start()
@@ -77,7 +79,9 @@ def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer
 
 
 @pytest.fixture
-def make_nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeNatsServer]:
+def make_nats_server(
+    servers_wanted: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[MakeNatsServer]:
     """Start a server with lines of configuration; all are killed afterwards."""
     servers: list[NatsServer] = []
 
@@ -94,7 +98,9 @@ def make_nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeN
 
 
 @pytest.fixture(scope="session")
-def nats_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[NatsServer]]:
+def nats_cluster(
+    servers_wanted: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[list[NatsServer]]:
     """Three servers with routes between them, which tests share."""
     routes = [free_port() for _ in range(_SIZE)]
     urls = ", ".join(f'"nats-route://127.0.0.1:{port}"' for port in routes)

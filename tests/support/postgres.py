@@ -123,7 +123,7 @@ class Postgres:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
+def postgres(servers_wanted: None) -> Iterator[Postgres]:
     """The server that all tests of a session share."""
     programs = _programs()
     if programs is None:

@@ -172,7 +172,9 @@ def _connects(port: int) -> bool:
 
 
 @pytest.fixture(scope="session")
-def rabbitmq_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitServer]:
+def rabbitmq_server(
+    servers_wanted: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RabbitServer]:
     """A server that tests share."""
     server = RabbitServer(tmp_path_factory.mktemp("rabbitmq"))
     try:
@@ -183,7 +185,9 @@ def rabbitmq_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rabbit
 
 
 @pytest.fixture
-def make_rabbitmq_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeRabbitServer]:
+def make_rabbitmq_server(
+    servers_wanted: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[MakeRabbitServer]:
     """Start a server; all are killed afterwards."""
     servers: list[RabbitServer] = []
 

@@ -130,14 +130,18 @@ def program() -> str:
 
 
 @pytest.fixture(scope="session")
-def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+def redis_server(
+    servers_wanted: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RedisServer]:
     """A server for tests that leave it as it was."""
     with ExitStack() as stack:
         yield _started(stack, tmp_path_factory)
 
 
 @pytest.fixture
-def make_redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeRedisServer]:
+def make_redis_server(
+    servers_wanted: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[MakeRedisServer]:
     """Start servers for one test: `make_redis_server("--requirepass", "x", login=["-a", "x"])`."""
     with ExitStack() as stack:
         yield lambda *words, **options: _started(stack, tmp_path_factory, *words, **options)
@@ -161,14 +165,18 @@ def redis_tls(make_redis_server: MakeRedisServer, tmp_path: Path) -> RedisTls:
 
 
 @pytest.fixture(scope="session")
-def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
+def redis_cluster(
+    servers_wanted: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RedisCluster]:
     """A cluster for tests that leave it as it was."""
     with ExitStack() as stack:
         yield _cluster(stack, tmp_path_factory, 15000)
 
 
 @pytest.fixture
-def make_redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeRedisCluster]:
+def make_redis_cluster(
+    servers_wanted: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[MakeRedisCluster]:
     """Start clusters for one test; `node_timeout` in milliseconds."""
     with ExitStack() as stack:
         yield lambda node_timeout=2000: _cluster(stack, tmp_path_factory, node_timeout)

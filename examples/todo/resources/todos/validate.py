@@ -1,6 +1,6 @@
 """What a todo must be beyond its types: runs for each POST and PUT, before anything is written."""
 
-from deployd.documents.scripts import Context
+from deployd.documents import Context
 
 LONGEST = 80
 """Characters of a title."""

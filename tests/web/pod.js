@@ -5,7 +5,7 @@
 const Deployd = require('../../web/client/dpd.js');
 
 const url = process.env.DEPLOYD_URL;
-if (!url) throw new Error('These tests need a pod: run pytest tests/client.');
+if (!url) throw new Error('These tests need a pod: run pytest tests/web.');
 
 /** Clients of the pod that are closed at the end of a test; errors nobody awaits fail it. */
 function clients(context) {

@@ -97,7 +97,11 @@ async def test_in_development_a_stress_test_is_started_without_a_key(
     tmp_path: Path,
 ) -> None:
     wanted = {"connections": 1000, "messagesPerSecond": 100, "duration": 300}
-    command = (sys.executable, "-c", "")  # tests/pod/test_stress_endpoint.py runs real ones
+    command = (
+        sys.executable,
+        "-c",
+        "",
+    )  # test_stress_endpoint.py runs real ones
     async with (
         open_pod(settings(tmp_path), keys=KEYS, dev=True, stress_command=command) as pod,
         httpx.AsyncClient(base_url=f"http://localhost:{pod.port}", trust_env=False) as client,

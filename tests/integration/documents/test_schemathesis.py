@@ -1,6 +1,6 @@
 """A running pod held to its own OpenAPI document by a stranger (schemathesis): no 500, no untruth.
 
-For a longer hunt: `SCHEMATHESIS_EXAMPLES=2000 pytest tests/collections/test_schemathesis.py`.
+For a longer hunt, run pytest on this file with `SCHEMATHESIS_EXAMPLES=2000`.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 `scene` judges each conversation: words are heard at once on their own pod, nobody is disconnected,
 each has one receipt, and what the broker took is heard on the other pod or lies in a declared gap.
-Durations are the catalogue's, shortened; what only a driver can see is in `tests/brokers`.
+Durations are the catalogue's, shortened; `tests/transport/brokers` has what only drivers can see.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from support import running_collections, write_collection
 
-TEXT = (Path(__file__).resolve().parents[2] / "docs" / "collections.md").read_text()
+TEXT = (Path(__file__).resolve().parents[3] / "docs" / "collections.md").read_text()
 LINE = re.compile(r"(GET|POST|PUT|DELETE) (\S+)(?: (\{.*\}))? +→ (.+)")
 
 

@@ -25,7 +25,7 @@ from deployd.supervisors import Pod
 from support import KEYS, connected, pod_config, running_pod
 from support.fake_broker import FakeBroker, FakeBus
 
-DOCUMENTED = Path(__file__).parents[2] / "docs" / "metrics.md"
+DOCUMENTED = Path(__file__).parents[3] / "docs" / "metrics.md"
 ROOT = {"X-Master-Key": KEYS.master_key}
 
 

@@ -18,7 +18,7 @@ from deployd.transport.brokers import Remote
 from support.seats import Desk
 from support.sinks import FakeSink
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 MODULES = sorted(
     path.relative_to(ROOT)
     for package in ("actors", "supervisors", "tools")
