@@ -81,6 +81,52 @@ def test_the_rule_notices_every_way_to_point_right() -> None:
     assert not violations("actors", "from ..transport import decode\nfrom .ref import ActorRef\n")
 
 
+def folders_imported(path: Path, source: str) -> Iterator[tuple[int, str]]:
+    """Yield (line, folder of the same package) for each import of a module from another folder.
+
+    A folder's `__init__.py` is what others see of it, so it imports all that is below.
+    """
+    here = list(path.parts[:-1])
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.ImportFrom) or not node.level:
+            continue
+        base = here[: len(here) - node.level + 1]
+        for name in [node.module] if node.module else _names(node):
+            target = [*base, *name.split(".")]
+            if target[0] == here[0]:
+                folder = target if ROOT.joinpath(*target).is_dir() else target[:-1]
+                yield node.lineno, ".".join(folder)
+
+
+def folder_violations(path: Path, source: str) -> list[tuple[int, str]]:
+    order, here = INSIDE[path.parts[0]], ".".join(path.parts[:-1])
+    allowed = order[: order.index(here) + 1]
+    return [found for found in folders_imported(path, source) if found[1] not in allowed]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in MODULES if path.parts[0] in INSIDE and path.name != "__init__.py"],
+    ids=str,
+)
+def test_no_folder_imports_one_that_comes_after_it(path: Path) -> None:
+    assert not folder_violations(path, (ROOT / path).read_text())
+
+
+def test_every_folder_has_its_place_in_the_order() -> None:
+    for package, order in INSIDE.items():
+        there = {".".join(path.parts[:-1]) for path in MODULES if path.parts[0] == package}
+        assert there - {package} == set(order) - {package}
+
+
+def test_the_order_of_folders_notices_what_points_right_and_what_goes_round() -> None:
+    source = "from ..rooms import Room\nfrom .. import clients\nfrom ..runtime import Actor\n"
+    found = folder_violations(Path("actors/cluster/link.py"), source)
+    assert found == [(1, "actors.rooms"), (2, "actors.clients")]
+    found = folder_violations(Path("actors/rooms/room.py"), "from ... import actors\n")
+    assert found == [(1, "actors")]  # what the package shows to others is not for its own
+
+
 BRIDGE = Path("transport/brokers/bridge/bridge.py")
 
 
