@@ -42,14 +42,20 @@ def response(text: str, schema: Schema, headers: Mapping[str, JSON] | None = Non
 
 
 def refusals(statuses: Collection[str]) -> dict[str, JSON]:
-    """Return references to the refusals with these statuses, by status."""
-    return {status: {"$ref": f"#/components/responses/{status}"} for status in sorted(statuses)}
+    """Return references to the refusals with these statuses, and with what any request may get."""
+    return {
+        status: {"$ref": f"#/components/responses/{status}"}
+        for status in sorted({*statuses, TOO_LONG})
+    }
 
 
 def body_of(schema: Schema) -> Schema:
     """Return a request body that has to be there."""
     return {"required": True, "content": {"application/json": {"schema": schema}}}
 
+
+TOO_LONG: Final = "431"
+"""What every request may get: a query that is longer than a head may be (RFC 6585 section 5)."""
 
 _SECONDS: Final[Schema] = {
     "description": "Seconds after which to try again.",
@@ -67,6 +73,7 @@ _TEXTS: Final[Mapping[str, str]] = {
     "413": "The body is too large.",
     "415": "The body is not said to be JSON.",
     "429": "Too many tries from this address.",
+    "431": "The head of the request is too large: its path, its query and its headers together.",
     "500": "An event script, or the pod, failed; the pod's log says why.",
     "503": "The pod or its database has too much to do, or the database is away.",
 }

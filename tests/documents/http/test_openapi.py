@@ -219,6 +219,13 @@ def test_only_what_sends_a_body_can_have_too_much_of_it() -> None:
         assert ({"408", "413", "415"} <= operation["responses"].keys()) is sends, (path, method)
 
 
+def test_any_request_can_have_too_long_a_head() -> None:
+    made = described({})
+    assert "431" in made["components"]["responses"]
+    for path, method, operation in operations(made):
+        assert "431" in operation["responses"], (path, method)
+
+
 EVENTS = {
     "beforerequest": {"find", "count", "get", "create", "change", "delete"},
     "get": {"find", "get"},
