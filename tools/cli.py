@@ -16,18 +16,11 @@ from ..transport import TransportError
 from .config import config
 from .errors import ToolError
 from .serve import serve
-from .stress import stress
+from .stress.command import stress
 from .token import token
 from .tree import tree
 
-TOLD = (
-    ActorError,
-    ConfigurationError,
-    DocumentError,
-    SupervisorError,
-    ToolError,
-    TransportError,
-)
+TOLD = (ActorError, ConfigurationError, DocumentError, SupervisorError, ToolError, TransportError)
 """Errors whose messages are sentences for the operator."""
 
 

@@ -1,7 +1,15 @@
 """Brokers: what joins pods together, behind one contract."""
 
-from .contract.broker import Broker, Channel, Inbox, Message, refuse_too_large
-from .contract.channels import EVERYONE, pod_channel, room_channel
+from .contract import (
+    EVERYONE,
+    Broker,
+    Channel,
+    Inbox,
+    Message,
+    pod_channel,
+    refuse_too_large,
+    room_channel,
+)
 from .crossing import DEEPEST, too_deep, utterable
 from .envelope import (
     ENVELOPE_BYTES,

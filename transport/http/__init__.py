@@ -1,4 +1,4 @@
-"""HTTP beside the WebSockets: the pod's pages, its health, its diagnostics, its collections."""
+"""HTTP beside the WebSockets: the pod's pages, its health, its diagnostics, who may ask."""
 
 from .answers import NOT_JSON, error_response, json_response, says_json
 from .app import PodView, create_app, create_metrics_app

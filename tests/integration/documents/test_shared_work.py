@@ -86,9 +86,10 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[Held]:
         hasher.go.set()
 
 
-async def statuses(http: httpx.AsyncClient, requests: list[dict[str, Any]]) -> list[int]:
-    """Send requests all at once; the statuses in the order in which the answers come."""
-    found: list[int] = []
+async def statuses(
+    http: httpx.AsyncClient, requests: list[dict[str, Any]], found: list[int]
+) -> None:
+    """Send requests all at once; the statuses are found in the order in which the answers come."""
 
     async def send(request: dict[str, Any]) -> None:
         found.append((await http.request(**request, timeout=30)).status_code)
@@ -96,7 +97,6 @@ async def statuses(http: httpx.AsyncClient, requests: list[dict[str, Any]]) -> l
     async with trio.open_nursery() as nursery:
         for request in requests:
             nursery.start_soon(send, request)
-    return found
 
 
 def sign_up(name: str, headers: dict[str, str]) -> dict[str, Any]:
@@ -120,12 +120,8 @@ async def test_one_address_cannot_take_all_places_where_passwords_wait(
         async with running_collections(tmp_path, config) as (_, http):
             found: list[int] = []
 
-            async def ask(request: dict[str, Any]) -> None:
-                found.append((await http.request(**request, timeout=30)).status_code)
-
             async with trio.open_nursery() as nursery:
-                for request in greedy:
-                    nursery.start_soon(ask, request)
+                nursery.start_soon(statuses, http, greedy, found)
                 # All of them have come: two are worked on, two wait, three had no place.
                 await until(lambda: (hasher.at_work, found) == (2, [429] * 3))
                 refused = await http.request(**make("eve", way[0]))
@@ -147,7 +143,7 @@ async def test_a_flood_of_new_users_holds_up_nobody_elses_write(
             hasher.go.clear()
             hasher.at_work = 0
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(statuses, http, [sign_up(f"eve-{n}", {}) for n in range(4)])
+                nursery.start_soon(statuses, http, [sign_up(f"eve-{n}", {}) for n in range(4)], [])
                 await until(lambda: hasher.at_work == 2)
                 with trio.fail_after(5):
                     answer = await http.put(f"/users/{made['id']}", json={"nick": "x"})
