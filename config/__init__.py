@@ -6,6 +6,7 @@ from .brokers import Broker, FailurePolicy, Nats, RabbitMQ, ReadyPolicy, Redis
 from .classes import ClassNotFound, load_class
 from .definition import (
     BUILT_IN,
+    JSON,
     Definition,
     Permissions,
     Property,
@@ -48,6 +49,7 @@ from .secrets import Secrets, load_secrets
 
 __all__ = [
     "BUILT_IN",
+    "JSON",
     "Access",
     "Audit",
     "Audited",

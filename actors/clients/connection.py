@@ -13,23 +13,25 @@ from ...transport import (
     JSON,
     Auth,
     ClientMessage,
+    ClientProtocol,
     CloseCode,
     Closed,
+    Connected,
     Emit,
+    Event,
+    Failed,
     Join,
     Leave,
     OutboxFailure,
     Ping,
+    PodMessage,
+    Pong,
     Problem,
     RequestId,
     UpgradeRequest,
     WebSocket,
     WireError,
-    decode,
-    encode_connect,
-    encode_emit,
-    encode_error,
-    encode_pong,
+    encode_data,
 )
 from ..cluster import DEGRADED
 from ..rooms import Member
@@ -45,9 +47,9 @@ _log = get_logger("realtime")
 
 @frozen
 class _Received:
-    """A whole text message of the client; `nbytes` on the wire, read at `at` (trio's seconds)."""
+    """A whole message of the client; `nbytes` on the wire, read at `at` (trio's seconds)."""
 
-    text: str
+    message: str | bytes
     nbytes: int
     at: float
 
@@ -106,7 +108,10 @@ class ConnectionActor(Actor):
         )
         remote = request.remote
         local = env.premises.own((remote, request.port), request.headers)
-        self.member = Member(self._client_id, self.ref, self.socket.outbox, remote, local=local)
+        protocol = request.opening.protocol
+        self.member = Member(
+            self._client_id, self.ref, self.socket.outbox, remote, protocol, local=local
+        )
         self.session = Session(self.member, env, self._intake)
         env.members[self._client_id] = self.member
         env.meters.opened += 1
@@ -115,7 +120,7 @@ class ConnectionActor(Actor):
         self._open = True
         self._connected_at = env.wall()
         limit = env.limits.max_message_bytes
-        self._answer(encode_connect(self._client_id, self._connected_at, limit))
+        self._answer(Connected(self._client_id, limit, self._connected_at))
         self._warn_of_outage()
         _log.debug("connected", client=self._client_id, address=request.remote)
 
@@ -143,7 +148,9 @@ class ConnectionActor(Actor):
             self._leave_all(reason or "disconnected")
             if self._open:
                 self._env.meters.closed[code] += 1
-                await self.socket.close(code, reason or self._retry_hint())
+                reason = reason or self._retry_hint()
+                self._say_farewell(code, reason)
+                await self.socket.close(code, reason)
             self.socket.abort()
             self._count_written()
 
@@ -156,8 +163,8 @@ class ConnectionActor(Actor):
         env = self._env
         outage = None if env.uplink is None else env.uplink.degraded
         if outage is not None:
-            data, event_id = outage.to_json(), env.event_ids()
-            self._answer(encode_emit(DEGRADED, data, None, env.wall(), event_id=event_id))
+            data, event_id = encode_data(outage.to_json()), env.event_ids()
+            self._answer(Event(None, DEGRADED, data, event_id, 0, env.wall()))
 
     async def _read(self, nursery: trio.Nursery) -> None:
         closed = await self.socket.run(nursery.start_soon)
@@ -175,6 +182,11 @@ class ConnectionActor(Actor):
         meters.messages_sent += messages - self._counted[0]
         meters.bytes_sent += nbytes - self._counted[1]
         self._counted = messages, nbytes
+
+    def _say_farewell(self, code: CloseCode, reason: str) -> None:
+        farewell = self.member.protocol.farewell(code, reason)
+        if farewell is not None:
+            self.socket.say(farewell)
 
     def _retry_hint(self) -> str:
         return f"retry_after={self._env.retry_after():.1f}"
@@ -199,14 +211,14 @@ class ConnectionActor(Actor):
 
     # Inbox of the socket: called by the reader, must not wait but in `ready` ------------------
 
-    def put(self, text: str, nbytes: int) -> None:
+    def put(self, message: str | bytes, nbytes: int) -> None:
         """Take a whole message from the socket."""
         self._intake.took(nbytes)
         meters = self._env.meters
         meters.messages_received += 1
         self._received += 1
         meters.bytes_received += nbytes
-        if self.ref.tell(_Received(text, nbytes, self.socket.last_received)) is Delivery.DROPPED:
+        if self.ref.tell(_Received(message, nbytes, self.socket.last_received)) is Delivery.DROPPED:
             # Its bounds are above what `ready` lets come; who is dropped must not go on unheard.
             self._doom(CloseCode.INTERNAL_ERROR, "the server failed on this connection")
 
@@ -236,8 +248,12 @@ class ConnectionActor(Actor):
         return self.socket.paused
 
     def ping(self) -> None:
-        """Ping the client."""
-        self.socket.ping()
+        """Ping the client, as its protocol does."""
+        ping = self.member.protocol.ping
+        if ping is None:
+            self.socket.ping()
+        else:
+            self.socket.say(ping)
 
     def flatline(self) -> None:
         """Close the connection: the client has not answered a ping."""
@@ -248,7 +264,7 @@ class ConnectionActor(Actor):
     @handles(_Received)
     async def _on_received(self, received: _Received) -> None:
         self._intake.handled(received.nbytes)
-        message = _read(received.text)
+        message = _read(self.member.protocol, received.message)
         joins = isinstance(message, Join)
         haste = self._conduct.judge(received.at, received.nbytes, joins=joins)
         if haste is not None:
@@ -258,7 +274,7 @@ class ConnectionActor(Actor):
             self._refuse(Problem(message.code, message.sentence, message.room), message.id)
             return
         if isinstance(message, Ping):  # whoever it is, and whatever it waits for
-            self._answer(encode_pong(self._env.wall(), message.id))
+            self._answer(Pong(self._env.wall(), message.id))
             return
         if tracing():
             kind, request_id = type(message).__name__.lower(), message.id
@@ -293,8 +309,11 @@ class ConnectionActor(Actor):
             )
         self._env.meters.closed[message.code] += 1
         self._leave_all(message.reason)
-        close = self.socket.abandon if message.abandon else self.socket.close
-        await close(message.code, message.reason)
+        if message.abandon:
+            await self.socket.abandon(message.code, message.reason)
+        else:
+            self._say_farewell(message.code, message.reason)
+            await self.socket.close(message.code, message.reason)
         self._open = False
         self.stop(message.reason)
 
@@ -337,11 +356,11 @@ class ConnectionActor(Actor):
         self.session.answer_overdue()
         self._watch_answers()
 
-    def _answer(self, payload: bytes) -> None:
-        self.socket.say(payload)
+    def _answer(self, message: PodMessage) -> None:
+        self.member.say(message)
 
     def _tell(self, problem: Problem, request_id: RequestId = None) -> None:
-        self._answer(encode_error(problem, self._env.wall(), request_id))
+        self._answer(Failed(problem, self._env.wall(), request_id))
 
     def _refuse(self, problem: Problem, request_id: RequestId) -> None:
         self._tell(problem, request_id)
@@ -364,9 +383,9 @@ class ConnectionActor(Actor):
         self.ref.signal(_Doomed(code, reason, abandon))
 
 
-def _read(text: str) -> ClientMessage | WireError:
+def _read(protocol: ClientProtocol, message: str | bytes) -> ClientMessage | WireError:
     try:
-        return decode(text)
+        return protocol.decode(message)
     except WireError as error:  # as another: what was raised holds the frames that would hold it
         return WireError(error.code, error.sentence, error.id, error.room)
 

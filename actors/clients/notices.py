@@ -10,8 +10,8 @@ from typing import Final
 
 import trio
 
-from ...transport import JSON, encode_emit, text_frame
-from ..rooms import Member
+from ...transport import JSON, ClientProtocol, Event, encode_data
+from ..rooms import Member, frame_of
 
 __all__ = ["Notices"]
 
@@ -57,14 +57,18 @@ class Notices:
 
     async def _send(self, event: str, data: JSON, for_root: JSON) -> None:
         now, event_id = self._wall(), self._event_ids()
-        frame, root_frame = (
-            text_frame(encode_emit(event, told, None, now, event_id=event_id))
-            for told in (data, for_root)
+        told, root = (
+            Event(None, event, encode_data(one), event_id, 0, now) for one in (data, for_root)
         )
+        frames: dict[tuple[ClientProtocol, bool], bytes] = {}
         members = list(self._members.values())
         random.shuffle(members)
         size = max(1, math.ceil(len(members) / SLICES))
         for begin in range(0, len(members), size):
             for member in members[begin : begin + size]:
-                member.sink.write(root_frame if member.is_root else frame)
+                frame = frames.get((member.protocol, member.is_root))
+                if frame is None:
+                    frame = frame_of(member.protocol, root if member.is_root else told)
+                    frames[member.protocol, member.is_root] = frame
+                member.sink.write(frame)
             await trio.sleep(self._window / SLICES)

@@ -14,12 +14,15 @@ from ...config import Auth as AuthSettings
 from ...transport import (
     Asker,
     Auth,
+    Authenticated,
     BadToken,
     ClientMessage,
     Emit,
     Identity,
     Join,
+    Joined,
     Leave,
+    Left,
     Meters,
     Premises,
     Problem,
@@ -27,10 +30,7 @@ from ...transport import (
     Tokens,
     WebSocketLimits,
     check_name,
-    encode_auth,
     encode_data,
-    encode_join,
-    encode_leave,
 )
 from ..cluster import Uplink
 from ..rooms import (
@@ -181,7 +181,7 @@ class Session:
 
     def put_out(self, name: str, reason: str) -> None:
         """Tell the client that it is in a room no longer."""
-        self._replies.write(encode_leave(name, self._env.wall(), reason=reason))
+        self._replies.say(Left(name, self._env.wall(), reason=reason))
 
     # Who it is -----------------------------------------------------------------------------
 
@@ -195,8 +195,7 @@ class Session:
             return Problem(error.code, error.sentence)
         if identity.is_root:
             self._tell(Audited.ROOT_SIGNED_IN, identity.user_id)
-        payload = encode_auth(identity.user_id, identity.is_root, env.wall(), message.id)
-        self._replies.write(payload)
+        self._replies.say(Authenticated(identity.user_id, identity.is_root, env.wall(), message.id))
         self._become(identity, "signed in as somebody else")
         return None
 
@@ -247,7 +246,7 @@ class Session:
             return problem
         seat = self._seats.get(room)
         if seat is not None and seat.standing is Standing.IN:
-            self._replies.write(encode_join(room, self._env.wall(), message.id))
+            self._replies.say(Joined(room, self._env.wall(), message.id))
             return None
         if seat is not None and not seat.open_to_join:
             return Problem("room_busy", f"Wait for the answer of the room '{room}', or leave it.")
@@ -295,7 +294,7 @@ class Session:
         if seat is not None:  # else it is out already, which is what it wants
             self._lanes.close(room)
             seat.leave("left", freely=True)
-        self._replies.write(encode_leave(room, self._env.wall(), message.id))
+        self._replies.say(Left(room, self._env.wall(), message.id))
 
     def _too_slow(self, room: str, so: str) -> Problem:
         """Say that a room does not answer in time, to the client and to the operator."""

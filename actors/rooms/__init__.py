@@ -2,9 +2,10 @@
 
 from .fanout import Batching
 from .hub import Hub, ThreadHub
-from .member import Member
+from .member import Member, frame_of
+from .problems import room_closed
 from .receipt import Receipt
-from .replies import Replies, Reply, room_closed, settle_unheard
+from .replies import Replies, Reply, settle_unheard
 from .room import Room
 from .rooms import RoomRef, Rooms, hand_over, load_room_classes, own_up
 from .roster import EventIds, RoomEmit, RoomEnvironment, Roster, ServerEmit, StatePolicy
@@ -29,6 +30,7 @@ __all__ = [
     "Standing",
     "StatePolicy",
     "ThreadHub",
+    "frame_of",
     "hand_over",
     "load_room_classes",
     "own_up",

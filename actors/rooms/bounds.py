@@ -7,7 +7,7 @@ from typing import Final
 from ...transport import Problem
 from ..cluster import CHARACTER, weight
 
-__all__ = ["excess", "may_exceed", "too_large"]
+__all__ = ["excess", "may_exceed", "size_of_event", "too_large"]
 
 _GROWTH: Final = 5
 """How many times longer a client's JSON may be when written again: `1e15` becomes 18 bytes."""
@@ -16,12 +16,17 @@ _NAMES: Final = 4096
 """Above what a room's and an event's names add, at the default `limits.maxNameLength`."""
 
 
-def excess(largest: int, room: str | None, event: str, encoded: bytes) -> Problem | None:
-    """Say why an event is more than `largest` bytes (`limits.maxBufferBytes`), or None.
+def size_of_event(room: str | None, name: str, encoded: bytes) -> int:
+    """Return the bytes that an event takes at most, in any client's protocol and on the broker.
 
-    Asked wherever something is said, with the measure that other pods' events are let in by.
+    The one measure for whatever is said, wherever it was said.
     """
-    nbytes = weight(event, encoded) + CHARACTER * len(room or "")
+    return weight(name, encoded) + CHARACTER * len(room or "")
+
+
+def excess(largest: int, room: str | None, name: str, encoded: bytes) -> Problem | None:
+    """Say why an event is more than `largest` bytes (`limits.maxBufferBytes`), or None."""
+    nbytes = size_of_event(room, name, encoded)
     if nbytes <= largest:
         return None
     return too_large(nbytes, largest)

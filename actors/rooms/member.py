@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Protocol
 
-from ...transport import Identity
+from ...transport import ClientProtocol, Identity, PodMessage, data_frame
 from ..runtime import ActorRef, Down
 
 if TYPE_CHECKING:
     from .seat import Seat
 
-__all__ = ["FrameSink", "Member"]
+__all__ = ["FrameSink", "Member", "frame_of"]
 
 
 class FrameSink(Protocol):
@@ -47,10 +47,11 @@ class Member:
     a room's hooks are given keeps its identity until the room is told of another
     (`Room.on_identity`): it is the same before and after a hook has waited. `local` is whether it
     is a developer's own: of this machine, and the pod runs for development. `seats` are its
-    places in rooms by their names, those it has only asked for included.
+    places in rooms by their names, those it has only asked for included. `protocol` is what it
+    speaks: nobody who says something to it need know.
     """
 
-    __slots__ = ("address", "client_id", "identity", "local", "ref", "seats", "sink")
+    __slots__ = ("address", "client_id", "identity", "local", "protocol", "ref", "seats", "sink")
 
     def __init__(
         self,
@@ -58,6 +59,7 @@ class Member:
         ref: ActorRef[Down],
         sink: FrameSink,
         address: str,
+        protocol: ClientProtocol,
         *,
         local: bool = False,
     ) -> None:
@@ -65,9 +67,14 @@ class Member:
         self.ref = ref
         self.sink = sink
         self.address = address
+        self.protocol = protocol
         self.local = local
         self.identity: Identity | None = None
         self.seats: dict[str, Seat] = {}
+
+    def say(self, message: PodMessage) -> None:
+        """Tell this client something, in its own protocol; never waits and never raises."""
+        self.sink.write(frame_of(self.protocol, message))
 
     @property
     def rooms(self) -> Collection[str]:
@@ -96,9 +103,16 @@ class Member:
 
     def as_it_is(self) -> Member:
         """Return the client as it is now, whoever it becomes: one that speaks without joining."""
-        now = Member(self.client_id, self.ref, self.sink, self.address, local=self.local)
+        now = Member(
+            self.client_id, self.ref, self.sink, self.address, self.protocol, local=self.local
+        )
         now.identity, now.seats = self.identity, self.seats
         return now
 
     def __repr__(self) -> str:
         return f"<Member {self.client_id} user={self.user_id}>"
+
+
+def frame_of(protocol: ClientProtocol, message: PodMessage) -> bytes:
+    """Return a message as a whole WebSocket frame, as those who speak the protocol read it."""
+    return data_frame(protocol.encode(message), binary=protocol.binary)

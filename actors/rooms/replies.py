@@ -7,10 +7,11 @@ from typing import Protocol
 
 from attrs import evolve
 
-from ...transport import Problem, RequestId, Scope, encode_error, encode_receipt, text_frame
+from ...transport import Failed, PodMessage, Problem, Receipted, RequestId, Scope
 from .member import Member
+from .problems import room_closed
 
-__all__ = ["Answer", "Replies", "Reply", "room_closed", "settle_unheard"]
+__all__ = ["Answer", "Replies", "Reply", "settle_unheard"]
 
 
 class Answer(Protocol):
@@ -140,21 +141,16 @@ class Replies:
 
     def refuse(self, problem: Problem, request_id: RequestId = None) -> None:
         """Tell the client of a problem."""
-        self.write(encode_error(problem, self._wall(), request_id))
+        self.say(Failed(problem, self._wall(), request_id))
 
     def receipt(self, reply: Reply, scope: Scope, event_id: str) -> None:
         """Tell the client how far an emit has got."""
-        self.write(encode_receipt(reply.id, scope, event_id, self._wall(), reply.room or None))
+        self.say(Receipted(scope, event_id, self._wall(), reply.id, reply.room or None))
 
-    def write(self, payload: bytes) -> None:
-        """Write a message to the client."""
+    def say(self, message: PodMessage) -> None:
+        """Tell the client something."""
         if self._client is not None:
-            self._client.sink.write(text_frame(payload))
-
-
-def room_closed(room: str) -> Problem:
-    """Return what is told of a room that has ended."""
-    return Problem("room_closed", f"The room '{room}' has ended; join it again.")
+            self._client.say(message)
 
 
 def settle_unheard(answer: Answer, scope: Scope) -> None:

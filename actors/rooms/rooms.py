@@ -25,6 +25,7 @@ from ..runtime import (
 )
 from .openings import Openings
 from .room import Room
+from .room_actor import RoomActor, hears_the_pod
 from .roster import RemoteEmits, RoomEnvironment, Roster
 
 __all__ = [
@@ -168,10 +169,8 @@ class Rooms:
         """Make the cell of a room of a class on a roster, without noting it in the directory."""
         environment = self._environment
 
-        def incarnation() -> Room[Any]:
-            room = room_class()
-            room.enter(roster, environment)
-            return room
+        def incarnation() -> RoomActor:
+            return RoomActor(room_class(), roster, environment)
 
         mailbox: Mailbox[Any] = Mailbox(
             max_messages=environment.limits.room_mailbox_size,
@@ -190,7 +189,7 @@ class Rooms:
     def _opened(self, name: str, path: str, room_class: RoomFactory) -> ActorCell[Any]:
         roster: Roster[Any] = Roster(name=name, attended=partial(self._attended, name))
         if isinstance(room_class, type) and issubclass(room_class, Room):
-            roster.listens = room_class.hears_the_pod()
+            roster.listens = hears_the_pod(room_class)
         cell = self.cell(path, room_class, roster)
         roster.ref = cell.ref
         self._cells[name] = cell

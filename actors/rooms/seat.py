@@ -25,7 +25,7 @@ from .replies import Reply
 if TYPE_CHECKING:
     from .roster import Roster
 
-__all__ = ["Identified", "Knock", "Landlord", "Left", "Seat", "Standing", "same_person"]
+__all__ = ["Departed", "Identified", "Knock", "Landlord", "Seat", "Standing", "same_person"]
 
 MOST_ASKING: Final = 16
 """Joins of one client that may wait for the same room's answer."""
@@ -61,7 +61,7 @@ class Identified:
 
 
 @frozen
-class Left:
+class Departed:
     """A member has gone. A signal: one for each seat that the room has given."""
 
     seat: Seat
@@ -103,7 +103,12 @@ class Seat(Member):
 
     def __init__(self, client: Member, roster: Roster[object], landlord: Landlord) -> None:
         super().__init__(
-            client.client_id, client.ref, client.sink, client.address, local=client.local
+            client.client_id,
+            client.ref,
+            client.sink,
+            client.address,
+            client.protocol,
+            local=client.local,
         )
         self.identity = self._newest = client.identity
         self.seats = client.seats
@@ -163,7 +168,7 @@ class Seat(Member):
         self._vacate()
         self.spoke_in = freely
         self.roster.leaving[self] = reason
-        self.roster.signal(Left(self, reason))
+        self.roster.signal(Departed(self, reason))
 
     def identify(self, identity: Identity | None) -> None:
         """Be somebody else: the room is to say whether it stays.

@@ -9,64 +9,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Final
 
-import orjson
 import trio
 
 from ...config import get_logger, tracing
-from ...transport import JSON, Problem, Scope, WireError, encode_data, encode_emit, text_frame
+from ...transport import JSON, Event, PodMessage, Problem, Scope, WireError, encode_data
 from ...transport.brokers import Remote
 from ..runtime import Affinity
-from .bounds import excess, too_large
+from .bounds import excess, size_of_event, too_large
 from .fanout import Batch
 from .member import Member
-from .replies import Answer, settle_unheard
 from .roster import RoomEnvironment, Roster
+from .turn import Publication, Turn
 
 __all__ = ["Speech"]
+
+SMALL: Final = 512
+"""Bytes of what is told beside events, about: an acknowledgement, an error."""
 
 _log = get_logger("realtime")
 
 
-class _Publication(NamedTuple):
-    """An event for the other pods that waits for its hook."""
-
-    event: str
-    encoded: bytes
-    event_id: str
-    settle: Callable[[Scope], None] | None
-
-
-class _Outcome:
-    """Answers an emit when both are known: how far it has got, and that its hook went well."""
-
-    __slots__ = ("_answer", "_done", "_scope")
-
-    def __init__(self, answer: Callable[[Scope], None]) -> None:
-        self._answer = answer
-        self._scope: Scope | None = None
-        self._done = False
-
-    def settle(self, scope: Scope) -> None:
-        """Note how far it has got; the first that is known counts."""
-        if self._scope is None:
-            self._scope = scope
-            if self._done:
-                self._answer(scope)
-
-    def done(self) -> None:
-        """Note that the hook has returned."""
-        self._done = True
-        if self._scope is not None:
-            self._answer(self._scope)
-
-
 class Speech:
-    """The voice of one incarnation of a room.
-
-    `remote` is the event of another pod that is being handled: what is said meanwhile stays here.
-    """
+    """The voice of one incarnation of a room; `turn` is what it is about."""
 
     def __init__(self, roster: Roster[Any], environment: RoomEnvironment) -> None:
         self._roster = roster
@@ -74,156 +40,116 @@ class Speech:
         self._affinity = Affinity()
         self._batch = Batch(environment.batching, environment.meters.fan_out)
         self._born: list[float] = []
-        self._event_id: str | None = None
-        self._relayed = False
-        self.remote: Remote | None = None
         self._answers: list[Callable[[], None]] = []
-        self._settle: Callable[[Scope], None] | None = None
-        self._outcome: _Outcome | None = None
-        # What the hook that runs has said, since its start or since it last waited.
-        self._held: list[_Publication] | None = []
-        self._mark = (0, 0, roster.sequence)
-        self.waited = False
-        """Whether something that the hook said may be out already."""
+        self.turn: Turn[Any] = Turn()
         self.live = True
         """Whether there will be another turn to write what is said."""
+        self.begin_hook()
 
-    # One thing that the room handles --------------------------------------------------------
+    # A turn ---------------------------------------------------------------------------------
 
-    def about(
-        self, event_id: str, answer: Answer | None, born: float | None = None, *, nobody: bool
-    ) -> None:
-        """Handle an emit: the first event that is told has its id, and `answer` learns its end.
-
-        With `nobody` there is none here who could hear it.
-        """
-        self._event_id, self._relayed = event_id, False
-        if answer is None:
-            self._settle = None
-        else:
-            self._settle = partial(settle_unheard, answer) if nobody else answer.settle
+    def begin(self, turn: Turn[Any], born: float | None = None) -> None:
+        """Turn to something; `born` is when it came from a client (trio's seconds)."""
+        self.turn = turn
         if born is not None:
             self._born.append(born)
 
-    def about_remote(self, event: Remote) -> None:
-        """Handle what another pod said."""
-        self._event_id, self.remote = event.id, event
-
-    def settled(self) -> None:
-        """Be done with an emit; answer what was not said to the other pods."""
-        # A hook that said nothing leaves these, and nothing else may use them.
-        settle, self._settle, self._event_id = self._settle, None, None
+    def end(self) -> None:
+        """Be done with it; answer what was not said to the other pods."""
+        settle = self.turn.end()
         if settle is not None:
             self._answers.append(partial(settle, Scope.LOCAL))
-        if self._outcome is not None:
-            outcome, self._outcome = self._outcome, None
-            outcome.done()
 
-    def over(self) -> None:
-        """Be done with what other pods said."""
-        self._event_id = self.remote = None
-
-    # A hook ---------------------------------------------------------------------------------
-
-    def begin(self) -> None:
+    def begin_hook(self) -> None:
         """Hold back what is said from here on."""
-        self._mark = (*self._batch.mark(), self._roster.sequence)
-        self._held, self.waited = [], False
-        if self._settle is not None and self._outcome is None:
-            self._outcome = _Outcome(self._settle)
-            self._settle = self._outcome.settle
+        self.turn.begin_hook(self._mark())
 
     def let_out(self) -> None:
         """Say what was held back: the hook went well, or waits."""
-        held, self._held = self._held, None
-        for publication in held or ():
+        for publication in self.turn.take_held():
             self._hand_over(publication)
 
     def pause(self) -> None:
         """Say and write what the hook has said so far, for it is about to wait."""
         self.let_out()
         self.flush()
-        self.waited = True
-        self._held = []
-        self._mark = (*self._batch.mark(), self._roster.sequence)
+        self.turn.pause(self._mark())
 
     def discard(self) -> None:
         """Forget what the hook has said since it last waited."""
-        if self._held is not None:
-            entries, nbytes, self._roster.sequence = self._mark
+        if self.turn.held is not None:
+            entries, nbytes, self._roster.sequence = self.turn.mark
             self._batch.rewind(entries, nbytes)
-        self._held = self._outcome = None
+        self.turn.discard()
+
+    def _mark(self) -> tuple[int, int, int]:
+        return (*self._batch.mark(), self._roster.sequence)
 
     # Saying ---------------------------------------------------------------------------------
 
-    def broadcast(self, event: str, data: JSON, exclude: Member | None, *, local: bool) -> str:
+    def broadcast(self, name: str, data: JSON, exclude: Member | None, *, local: bool) -> str:
         """Tell everyone here, but perhaps one, and unless `local` the other pods."""
         self._affinity.check("Room.broadcast")
-        local = local or self._env.uplink is None or self.remote is not None
-        event_id = self._take_event_id(published=not local)
-        if local:
-            self._put(self._frame(event, data, event_id), but=exclude)
-            return event_id
-        encoded = encode_data(data)
-        self._put(self._frame(event, orjson.Fragment(encoded), event_id), but=exclude)
-        self._publish(event, encoded, event_id)
+        return self.broadcast_encoded(name, encode_data(data), exclude, local=local)
+
+    def broadcast_encoded(
+        self, name: str, encoded: bytes, exclude: Member | None = None, *, local: bool = False
+    ) -> str:
+        """Do so with what is JSON already."""
+        turn = self.turn
+        local = local or self._env.uplink is None or turn.origin is not None
+        event_id = turn.take_event_id(published=not local) or self._env.event_ids()
+        event = self._tell(name, encoded, event_id, but=exclude)
+        if not local:
+            self._publish(event)
         return event_id
 
-    def broadcast_encoded(self, event: str, encoded: bytes) -> None:
-        """Tell everyone, here and on the other pods, what is JSON already."""
-        event_id = self._take_event_id()
-        self._put(self._frame(event, orjson.Fragment(encoded), event_id))
-        self._publish(event, encoded, event_id)
-
-    def excess(self, event: str, encoded: bytes) -> Problem | None:
-        """Say why nobody could be told this, or None."""
-        return excess(self._env.limits.max_buffer_bytes, self._roster.name, event, encoded)
-
-    def miss(self, event: str, encoded: bytes, event_id: str) -> None:
-        """Leave out what nobody could be told: the other pods learn by its number that it was."""
-        self._roster.undelivered += 1
-        self._publish(event, encoded, event_id)
-
-    def repeat(self, event: Remote) -> None:
+    def repeat(self, remote: Remote) -> None:
         """Tell everyone here what another pod said."""
-        self._put(self._frame(event.event, orjson.Fragment(event.encoded), event.id))
+        self._tell(remote.event, remote.encoded, remote.id, origin=remote)
 
-    def relay(self, event: str, data: JSON) -> str:
+    def relay(self, name: str, data: JSON) -> str:
         """Tell the other pods alone, and not what comes from one of them."""
         self._affinity.check("Room.relay")
         encoded = encode_data(data)
-        problem = self.excess(event, encoded)
+        problem = self.excess(name, encoded)
         if problem is not None:
             raise WireError(problem.code, problem.message, room=self._roster.name)
-        event_id = self._event_id
-        if event_id is None or (self._relayed and self.remote is None):
-            event_id = self._env.event_ids()
-        self._relayed = True
-        if self.remote is None:
-            self._publish(event, encoded, event_id)
+        turn = self.turn
+        event_id = turn.relayed_as() or self._env.event_ids()
+        if turn.origin is None:
+            self.publish(name, encoded, event_id)
         return event_id
 
-    def send(self, members: Iterable[Member], event: str, data: JSON) -> str:
+    def send(self, members: Iterable[Member], name: str, data: JSON) -> str:
         """Tell some members the same, encoded once."""
         self._affinity.check("Room.send_to")
-        event_id = self._take_event_id()
-        frame = self._frame(event, data, event_id)
+        event_id = self.turn.take_event_id(published=False) or self._env.event_ids()
+        event, nbytes = self._event(name, encode_data(data), event_id, self.turn.origin)
         for member in members:
-            self._put(frame, to=member)
+            self._put(event, nbytes, to=member)
         return event_id
 
-    def answer(self, client: Member, payload: bytes) -> None:
+    def answer(self, client: Member, message: PodMessage) -> None:
         """Tell one client, in order with what else is said."""
         self._affinity.check("Room.tell_problem")
-        self._put(text_frame(payload), to=client)
+        self._put(message, SMALL, to=client)
+
+    def announce(self, message: PodMessage) -> None:
+        """Tell everyone here something of the pod's own."""
+        self._put(message, SMALL)
+
+    def publish(self, name: str, encoded: bytes, event_id: str) -> None:
+        """Tell the other pods alone; where nobody could be told, they learn by its number that."""
+        self._publish(Event(self._roster.name, name, encoded, event_id, 0, self._env.wall()))
 
     def then(self, act: Callable[[], None]) -> None:
         """Do something, such as to answer, when what was said is written."""
         self._answers.append(act)
 
-    def announce(self, payload: bytes) -> None:
-        """Tell everyone here something of the pod's own."""
-        self._put(text_frame(payload))
+    def excess(self, name: str, encoded: bytes) -> Problem | None:
+        """Say why nobody could be told this, or None."""
+        return excess(self._env.limits.max_buffer_bytes, self._roster.name, name, encoded)
 
     # Writing --------------------------------------------------------------------------------
 
@@ -249,61 +175,78 @@ class Speech:
 
     # Inside ---------------------------------------------------------------------------------
 
-    def _put(self, frame: bytes, *, to: Member | None = None, but: Member | None = None) -> None:
-        self._batch.add(frame, to=to, but=but)
-        if not self.live:
-            self.flush()
+    def _tell(
+        self,
+        name: str,
+        encoded: bytes,
+        event_id: str,
+        *,
+        but: Member | None = None,
+        origin: Remote | None = None,
+    ) -> Event:
+        event, nbytes = self._event(name, encoded, event_id, origin or self.turn.origin)
+        self._put(event, nbytes, but=but)
+        return event
 
-    def _publish(self, event: str, encoded: bytes, event_id: str) -> None:
-        if self._env.uplink is None:
-            return
-        settle, self._settle = self._settle, None
-        publication = _Publication(event, encoded, event_id, settle)
-        if self._held is None or not self.live:
-            self._hand_over(publication)
-        else:
-            self._held.append(publication)
-
-    def _hand_over(self, publication: _Publication) -> None:
-        uplink = self._env.uplink
-        if uplink is None:
-            return
-        event, encoded, event_id, settle = publication
-        scope = uplink.publish(self._roster.name, event, encoded, event_id, settle)
-        if scope is not None and settle is not None:
-            self._answers.append(partial(settle, scope))
-
-    def _frame(self, event: str, data: JSON | orjson.Fragment, event_id: str) -> bytes:
-        roster, sequence = self._roster, self._roster.sequence + 1
-        frame = text_frame(
-            encode_emit(
-                event,
-                data,
-                roster.name,
-                self._env.wall(),
-                event_id=event_id,
-                seq=sequence,
-                replayed=self.remote is not None and self.remote.replayed != 0,
-            )
-        )
-        largest = self._env.limits.max_buffer_bytes
-        if len(frame) > largest:
-            problem = too_large(len(frame), largest)
+    def _event(
+        self, name: str, encoded: bytes, event_id: str, origin: Remote | None
+    ) -> tuple[Event, int]:
+        """Give what is said its number in the room. Raises `WireError` for what cannot be said."""
+        roster, largest = self._roster, self._env.limits.max_buffer_bytes
+        nbytes = size_of_event(roster.name, _spelt(name), encoded)
+        if nbytes > largest:
+            problem = too_large(nbytes, largest)
             raise WireError(problem.code, problem.message, room=roster.name)
-        roster.sequence = sequence
+        roster.sequence += 1
+        replayed = origin is not None and origin.replayed != 0
+        event = Event(
+            roster.name, name, encoded, event_id, roster.sequence, self._env.wall(), replayed
+        )
         if tracing():
-            members = len(roster.members)
             _log.debug(
                 "room says",
                 room=roster.name,
                 event_id=event_id,
-                seq=sequence,
-                members=members,
+                seq=roster.sequence,
+                members=len(roster.members),
             )
-        return frame
+        return event, nbytes
 
-    def _take_event_id(self, *, published: bool = False) -> str:
-        event_id, self._event_id = self._event_id, None
-        if published and self._relayed:  # other pods drop a second event of one id
-            event_id = None
-        return event_id or self._env.event_ids()
+    def _put(
+        self,
+        message: PodMessage,
+        nbytes: int,
+        *,
+        to: Member | None = None,
+        but: Member | None = None,
+    ) -> None:
+        self._batch.add(message, nbytes, to=to, but=but)
+        if not self.live:
+            self.flush()
+
+    def _publish(self, event: Event) -> None:
+        if self._env.uplink is None:
+            return
+        publication = Publication(event, self.turn.take_settle())
+        held = self.turn.held
+        if held is None or not self.live:
+            self._hand_over(publication)
+        else:
+            held.append(publication)
+
+    def _hand_over(self, publication: Publication) -> None:
+        uplink, (event, settle) = self._env.uplink, publication
+        if uplink is None:
+            return
+        scope = uplink.publish(event.room, event.name, event.encoded, event.id, settle)
+        if scope is not None and settle is not None:
+            self._answers.append(partial(settle, scope))
+
+
+def _spelt(name: str) -> str:
+    """Return an event's name. Raises `WireError` for what no client could be sent."""
+    try:
+        name.encode()
+    except (AttributeError, UnicodeEncodeError) as error:
+        raise WireError("not_json", f"The name of an event is a text, not {name!a}.") from error
+    return name

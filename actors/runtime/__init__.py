@@ -1,6 +1,6 @@
 """The runtime: actors, their mailboxes, references, timers; what ends them."""
 
-from .actor import Actor, Handler, awaitable, handles
+from .actor import Actor, awaitable
 from .affinity import Affinity
 from .cell import ActorCell, ActorStatistics
 from .dead_letters import DeadLetter, DeadLetters, DeadLetterStatistics
@@ -22,6 +22,7 @@ from .errors import (
     WrongThread,
 )
 from .failures import contained, failure_of, told, writable
+from .handling import Handler, Handling, handler_of, handles
 from .mailbox import Mailbox
 from .messages import Delivery, Down, Draining, Exit, ExitKind, Request, Returnable, size_of
 from .overflow import Conflate, MailboxStatistics, Overflow, conflate
@@ -51,6 +52,7 @@ __all__ = [
     "Exit",
     "ExitKind",
     "Handler",
+    "Handling",
     "Later",
     "Mailbox",
     "MailboxFull",
@@ -73,6 +75,7 @@ __all__ = [
     "conflate",
     "contained",
     "failure_of",
+    "handler_of",
     "handles",
     "size_of",
     "told",

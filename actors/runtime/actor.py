@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from typing import Any, ClassVar, Generic, ParamSpec, Protocol, TypeVar, cast
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, ClassVar, ParamSpec, Protocol, TypeVar, cast
 
 import trio
 from structlog.typing import FilteringBoundLogger
@@ -13,42 +13,15 @@ from structlog.typing import FilteringBoundLogger
 from ...config import get_logger
 from ...transport import JSON
 from .errors import ActorDefinitionError
+from .handling import Handler, Handling, handler_of
 from .messages import Exit
 from .ref import ActorRef
 from .timers import Timer, Timers
 
-__all__ = ["Actor", "awaitable", "handles"]
+__all__ = ["Actor", "awaitable"]
 
-A = TypeVar("A")
-M = TypeVar("M")
 R = TypeVar("R")
 P = ParamSpec("P")
-
-Handler = Callable[[Any, Any], Awaitable[object]]
-
-_MARK = "__handles__"
-
-
-class handles(Generic[M]):  # noqa: N801 - a decorator
-    """Mark an async method as the handler of a message type: `@handles(Add)`.
-
-    Of several that would do, the one for the nearest class in the message's MRO is called. A
-    subclass may override the method (with or without the mark) or handle the type elsewhere.
-    """
-
-    def __init__(self, message_type: type[M]) -> None:
-        if not isinstance(message_type, type):
-            raise ActorDefinitionError(f"@handles needs a class, not {message_type!r}")
-        self._message_type = message_type
-
-    def __call__(
-        self, method: Callable[[A, M], Coroutine[Any, Any, R]]
-    ) -> Callable[[A, M], Coroutine[Any, Any, R]]:
-        """Mark the method and return it. Raises ActorDefinitionError when it is not async."""
-        if not inspect.iscoroutinefunction(method):
-            raise ActorDefinitionError(f"{method.__qualname__} handles messages: make it async")
-        setattr(method, _MARK, self._message_type)
-        return method
 
 
 class Home(Protocol):
@@ -72,7 +45,7 @@ class Home(Protocol):
         """Raise `WrongThread` when this is not the thread that the actor lives in."""
 
 
-class Actor:
+class Actor(Handling):
     """One incarnation: made by its factory, started, given messages one at a time, thrown away.
 
     Subclass it, write `__init__` as you like, handle messages, override hooks. Whatever raises
@@ -84,7 +57,6 @@ class Actor:
     stop_deadline: ClassVar[float] = 5.0
     """Seconds that `on_stop` may take."""
 
-    _names: ClassVar[dict[type, str]] = {}
     _found: ClassVar[dict[type, Handler | None]] = {}
 
     _home: Home | None = None
@@ -92,15 +64,13 @@ class Actor:
     _bound_log: FilteringBoundLogger | None = None
 
     def __init_subclass__(cls, **kwargs: object) -> None:
-        """Collect the handlers. Raises ActorDefinitionError for two handlers of one type.
+        """See to it that a hook whose `async` was forgotten says so.
 
-        A hook whose `async` was forgotten is found when it is called: it may still give something
-        to await.
+        It is found when it is called: it may still give something to await.
         """
         super().__init_subclass__(**kwargs)
         for name in _forgotten(cls):
             setattr(cls, name, awaitable(getattr(cls, name)))
-        cls._names = _handler_names(cls)
         cls._found = {}
 
     # Hooks ---------------------------------------------------------------------------------
@@ -180,23 +150,18 @@ class Actor:
         """The incarnation's timers; None when it has never set one."""
         return self._timers
 
-    @classmethod
-    def handler_for(cls, message_type: type) -> Handler | None:
+    @property
+    def kind(self) -> str:
+        """What the actor is called in the tree: the name of its class."""
+        return type(self).__name__
+
+    def handler_for(self, message_type: type) -> Handler | None:
         """Return the function that handles messages of this type, or None."""
         try:
-            return cls._found[message_type]
+            return self._found[message_type]
         except KeyError:
-            handler = cls._find_handler(message_type)
-            cls._found[message_type] = handler
+            handler = self._found[message_type] = handler_of(type(self), message_type)
             return handler
-
-    @classmethod
-    def _find_handler(cls, message_type: type) -> Handler | None:
-        for base in message_type.__mro__:
-            if base in cls._names:
-                handler: Handler = getattr(cls, cls._names[base])
-                return handler
-        return None
 
     def _set_timer(
         self, seconds: float, callback: Callable[[], Awaitable[None]], *, repeat: bool
@@ -253,23 +218,3 @@ def _forgotten(cls: type) -> list[str]:
         and not inspect.iscoroutinefunction(own)
         and any(inspect.iscoroutinefunction(vars(base).get(name)) for base in cls.__mro__[1:])
     ]
-
-
-def _handler_names(cls: type) -> dict[type, str]:
-    names: dict[type, str] = {}
-    for base in reversed(cls.__mro__):
-        own: dict[type, str] = {}
-        for name, method in vars(base).items():
-            message_type = getattr(method, _MARK, None)
-            if message_type is None:
-                continue
-            if message_type in own:
-                raise ActorDefinitionError(
-                    f"{base.__name__} handles {message_type.__name__} in both "
-                    f"{own[message_type]} and {name}; keep one."
-                )
-            own[message_type] = name
-            # Re-marked for another type, an overridden method no longer takes the old one.
-            names = {known: at for known, at in names.items() if at != name}
-        names.update(own)
-    return names

@@ -99,7 +99,7 @@ class ActorCell(Addressee[M]):
         self._on_false_start = on_false_start
         self._on_terminated = on_terminated
         self._actor: Actor | None = None
-        self._kind: type[Actor] | None = None
+        self._kind = ""
         self._starting = False
         self._stopping: Exit | None = None
         self._reason = ""
@@ -170,7 +170,7 @@ class ActorCell(Addressee[M]):
         timers = self._actor.timers if self._actor is not None else None
         return ActorStatistics(
             path=self.path,
-            kind=self._kind.__name__ if self._kind is not None else "",
+            kind=self._kind,
             alive=self.exit is None,
             incarnation=self.incarnation,
             restarts=max(0, self.incarnation - 1),
@@ -229,7 +229,7 @@ class ActorCell(Addressee[M]):
     def _move_in(self) -> Actor:
         actor = self._factory()
         self._actor = actor
-        self._kind = type(actor)
+        self._kind = actor.kind
         actor.bind(self)
         return actor
 

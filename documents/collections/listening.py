@@ -73,7 +73,7 @@ class _ChangesRoom(Room):
 
     def _miss(self, collection: str, members: list[Member], reason: str) -> None:
         """Count a change that could not be shown, and say so to those who miss it."""
-        self._roster.lost += 1
+        self.lose()
         self.log.warning("a change is not shown", members=len(members), reason=reason)
         sentence = (
             f"A change of '{collection}' cannot be shown to you ({reason}) "

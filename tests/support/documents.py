@@ -13,7 +13,7 @@ import trio
 from deployd.config import Definition, Property, PropertyType
 from deployd.config import Store as Settings
 from deployd.documents.store import Change, DatabaseStore, Document, Page, Store, Write
-from deployd.transport.protocols.wire import JSON
+from deployd.transport import JSON
 
 __all__ = [
     "NOW",

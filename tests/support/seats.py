@@ -10,7 +10,7 @@ import trio
 from deployd.actors import ActorRef, Exit, Member, Roster
 from deployd.actors.rooms.replies import Replies, Reply
 from deployd.actors.rooms.seat import Seat
-from deployd.transport import Problem
+from deployd.transport import NATIVE, Problem
 from support.sinks import FakeSink
 
 __all__ = ["Desk"]
@@ -23,7 +23,7 @@ class Desk:
 
     def __init__(self, client_id: str, ref: ActorRef[Any], sink: FakeSink) -> None:
         self.sink = sink
-        self.member = Member(client_id, ref, sink, "")
+        self.member = Member(client_id, ref, sink, "", NATIVE)
         self.replies = Replies(self.member, 5.0, lambda: NOW)
         self.ended: list[tuple[Seat, Exit]] = []
         self.out: list[str] = []

@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Scope
 
 from ...config import LogSampler, get_logger
 from ..limits import Grant, Seat, Shares
+from ..protocols import NATIVE, ClientProtocol
 from ..sockets import (
     GONE,
     UPGRADED,
@@ -85,7 +86,8 @@ class HttpServer:
     Upgrades go to `on_upgrade`; where there is no `websocket`, a request that only looks whether
     there is one is told so. Who has to stand (`Seat.sitting`) is answered if it is `privileged`.
     Pages of `origins` may read also why they are refused. `memory` are the bytes that bodies and
-    answers may take while they are on their way; without it nobody counts them.
+    answers may take while they are on their way; without it nobody counts them. `protocols` are
+    what clients may speak in a WebSocket, that of those who ask for none first.
     """
 
     def __init__(
@@ -98,8 +100,10 @@ class HttpServer:
         websocket: bool = True,
         origins: Sequence[str] = (),
         memory: Shares | None = None,
+        protocols: Sequence[ClientProtocol] = (NATIVE,),
     ) -> None:
         self.app = app
+        self.protocols = protocols
         self.origins = origins
         self.limits = limits or HttpLimits()
         self.websocket = websocket
@@ -179,7 +183,7 @@ class _Connection:
                 return await self._refuse(head)
             scope = scope_of(head, (self._address(head), self._peer[1]), self._local)
             route = self._server.refuse(scope, self._seat) or choose_route(
-                head, websocket=self._server.websocket
+                head, websocket=self._server.websocket, protocols=self._server.protocols
             )
             if isinstance(route, Opening):
                 refusal = self._upgrade(head, route)

@@ -15,7 +15,7 @@ from attrs import frozen
 from wsproto.frame_protocol import CloseReason, FrameDecoder, FrameProtocol, Opcode, RsvBits
 
 from ...config import Config
-from .frames import deflated_frame, payload_of
+from .frames import deflated, payload_of
 from .guard import FrameGuard
 
 __all__ = ["DeflateGuard", "Deflater"]
@@ -48,7 +48,7 @@ class Deflater:
         return cls(config.network.compression_threshold)
 
     def pack(self, frames: Iterable[bytes]) -> bytes:
-        """Return whole text frames joined, with those compressed that are large enough to gain."""
+        """Return whole data frames joined, with those compressed that are large enough to gain."""
         return b"".join(map(self._packed, frames))
 
     def _packed(self, frame: bytes) -> bytes:
@@ -57,7 +57,7 @@ class Deflater:
             return frame
         squeeze = zlib.compressobj(LEVEL, zlib.DEFLATED, -WINDOW_BITS)
         small = squeeze.compress(payload) + squeeze.flush(zlib.Z_SYNC_FLUSH)
-        packed = deflated_frame(small.removesuffix(_TAIL))
+        packed = deflated(frame, small.removesuffix(_TAIL))
         return packed if len(packed) < len(frame) else frame
 
 
@@ -84,7 +84,7 @@ class DeflateGuard(FrameGuard):
     ) -> CloseReason | RsvBits:
         """Return the reserved bits that may be set: that of a message's first frame."""
         verdict = super().frame_inbound_header(proto, opcode, rsv, payload_length)
-        if isinstance(verdict, CloseReason) or opcode is not Opcode.TEXT or not self.deflates:
+        if isinstance(verdict, CloseReason) or opcode is not self.expected or not self.deflates:
             return verdict
         self._inflater = zlib.decompressobj(-zlib.MAX_WBITS) if rsv.rsv1 else None
         self._inflated = self._last_blocks = 0

@@ -2,7 +2,7 @@
 
 import struct
 
-__all__ = ["MAX_REASON_BYTES", "PING", "close_frame", "deflated_frame", "payload_of", "text_frame"]
+__all__ = ["MAX_REASON_BYTES", "PING", "close_frame", "data_frame", "deflated", "payload_of"]
 
 PING: bytes = b"\x89\x00"
 """An empty ping: any byte that comes back proves that the client lives."""
@@ -11,21 +11,22 @@ MAX_REASON_BYTES = 123
 """A control frame holds at most 125 bytes (section 5.5), of which the close code takes two."""
 
 _FIN_TEXT = 0x81
-_FIN_DEFLATED_TEXT = 0xC1  # RFC 7692 section 6.1
+_FIN_BINARY = 0x82
+_DEFLATED = 0x40  # RFC 7692 section 6.1
 _FIN_CLOSE = 0x88
 _short_header = struct.Struct("!BB").pack
 _medium_header = struct.Struct("!BBH").pack
 _long_header = struct.Struct("!BBQ").pack
 
 
-def text_frame(payload: bytes) -> bytes:
-    """Return a text message as one frame; `payload` must be valid UTF-8, which is not checked."""
-    return _frame(_FIN_TEXT, payload)
+def data_frame(payload: bytes, *, binary: bool = False) -> bytes:
+    """Return a message as one frame; that a text is valid UTF-8 is not checked."""
+    return _frame(_FIN_BINARY if binary else _FIN_TEXT, payload)
 
 
-def deflated_frame(payload: bytes) -> bytes:
-    """Return a text message that is compressed already as one frame."""
-    return _frame(_FIN_DEFLATED_TEXT, payload)
+def deflated(frame: bytes, payload: bytes) -> bytes:
+    """Return the frame of the same message with its payload compressed."""
+    return _frame(frame[0] | _DEFLATED, payload)
 
 
 def payload_of(frame: bytes) -> bytes:

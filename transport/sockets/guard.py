@@ -10,11 +10,12 @@ import base64
 import hashlib
 import io
 from collections.abc import Callable, Generator, Iterable
+from typing import cast
 
 from attrs import frozen
 from wsproto import ConnectionType, WSConnection
 from wsproto.connection import Connection, ConnectionState
-from wsproto.events import CloseConnection, Event, Ping, TextMessage
+from wsproto.events import BytesMessage, CloseConnection, Event, Ping, TextMessage
 from wsproto.extensions import Extension
 from wsproto.frame_protocol import CloseReason, FrameDecoder, FrameProtocol, Opcode, RsvBits
 
@@ -51,6 +52,8 @@ class FrameGuard(Extension):
     name = "deployd-frame-guard"
     deflates = False
     """Whether messages may be compressed."""
+    expected = Opcode.TEXT
+    """What messages are: texts, or binary ones."""
 
     def __init__(
         self, max_message_bytes: int, max_fragments: int, clock: Callable[[], float]
@@ -87,9 +90,12 @@ class FrameGuard(Extension):
         self.opcode = opcode
         if opcode.iscontrol():
             return _NO_RESERVED_BITS
-        if opcode is Opcode.BINARY:
-            return self.refuse(CloseReason.UNSUPPORTED_DATA, "Send text messages, not binary.")
-        if opcode is Opcode.TEXT:
+        if opcode is not Opcode.CONTINUATION and opcode is not self.expected:
+            sentence = "Send text messages, not binary."
+            if self.expected is Opcode.BINARY:
+                sentence = "Send binary messages, not text."
+            return self.refuse(CloseReason.UNSUPPORTED_DATA, sentence)
+        if opcode is self.expected:
             self._complete_bytes = self._complete_frames = 0
         self.message_bytes = self._complete_bytes + payload_length
         if self.message_bytes > self.max_message_bytes:
@@ -137,7 +143,7 @@ class GuardedProtocol(WSConnection):
     It begins behind the handshake: `opening` has been judged, `response` is the 101 that answers
     it, and wsproto is never asked. `rest` is what the client sent right behind its request.
 
-    `deliver(text, nbytes)` is called synchronously while events are read, and only as long as
+    `deliver(message, nbytes)` is called synchronously while events are read, and only as long as
     nobody has begun to close. `ended` tells how the connection ended as soon as that is known,
     a frame that RFC 6455 forbids included: then its code is the one that the peer must be sent.
     """
@@ -146,7 +152,7 @@ class GuardedProtocol(WSConnection):
         self,
         opening: Opening,
         guard: FrameGuard,
-        deliver: Callable[[str, int], None],
+        deliver: Callable[[str | bytes, int], None],
         rest: bytes = b"",
     ) -> None:
         # Not WSConnection's own, which makes a parser of requests: nothing here needs one.
@@ -154,9 +160,11 @@ class GuardedProtocol(WSConnection):
         self.response = _response(opening, guard)
         self.connection: Connection = Connection(ConnectionType.SERVER, [guard], rest)
         self.ended: Closed | None = None
+        if opening.protocol.binary:
+            guard.expected = Opcode.BINARY
         self._guard = guard
         self._deliver = deliver
-        self._parts: io.StringIO | None = None
+        self._parts: io.StringIO | io.BytesIO | None = None
 
     def close(self, code: int, reason: str) -> bytes:
         """Begin to close, and return the close frame; what the peer still says is not delivered."""
@@ -178,7 +186,7 @@ class GuardedProtocol(WSConnection):
     def events(self) -> Generator[Event, None, None]:
         """Yield what trio-websocket has to answer: pings and the end."""
         for event in self.connection.events():
-            if isinstance(event, TextMessage):
+            if isinstance(event, TextMessage | BytesMessage):
                 if self.open:
                     self._collect(event)
             elif isinstance(event, CloseConnection):
@@ -186,17 +194,19 @@ class GuardedProtocol(WSConnection):
             elif isinstance(event, Ping) and self.open:  # wsproto cannot answer one while closing
                 yield event
 
-    def _collect(self, event: TextMessage) -> None:
-        """Gather a message; StringIO, for it may come in as many parts as it has bytes."""
+    def _collect(self, event: TextMessage | BytesMessage) -> None:
+        """Gather a message; in a buffer, for it may come in as many parts as it has bytes."""
+        data = event.data if isinstance(event, TextMessage) else bytes(event.data)
         if event.message_finished and self._parts is None:
-            self._deliver(event.data, self._guard.message_bytes)
+            self._deliver(data, self._guard.message_bytes)
             return
         if self._parts is None:
-            self._parts = io.StringIO()
-        self._parts.write(event.data)
+            self._parts = io.StringIO() if isinstance(data, str) else io.BytesIO()
+        # Of one kind: the guard lets no other through.
+        cast("io.StringIO", self._parts).write(cast("str", data))
         if event.message_finished:
-            text, self._parts = self._parts.getvalue(), None
-            self._deliver(text, self._guard.message_bytes)
+            message, self._parts = self._parts.getvalue(), None
+            self._deliver(message, self._guard.message_bytes)
 
     def _note_end(self, event: CloseConnection) -> CloseConnection:
         """Tell the peer's close frame from a frame that could not be parsed."""
@@ -217,9 +227,11 @@ def _response(opening: Opening, guard: FrameGuard) -> bytes:
         "Connection: Upgrade",
         f"Sec-WebSocket-Accept: {_accept(opening.key)}",
     ]
-    agreed = _agreed(opening.offers, guard)
-    if agreed is not None:
-        fields.append(f"Sec-WebSocket-Extensions: {agreed}")
+    extension = _agreed(opening.offers, guard)
+    if extension is not None:
+        fields.append(f"Sec-WebSocket-Extensions: {extension}")
+    if opening.agreed is not None:
+        fields.append(f"Sec-WebSocket-Protocol: {opening.agreed}")
     return "\r\n".join([*fields, "", ""]).encode("latin-1")
 
 

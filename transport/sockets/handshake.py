@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 
 from attrs import frozen
 
+from ..protocols import NATIVE, ClientProtocol, choose_protocol
 from .origins import refuse_origin
 from .refusal import Refusal
 from .request import RequestHead
@@ -61,11 +62,14 @@ _BODY: Final = Refusal(400, "An upgrade request must not have a body.")
 class Opening:
     """What counts in the client's half of the opening handshake (RFC 6455 section 4.2.1).
 
-    `key` is its nonce, `offers` the extensions it would use, each with its parameters.
+    `key` is its nonce, `offers` the extensions it would use, each with its parameters. `protocol`
+    is what it will speak, and `agreed` the name to confirm it by, when it asked for one.
     """
 
     key: str
     offers: tuple[str, ...] = ()
+    protocol: ClientProtocol = NATIVE
+    agreed: str | None = None
 
 
 @frozen
@@ -85,15 +89,18 @@ class UpgradeRequest:
     port: int = 0
 
 
-def choose_route(head: RequestHead, *, websocket: bool = True) -> Opening | Refusal | None:
+def choose_route(
+    head: RequestHead, *, websocket: bool = True, protocols: Sequence[ClientProtocol] = (NATIVE,)
+) -> Opening | Refusal | None:
     """Return the opening of a WebSocket, None for a request of HTTP, or why it is neither.
 
     `websocket` is whether there is one here; who asks to upgrade is told by others that not.
+    `protocols` are what is spoken in it, the usual one first.
     """
     if not is_websocket_path(head.path):
         return _ELSEWHERE if head.wants_websocket else None
     if head.wants_websocket:
-        return _opening(head)
+        return _opening(head, protocols)
     return _NO_UPGRADE if websocket else _SWITCHED_OFF
 
 
@@ -102,7 +109,7 @@ def is_websocket_path(target: str) -> bool:
     return target.partition("?")[0] in _PATHS
 
 
-def _opening(head: RequestHead) -> Opening | Refusal:
+def _opening(head: RequestHead, protocols: Sequence[ClientProtocol]) -> Opening | Refusal:
     # What follows is read as frames here; whoever stands in front may count it as a body.
     if head.has(b"transfer-encoding") or head.values(b"content-length") not in ([], ["0"]):
         return _BODY
@@ -113,7 +120,8 @@ def _opening(head: RequestHead) -> Opening | Refusal:
         return _OTHER_VERSION
     if len(keys) != 1 or _KEY.fullmatch(keys[0]) is None:  # section 11.3.1
         return _BAD_KEY
-    return Opening(keys[0], tuple(head.elements(b"sec-websocket-extensions")))
+    protocol, agreed = choose_protocol(head.elements(b"sec-websocket-protocol"), protocols)
+    return Opening(keys[0], tuple(head.elements(b"sec-websocket-extensions")), protocol, agreed)
 
 
 def refuse_upgrade(

@@ -20,8 +20,8 @@ _DISCARDED_BYTES = 65536
 class Inbox(Protocol):
     """Who gets the messages of one connection: its actor."""
 
-    def put(self, text: str, nbytes: int) -> None:
-        """Take a whole text message; `nbytes` is its size on the wire, without headers."""
+    def put(self, message: str | bytes, nbytes: int) -> None:
+        """Take a whole message; `nbytes` is its size on the wire, without headers."""
 
     async def ready(self) -> None:
         """Return when there is room for more; nothing is read from the peer until then."""

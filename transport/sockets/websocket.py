@@ -17,7 +17,7 @@ from trio_websocket import WebSocketConnection
 
 from .close_codes import CloseCode
 from .deflate import DeflateGuard, Deflater
-from .frames import PING, text_frame
+from .frames import PING, data_frame
 from .guard import Closed, FrameGuard, GuardedProtocol
 from .handshake import Opening
 from .outbox import Outbox, Spawn
@@ -66,6 +66,7 @@ class WebSocket:
     """
 
     __slots__ = (
+        "_binary",
         "_close_timeout",
         "_deflater",
         "_over",
@@ -101,6 +102,7 @@ class WebSocket:
         self._stream = OutboxStream(sock, self.outbox, inbox, clock)
         self._reader = _reader(self._stream, self._protocol, limits.read_buffer_size)
         self._close_timeout = limits.close_timeout
+        self._binary = opening.protocol.binary
         self._running = False
         self._over: trio.Event | None = None
         self.outbox.write(self._protocol.response, 0)
@@ -134,10 +136,10 @@ class WebSocket:
             if self._over is not None:
                 self._over.set()
 
-    def say(self, text: bytes) -> None:
+    def say(self, payload: bytes) -> None:
         """Send a message, or queue it; does nothing once a close frame was queued."""
-        frame = text_frame(text)
-        if self._deflater is not None and len(text) >= self._deflater.threshold:
+        frame = data_frame(payload, binary=self._binary)
+        if self._deflater is not None and len(payload) >= self._deflater.threshold:
             frame = self._deflater.pack((frame,))
         self.outbox.write(frame)
 

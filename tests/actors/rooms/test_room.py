@@ -26,7 +26,7 @@ from deployd.actors import (
     handles,
 )
 from deployd.actors.rooms.replies import Replies
-from deployd.actors.rooms.room import CONGESTION_GRACE
+from deployd.actors.rooms.room_actor import CONGESTION_GRACE, RoomActor
 from deployd.actors.rooms.roster import RoomEmit, ServerEmit
 from deployd.actors.rooms.seat import Seat
 from deployd.config import Config, Limits
@@ -83,10 +83,8 @@ async def room_of(
     def cell(path: str, kind: type[Room[Any]]) -> ActorCell[Any]:
         roster = ROSTERS[path] = Roster(name=path)
 
-        def make() -> Room[Any]:
-            room = kind()
-            room.enter(roster, environment)
-            return room
+        def make() -> RoomActor:
+            return RoomActor(kind(), roster, environment)
 
         made: ActorCell[Any] = ActorCell(path, make, mailbox=Mailbox(), dead_letters=letters)
         roster.ref = made.ref

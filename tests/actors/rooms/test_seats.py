@@ -11,7 +11,7 @@ import pytest
 
 from deployd.actors import DeadLetters, Exit, Mailbox, Overflow, Roster, hand_over, own_up
 from deployd.actors.rooms.roster import RemoteEmits
-from deployd.actors.rooms.seat import Identified, Knock, Left, Seat, Standing
+from deployd.actors.rooms.seat import Departed, Identified, Knock, Seat, Standing
 from deployd.actors.runtime.addressee import Addressee
 from deployd.transport import Identity, Problem
 from deployd.transport.brokers import Remote
@@ -131,7 +131,7 @@ async def test_a_full_mailbox_takes_every_control_message() -> None:
     seat.leave("left")
     mailbox.pop()
     kinds = [type(mailbox.pop()) for _ in range(3)]
-    assert kinds == [Knock, Identified, Left]
+    assert kinds == [Knock, Identified, Departed]
 
 
 async def test_what_a_full_room_did_not_hear_is_owned_up_to_by_one_signal() -> None:

@@ -28,7 +28,7 @@ from deployd.documents.store import (
     Write,
     normalise_number,
 )
-from deployd.transport.protocols.wire import JSON
+from deployd.transport import JSON
 from support.documents import (
     TODOS,
     change_of,

@@ -160,7 +160,7 @@ async def test_a_broker_that_is_away_does_not_hold_up_the_start() -> None:
 async def test_nobody_is_let_in_who_would_not_hear_the_other_pods(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("deployd.actors.rooms.room.HEARD_WITHIN", 0.1)
+    monkeypatch.setattr("deployd.actors.rooms.attendance.HEARD_WITHIN", 0.1)
     bus = FakeBus()
     config = configured("x:Fake", timeout=60.0)
     async with open_pod(config, keys=KEYS, broker=bus.make) as pod:

@@ -716,7 +716,7 @@ async def test_a_room_that_does_not_answer_is_named_in_the_log_and_in_the_tree(
         assert node.statistics.handler_seconds >= PATIENCE
         line, *_ = lines
         assert (line["event"], line["room"]) == ("a room does not answer", "tea")
-        assert line["handler"] == "Room._emit"
+        assert line["handler"] == "RoomActor._emit"
         assert line["seconds"] >= PATIENCE
         Story.released.set()  # what was answered as dropped is not said later
         assert events(await everything(other)) == [None, None]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -82,17 +82,9 @@ class Bound(Room[int]):
         await super().on_idle()
         self.fail("on_idle")
 
-    async def around(self, loop: Callable[[], Awaitable[None]]) -> None:
-        self.fail("around")
-        await super().around(loop)
-
     def on_lost(self, message: object, error: Exception) -> None:
         super().on_lost(message, error)
         self.fail("on_lost")
-
-    def describe(self) -> Mapping[str, JSON]:
-        self.fail("describe")
-        return super().describe()
 
     async def authorize_join(self, member: Member) -> bool:
         self.fail("authorize_join")
@@ -143,18 +135,18 @@ class Bound(Room[int]):
 
 
 PLACES = [
-    *("__init__", "initial_state", "on_start", "around", "on_stop", "on_idle", "on_lost"),
-    *("describe", "authorize_join", "authorize_emit", "on_join", "on_leave", "on_message"),
+    *("__init__", "initial_state", "on_start", "on_stop", "on_idle", "on_lost"),
+    *("authorize_join", "authorize_emit", "on_join", "on_leave", "on_message"),
     *("on_server_emit", "on_remote_emit", "on_degraded", "on_healed", "on_drain", "on_identity"),
     *("handler", "after", "every"),
 ]
-NEVER_UP = ("__init__", "initial_state", "on_start", "around")
+NEVER_UP = ("__init__", "initial_state", "on_start")
 
 
 def test_every_hook_of_a_room_is_in_the_table() -> None:
     functions = inspect.getmembers(Room, inspect.isfunction)
     named = {name for name, _ in functions if name.startswith(("on_", "authorize_", "initial"))}
-    assert named | {"around", "describe"} <= set(PLACES)
+    assert named <= set(PLACES)
     assert {name for name in vars(Actor) if name.startswith("on_")} <= set(PLACES)
 
 

@@ -16,7 +16,7 @@ import trio
 from attrs import frozen
 from trio.testing import wait_all_tasks_blocked
 
-from deployd.transport import Closed, OutboxFailure, WebSocket, WebSocketLimits, text_frame
+from deployd.transport import Closed, OutboxFailure, WebSocket, WebSocketLimits, data_frame
 from support.raw import opening
 
 HEAD = (
@@ -83,10 +83,11 @@ class Echo:
 
     websocket: WebSocket
 
-    def put(self, text: str, nbytes: int) -> None:
-        payload = text.encode()
+    def put(self, message: str | bytes, nbytes: int) -> None:
+        assert isinstance(message, str)
+        payload = message.encode()
         assert len(payload) == nbytes
-        self.websocket.write(text_frame(payload))
+        self.websocket.write(data_frame(payload))
 
     async def ready(self) -> None:
         await trio.lowlevel.checkpoint()

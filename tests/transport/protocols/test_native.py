@@ -11,28 +11,32 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployd.transport import (
+    JSON,
+    MAX_DEPTH,
+    NATIVE,
     Auth,
+    Authenticated,
     ClientMessage,
+    Connected,
     Emit,
+    Event,
+    Failed,
     Join,
+    Joined,
     Leave,
+    Left,
     Ping,
+    PodMessage,
+    Pong,
     Problem,
+    Receipted,
+    RequestId,
     Scope,
     WireError,
-    decode,
-    encode_auth,
-    encode_connect,
     encode_data,
-    encode_emit,
-    encode_error,
-    encode_join,
-    encode_leave,
-    encode_pong,
-    encode_receipt,
 )
-from deployd.transport.protocols.wire import JSON, MAX_DEPTH, RequestId
 
+decode, encode = NATIVE.decode, NATIVE.encode
 NOW = 1_800_000_000.9
 META = {"timestamp": 1_800_000_000}
 
@@ -161,7 +165,7 @@ def test_id_and_room_come_back_where_they_could_be_read(
 ) -> None:
     problem = refusal(text)
     assert (problem.id, problem.room) == (echoed, room)
-    sent_back = encode_error(Problem(problem.code, "No.", problem.room), NOW, problem.id)
+    sent_back = encode(Failed(Problem(problem.code, "No.", problem.room), NOW, problem.id))
     assert orjson.loads(sent_back).get("id") == echoed
 
 
@@ -291,15 +295,15 @@ def test_a_message_is_understood_exactly_when_its_fields_are_right(
     room=st.none() | st.text(st.characters(exclude_categories=["Cs"]), min_size=1),
 )
 def test_an_emit_comes_out_as_it_went_in(event: str, data: JSON, room: str | None) -> None:
-    encoded = encode_emit(event, data, room, NOW, event_id="p-1", seq=3)
+    encoded = encode(Event(room, event, encode_data(data), "p-1", 3, NOW))
     assert decode(encoded.decode()) == Emit(event, data, room)
 
 
 @pytest.mark.parametrize(
-    ("encoded", "message"),
+    ("said", "message"),
     [
         (
-            encode_connect("c1", NOW, max_message_bytes=64),
+            Connected("c1", 64, NOW),
             {
                 "type": "connect",
                 "data": {
@@ -311,17 +315,17 @@ def test_an_emit_comes_out_as_it_went_in(event: str, data: JSON, room: str | Non
             },
         ),
         (
-            encode_auth("u1", is_root=False, now=NOW, id=None),
+            Authenticated("u1", False, NOW),
             {
                 "type": "auth",
                 "data": {"authenticated": True, "user_id": "u1", "is_root": False},
                 "meta": META,
             },
         ),
-        (encode_join("r", NOW, "x"), {"type": "join", "room": "r", "id": "x", "meta": META}),
-        (encode_leave("r", NOW, 0), {"type": "leave", "room": "r", "id": 0, "meta": META}),
+        (Joined("r", NOW, "x"), {"type": "join", "room": "r", "id": "x", "meta": META}),
+        (Left("r", NOW, 0), {"type": "leave", "room": "r", "id": 0, "meta": META}),
         (
-            encode_leave("r", NOW, reason="token expired"),
+            Left("r", NOW, reason="token expired"),
             {
                 "type": "leave",
                 "room": "r",
@@ -329,10 +333,10 @@ def test_an_emit_comes_out_as_it_went_in(event: str, data: JSON, room: str | Non
                 "meta": META,
             },
         ),
-        (encode_pong(NOW, 7), {"type": "pong", "id": 7, "meta": META}),
-        (encode_pong(NOW), {"type": "pong", "meta": META}),
+        (Pong(NOW, 7), {"type": "pong", "id": 7, "meta": META}),
+        (Pong(NOW), {"type": "pong", "meta": META}),
         (
-            encode_error(Problem("forbidden", "Do this."), NOW, 1.5),
+            Failed(Problem("forbidden", "Do this."), NOW, 1.5),
             {
                 "type": "error",
                 "error": "Do this.",
@@ -342,11 +346,11 @@ def test_an_emit_comes_out_as_it_went_in(event: str, data: JSON, room: str | Non
             },
         ),
         (
-            encode_error(Problem("forbidden", "Do this."), NOW, None),
+            Failed(Problem("forbidden", "Do this."), NOW),
             {"type": "error", "error": "Do this.", "data": {"code": "forbidden"}, "meta": META},
         ),
         (
-            encode_error(Problem("too_fast", "Slow down.", "r", 0.25), NOW, "x"),
+            Failed(Problem("too_fast", "Slow down.", "r", 0.25), NOW, "x"),
             {
                 "type": "error",
                 "error": "Slow down.",
@@ -357,11 +361,11 @@ def test_an_emit_comes_out_as_it_went_in(event: str, data: JSON, room: str | Non
             },
         ),
         (
-            encode_receipt("x", Scope.LOCAL, "p-1", NOW),
+            Receipted(Scope.LOCAL, "p-1", NOW, "x"),
             {"type": "receipt", "data": {"scope": "local", "id": "p-1"}, "id": "x", "meta": META},
         ),
         (
-            encode_receipt("x", Scope.LOCAL, "p-1", NOW, "r"),
+            Receipted(Scope.LOCAL, "p-1", NOW, "x", "r"),
             {
                 "type": "receipt",
                 "data": {"scope": "local", "id": "p-1"},
@@ -371,7 +375,7 @@ def test_an_emit_comes_out_as_it_went_in(event: str, data: JSON, room: str | Non
             },
         ),
         (
-            encode_emit("e", [1], "r", NOW, event_id="p-1", seq=3),
+            Event("r", "e", b"[1]", "p-1", 3, NOW),
             {
                 "type": "emit",
                 "event": "e",
@@ -381,14 +385,15 @@ def test_an_emit_comes_out_as_it_went_in(event: str, data: JSON, room: str | Non
             },
         ),
         (
-            encode_emit("e", None, None, NOW, event_id="p-1", seq=3),
+            Event(None, "e", b"null", "p-1", 3, NOW),
             {"type": "emit", "event": "e", "data": None, "meta": {**META, "id": "p-1", "seq": 3}},
         ),
     ],
 )
 def test_what_the_pod_says_has_the_documented_fields_and_no_others(
-    encoded: bytes, message: dict[str, object]
+    said: PodMessage, message: dict[str, object]
 ) -> None:
+    encoded = encode(said)
     assert orjson.loads(encoded) == message
     assert b"\n" not in encoded
 
@@ -412,7 +417,7 @@ def test_data_that_is_not_json_is_the_applications_fault(data: object, told: str
         encode_data(data)
     assert caught.value.code == "not_json"
     with pytest.raises(WireError, match=told):
-        encode_emit("e", data, "r", NOW, event_id="1", seq=1)
+        encode_data({"in": [data]})
 
 
 def test_endless_data_is_the_applications_fault() -> None:
@@ -424,8 +429,7 @@ def test_endless_data_is_the_applications_fault() -> None:
 
 def test_data_encoded_once_is_used_as_it_is() -> None:
     encoded = encode_data({"a": [1, 2]})
-    fragment = orjson.Fragment(encoded)
-    emit = decode(encode_emit("e", fragment, "r", NOW, event_id="1", seq=1).decode())
+    emit = decode(encode(Event("r", "e", encoded, "1", 1, NOW)).decode())
     assert cast("Emit", emit).data == {"a": [1, 2]}
 
 

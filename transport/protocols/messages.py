@@ -1,0 +1,196 @@
+"""What clients and pods say to each other, whatever a client's protocol makes of it."""
+
+from enum import StrEnum
+from typing import NamedTuple, TypeAlias
+
+from attrs import frozen
+
+from ...config import JSON
+
+__all__ = [
+    "Auth",
+    "Authenticated",
+    "ClientMessage",
+    "Connected",
+    "Emit",
+    "Event",
+    "Failed",
+    "Join",
+    "Joined",
+    "Leave",
+    "Left",
+    "Ping",
+    "PodMessage",
+    "Pong",
+    "Problem",
+    "Receipted",
+    "RequestId",
+    "Scope",
+]
+
+RequestId: TypeAlias = str | int | float | None
+"""What a client calls its request, to know the answer by; None when it asks for none."""
+
+
+class Scope(StrEnum):
+    """How far an emit has got when its receipt is given."""
+
+    CLUSTER = "cluster"
+    """The broker took it: every pod will hear it."""
+    LOCAL = "local"
+    """This pod took it; no other pod will hear it."""
+    QUEUED = "queued"
+    """It waits here for the broker: to confirm it, or to come back."""
+    REJECTED = "rejected"
+    """Nobody took it; `reason` says why."""
+
+
+@frozen
+class Problem:
+    """Why something was not done: `code` for machines, `message` a sentence with the remedy.
+
+    `room` is the room it is about, `retry_after` the seconds after which the same may go well.
+    """
+
+    code: str
+    message: str
+    room: str | None = None
+    retry_after: float | None = None
+
+
+# -- what clients say ------------------------------------------------------------------------
+
+
+@frozen
+class Auth:
+    """Show a token."""
+
+    token: str
+    id: RequestId = None
+
+
+@frozen
+class Join:
+    """Ask to be let into a room."""
+
+    room: str
+    id: RequestId = None
+
+
+@frozen
+class Leave:
+    """Leave a room."""
+
+    room: str
+    id: RequestId = None
+
+
+@frozen
+class Emit:
+    """Say something in a room; without a room, to everyone."""
+
+    event: str
+    data: JSON = None
+    room: str | None = None
+    id: RequestId = None
+
+
+@frozen
+class Ping:
+    """Ask whether the pod is there: browsers cannot see the pings of RFC 6455 section 5.5.2."""
+
+    id: RequestId = None
+
+
+ClientMessage: TypeAlias = Auth | Join | Leave | Emit | Ping
+
+
+# -- what pods say: `time` is unix seconds, `id` the request's that it answers ---------------
+
+
+@frozen
+class Connected:
+    """Greet: who the client is here, and the bytes that a message of it may have."""
+
+    client_id: str
+    max_message_bytes: int
+    time: float
+
+
+@frozen
+class Authenticated:
+    """Answer to a token that was accepted."""
+
+    user_id: str
+    is_root: bool
+    time: float
+    id: RequestId = None
+
+
+@frozen
+class Pong:
+    """Answer to a ping."""
+
+    time: float
+    id: RequestId = None
+
+
+@frozen
+class Joined:
+    """Acknowledge a join."""
+
+    room: str
+    time: float
+    id: RequestId = None
+
+
+@frozen
+class Left:
+    """Tell that the client is out of a room; a `reason` is why it was taken out unasked."""
+
+    room: str
+    time: float
+    id: RequestId = None
+    reason: str | None = None
+
+
+@frozen
+class Failed:
+    """Tell why something was not done, or what went wrong."""
+
+    problem: Problem
+    time: float
+    id: RequestId = None
+
+
+@frozen
+class Receipted:
+    """Tell how far an emit has got; `room` is where, None for one to everyone."""
+
+    scope: Scope
+    event_id: str
+    time: float
+    id: RequestId
+    room: str | None = None
+
+
+class Event(NamedTuple):
+    """Something said: in a room, or to everyone (`room` None). A tuple, for there are many.
+
+    `encoded` is its data as JSON, frozen when it was said, `time` unix seconds. `sequence` is its
+    number where it is told: in the room's order on this pod; 0 for what has none. `replayed` is
+    whether it waited for the broker and comes late.
+    """
+
+    room: str | None
+    name: str
+    encoded: bytes
+    id: str
+    sequence: int
+    time: float
+    replayed: bool = False
+
+
+PodMessage: TypeAlias = (
+    Connected | Authenticated | Pong | Joined | Left | Failed | Receipted | Event
+)
