@@ -48,7 +48,7 @@ class Mail:
     """An inbox that keeps what it gets; `room` says whether it has room."""
 
     def __init__(self) -> None:
-        self.got: list[tuple[str | bytes, int]] = []
+        self.got: list[tuple[str, int]] = []
         self.failures: list[OutboxFailure] = []
         self.room = trio.Event()
         self.room.set()
