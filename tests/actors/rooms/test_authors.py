@@ -140,7 +140,7 @@ def test_what_is_no_hook_is_refused_when_the_class_is_written(
 def test_a_hook_may_be_wrapped_take_more_or_be_inherited_and_a_handler_have_any_name() -> None:
     class Base(Room):
         on_message = with_more
-        on_join = logged(forgotten_member)
+        on_join = logged(forgotten_member)  # type: ignore[assignment] # as authors write
         on_sale = True
 
         async def on_stop(self, exit: Exit) -> None:  # noqa: A002
