@@ -16,9 +16,9 @@ from ...transport.brokers import (
     ENVELOPE_BYTES,
     SEAL_BYTES,
     Envelope,
+    Event,
     Greeting,
     Probe,
-    Remote,
     Seal,
     unpack,
 )
@@ -52,7 +52,7 @@ _log = get_logger("realtime")
 class Listeners(Protocol):
     """Who is told: the pod's rooms and clients. Nothing here may wait or raise."""
 
-    def deliver(self, room: str | None, events: Sequence[Remote], nbytes: int) -> int:
+    def deliver(self, room: str | None, events: Sequence[Event], nbytes: int) -> int:
         """Hand another pod's events to a room; return how many found no place in its mailbox."""
 
     def missed(self, room: str | None, count: int) -> None:
@@ -149,11 +149,11 @@ class Inbound:
             self._counters.undelivered += self._listeners.deliver(room, fresh, nbytes)
 
     def _without_large(
-        self, channel: Channel, room: str | None, events: list[Remote]
-    ) -> list[Remote]:
+        self, channel: Channel, room: str | None, events: list[Event]
+    ) -> list[Event]:
         """Leave out what no client's buffer takes. One event alone may come close to that."""
         spare = self._largest - CHARACTER * len(room or "")
-        fit = [event for event in events if weight(event.event, event.encoded) <= spare]
+        fit = [event for event in events if weight(event.name, event.encoded) <= spare]
         if len(fit) < len(events):
             self._declare(channel, len(events) - len(fit))
             self.refuse(channel, EnvelopeError("an event of it is too large", _TOO_LARGE))

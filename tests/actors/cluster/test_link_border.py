@@ -20,8 +20,8 @@ from deployd.transport import EnvelopeError, EnvelopeFault
 from deployd.transport.brokers import (
     DEEPEST,
     MOST_EVENTS,
+    Event,
     Probe,
-    Remote,
     Seal,
     greeting,
     probe,
@@ -41,10 +41,10 @@ EVENT = [1, "pod1-1", "said", {"n": 1}, 1764072000.5, 0, 0]
 class Recorder:
     """The pod's rooms, as the border sees them."""
 
-    delivered: list[tuple[str | None, Remote]] = field(factory=list)
+    delivered: list[tuple[str | None, Event]] = field(factory=list)
     told: list[tuple[str | None, int]] = field(factory=list)
 
-    def deliver(self, room: str | None, events: Sequence[Remote], nbytes: int) -> int:
+    def deliver(self, room: str | None, events: Sequence[Event], nbytes: int) -> int:
         self.delivered += [(room, event) for event in events]
         return 0
 
@@ -379,7 +379,7 @@ def test_nobody_silences_an_event_by_saying_its_id_or_number_first(origin: str, 
     assert border.take(ROOM, envelope(o=origin, e=epoch, m=forged)) is None
     for number in range(1, 30):
         real = [number, f"pod1-{number}", "said", {"n": number}, 2.0, 0, 0]
-        heard = Remote(number, f"pod1-{number}", "said", b'{"n":%d}' % number, 2.0)
+        heard = Event("tea", "said", b'{"n":%d}' % number, f"pod1-{number}", number, 2.0, "pod1")
         assert border.take(ROOM, envelope(m=[real])) is None
         assert border.rooms.delivered[-1] == ("tea", heard)
 

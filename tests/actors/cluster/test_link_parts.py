@@ -18,7 +18,7 @@ from deployd.actors.cluster.packing import Packer
 from deployd.actors.cluster.peers import Peers
 from deployd.actors.cluster.publication import Buffer, Publication, weight
 from deployd.actors.cluster.subscriptions import Subscriptions
-from deployd.transport.brokers import Envelope, Greeting, Remote, unpack
+from deployd.transport.brokers import Envelope, Event, Greeting, unpack
 from deployd.transport.brokers.contract import room_channel
 
 
@@ -250,7 +250,7 @@ def test_beyond_the_bound_the_oldest_channels_are_let_go_at_once(
 
 
 def envelope(numbers: Sequence[int], origin: str = "p", room: str | None = "a") -> Envelope:
-    events = [Remote(n, f"{origin}-{room}-{n}", "said", b"1", 0.0) for n in numbers]
+    events = [Event(room, "said", b"1", f"{origin}-{room}-{n}", n, 0.0, origin) for n in numbers]
     return Envelope(origin, 1, room, events)
 
 
