@@ -11,24 +11,23 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from ...config import get_logger
-from ...transport import EnvelopeError, EnvelopeFault
+from ...transport import EnvelopeError, EnvelopeFault, Event
 from ...transport.brokers import (
     ENVELOPE_BYTES,
     SEAL_BYTES,
     Envelope,
     Greeting,
     Probe,
-    Remote,
     Seal,
     unpack,
 )
 from ...transport.brokers.contract import EVERYONE, Channel, pod_channel, room_channel
 from .counters import Counters
+from .deduplicator import Deduplicator
 from .outage import Degraded, Healed
 from .packing import MOST_BYTES
-from .parcel import CHARACTER, weight
 from .peers import Peers
-from .reception import Reception
+from .publication import CHARACTER, weight
 
 __all__ = ["Inbound", "Listeners"]
 
@@ -52,7 +51,7 @@ _log = get_logger("realtime")
 class Listeners(Protocol):
     """Who is told: the pod's rooms and clients. Nothing here may wait or raise."""
 
-    def deliver(self, room: str | None, events: Sequence[Remote], nbytes: int) -> int:
+    def deliver(self, room: str | None, events: Sequence[Event], nbytes: int) -> int:
         """Hand another pod's events to a room; return how many found no place in its mailbox."""
 
     def missed(self, room: str | None, count: int) -> None:
@@ -87,7 +86,7 @@ class Inbound:
         self._greeted_on = (EVERYONE, pod_channel(pod_id))
         self.rooms: dict[Channel, str | None] = {}
         """Which room each channel is heard for: who is told of what is too large to be read."""
-        self.reception = Reception(pod_id)
+        self.deduplicator = Deduplicator(pod_id)
         self.peers = Peers(pod_id)
 
     def receive(self, channel: Channel, payload: bytes) -> Probe | None:
@@ -141,7 +140,7 @@ class Inbound:
         if len(events) > 1 and nbytes > MOST_BYTES + OVERHEAD:
             self._declare(channel, len(events))
             raise EnvelopeError("it joins more than pods join in a message", _TOO_LARGE)
-        fresh = self.reception.admit(envelope)
+        fresh = self.deduplicator.admit(envelope)
         if nbytes > self._largest - NAMES:
             fresh = self._without_large(channel, room, fresh)
         if fresh:
@@ -149,11 +148,11 @@ class Inbound:
             self._counters.undelivered += self._listeners.deliver(room, fresh, nbytes)
 
     def _without_large(
-        self, channel: Channel, room: str | None, events: list[Remote]
-    ) -> list[Remote]:
+        self, channel: Channel, room: str | None, events: list[Event]
+    ) -> list[Event]:
         """Leave out what no client's buffer takes. One event alone may come close to that."""
         spare = self._largest - CHARACTER * len(room or "")
-        fit = [event for event in events if weight(event.event, event.encoded) <= spare]
+        fit = [event for event in events if weight(event.name, event.encoded) <= spare]
         if len(fit) < len(events):
             self._declare(channel, len(events) - len(fit))
             self.refuse(channel, EnvelopeError("an event of it is too large", _TOO_LARGE))

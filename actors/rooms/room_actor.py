@@ -385,7 +385,7 @@ class RoomActor(Actor):
             else:
                 data = orjson.loads(event.encoded)
                 speech.begin(Turn(event_id=event.id, origin=event))
-                await self._hook(self._room.on_remote_emit(event.event, data))
+                await self._hook(self._room.on_remote_emit(event.name, data))
                 speech.end()
             if speech.full:
                 await self._settle()

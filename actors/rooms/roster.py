@@ -10,8 +10,7 @@ from attrs import field, frozen, mutable
 from typing_extensions import TypeVar
 
 from ...config import Limits
-from ...transport import JSON, Meters
-from ...transport.brokers import Remote
+from ...transport import JSON, Event, Meters
 from ..cluster import Uplink
 from ..runtime import ActorRef, Returnable
 from .fanout import Batching
@@ -80,7 +79,7 @@ class ServerEmit(Returnable):
 class RemoteEmits:
     """Other pods' rooms of this name have said something. `nbytes` is a rough weight."""
 
-    events: Sequence[Remote]
+    events: Sequence[Event]
     nbytes: int
 
 

@@ -15,7 +15,6 @@ import trio
 
 from ...config import get_logger, tracing
 from ...transport import JSON, Event, PodMessage, Problem, Scope, WireError, encode_data
-from ...transport.brokers import Remote
 from ..runtime import Affinity
 from .bounds import excess, size_of_event, too_large
 from .fanout import Batch
@@ -104,9 +103,9 @@ class Speech:
             self._publish(event)
         return event_id
 
-    def repeat(self, remote: Remote) -> None:
+    def repeat(self, event: Event) -> None:
         """Tell everyone here what another pod said."""
-        self._tell(remote.event, remote.encoded, remote.id, origin=remote)
+        self._tell(event.name, event.encoded, event.id, origin=event)
 
     def relay(self, name: str, data: JSON) -> str:
         """Tell the other pods alone, and not what comes from one of them."""
@@ -182,14 +181,14 @@ class Speech:
         event_id: str,
         *,
         but: Member | None = None,
-        origin: Remote | None = None,
+        origin: Event | None = None,
     ) -> Event:
         event, nbytes = self._event(name, encoded, event_id, origin or self.turn.origin)
         self._put(event, nbytes, but=but)
         return event
 
     def _event(
-        self, name: str, encoded: bytes, event_id: str, origin: Remote | None
+        self, name: str, encoded: bytes, event_id: str, origin: Event | None
     ) -> tuple[Event, int]:
         """Give what is said its number in the room. Raises `WireError` for what cannot be said."""
         roster, largest = self._roster, self._env.limits.max_buffer_bytes
@@ -198,9 +197,10 @@ class Speech:
             problem = too_large(nbytes, largest)
             raise WireError(problem.code, problem.message, room=roster.name)
         roster.sequence += 1
-        replayed = origin is not None and origin.replayed != 0
+        replayed = 0 if origin is None else origin.replayed
         event = Event(
-            roster.name, name, encoded, event_id, roster.sequence, self._env.wall(), replayed
+            *(roster.name, name, encoded, event_id, roster.sequence, self._env.wall()),
+            replayed=replayed,
         )
         if tracing():
             _log.debug(

@@ -9,7 +9,6 @@ from typing import Generic, NamedTuple
 from typing_extensions import TypeVar
 
 from ...transport import Event, Scope
-from ...transport.brokers import Remote
 from .replies import Answer, Reply, settle_unheard
 
 __all__ = ["Publication", "Turn"]
@@ -55,7 +54,7 @@ class Turn(Generic[M]):
         answer: Answer | None = None,
         *,
         nobody: bool = False,
-        origin: Remote | None = None,
+        origin: Event | None = None,
     ) -> None:
         self.message = message
         self.origin = origin

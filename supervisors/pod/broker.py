@@ -21,7 +21,7 @@ from ...actors import (
 )
 from ...actors.cluster import DEGRADED, HEALED
 from ...config import Config
-from ...transport.brokers import Remote
+from ...transport import Event
 from ...transport.brokers.contract import Broker
 from ..backoff import Backoff
 from ..child import ChildSpec, Service
@@ -94,7 +94,7 @@ class BrokerTree:
 
     # Listeners: who the uplink reports to ------------------------------------------------------
 
-    def deliver(self, room: str | None, events: Sequence[Remote], nbytes: int) -> int:
+    def deliver(self, room: str | None, events: Sequence[Event], nbytes: int) -> int:
         """Hand another pod's events to a room of this one."""
         if room is None:
             return hand_over(*self._everyone, events, nbytes) if self._everyone else 0

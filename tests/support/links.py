@@ -16,8 +16,7 @@ from deployd.config import Broker as BrokerSettings
 from deployd.config import Config, FailurePolicy
 from deployd.supervisors import Supervisor
 from deployd.supervisors.pod.broker import BrokerTree
-from deployd.transport import Scope
-from deployd.transport.brokers import Remote
+from deployd.transport import Event, Scope
 from deployd.transport.brokers.contract import Broker
 
 from .fake_broker import FakeBroker, FakeBus
@@ -97,7 +96,7 @@ class SimPod:
 
     # What the tree takes for the pod's rooms.
 
-    def deliver(self, room: str | None, events: Sequence[Remote], nbytes: int) -> int:
+    def deliver(self, room: str | None, events: Sequence[Event], nbytes: int) -> int:
         if self.full:
             return len(events)
         now, visit = trio.current_time(), self.visits.get(room, 0)

@@ -73,7 +73,7 @@ def _messages() -> Iterator[PodMessage]:
         encoded = orjson.dumps(data)
         yield Event(None, "system:healed", encoded, "9f3c-1", 0, _NOW)
         for room in _NAMES:
-            yield Event(room, "said", encoded, "9f3c-82", 7, _NOW, replayed=True)
+            yield Event(room, "said", encoded, "9f3c-82", 7, _NOW, replayed=1)
 
 
 MESSAGES: Final[tuple[PodMessage, ...]] = tuple(_messages())

@@ -175,11 +175,15 @@ class Receipted:
 
 
 class Event(NamedTuple):
-    """Something said: in a room, or to everyone (`room` None). A tuple, for there are many.
+    """Something said: in a room, or to everyone (`room` None). A tuple, for each event is one.
 
-    `encoded` is its data as JSON, frozen when it was said, `time` unix seconds. `sequence` is its
-    number where it is told: in the room's order on this pod; 0 for what has none. `replayed` is
-    whether it waited for the broker and comes late.
+    It is the same on its whole way: from whoever says it to the broker, from there to the rooms of
+    other pods, and to each client. `encoded` is its data as JSON, frozen when it was said; what a
+    broker brought is written anew, for it goes on only as far as it was understood. `sequence` is
+    its number where it is told: on the broker among its pod's events for that room, in a room in
+    the order of that room here; 0 for what has none. `time` is unix seconds of the pod where it was
+    said, `origin` that pod ("": this one), `hops` and `replayed` (0 or 1) what became of it on the
+    way.
     """
 
     room: str | None
@@ -188,7 +192,9 @@ class Event(NamedTuple):
     id: str
     sequence: int
     time: float
-    replayed: bool = False
+    origin: str = ""
+    hops: int = 0
+    replayed: int = 0
 
 
 PodMessage: TypeAlias = (

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Final
 
-from ...transport.brokers import Envelope, Remote
+from ...transport import Event
+from ...transport.brokers import Envelope
 
-__all__ = ["Reception"]
+__all__ = ["Deduplicator"]
 
 REMEMBERED_EVENTS: Final = 65_536
 """Events, at least, that are recognised when they come again: those in doubt when a link broke.
@@ -21,7 +22,7 @@ LONGEST_GAP: Final = 999_999
 that a pod really missed."""
 
 
-class Reception:
+class Deduplicator:
     """Drops what comes again, counts what should have come: pure, and bounded.
 
     An event comes again when it says the same: the same pod, number, id, name, data and time. Its
@@ -44,7 +45,7 @@ class Reception:
         self._orders = 0
         self.own = self.duplicates = self.missed = 0
 
-    def admit(self, envelope: Envelope) -> list[Remote]:
+    def admit(self, envelope: Envelope) -> list[Event]:
         """Return the events that are new here, in order."""
         if envelope.origin == self._pod_id:
             self.own += len(envelope.events)
@@ -54,7 +55,7 @@ class Reception:
         fresh = []
         for event in envelope.events:
             # Faster than a slice. What a replay or a bridge marks is no part of what is said.
-            said = hash((source, event[0], event[1], event[2], event[3], event[4]))
+            said = hash((source, event[1], event[2], event[3], event[4], event[5]))
             if said in young or said in old:
                 self.duplicates += 1
                 continue
@@ -70,7 +71,7 @@ class Reception:
         """Follow a room no longer: nobody here listens, so nothing can be missed."""
         self._orders -= len(self._last.pop(room, ()))
 
-    def _follow(self, envelope: Envelope, fresh: list[Remote]) -> None:
+    def _follow(self, envelope: Envelope, fresh: list[Event]) -> None:
         origins = self._last.setdefault(envelope.room, {})
         self._last.move_to_end(envelope.room)
         self._orders -= len(origins)
