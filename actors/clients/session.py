@@ -18,6 +18,7 @@ from ...transport import (
     BadToken,
     ClientMessage,
     Emit,
+    Event,
     Identity,
     Join,
     Joined,
@@ -333,8 +334,9 @@ class Session:
     def _tell_everyone(self, message: Emit) -> Problem | None:
         event_id = self._env.event_ids()
         reply = self._owe(message, "", event_id)
-        emit = ServerEmit(message.event, encode_data(message.data), event_id, reply)
-        if not self._env.everyone.tell(emit):
+        encoded, now = encode_data(message.data), self._env.wall()
+        event = Event(None, message.event, encoded, event_id, 0, now)
+        if not self._env.everyone.tell(ServerEmit(event, reply)):
             reply.take()
             return Problem("busy", "The pod is too busy to tell everyone; try again later.")
         return None

@@ -10,7 +10,7 @@ import trio
 from attrs import evolve
 
 from ...config import Limits
-from ...transport import JSON, Problem, Scope, encode_data
+from ...transport import JSON, Event, Problem, Scope, encode_data
 from ..cluster import Uplink
 from ..runtime import Affinity, Delivery
 from .bounds import excess
@@ -33,16 +33,18 @@ _WORST_FIRST: Final = (Scope.REJECTED, Scope.LOCAL, Scope.QUEUED, Scope.CLUSTER)
 
 
 class _Emit(NamedTuple):
-    """Something to say in a room, here where it runs, and on the other pods.
+    """Something to say, in its room here where that runs, and on the other pods.
 
     What has happened already, as a change that is committed, is not `refusable`.
     """
 
-    room: str | None
+    event: Event
     ref: RoomRef | None
-    event: str
-    encoded: bytes
     refusable: bool = True
+
+    @property
+    def room(self) -> str | None:
+        return self.event.room
 
 
 class Hub:
@@ -77,7 +79,7 @@ class Hub:
     def emit_to_all(self, event: str, data: JSON) -> Receipt:
         """Tell every connected client, of every pod."""
         self._affinity.check("Hub.emit_to_all")
-        return self._emit(_Emit(None, self._everyone, event, encode_data(data)))
+        return self._emit(_Emit(self._event(None, event, encode_data(data)), self._everyone))
 
     def emit_to_room(self, room: str, event: str, data: JSON) -> Receipt:
         """Tell the members of a room; a bound room that does not run yet is started for it."""
@@ -94,7 +96,7 @@ class Hub:
     async def send_to_all(self, event: str, data: JSON, timeout: float = PATIENCE) -> Receipt:
         """Tell every connected client, and wait for what becomes of it."""
         self._affinity.check("Hub.send_to_all")
-        emit = _Emit(None, self._everyone, event, encode_data(data))
+        emit = _Emit(self._event(None, event, encode_data(data)), self._everyone)
         return await self._send(emit, timeout)
 
     async def send_to_room(
@@ -115,11 +117,10 @@ class Hub:
             if change.ref is None:
                 receipts.append(self._emit(change))
                 continue
-            message = ServerEmit(event, change.encoded, self._event_ids())
             delivery = Delivery.DROPPED
             with trio.move_on_after(timeout):
-                delivery = await change.ref.send(message)
-            receipts.append(self._receipt(change, message.event_id, delivery))
+                delivery = await change.ref.send(ServerEmit(change.event))
+            receipts.append(self._receipt(change, delivery))
         return _worst(receipts)
 
     def room(self, name: str) -> RoomRef:
@@ -138,39 +139,40 @@ class Hub:
         self._affinity.check("Hub.emit_collection_change")
         encoded = encode_data(document)
         room = f"collection:{collection}"
-        yield _Emit(room, self._rooms.find(room), event, encoded, refusable=False)
+        yield _Emit(self._event(room, event, encoded), self._rooms.find(room), refusable=False)
         envelope = {"collection": collection, "type": event, "data": orjson.Fragment(encoded)}
         ref = self._rooms.find("collections")
-        yield _Emit("collections", ref, event, encode_data(envelope), refusable=False)
+        told = self._event("collections", event, encode_data(envelope))
+        yield _Emit(told, ref, refusable=False)
 
     def _to_room(self, room: str, event: str, data: JSON) -> _Emit:
         self._affinity.check("Hub.emit_to_room")
         ref = self._rooms.find(room)
         if ref is None and self._rooms.is_bound(room):
             ref = self._rooms.open(room)
-        return _Emit(room, ref, event, encode_data(data))
+        return _Emit(self._event(room, event, encode_data(data)), ref)
+
+    def _event(self, room: str | None, name: str, encoded: bytes) -> Event:
+        return Event(room, name, encoded, self._event_ids(), 0, self._rooms.now())
 
     def _emit(self, emit: _Emit, answer: _Awaited | None = None) -> Receipt:
         """Leave it with the room, or with the other pods' where nobody is in it here."""
-        event_id = self._event_ids()
         refusal = self._refusal(emit)
         if refusal is not None:
-            return Receipt(event_id, Scope.REJECTED, refusal)
+            return Receipt(emit.event.id, Scope.REJECTED, refusal)
         if emit.ref is None:
-            return self._publish(emit, event_id, answer)
-        message = ServerEmit(emit.event, emit.encoded, event_id, answer)
-        return self._receipt(emit, event_id, emit.ref.tell(message))
+            return self._publish(emit.event, answer)
+        return self._receipt(emit, emit.ref.tell(ServerEmit(emit.event, answer)))
 
-    def _publish(self, emit: _Emit, event_id: str, answer: _Awaited | None) -> Receipt:
+    def _publish(self, event: Event, answer: _Awaited | None) -> Receipt:
         settle = None
         if answer is not None:
             answer.begin()
             settle = answer.settle
         scope: Scope | None = Scope.LOCAL
         if self._uplink is not None:
-            room, _, event, encoded, _ = emit
-            scope = self._uplink.publish(room, event, encoded, event_id, settle)
-        return Receipt(event_id, Scope.QUEUED) if scope is None else _known(event_id, scope, answer)
+            scope = self._uplink.publish(event.room, event.name, event.encoded, event.id, settle)
+        return Receipt(event.id, Scope.QUEUED) if scope is None else _known(event.id, scope, answer)
 
     async def _send(self, emit: _Emit, timeout: float) -> Receipt:
         answer = _Awaited()
@@ -185,8 +187,7 @@ class Hub:
     async def _leave(self, emit: _Emit, answer: _Awaited) -> Receipt:
         if emit.ref is None or self._refusal(emit) is not None:
             return self._emit(emit, answer)
-        message = ServerEmit(emit.event, emit.encoded, self._event_ids(), answer)
-        return self._receipt(emit, message.event_id, await emit.ref.send(message))
+        return self._receipt(emit, await emit.ref.send(ServerEmit(emit.event, answer)))
 
     def _refusal(self, emit: _Emit) -> str | None:
         """Say why nobody is to be told, or nobody would hear it; None when there is no reason."""
@@ -194,7 +195,7 @@ class Hub:
             return None
         problem = self._excess(emit)
         if problem is None and self._uplink is not None:
-            problem = self._uplink.refusal(emit.room, len(emit.encoded))
+            problem = self._uplink.refusal(emit.room, len(emit.event.encoded))
         if problem is not None:
             return problem.message
         if self._heard_here(emit) or self._outlook(emit.room) is not Scope.LOCAL:
@@ -203,7 +204,7 @@ class Hub:
         return f"{where} here, and no other pod can be told"
 
     def _excess(self, emit: _Emit) -> Problem | None:
-        return excess(self._largest, emit.room, emit.event, emit.encoded)
+        return excess(self._largest, emit.room, emit.event.name, emit.event.encoded)
 
     def _heard_here(self, emit: _Emit) -> bool:
         if emit.room is None:
@@ -214,7 +215,8 @@ class Hub:
     def _outlook(self, room: str | None) -> Scope:
         return Scope.LOCAL if self._uplink is None else self._uplink.outlook(room)
 
-    def _receipt(self, emit: _Emit, event_id: str, delivery: Delivery) -> Receipt:
+    def _receipt(self, emit: _Emit, delivery: Delivery) -> Receipt:
+        event_id = emit.event.id
         if delivery:
             problem = None if emit.refusable else self._excess(emit)  # then the room owns up to it
             if problem is not None:

@@ -345,29 +345,32 @@ class RoomActor(Actor):
 
     @handles(ServerEmit)
     async def _server_emit(self, message: ServerEmit) -> None:
-        answer, speech, plain = message.answer, self._speech, self._kind.plain_server_emit
+        event, answer, speech = message.event, message.answer, self._speech
         if answer is not None and not answer.begin():
             return
-        problem = speech.excess(message.event, message.encoded)
+        problem = speech.excess(event.name, event.encoded)
         if problem is not None:
             self._leave_out(message, problem)
             return
+        plain = self._kind.plain_server_emit
         nobody = plain and not self._roster.members
-        speech.begin(Turn(message, message.event_id, answer, nobody=nobody))
+        speech.begin(Turn(message, event.id, answer, nobody=nobody))
         if plain:
-            speech.broadcast_encoded(message.event, message.encoded)
+            speech.broadcast_encoded(event.name, event.encoded)
         else:
-            data = orjson.loads(message.encoded)
-            await self._hook(self._room.on_server_emit(message.event, data))
+            await self._hook(self._room.on_server_emit(event.name, orjson.loads(event.encoded)))
         await self._end()
 
     def _leave_out(self, message: ServerEmit, problem: Problem) -> None:
-        """Refuse what nobody could be told; where nobody waits, it has happened: it is missed."""
+        """Refuse what nobody could be told; where nobody waits, it has happened: it is missed.
+
+        The other pods learn by its number that it was.
+        """
         if message.answer is not None:
             message.answer.refuse(evolve(problem, room=self._roster.name))
             return
         self._roster.undelivered += 1
-        self._speech.publish(message.event, message.encoded, message.event_id)
+        self._speech.publish(message.event)
         self._own_up()
 
     @handles(RemoteEmits)
@@ -541,6 +544,6 @@ def _told(message: object) -> str:
         client_id, answer = message.member.client_id, message.answer
         return f"the event {message.event!r} of the client {client_id} (id {answer.id!r})"
     if isinstance(message, ServerEmit):
-        return f"the event {message.event!r} of the pod itself"
+        return f"the event {message.event.name!r} of the pod itself"
     seat = message.seat if isinstance(message, Knock | Identified | Departed) else None
     return f"{type(message).__name__} of the client {seat.client_id if seat else ''}"

@@ -54,20 +54,18 @@ class RoomEmit(Returnable):
 
 @frozen
 class ServerEmit(Returnable):
-    """The pod itself says something. `encoded` is the data as JSON bytes, frozen at the call.
+    """The pod itself says something: `event` has no number yet, which the room gives it.
 
     `answer` learns how far it has got, when somebody waits for that.
     """
 
-    event: str
-    encoded: bytes
-    event_id: str
+    event: Event
     answer: Answer | None = None
 
     @property
     def nbytes(self) -> int:
         """What the message weighs in a mailbox, in bytes."""
-        return len(self.encoded)
+        return len(self.event.encoded)
 
     def returned(self) -> None:
         """Tell whoever waits that the room has ended."""

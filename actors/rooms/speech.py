@@ -100,7 +100,7 @@ class Speech:
         event_id = turn.take_event_id(published=not local) or self._env.event_ids()
         event = self._tell(name, encoded, event_id, but=exclude)
         if not local:
-            self._publish(event)
+            self.publish(event)
         return event_id
 
     def repeat(self, event: Event) -> None:
@@ -117,7 +117,8 @@ class Speech:
         turn = self.turn
         event_id = turn.relayed_as() or self._env.event_ids()
         if turn.origin is None:
-            self.publish(name, encoded, event_id)
+            room, now = self._roster.name, self._env.wall()
+            self.publish(Event(room, name, encoded, event_id, 0, now))
         return event_id
 
     def send(self, members: Iterable[Member], name: str, data: JSON) -> str:
@@ -138,9 +139,16 @@ class Speech:
         """Tell everyone here something of the pod's own."""
         self._put(message, SMALL)
 
-    def publish(self, name: str, encoded: bytes, event_id: str) -> None:
-        """Tell the other pods alone; where nobody could be told, they learn by its number that."""
-        self._publish(Event(self._roster.name, name, encoded, event_id, 0, self._env.wall()))
+    def publish(self, event: Event) -> None:
+        """Tell the other pods alone."""
+        if self._env.uplink is None:
+            return
+        publication = Publication(event, self.turn.take_settle())
+        held = self.turn.held
+        if held is None or not self.live:
+            self._hand_over(publication)
+        else:
+            held.append(publication)
 
     def then(self, act: Callable[[], None]) -> None:
         """Do something, such as to answer, when what was said is written."""
@@ -223,16 +231,6 @@ class Speech:
         self._batch.add(message, nbytes, to=to, but=but)
         if not self.live:
             self.flush()
-
-    def _publish(self, event: Event) -> None:
-        if self._env.uplink is None:
-            return
-        publication = Publication(event, self.turn.take_settle())
-        held = self.turn.held
-        if held is None or not self.live:
-            self._hand_over(publication)
-        else:
-            held.append(publication)
 
     def _hand_over(self, publication: Publication) -> None:
         uplink, (event, settle) = self._env.uplink, publication

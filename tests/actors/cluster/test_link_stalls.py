@@ -11,6 +11,7 @@ import trio.testing
 
 from deployd.actors import Member
 from deployd.actors.clients import Notices
+from deployd.transport import NATIVE
 from support.fake_broker import FakeBus
 from support.links import passes, sim_pods
 
@@ -55,6 +56,7 @@ class Sink:
 
 class Somebody:
     is_root = False
+    protocol = NATIVE
 
     def __init__(self) -> None:
         self.sink = Sink()

@@ -13,6 +13,7 @@ import trio
 from deployd.actors import JSON, ActorDefinitionError, Exit, Member, Request, Room, handles
 from deployd.actors.rooms.room_actor import RoomActor
 from deployd.actors.rooms.roster import ServerEmit
+from deployd.transport import Event
 from support.rooms import emit, room_of
 
 
@@ -67,7 +68,7 @@ async def test_a_room_whose_author_takes_every_name_of_the_machinery_works() -> 
         setattr(Auction, name, trap(name))
     async with room_of(Auction, 2) as (room, members, [sink, _]):
         room.ref.tell(emit(members[1], 5))
-        room.ref.tell(ServerEmit("said", b"7", "id-1"))
+        room.ref.tell(ServerEmit(Event("room", "said", b"7", "id-1", 0, 0.0)))
         assert await room.ref.ask(Count(), timeout=1) == 2
         await trio.testing.wait_all_tasks_blocked()
         assert sink.said == [("said", {"heard": 5}), ("said", 7)]

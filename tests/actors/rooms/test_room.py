@@ -14,6 +14,7 @@ from deployd.actors import (
 )
 from deployd.actors.rooms.room_actor import CONGESTION_GRACE
 from deployd.actors.rooms.roster import ServerEmit
+from deployd.transport import Event
 from support.rooms import Idle, Nothing, emit, join, room_of
 from support.seats import Desk
 from support.sinks import FakeSink
@@ -98,9 +99,9 @@ async def test_a_timer_speaks_without_any_message_and_a_joiner_hears_nothing_sai
     async with room_of(Greeter, 2) as (room, members, sinks):
         await trio.sleep(25)
         assert sinks[0].said == [("tick", None), ("tick", None)]
-        room.ref.tell(ServerEmit("news", b'{"n":1}', "id"))
+        room.ref.tell(ServerEmit(Event("room", "news", b'{"n":1}', "id", 0, 0.0)))
         late = Desk("late", members[0].ref, FakeSink())
-        room.ref.tell(ServerEmit("old", b"1", "id"))
+        room.ref.tell(ServerEmit(Event("room", "old", b"1", "id", 0, 0.0)))
         await join(room, late)
         assert sinks[0].said[2:] == [("news", [{"n": 1}]), ("old", [1]), ("came", "late")]
         assert late.sink.said == [("welcome", None)]
@@ -144,13 +145,17 @@ async def test_an_empty_room_does_not_stop_before_it_has_handled_what_it_took(
 ) -> None:
     async with room_of(Slow, 0, room_cleanup_interval=15) as (room, _, __):
         await trio.sleep(10)
-        room.ref.tell(ServerEmit("first", b"1", "a"))
-        room.ref.tell(ServerEmit("second", b"2", "b"))  # waits when the room has been empty 15 s
+        room.ref.tell(ServerEmit(Event("room", "first", b"1", "a", 0, 0.0)))
+        room.ref.tell(
+            ServerEmit(Event("room", "second", b"2", "b", 0, 0.0))
+        )  # waits when the room has been empty 15 s
         await trio.sleep(25)
         assert room.statistics().handled == 2
         await trio.sleep(100)
         assert room.statistics().kind == "Slow"
-        assert room.ref.tell(ServerEmit("third", b"3", "c"))  # nobody runs it, so it waits
+        assert room.ref.tell(
+            ServerEmit(Event("room", "third", b"3", "c", 0, 0.0))
+        )  # nobody runs it, so it waits
         assert room.statistics().mailbox.waiting == 1
 
 
