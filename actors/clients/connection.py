@@ -36,8 +36,8 @@ from ...transport import (
 from ..cluster import DEGRADED
 from ..rooms import Member
 from ..runtime import Actor, ActorCell, DeadLetters, Delivery, Exit, Mailbox, Timer, handles
-from .conduct import Conduct, Haste, strike_for
-from .intake import Intake, most_waiting
+from .backpressure import Backpressure, most_waiting
+from .rate_limits import RateExceeded, RateLimits, strike_for
 from .session import ConnectionEnvironment, Session
 
 __all__ = ["ConnectionActor", "connection_cell"]
@@ -85,8 +85,8 @@ class ConnectionActor(Actor):
         self._client_id = client_id
         self._request = request
         self._env = environment
-        self._conduct = Conduct(environment.limits, trio.current_time())
-        self._intake = Intake()
+        self._rates = RateLimits(environment.limits, trio.current_time())
+        self._backpressure = Backpressure()
         self._expiry: Timer | None = None
         self._overdue: Timer | None = None
         self._open = False
@@ -112,7 +112,7 @@ class ConnectionActor(Actor):
         self.member = Member(
             self._client_id, self.ref, self.socket.outbox, remote, protocol, local=local
         )
-        self.session = Session(self.member, env, self._intake)
+        self.session = Session(self.member, env, self._backpressure)
         env.members[self._client_id] = self.member
         env.meters.opened += 1
         env.heartbeat.watch(self, trio.current_time())
@@ -213,7 +213,7 @@ class ConnectionActor(Actor):
 
     def put(self, message: str | bytes, nbytes: int) -> None:
         """Take a whole message from the socket."""
-        self._intake.took(nbytes)
+        self._backpressure.took(nbytes)
         meters = self._env.meters
         meters.messages_received += 1
         self._received += 1
@@ -224,7 +224,7 @@ class ConnectionActor(Actor):
 
     async def ready(self) -> None:
         """Wait until the actor has caught up: meanwhile nothing is read from the client."""
-        await self._intake.ready()
+        await self._backpressure.ready()
 
     def outbox_failed(self, failure: OutboxFailure) -> None:
         """Close the connection: the client does not read, or its socket is broken."""
@@ -263,12 +263,12 @@ class ConnectionActor(Actor):
 
     @handles(_Received)
     async def _on_received(self, received: _Received) -> None:
-        self._intake.handled(received.nbytes)
+        self._backpressure.handled(received.nbytes)
         message = _read(self.member.protocol, received.message)
         joins = isinstance(message, Join)
-        haste = self._conduct.judge(received.at, received.nbytes, joins=joins)
-        if haste is not None:
-            self._too_fast(haste, message)
+        excess = self._rates.judge(received.at, received.nbytes, joins=joins)
+        if excess is not None:
+            self._too_fast(excess, message)
             return
         if isinstance(message, WireError):
             self._refuse(Problem(message.code, message.sentence, message.room), message.id)
@@ -366,17 +366,17 @@ class ConnectionActor(Actor):
         self._tell(problem, request_id)
         self._strike(strike_for(problem.code))
 
-    def _too_fast(self, haste: Haste, message: ClientMessage | WireError) -> None:
+    def _too_fast(self, excess: RateExceeded, message: ClientMessage | WireError) -> None:
         """Drop a message. Who waits for its answer gets one; `abuseLimit` bounds how often."""
-        self._env.meters.rate_limited[haste.limit] += 1
-        if not haste.told or message.id is not None or isinstance(message, Join):
+        self._env.meters.rate_limited[excess.limit] += 1
+        if not excess.told or message.id is not None or isinstance(message, Join):
             room = getattr(message, "room", None)
-            problem = Problem("too_fast", haste.sentence, room, haste.retry_after)
+            problem = Problem("too_fast", excess.sentence, room, excess.retry_after)
             self._tell(problem, message.id)
         self._strike(strike_for("too_fast"))
 
     def _strike(self, weight: float) -> None:
-        if self._conduct.strike(trio.current_time(), weight):
+        if self._rates.strike(trio.current_time(), weight):
             self._doom(CloseCode.ABUSE, "too many errors in a short time")
 
     def _doom(self, code: CloseCode, reason: str, *, abandon: bool = False) -> None:

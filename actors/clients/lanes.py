@@ -2,7 +2,7 @@
 
 Each such room has a lane of its own: what is said there stays in order and waits, while everything
 else that the client asks for goes on. What waits counts against what the pod takes from the client
-(`Intake`), so who says too much into a full room is no longer read from, and loses nothing.
+(`Backpressure`), so who says too much into a full room is no longer read from, and loses nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import trio
 
 from ..rooms import RoomEmit
 from ..runtime import ActorRef, Delivery
-from .intake import Intake
+from .backpressure import Backpressure
 
 __all__ = ["Lanes", "Spawn"]
 
@@ -38,10 +38,10 @@ class _Lane:
 class Lanes:
     """The lanes of one client; a task exists for each in which something waits."""
 
-    __slots__ = ("_intake", "_lanes", "_refuse", "_spawn")
+    __slots__ = ("_backpressure", "_lanes", "_refuse", "_spawn")
 
-    def __init__(self, intake: Intake, refuse: Refuse) -> None:
-        self._intake = intake
+    def __init__(self, backpressure: Backpressure, refuse: Refuse) -> None:
+        self._backpressure = backpressure
         self._refuse: Refuse = refuse
         self._lanes: dict[str, _Lane] = {}
         self._spawn: Spawn | None = None
@@ -68,7 +68,7 @@ class Lanes:
             if self._spawn is not None:
                 self._spawn(partial(self._feed, lane))
         lane.waiting.append((ref, emit, deadline))
-        self._intake.took(emit.nbytes)
+        self._backpressure.took(emit.nbytes)
 
     def close(self, room: str) -> None:
         """Refuse what waits for a room: its client has left it."""
@@ -89,7 +89,7 @@ class Lanes:
                     return
                 if delivery:
                     lane.waiting.popleft()
-                    self._intake.handled(emit.nbytes)
+                    self._backpressure.handled(emit.nbytes)
                 else:
                     self._give_up(lane, delivery)
             if self._lanes.get(lane.room) is lane:
@@ -97,7 +97,7 @@ class Lanes:
 
     def _give_up(self, lane: _Lane, delivery: Delivery) -> None:
         _, emit, _ = lane.waiting.popleft()
-        self._intake.handled(emit.nbytes)
+        self._backpressure.handled(emit.nbytes)
         self._refuse(lane.room, emit, delivery)
 
 

@@ -52,8 +52,8 @@ from ..rooms import (
 )
 from ..runtime import Delivery, Exit, ExitKind, RoomError
 from .access import AccessPolicy
+from .backpressure import Backpressure
 from .heartbeat import Heartbeat
-from .intake import Intake
 from .lanes import Lanes, Spawn
 
 __all__ = ["ConnectionEnvironment", "Session"]
@@ -101,12 +101,14 @@ class Session:
 
     __slots__ = ("_env", "_lanes", "_member", "_replies", "_seats", "_stranger")
 
-    def __init__(self, member: Member, environment: ConnectionEnvironment, intake: Intake) -> None:
+    def __init__(
+        self, member: Member, environment: ConnectionEnvironment, backpressure: Backpressure
+    ) -> None:
         self._member = member
         self._env = environment
         self._seats = member.seats
         self._replies = Replies(member, environment.limits.emit_timeout, environment.wall)
-        self._lanes = Lanes(intake, self._not_taken)
+        self._lanes = Lanes(backpressure, self._not_taken)
         # The client as it speaks where it has not joined; made anew when it becomes another.
         self._stranger: Member | None = None
 
@@ -161,7 +163,7 @@ class Session:
         """Answer what no room has answered in time."""
         self._replies.expire(trio.current_time())
 
-    # What rooms have to say (`Landlord`) ---------------------------------------------------
+    # What rooms have to say (`SeatOwner`) ---------------------------------------------------
 
     def room_ended(self, seat: Seat, exit: Exit) -> None:  # noqa: A002
         """Tell that a room has ended, or knock at the next: it ended just as the client knocked."""

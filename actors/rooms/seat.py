@@ -25,7 +25,7 @@ from .replies import Reply
 if TYPE_CHECKING:
     from .roster import Roster
 
-__all__ = ["Departed", "Identified", "Knock", "Landlord", "Seat", "Standing", "same_person"]
+__all__ = ["Departed", "Identified", "Knock", "Seat", "SeatOwner", "Standing", "same_person"]
 
 MOST_ASKING: Final = 16
 """Joins of one client that may wait for the same room's answer."""
@@ -68,7 +68,7 @@ class Departed:
     reason: str
 
 
-class Landlord(Protocol):
+class SeatOwner(Protocol):
     """Who has the seats of one client: its session."""
 
     def room_ended(self, seat: Seat, exit: Exit) -> None:  # noqa: A002
@@ -95,13 +95,13 @@ class Seat(Member):
         "_since",
         "client",
         "doubt",
-        "landlord",
+        "owner",
         "roster",
         "spoke_in",
         "standing",
     )
 
-    def __init__(self, client: Member, roster: Roster[object], landlord: Landlord) -> None:
+    def __init__(self, client: Member, roster: Roster[object], owner: SeatOwner) -> None:
         super().__init__(
             client.client_id,
             client.ref,
@@ -114,7 +114,7 @@ class Seat(Member):
         self.seats = client.seats
         self.client = client
         self.roster = roster
-        self.landlord = landlord
+        self.owner = owner
         self.standing = Standing.OUT
         self.spoke_in = False
         """Whether what it said may be heard although it is out: it left of its own accord."""
@@ -231,8 +231,8 @@ class Seat(Member):
 
     def put_out(self, problem: Problem, reason: str) -> None:
         """Tell the client that it is out, and then why: one that may come back knows from where."""
-        self.landlord.put_out(self.name, reason)
-        self.landlord.tell_problem(evolve(problem, room=self.name))
+        self.owner.put_out(self.name, reason)
+        self.owner.tell_problem(evolve(problem, room=self.name))
 
     def depart(self) -> bool:
         """Stand in `members` no longer; say whether `on_leave` is due, which it is once."""
@@ -258,7 +258,7 @@ class Seat(Member):
         stood = self.standing
         self._vacate()
         if stood is not Standing.WITHDRAWN:
-            self.landlord.room_ended(self, exit)
+            self.owner.room_ended(self, exit)
 
     def waiting(self) -> list[Reply]:
         """Hand over the joins that still wait for an answer."""

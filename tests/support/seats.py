@@ -53,7 +53,7 @@ class Desk:
             if m["type"] != "emit"
         ]
 
-    # Landlord --------------------------------------------------------------------------------
+    # SeatOwner --------------------------------------------------------------------------------
 
     def room_ended(self, seat: Seat, exit: Exit) -> None:  # noqa: A002
         self.ended.append((seat, exit))

@@ -208,7 +208,7 @@ async def test_a_full_room_makes_its_emitters_wait_and_loses_nothing() -> None:
         connected(pod, 2, ping_interval=None) as [ada, ben],
     ):
         await ada.join("held")
-        for n in range(200):  # more than the room, the connection and its intake hold
+        for n in range(200):  # more than the room, the connection and its backpressure hold
             await ada.send("emit", event="n", data=n, room="held")
         while find_node(pod.tree(), "pod/rooms/held").statistics.mailbox.waiting < 2:  # type: ignore[union-attr]
             await ben.ask("join", room="tea")  # nobody else is held up

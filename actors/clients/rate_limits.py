@@ -9,13 +9,13 @@ from attrs import frozen
 from ...config import Limits
 from ...transport import TokenBucket
 
-__all__ = ["Conduct", "Haste", "strike_for"]
+__all__ = ["RateExceeded", "RateLimits", "strike_for"]
 
-STRIKE_FOR_HASTE = 0.1
+STRIKE_FOR_EXCESS = 0.1
 """What a message over the rate limit counts against `abuseLimit`."""
 
 _STRIKES: Mapping[str, float] = {
-    "too_fast": STRIKE_FOR_HASTE,
+    "too_fast": STRIKE_FOR_EXCESS,
     # Who the client is may change behind its back: its token expires while it is away.
     **dict.fromkeys(("auth_required", "expired_token", "forbidden", "room_forbidden"), 0.0),
     # It may have been taken out of the room, or be of a time when nobody had to join to emit.
@@ -29,7 +29,7 @@ TOLD_EVERY = 1.0
 
 
 @frozen
-class Haste:
+class RateExceeded:
     """A message that came too soon: the limit it is over, and when it would have passed.
 
     `limit` is what `Meters.rate_limited` calls it, `retry_after` seconds. `told` is whether a
@@ -42,7 +42,7 @@ class Haste:
     told: bool
 
 
-class Conduct:
+class RateLimits:
     """The rates and the abuse limit of one client. Pure: times are passed in, in seconds.
 
     Joins have a rate of their own, with a burst of as many as a client may be in rooms: whoever
@@ -61,18 +61,18 @@ class Conduct:
         self._strikes: TokenBucket | None = None
         self._told = float("-inf")
 
-    def judge(self, now: float, nbytes: int, *, joins: bool = False) -> Haste | None:
+    def judge(self, now: float, nbytes: int, *, joins: bool = False) -> RateExceeded | None:
         """Let a message of so many bytes that comes now pass (None), or say why it does not."""
         bucket = self._joins if joins else self._messages
         if not bucket.take(now):
             limit = "joins" if joins else "messages"
-            return self._haste(limit, bucket.retry_after(now), now)
+            return self._excess(limit, bucket.retry_after(now), now)
         if not self._bytes.take(now, nbytes):
             bucket.give_back()
-            return self._haste("bytes", self._bytes.retry_after(now, nbytes), now)
+            return self._excess("bytes", self._bytes.retry_after(now, nbytes), now)
         return None
 
-    def _haste(self, limit: str, retry_after: float, now: float) -> Haste:
+    def _excess(self, limit: str, retry_after: float, now: float) -> RateExceeded:
         told = now < self._told + TOLD_EVERY
         if not told:
             self._told = now
@@ -83,7 +83,7 @@ class Conduct:
             "bytes": f"{limits.byte_rate_limit:,.0f} bytes",
         }[limit]
         sentence = f"At most {most} a second; this one was dropped, slow down."
-        return Haste(limit, sentence, round(retry_after, 3), told)
+        return RateExceeded(limit, sentence, round(retry_after, 3), told)
 
     def strike(self, now: float, weight: float = 1.0) -> bool:
         """Count an error and say whether it is one too many."""

@@ -4,10 +4,10 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from deployd.actors.clients.intake import (
+from deployd.actors.clients.backpressure import (
     MAX_WAITING_BYTES,
     MAX_WAITING_MESSAGES,
-    Intake,
+    Backpressure,
     most_waiting,
 )
 
@@ -18,14 +18,14 @@ from deployd.actors.clients.intake import (
 async def test_reading_stops_at_either_bound_and_goes_on_when_half_is_done(
     count: int, nbytes: int
 ) -> None:
-    intake = Intake()
-    await intake.ready()
+    backpressure = Backpressure()
+    await backpressure.ready()
     for _ in range(count):
-        intake.took(nbytes)
+        backpressure.took(nbytes)
     went_on: list[int] = []
 
     async def read() -> None:
-        await intake.ready()
+        await backpressure.ready()
         went_on.append(handled)
 
     handled = 0
@@ -35,7 +35,7 @@ async def test_reading_stops_at_either_bound_and_goes_on_when_half_is_done(
         assert went_on == []
         for _ in range(count):
             handled += 1
-            intake.handled(nbytes)
+            backpressure.handled(nbytes)
             await wait_all_tasks_blocked()
     assert went_on == [count if count <= 2 else count // 2 + 1]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import trio
 
-__all__ = ["MAX_WAITING_BYTES", "MAX_WAITING_MESSAGES", "Intake", "most_waiting"]
+__all__ = ["MAX_WAITING_BYTES", "MAX_WAITING_MESSAGES", "Backpressure", "most_waiting"]
 
 MAX_WAITING_MESSAGES = 64
 """Messages that may wait."""
@@ -26,7 +26,7 @@ def most_waiting(read_size: int, message_bytes: int) -> tuple[int, int]:
     return messages, MAX_WAITING_BYTES + message_bytes + read_size
 
 
-class Intake:
+class Backpressure:
     """A gate: it closes when too much waits, and opens again when half of that is done."""
 
     __slots__ = ("_bytes", "_messages", "_opened")
