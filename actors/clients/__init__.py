@@ -2,9 +2,9 @@
 
 from .access import AccessPolicy, Listening
 from .connection import ConnectionActor, connection_cell
+from .environment import ConnectionEnvironment
 from .heartbeat import Heartbeat
 from .notices import Notices
-from .session import ConnectionEnvironment
 
 __all__ = [
     "AccessPolicy",

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar
 
 import trio
-from attrs import evolve, frozen
+from attrs import evolve
 
 from ...config import get_logger, tracing
 from ...transport import (
@@ -15,59 +15,33 @@ from ...transport import (
     ClientMessage,
     ClientProtocol,
     CloseCode,
-    Closed,
     Connected,
     Emit,
     Event,
     Failed,
     Join,
     Leave,
-    OutboxFailure,
     Ping,
     PodMessage,
     Pong,
     Problem,
     RequestId,
     UpgradeRequest,
-    WebSocket,
     WireError,
     encode_data,
 )
 from ..cluster import DEGRADED
 from ..rooms import Member
-from ..runtime import Actor, ActorCell, DeadLetters, Delivery, Exit, Mailbox, Timer, handles
-from .backpressure import Backpressure, most_waiting
+from ..runtime import Actor, ActorCell, DeadLetters, Exit, Mailbox, Timer, handles
+from .backpressure import most_waiting
+from .environment import ConnectionEnvironment
 from .rate_limits import RateExceeded, RateLimits, strike_for
-from .session import ConnectionEnvironment, Session
+from .session import Session
+from .socket import ClientSocket, Closing, Ended, Received
 
 __all__ = ["ConnectionActor", "connection_cell"]
 
 _log = get_logger("realtime")
-
-
-@frozen
-class _Received:
-    """A whole message of the client; `nbytes` on the wire, read at `at` (trio's seconds)."""
-
-    message: str | bytes
-    nbytes: int
-    at: float
-
-
-@frozen
-class _Ended:
-    """The socket is closed."""
-
-    closed: Closed
-
-
-@frozen
-class _Doomed:
-    """The connection must be closed with this code; `abandon` when the client does not read."""
-
-    code: CloseCode
-    reason: str
-    abandon: bool = False
 
 
 class ConnectionActor(Actor):
@@ -86,12 +60,9 @@ class ConnectionActor(Actor):
         self._request = request
         self._env = environment
         self._rates = RateLimits(environment.limits, trio.current_time())
-        self._backpressure = Backpressure()
         self._expiry: Timer | None = None
         self._overdue: Timer | None = None
         self._open = False
-        self._counted = (0, 0)
-        self._received = 0
         self._connected_at = 0.0
 
     # Life ----------------------------------------------------------------------------------
@@ -103,19 +74,17 @@ class ConnectionActor(Actor):
             self.stop("connection lost")
             return
         env = self._env
-        self.socket = WebSocket(
-            request.sock, request.opening, env.websocket, self, rest=request.rest
-        )
+        self.socket = ClientSocket(self.ref, request, env.websocket, env.meters)
         remote = request.remote
         local = env.premises.own((remote, request.port), request.headers)
         protocol = request.opening.protocol
         self.member = Member(
             self._client_id, self.ref, self.socket.outbox, remote, protocol, local=local
         )
-        self.session = Session(self.member, env, self._backpressure)
+        self.session = Session(self.member, env, self.socket.backpressure)
         env.members[self._client_id] = self.member
         env.meters.opened += 1
-        env.heartbeat.watch(self, trio.current_time())
+        env.heartbeat.watch(self.socket, trio.current_time())
         self._demand_token()
         self._open = True
         self._connected_at = env.wall()
@@ -131,7 +100,7 @@ class ConnectionActor(Actor):
         try:
             async with trio.open_nursery() as nursery:
                 self.session.attach(nursery.start_soon)
-                nursery.start_soon(self._read, nursery)
+                nursery.start_soon(self.socket.run, nursery.start_soon)
                 await self._live(loop)
                 nursery.cancel_scope.cancel()
         finally:
@@ -148,15 +117,14 @@ class ConnectionActor(Actor):
             self._leave_all(reason or "disconnected")
             if self._open:
                 self._env.meters.closed[code] += 1
-                reason = reason or self._retry_hint()
-                self._say_farewell(code, reason)
-                await self.socket.close(code, reason)
+                await self.socket.close(code, reason or self._retry_hint())
             self.socket.abort()
-            self._count_written()
+            self.socket.count_written()
 
     def _let_go(self) -> None:
-        """Part from the socket, which calls us back: or only the collector would free the two."""
+        """Part from the socket, or only the collector would free it."""
         self._open = False
+        self.socket.let_go()
         del self.socket, self.member, self.session
 
     def _warn_of_outage(self) -> None:
@@ -166,27 +134,12 @@ class ConnectionActor(Actor):
             data, event_id = encode_data(outage.to_json()), env.event_ids()
             self._answer(Event(None, DEGRADED, data, event_id, 0, env.wall()))
 
-    async def _read(self, nursery: trio.Nursery) -> None:
-        closed = await self.socket.run(nursery.start_soon)
-        self.ref.signal(_Ended(closed))
-
     def _leave_all(self, reason: str) -> None:
         self._env.members.pop(self._client_id, None)
-        self._env.heartbeat.forget(self)
+        self._env.heartbeat.forget(self.socket)
         self.session.end(reason)
         # In the same turn as it leaves the members, whose sockets are counted while they live.
-        self._count_written()
-
-    def _count_written(self) -> None:
-        meters, (messages, nbytes) = self._env.meters, self.socket.outbox.written
-        meters.messages_sent += messages - self._counted[0]
-        meters.bytes_sent += nbytes - self._counted[1]
-        self._counted = messages, nbytes
-
-    def _say_farewell(self, code: CloseCode, reason: str) -> None:
-        farewell = self.member.protocol.farewell(code, reason)
-        if farewell is not None:
-            self.socket.say(farewell)
+        self.socket.count_written()
 
     def _retry_hint(self) -> str:
         return f"retry_after={self._env.retry_after():.1f}"
@@ -202,68 +155,18 @@ class ConnectionActor(Actor):
             "root": self.member.is_root,
             "rooms": self.session.rooms,
             "connected_at": self._connected_at,
-            "last_received_seconds": round(trio.current_time() - self.last_received, 3),
-            "received_messages": self._received,
+            "last_received_seconds": round(trio.current_time() - self.socket.last_received, 3),
+            "received_messages": self.socket.received,
             "waiting_messages": outbox.waiting_messages,
             "waiting_bytes": outbox.waiting_bytes,
             "written_messages": outbox.written_messages,
         }
 
-    # Inbox of the socket: called by the reader, must not wait but in `ready` ------------------
-
-    def put(self, message: str | bytes, nbytes: int) -> None:
-        """Take a whole message from the socket."""
-        self._backpressure.took(nbytes)
-        meters = self._env.meters
-        meters.messages_received += 1
-        self._received += 1
-        meters.bytes_received += nbytes
-        if self.ref.tell(_Received(message, nbytes, self.socket.last_received)) is Delivery.DROPPED:
-            # Its bounds are above what `ready` lets come; who is dropped must not go on unheard.
-            self._doom(CloseCode.INTERNAL_ERROR, "the server failed on this connection")
-
-    async def ready(self) -> None:
-        """Wait until the actor has caught up: meanwhile nothing is read from the client."""
-        await self._backpressure.ready()
-
-    def outbox_failed(self, failure: OutboxFailure) -> None:
-        """Close the connection: the client does not read, or its socket is broken."""
-        if failure is OutboxFailure.OVERFLOW:
-            self._doom(CloseCode.SLOW_CONSUMER, "too many messages wait for you", abandon=True)
-        elif failure is OutboxFailure.STALLED:
-            self._doom(CloseCode.DEAD_CLIENT, "you have stopped reading", abandon=True)
-        else:
-            self.ref.signal(_Ended(Closed(1006, "connection broken", by_peer=True)))
-
-    # Pulse: called by the heartbeat -------------------------------------------------------------
-
-    @property
-    def last_received(self) -> float:
-        """When the last byte came from the client (seconds of trio's clock)."""
-        return self.socket.last_received
-
-    @property
-    def paused(self) -> bool:
-        """Whether the pod has stopped reading from this client."""
-        return self.socket.paused
-
-    def ping(self) -> None:
-        """Ping the client, as its protocol does."""
-        ping = self.member.protocol.ping
-        if ping is None:
-            self.socket.ping()
-        else:
-            self.socket.say(ping)
-
-    def flatline(self) -> None:
-        """Close the connection: the client has not answered a ping."""
-        self._doom(CloseCode.PONG_TIMEOUT, "no answer to a ping", abandon=True)
-
     # Handlers ------------------------------------------------------------------------------
 
-    @handles(_Received)
-    async def _on_received(self, received: _Received) -> None:
-        self._backpressure.handled(received.nbytes)
+    @handles(Received)
+    async def _on_received(self, received: Received) -> None:
+        self.socket.backpressure.handled(received.nbytes)
         message = _read(self.member.protocol, received.message)
         joins = isinstance(message, Join)
         excess = self._rates.judge(received.at, received.nbytes, joins=joins)
@@ -288,15 +191,15 @@ class ConnectionActor(Actor):
             self._watch_expiry()
         self._watch_answers()
 
-    @handles(_Ended)
-    async def _on_ended(self, message: _Ended) -> None:
+    @handles(Ended)
+    async def _on_ended(self, message: Ended) -> None:
         self._open = False
         self._env.meters.closed_by_peer(message.closed.code)
         self._leave_all(f"closed {message.closed.code}")
         self.stop(f"closed {message.closed.code}")
 
-    @handles(_Doomed)
-    async def _on_doomed(self, message: _Doomed) -> None:
+    @handles(Closing)
+    async def _on_closing(self, message: Closing) -> None:
         suppressed = self._env.sampler.admit(f"closing a client: {message.code.name}")
         if suppressed is not None:
             _log.info(
@@ -309,11 +212,8 @@ class ConnectionActor(Actor):
             )
         self._env.meters.closed[message.code] += 1
         self._leave_all(message.reason)
-        if message.abandon:
-            await self.socket.abandon(message.code, message.reason)
-        else:
-            self._say_farewell(message.code, message.reason)
-            await self.socket.close(message.code, message.reason)
+        close = self.socket.abandon if message.abandon else self.socket.close
+        await close(message.code, message.reason)
         self._open = False
         self.stop(message.reason)
 
@@ -330,7 +230,7 @@ class ConnectionActor(Actor):
     async def _token_expired(self) -> None:
         self._expiry = None
         if self._env.auth.on_expiry == "close":
-            self._doom(CloseCode.TOKEN_EXPIRED, "your token has expired")
+            self.socket.want_closed(CloseCode.TOKEN_EXPIRED, "your token has expired")
             return
         self._tell(self.session.downgrade())
         self._watch_answers()  # it may say nothing more that would have us look
@@ -342,7 +242,7 @@ class ConnectionActor(Actor):
 
     async def _auth_overdue(self) -> None:
         if not self.member.authenticated:
-            self._doom(CloseCode.AUTH_TIMEOUT, "no 'auth' message in time")
+            self.socket.want_closed(CloseCode.AUTH_TIMEOUT, "no 'auth' message in time")
 
     # Answers ---------------------------------------------------------------------------------
 
@@ -377,10 +277,7 @@ class ConnectionActor(Actor):
 
     def _strike(self, weight: float) -> None:
         if self._rates.strike(trio.current_time(), weight):
-            self._doom(CloseCode.ABUSE, "too many errors in a short time")
-
-    def _doom(self, code: CloseCode, reason: str, *, abandon: bool = False) -> None:
-        self.ref.signal(_Doomed(code, reason, abandon))
+            self.socket.want_closed(CloseCode.ABUSE, "too many errors in a short time")
 
 
 def _read(protocol: ClientProtocol, message: str | bytes) -> ClientMessage | WireError:

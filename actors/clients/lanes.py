@@ -8,19 +8,17 @@ else that the client asks for goes on. What waits counts against what the pod ta
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 
 import trio
 
+from ...transport import Spawn
 from ..rooms import RoomEmit
 from ..runtime import ActorRef, Delivery
 from .backpressure import Backpressure
 
-__all__ = ["Lanes", "Spawn"]
-
-Spawn = Callable[[Callable[[], Awaitable[None]]], object]
-"""Starts a task, as `trio.Nursery.start_soon` does."""
+__all__ = ["Lanes"]
 
 Refuse = Callable[[str, RoomEmit, Delivery], None]
 """Answers an emit that the room did not take: the room, the emit, why."""

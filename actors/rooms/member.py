@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Protocol
 
-from ...transport import ClientProtocol, Identity, PodMessage, data_frame
+from ...transport import Asker, ClientProtocol, Identity, PodMessage, data_frame
 from ..runtime import ActorRef, Down
 
 if TYPE_CHECKING:
@@ -100,6 +100,10 @@ class Member:
     def is_root(self) -> bool:
         """Whether the client's token says root."""
         return self.identity is not None and self.identity.is_root
+
+    def asker(self) -> Asker:
+        """Return on whose account it opens rooms."""
+        return Asker.of(self.address, self.user_id, root=self.is_root)
 
     def as_it_is(self) -> Member:
         """Return the client as it is now, whoever it becomes: one that speaks without joining."""

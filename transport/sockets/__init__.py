@@ -9,7 +9,7 @@ from .frames import PING, close_frame, data_frame
 from .handshake import Opening, UpgradeRequest, choose_route, is_websocket_path, refuse_upgrade
 from .listener import GONE, UPGRADED, Listener, ListenerLimits, ListenerStatistics, bind
 from .locality import Premises, is_loopback
-from .outbox import Outbox, OutboxFailure, OutboxStatistics
+from .outbox import Outbox, OutboxFailure, OutboxStatistics, Spawn
 from .refusal import Refusal, http_date, response_bytes
 from .request import HeadReader, RequestHead
 from .tls import Certificate, TlsDoor
@@ -37,6 +37,7 @@ __all__ = [
     "Premises",
     "Refusal",
     "RequestHead",
+    "Spawn",
     "TlsDoor",
     "UpgradeRequest",
     "WebSocket",

@@ -12,7 +12,7 @@ from attrs import evolve
 from trio.testing import MockClock
 
 from deployd.actors import JSON, Exit, Member, Room
-from deployd.actors.clients import session
+from deployd.actors.clients import environment
 from deployd.config import Access, Auth, Config, Rule, Speaker, Who
 from deployd.supervisors import Pod
 from deployd.transport import RequestId
@@ -703,7 +703,7 @@ async def test_a_room_that_does_not_answer_is_named_in_the_log_and_in_the_tree(
         def debug(self, event: str, **fields: object) -> None:
             """Write nothing."""
 
-    monkeypatch.setattr(session, "_log", Log())
+    monkeypatch.setattr(environment, "_log", Log())
     async with story(2) as (pod, [ada, other]):
         for client in (ada, other):
             await client.join("tea")
