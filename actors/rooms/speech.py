@@ -89,7 +89,7 @@ class Speech:
     def broadcast(self, name: str, data: JSON, exclude: Member | None, *, local: bool) -> str:
         """Tell everyone here, but perhaps one, and unless `local` the other pods."""
         self._affinity.check("Room.broadcast")
-        return self.broadcast_encoded(name, encode_data(data), exclude, local=local)
+        return self.broadcast_encoded(name, _encoded(data), exclude, local=local)
 
     def broadcast_encoded(
         self, name: str, encoded: bytes, exclude: Member | None = None, *, local: bool = False
@@ -125,7 +125,7 @@ class Speech:
         """Tell some members the same, encoded once."""
         self._affinity.check("Room.send_to")
         event_id = self.turn.take_event_id(published=False) or self._env.event_ids()
-        event, nbytes = self._event(name, encode_data(data), event_id, self.turn.origin)
+        event, nbytes = self._event(name, _encoded(data), event_id, self.turn.origin)
         for member in members:
             self._put(event, nbytes, to=member)
         return event_id
@@ -239,6 +239,11 @@ class Speech:
         scope = uplink.publish(event.room, event.name, event.encoded, event.id, settle)
         if scope is not None and settle is not None:
             self._answers.append(partial(settle, scope))
+
+
+def _encoded(data: JSON) -> bytes:
+    """Encode what is said, nested no deeper than a message that holds it may be."""
+    return encode_data((data,))[1:-1]
 
 
 def _spelt(name: str) -> str:
