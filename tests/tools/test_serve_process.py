@@ -18,7 +18,7 @@ import pytest
 import trio
 from click.testing import CliRunner
 from websockets.exceptions import ConnectionClosed
-from websockets.trio.client import connect
+from websockets.trio.client import ClientConnection, connect
 
 from deployd.tools.cli import cli
 
@@ -102,6 +102,13 @@ async def test_a_pod_serves_until_it_is_told_to_stop_and_exits_with_0(start: Sta
     assert "Warning" not in pod.printed
 
 
+async def talk_nonsense(socket: ClientConnection) -> None:
+    for _ in range(30):
+        await socket.send("nonsense")
+    while True:
+        await socket.recv()
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "traced"),
     [("LOG_LEVEL", "info", False), ("LOG_LEVEL", "debug", True), ("REALTIME_DEBUG", "true", True)],
@@ -120,10 +127,7 @@ async def test_the_log_is_lines_of_json_that_grep_finds(
             for _ in range(3):
                 await socket.recv()
             with pytest.raises(ConnectionClosed):  # the pod may close before all is sent
-                for _ in range(30):
-                    await socket.send("nonsense")
-                while True:
-                    await socket.recv()
+                await talk_nonsense(socket)
     pod.process.send_signal(signal.SIGTERM)
     assert await pod.ends() == 0
     printed = [line for line in (before + pod.printed).splitlines() if line]

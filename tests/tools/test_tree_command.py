@@ -10,10 +10,9 @@ from rich.console import Console
 from deployd.config import load_secrets
 from deployd.supervisors import Node, Status, node_to_json
 from deployd.tools import tree as tree_module
-from deployd.tools.address import Address
 from deployd.tools.cli import cli
-from deployd.tools.errors import NotAPod
-from deployd.tools.tree import Branch, Detail, Figures, Queue, draw, most_telling, read_tree
+from deployd.tools.common import Address, NotAPod
+from deployd.tools.tree import Branch, Detail, Figures, MailboxLevel, draw, most_telling, read_tree
 
 HERE = Address("http", "localhost", 2403)
 POD = Node(
@@ -115,7 +114,7 @@ def test_a_url_that_is_none_is_one_sentence(runner: CliRunner) -> None:
 
 
 def test_a_mailbox_and_a_handler_are_shown() -> None:
-    figures = Figures(Queue(waiting=3, high_water=9, max_messages=10), "on_message", 1.25)
+    figures = Figures(MailboxLevel(waiting=3, high_water=9, max_messages=10), "on_message", 1.25)
     (line,) = drawn(Branch("pod/rooms/a", "Room", "running", 1, 0, figures))
     assert line == "pod/rooms/a  Room  running  mailbox 3 (most 9 of 10)  in on_message for 1.2 s"
 

@@ -18,7 +18,7 @@ from rich.console import Console
 from deployd.actors import Degraded, Healed, Member, Room
 from deployd.config import ReadyPolicy
 from deployd.supervisors import Pod, open_pod
-from deployd.tools.address import Address
+from deployd.tools.common import Address
 from deployd.tools.tree import draw, read_tree
 from deployd.transport import JSON, Scope
 from deployd.transport.brokers import pack
