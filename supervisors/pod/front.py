@@ -38,7 +38,7 @@ from ...transport.http import (
     create_metrics_app,
     stress_routes,
 )
-from ..child import Node, node_to_json
+from ..description import TreeNode, tree_to_json
 from ..observe import Exporter, Views
 from .collections import CollectionTree
 from .stress import StressRunner
@@ -72,7 +72,7 @@ class Shown(Protocol):
     door: TlsDoor | None
     stress: StressRunner
 
-    def tree(self) -> Node:
+    def tree(self) -> TreeNode:
         """Describe every live actor."""
 
     def connections(self) -> int:
@@ -262,4 +262,4 @@ class _View:
         self.refuse_all_but_scrapers = doorman.refuse_all_but_scrapers
 
     def tree(self) -> Mapping[str, object]:
-        return node_to_json(self._pod.tree())
+        return tree_to_json(self._pod.tree())

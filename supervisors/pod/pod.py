@@ -49,7 +49,8 @@ from ...transport.brokers import load_broker
 from ...transport.brokers.contract import Broker
 from ...transport.http import Keyring
 from ..backoff import Backoff
-from ..child import ChildSpec, Node, Service
+from ..child import ChildSpec, Service
+from ..description import TreeNode
 from ..dynamic import DynamicSupervisor, Pacing
 from ..observe import DashboardRoom, Exporter, Views
 from ..restart import Intensity, Restart
@@ -204,7 +205,7 @@ class Pod:
         """The port of `metrics.bind`, if there is one."""
         return None if self._metrics_listener is None else self._metrics_listener.address[1]
 
-    def tree(self) -> Node:
+    def tree(self) -> TreeNode:
         """Describe every live actor: the answer to "what are you doing?"."""
         return self._root.describe()
 
