@@ -13,7 +13,7 @@ from typing import Final
 
 import orjson
 
-from deployd.actors.cluster.reception import Reception
+from deployd.actors.cluster.deduplicator import Deduplicator
 from deployd.transport.brokers import Envelope, Seal, pack, unpack
 from deployd.transport.brokers.contract import room_channel
 
@@ -45,12 +45,12 @@ def best(work: Callable[[], None]) -> float:
     return min(taken)
 
 
-def read(payloads: list[bytes], reception: Reception) -> None:
+def read(payloads: list[bytes], deduplicator: Deduplicator) -> None:
     """Do what a hearing pod does without a secret."""
     for payload in payloads:
         message = unpack(payload)
         assert isinstance(message, Envelope)
-        reception.admit(message)
+        deduplicator.admit(message)
 
 
 def seal(pod: str) -> Seal:
@@ -79,7 +79,7 @@ def main() -> None:
             for payload in signed:
                 other.prove(CHANNEL, payload)
             proving.append(time.perf_counter() - began)
-        reading = best(lambda payloads=payloads: read(payloads, Reception("me")))  # type: ignore[misc]
+        reading = best(lambda payloads=payloads: read(payloads, Deduplicator("me")))  # type: ignore[misc]
         cost = signing + min(proving)
         events = count * size
         print(

@@ -4,7 +4,7 @@ from .breaker import Breaker, BreakerState
 from .inbound import Listeners
 from .link import LinkActor
 from .outage import DEGRADED, HEALED, Degraded, Healed, OutageCode
-from .parcel import CHARACTER, Settle, weight
+from .publication import CHARACTER, Settle, weight
 from .uplink import Uplink
 
 __all__ = [

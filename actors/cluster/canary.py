@@ -16,7 +16,7 @@ import trio
 from ...transport import BrokerUnavailable
 from ...transport.brokers import Probe, probe
 from ...transport.brokers.contract import Broker, Message, pod_channel
-from .patience import Patience
+from .awake_timeout import AwakeTimeouts
 
 __all__ = ["Canary", "Publish"]
 
@@ -39,13 +39,13 @@ class Canary:
         publish: Publish,
         pod_id: str,
         timeout: float,
-        patience: Patience,
+        timeouts: AwakeTimeouts,
     ) -> None:
         self._broker = broker
         self._publish = publish
         self._pod_id = pod_id
         self._timeout = timeout
-        self._patience = patience
+        self._timeouts = timeouts
         self.channels = tuple(broker.probes(pod_channel(pod_id)))
         self._nonce = ""
         self._awaited: set[str] = set()
@@ -58,7 +58,7 @@ class Canary:
         self._nonce, self._awaited = secrets.token_hex(8), set(self.channels)
         self._back = trio.Event()
         message = probe(self._pod_id, self._nonce)
-        with self._patience.limit(self._timeout):
+        with self._timeouts.limit(self._timeout):
             await self._publish([(channel, message) for channel in self.channels])
             await self._back.wait()
         if not self._back.is_set():

@@ -24,11 +24,11 @@ from ...transport.brokers import (
 )
 from ...transport.brokers.contract import EVERYONE, Channel, pod_channel, room_channel
 from .counters import Counters
+from .deduplicator import Deduplicator
 from .outage import Degraded, Healed
 from .packing import MOST_BYTES
-from .parcel import CHARACTER, weight
 from .peers import Peers
-from .reception import Reception
+from .publication import CHARACTER, weight
 
 __all__ = ["Inbound", "Listeners"]
 
@@ -87,7 +87,7 @@ class Inbound:
         self._greeted_on = (EVERYONE, pod_channel(pod_id))
         self.rooms: dict[Channel, str | None] = {}
         """Which room each channel is heard for: who is told of what is too large to be read."""
-        self.reception = Reception(pod_id)
+        self.deduplicator = Deduplicator(pod_id)
         self.peers = Peers(pod_id)
 
     def receive(self, channel: Channel, payload: bytes) -> Probe | None:
@@ -141,7 +141,7 @@ class Inbound:
         if len(events) > 1 and nbytes > MOST_BYTES + OVERHEAD:
             self._declare(channel, len(events))
             raise EnvelopeError("it joins more than pods join in a message", _TOO_LARGE)
-        fresh = self.reception.admit(envelope)
+        fresh = self.deduplicator.admit(envelope)
         if nbytes > self._largest - NAMES:
             fresh = self._without_large(channel, room, fresh)
         if fresh:

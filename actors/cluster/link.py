@@ -22,16 +22,16 @@ from ...transport import (
 from ...transport.brokers import ENVELOPE_BYTES, EVENT_BYTES, SEAL_BYTES, greeting
 from ...transport.brokers.contract import EVERYONE, Broker, Channel, Message, pod_channel
 from ..runtime import Actor, BaseExceptionRaised, EnvironmentFailure, failure_of, handles
+from .awake_timeout import AwakeTimeouts
 from .breaker import PROOFS
 from .canary import Canary
 from .packing import Packer
-from .parcel import Parcel
-from .patience import Patience
+from .publication import Publication
 from .uplink import Uplink
 
 __all__ = ["LinkActor"]
 
-MOST_PARCELS: Final = 2048
+MOST_PUBLICATIONS: Final = 2048
 MOST_BYTES: Final = 1024 * 1024
 """Events, and bytes of them, that are handed to the broker at a time."""
 SUBSCRIBE_AT_A_TIME: Final = 500
@@ -74,12 +74,12 @@ class LinkActor(Actor):
         self._make_broker = make_broker
         self._settings = settings
         self._joined = joined
-        self._waiting: list[Parcel] = []
-        self._in_flight: list[Parcel] = []
-        self._replaying: list[Parcel] = []
+        self._waiting: list[Publication] = []
+        self._in_flight: list[Publication] = []
+        self._replaying: list[Publication] = []
         self._failure: BrokerError | None = None
         self._scope = trio.CancelScope()
-        self._patience = Patience()
+        self._timeouts = AwakeTimeouts()
         self._handing: trio.CancelScope | None = None
         self._tripped = False
 
@@ -114,7 +114,7 @@ class LinkActor(Actor):
     async def _carry(self, loop: Callable[[], Awaitable[None]]) -> None:
         with self._scope:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._patience.run)
+                nursery.start_soon(self._timeouts.run)
                 nursery.start_soon(self._guarded, self._connect, nursery)
                 await loop()
                 await self._guarded(self._say_last_words)
@@ -167,11 +167,11 @@ class LinkActor(Actor):
         uplink.endpoint = redact_text(broker.endpoint)
         self._limit(broker.max_payload)
         self._canary = Canary(
-            broker, self._say, uplink.pod_id, self._settings.timeout, self._patience
+            broker, self._say, uplink.pod_id, self._settings.timeout, self._timeouts
         )
         own = dict.fromkeys((*self._canary.channels, pod_channel(uplink.pod_id)))
         await self._in_time(broker.subscribe(list(own)))
-        uplink.interest.begin_anew()
+        uplink.subscriptions.begin_anew()
         await self._subscribe_missing()
         for proof in range(PROOFS):
             if proof:
@@ -181,7 +181,7 @@ class LinkActor(Actor):
         await self._subscribe_missing()
         nursery.start_soon(self._guarded, self._greet)
         nursery.start_soon(self._guarded, self._replay)
-        nursery.start_soon(self._guarded, self._keep_interest)
+        nursery.start_soon(self._guarded, self._keep_subscriptions)
         await self._keep_proving()
 
     async def _keep_proving(self) -> None:
@@ -199,21 +199,21 @@ class LinkActor(Actor):
             answers = [(pod_channel(other), here) for other in peers.take_owed()]
             await self._in_time(self._say(answers))
 
-    async def _keep_interest(self) -> None:
+    async def _keep_subscriptions(self) -> None:
         uplink = self._uplink
         while True:
             changed = uplink.changed = trio.Event()
             await self._subscribe_missing()
-            while surplus := uplink.interest.surplus(trio.current_time(), SUBSCRIBE_AT_A_TIME):
+            while surplus := uplink.subscriptions.surplus(trio.current_time(), SUBSCRIBE_AT_A_TIME):
                 await self._in_time(self._broker.unsubscribe(surplus))
-            with trio.move_on_at(uplink.interest.next_due()):
+            with trio.move_on_at(uplink.subscriptions.next_due()):
                 await changed.wait()
 
     async def _subscribe_missing(self) -> None:
-        interest = self._uplink.interest
-        while missing := interest.missing(SUBSCRIBE_AT_A_TIME):
+        subscriptions = self._uplink.subscriptions
+        while missing := subscriptions.missing(SUBSCRIBE_AT_A_TIME):
             await self._in_time(self._broker.subscribe(missing))
-            interest.heard(missing)
+            subscriptions.heard(missing)
             self._uplink.subscribed(missing)
 
     # What comes: the broker's inbox -----------------------------------------------------------
@@ -232,15 +232,15 @@ class LinkActor(Actor):
 
     # What goes -----------------------------------------------------------------------------------
 
-    @handles(Parcel)
-    async def _take(self, parcel: Parcel) -> None:
+    @handles(Publication)
+    async def _take(self, publication: Publication) -> None:
         """Take an event, and along with it those that wait behind it: one turn for a batch."""
         waiting, outbox, weight = self._waiting, self._uplink.outbox, 0
-        waiting.append(parcel)
-        while outbox and len(waiting) < MOST_PARCELS and weight < MOST_BYTES:
-            parcel = outbox.pop()
-            waiting.append(parcel)
-            weight += parcel.nbytes
+        waiting.append(publication)
+        while outbox and len(waiting) < MOST_PUBLICATIONS and weight < MOST_BYTES:
+            publication = outbox.pop()
+            waiting.append(publication)
+            weight += publication.nbytes
         if self._failure is None:  # else what is in flight is in doubt, and so is this
             try:
                 with trio.CancelScope() as self._handing:
@@ -262,19 +262,21 @@ class LinkActor(Actor):
             with trio.move_on_after(self._settings.max_backoff + REUNION):
                 await uplink.peers.complete.wait()
             uplink.peers.give_up()
-        while parcels := uplink.replay(MOST_PARCELS, MOST_BYTES):
-            self._replaying = parcels
-            taken = await self._publish(parcels, replayed=True)
+        while publications := uplink.replay(MOST_PUBLICATIONS, MOST_BYTES):
+            self._replaying = publications
+            taken = await self._publish(publications, replayed=True)
             self._replaying = []
             uplink.confirmed(taken, replayed=True)
 
-    async def _publish(self, parcels: list[Parcel], *, replayed: bool = False) -> list[Parcel]:
+    async def _publish(
+        self, publications: list[Publication], *, replayed: bool = False
+    ) -> list[Publication]:
         """Hand events over and return those that the broker took.
 
         Raises `BrokerError` when that is not certain.
         """
         for _ in range(2):  # a limit may have been lowered since it was last looked at
-            fit = [parcel for parcel in parcels if self._packer.fits(parcel)]
+            fit = [publication for publication in publications if self._packer.fits(publication)]
             try:
                 if fit:
                     messages = self._packer.pack(fit, replayed=replayed)
@@ -288,9 +290,9 @@ class LinkActor(Actor):
                 self._limit(self._broker.max_payload)
         else:
             raise BrokerUnavailable(f"{self._broker.endpoint} lowers its limit again and again.")
-        if len(fit) < len(parcels):
+        if len(fit) < len(publications):
             self._uplink.too_large(
-                [p for p in parcels if not self._packer.fits(p)], replayed=replayed
+                [p for p in publications if not self._packer.fits(p)], replayed=replayed
             )
         return fit
 
@@ -320,7 +322,7 @@ class LinkActor(Actor):
     # Inside ----------------------------------------------------------------------------------
 
     async def _in_time(self, call: Awaitable[T]) -> T:
-        with self._patience.limit(self._settings.timeout):
+        with self._timeouts.limit(self._settings.timeout):
             return await call
         raise BrokerUnavailable(
             f"{self._broker.endpoint} did not answer within {self._settings.timeout:g} s; "

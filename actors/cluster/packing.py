@@ -10,7 +10,7 @@ from attrs import frozen
 
 from ...transport.brokers import ENVELOPE_BYTES, MOST_EVENTS, pack
 from ...transport.brokers.contract import Message, room_channel
-from .parcel import CHARACTER, Parcel
+from .publication import CHARACTER, Publication
 
 __all__ = ["Packer"]
 
@@ -31,15 +31,15 @@ class Packer:
     limit: int
     joined: bool = True
 
-    def fits(self, parcel: Parcel) -> bool:
+    def fits(self, publication: Publication) -> bool:
         """Whether an event is small enough for a message."""
-        return parcel.nbytes + _header(parcel.room) <= self.limit
+        return publication.nbytes + _header(publication.room) <= self.limit
 
-    def pack(self, parcels: Sequence[Parcel], *, replayed: bool = False) -> list[Message]:
+    def pack(self, publications: Sequence[Publication], *, replayed: bool = False) -> list[Message]:
         """Return the messages that carry these events."""
-        rooms: dict[str | None, list[Parcel]] = {}
-        for parcel in parcels:
-            rooms.setdefault(parcel.room, []).append(parcel)
+        rooms: dict[str | None, list[Publication]] = {}
+        for publication in publications:
+            rooms.setdefault(publication.room, []).append(publication)
         return [
             (
                 room_channel(room),
@@ -49,17 +49,17 @@ class Packer:
             for piece in self._pieces(waiting)
         ]
 
-    def _pieces(self, parcels: list[Parcel]) -> Iterator[list[Parcel]]:
+    def _pieces(self, publications: list[Publication]) -> Iterator[list[Publication]]:
         most = MOST_EVENTS if self.joined else 1
-        room_for = min(MOST_BYTES, self.limit) - _header(parcels[0].room)
-        piece: list[Parcel] = []
+        room_for = min(MOST_BYTES, self.limit) - _header(publications[0].room)
+        piece: list[Publication] = []
         weight = 0
-        for parcel in parcels:
-            if piece and (len(piece) >= most or weight + parcel.nbytes > room_for):
+        for publication in publications:
+            if piece and (len(piece) >= most or weight + publication.nbytes > room_for):
                 yield piece
                 piece, weight = [], 0
-            piece.append(parcel)
-            weight += parcel.nbytes
+            piece.append(publication)
+            weight += publication.nbytes
         yield piece
 
 
@@ -67,13 +67,13 @@ def _header(room: str | None) -> int:
     return ENVELOPE_BYTES + CHARACTER * len(room or "")
 
 
-def _event(parcel: Parcel, replayed: bool) -> tuple[object, ...]:
+def _event(publication: Publication, replayed: bool) -> tuple[object, ...]:
     return (
-        parcel.sequence,
-        parcel.event_id,
-        parcel.event,
-        orjson.Fragment(parcel.encoded),
-        parcel.time,
+        publication.sequence,
+        publication.event_id,
+        publication.event,
+        orjson.Fragment(publication.encoded),
+        publication.time,
         0,
         int(replayed),
     )

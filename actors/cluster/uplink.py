@@ -22,9 +22,9 @@ from ..runtime import Delivery, Mailbox, Overflow
 from .breaker import Breaker, BreakerHistory
 from .counters import Counters
 from .inbound import Inbound, Listeners
-from .interest import Interest
 from .outage import Degraded, Healed, OutageCode
-from .parcel import CHARACTER, Buffer, Parcel, Settle, weight
+from .publication import CHARACTER, Buffer, Publication, Settle, weight
+from .subscriptions import Subscriptions
 
 __all__ = ["Uplink"]
 
@@ -59,9 +59,9 @@ class Uplink:
         self.seal = Seal.of(settings, pod_id, self.epoch, wall)
         self.endpoint = ""
         self.counters = Counters()
-        self.interest = Interest(settings.linger)
+        self.subscriptions = Subscriptions(settings.linger)
         self.inbound = Inbound(pod_id, listeners, self.counters, largest, self.seal)
-        self.reception, self.peers = self.inbound.reception, self.inbound.peers
+        self.deduplicator, self.peers = self.inbound.deduplicator, self.inbound.peers
         self.buffer = Buffer(settings.buffer_messages, settings.buffer_bytes, message_ttl)
         self.outbox: Mailbox[Any] = Mailbox(
             max_messages=settings.outbox_messages,
@@ -117,7 +117,9 @@ class Uplink:
         """
         nbytes = weight(event, encoded)
         number, now = self._number(room), self._clock()
-        parcel = Parcel(room, number, event_id, event, encoded, self._wall(), now, nbytes, settle)
+        publication = Publication(
+            room, number, event_id, event, encoded, self._wall(), now, nbytes, settle
+        )
         if not utterable(room, event) or too_deep(encoded):
             self._note_unspeakable(room, event)
             return Scope.LOCAL
@@ -127,11 +129,11 @@ class Uplink:
         if not self._open_road:
             policy = self.policy(room)
             if policy is FailurePolicy.BUFFER:
-                return self._keep(parcel)
+                return self._keep(publication)
             if not self.breaker.closed:
                 self.counters.cut_off += 1
                 return Scope.LOCAL
-        if self.outbox.put_nowait(parcel, nbytes, keyed=False) is Delivery.ACCEPTED:
+        if self.outbox.put_nowait(publication, nbytes, keyed=False) is Delivery.ACCEPTED:
             return None
         self.counters.overflowed += 1
         return Scope.LOCAL
@@ -171,20 +173,20 @@ class Uplink:
         """Hear a room: its first member has come."""
         channel = room_channel(room)
         self.inbound.rooms[channel] = room
-        if not self.interest.wants(channel):
-            self.reception.forget(room)  # what was said since its last member left is not missed
-        if not self.interest.hears(channel):
+        if not self.subscriptions.wants(channel):
+            self.deduplicator.forget(room)  # what was said since its last member left is not missed
+        if not self.subscriptions.hears(channel):
             self._subscribed.setdefault(channel, trio.Event())
-        self.interest.want(channel)
+        self.subscriptions.want(channel)
         self._wake()
 
     def leave(self, room: str | None) -> None:
         """Hear a room no longer, after a while: its last member has gone."""
         channel = room_channel(room)
         self.inbound.rooms.pop(channel, None)
-        self.interest.unwant(channel, self._clock())
+        self.subscriptions.unwant(channel, self._clock())
         self.subscribed([channel])
-        self.reception.forget(room)
+        self.deduplicator.forget(room)
         self._wake()
 
     async def heard(self, room: str) -> None:
@@ -212,7 +214,7 @@ class Uplink:
             "reconnects": max(0, counters.connects - 1),
             "outages": counters.trips,
             "pods": 1 + len(self.peers),
-            "subscriptions": len(self.interest),
+            "subscriptions": len(self.subscriptions),
             "outbox": outbox.waiting,
             "outbox_bytes": outbox.bytes,
             "buffer": len(self.buffer),
@@ -221,15 +223,15 @@ class Uplink:
             "received": counters.received,
             "replayed": counters.replayed,
             "lost": counters.lost,
-            "missed": self.reception.missed,
+            "missed": self.deduplicator.missed,
             "dropped": {
                 "overflowed": counters.overflowed,
                 "expired": counters.expired,
                 "too_large": counters.too_large,
                 "unspeakable": counters.unspeakable,
                 "undelivered": counters.undelivered,
-                "duplicates": self.reception.duplicates,
-                "own": self.reception.own,
+                "duplicates": self.deduplicator.duplicates,
+                "own": self.deduplicator.own,
                 "invalid": counters.invalid,
             },
             "refused": {fault.value: count for fault, count in counters.refused.items()},
@@ -265,38 +267,38 @@ class Uplink:
             if event is not None:
                 event.set()
 
-    def confirmed(self, parcels: Sequence[Parcel], *, replayed: bool = False) -> None:
+    def confirmed(self, publications: Sequence[Publication], *, replayed: bool = False) -> None:
         """Note what the broker has taken."""
-        self.counters.published += len(parcels)
+        self.counters.published += len(publications)
         if replayed:
-            self.counters.replayed += len(parcels)
+            self.counters.replayed += len(publications)
             return  # whoever waited for these was told `queued`
-        for parcel in parcels:
-            if parcel.settle is not None:
-                parcel.settle(Scope.CLUSTER)
+        for publication in publications:
+            if publication.settle is not None:
+                publication.settle(Scope.CLUSTER)
 
-    def too_large(self, parcels: Sequence[Parcel], *, replayed: bool = False) -> None:
+    def too_large(self, publications: Sequence[Publication], *, replayed: bool = False) -> None:
         """Note what the broker will never take."""
-        self.counters.too_large += len(parcels)
-        for parcel in () if replayed else parcels:
-            self._settle(parcel, Scope.LOCAL)
+        self.counters.too_large += len(publications)
+        for publication in () if replayed else publications:
+            self._settle(publication, Scope.LOCAL)
 
-    def replay(self, max_messages: int, max_bytes: int) -> list[Parcel]:
+    def replay(self, max_messages: int, max_bytes: int) -> list[Publication]:
         """Take the oldest of what waited. When nothing does, new events go straight on again."""
         self._expire()
-        parcels = self.buffer.take(max_messages, max_bytes)
-        if not parcels:
+        publications = self.buffer.take(max_messages, max_bytes)
+        if not publications:
             self._open_road = True
             self._heal()
-        return parcels
+        return publications
 
     def tripped(
         self,
         reason: str,
         *,
         refused: bool = False,
-        in_doubt: Sequence[Parcel] = (),
-        replaying: Sequence[Parcel] = (),
+        in_doubt: Sequence[Publication] = (),
+        replaying: Sequence[Publication] = (),
     ) -> float:
         """Go on alone, and return the seconds before which the link must not be tried again.
 
@@ -317,7 +319,7 @@ class Uplink:
         self._take_back(in_doubt, replaying)
         return self.breaker.wait(now)
 
-    def stopped(self, in_doubt: Sequence[Parcel], replaying: Sequence[Parcel]) -> None:
+    def stopped(self, in_doubt: Sequence[Publication], replaying: Sequence[Publication]) -> None:
         """Take back what a link leaves that was not lost but told to stop, or killed."""
         if self.breaker.closed:
             self._move(self.breaker.tripped(self._clock(), "the link has stopped"))
@@ -347,12 +349,12 @@ class Uplink:
             sequences.popitem(last=False)
         return number
 
-    def _keep(self, parcel: Parcel) -> Scope:
+    def _keep(self, publication: Publication) -> Scope:
         self._expire()
         if self._ended:
             self.counters.cut_off += 1
             return Scope.LOCAL
-        if self.buffer.add(parcel):
+        if self.buffer.add(publication):
             self.counters.buffered += 1
             return Scope.QUEUED
         self.counters.overflowed += 1
@@ -362,19 +364,19 @@ class Uplink:
         expired = self.buffer.expire(self._clock())
         self.counters.expired += len(expired)
 
-    def _settle(self, parcel: Parcel, scope: Scope) -> None:
-        if parcel.settle is not None:
-            parcel.settle(scope)
+    def _settle(self, publication: Publication, scope: Scope) -> None:
+        if publication.settle is not None:
+            publication.settle(scope)
 
-    def _take_back(self, in_doubt: Sequence[Parcel], replaying: Sequence[Parcel]) -> None:
+    def _take_back(self, in_doubt: Sequence[Publication], replaying: Sequence[Publication]) -> None:
         self.buffer.put_back(list(replaying))
-        waiting = (item for item in self._emptied(self.outbox) if isinstance(item, Parcel))
-        for parcel in (*in_doubt, *waiting):
-            if self.policy(parcel.room) is FailurePolicy.BUFFER:
-                self._settle(parcel, self._keep(parcel))
+        waiting = (item for item in self._emptied(self.outbox) if isinstance(item, Publication))
+        for publication in (*in_doubt, *waiting):
+            if self.policy(publication.room) is FailurePolicy.BUFFER:
+                self._settle(publication, self._keep(publication))
             else:
                 self.counters.cut_off += 1
-                self._settle(parcel, Scope.LOCAL)
+                self._settle(publication, Scope.LOCAL)
 
     def _note_unspeakable(self, room: str | None, event: str) -> None:
         self.counters.unspeakable += 1
@@ -395,7 +397,7 @@ class Uplink:
 
     def _degrade(self, reason: str) -> None:
         self._degraded, self._told = Degraded(OutageCode.CUT_OFF, self._proven_at, reason), True
-        self.counters.begin_outage(self.reception.missed)
+        self.counters.begin_outage(self.deduplicator.missed)
         _log.warning(
             "switched to the memory broker: the other pods are out of reach",
             reason=reason,
@@ -408,7 +410,7 @@ class Uplink:
         told, self._told = self._told, False
         if outage is None:
             return
-        figures = self.counters.outage(self.reception.missed)
+        figures = self.counters.outage(self.deduplicator.missed)
         healed = Healed(outage.since, max(0.0, self._wall() - outage.since), *figures)
         (_log.warning if told else _log.info)(
             "back on the broker" if told else "joined the other pods",

@@ -239,7 +239,7 @@ def _link(uplink: Uplink) -> Iterator[Metric]:
     for name, about, count in (
         ("published", "Events the broker took.", counters.published),
         ("received", "Events of other pods.", counters.received),
-        ("missed", "Events of other pods that never came.", uplink.reception.missed),
+        ("missed", "Events of other pods that never came.", uplink.deduplicator.missed),
         ("undelivered", "Events that a busy room had no place for.", counters.undelivered),
         ("replayed", "Buffered events sent after an outage.", counters.replayed),
         ("reconnects", "Connections after the first.", max(0, counters.connects - 1)),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from deployd.actors import Degraded, Healed
-from deployd.actors.cluster import reception as reception_module
+from deployd.actors.cluster import deduplicator as deduplicator_module
 from deployd.actors.cluster.counters import Counters
 from deployd.actors.cluster.inbound import OVERHEAD, Inbound
 from deployd.actors.cluster.packing import MOST_BYTES
@@ -78,14 +78,14 @@ class Border:
     @property
     def untouched(self) -> bool:
         """Whether nothing but the count of what was refused has changed."""
-        reception = self.inbound.reception
+        deduplicator = self.inbound.deduplicator
         return not (
             self.rooms.delivered
             or len(self.inbound.peers)
-            or reception.missed
-            or reception.duplicates
-            or reception.own
-            or reception._last
+            or deduplicator.missed
+            or deduplicator.duplicates
+            or deduplicator.own
+            or deduplicator._last
             or self.counters.received
         )
 
@@ -392,7 +392,7 @@ def test_what_says_something_else_is_no_repetition(place: int, value: object) ->
     other = [value if index == place else given for index, given in enumerate(EVENT)]
     assert border.take(ROOM, envelope(m=[EVENT, other])) is None
     assert len(border.rooms.delivered) == 2
-    assert border.inbound.reception.duplicates == 0
+    assert border.inbound.deduplicator.duplicates == 0
 
 
 @pytest.mark.parametrize("marks", [[0, 1], [1, 0], [3, 1]])
@@ -401,7 +401,7 @@ def test_what_says_the_same_is_a_repetition_however_it_came(marks: list[int]) ->
     for again in (EVENT, EVENT, [*EVENT[:5], *marks]):
         border.take(ROOM, envelope(m=[again]))
     assert len(border.rooms.delivered) == 1
-    assert border.inbound.reception.duplicates == 2
+    assert border.inbound.deduplicator.duplicates == 2
 
 
 # Figures -------------------------------------------------------------------------------------
@@ -411,26 +411,26 @@ def test_one_made_up_number_does_not_stand_above_all_that_was_missed() -> None:
     border = Border()
     for number in (1, 2**53 - 1):
         assert border.take(ROOM, event(seq=number, id=f"i{number}")) is None
-    assert border.inbound.reception.missed == reception_module.LONGEST_GAP < 1_000_000
+    assert border.inbound.deduplicator.missed == deduplicator_module.LONGEST_GAP < 1_000_000
 
 
 def test_whose_order_is_followed_is_bounded_over_all_rooms(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(reception_module, "REMEMBERED_ORDERS", 20)
-    border, reception = Border(), None
+    monkeypatch.setattr(deduplicator_module, "REMEMBERED_ORDERS", 20)
+    border, deduplicator = Border(), None
     for number in range(200):
         room = f"room{number % 9}"
         payload = envelope(room, o=f"pod{number}", m=[[1, f"i{number}", "x", 1, 1.0, 0, 0]])
         assert border.take(room_channel(room), payload) is None
-        reception = border.inbound.reception
-        assert sum(len(origins) for origins in reception._last.values()) <= 20
-        assert reception._orders == sum(len(origins) for origins in reception._last.values())
+        deduplicator = border.inbound.deduplicator
+        assert sum(len(origins) for origins in deduplicator._last.values()) <= 20
+        assert deduplicator._orders == sum(len(origins) for origins in deduplicator._last.values())
         if number % 17 == 0:
-            reception.forget(room)
-    assert reception is not None
-    reception.forget("never heard of")
-    assert reception._orders == sum(len(origins) for origins in reception._last.values())
+            deduplicator.forget(room)
+    assert deduplicator is not None
+    deduplicator.forget("never heard of")
+    assert deduplicator._orders == sum(len(origins) for origins in deduplicator._last.values())
 
 
 # What is too large ---------------------------------------------------------------------------
@@ -448,7 +448,7 @@ def test_an_event_that_no_clients_buffer_takes_is_declared_and_the_rest_goes_on(
     assert [heard.sequence for _, heard in border.rooms.delivered] == [1, 3]
     assert border.rooms.told == [("tea", 1)]
     assert border.counters.undelivered == 1
-    assert border.inbound.reception.missed == 0  # it is known to have come
+    assert border.inbound.deduplicator.missed == 0  # it is known to have come
 
 
 @pytest.mark.parametrize(("channel", "room"), [(ROOM, "tea"), (EVERYONE, None)])

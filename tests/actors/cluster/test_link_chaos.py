@@ -214,7 +214,7 @@ class Chaos:
             self.absences[pod.name],
             counters.lost,
             counters.expired,
-            pod.uplink.reception.missed,
+            pod.uplink.deduplicator.missed,
         )
 
     def _taken(self, id_: str) -> list[float]:

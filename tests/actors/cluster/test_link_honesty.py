@@ -73,7 +73,7 @@ async def test_what_the_other_pods_would_not_take_is_never_said_to_be_theirs(
         await trio.testing.wait_all_tasks_blocked()
         assert a.outcome(taken) is Scope.CLUSTER
         assert [heard.id for heard in b.heard] == [taken]
-        assert (a.uplink.counters.unspeakable, b.uplink.reception.missed) == (1, 0)
+        assert (a.uplink.counters.unspeakable, b.uplink.deduplicator.missed) == (1, 0)
 
 
 @pytest.mark.parametrize("taken", [False, True])
@@ -96,7 +96,7 @@ async def test_what_was_in_doubt_is_local_or_queued_by_its_policy_and_heard_once
         await passes(lambda: a.well and b.well)
         assert b.data("kept-1") == ["kept-1"]
         assert b.data("tea") == (["tea"] if taken else [])
-        assert b.uplink.reception.duplicates == (1 if taken else 0)
+        assert b.uplink.deduplicator.duplicates == (1 if taken else 0)
         healed = a.outages[-1][1]
         assert isinstance(healed, Healed)
         assert (healed.lost, healed.replayed) == (2, 1)
@@ -310,7 +310,7 @@ async def test_what_is_said_while_nobody_is_in_a_room_is_not_missed(
         a.say("tea", 6)
         await trio.sleep(0.1)
         assert b.data("tea")[-1] == 6
-        assert b.uplink.reception.missed == 0
+        assert b.uplink.deduplicator.missed == 0
 
 
 async def test_a_client_that_comes_before_the_first_try_is_over_is_told_and_told_again(

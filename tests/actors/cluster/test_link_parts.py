@@ -11,23 +11,23 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from deployd.actors.cluster import Breaker, BreakerState
-from deployd.actors.cluster import interest as interest_module
+from deployd.actors.cluster import subscriptions as subscriptions_module
 from deployd.actors.cluster.breaker import BreakerHistory
-from deployd.actors.cluster.interest import Interest
+from deployd.actors.cluster.deduplicator import Deduplicator
 from deployd.actors.cluster.packing import Packer
-from deployd.actors.cluster.parcel import Buffer, Parcel, weight
 from deployd.actors.cluster.peers import Peers
-from deployd.actors.cluster.reception import Reception
+from deployd.actors.cluster.publication import Buffer, Publication, weight
+from deployd.actors.cluster.subscriptions import Subscriptions
 from deployd.transport.brokers import Envelope, Greeting, Remote, unpack
 from deployd.transport.brokers.contract import room_channel
 
 
-def parcel(
+def publication(
     number: int, room: str | None = "a", size: int = 10, born: float = 0.0, event: str = "said"
-) -> Parcel:
+) -> Publication:
     data = b'"' + b"x" * (size - 2) + b'"'
     nbytes = weight(event, data)
-    return Parcel(room, number, f"id-{room}-{number}", event, data, 0.0, born, nbytes)
+    return Publication(room, number, f"id-{room}-{number}", event, data, 0.0, born, nbytes)
 
 
 # Breaker -------------------------------------------------------------------------------------
@@ -148,17 +148,17 @@ class BreakerMachine(RuleBasedStateMachine):
 TestBreakerMachine = BreakerMachine.TestCase
 TestBreakerMachine.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
 
-# Interest ------------------------------------------------------------------------------------
+# Subscriptions ------------------------------------------------------------------------------------
 
 CHANNELS = st.sampled_from(["room.a", "room.b", "room.c"])
 
 
-class InterestMachine(RuleBasedStateMachine):
+class SubscriptionsMachine(RuleBasedStateMachine):
     """The link's loop is one rule, so that the model needs only: who is wanted, since when not."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.interest = Interest(5.0)
+        self.subscriptions = Subscriptions(5.0)
         self.now = 0.0
         self.wanted: set[str] = set()
         self.left: dict[str, float] = {}
@@ -166,13 +166,13 @@ class InterestMachine(RuleBasedStateMachine):
 
     @rule(channel=CHANNELS)
     def want(self, channel: str) -> None:
-        self.interest.want(channel)
+        self.subscriptions.want(channel)
         self.wanted.add(channel)
         self.left.pop(channel, None)
 
     @rule(channel=CHANNELS)
     def unwant(self, channel: str) -> None:
-        self.interest.unwant(channel, self.now)
+        self.subscriptions.unwant(channel, self.now)
         if channel in self.wanted:
             self.wanted.discard(channel)
             self.left[channel] = self.now
@@ -183,44 +183,48 @@ class InterestMachine(RuleBasedStateMachine):
 
     @rule(channel=CHANNELS, meanwhile=st.sampled_from(["want", "unwant", "nothing"]))
     def link_turns(self, channel: str, meanwhile: str) -> None:
-        missing = self.interest.missing(100)
+        missing = self.subscriptions.missing(100)
         if meanwhile == "want":
             self.want(channel)
         elif meanwhile == "unwant":
             self.unwant(channel)
         self.broker |= set(missing)
-        self.interest.heard(missing)
-        surplus = self.interest.surplus(self.now, 100)
+        self.subscriptions.heard(missing)
+        surplus = self.subscriptions.surplus(self.now, 100)
         assert not set(surplus) & self.wanted
         self.broker -= set(surplus)
 
     @rule()
     def reconnect(self) -> None:
         self.broker.clear()
-        self.interest.begin_anew()
+        self.subscriptions.begin_anew()
 
     @invariant()
     def what_is_wanted_is_heard_or_missing(self) -> None:
-        missing = set(self.interest.missing(100))
+        missing = set(self.subscriptions.missing(100))
         assert missing == self.wanted - self.broker
-        assert {c for c in ("room.a", "room.b", "room.c") if self.interest.hears(c)} == self.broker
+        assert {
+            c for c in ("room.a", "room.b", "room.c") if self.subscriptions.hears(c)
+        } == self.broker
         for channel in self.broker - self.wanted:
             assert channel in self.left  # it is on its way out
-        assert self.interest.next_due() >= min((t + 5.0 for t in self.left.values()), default=0)
+        assert self.subscriptions.next_due() >= min(
+            (t + 5.0 for t in self.left.values()), default=0
+        )
 
 
-TestInterestMachine = InterestMachine.TestCase
-TestInterestMachine.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestSubscriptionsMachine = SubscriptionsMachine.TestCase
+TestSubscriptionsMachine.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
 
 
 def test_a_room_that_comes_back_within_the_linger_costs_nothing() -> None:
-    interest = Interest(5.0)
-    interest.want("room.a")
-    interest.heard(interest.missing(9))
-    interest.unwant("room.a", 10.0)
-    assert interest.surplus(14.9, 9) == []
-    interest.want("room.a")
-    assert (interest.missing(9), interest.surplus(99.0, 9), interest.next_due()) == (
+    subscriptions = Subscriptions(5.0)
+    subscriptions.want("room.a")
+    subscriptions.heard(subscriptions.missing(9))
+    subscriptions.unwant("room.a", 10.0)
+    assert subscriptions.surplus(14.9, 9) == []
+    subscriptions.want("room.a")
+    assert (subscriptions.missing(9), subscriptions.surplus(99.0, 9), subscriptions.next_due()) == (
         [],
         [],
         math.inf,
@@ -230,19 +234,19 @@ def test_a_room_that_comes_back_within_the_linger_costs_nothing() -> None:
 def test_beyond_the_bound_the_oldest_channels_are_let_go_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(interest_module, "MOST_LINGERING", 3)
-    interest = Interest(5.0)
+    monkeypatch.setattr(subscriptions_module, "MOST_LINGERING", 3)
+    subscriptions = Subscriptions(5.0)
     for n in range(5):
-        interest.want(f"room.{n}")
-    interest.heard(interest.missing(9))
+        subscriptions.want(f"room.{n}")
+    subscriptions.heard(subscriptions.missing(9))
     for n in range(5):
-        interest.unwant(f"room.{n}", 0.0)
-    assert interest.next_due() <= 0.0
-    assert interest.surplus(0.0, 9) == ["room.0", "room.1"]
-    assert interest.next_due() == 5.0
+        subscriptions.unwant(f"room.{n}", 0.0)
+    assert subscriptions.next_due() <= 0.0
+    assert subscriptions.surplus(0.0, 9) == ["room.0", "room.1"]
+    assert subscriptions.next_due() == 5.0
 
 
-# Reception -----------------------------------------------------------------------------------
+# Deduplicator -----------------------------------------------------------------------------------
 
 
 def envelope(numbers: Sequence[int], origin: str = "p", room: str | None = "a") -> Envelope:
@@ -264,12 +268,12 @@ def envelope(numbers: Sequence[int], origin: str = "p", room: str | None = "a") 
 def test_nothing_comes_out_twice_and_gaps_are_counted(
     arrivals: list[tuple[str, str | None, list[int]]],
 ) -> None:
-    reception = Reception("me")
+    deduplicator = Deduplicator("me")
     out: list[str] = []
     last: dict[tuple[str, str | None], int] = {}
     missed = total = 0
     for origin, room, numbers in arrivals:
-        fresh = reception.admit(envelope(numbers, origin, room))
+        fresh = deduplicator.admit(envelope(numbers, origin, room))
         total += len(numbers)
         for event in fresh:
             out.append(event.id)
@@ -277,31 +281,31 @@ def test_nothing_comes_out_twice_and_gaps_are_counted(
             missed += max(0, event.sequence - before - 1)
             last[origin, room] = max(before, event.sequence)
     assert len(out) == len(set(out))
-    assert reception.duplicates == total - len(out)
-    assert reception.missed == missed
+    assert deduplicator.duplicates == total - len(out)
+    assert deduplicator.missed == missed
 
 
 def test_what_a_pod_said_itself_is_not_for_it() -> None:
-    reception = Reception("p")
-    assert reception.admit(envelope([1, 2])) == []
-    assert (reception.own, reception.missed, reception.duplicates) == (2, 0, 0)
+    deduplicator = Deduplicator("p")
+    assert deduplicator.admit(envelope([1, 2])) == []
+    assert (deduplicator.own, deduplicator.missed, deduplicator.duplicates) == (2, 0, 0)
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    from deployd.actors.cluster import reception as module
+    from deployd.actors.cluster import deduplicator as module
 
     monkeypatch.setattr(module, "REMEMBERED_EVENTS", 10)
     monkeypatch.setattr(module, "REMEMBERED_ROOMS", 3)
     monkeypatch.setattr(module, "REMEMBERED_ORIGINS", 2)
-    reception = Reception("me")
+    deduplicator = Deduplicator("me")
     for n in range(1, 50):
-        reception.admit(envelope([n], origin=f"o{n % 7}", room=f"r{n % 5}"))
-    assert len(reception._young) + len(reception._old) <= 2 * 10
+        deduplicator.admit(envelope([n], origin=f"o{n % 7}", room=f"r{n % 5}"))
+    assert len(deduplicator._young) + len(deduplicator._old) <= 2 * 10
     for n in range(40, 50):
-        assert not reception.admit(envelope([n], origin=f"o{n % 7}", room=f"r{n % 5}"))
-    assert reception.duplicates == 10
-    assert len(reception._last) == 3
-    assert all(len(origins) <= 2 for origins in reception._last.values())
+        assert not deduplicator.admit(envelope([n], origin=f"o{n % 7}", room=f"r{n % 5}"))
+    assert deduplicator.duplicates == 10
+    assert len(deduplicator._last) == 3
+    assert all(len(origins) <= 2 for origins in deduplicator._last.values())
 
 
 # Buffer --------------------------------------------------------------------------------------
@@ -309,10 +313,10 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_full_buffer_turns_the_newest_away() -> None:
     by_count = Buffer(2, 10_000, 10.0)
-    assert [by_count.add(parcel(n)) for n in range(3)] == [True, True, False]
-    by_bytes = Buffer(100, 2 * parcel(0).nbytes, 10.0)
-    assert [by_bytes.add(parcel(n)) for n in range(3)] == [True, True, False]
-    assert by_bytes.nbytes == 2 * parcel(0).nbytes
+    assert [by_count.add(publication(n)) for n in range(3)] == [True, True, False]
+    by_bytes = Buffer(100, 2 * publication(0).nbytes, 10.0)
+    assert [by_bytes.add(publication(n)) for n in range(3)] == [True, True, False]
+    assert by_bytes.nbytes == 2 * publication(0).nbytes
     assert [p.sequence for p in by_bytes.take(9, 10_000)] == [0, 1]
     assert by_bytes.nbytes == 0
 
@@ -320,17 +324,17 @@ def test_a_full_buffer_turns_the_newest_away() -> None:
 def test_what_waited_too_long_is_taken_out() -> None:
     buffer = Buffer(9, 10_000, 10.0)
     for n in range(4):
-        assert buffer.add(parcel(n, born=float(n)))
+        assert buffer.add(publication(n, born=float(n)))
     assert [p.sequence for p in buffer.expire(11.5)] == [0, 1]
     assert len(buffer) == 2
 
 
 @given(st.lists(st.one_of(st.just("add"), st.integers(1, 4), st.just("back")), max_size=40))
 def test_a_buffer_keeps_the_order_whatever_is_taken_and_put_back(moves: list[str | int]) -> None:
-    buffer, model, taken, n = Buffer(1000, 10**9, 10.0), list[int](), list[Parcel](), 0
+    buffer, model, taken, n = Buffer(1000, 10**9, 10.0), list[int](), list[Publication](), 0
     for move in moves:
         if move == "add":
-            buffer.add(parcel(n))
+            buffer.add(publication(n))
             model.append(n)
             n += 1
         elif move == "back":
@@ -342,13 +346,13 @@ def test_a_buffer_keeps_the_order_whatever_is_taken_and_put_back(moves: list[str
             assert [p.sequence for p in taken] == model[:move]
             del model[:move]
         assert len(buffer) == len(model)
-        assert buffer.nbytes == len(model) * parcel(0).nbytes
+        assert buffer.nbytes == len(model) * publication(0).nbytes
 
 
-def test_one_parcel_is_taken_however_large_it_is() -> None:
+def test_one_publication_is_taken_however_large_it_is() -> None:
     buffer = Buffer(9, 10**9, 10.0)
     for n in range(3):
-        buffer.add(parcel(n, size=5000))
+        buffer.add(publication(n, size=5000))
     assert len(buffer.take(9, 10)) == 1
 
 
@@ -367,8 +371,8 @@ def test_messages_keep_the_limit_and_each_rooms_order(
     said: list[tuple[str | None, int]], limit: int, joined: bool
 ) -> None:
     packer = Packer("9f3c21aa", 1764072000123, limit, joined)
-    parcels = [parcel(n, room, size) for n, (room, size) in enumerate(said, start=1)]
-    fit = [p for p in parcels if packer.fits(p)]
+    publications = [publication(n, room, size) for n, (room, size) in enumerate(said, start=1)]
+    fit = [p for p in publications if packer.fits(p)]
     heard: dict[str | None, list[int]] = {}
     for channel, payload in packer.pack(fit):
         assert len(payload) <= limit
@@ -388,7 +392,7 @@ def test_an_event_that_fits_is_within_the_limit_whatever_its_names(
 ) -> None:
     packer = Packer("9f3c21aa", 1764072000123, 16_384)
     for size in range(2, 16_384, 64):
-        one = parcel(2**53, character * length, size, event=character * length)
+        one = publication(2**53, character * length, size, event=character * length)
         if packer.fits(one):
             [(_, payload)] = packer.pack([one], replayed=True)
             assert len(payload) <= 16_384

@@ -44,7 +44,7 @@ async def test_what_waited_is_replayed_in_order_once_and_before_what_is_said_lat
                 assert pod.data(f"kept-{1 + parity}") == expected
             assert all(heard.replayed for heard in pod.heard[:5000])
             assert not pod.heard[-1].replayed
-            assert pod.uplink.reception.missed == 0
+            assert pod.uplink.deduplicator.missed == 0
         healed = a.outages[-1][1]
         assert isinstance(healed, Healed)
         assert (healed.lost, healed.replayed) == (0, n)
@@ -129,7 +129,7 @@ async def test_a_buffer_that_is_full_or_too_old_loses_and_says_so(
         assert (counters.expired, counters.overflowed, counters.lost) == (8, 2, 10)
         a.say("kept-1", 12)
         await trio.testing.wait_all_tasks_blocked()
-        assert b.uplink.reception.missed == 2  # 10 and 11; what came before 8 was never followed
+        assert b.uplink.deduplicator.missed == 2  # 10 and 11; what came before 8 was never followed
 
 
 async def test_bytes_bound_the_buffer_too(autojump_clock: trio.testing.MockClock) -> None:
@@ -229,7 +229,7 @@ async def test_what_is_too_large_is_refused_first_and_lost_alone(
         ]
         assert b.data("tea") == [1, 2]
         assert (a.uplink.counters.too_large, a.uplink.counters.lost) == (1, 1)
-        assert b.uplink.reception.missed == 1
+        assert b.uplink.deduplicator.missed == 1
         assert a.outages == []
 
 
@@ -379,5 +379,5 @@ async def test_of_fifty_pods_each_hears_its_own_rooms_only(
             rooms = {heard.room for heard in pod.heard}
             assert rooms == ({f"room-{number % 10}", None} if number else {"room-0"})
             assert pod.uplink.counters.received == 4 * 3 + (number != 0)
-            assert len(pod.uplink.interest) == 3
+            assert len(pod.uplink.subscriptions) == 3
             assert len(pod.uplink.peers) == 49

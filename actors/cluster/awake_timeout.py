@@ -12,7 +12,7 @@ from typing import Final
 
 import trio
 
-__all__ = ["Patience"]
+__all__ = ["AwakeTimeouts"]
 
 TICK: Final = 0.1
 """Seconds between looks at the clock: what a time-out may be late."""
@@ -20,7 +20,7 @@ STALL: Final = 0.25
 """Seconds that a look may be late before the pod itself is taken for the slow one."""
 
 
-class Patience:
+class AwakeTimeouts:
     """Limits what one incarnation of a link waits for; counts while `run` runs."""
 
     def __init__(self) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from ...transport.brokers import Envelope, Remote
 
-__all__ = ["Reception"]
+__all__ = ["Deduplicator"]
 
 REMEMBERED_EVENTS: Final = 65_536
 """Events, at least, that are recognised when they come again: those in doubt when a link broke.
@@ -21,7 +21,7 @@ LONGEST_GAP: Final = 999_999
 that a pod really missed."""
 
 
-class Reception:
+class Deduplicator:
     """Drops what comes again, counts what should have come: pure, and bounded.
 
     An event comes again when it says the same: the same pod, number, id, name, data and time. Its

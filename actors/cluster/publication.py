@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from ...transport import Scope
 from ...transport.brokers import EVENT_BYTES
 
-__all__ = ["Buffer", "Parcel", "Settle", "weight"]
+__all__ = ["Buffer", "Publication", "Settle", "weight"]
 
 Settle = Callable[[Scope], None]
 """Learns how far an event has got; called once, on trio's thread, and must not wait or raise."""
@@ -18,7 +18,7 @@ CHARACTER: Final = 6
 """Bytes that one character of a name takes in JSON at most."""
 
 
-class Parcel(NamedTuple):
+class Publication(NamedTuple):
     """One event for the other pods' rooms of that name; `room` None is everyone.
 
     A tuple, for one is made for each event that goes.
@@ -55,32 +55,32 @@ class Buffer:
         self._max_messages = max_messages
         self._max_bytes = max_bytes
         self._ttl = ttl
-        self._waiting: deque[Parcel] = deque()
+        self._waiting: deque[Publication] = deque()
         self.nbytes = 0
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, parcel: Parcel) -> bool:
-        """Keep a parcel, behind those that wait; False when there is no room for it."""
+    def add(self, publication: Publication) -> bool:
+        """Keep a publication, behind those that wait; False when there is no room for it."""
         if len(self._waiting) >= self._max_messages or (
-            self.nbytes + parcel.nbytes > self._max_bytes
+            self.nbytes + publication.nbytes > self._max_bytes
         ):
             return False
-        self._waiting.append(parcel)
-        self.nbytes += parcel.nbytes
+        self._waiting.append(publication)
+        self.nbytes += publication.nbytes
         return True
 
-    def expire(self, now: float) -> list[Parcel]:
+    def expire(self, now: float) -> list[Publication]:
         """Take out what has waited too long."""
         expired = []
         while self._waiting and now - self._waiting[0].born > self._ttl:
             expired.append(self._pop())
         return expired
 
-    def take(self, max_messages: int, max_bytes: int) -> list[Parcel]:
+    def take(self, max_messages: int, max_bytes: int) -> list[Publication]:
         """Take the oldest, one at least when there is one."""
-        taken: list[Parcel] = []
+        taken: list[Publication] = []
         weight = 0
         while self._waiting and len(taken) < max_messages:
             weight += self._waiting[0].nbytes
@@ -89,12 +89,12 @@ class Buffer:
             taken.append(self._pop())
         return taken
 
-    def put_back(self, parcels: list[Parcel]) -> None:
+    def put_back(self, publications: list[Publication]) -> None:
         """Put in front what was taken and may not have got through; its place is still its own."""
-        self._waiting.extendleft(reversed(parcels))
-        self.nbytes += sum(parcel.nbytes for parcel in parcels)
+        self._waiting.extendleft(reversed(publications))
+        self.nbytes += sum(publication.nbytes for publication in publications)
 
-    def _pop(self) -> Parcel:
-        parcel = self._waiting.popleft()
-        self.nbytes -= parcel.nbytes
-        return parcel
+    def _pop(self) -> Publication:
+        publication = self._waiting.popleft()
+        self.nbytes -= publication.nbytes
+        return publication

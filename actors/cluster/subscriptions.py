@@ -9,13 +9,13 @@ from typing import Final
 
 from ...transport.brokers.contract import Channel
 
-__all__ = ["Interest"]
+__all__ = ["Subscriptions"]
 
 MOST_LINGERING: Final = 10_000
 """Channels that may be kept for rooms that are empty; beyond it the oldest are let go at once."""
 
 
-class Interest:
+class Subscriptions:
     """What is wanted and what is heard. Times are seconds of any steady clock, passed in.
 
     A room that empties is listened to for `linger` more seconds: whoever comes right back (a page
