@@ -22,10 +22,9 @@ from ...actors import Uplink
 from ...actors.cluster import BreakerState
 from ...config import Audited
 from ...transport import CloseCode, Histogram, close_label
-from .census import mailboxes, restarts
+from .census import mailboxes, restarts, rooms_by_pattern
 from .overview import counts_of
 from .process import read_process
-from .rooms import rooms_by_pattern
 from .watched import Watched
 
 __all__ = ["Exporter"]
@@ -170,7 +169,7 @@ class Exporter(Collector):
             yield _gauges(name, about, "pattern", values)
 
     def _actors(self) -> Iterator[Metric]:
-        counts = mailboxes(self._pod.root)
+        counts = mailboxes(self._pod.root())
         yield _gauges(
             "deployd_mailbox_messages",
             "Messages that wait for actors.",
@@ -184,7 +183,7 @@ class Exporter(Collector):
             {kind: count["high_water"] for kind, count in counts.items()},
         )
         yield _counters(
-            "deployd_actor_restarts", "Restarts after an end.", "kind", restarts(self._pod.root)
+            "deployd_actor_restarts", "Restarts after an end.", "kind", restarts(self._pod.root())
         )
         yield _counters(
             "deployd_dead_letters",

@@ -127,9 +127,9 @@ async def test_a_pod_that_is_told_to_stop_is_not_ready_and_takes_clients_until_t
     mock_clock: trio.testing.MockClock,
 ) -> None:
     async with running_pod(draining_config(delay=30.0)) as pod:
-        assert pod.unready() is None
+        assert pod.parts.health.unready() is None
         pod.request_stop("told to")
-        assert pod.unready() == "it is stopping"
+        assert pod.parts.health.unready() == "it is stopping"
         async with connected(pod, ping_interval=None) as [client]:
             mock_clock.jump(29.9)
             await client.join("tea")

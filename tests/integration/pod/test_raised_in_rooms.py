@@ -239,8 +239,8 @@ async def test_what_a_room_raises_ends_that_room_alone(place: str) -> None:
                 for room in names:
                     assert await pod.hub.room(room).ask(Well(), timeout=ANSWERED) == "well", room
             for room in names:
-                pod.room_tree.stop_child(room, "tried")
+                pod.parts.watched.room_tree.stop_child(room, "tried")
             await is_well(pod, talk, "at the end")
             assert pod.tree().status.value == "running"
-            assert pod.root.restarted == 0
+            assert pod.parts.root.restarted == 0
             nursery.cancel_scope.cancel()

@@ -18,7 +18,7 @@ from deployd.documents.store import DatabaseStore
 from deployd.supervisors import DynamicSupervisor, IntensityExceeded, TreeNode, Watchdog
 from deployd.supervisors.observe import Views
 from deployd.supervisors.pod.janitor import Janitor
-from deployd.supervisors.pod.pod import Everyone
+from deployd.supervisors.pod.rooms import Everyone
 from deployd.transport import Listener, TlsDoor
 from support import collections_config, connected, find_node, running_pod, write_collection
 from support.certificates import issued
