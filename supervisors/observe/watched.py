@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from ...actors import AccessPolicy, DeadLetters, Member, Rooms, Uplink
+from ...actors import AccessPolicy, DeadLetters, Link, Member, Rooms
 from ...config import Config
 from ...transport import JSON, Meters
 from ..dynamic import DynamicSupervisor
@@ -27,7 +27,7 @@ class Watched(Protocol):
     members: dict[str, Member]
     rooms: Rooms
     dead_letters: DeadLetters
-    uplink: Uplink | None
+    link: Link | None
     watchdog: Watchdog
 
     @property

@@ -16,6 +16,7 @@ from ...actors import (
     AccessPolicy,
     ActorCell,
     Affinity,
+    Audience,
     Batching,
     ConnectionEnvironment,
     DeadLetters,
@@ -23,8 +24,10 @@ from ...actors import (
     Exit,
     Heartbeat,
     Hub,
+    Link,
     Listening,
     Member,
+    Notices,
     Room,
     RoomEnvironment,
     Rooms,
@@ -55,7 +58,7 @@ from ..observe import DashboardRoom, Exporter, Views
 from ..restart import Intensity, Restart
 from ..supervisor import Supervisor
 from ..watchdog import Watchdog
-from .broker import BrokerTree
+from .broker import broker_branch
 from .collections import CollectionTree
 from .entrance import Entrance
 from .front import make_listener, make_metrics_listener
@@ -122,35 +125,44 @@ class Pod:
         self.tokens = _tokens(config, keys, wall)
         event_ids = EventIds(self.pod_id)
         make_broker = broker or load_broker(config.broker, config.message_ttl)
-        self._broker: BrokerTree | None = None
+        self.link: Link | None = None
         if make_broker is not None:
-            self._broker = BrokerTree(
-                config, self.pod_id, make_broker, self.members, event_ids, wall
+            self.link = Link.of(
+                self.pod_id,
+                config.broker,
+                config.message_ttl,
+                wall,
+                largest=config.limits.max_buffer_bytes,
             )
-        self.uplink = None if self._broker is None else self._broker.uplink
+        self._uplink = None if self.link is None else self.link.uplink
         self.rooms = Rooms(
             rooms,
             RoomEnvironment(
-                config.limits, event_ids, wall, Batching.of(config), self.uplink, self.meters
+                config.limits, event_ids, wall, Batching.of(config), self._uplink, self.meters
             ),
             self.dead_letters,
             self._start_room,
         )
         roster: Roster[None] = Roster(name=None, members=self.members)
         self._everyone = self.rooms.cell("pod/everyone", Everyone, roster)
-        if self._broker is not None:
-            self._broker.join(self.rooms, self._everyone.ref, roster)
+        self._broker: list[ChildSpec] = []
+        if self.link is not None and make_broker is not None:
+            notices = Notices(self.members, event_ids, wall, config.broker.notice_window)
+            audience = Audience(self.rooms, self._everyone.ref, roster, notices)
+            self._broker.append(
+                broker_branch(config, self.link, audience, notices, make_broker, self.dead_letters)
+            )
         self.hub = Hub(
-            self.rooms, self._everyone.ref, event_ids, self.uplink, self.members, config.limits
+            self.rooms, self._everyone.ref, event_ids, self._uplink, self.members, config.limits
         )
         self.keyring = Keyring(self.tokens, keys.master_key, ttl=config.auth.token_ttl, wall=wall)
         self._collections: CollectionTree | None = None
-        if _needs_definitions(config, self._broker):
+        if _needs_definitions(config, self.link):
             self._collections = CollectionTree(
                 config, self.pod_id, self.hub, self.dead_letters, wall, dev=dev
             )
             self._collections.bind(self.rooms)
-        elif self._broker is not None:
+        elif self.link is not None:
             self.rooms.bind(f"{PREFIX}*", UndefinedChangesRoom)
             self.rooms.bind(ALL_COLLECTIONS, UndefinedChangesRoom)
         self.views = Views(self, wall)
@@ -218,8 +230,8 @@ class Pod:
 
     def links(self) -> list[Mapping[str, JSON]]:
         """Show the links alone."""
-        if self.uplink is not None:
-            return [self.uplink.health()]
+        if self.link is not None:
+            return [self.link.figures.health()]
         return [{"type": "memory", "active": "memory", "state": "closed", "history": []}]
 
     @property
@@ -249,11 +261,11 @@ class Pod:
         if self._stopping is not None:
             return "it is stopping"
         policy = self.config.broker.ready
-        if self.uplink is None or policy is ReadyPolicy.IGNORE_BROKER:
+        if self.link is None or policy is ReadyPolicy.IGNORE_BROKER:
             return None
-        if policy is ReadyPolicy.STARTED and self.uplink.tried:
+        if policy is ReadyPolicy.STARTED and self.link.state.tried:
             return None
-        return None if self.uplink.breaker.closed else "the broker is away"
+        return None if self.link.state.breaker.closed else "the broker is away"
 
     def bind_room(self, pattern: str, room_class: type[Room[Any]]) -> None:
         """Let rooms whose names match the pattern be of this class, before all other bindings."""
@@ -318,7 +330,7 @@ class Pod:
             ChildSpec(
                 "janitor", lambda path: Service(path, Janitor(self.meters).run), tireless=True
             ),
-            *(self._broker.children(self.dead_letters) if self._broker else ()),
+            *self._broker,
             ChildSpec("rooms", lambda _: self._room_supervisor, shutdown=2 * ROOM_SHUTDOWN),
             ChildSpec("everyone", lambda _: self._everyone, backoff=ROOM_BACKOFF, tireless=True),
             *(self._collections.children() if self._collections else ()),
@@ -401,17 +413,17 @@ class Pod:
             wall=wall,
             everyone=self._everyone.ref,
             meters=self.meters,
-            uplink=self.uplink,
+            uplink=self._uplink,
             premises=self.premises,
             audit=self.audit,
             retry_after=lambda: random.uniform(drain.retry_after_min, drain.retry_after_max),  # noqa: S311 - jitter
         )
 
 
-def _needs_definitions(config: Config, broker: BrokerTree | None) -> bool:
+def _needs_definitions(config: Config, link: Link | None) -> bool:
     """Whether a pod has to know the collections: it serves them, or hears of their changes."""
     return config.server.api_enabled or (
-        broker is not None and Path(config.collections.folder).is_dir()
+        link is not None and Path(config.collections.folder).is_dir()
     )
 
 
