@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Final
 
-from ...transport.brokers import Envelope, Remote
+from ...transport.brokers import Envelope, Event
 
 __all__ = ["Deduplicator"]
 
@@ -44,7 +44,7 @@ class Deduplicator:
         self._orders = 0
         self.own = self.duplicates = self.missed = 0
 
-    def admit(self, envelope: Envelope) -> list[Remote]:
+    def admit(self, envelope: Envelope) -> list[Event]:
         """Return the events that are new here, in order."""
         if envelope.origin == self._pod_id:
             self.own += len(envelope.events)
@@ -54,7 +54,7 @@ class Deduplicator:
         fresh = []
         for event in envelope.events:
             # Faster than a slice. What a replay or a bridge marks is no part of what is said.
-            said = hash((source, event[0], event[1], event[2], event[3], event[4]))
+            said = hash((source, event[1], event[2], event[3], event[4], event[5]))
             if said in young or said in old:
                 self.duplicates += 1
                 continue
@@ -70,7 +70,7 @@ class Deduplicator:
         """Follow a room no longer: nobody here listens, so nothing can be missed."""
         self._orders -= len(self._last.pop(room, ()))
 
-    def _follow(self, envelope: Envelope, fresh: list[Remote]) -> None:
+    def _follow(self, envelope: Envelope, fresh: list[Event]) -> None:
         origins = self._last.setdefault(envelope.room, {})
         self._last.move_to_end(envelope.room)
         self._orders -= len(origins)

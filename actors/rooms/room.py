@@ -374,7 +374,7 @@ class Room(RoomHooks[S]):
             if self._plain_remote_emit:
                 self._speech.repeat(event)
             else:
-                hook = self.on_remote_emit(event.event, orjson.loads(event.encoded))
+                hook = self.on_remote_emit(event.name, orjson.loads(event.encoded))
                 await self._hook(hook)
             if self._speech.full:
                 await self._settle()

@@ -10,7 +10,7 @@ import trio
 
 from ...config import ClassNotFound, Limits, PatternMap, load_class
 from ...transport import Asker, Grant, Problem, Shares, is_reserved_room
-from ...transport.brokers import Remote
+from ...transport.brokers import Event
 from ..cluster import Degraded, Healed
 from ..runtime import (
     ActorCell,
@@ -130,7 +130,7 @@ class Rooms:
             raise
         return self._refs[name]
 
-    def deliver(self, name: str, events: Sequence[Remote], nbytes: int) -> int:
+    def deliver(self, name: str, events: Sequence[Event], nbytes: int) -> int:
         """Hand what other pods said to the room of that name; return how many it has no room for.
 
         Where no such room runs nobody here is in it, and nothing is lost.
@@ -257,7 +257,7 @@ def _no_place(grant: Grant, limits: Limits) -> str:
     )
 
 
-def hand_over(ref: RoomRef, roster: Roster[Any], events: Sequence[Remote], nbytes: int) -> int:
+def hand_over(ref: RoomRef, roster: Roster[Any], events: Sequence[Event], nbytes: int) -> int:
     """Leave what other pods said in a room's mailbox; return how many found no place in it."""
     if roster.takes_batches:
         missed = 0 if ref.tell(RemoteEmits(events, nbytes)) else len(events)

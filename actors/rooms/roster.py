@@ -11,7 +11,7 @@ from typing_extensions import TypeVar
 
 from ...config import Limits
 from ...transport import JSON, Meters
-from ...transport.brokers import Remote
+from ...transport.brokers import Event
 from ..cluster import Uplink
 from ..runtime import ActorRef, Returnable
 from .fanout import Batching
@@ -80,7 +80,7 @@ class ServerEmit(Returnable):
 class RemoteEmits:
     """Other pods' rooms of this name have said something. `nbytes` is a rough weight."""
 
-    events: Sequence[Remote]
+    events: Sequence[Event]
     nbytes: int
 
 

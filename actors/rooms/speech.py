@@ -16,7 +16,7 @@ import trio
 
 from ...config import get_logger, tracing
 from ...transport import JSON, Problem, Scope, WireError, encode_data, encode_emit, text_frame
-from ...transport.brokers import Remote
+from ...transport.brokers import Event
 from ..runtime import Affinity
 from .bounds import excess, too_large
 from .fanout import Batch
@@ -76,7 +76,7 @@ class Speech:
         self._born: list[float] = []
         self._event_id: str | None = None
         self._relayed = False
-        self.remote: Remote | None = None
+        self.remote: Event | None = None
         self._answers: list[Callable[[], None]] = []
         self._settle: Callable[[Scope], None] | None = None
         self._outcome: _Outcome | None = None
@@ -105,7 +105,7 @@ class Speech:
         if born is not None:
             self._born.append(born)
 
-    def about_remote(self, event: Remote) -> None:
+    def about_remote(self, event: Event) -> None:
         """Handle what another pod said."""
         self._event_id, self.remote = event.id, event
 
@@ -184,9 +184,9 @@ class Speech:
         self._roster.undelivered += 1
         self._publish(event, encoded, event_id)
 
-    def repeat(self, event: Remote) -> None:
+    def repeat(self, event: Event) -> None:
         """Tell everyone here what another pod said."""
-        self._put(self._frame(event.event, orjson.Fragment(event.encoded), event.id))
+        self._put(self._frame(event.name, orjson.Fragment(event.encoded), event.id))
 
     def relay(self, event: str, data: JSON) -> str:
         """Tell the other pods alone, and not what comes from one of them."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from attrs import frozen
 
-from ...actors import AccessPolicy, DeadLetters, Member, Rooms, Uplink
+from ...actors import AccessPolicy, DeadLetters, Link, Member, Rooms
 from ...config import Config
 from ...transport import JSON, Meters
 from ..dynamic import DynamicSupervisor
@@ -36,7 +36,7 @@ class Watched:
     members: Mapping[str, Member]
     rooms: Rooms
     dead_letters: DeadLetters
-    uplink: Uplink | None
+    link: Link | None
     watchdog: Watchdog
     room_tree: DynamicSupervisor
     clients: DynamicSupervisor

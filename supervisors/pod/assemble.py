@@ -12,18 +12,28 @@ from typing import Any
 import trio
 from attrs import frozen
 
-from ...actors import Batching, Hub, Room, RoomEnvironment, Rooms, Uplink
+from ...actors import (
+    Audience,
+    Batching,
+    Hub,
+    Link,
+    Notices,
+    Room,
+    RoomEnvironment,
+    Rooms,
+    Uplink,
+)
 from ...config import Config, Secrets
 from ...documents.collections import ALL_COLLECTIONS, PREFIX, UndefinedChangesRoom
 from ...transport import DASHBOARD, JSON, Certificate, Listener, TlsDoor
 from ...transport.brokers import load_broker
 from ...transport.brokers.contract import Broker
 from ...transport.http import Keyring
+from ..child import ChildSpec
 from ..observe import DashboardRoom, Exporter, Views, Watched
 from ..supervisor import Supervisor
-from ..watchdog import Watchdog
 from .basis import Basis, make_basis
-from .broker import BrokerTree
+from .broker import broker_branch
 from .clients import ClientTree
 from .collections import CollectionTree
 from .health import Health
@@ -74,18 +84,20 @@ def assemble(
     root: Supervisor
 
     basis = make_basis(config, keys, wall, dev=dev, port=lambda: listener.address[1])
-    link = _link(basis, broker)
+    make_broker = broker or load_broker(config.broker, config.message_ttl)
+    link = None if make_broker is None else _link(basis)
     uplink = None if link is None else link.uplink
     documented = _needs_definitions(config, link)
-    own: dict[str, Callable[[], Room[Any]]] = {DASHBOARD: lambda: DashboardRoom(views.realtime)}
-    if documented:
-        own[ALL_COLLECTIONS] = lambda: collections.room_of_all()
-        own[f"{PREFIX}*"] = lambda: collections.room()
-    elif link is not None:
-        own |= dict.fromkeys((ALL_COLLECTIONS, f"{PREFIX}*"), UndefinedChangesRoom)
+    own = _own_rooms(
+        documented=documented,
+        joined=link is not None,
+        views=lambda: views,
+        collections=lambda: collections,
+    )
     rooms = _rooms(basis, uplink, own, bindings)
-    if link is not None:
-        link.join(rooms.directory, rooms.everyone, rooms.roster)
+    branch = None
+    if link is not None and make_broker is not None:
+        branch = _broker(basis, link, rooms, make_broker)
     hub = Hub(
         rooms.directory, rooms.everyone, basis.event_ids, uplink, basis.members, config.limits
     )
@@ -93,26 +105,15 @@ def assemble(
     if documented:
         documents = collections = CollectionTree(basis, hub, dev=dev)
     clients = ClientTree(basis, rooms, hub, uplink, documents)
-    health = Health(basis.pod_id, config.broker.ready, uplink)
-    watchdog = Watchdog(lag=basis.meters.loop_lag)
-    watched = Watched(
-        pod_id=basis.pod_id,
-        version=metadata.version("deployd"),
-        started_at=wall(),
-        config=config,
-        access=clients.access,
-        meters=basis.meters,
-        members=basis.members,
-        rooms=rooms.directory,
-        dead_letters=basis.dead_letters,
-        uplink=uplink,
-        watchdog=watchdog,
-        room_tree=rooms.supervisor,
-        clients=clients.supervisor,
+    health = Health(basis.pod_id, config.broker.ready, link)
+    watched = _watched(
+        basis,
+        rooms,
+        clients,
+        health,
+        link,
         root=lambda: root,
         refused=lambda: listener.statistics().refused,
-        unready=health.unready,
-        links=health.links,
     )
     views, exporter = Views(watched, wall), Exporter(watched, trio.current_time)
     stress = StressRunner(
@@ -139,9 +140,9 @@ def assemble(
     )
     metrics, listener = make_metrics_listener(served), make_listener(served)
     tree = PodTree(
-        watchdog=watchdog,
+        watchdog=basis.watchdog,
         janitor=Janitor(basis.meters),
-        broker=link,
+        broker=branch,
         rooms=rooms,
         collections=documents,
         metrics=metrics,
@@ -151,7 +152,7 @@ def assemble(
         stress=stress,
         listener=listener,
     )
-    root = Supervisor("pod", list(tree.children(basis.dead_letters)))
+    root = Supervisor("pod", list(tree.children()))
     return Parts(
         basis=basis,
         hub=hub,
@@ -163,19 +164,49 @@ def assemble(
     )
 
 
-def _link(basis: Basis, given: Callable[[], Broker] | None) -> BrokerTree | None:
+def _link(basis: Basis) -> Link:
     config = basis.config
-    make_broker = given or load_broker(config.broker, config.message_ttl)
-    if make_broker is None:
-        return None
-    return BrokerTree(config, basis.pod_id, make_broker, basis.members, basis.event_ids, basis.wall)
+    return Link.of(
+        basis.pod_id,
+        config.broker,
+        config.message_ttl,
+        basis.wall,
+        largest=config.limits.max_buffer_bytes,
+    )
 
 
-def _needs_definitions(config: Config, link: BrokerTree | None) -> bool:
+def _broker(
+    basis: Basis, link: Link, rooms: RoomTree, make_broker: Callable[[], Broker]
+) -> ChildSpec:
+    """Return the branch of the broker, which delivers to the rooms and tells clients of outages."""
+    config = basis.config
+    notices = Notices(basis.members, basis.event_ids, basis.wall, config.broker.notice_window)
+    audience = Audience(rooms.directory, rooms.everyone, rooms.roster, notices)
+    return broker_branch(config, link, audience, notices, make_broker, basis.dead_letters)
+
+
+def _needs_definitions(config: Config, link: Link | None) -> bool:
     """Whether a pod has to know the collections: it serves them, or hears of their changes."""
     return config.server.api_enabled or (
         link is not None and Path(config.collections.folder).is_dir()
     )
+
+
+def _own_rooms(
+    *,
+    documented: bool,
+    joined: bool,
+    views: Callable[[], Views],
+    collections: Callable[[], CollectionTree],
+) -> dict[str, Callable[[], Room[Any]]]:
+    """Return the rooms that are the pod's own, by pattern; both functions serve when one opens."""
+    own: dict[str, Callable[[], Room[Any]]] = {DASHBOARD: lambda: DashboardRoom(views().realtime)}
+    if documented:
+        own[ALL_COLLECTIONS] = lambda: collections().room_of_all()
+        own[f"{PREFIX}*"] = lambda: collections().room()
+    elif joined:
+        own |= dict.fromkeys((ALL_COLLECTIONS, f"{PREFIX}*"), UndefinedChangesRoom)
+    return own
 
 
 def _rooms(
@@ -191,6 +222,37 @@ def _rooms(
     # A pod's own come first, and nobody else's take their names.
     others = {pattern: each for pattern, each in bindings.items() if pattern not in own}
     return RoomTree({**own, **others}, environment, basis.dead_letters, basis.members)
+
+
+def _watched(
+    basis: Basis,
+    rooms: RoomTree,
+    clients: ClientTree,
+    health: Health,
+    link: Link | None,
+    *,
+    root: Callable[[], Supervisor],
+    refused: Callable[[], Mapping[str, int]],
+) -> Watched:
+    return Watched(
+        pod_id=basis.pod_id,
+        version=metadata.version("deployd"),
+        started_at=basis.wall(),
+        config=basis.config,
+        access=clients.access,
+        meters=basis.meters,
+        members=basis.members,
+        rooms=rooms.directory,
+        dead_letters=basis.dead_letters,
+        link=link,
+        watchdog=basis.watchdog,
+        room_tree=rooms.supervisor,
+        clients=clients.supervisor,
+        root=root,
+        refused=refused,
+        unready=health.unready,
+        links=health.links,
+    )
 
 
 def _tls(config: Config) -> TlsDoor | None:

@@ -10,6 +10,7 @@ from attrs import frozen
 from ...actors import DeadLetters, EventIds, Member
 from ...config import Audit, Config, Secrets, ascii_host
 from ...transport import Meters, Premises, Tokens, is_loopback
+from ..watchdog import Watchdog
 
 __all__ = ["Basis", "make_basis"]
 
@@ -31,6 +32,7 @@ class Basis:
     dead_letters: DeadLetters
     premises: Premises
     tokens: Tokens
+    watchdog: Watchdog
 
 
 def make_basis(
@@ -54,6 +56,7 @@ def make_basis(
         dead_letters=DeadLetters(),
         premises=_premises(config, dev=dev, port=port),
         tokens=_tokens(config, keys, wall),
+        watchdog=Watchdog(lag=meters.loop_lag),
     )
 
 

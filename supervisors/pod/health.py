@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ...actors import Uplink
+from ...actors import Link
 from ...config import ReadyPolicy
 from ...transport import JSON
 
@@ -14,13 +14,13 @@ __all__ = ["Health"]
 class Health:
     """What load balancers and orchestrators ask. `policy` is `broker.ready`; nothing here waits.
 
-    `uplink` is None for a pod that is alone: it is its own memory broker.
+    `link` is None for a pod that is alone: it is its own memory broker.
     """
 
-    def __init__(self, pod_id: str, policy: ReadyPolicy, uplink: Uplink | None) -> None:
+    def __init__(self, pod_id: str, policy: ReadyPolicy, link: Link | None) -> None:
         self.pod_id = pod_id
         self._policy = policy
-        self._uplink = uplink
+        self._link = link
         self._stopping = False
 
     def stop(self) -> None:
@@ -34,14 +34,14 @@ class Health:
         """
         if self._stopping:
             return "it is stopping"
-        if self._uplink is None or self._policy is ReadyPolicy.IGNORE_BROKER:
+        if self._link is None or self._policy is ReadyPolicy.IGNORE_BROKER:
             return None
-        if self._policy is ReadyPolicy.STARTED and self._uplink.tried:
+        if self._policy is ReadyPolicy.STARTED and self._link.state.tried:
             return None
-        return None if self._uplink.breaker.closed else "the broker is away"
+        return None if self._link.state.breaker.closed else "the broker is away"
 
     def links(self) -> list[Mapping[str, JSON]]:
         """Show how each link to the other pods is, without secrets."""
-        if self._uplink is not None:
-            return [self._uplink.health()]
+        if self._link is not None:
+            return [self._link.figures.health()]
         return [{"type": "memory", "active": "memory", "state": "closed", "history": []}]

@@ -36,7 +36,7 @@ class Pod:
         self.members = parts.basis.members
         self.meters = parts.basis.meters
         self.rooms = parts.watched.rooms
-        self.uplink = parts.watched.uplink
+        self.link = parts.watched.link
         self.hub = parts.hub
         self._affinity = Affinity()
         self._cut_off = trio.CancelScope()

@@ -6,12 +6,10 @@ from collections.abc import Awaitable, Callable, Iterator
 
 from attrs import frozen
 
-from ...actors import DeadLetters
 from ...transport import Listener, TlsDoor
 from ..child import ChildSpec, Service
 from ..observe import Views
 from ..watchdog import Watchdog
-from .broker import BrokerTree
 from .clients import ClientTree
 from .collections import CollectionTree
 from .janitor import Janitor
@@ -32,7 +30,7 @@ class PodTree:
 
     watchdog: Watchdog
     janitor: Janitor
-    broker: BrokerTree | None
+    broker: ChildSpec | None
     rooms: RoomTree
     collections: CollectionTree | None
     metrics: Listener | None
@@ -42,12 +40,12 @@ class PodTree:
     stress: StressRunner
     listener: Listener
 
-    def children(self, dead_letters: DeadLetters) -> Iterator[ChildSpec]:
+    def children(self) -> Iterator[ChildSpec]:
         """Yield the specifications of the root's children. They stop in reverse."""
         yield _tireless("watchdog", self.watchdog.run)
         yield _tireless("janitor", self.janitor.run)
         if self.broker is not None:
-            yield from self.broker.children(dead_letters)
+            yield self.broker
         yield from self.rooms.children()
         if self.collections is not None:
             yield from self.collections.children()

@@ -30,9 +30,9 @@ __all__ = [
     "EVENT_BYTES",
     "MOST_EVENTS",
     "Envelope",
+    "Event",
     "Greeting",
     "Probe",
-    "Remote",
     "greeting",
     "pack",
     "probe",
@@ -59,18 +59,21 @@ FIELDS: Final = 7
 _POD: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
-class Remote(NamedTuple):
-    """An event of another pod. A tuple, for one is made for each event that comes.
+class Event(NamedTuple):
+    """What is said in a room, to everyone where `room` is None. A tuple, for each event is one.
 
-    `encoded` is its data as JSON, written anew here: what comes from a broker goes to clients only
-    as far as it was understood. `time` is in unix seconds, of the origin's clock.
+    `encoded` is its data as JSON; of what comes from a broker it is written anew here, for it goes
+    to clients only as far as it was understood. `sequence` is its number among its pod's events for
+    that room, `time` unix seconds of its pod's clock, `origin` its pod.
     """
 
-    sequence: int
-    id: str
-    event: str
+    room: str | None
+    name: str
     encoded: bytes
+    id: str
+    sequence: int
     time: float
+    origin: str = ""
     hops: int = 0
     replayed: int = 0
 
@@ -82,7 +85,7 @@ class Envelope:
     origin: str
     epoch: int
     room: str | None
-    events: Sequence[Remote]
+    events: Sequence[Event]
 
 
 @frozen
@@ -102,7 +105,7 @@ class Greeting:
 
 
 def pack(origin: str, epoch: int, room: str | None, events: Sequence[tuple[object, ...]]) -> bytes:
-    """Encode events for one room: each the fields of `Remote`, its data an `orjson.Fragment`."""
+    """Encode events for one room: each as above, its data an `orjson.Fragment`."""
     header: dict[str, object] = {"v": VERSION, "o": origin, "e": epoch}
     if room is not None:
         header["r"] = room
@@ -173,13 +176,13 @@ def _envelope(origin: str, message: dict[str, JSON]) -> Envelope:
     if len(raw) > MOST_EVENTS:
         raise EnvelopeError(f"it holds more than {MOST_EVENTS} events", EnvelopeFault.TOO_LARGE)
     changes = room if of_changes(room) else None
-    return Envelope(origin, epoch, room, [_event(one, changes) for one in raw])
+    return Envelope(origin, epoch, room, [_event(one, origin, room, changes) for one in raw])
 
 
-def _event(raw: JSON, changes: str | None) -> Remote:
+def _event(raw: JSON, origin: str, room: str | None, changes: str | None) -> Event:
     if type(raw) is not list or len(raw) < FIELDS:
         raise EnvelopeError("an event of it is not a whole one")
-    sequence, event_id, event, data, time, hops, replayed = raw[:FIELDS]
+    sequence, event_id, name, data, time, hops, replayed = raw[:FIELDS]
     if (
         type(sequence) is not int
         or not 0 < sequence <= LARGEST_NUMBER
@@ -196,14 +199,14 @@ def _event(raw: JSON, changes: str | None) -> Remote:
         raise EnvelopeError(f"an event of it was forwarded more than {MAX_HOPS} times, or the like")
     if type(event_id) is not str or not 0 < len(event_id) <= LONGEST_ID:
         raise EnvelopeError("an event of it has no id")
-    if type(event) is not str or event_fault(event) is not None:
-        refuse_event(event)
+    if type(name) is not str or event_fault(name) is not None:
+        refuse_event(name)
     if changes is not None:
-        demand_change(changes, event, data)
+        demand_change(changes, name, data)
     try:
         encoded = orjson.dumps(data)
     except orjson.JSONEncodeError as error:
         raise EnvelopeError("it is nested too deep") from error
     if too_deep(encoded):
         raise EnvelopeError("it is nested too deep")
-    return Remote(sequence, event_id, event, encoded, time, hops, replayed)
+    return Event(room, name, encoded, event_id, sequence, time, origin, hops, replayed)

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from deployd.transport import EnvelopeError
 from deployd.transport.brokers import (
     Envelope,
+    Event,
     Greeting,
     Probe,
-    Remote,
     greeting,
     pack,
     probe,
@@ -84,9 +84,10 @@ def test_what_is_packed_comes_out_the_same(
     assert isinstance(message, Envelope)
     assert (message.origin, message.epoch, message.room) == ("pod1", 1764072000123, room)
     for heard, said in zip(message.events, events, strict=True):
-        assert heard[:3] == said[:3]
+        assert (heard.sequence, heard.id, heard.name) == said[:3]
         assert orjson.loads(heard.encoded) == said[3]
-        assert heard[4:] == said[4:]
+        assert (heard.time, heard.hops, heard.replayed) == said[4:]
+        assert (heard.room, heard.origin) == (room, "pod1")
 
 
 def test_probes_and_greetings_come_out_the_same() -> None:
@@ -111,7 +112,7 @@ def test_what_a_later_version_adds_is_passed_over() -> None:
     payload = envelope(z={"new": 1}, m=[[*EVENT, "more", 3]])
     message = unpack(payload)
     assert isinstance(message, Envelope)
-    assert message.events == [Remote(7, "id-1", "said", b"{}", 1764072000.5)]
+    assert message.events == [Event("tea", "said", b"{}", "id-1", 7, 1764072000.5, "pod1")]
 
 
 BOMB = b'{"v":1,"o":"a","e":1,"r":"t","m":[[1,"i","x",' + b"[" * 300 + b"]" * 300 + b",1,0,0]]}"

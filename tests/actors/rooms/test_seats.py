@@ -14,7 +14,7 @@ from deployd.actors.rooms.roster import RemoteEmits
 from deployd.actors.rooms.seat import Identified, Knock, Left, Seat, Standing
 from deployd.actors.runtime.addressee import Addressee
 from deployd.transport import Identity, Problem
-from deployd.transport.brokers import Remote
+from deployd.transport.brokers import Event
 from support.seats import Desk
 from support.sinks import FakeSink
 
@@ -138,7 +138,7 @@ async def test_what_a_full_room_did_not_hear_is_owned_up_to_by_one_signal() -> N
     roster, mailbox = room()
     assert mailbox.put_nowait("said")
     assert roster.ref is not None
-    event = Remote(1, "id", "said", b"1", 0.0)
+    event = Event("tea", "said", b"1", "id", 1, 0.0)
     for _ in range(5):
         assert hand_over(roster.ref, roster, [event, event], 10) == 2
         own_up(roster.ref, roster, 1)

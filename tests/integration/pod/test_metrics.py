@@ -89,7 +89,7 @@ def joined_config() -> Config:
 async def test_everything_that_is_documented_is_exported_and_nothing_else() -> None:
     bus = FakeBus()
     async with running_pod(joined_config(), broker=lambda: FakeBroker(bus)) as pod:
-        await until(lambda: pod.uplink is not None and pod.uplink.breaker.closed)
+        await until(lambda: pod.link is not None and pod.link.state.breaker.closed)
         async with connected(pod, 2) as [ada, bob]:
             await ada.join("tea")
             await bob.join("tea")
@@ -192,9 +192,9 @@ async def test_a_thousand_rooms_of_clients_are_one_pattern() -> None:
 async def test_what_a_link_did_is_told_while_its_broker_hangs() -> None:
     bus = FakeBus()
     async with running_pod(joined_config(), broker=lambda: FakeBroker(bus)) as pod:
-        uplink = pod.uplink
-        assert uplink is not None
-        await until(lambda: uplink.breaker.closed)
+        link = pod.link
+        assert link is not None
+        await until(lambda: link.state.breaker.closed)
         bus.freeze()
         states = {
             s.labels["state"]: s.value
@@ -202,8 +202,8 @@ async def test_what_a_link_did_is_told_while_its_broker_hangs() -> None:
             if s.name == "deployd_breaker_state"
         }
         assert states == {"closed": 1, "open": 0, "half_open": 0, "auth": 0}
-        uplink.counters.cut_off += 3
-        uplink.counters.expired += 2
+        link.state.counters.cut_off += 3
+        link.state.counters.expired += 2
         look_anew(pod)
         lost = {
             s.labels["reason"]: s.value

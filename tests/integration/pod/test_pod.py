@@ -150,8 +150,8 @@ class Clings(Room[None]):
 
 async def linked(pod: Pod, peers: int) -> None:
     """Return when the pod's link carries messages, and it knows so many others."""
-    assert pod.uplink is not None
-    while not pod.uplink.breaker.closed or len(pod.uplink.peers) < peers:
+    assert pod.link is not None
+    while not pod.link.state.breaker.closed or len(pod.link.state.peers) < peers:
         await trio.lowlevel.checkpoint()
 
 

@@ -30,7 +30,7 @@ from deployd.actors import (
     handles,
 )
 from deployd.supervisors import Pod, tree_to_json
-from deployd.transport.brokers import Remote
+from deployd.transport.brokers import Event
 from support import Client, connected, pod_config, running_pod
 from support.raised import RAISED, nothing_escapes
 
@@ -195,7 +195,7 @@ async def provoke(pod: Pod, talk: Talk, room: str) -> None:
             await ref.ask(Bad(), timeout=1.0)
         await pod.hub.send_to_room(room, "told", 1, timeout=1.0)
     assert not patience.cancelled_caught
-    remote = Remote(1, f"other-{room}", "said", b"1", 0.0)
+    remote = Event(room, "said", b"1", f"other-{room}", 1, 0.0)
     pod.rooms.deliver(room, [remote], 100)
     orjson.dumps(tree_to_json(pod.tree()))
     token = pod.tokens.sign(room, username=room, is_root=False, ttl=60.0)
