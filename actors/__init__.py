@@ -7,6 +7,7 @@ its crashes is its cell, and the supervisors to the right of this package drive 
 from ..transport import JSON, Scope
 from .clients import (
     AccessPolicy,
+    Audience,
     ConnectionActor,
     ConnectionEnvironment,
     Heartbeat,
@@ -14,7 +15,7 @@ from .clients import (
     Notices,
     connection_cell,
 )
-from .cluster import Degraded, Healed, LinkActor, Listeners, OutageCode, Uplink
+from .cluster import Degraded, Healed, Link, LinkActor, Listeners, OutageCode, Uplink
 from .rooms import (
     Batching,
     EventIds,
@@ -88,6 +89,7 @@ __all__ = [
     "ActorStatistics",
     "Affinity",
     "AskTimeout",
+    "Audience",
     "BaseExceptionRaised",
     "Batching",
     "Conflate",
@@ -107,6 +109,7 @@ __all__ = [
     "Heartbeat",
     "Hub",
     "Later",
+    "Link",
     "LinkActor",
     "Listeners",
     "Listening",

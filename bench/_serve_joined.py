@@ -37,9 +37,9 @@ STAMPED = "stamped"
 
 async def flood(pod: Pod, rooms: int, first: int, seconds: float, limit: int, size: int) -> None:
     """Emit numbered events to so many rooms in turn."""
-    assert pod.uplink is not None
+    assert pod.link is not None
     began, count, emit = time.monotonic(), 0, pod.hub.emit_to_room
-    outbox = pod.uplink.outbox
+    outbox = pod.link.outbox
     names = [f"r{n}" for n in range(rooms)]
     while count < limit and time.monotonic() - began < seconds:
         text = f"#{first + count}".ljust(size, ".")
@@ -105,13 +105,13 @@ async def serve(settings: dict[str, Any]) -> None:
 
 def health_of(pod: Pod) -> dict[str, float]:
     """Return what the link has done."""
-    assert pod.uplink is not None
-    health = pod.uplink.health()
+    assert pod.link is not None
+    health = pod.link.figures.health()
     names = ("published", "received", "lost", "missed", "outages")
     dropped = health["dropped"]
     assert isinstance(dropped, dict)
     return {
-        "closed": float(pod.uplink.breaker.closed),
+        "closed": float(pod.link.state.breaker.closed),
         "pods": float(str(health["pods"])),
         **{name: float(str(health[name])) for name in names},
         "undelivered": float(str(dropped["undelivered"])),

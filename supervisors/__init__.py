@@ -1,7 +1,8 @@
 """Who lives and dies: supervisors, their restart decisions, the watchdog."""
 
 from .backoff import Backoff
-from .child import Child, ChildrenView, ChildSpec, Node, Restart, Service, Status, node_to_json
+from .child import Child, ChildSpec, Service
+from .description import Status, TreeNode, tree_to_json
 from .dynamic import DynamicSupervisor, Pacing
 from .errors import (
     IntensityExceeded,
@@ -13,9 +14,11 @@ from .errors import (
     TooManyChildren,
 )
 from .pod import Pod, open_pod
+from .record import ChildrenView
 from .restart import (
     Decision,
     Intensity,
+    Restart,
     RestartState,
     Strategy,
     Subject,
@@ -37,7 +40,6 @@ __all__ = [
     "IntensityExceeded",
     "InvalidSpec",
     "NameTaken",
-    "Node",
     "NotRunning",
     "Pacing",
     "Pod",
@@ -53,10 +55,11 @@ __all__ = [
     "Supervisor",
     "SupervisorError",
     "TooManyChildren",
+    "TreeNode",
     "Watchdog",
     "came_up",
     "decide",
     "is_environment_failure",
-    "node_to_json",
     "open_pod",
+    "tree_to_json",
 ]

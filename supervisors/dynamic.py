@@ -3,19 +3,20 @@
 import contextvars
 import math
 import random as random_module
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 
 import attrs
 import trio
 
-from ..actors import Affinity, Exit
 from ..config import get_logger
-from .child import Child, ChildRecord, ChildrenView, ChildSpec, Node, Restart, Status, settle_all
-from .crash_log import CrashLog
+from ..transport import JSON
+from .base import BaseSupervisor, CrashLog
+from .child import Child, ChildSpec
+from .description import Status
 from .errors import InvalidSpec, NameTaken, NotRunning, TooManyChildren
-from .restart import Intensity, RestartState, Subject, came_up, decide
+from .record import ChildRecord
+from .restart import Intensity, Restart, RestartState, Subject, came_up
 
 __all__ = ["DynamicSupervisor", "Pacing"]
 
@@ -50,7 +51,7 @@ class Pacing:
         return max(self.min_batch, math.ceil(total / steps))
 
 
-class DynamicSupervisor:
+class DynamicSupervisor(BaseSupervisor):
     """A supervisor of children that are added at run time, one_for_one.
 
     Each child has an intensity of its own: one that exceeds it is given up alone, its neighbours
@@ -70,33 +71,18 @@ class DynamicSupervisor:
         clock: Callable[[], float] = trio.current_time,
         random: Callable[[], float] = random_module.random,
     ) -> None:
-        self.path = path
+        super().__init__(path, intensity, clock, random)
         self._max_children = max_children
-        self._intensity = intensity
         self._pacing = pacing
-        self._clock = clock
-        self._random = random
-        self._records: dict[str, ChildRecord] = {}
         self._states: dict[str, RestartState] = {}
         self._crash_log = CrashLog(clock, burst=20, period=10.0)
         self._nursery: trio.Nursery | None = None
         self._context = contextvars.Context()
-        self._affinity = Affinity()
-        self._status = Status.STOPPED
-        self._incarnation = 0
         self._given_up = 0
-        self.restarted = 0
-        """Restarts of children after they ended, since this supervisor was made."""
-        self._stop_reason: str | None = None
         self._stop_asked = trio.Event()
 
     def __len__(self) -> int:
         return len(self._records)
-
-    @property
-    def children(self) -> ChildrenView:
-        """The children by name, oldest first."""
-        return ChildrenView(self._records)
 
     def start_child(self, spec: ChildSpec) -> Child:
         """Start a child and return it at once; it comes up in its own time.
@@ -144,22 +130,21 @@ class DynamicSupervisor:
 
         Children that an earlier run left behind, all but the temporary, are started again.
         """
-        self._incarnation += 1
         self._states.clear()
         self._context = contextvars.copy_context()
         try:
-            async with trio.open_nursery() as self._nursery:
-                for record in self._records.values():
-                    self._launch(record, self._nursery)
-                self._status = Status.RUNNING
-                started()
-                await self._stop_asked.wait()
-                self._nursery = None  # it was set again when the stop came before this run
-                await self._stop_all(self._stop_reason or "")
+            with self._incarnated():
+                async with trio.open_nursery() as self._nursery:
+                    for record in self._records.values():
+                        self._launch(record, self._nursery)
+                    self._status = Status.RUNNING
+                    started()
+                    await self._stop_asked.wait()
+                    self._nursery = None  # it was set again when the stop came before this run
+                    await self._stop_all(self._stop_reason or "")
         finally:
             self._nursery = None
-            self._status = Status.STOPPED
-            self._stop_reason, self._stop_asked = None, trio.Event()
+            self._stop_asked = trio.Event()
 
     def request_stop(self, reason: str) -> None:
         """Start no more children and stop all there are, newest first, paced."""
@@ -170,34 +155,24 @@ class DynamicSupervisor:
             self._nursery = None
             self._stop_asked.set()
 
-    def terminated(self, exit: Exit) -> None:  # noqa: A002
-        """Tell the children that are left, newest first, that none of them will live again."""
-        settle_all(self._records, exit)
+    def _shown(self) -> Iterable[ChildRecord]:
+        """Return at most 500 children, those not well first."""
+        unwell_first = sorted(self._records.values(), key=lambda r: r.status is Status.RUNNING)
+        return islice(unwell_first, _SHOWN)
 
-    def describe(self) -> Node:
-        """Draw the tree from here down: at most 500 children, those not well first."""
-        return Node(
-            path=self.path,
-            kind=type(self).__name__,
-            status=self._status,
-            incarnation=self._incarnation,
-            restarts=max(0, self._incarnation - 1),
-            children=tuple(record.node() for record in islice(self._unwell_first(), _SHOWN)),
-            detail={
-                "count": len(self._records),
-                "max_children": self._max_children,
-                "given_up": self._given_up,
-            },
-        )
+    def _detail(self) -> Mapping[str, JSON]:
+        return {
+            "count": len(self._records),
+            "max_children": self._max_children,
+            "given_up": self._given_up,
+        }
 
     # One child's task ------------------------------------------------------------------------
 
     def _launch(self, record: ChildRecord, nursery: trio.Nursery) -> None:
-        record.prepare()
         # A task's context, with what its lines say of it, is that of whoever starts it: here the
         # supervisor, and not the client's or the application's task that happened to ask.
-        start = partial(nursery.start_soon, self._live, record, name=record.child.path)
-        self._context.run(start)
+        self._context.run(super()._launch, record, nursery)
 
     async def _live(self, record: ChildRecord) -> None:
         try:
@@ -206,7 +181,7 @@ class DynamicSupervisor:
         finally:
             record.status = Status.STOPPED
             if record.final:
-                self._remove(record)
+                self._forget(record)
 
     async def _live_once(self, record: ChildRecord) -> bool:
         """Run one incarnation, wait out its backoff, and say whether there is to be another."""
@@ -218,7 +193,6 @@ class DynamicSupervisor:
         if due is None:
             record.final = True
             return False
-        self.restarted += 1
         await record.back_off(due - self._clock())
         return True  # `run` sees a stop that ended the wait
 
@@ -229,13 +203,12 @@ class DynamicSupervisor:
 
     def _decide(self, record: ChildRecord) -> float | None:
         """Return when the child is to live again, or None."""
-        spec, ended = record.spec, record.exit or Exit.normal()
+        spec = record.spec
         state = self._states.get(spec.name) or RestartState(
             (Subject(spec.name, spec.restart, spec.backoff, spec.tireless),),
             intensity=self._intensity,
         )
-        state, decision = decide(state, spec.name, ended, self._clock(), self._random)
-        self._states[spec.name] = state
+        self._states[spec.name], decision = self._decided(state, record, self._clock())
         if decision.escalate is not None:
             self._give_up(record, decision.escalate)
         return decision.due if decision.start else None
@@ -251,10 +224,9 @@ class DynamicSupervisor:
             reason="" if ended is None else ended.reason[:500],
         )
 
-    def _remove(self, record: ChildRecord) -> None:
-        del self._records[record.spec.name]
+    def _forget(self, record: ChildRecord) -> None:
         self._states.pop(record.spec.name, None)
-        record.settle(Exit.normal())
+        super()._forget(record)
 
     async def _stop_all(self, reason: str) -> None:
         newest_first = list(reversed(self._records.values()))
@@ -264,6 +236,3 @@ class DynamicSupervisor:
                 # Jittered, or several pods that stop together would send their clients off in step.
                 await trio.sleep(_STEP * (0.5 + self._random()))
             record.stop(reason)
-
-    def _unwell_first(self) -> Iterator[ChildRecord]:
-        return iter(sorted(self._records.values(), key=lambda r: r.status is Status.RUNNING))

@@ -3,17 +3,19 @@
 import math
 import random as random_module
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import attrs
 import trio
 
-from ..actors import Affinity, Exit
-from .child import ChildRecord, ChildrenView, ChildSpec, Node, Status, settle_all
-from .crash_log import CrashLog
+from ..transport import JSON
+from .base import BaseSupervisor, CrashLog
+from .child import ChildSpec
+from .description import Status
 from .errors import IntensityExceeded, InvalidSpec
-from .restart import Decision, Intensity, Restart, RestartState, Strategy, Subject, came_up, decide
+from .record import ChildRecord
+from .restart import Decision, Intensity, Restart, RestartState, Strategy, Subject, came_up
 
 __all__ = ["Supervisor"]
 
@@ -26,8 +28,8 @@ class _Sequence:
     names: deque[str]
 
 
-class Supervisor:
-    """A child that starts, restarts and stops children of its own.
+class Supervisor(BaseSupervisor):
+    """A supervisor with the children that it was made with, in that order.
 
     Children start in order, each waited for until it is up or has failed; they stop in reverse,
     each with its own deadline. `started` is called when each was tried once: a child that failed
@@ -47,23 +49,13 @@ class Supervisor:
         clock: Callable[[], float] = trio.current_time,
         random: Callable[[], float] = random_module.random,
     ) -> None:
-        self.path = path
+        super().__init__(path, intensity, clock, random)
         self._strategy = strategy
-        self._intensity = intensity
-        self._clock = clock
-        self._random = random
-        self._records: dict[str, ChildRecord] = {}
         for spec in children:
             if spec.name in self._records:
                 raise InvalidSpec(f"{path} has two children named '{spec.name}'; rename one.")
             self._records[spec.name] = ChildRecord(spec, spec.factory(f"{path}/{spec.name}"))
         self._crash_logs = {name: CrashLog(clock) for name in self._records}
-        self._affinity = Affinity()
-        self._stop_reason: str | None = None
-        self._status = Status.STOPPED
-        self._incarnation = 0
-        self.restarted = 0
-        """Restarts of children after they ended, since this supervisor was made."""
         self._reset()
 
     def _reset(self) -> None:
@@ -75,11 +67,6 @@ class Supervisor:
         self._quitting = False
         self._failure: IntensityExceeded | None = None
 
-    @property
-    def children(self) -> ChildrenView:
-        """The children by name, in start order."""
-        return ChildrenView(self._records)
-
     async def run(self, started: Callable[[], None]) -> None:
         """Supervise until `request_stop`. Raises `IntensityExceeded` when it gives up.
 
@@ -87,14 +74,11 @@ class Supervisor:
         are gone.
         """
         self._reset()
-        self._incarnation += 1
-        self._status = Status.STARTING
         try:
-            async with trio.open_nursery() as nursery:
-                await self._supervise(nursery, started)
+            with self._incarnated():
+                async with trio.open_nursery() as nursery:
+                    await self._supervise(nursery, started)
         finally:
-            self._status = Status.STOPPED
-            self._stop_reason = None
             self._forget_temporary()
         if self._failure is not None:
             raise self._failure
@@ -105,26 +89,13 @@ class Supervisor:
         self._stop_reason = reason
         self._wake.set()
 
-    def terminated(self, exit: Exit) -> None:  # noqa: A002
-        """Tell the children, last first, that none of them will live again."""
-        settle_all(self._records, exit)
-
-    def describe(self) -> Node:
-        """Draw the tree from here down."""
-        return Node(
-            path=self.path,
-            kind=type(self).__name__,
-            status=self._status,
-            incarnation=self._incarnation,
-            restarts=max(0, self._incarnation - 1),
-            children=tuple(record.node() for record in self._records.values()),
-            detail={
-                "strategy": self._strategy.value,
-                "recent_restarts": len(self._state.recent),
-                "intensity": self._intensity.restarts,
-                "period": self._intensity.period,
-            },
-        )
+    def _detail(self) -> Mapping[str, JSON]:
+        return {
+            "strategy": self._strategy.value,
+            "recent_restarts": len(self._state.recent),
+            "intensity": self._intensity.restarts,
+            "period": self._intensity.period,
+        }
 
     # The loop ------------------------------------------------------------------------------
 
@@ -190,16 +161,14 @@ class Supervisor:
             self._forget(record)
 
     def _decide(self, record: ChildRecord) -> None:
-        name, ended = record.spec.name, record.exit or Exit.normal()
         now = self._clock()
-        self._state, decision = decide(self._state, name, ended, now, self._random)
+        self._state, decision = self._decided(self._state, record, now)
         for gone in decision.forget:
             self._records[gone].final = True
         if decision.escalate is not None:
-            self._escalate(decision.escalate, decision.stop, ended.error)
+            self._escalate(decision.escalate, decision.stop, record)
             return
-        self.restarted += bool(decision.start)
-        self._schedule({name, *decision.stop}, decision)
+        self._schedule({record.spec.name, *decision.stop}, decision)
         if decision.start and decision.due > now:
             record.status = Status.BACKING_OFF
 
@@ -221,12 +190,12 @@ class Supervisor:
         self._sequences.clear()
         self._stop(names)
 
-    def _escalate(self, why: str, others: Sequence[str], cause: Exception | None) -> None:
+    def _escalate(self, why: str, others: Sequence[str], record: ChildRecord) -> None:
         self._failure = IntensityExceeded(
             f"{self.path} gives up: {why}. "
             "Mend what the log says above, or allow more with Intensity(restarts, period)."
         )
-        self._failure.__cause__ = cause
+        self._failure.__cause__ = None if record.exit is None else record.exit.error
         self._quit(others)
 
     # What is done about it -------------------------------------------------------------------
@@ -248,15 +217,10 @@ class Supervisor:
                 record = self._records[sequence.names[0]]
                 if record.status is not Status.RUNNING:
                     if not record.alive and sequence.due <= now:
-                        record.prepare()
-                        nursery.start_soon(self._live, record, name=record.child.path)
+                        self._launch(record, nursery)
                     break
                 sequence.names.popleft()
         self._sequences = [s for s in self._sequences if s.names]
-
-    def _forget(self, record: ChildRecord) -> None:
-        del self._records[record.spec.name]
-        record.settle(Exit.normal())
 
     def _forget_temporary(self) -> None:
         for record in list(self._records.values()):

@@ -13,14 +13,21 @@ from ..config import ConfigurationError
 from ..documents import DocumentError
 from ..supervisors import SupervisorError
 from ..transport import TransportError
+from .common import ToolError
 from .config import config
-from .errors import ToolError
 from .serve import serve
 from .stress.command import stress
 from .token import token
 from .tree import tree
 
-TOLD = (ActorError, ConfigurationError, DocumentError, SupervisorError, ToolError, TransportError)
+FOR_OPERATORS = (
+    ActorError,
+    ConfigurationError,
+    DocumentError,
+    SupervisorError,
+    ToolError,
+    TransportError,
+)
 """Errors whose messages are sentences for the operator."""
 
 
@@ -38,7 +45,7 @@ class Failure(click.ClickException):
         super().show(file)
 
 
-class Told(click.Group):
+class Commands(click.Group):
     """A group whose commands never end in a traceback."""
 
     def invoke(self, ctx: click.Context) -> object:
@@ -54,9 +61,9 @@ class Told(click.Group):
 def failure(error: Exception) -> Failure:
     """Word an error for the operator: a line for each thing to mend, or that it is a bug."""
     leaves = [_root(leaf) for leaf in _leaves(error)]
-    if all(isinstance(leaf, TOLD) for leaf in leaves):
+    if all(isinstance(leaf, FOR_OPERATORS) for leaf in leaves):
         return Failure("\n".join(dict.fromkeys(map(str, leaves))))
-    bug = next(leaf for leaf in leaves if not isinstance(leaf, TOLD))
+    bug = next(leaf for leaf in leaves if not isinstance(leaf, FOR_OPERATORS))
     words = " ".join(f"{type(bug).__name__}: {bug}".split())
     hint = "please report it, with what LOG_LEVEL=DEBUG prints in addition"
     return Failure(f"This is a bug of deployd ({words}); {hint}.", error)
@@ -79,7 +86,7 @@ def _root(error: Exception) -> Exception:
     return error
 
 
-@click.group(cls=Told, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="deployd", prog_name="deployd", message="%(prog)s %(version)s")
 def cli() -> None:
     """Real-time pods: WebSocket connections and rooms as supervised actors."""

@@ -11,8 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..config import Row, explain, json_schema
-from .screen import screen
-from .settings import config_option, read_settings, settings_file
+from .common import config_option, read_settings, screen, settings_file
 
 
 @click.command()

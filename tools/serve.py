@@ -17,11 +17,17 @@ from ..actors import RoomImportError
 from ..config import Config, Secrets, bind_log_context, configure_logging, get_logger, load_secrets
 from ..supervisors import Pod, open_pod
 from .changes import files_behind, files_to_watch
+from .common import (
+    config_option,
+    data_option,
+    key_place,
+    make_default_file,
+    read_settings,
+    screen,
+    settings_file,
+)
 from .demo_room import DEMO_ROOMS
-from .keys import key_place
 from .reload import imported_files, start_again, wait_for_change
-from .screen import screen
-from .settings import config_option, data_option, make_default_file, read_settings, settings_file
 from .signals import StopSignals
 from .welcome import base_url, links, rows_of, welcome
 
@@ -35,7 +41,7 @@ _log = get_logger("serve")
 
 
 @attrs.frozen
-class Plan:
+class Launch:
     """What to run. `reread` reads the settings anew, and raises `ConfigurationError`.
 
     `began` is when the process did, in nanoseconds since 1970.
@@ -69,7 +75,7 @@ def serve(host: str | None, port: int | None, file: Path, data: str | None, dev:
     configure_logging(config.logging, tty=sys.stderr.isatty(), stream=sys.stderr)
     keys = load_secrets(Path(config.server.data), os.environ)
     folder = os.getcwd()  # a script may change it
-    if trio.run(run, Plan(config, keys, settings_file(file), dev, reread, began)):
+    if trio.run(run, Launch(config, keys, settings_file(file), dev, reread, began)):
         start_again(folder)
 
 
@@ -83,71 +89,75 @@ def for_development(config: Config) -> Config:
     )
 
 
-async def run(plan: Plan) -> bool:
+async def run(launch: Launch) -> bool:
     """Run the pod until a signal, or until a developer saves a file; tell whether to start again.
 
     Returns when the pod is drained. A signal that comes while it drains wins.
     """
     signals = StopSignals(terminal=sys.stderr.isatty())
     with signals.heard():
-        rooms = DEMO_ROOMS if plan.dev else {}
+        rooms = DEMO_ROOMS if launch.dev else {}
         try:
             async with open_pod(
-                plan.config,
-                keys=plan.keys,
+                launch.config,
+                keys=launch.keys,
                 rooms=rooms,
-                dev=plan.dev,
+                dev=launch.dev,
                 stress_command=STRESS,
-                settings=plan.settings,
+                settings=launch.settings,
             ) as pod:
                 bind_log_context(pod=pod.pod_id)
-                announce(plan, pod)
-                await _until_told(plan, signals, files_of(plan))
+                announce(launch, pod)
+                await _until_told(launch, signals, files_of(launch))
         except RoomImportError as error:
-            if not plan.dev:
+            if not launch.dev:
                 raise
             _log.error("the pod cannot start; mend the file and save it", reason=str(error))
-            await _until_told(plan, signals, files_of(plan, error))
+            await _until_told(launch, signals, files_of(launch, error))
         return signals.first is None
 
 
-def files_of(plan: Plan, error: RoomImportError | None = None) -> frozenset[Path]:
+def files_of(launch: Launch, error: RoomImportError | None = None) -> frozenset[Path]:
     """List the files whose change is worth a new start; of those that failed when imported too."""
-    behind = files_behind(error, plan.config.rooms) if error else []
+    behind = files_behind(error, launch.config.rooms) if error else []
     there = [file for file in behind if Path(file).parent.is_dir()]  # a folder has to be watched
-    return files_to_watch(plan.settings, [*imported_files(), *there], Path.cwd(), Path(sys.prefix))
+    return files_to_watch(
+        launch.settings, [*imported_files(), *there], Path.cwd(), Path(sys.prefix)
+    )
 
 
-def announce(plan: Plan, pod: Pod) -> None:
+def announce(launch: Launch, pod: Pod) -> None:
     """Say where the pod is: to people in lines to click on, to machines in one line of the log."""
-    config = plan.config
+    config = launch.config
     url = base_url(config.server.host, pod.port, tls=bool(config.tls.cert_file))
     data = Path(config.server.data)
-    places, key = links(url), key_place(data, os.environ)
-    logging = plan.config.logging
+    urls, key = links(url), key_place(data, os.environ)
+    logging = launch.config.logging
     if logging.format == "json" or (logging.format == "auto" and not sys.stderr.isatty()):
-        _log.info("serving", pod=pod.pod_id, **places, master_key_is=key)
+        _log.info("serving", pod=pod.pod_id, **urls, master_key_is=key)
         return
     title = f"deployd {metadata.version('deployd')} · pod {pod.pod_id} · {url}"
-    settings = str(plan.settings) if plan.settings else "all defaults"
+    settings = str(launch.settings) if launch.settings else "all defaults"
     last = "Ctrl-C lets the clients go and stops; a second one stops at once."
-    if plan.dev:
+    if launch.dev:
         last = f"Save a file and the pod starts again. {last}"
-    text = welcome(title, rows_of(places, key, settings), last)
+    text = welcome(title, rows_of(urls, key, settings), last)
     with suppress(OSError, SystemExit):  # nobody reads it, which rich takes for the end
         screen().print(text, soft_wrap=True)
 
 
-async def _until_told(plan: Plan, signals: StopSignals, files: frozenset[Path]) -> None:
+async def _until_told(launch: Launch, signals: StopSignals, files: frozenset[Path]) -> None:
     async with trio.open_nursery() as nursery:
-        if plan.dev:
-            nursery.start_soon(_cancel_after_change, plan, files, nursery.cancel_scope)
+        if launch.dev:
+            nursery.start_soon(_cancel_after_change, launch, files, nursery.cancel_scope)
         await signals.wait()
         nursery.cancel_scope.cancel()
     if signals.first is not None:
         _log.info("stopping", signal=signals.first.name, again="a second signal stops at once")
 
 
-async def _cancel_after_change(plan: Plan, files: frozenset[Path], scope: trio.CancelScope) -> None:
-    await wait_for_change(files, plan.reread, plan.began)
+async def _cancel_after_change(
+    launch: Launch, files: frozenset[Path], scope: trio.CancelScope
+) -> None:
+    await wait_for_change(files, launch.reread, launch.began)
     scope.cancel()

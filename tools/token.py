@@ -9,7 +9,7 @@ import click
 
 from ..config import load_secrets
 from ..transport import Tokens
-from .settings import config_option, data_option, read_settings
+from .common import config_option, data_option, read_settings
 
 UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 MAX_TTL: Final = 3650 * UNITS["d"]

@@ -14,18 +14,24 @@ import orjson
 from rich.text import Text
 from rich.tree import Tree
 
-from .address import Address, ask, parse_address
-from .errors import NotAPod
-from .keys import known_key
-from .screen import screen
-from .settings import config_option, data_option, read_settings
+from .common import (
+    Address,
+    NotAPod,
+    ask,
+    config_option,
+    data_option,
+    known_key,
+    parse_address,
+    read_settings,
+    screen,
+)
 
 PATH: Final = "/_dashboard/api/actors"
 STYLES: Final = {"running": "green", "starting": "cyan", "stopping": "cyan", "stopped": "red"}
 
 
 @attrs.frozen
-class Queue:
+class MailboxLevel:
     """A mailbox, as far as it is drawn."""
 
     waiting: int = 0
@@ -37,7 +43,7 @@ class Queue:
 class Figures:
     """An actor's statistics, as far as they are drawn."""
 
-    mailbox: Queue | None = None
+    mailbox: MailboxLevel | None = None
     handler: str | None = None
     handler_seconds: float = 0.0
 
@@ -138,9 +144,9 @@ def _remarks(branch: Branch) -> Iterator[tuple[str, str]]:
         times = "once" if branch.restarts == 1 else f"{branch.restarts} times"
         yield f"restarted {times} (#{branch.incarnation})", "yellow"
     figures = branch.statistics or Figures()
-    if (queue := figures.mailbox) is not None:
-        most = f"most {queue.high_water} of {queue.max_messages}"
-        yield f"mailbox {queue.waiting} ({most})", "bold" if queue.waiting else "dim"
+    if (level := figures.mailbox) is not None:
+        most = f"most {level.high_water} of {level.max_messages}"
+        yield f"mailbox {level.waiting} ({most})", "bold" if level.waiting else "dim"
     if figures.handler:
         yield f"in {figures.handler} for {figures.handler_seconds:.1f} s", "cyan"
     if (detail := branch.detail).state is not None:

@@ -16,7 +16,7 @@ def base_url(host: str, port: int, *, tls: bool = False) -> str:
 
 
 def links(url: str) -> dict[str, str]:
-    """Name the places of the pod at `url`."""
+    """Return what there is to open at the pod at `url`, by name."""
     return {
         "page": f"{url}/",
         "self_test": f"{url}/self-test.html",
@@ -26,25 +26,25 @@ def links(url: str) -> dict[str, str]:
     }
 
 
-def rows_of(places: Mapping[str, str], key: str, settings: str) -> list[tuple[str, str, str]]:
-    """Give each place a name and a few words."""
+def rows_of(urls: Mapping[str, str], key: str, settings: str) -> list[tuple[str, str, str]]:
+    """Give each URL a name and a few words."""
     return [
-        ("page", places["page"], "names the pod and links what there is"),
-        ("self-test", places["self_test"], "talk to the pod from a browser, and see it work"),
-        ("health", places["health"], "answers while the pod lives"),
-        ("tree", places["tree"], "who lives and who was restarted; also: deployd tree"),
-        ("WebSocket", places["websocket"], "clients connect here; deployd token signs them in"),
+        ("page", urls["page"], "names the pod and links what there is"),
+        ("self-test", urls["self_test"], "talk to the pod from a browser, and see it work"),
+        ("health", urls["health"], "answers while the pod lives"),
+        ("tree", urls["tree"], "who lives and who was restarted; also: deployd tree"),
+        ("WebSocket", urls["websocket"], "clients connect here; deployd token signs them in"),
         ("master key", key, "stands for root; keep it to yourself"),
         ("settings", settings, "what is in force: deployd config"),
     ]
 
 
 def welcome(title: str, rows: Sequence[tuple[str, str, str]], last: str) -> Text:
-    """Lay out a title, rows of name, place and remark, and a last line."""
+    """Lay out a title, rows of name, value and remark, and a last line."""
     text = Text("\n").append(f"  {title}\n\n", "bold")
-    names, places = (max(len(row[i]) for row in rows) for i in (0, 1))
-    for name, place, remark in rows:
+    names, values = (max(len(row[i]) for row in rows) for i in (0, 1))
+    for name, value, remark in rows:
         text.append(f"  {name:<{names}}  ", "dim")
-        text.append(f"{place:<{places}}", "cyan")
+        text.append(f"{value:<{values}}", "cyan")
         text.append(f"  {remark}\n", "dim")
     return text.append(f"\n  {last}\n")

@@ -1,8 +1,9 @@
 """The link to the other pods: what is said to them, what comes, and what becomes of both."""
 
+from .actor import LinkActor
 from .breaker import Breaker, BreakerState
 from .inbound import Listeners
-from .link import LinkActor
+from .link import Link
 from .outage import DEGRADED, HEALED, Degraded, Healed, OutageCode
 from .publication import CHARACTER, Settle, weight
 from .uplink import Uplink
@@ -15,6 +16,7 @@ __all__ = [
     "BreakerState",
     "Degraded",
     "Healed",
+    "Link",
     "LinkActor",
     "Listeners",
     "OutageCode",

@@ -6,11 +6,14 @@ came meanwhile, and would blame the broker for its own stall.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, TypeVar
 
 import trio
+
+from ...transport import BrokerUnavailable
+from ...transport.brokers.contract import Broker
 
 __all__ = ["AwakeTimeouts"]
 
@@ -19,19 +22,34 @@ TICK: Final = 0.1
 STALL: Final = 0.25
 """Seconds that a look may be late before the pod itself is taken for the slow one."""
 
+T = TypeVar("T")
+
 
 class AwakeTimeouts:
-    """Limits what one incarnation of a link waits for; counts while `run` runs."""
+    """Limits what one incarnation of a link waits for; counts while `run` runs.
 
-    def __init__(self) -> None:
+    `seconds` is how long the broker may take for anything it is asked.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
         self._stalled = 0.0
         self._due: dict[trio.CancelScope, float] = {}
 
+    async def answer_of(self, broker: Broker, call: Awaitable[T]) -> T:
+        """Return what a call of the broker returns; raise `BrokerUnavailable` when it is late."""
+        with self.limit():
+            return await call
+        raise BrokerUnavailable(
+            f"{broker.endpoint} did not answer within {self.seconds:g} s; "
+            "it hangs, or the way to it does."
+        )
+
     @contextmanager
-    def limit(self, seconds: float) -> Iterator[None]:
+    def limit(self) -> Iterator[None]:
         """Cancel what is in the block after so many seconds in which the pod was awake."""
         scope = trio.CancelScope()
-        self._due[scope] = self._awake() + seconds
+        self._due[scope] = self._awake() + self.seconds
         try:
             with scope:
                 yield

@@ -10,15 +10,12 @@ Source: M. Nygard, "Release It!", circuit breaker; the states and what moves bet
 
 from __future__ import annotations
 
-from collections import deque
 from enum import StrEnum
 from typing import Final
 
 from attrs import evolve, frozen
 
-from ...transport import JSON
-
-__all__ = ["Breaker", "BreakerHistory", "BreakerState"]
+__all__ = ["Breaker", "BreakerState"]
 
 PROOFS: Final = 3
 """Canaries that must come back in a row before a link is trusted."""
@@ -26,8 +23,6 @@ FIRST_OPEN: Final = 0.25
 """Seconds that a breaker stays open at least."""
 LONGEST_OPEN: Final = 4.0
 """Seconds that a flapping breaker stays open at least."""
-REMEMBERED: Final = 20
-"""Changes of its state that are kept to be shown."""
 STEADY: Final = 10.0
 """Seconds closed after which a link that fails is not flapping."""
 
@@ -85,19 +80,3 @@ class Breaker:
         """Return the seconds until another attempt is allowed."""
         least = {BreakerState.OPEN: self.open_for, BreakerState.AUTH: self.auth_retry}
         return max(0.0, self.since + least.get(self.state, 0.0) - now)
-
-
-class BreakerHistory:
-    """The last changes of a breaker's state, to be shown."""
-
-    def __init__(self) -> None:
-        self._changes: deque[tuple[float, BreakerState, str]] = deque(maxlen=REMEMBERED)
-
-    def note(self, was: Breaker, now: Breaker, at: float) -> None:
-        """Remember a change, if it is one; `at` is in unix seconds."""
-        if now.state is not was.state:
-            self._changes.append((at, now.state, now.reason))
-
-    def to_json(self) -> list[JSON]:
-        """Return the changes, oldest first: when, to which state, and why."""
-        return [{"at": a, "state": state.value, "reason": why} for a, state, why in self._changes]

@@ -38,13 +38,11 @@ class Canary:
         broker: Broker,
         publish: Publish,
         pod_id: str,
-        timeout: float,
         timeouts: AwakeTimeouts,
     ) -> None:
         self._broker = broker
         self._publish = publish
         self._pod_id = pod_id
-        self._timeout = timeout
         self._timeouts = timeouts
         self.channels = tuple(broker.probes(pod_channel(pod_id)))
         self._nonce = ""
@@ -58,15 +56,15 @@ class Canary:
         self._nonce, self._awaited = secrets.token_hex(8), set(self.channels)
         self._back = trio.Event()
         message = probe(self._pod_id, self._nonce)
-        with self._timeouts.limit(self._timeout):
+        with self._timeouts.limit():
             await self._publish([(channel, message) for channel in self.channels])
             await self._back.wait()
         if not self._back.is_set():
             await self._stand_in_line(began + LATE)
         if not self._back.is_set():
             raise BrokerUnavailable(
-                f"{self._broker.endpoint} did not bring back a probe within {self._timeout:g} s; "
-                "it hangs, or the way to it does."
+                f"{self._broker.endpoint} did not bring back a probe within "
+                f"{self._timeouts.seconds:g} s; it hangs, or the way to it does."
             )
         return trio.current_time() - began
 

@@ -7,7 +7,7 @@ and changes nothing else here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
 from ...config import get_logger
@@ -26,7 +26,6 @@ from .counters import Counters
 from .deduplicator import Deduplicator
 from .outage import Degraded, Healed
 from .packing import MOST_BYTES
-from .peers import Peers
 from .publication import CHARACTER, weight
 
 __all__ = ["Inbound", "Listeners"]
@@ -67,6 +66,7 @@ class Listeners(Protocol):
 class Inbound:
     """Lets in what is good and new. Never waits, never raises.
 
+    `rooms` says which room each channel is heard for: who is told of what is too large to be read.
     `largest` is what a client's buffer takes (bytes): one event above it would close every client
     that it went to. `seal` proves messages; without one everybody on the broker is believed.
     """
@@ -76,21 +76,21 @@ class Inbound:
         pod_id: str,
         listeners: Listeners,
         counters: Counters,
+        deduplicator: Deduplicator,
+        rooms: Mapping[Channel, str | None],
         largest: int,
         seal: Seal | None = None,
     ) -> None:
         self._listeners = listeners
         self._counters = counters
+        self._deduplicator = deduplicator
+        self._rooms = rooms
         self._largest = largest
         self._seal = seal
         self._greeted_on = (EVERYONE, pod_channel(pod_id))
-        self.rooms: dict[Channel, str | None] = {}
-        """Which room each channel is heard for: who is told of what is too large to be read."""
-        self.deduplicator = Deduplicator(pod_id)
-        self.peers = Peers(pod_id)
 
-    def receive(self, channel: Channel, payload: bytes) -> Probe | None:
-        """Take what came on a channel; return a probe, which is for the link to know."""
+    def receive(self, channel: Channel, payload: bytes) -> Greeting | Probe | None:
+        """Take what came on a channel; return what is for the link itself, and for no room."""
         try:
             if self._seal is not None:
                 self._seal.prove(channel, payload)
@@ -122,16 +122,13 @@ class Inbound:
 
     def _take(
         self, channel: Channel, message: Envelope | Greeting | Probe, nbytes: int
-    ) -> Probe | None:
+    ) -> Greeting | Probe | None:
         if isinstance(message, Envelope):
             self._admit(channel, message, nbytes)
-        elif isinstance(message, Probe):
-            return message
-        elif channel in self._greeted_on:
-            self.peers.greeted(message)
-        else:
+            return None
+        if isinstance(message, Greeting) and channel not in self._greeted_on:
             raise EnvelopeError("it is a greeting where events belong", EnvelopeFault.MISPLACED)
-        return None
+        return message
 
     def _admit(self, channel: Channel, envelope: Envelope, nbytes: int) -> None:
         room, events = envelope.room, envelope.events
@@ -140,7 +137,7 @@ class Inbound:
         if len(events) > 1 and nbytes > MOST_BYTES + OVERHEAD:
             self._declare(channel, len(events))
             raise EnvelopeError("it joins more than pods join in a message", _TOO_LARGE)
-        fresh = self.deduplicator.admit(envelope)
+        fresh = self._deduplicator.admit(envelope)
         if nbytes > self._largest - NAMES:
             fresh = self._without_large(channel, room, fresh)
         if fresh:
@@ -159,6 +156,6 @@ class Inbound:
         return fit
 
     def _declare(self, channel: Channel, count: int) -> None:
-        if channel in self.rooms:
+        if channel in self._rooms:
             self._counters.undelivered += count
-            self._listeners.missed(self.rooms[channel], count)
+            self._listeners.missed(self._rooms[channel], count)

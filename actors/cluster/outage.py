@@ -65,7 +65,8 @@ class Healed:
     """The pods hear each other again.
 
     `lost` events of this pod did not reach the others, `replayed` did so late, `missed` of the
-    others' are known by now not to have come. `seconds` is from `since` to the healing.
+    others' are known by now not to have come. `seconds` is from `since` to the healing, `code` that
+    of the outage.
     """
 
     since: float
@@ -73,6 +74,7 @@ class Healed:
     lost: int
     replayed: int
     missed: int
+    code: OutageCode = OutageCode.CUT_OFF
 
     def to_json(self) -> JSON:
         """Return what clients are told."""

@@ -8,6 +8,7 @@ from typing import Final
 import orjson
 from attrs import frozen
 
+from ...transport import Event
 from ...transport.brokers import ENVELOPE_BYTES, MOST_EVENTS, pack
 from ...transport.brokers.contract import Message, room_channel
 from .publication import CHARACTER, Publication
@@ -33,17 +34,17 @@ class Packer:
 
     def fits(self, publication: Publication) -> bool:
         """Whether an event is small enough for a message."""
-        return publication.nbytes + _header(publication.room) <= self.limit
+        return publication.nbytes + _header(publication.event.room) <= self.limit
 
     def pack(self, publications: Sequence[Publication], *, replayed: bool = False) -> list[Message]:
         """Return the messages that carry these events."""
         rooms: dict[str | None, list[Publication]] = {}
         for publication in publications:
-            rooms.setdefault(publication.room, []).append(publication)
+            rooms.setdefault(publication.event.room, []).append(publication)
         return [
             (
                 room_channel(room),
-                pack(self.origin, self.epoch, room, [_event(p, replayed) for p in piece]),
+                pack(self.origin, self.epoch, room, [_written(p.event, replayed) for p in piece]),
             )
             for room, waiting in rooms.items()
             for piece in self._pieces(waiting)
@@ -51,7 +52,7 @@ class Packer:
 
     def _pieces(self, publications: list[Publication]) -> Iterator[list[Publication]]:
         most = MOST_EVENTS if self.joined else 1
-        room_for = min(MOST_BYTES, self.limit) - _header(publications[0].room)
+        room_for = min(MOST_BYTES, self.limit) - _header(publications[0].event.room)
         piece: list[Publication] = []
         weight = 0
         for publication in publications:
@@ -67,13 +68,13 @@ def _header(room: str | None) -> int:
     return ENVELOPE_BYTES + CHARACTER * len(room or "")
 
 
-def _event(publication: Publication, replayed: bool) -> tuple[object, ...]:
+def _written(event: Event, replayed: bool) -> tuple[object, ...]:
     return (
-        publication.sequence,
-        publication.event_id,
-        publication.event,
-        orjson.Fragment(publication.encoded),
-        publication.time,
+        event.sequence,
+        event.id,
+        event.name,
+        orjson.Fragment(event.encoded),
+        event.time,
         0,
         int(replayed),
     )

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import Final
 
-import trio
-
 from ...transport.brokers import Greeting
 
 __all__ = ["Peers"]
@@ -20,32 +18,37 @@ MOST_KNOWN: Final = 1024
 
 
 class Peers:
-    """Known pods, those that are awaited, and those that are owed an answer."""
+    """Known pods, those that are awaited, and those that are owed an answer: pure."""
 
     def __init__(self, pod_id: str) -> None:
         self._pod_id = pod_id
         self._known: dict[str, None] = {}
         self._awaited: set[str] = set()
         self._owed: dict[str, None] = {}
-        self.owing = trio.Event()
-        self.complete = trio.Event()
 
     def __len__(self) -> int:
         """Return how many other pods are known."""
         return len(self._known)
 
+    @property
+    def complete(self) -> bool:
+        """Whether all that were known are heard again."""
+        return not self._awaited
+
+    @property
+    def owed(self) -> bool:
+        """Whether somebody said hello and has no answer yet."""
+        return bool(self._owed)
+
     def begin(self) -> None:
         """Await all that are known: our link has just closed."""
         self._awaited = set(self._known)
-        self.complete = trio.Event()
-        self._check()
 
     def give_up(self) -> int:
         """Forget those that did not come back, and return how many that were."""
         gone, self._awaited = self._awaited, set()
         for pod in gone:
             self._known.pop(pod, None)
-        self.complete.set()
         return len(gone)
 
     def greeted(self, greeting: Greeting) -> None:
@@ -60,18 +63,10 @@ class Peers:
             self._known[pod] = None
             if len(self._known) > MOST_KNOWN:
                 del self._known[next(iter(self._known))]
-        if greeting.word == "hello":
-            if len(self._owed) < MOST_KNOWN:
-                self._owed[pod] = None
-            self.owing.set()
-        self._check()
+        if greeting.word == "hello" and len(self._owed) < MOST_KNOWN:
+            self._owed[pod] = None
 
     def take_owed(self) -> list[str]:
         """Return who said hello and has no answer yet."""
         owed, self._owed = list(self._owed), {}
-        self.owing = trio.Event()
         return owed
-
-    def _check(self) -> None:
-        if not self._awaited:
-            self.complete.set()

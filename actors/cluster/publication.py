@@ -2,46 +2,58 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from ...transport import Scope
+from ...transport import Event, Scope
 from ...transport.brokers import EVENT_BYTES
 
-__all__ = ["Buffer", "Publication", "Settle", "weight"]
+__all__ = ["CHARACTER", "Buffer", "Numbering", "Publication", "Settle", "weight"]
 
 Settle = Callable[[Scope], None]
 """Learns how far an event has got; called once, on trio's thread, and must not wait or raise."""
 
 CHARACTER: Final = 6
 """Bytes that one character of a name takes in JSON at most."""
+NUMBERED_ROOMS: Final = 65_536
+"""Rooms whose events are numbered; beyond it the ones silent for longest begin anew."""
 
 
 class Publication(NamedTuple):
-    """One event for the other pods' rooms of that name; `room` None is everyone.
+    """An event for the other pods. A tuple, for one is made for each event that goes.
 
-    A tuple, for one is made for each event that goes.
-
-    `encoded` is its data as JSON bytes, `sequence` its number among this pod's for that room,
-    `time` unix seconds, `born` seconds of a steady clock, from which its age is counted, `nbytes`
-    its `weight`. `settle` is there when somebody waits for the outcome.
+    `born` is in seconds of a steady clock, from which its age is counted, `nbytes` its `weight`.
+    `settle` is there when somebody waits for the outcome.
     """
 
-    room: str | None
-    sequence: int
-    event_id: str
-    event: str
-    encoded: bytes
-    time: float
+    event: Event
     born: float
     nbytes: int
     settle: Settle | None = None
 
 
-def weight(event: str, encoded: bytes) -> int:
+def weight(name: str, encoded: bytes) -> int:
     """Return the bytes that an event takes at most, where it waits and in an envelope."""
-    return len(encoded) + CHARACTER * len(event) + EVENT_BYTES
+    return len(encoded) + CHARACTER * len(name) + EVENT_BYTES
+
+
+class Numbering:
+    """Numbers a pod's events in each room, those too that are lost here: receivers then know."""
+
+    __slots__ = ("_last",)
+
+    def __init__(self) -> None:
+        self._last: OrderedDict[str | None, int] = OrderedDict()
+
+    def next(self, room: str | None) -> int:
+        """Return the number of the next event in a room, from 1 on."""
+        last = self._last
+        number = last[room] = last.get(room, 0) + 1
+        last.move_to_end(room)
+        if number == 1 and len(last) > NUMBERED_ROOMS:
+            last.popitem(last=False)
+        return number
 
 
 class Buffer:
@@ -62,7 +74,7 @@ class Buffer:
         return len(self._waiting)
 
     def add(self, publication: Publication) -> bool:
-        """Keep a publication, behind those that wait; False when there is no room for it."""
+        """Keep one more, behind those that wait; False when there is no room for it."""
         if len(self._waiting) >= self._max_messages or (
             self.nbytes + publication.nbytes > self._max_bytes
         ):

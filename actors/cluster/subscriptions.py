@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Final
 
+import trio
+
 from ...transport.brokers.contract import Channel
 
 __all__ = ["Subscriptions"]
@@ -24,38 +26,59 @@ class Subscriptions:
     """
 
     def __init__(self, linger: float) -> None:
+        self.wanted: dict[Channel, str | None] = {}
+        """Which room each channel is wanted for; None is everyone."""
         self._linger = linger
-        self._wanted: dict[Channel, None] = {}
         self._leaving: dict[Channel, float] = {}
         self._heard: set[Channel] = set()
         self._missing: dict[Channel, None] = {}
+        self._awaited: dict[Channel, trio.Event] = {}
+        self._changed = trio.Event()
 
     def __len__(self) -> int:
         """Return how many channels are heard."""
         return len(self._heard)
 
-    def want(self, channel: Channel) -> None:
-        """Hear a channel."""
+    # What rooms want -------------------------------------------------------------------------
+
+    def want(self, channel: Channel, room: str | None) -> None:
+        """Hear a channel, for a room."""
         self._leaving.pop(channel, None)
-        self._wanted[channel] = None
+        self.wanted[channel] = room
         if channel not in self._heard:
             self._missing[channel] = None
+            self._awaited.setdefault(channel, trio.Event())
+        self._changed.set()
 
     def unwant(self, channel: Channel, now: float) -> None:
         """Need a channel no longer."""
-        if channel not in self._wanted:
-            return
-        del self._wanted[channel]
-        self._missing.pop(channel, None)
-        self._leaving[channel] = now + self._linger
+        if channel in self.wanted:
+            del self.wanted[channel]
+            self._missing.pop(channel, None)
+            self._leaving[channel] = now + self._linger
+        self._let_go([channel])
+        self._changed.set()
 
     def wants(self, channel: Channel) -> bool:
         """Whether a channel is needed, heard or not."""
-        return channel in self._wanted
+        return channel in self.wanted
 
     def hears(self, channel: Channel) -> bool:
         """Whether a channel is heard."""
         return channel in self._heard
+
+    async def until_heard(self, channel: Channel) -> None:
+        """Return when a channel that is wanted is heard, or need not be waited for any more."""
+        event = self._awaited.get(channel)
+        if event is not None:
+            await event.wait()
+
+    # What a link does about it ---------------------------------------------------------------
+
+    def next_change(self) -> trio.Event:
+        """Return what is set when rooms want something else than now; for one link at a time."""
+        self._changed = trio.Event()
+        return self._changed
 
     def missing(self, most: int) -> list[Channel]:
         """Return some of what is wanted and not heard yet."""
@@ -66,6 +89,7 @@ class Subscriptions:
         for channel in channels:
             self._missing.pop(channel, None)
             self._heard.add(channel)
+        self._let_go(channels)
 
     def surplus(self, now: float, most: int) -> list[Channel]:
         """Take out some of what need not be heard any more."""
@@ -89,4 +113,14 @@ class Subscriptions:
     def begin_anew(self) -> None:
         """Hear nothing: a new connection has no subscriptions."""
         self._heard.clear()
-        self._missing = dict.fromkeys(self._wanted)
+        self._missing = dict.fromkeys(self.wanted)
+
+    def give_up(self) -> None:
+        """Let all go on who wait: nobody may wait for a broker that is away."""
+        self._let_go(list(self._awaited))
+
+    def _let_go(self, channels: Iterable[Channel]) -> None:
+        for channel in channels:
+            event = self._awaited.pop(channel, None)
+            if event is not None:
+                event.set()

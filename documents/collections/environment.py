@@ -56,14 +56,15 @@ CHAIN: Final[ContextVar[Chain]] = ContextVar("chain", default=Chain())  # noqa: 
 """Travels with the task, and into the threads of scripts."""
 
 
-@mutable(eq=False)
+@frozen(eq=False)
 class CollectionEnvironment:
     """What every collection needs. `wall` is the wall clock (unix seconds).
 
     `emit_timeout` is how long (seconds) a change may wait for a room that is busy. `answers` are
     the bounds of one answer, `queries` who looks through documents now, `sign_ups` how many new
     users each address has made, `searchers` the threads that look through what scripts show.
-    `inside` carries out what scripts ask of collections; it needs all the rest, so it comes last.
+    `inside` returns who carries out what scripts ask of collections: that needs all the rest, is
+    made last, and looked up when a script asks.
     """
 
     store: Store
@@ -76,7 +77,7 @@ class CollectionEnvironment:
     sign_ups: Attempts
     emit_timeout: float
     wall: Callable[[], float]
-    inside: InsideCalls = field(init=False)
+    inside: Callable[[], InsideCalls]
     searchers: trio.CapacityLimiter = field(factory=lambda: trio.CapacityLimiter(SEARCHERS))
 
 

@@ -141,7 +141,7 @@ def _context(
         script.name,
         plain_document(data, "data"),  # a copy: what is inside is the script's to change too
         emit=emit,
-        calls=environment.inside,
+        calls=environment.inside(),
         previous=previous,
         query=asked.query,
         me=asked.me,

@@ -73,8 +73,8 @@ async def test_who_sends_a_line_without_an_end_is_cut_off() -> None:
 
 
 def joined_up(pod: Pod) -> bool:
-    assert pod.uplink is not None
-    return pod.uplink.breaker.closed and pod.uplink.degraded is None
+    assert pod.link is not None
+    return pod.link.state.breaker.closed and pod.link.state.degraded is None
 
 
 async def test_pods_hear_each_other_and_do_so_again_when_the_hub_is_back() -> None:

@@ -1,12 +1,10 @@
 """How a pod is: counted when asked, a sample a second, figures for Prometheus."""
 
-from .census import mailboxes, restarts
+from .census import mailboxes, restarts, rooms_by_pattern
 from .metrics import Exporter
 from .overview import counts_of
 from .process import Process, read_process
-from .quantiles import quantile, summary
-from .rates import Sample, Samples
-from .rooms import rooms_by_pattern
+from .samples import Sample, Samples, quantile, summary
 from .views import DashboardRoom, Views
 from .watched import Watched
 

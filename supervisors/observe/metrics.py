@@ -18,14 +18,13 @@ from prometheus_client.core import (
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from ...actors import Uplink
+from ...actors import Link
 from ...actors.cluster import BreakerState
 from ...config import Audited
 from ...transport import CloseCode, Histogram, close_label
-from .census import mailboxes, restarts
+from .census import mailboxes, restarts, rooms_by_pattern
 from .overview import counts_of
 from .process import read_process
-from .rooms import rooms_by_pattern
 from .watched import Watched
 
 __all__ = ["Exporter"]
@@ -71,8 +70,8 @@ class Exporter(Collector):
         yield from self._rooms()
         yield from self._actors()
         yield from _process()
-        if self._pod.uplink is not None:
-            yield from _link(self._pod.uplink)
+        if self._pod.link is not None:
+            yield from _link(self._pod.link)
 
     # What a pod is made of -------------------------------------------------------------------
 
@@ -170,7 +169,7 @@ class Exporter(Collector):
             yield _gauges(name, about, "pattern", values)
 
     def _actors(self) -> Iterator[Metric]:
-        counts = mailboxes(self._pod.root)
+        counts = mailboxes(self._pod.root())
         yield _gauges(
             "deployd_mailbox_messages",
             "Messages that wait for actors.",
@@ -184,7 +183,7 @@ class Exporter(Collector):
             {kind: count["high_water"] for kind, count in counts.items()},
         )
         yield _counters(
-            "deployd_actor_restarts", "Restarts after an end.", "kind", restarts(self._pod.root)
+            "deployd_actor_restarts", "Restarts after an end.", "kind", restarts(self._pod.root())
         )
         yield _counters(
             "deployd_dead_letters",
@@ -209,13 +208,13 @@ def _process() -> Iterator[Metric]:
             yield _gauge(name, about, value)
 
 
-def _link(uplink: Uplink) -> Iterator[Metric]:
-    counters, link = uplink.counters, uplink.kind
+def _link(of: Link) -> Iterator[Metric]:
+    counters, link = of.state.counters, of.figures.kind
     state = GaugeMetricFamily(
         "deployd_breaker_state", "1 for the state it is in.", labels=["link", "state"]
     )
     for known in BreakerState:
-        state.add_metric([link, known.value], float(uplink.breaker.state is known))
+        state.add_metric([link, known.value], float(of.state.breaker.state is known))
     yield state
     if counters.round_trip is not None:
         yield _gauges(
@@ -228,18 +227,18 @@ def _link(uplink: Uplink) -> Iterator[Metric]:
         "deployd_broker_deaf_seconds",
         "Time since the link was last proven; 0 while the breaker is closed.",
         "link",
-        {link: uplink.seconds_deaf},
+        {link: of.figures.seconds_deaf},
     )
     yield _gauges(
         "deployd_broker_buffered",
         "Events that wait for the broker to come back.",
         "link",
-        {link: len(uplink.buffer)},
+        {link: len(of.state.buffer)},
     )
     for name, about, count in (
         ("published", "Events the broker took.", counters.published),
         ("received", "Events of other pods.", counters.received),
-        ("missed", "Events of other pods that never came.", uplink.deduplicator.missed),
+        ("missed", "Events of other pods that never came.", of.deduplicator.missed),
         ("undelivered", "Events that a busy room had no place for.", counters.undelivered),
         ("replayed", "Buffered events sent after an outage.", counters.replayed),
         ("reconnects", "Connections after the first.", max(0, counters.connects - 1)),

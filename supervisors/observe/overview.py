@@ -7,11 +7,9 @@ from typing import Final
 
 from ...actors import Member
 from ...transport import JSON, CloseCode, Histogram, Meters, close_label
-from .census import mailboxes, restarts
+from .census import every_room, mailboxes, restarts, rooms_at_a_glance
 from .process import read_process
-from .quantiles import summary
-from .rates import Samples
-from .rooms import every_room, rooms_at_a_glance
+from .samples import Samples, summary
 from .watched import Watched
 
 __all__ = ["counts_of", "detailed", "histograms_of", "realtime"]
@@ -90,9 +88,9 @@ def _overview(pod: Watched, samples: Samples, now: float, rooms: JSON) -> dict[s
         "rooms": rooms,
         "links": [dict(link) for link in pod.links()],
         "actors": {
-            "restarts": dict(restarts(pod.root)),
+            "restarts": dict(restarts(pod.root())),
             "dead_letters": dict(pod.dead_letters.statistics().by_reason),
-            "mailboxes": {kind: dict(figures) for kind, figures in mailboxes(pod.root).items()},
+            "mailboxes": {kind: dict(figures) for kind, figures in mailboxes(pod.root()).items()},
         },
         "loop": {"lag": recent("loop_lag", meters.loop_lag), "stalls": pod.watchdog.stalls},
         "process": _process(samples),

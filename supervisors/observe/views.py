@@ -9,9 +9,9 @@ import trio
 
 from ...actors import Room
 from ...transport import JSON
-from .connections import connections
+from .census import connections
 from .overview import counts_of, detailed, histograms_of, realtime
-from .rates import Sample, Samples
+from .samples import Sample, Samples
 from .watched import Watched
 
 __all__ = ["DashboardRoom", "Views"]

@@ -1,11 +1,12 @@
-"""What the views look at."""
+"""What can be seen of a pod."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
 
-from ...actors import AccessPolicy, DeadLetters, Member, Rooms, Uplink
+from attrs import frozen
+
+from ...actors import AccessPolicy, DeadLetters, Link, Member, Rooms
 from ...config import Config
 from ...transport import JSON, Meters
 from ..dynamic import DynamicSupervisor
@@ -15,8 +16,16 @@ from ..watchdog import Watchdog
 __all__ = ["Watched"]
 
 
-class Watched(Protocol):
-    """A pod, as far as it can be looked at. Nothing here waits for anything."""
+@frozen(kw_only=True, eq=False)
+class Watched:
+    """A pod, as far as it can be looked at; nothing here waits for anything.
+
+    `clients` are the connections' supervisor, whose children's names are the clients' ids, and
+    `room_tree` is that of the rooms. What is a callable is asked anew by each look: the `root` of
+    the tree, how many connections were `refused` by reason, why no new clients should be sent
+    here (`unready`, None when they should), and how each of the `links` to other pods is, without
+    secrets.
+    """
 
     pod_id: str
     version: str
@@ -24,29 +33,14 @@ class Watched(Protocol):
     config: Config
     access: AccessPolicy
     meters: Meters
-    members: dict[str, Member]
+    members: Mapping[str, Member]
     rooms: Rooms
     dead_letters: DeadLetters
-    uplink: Uplink | None
+    link: Link | None
     watchdog: Watchdog
-
-    @property
-    def root(self) -> Supervisor:
-        """The root of the supervision tree."""
-
-    @property
-    def room_tree(self) -> DynamicSupervisor:
-        """The supervisor of the rooms."""
-
-    @property
-    def clients(self) -> DynamicSupervisor:
-        """The supervisor of the connections, whose names are the clients' ids."""
-
-    def unready(self) -> str | None:
-        """Say why no new clients should be sent here, or None."""
-
-    def links(self) -> list[Mapping[str, JSON]]:
-        """Show how each link to the other pods is, without secrets."""
-
-    def refused(self) -> Mapping[str, int]:
-        """Count the connections that were turned away, by reason."""
+    room_tree: DynamicSupervisor
+    clients: DynamicSupervisor
+    root: Callable[[], Supervisor]
+    refused: Callable[[], Mapping[str, int]]
+    unready: Callable[[], str | None]
+    links: Callable[[], Sequence[Mapping[str, JSON]]]

@@ -18,6 +18,7 @@ import trio
 from ...actors import Room, contained, load_room_classes
 from ...config import Config, Secrets, anchored, configure_logging, load_secrets
 from ...transport.brokers.contract import Broker
+from .assemble import assemble
 from .keyboard import kept_for_the_main_task
 from .pod import Pod
 
@@ -59,7 +60,7 @@ async def open_pod(
     rooms = rooms or {}
     configured = load_room_classes(config.rooms)
     bindings = {**rooms, **{p: c for p, c in configured.items() if p not in rooms}}
-    pod = Pod(
+    parts = assemble(
         config,
         keys or _load_keys(config),
         bindings,
@@ -68,6 +69,7 @@ async def open_pod(
         stress_command=stress_command,
         settings=settings,
     )
+    pod = Pod(parts)
     failures: list[BaseException] = []
     with kept_for_the_main_task():
         async with trio.open_nursery() as nursery:

@@ -2,17 +2,16 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import trio
 
-from ...actors import ActorCell, DeadLetters, EnvironmentFailure, Hub, Mailbox, Overflow, Rooms
+from ...actors import ActorCell, DeadLetters, EnvironmentFailure, Hub, Mailbox, Overflow
 from ...config import Config
 from ...documents import StoreUnavailable
 from ...documents.collections import (
-    ALL_COLLECTIONS,
-    PREFIX,
     AllCollectionsRoom,
     Api,
     Collection,
@@ -34,6 +33,7 @@ from ...transport import Attempts, Identity, Problem, Shares, Turns, share_of
 from ..backoff import Backoff
 from ..child import ChildSpec, Service
 from ..dynamic import DynamicSupervisor
+from .basis import Basis
 
 __all__ = ["CollectionTree"]
 
@@ -56,27 +56,18 @@ class CollectionTree:
     disk.
     """
 
-    def __init__(
-        self,
-        config: Config,
-        pod_id: str,
-        hub: Hub,
-        dead_letters: DeadLetters,
-        wall: Callable[[], float],
-        *,
-        dev: bool,
-    ) -> None:
-        self._dead_letters = dead_letters
-        self._supervisor = DynamicSupervisor("pod/collections")
+    def __init__(self, basis: Basis, hub: Hub, *, dev: bool) -> None:
+        config, settings = basis.config, basis.config.collections
         self._store = DatabaseStore(
             database_url(config.store, Path(config.server.data)),
-            pod_id=pod_id,
+            pod_id=basis.pod_id,
             settings=config.store,
-            wall=wall,
+            wall=basis.wall,
         )
-        settings = config.collections
-        self.directory = Directory(self._start)
-        self._environment = CollectionEnvironment(
+        # The one knot: scripts call collections, and collections run scripts. So the calls are
+        # made last, and looked up when a script makes one; none runs before the pod does.
+        calls: CollectionCalls
+        environment = CollectionEnvironment(
             store=self._store,
             hub=hub,
             runner=ScriptRunner(settings.script_timeout, config.performance.worker_pool_size),
@@ -86,29 +77,34 @@ class CollectionTree:
             queries=_queries(config),
             sign_ups=Attempts(config.auth.sign_ups, config.auth.sign_up_period),
             emit_timeout=config.limits.emit_timeout,
-            wall=wall,
+            wall=basis.wall,
+            inside=lambda: calls,
         )
-        self._viewer = Viewer(self._environment)
-        reader = Reader(self._environment, self._viewer)
+        self._supervisor = DynamicSupervisor("pod/collections")
+        self.directory = Directory(
+            partial(_start, self._supervisor, environment, basis.dead_letters)
+        )
+        self._viewer = Viewer(environment)
+        reader = Reader(environment, self._viewer)
         calls = CollectionCalls(
             self.directory,
             reader,
             self._viewer,
-            self._environment.passwords,
+            environment.passwords,
             max_depth=settings.max_depth,
             timeout=settings.write_timeout,
         )
-        self._environment.inside = calls
         self._discovery = Discovery(Path(settings.folder), self.directory, reload=dev)
-        self.api = Api(
-            self.directory, self._discovery, self._environment, calls, reader, creates=dev
-        )
-        self.accounts = UserAccounts(self.directory, self._environment, calls, self._viewer)
+        self.api = Api(self.directory, self._discovery, environment, calls, reader, creates=dev)
+        self.accounts = UserAccounts(self.directory, environment, calls, self._viewer)
 
-    def bind(self, rooms: Rooms) -> None:
-        """Let the rooms of collections be those that know who may hear what."""
-        rooms.bind(f"{PREFIX}*", lambda: CollectionRoom(self.directory, self._viewer))
-        rooms.bind(ALL_COLLECTIONS, lambda: AllCollectionsRoom(self.directory, self._viewer))
+    def room(self) -> CollectionRoom:
+        """Make the room in which a collection's changes are told to who may hear of them."""
+        return CollectionRoom(self.directory, self._viewer)
+
+    def room_of_all(self) -> AllCollectionsRoom:
+        """Make the room in which the changes of all collections are told."""
+        return AllCollectionsRoom(self.directory, self._viewer)
 
     def listening(self, room: str, identity: Identity | None) -> Problem | None:
         """Say why a client may not listen in a room, or None."""
@@ -142,28 +138,34 @@ class CollectionTree:
             with trio.CancelScope(shield=True):
                 await self._store.close()
 
-    def _start(self, collection: Collection) -> ActorCell[Any]:
-        cells: list[ActorCell[Any]] = []
 
-        def make(path: str) -> ActorCell[Any]:
-            mailbox: Mailbox[Any] = Mailbox(
-                max_messages=MAX_WAITING, max_bytes=MAX_WAITING_BYTES, overflow=Overflow.BLOCK
-            )
-            cells.append(
-                ActorCell(
-                    path,
-                    lambda: CollectionActor(collection, self._environment),
-                    mailbox=mailbox,
-                    dead_letters=self._dead_letters,
-                )
-            )
-            return cells[0]
+def _start(
+    supervisor: DynamicSupervisor,
+    environment: CollectionEnvironment,
+    dead_letters: DeadLetters,
+    collection: Collection,
+) -> ActorCell[Any]:
+    cells: list[ActorCell[Any]] = []
 
-        self._supervisor.start_child(
-            # Nobody would start it again, were it given up.
-            ChildSpec(collection.name, make, backoff=BACKOFF, shutdown=LAST_WRITE, tireless=True)
+    def make(path: str) -> ActorCell[Any]:
+        mailbox: Mailbox[Any] = Mailbox(
+            max_messages=MAX_WAITING, max_bytes=MAX_WAITING_BYTES, overflow=Overflow.BLOCK
+        )
+        cells.append(
+            ActorCell(
+                path,
+                lambda: CollectionActor(collection, environment),
+                mailbox=mailbox,
+                dead_letters=dead_letters,
+            )
         )
         return cells[0]
+
+    supervisor.start_child(
+        # Nobody would start it again, were it given up.
+        ChildSpec(collection.name, make, backoff=BACKOFF, shutdown=LAST_WRITE, tireless=True)
+    )
+    return cells[0]
 
 
 def _queries(config: Config) -> Turns:

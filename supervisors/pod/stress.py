@@ -11,9 +11,10 @@ from attrs import frozen
 
 from ...config import Config
 from ...transport import JSON
-from ..child import ChildSpec, Restart
+from ..child import ChildSpec
 from ..dynamic import DynamicSupervisor
 from ..errors import NotRunning
+from ..restart import Restart
 from .stress_process import StressTest
 
 __all__ = ["StressRunner"]

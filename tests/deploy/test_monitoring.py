@@ -147,7 +147,7 @@ async def exported() -> dict[str, set[str]]:
     bus = FakeBus()
     async with running_pod(config, broker=lambda: FakeBroker(bus)) as pod:
         with trio.fail_after(20):
-            while pod.uplink is None or not pod.uplink.breaker.closed:  # noqa: ASYNC110 - nobody tells
+            while pod.link is None or not pod.link.state.breaker.closed:  # noqa: ASYNC110 - nobody tells
                 await trio.sleep(0.01)
         url = f"http://127.0.0.1:{pod.port}/metrics"
         async with httpx.AsyncClient(trust_env=False) as client:

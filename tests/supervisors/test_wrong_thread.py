@@ -97,11 +97,11 @@ HUB: dict[str, Callable[[Pod], object]] = {
     "from_thread": lambda pod: pod.hub.from_thread,
     "bind_room": lambda pod: pod.bind_room("x", Tea),
     "request_stop": lambda pod: pod.request_stop("from elsewhere"),
-    "start_child": lambda pod: pod.room_tree.start_child(
+    "start_child": lambda pod: pod.parts.watched.room_tree.start_child(
         ChildSpec("x", lambda path: Service(path, serve))
     ),
-    "stop_child": lambda pod: pod.room_tree.stop_child("tea", "from elsewhere"),
-    "supervisor": lambda pod: pod.root.request_stop("from elsewhere"),
+    "stop_child": lambda pod: pod.parts.watched.room_tree.stop_child("tea", "from elsewhere"),
+    "supervisor": lambda pod: pod.parts.root.request_stop("from elsewhere"),
 }
 
 
@@ -121,7 +121,7 @@ async def test_what_a_pod_offers_is_refused_and_works_on(name: str) -> None:
         pod.hub.emit_to_room("tea", "e", 2)
         assert (await client.expect("emit", data=2))["meta"]["seq"] == 1
         assert await pod.hub.room("tea").ask(Ping(), timeout=5) == "pong"
-        assert pod.unready() is None
+        assert pod.parts.health.unready() is None
 
 
 async def test_what_is_made_for_threads_is_not_refused() -> None:

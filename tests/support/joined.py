@@ -33,8 +33,8 @@ FAKE: Final = Broker(
 
 def well(pod: Pod) -> bool:
     """Whether a pod's link carries messages, and its clients know."""
-    assert pod.uplink is not None
-    return pod.uplink.breaker.closed and pod.uplink.degraded is None
+    assert pod.link is not None
+    return pod.link.state.breaker.closed and pod.link.state.degraded is None
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""Simulated pods: a real broker tree each, with rooms that only write down what they hear."""
+"""Simulated pods: a real broker branch each, with rooms that only write down what they hear."""
 
 from __future__ import annotations
 
@@ -10,12 +10,23 @@ import orjson
 import trio
 from attrs import define, evolve, field
 
-from deployd.actors import DeadLetters, Degraded, EventIds, Healed, RoomRef, Rooms, Roster
+from deployd.actors import (
+    Audience,
+    DeadLetters,
+    Degraded,
+    EventIds,
+    Healed,
+    Link,
+    Notices,
+    RoomRef,
+    Rooms,
+    Roster,
+)
 from deployd.actors.rooms.roster import RemoteEmits
 from deployd.config import Broker as BrokerSettings
 from deployd.config import Config, FailurePolicy
 from deployd.supervisors import Supervisor
-from deployd.supervisors.pod.broker import BrokerTree
+from deployd.supervisors.pod.broker import broker_branch
 from deployd.transport import Event, Scope
 from deployd.transport.brokers.contract import Broker
 
@@ -82,10 +93,21 @@ class SimPod:
         config = evolve(Config(), broker=self.settings, message_ttl=self.ttl)
         self.dead_letters = DeadLetters()
         self.ids = EventIds(self.name)
-        self.tree = BrokerTree(config, self.name, self._connect, {}, self.ids, trio.current_time)
-        self.tree.join(cast("Rooms", self), cast("RoomRef", _Everyone(self)), Roster(name=None))
-        self.uplink = self.tree.uplink
-        self.supervisor = Supervisor(self.name, self.tree.children(self.dead_letters))
+        self.link = Link.of(
+            self.name,
+            self.settings,
+            self.ttl,
+            trio.current_time,
+            largest=config.limits.max_buffer_bytes,
+        )
+        self.uplink, self.state = self.link.uplink, self.link.state
+        notices = Notices({}, self.ids, trio.current_time, self.settings.notice_window)
+        everyone = cast("RoomRef", _Everyone(self))
+        audience = Audience(cast("Rooms", self), everyone, Roster(name=None), notices)
+        branch = broker_branch(
+            config, self.link, audience, notices, self._connect, self.dead_letters
+        )
+        self.supervisor = Supervisor(self.name, [branch])
 
     def _connect(self) -> Broker:
         self.attempts.append(trio.current_time())
@@ -94,7 +116,7 @@ class SimPod:
             self.broker = made
         return made
 
-    # What the tree takes for the pod's rooms.
+    # What the audience takes for the pod's rooms.
 
     def deliver(self, room: str | None, events: Sequence[Event], nbytes: int) -> int:
         if self.full:
@@ -154,7 +176,7 @@ class SimPod:
 
     @property
     def closed(self) -> bool:
-        return self.uplink.breaker.closed
+        return self.state.breaker.closed
 
     @property
     def well(self) -> bool:

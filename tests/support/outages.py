@@ -138,7 +138,7 @@ class Scene:
 
     def trips(self) -> list[int]:
         """How often each pod's link has failed."""
-        return [pod.uplink.counters.trips for pod in self.pods if pod.uplink is not None]
+        return [pod.link.state.counters.trips for pod in self.pods if pod.link is not None]
 
     async def fault(self, *faults: Callable[[], object]) -> None:
         """Begin a fault, after some conversation."""
@@ -168,8 +168,8 @@ class Scene:
         await until(lambda: bool(self.talk.bob) and self.talk.bob[-1] >= number)
 
     def _away(self, pod: Pod) -> bool:
-        assert pod.uplink is not None
-        return pod.uplink.counters.trips > 0
+        assert pod.link is not None
+        return pod.link.state.counters.trips > 0
 
 
 @asynccontextmanager

@@ -7,9 +7,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from deployd.tools import address as address_module
-from deployd.tools.address import Address, ask, parse_address
-from deployd.tools.errors import AccessDenied, BadAddress, NotAPod, Unreachable
+from deployd.tools.common import (
+    AccessDenied,
+    Address,
+    BadAddress,
+    NotAPod,
+    Unreachable,
+    ask,
+    parse_address,
+)
+from deployd.tools.common import address as address_module
 
 
 class Answers(ThreadingHTTPServer):

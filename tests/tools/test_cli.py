@@ -6,7 +6,7 @@ from click.testing import CliRunner
 
 from deployd.actors import ActorDead
 from deployd.supervisors import IntensityExceeded
-from deployd.tools.cli import Told, cli, failure
+from deployd.tools.cli import Commands, cli, failure
 from deployd.transport import AddressInUse
 
 
@@ -16,7 +16,7 @@ def caused(error: Exception, cause: Exception) -> Exception:
 
 
 def failing(error: Exception) -> click.Group:
-    group = Told("deployd")
+    group = Commands("deployd")
 
     @group.command()
     def fail() -> None:

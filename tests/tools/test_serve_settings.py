@@ -8,9 +8,14 @@ from click.testing import CliRunner
 
 from deployd.config import Config, Drain, Logging
 from deployd.tools.cli import cli
-from deployd.tools.keys import key_place, known_key
+from deployd.tools.common import (
+    DEFAULT_FILE,
+    key_place,
+    known_key,
+    make_default_file,
+    read_settings,
+)
 from deployd.tools.serve import for_development
-from deployd.tools.settings import DEFAULT_FILE, make_default_file, read_settings
 from deployd.tools.welcome import base_url, links, rows_of, welcome
 
 

@@ -22,9 +22,9 @@ from hypothesis import strategies as st
 from deployd.actors import Member, Room
 from deployd.supervisors.pod.stress import SLACK
 from deployd.tools.cli import cli
-from deployd.tools.errors import BadAddress
+from deployd.tools.common import BadAddress
 from deployd.tools.stress import Latencies, Plan, Tally, put_under_load
-from deployd.tools.stress.client import Client, Closed
+from deployd.tools.stress.client import Client, ConnectionClosed
 from deployd.tools.stress.report import rows
 from support import pod_config, running_pod
 from support.certificates import AUTHORITY, issued
@@ -292,7 +292,7 @@ async def acquainted() -> tuple[Client, trio.abc.SendStream, wsproto.WSConnectio
 async def test_a_message_to_a_client_that_the_pod_has_closed_is_told_like_a_lost_line() -> None:
     client, theirs, server = await acquainted()
     await theirs.send_all(server.send(wsproto.events.CloseConnection(1012)))
-    with pytest.raises(Closed) as told:
+    with pytest.raises(ConnectionClosed) as told:
         await anext(client.messages())
     assert told.value.code == 1012
     with pytest.raises(trio.ClosedResourceError):
@@ -303,7 +303,7 @@ async def test_a_message_to_a_client_that_the_pod_has_closed_is_told_like_a_lost
 async def test_a_message_that_is_none_is_an_error_and_no_crash(text: str) -> None:
     client, theirs, server = await acquainted()
     await theirs.send_all(server.send(wsproto.events.TextMessage(text)))
-    with pytest.raises(Closed) as told:
+    with pytest.raises(ConnectionClosed) as told:
         await anext(client.messages())
     assert told.value.code == 1007
 
@@ -311,7 +311,7 @@ async def test_a_message_that_is_none_is_an_error_and_no_crash(text: str) -> Non
 async def test_what_speaks_no_websocket_is_an_error_and_no_crash() -> None:
     ours, theirs = trio.testing.memory_stream_pair()
     await theirs.send_all(b"garbage\r\n\r\n")
-    with pytest.raises(Closed) as told:
+    with pytest.raises(ConnectionClosed) as told:
         await Client(ours)._shake_hands("a")
     assert told.value.code == 1002
 

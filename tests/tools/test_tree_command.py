@@ -8,27 +8,26 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from deployd.config import load_secrets
-from deployd.supervisors import Node, Status, node_to_json
+from deployd.supervisors import Status, TreeNode, tree_to_json
 from deployd.tools import tree as tree_module
-from deployd.tools.address import Address
 from deployd.tools.cli import cli
-from deployd.tools.errors import NotAPod
-from deployd.tools.tree import Branch, Detail, Figures, Queue, draw, most_telling, read_tree
+from deployd.tools.common import Address, NotAPod
+from deployd.tools.tree import Branch, Detail, Figures, MailboxLevel, draw, most_telling, read_tree
 
 HERE = Address("http", "localhost", 2403)
-POD = Node(
+POD = TreeNode(
     path="pod",
     kind="Supervisor",
     status=Status.RUNNING,
     incarnation=1,
     children=(
-        Node(
+        TreeNode(
             path="pod/rooms",
             kind="DynamicSupervisor",
             status=Status.RUNNING,
             incarnation=1,
             children=(
-                Node(
+                TreeNode(
                     path="pod/rooms/a",
                     kind="ChatRoom",
                     status=Status.BACKING_OFF,
@@ -58,7 +57,7 @@ class Pod:
 
     def ask(self, address: Address, path: str, key: str | None) -> object:
         self.asked.append((str(address), path, key))
-        return node_to_json(POD)
+        return tree_to_json(POD)
 
 
 @pytest.fixture
@@ -79,7 +78,7 @@ def test_what_a_pod_answers_is_drawn(runner: CliRunner, pod: Pod) -> None:
 
 def test_json_is_what_the_pod_answers(runner: CliRunner, pod: Pod) -> None:
     result = runner.invoke(cli, ["tree", "--json"])
-    assert json.loads(result.stdout) == node_to_json(POD)
+    assert json.loads(result.stdout) == tree_to_json(POD)
 
 
 def test_this_machines_pod_is_shown_the_key_of_the_data_folder(runner: CliRunner, pod: Pod) -> None:
@@ -115,7 +114,7 @@ def test_a_url_that_is_none_is_one_sentence(runner: CliRunner) -> None:
 
 
 def test_a_mailbox_and_a_handler_are_shown() -> None:
-    figures = Figures(Queue(waiting=3, high_water=9, max_messages=10), "on_message", 1.25)
+    figures = Figures(MailboxLevel(waiting=3, high_water=9, max_messages=10), "on_message", 1.25)
     (line,) = drawn(Branch("pod/rooms/a", "Room", "running", 1, 0, figures))
     assert line == "pod/rooms/a  Room  running  mailbox 3 (most 9 of 10)  in on_message for 1.2 s"
 
@@ -160,7 +159,7 @@ def test_nothing_is_cut_when_all_fit() -> None:
 
 
 def test_what_a_newer_pod_adds_is_left_out() -> None:
-    answer = node_to_json(POD) | {"new": 1}
+    answer = tree_to_json(POD) | {"new": 1}
     branch = read_tree(answer, HERE)
     assert branch.path == "pod"
     (rooms,) = branch.children

@@ -22,7 +22,7 @@ from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 from .plan import Plan
 
-__all__ = ["Client", "Closed", "TurnedAway", "Untrusted"]
+__all__ = ["Client", "ConnectionClosed", "TurnedAway", "Untrusted"]
 
 READ = 16 * 1024
 NO_WEBSOCKET = 1002
@@ -35,7 +35,7 @@ UNKNOWN_ISSUER = (18, 19, 20, 21)
 REMEDY = "; name its authority's file in the environment's SSL_CERT_FILE"
 
 
-class Closed(Exception):
+class ConnectionClosed(Exception):
     """The pod closed the connection, with this code; 1006 without a word."""
 
     def __init__(self, code: int) -> None:
@@ -73,7 +73,8 @@ class Client:
     async def connect(cls, plan: Plan, context: ssl.SSLContext | None) -> Client:
         """Shake hands, encrypted with a context, plainly with none.
 
-        Raises `TurnedAway`, `Untrusted`, `Closed`, `OSError` and trio's errors of streams.
+        Raises `TurnedAway`, `Untrusted`, `ConnectionClosed`, `OSError` and trio's errors of
+        streams.
         """
         host, port, _ = plan.endpoint
         stream: trio.abc.Stream = await trio.open_tcp_stream(host, port)
@@ -104,7 +105,7 @@ class Client:
             await self._stream.send_all(data)
 
     async def messages(self) -> AsyncGenerator[dict[str, object], None]:
-        """Yield what comes; raises `Closed` at the end."""
+        """Yield what comes; raises `ConnectionClosed` at the end."""
         while True:
             for event in self._protocol.events():
                 if isinstance(event, TextMessage):
@@ -116,7 +117,7 @@ class Client:
                     async with self._sending:
                         await self._stream.send_all(self._protocol.send(event.response()))
                 elif isinstance(event, CloseConnection):
-                    raise Closed(event.code)
+                    raise ConnectionClosed(event.code)
             await self._read()
 
     async def aclose(self) -> None:
@@ -142,20 +143,20 @@ class Client:
     async def _read(self) -> None:
         data = await self._stream.receive_some(READ)
         if not data:
-            raise Closed(1006)
+            raise ConnectionClosed(1006)
         try:
             self._protocol.receive_data(bytes(data))
         except RemoteProtocolError as error:
-            raise Closed(NO_WEBSOCKET) from error
+            raise ConnectionClosed(NO_WEBSOCKET) from error
 
 
 def _message(text: str) -> dict[str, object]:
     try:
         message = orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise Closed(NO_MESSAGE) from error
+        raise ConnectionClosed(NO_MESSAGE) from error
     if not isinstance(message, dict):
-        raise Closed(NO_MESSAGE)
+        raise ConnectionClosed(NO_MESSAGE)
     return message
 
 

@@ -16,8 +16,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from ..errors import BadAddress
-from ..screen import screen
+from ..common import BadAddress, screen
 from .load import put_under_load
 from .page import html_report
 from .plan import ARRIVAL, Plan

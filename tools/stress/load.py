@@ -14,7 +14,7 @@ from contextlib import aclosing
 
 import trio
 
-from .client import Client, Closed, TurnedAway, Untrusted
+from .client import Client, ConnectionClosed, TurnedAway, Untrusted
 from .plan import LAST_WORDS, OVERTIME, Plan
 from .tally import Tally
 
@@ -143,7 +143,7 @@ class _Run:
                     except Untrusted as error:  # nor will it be the next time
                         self._outside[number] = f"certificate not trusted: {error}"
                         return None
-                    except (OSError, Closed, trio.BrokenResourceError) as error:
+                    except (OSError, ConnectionClosed, trio.BrokenResourceError) as error:
                         why = f"no connection: {type(error).__name__}"
                 self._outside[number] = why
             await trio.sleep(wait)
@@ -165,7 +165,7 @@ class _Run:
                             break
                         case _:
                             self._take(message)
-        except Closed as error:
+        except ConnectionClosed as error:
             self._ended(number, client, error.code)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             self._ended(number, client, 1006)

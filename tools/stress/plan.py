@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from ...config import redact_text
-from ..errors import BadAddress
+from ..common import BadAddress
 
 __all__ = ["ARRIVAL", "LAST_WORDS", "OVERTIME", "Plan"]
 

@@ -14,12 +14,15 @@ from structlog.testing import capture_logs
 from deployd.actors import Degraded, Healed
 from deployd.actors.cluster import deduplicator as deduplicator_module
 from deployd.actors.cluster.counters import Counters
+from deployd.actors.cluster.deduplicator import Deduplicator
 from deployd.actors.cluster.inbound import OVERHEAD, Inbound
 from deployd.actors.cluster.packing import MOST_BYTES
+from deployd.actors.cluster.peers import Peers
 from deployd.transport import EnvelopeError, EnvelopeFault, Event
 from deployd.transport.brokers import (
     DEEPEST,
     MOST_EVENTS,
+    Greeting,
     Probe,
     Seal,
     greeting,
@@ -63,13 +66,19 @@ class Border:
     def __init__(self, *, signed: bool = False) -> None:
         self.rooms, self.counters = Recorder(), Counters()
         seal = Seal("me", 1, [SECRET], 60.0, lambda: 1000.0) if signed else None
-        self.inbound = Inbound("me", self.rooms, self.counters, LARGEST, seal)
-        self.inbound.rooms |= {ROOM: "tea", EVERYONE: None}
+        self.deduplicator, self.peers = Deduplicator("me"), Peers("me")
+        heard = {ROOM: "tea", EVERYONE: None}
+        self.inbound = Inbound(
+            "me", self.rooms, self.counters, self.deduplicator, heard, LARGEST, seal
+        )
 
     def take(self, channel: str, payload: bytes) -> EnvelopeFault | Probe | None:
         """Return the fault that was counted, one at most, or the probe."""
         before = dict(self.counters.refused)
         found = self.inbound.receive(channel, payload)
+        if isinstance(found, Greeting):
+            self.peers.greeted(found)
+            found = None
         counted = [one for one in EnvelopeFault if self.counters.refused[one] != before[one]]
         assert sum(self.counters.refused.values()) - sum(before.values()) == len(counted) <= 1
         return counted[0] if counted else found
@@ -77,10 +86,10 @@ class Border:
     @property
     def untouched(self) -> bool:
         """Whether nothing but the count of what was refused has changed."""
-        deduplicator = self.inbound.deduplicator
+        deduplicator = self.deduplicator
         return not (
             self.rooms.delivered
-            or len(self.inbound.peers)
+            or len(self.peers)
             or deduplicator.missed
             or deduplicator.duplicates
             or deduplicator.own
@@ -391,7 +400,7 @@ def test_what_says_something_else_is_no_repetition(place: int, value: object) ->
     other = [value if index == place else given for index, given in enumerate(EVENT)]
     assert border.take(ROOM, envelope(m=[EVENT, other])) is None
     assert len(border.rooms.delivered) == 2
-    assert border.inbound.deduplicator.duplicates == 0
+    assert border.deduplicator.duplicates == 0
 
 
 @pytest.mark.parametrize("marks", [[0, 1], [1, 0], [3, 1]])
@@ -400,7 +409,7 @@ def test_what_says_the_same_is_a_repetition_however_it_came(marks: list[int]) ->
     for again in (EVENT, EVENT, [*EVENT[:5], *marks]):
         border.take(ROOM, envelope(m=[again]))
     assert len(border.rooms.delivered) == 1
-    assert border.inbound.deduplicator.duplicates == 2
+    assert border.deduplicator.duplicates == 2
 
 
 # Figures -------------------------------------------------------------------------------------
@@ -410,7 +419,7 @@ def test_one_made_up_number_does_not_stand_above_all_that_was_missed() -> None:
     border = Border()
     for number in (1, 2**53 - 1):
         assert border.take(ROOM, event(seq=number, id=f"i{number}")) is None
-    assert border.inbound.deduplicator.missed == deduplicator_module.LONGEST_GAP < 1_000_000
+    assert border.deduplicator.missed == deduplicator_module.LONGEST_GAP < 1_000_000
 
 
 def test_whose_order_is_followed_is_bounded_over_all_rooms(
@@ -422,7 +431,7 @@ def test_whose_order_is_followed_is_bounded_over_all_rooms(
         room = f"room{number % 9}"
         payload = envelope(room, o=f"pod{number}", m=[[1, f"i{number}", "x", 1, 1.0, 0, 0]])
         assert border.take(room_channel(room), payload) is None
-        deduplicator = border.inbound.deduplicator
+        deduplicator = border.deduplicator
         assert sum(len(origins) for origins in deduplicator._last.values()) <= 20
         assert deduplicator._orders == sum(len(origins) for origins in deduplicator._last.values())
         if number % 17 == 0:
@@ -447,7 +456,7 @@ def test_an_event_that_no_clients_buffer_takes_is_declared_and_the_rest_goes_on(
     assert [heard.sequence for _, heard in border.rooms.delivered] == [1, 3]
     assert border.rooms.told == [("tea", 1)]
     assert border.counters.undelivered == 1
-    assert border.inbound.deduplicator.missed == 0  # it is known to have come
+    assert border.deduplicator.missed == 0  # it is known to have come
 
 
 @pytest.mark.parametrize(("channel", "room"), [(ROOM, "tea"), (EVERYONE, None)])

@@ -207,14 +207,14 @@ class Chaos:
             else:
                 assert isinstance(news, Healed)
                 gaps.append(Gap(begin, at))
-        counters = pod.uplink.counters
+        counters = pod.state.counters
         return PodHistory(
             [Hearing(heard.id, heard.room, heard.sequence, heard.visit) for heard in pod.heard],
             gaps,
             self.absences[pod.name],
             counters.lost,
             counters.expired,
-            pod.uplink.deduplicator.missed,
+            pod.link.deduplicator.missed,
         )
 
     def _taken(self, id_: str) -> list[float]:

@@ -73,7 +73,7 @@ async def test_what_the_other_pods_would_not_take_is_never_said_to_be_theirs(
         await trio.testing.wait_all_tasks_blocked()
         assert a.outcome(taken) is Scope.CLUSTER
         assert [heard.id for heard in b.heard] == [taken]
-        assert (a.uplink.counters.unspeakable, b.uplink.deduplicator.missed) == (1, 0)
+        assert (a.state.counters.unspeakable, b.link.deduplicator.missed) == (1, 0)
 
 
 @pytest.mark.parametrize("taken", [False, True])
@@ -91,12 +91,12 @@ async def test_what_was_in_doubt_is_local_or_queued_by_its_policy_and_heard_once
         assert a.outcome(said["tea"]) is Scope.LOCAL
         assert a.outcome(said["strict-1"]) is Scope.LOCAL
         assert a.outcome(said["kept-1"]) is Scope.QUEUED
-        assert a.uplink.counters.lost == 2
+        assert a.state.counters.lost == 2
         bus.start()
         await passes(lambda: a.well and b.well)
         assert b.data("kept-1") == ["kept-1"]
         assert b.data("tea") == (["tea"] if taken else [])
-        assert b.uplink.deduplicator.duplicates == (1 if taken else 0)
+        assert b.link.deduplicator.duplicates == (1 if taken else 0)
         healed = a.outages[-1][1]
         assert isinstance(healed, Healed)
         assert (healed.lost, healed.replayed) == (2, 1)
@@ -147,7 +147,7 @@ async def test_who_enters_while_the_link_proves_itself_is_heard_before_it_is_cal
     async with links([a, b]):
         await passes(lambda: a.well and b.well)
         b.cut()
-        await passes(lambda: b.uplink.breaker.proofs == 2)
+        await passes(lambda: b.state.breaker.proofs == 2)
         b.uplink.enter("tea")
         await passes(lambda: b.well)
         said = a.say("tea", 1)
@@ -218,7 +218,7 @@ async def test_what_a_killed_link_leaves_is_settled(
         said.append(a.say("tea", 2))
         nursery.cancel_scope.cancel()
     assert [a.outcome(id_) for id_ in said] == [Scope.LOCAL] * 2
-    assert a.uplink.counters.lost == 2
+    assert a.state.counters.lost == 2
 
 
 async def test_what_waits_when_a_pod_ends_is_counted_and_nothing_waits_from_then_on(
@@ -230,9 +230,9 @@ async def test_what_waits_when_a_pod_ends_is_counted_and_nothing_waits_from_then
         bus.kill()
         await trio.testing.wait_all_tasks_blocked()
         assert pod.outcome(pod.say("kept-1", 1)) is Scope.QUEUED
-    assert pod.uplink.counters.lost == 0
+    assert pod.state.counters.lost == 0
     pod.supervisor.terminated(Exit.shutdown("the pod has stopped"))
-    assert pod.uplink.counters.lost == 1
+    assert pod.state.counters.lost == 1
     assert pod.outcome(pod.say("kept-1", 2)) is Scope.LOCAL
 
 
@@ -245,7 +245,7 @@ async def test_last_words_are_handed_over(autojump_clock: trio.testing.MockClock
         await passes(lambda: len(b.heard) == 3000)
         assert {a.outcome(id_) for id_ in said} == {Scope.CLUSTER}
         assert b.data("tea") == list(range(3000))
-        assert len(b.uplink.peers) == 0  # it said goodbye
+        assert len(b.state.peers) == 0  # it said goodbye
 
 
 async def test_what_is_in_doubt_does_not_overfill_the_buffer(
@@ -259,9 +259,9 @@ async def test_what_is_in_doubt_does_not_overfill_the_buffer(
         await trio.sleep(0.01)
         bus.kill()
         await trio.testing.wait_all_tasks_blocked()
-        assert len(a.uplink.buffer) == 5
+        assert len(a.state.buffer) == 5
         assert [a.outcome(id_) for id_ in said] == [Scope.QUEUED] * 5 + [Scope.LOCAL] * 15
-        assert a.uplink.counters.lost == 15
+        assert a.state.counters.lost == 15
         bus.thaw()
         bus.start()
         await passes(lambda: a.well and b.well)
@@ -286,9 +286,9 @@ async def test_a_name_that_no_other_pod_takes_costs_nothing_but_its_own_event(
         assert [a.outcome(first), a.outcome(last)] == [Scope.CLUSTER] * 2
         assert [scope, *outcomes] == [Scope.LOCAL]
         assert b.data("tea") == [1, 2]
-        assert b.uplink.counters.invalid == 0
+        assert b.state.counters.invalid == 0
         assert a.outages == b.outages == []
-        assert a.uplink.counters.lost == 1
+        assert a.state.counters.lost == 1
 
 
 async def test_what_is_said_while_nobody_is_in_a_room_is_not_missed(
@@ -310,7 +310,7 @@ async def test_what_is_said_while_nobody_is_in_a_room_is_not_missed(
         a.say("tea", 6)
         await trio.sleep(0.1)
         assert b.data("tea")[-1] == 6
-        assert b.uplink.deduplicator.missed == 0
+        assert b.link.deduplicator.missed == 0
 
 
 async def test_a_client_that_comes_before_the_first_try_is_over_is_told_and_told_again(
@@ -339,7 +339,7 @@ async def test_an_answer_to_hello_is_heard_where_the_canary_has_channels_of_its_
     a, b = SimPod("a", bus, SETTINGS), SimPod("b", bus, SETTINGS)
     a.make = b.make = lambda: Several(bus)
     async with links([a, b], ["kept-1"]):
-        await passes(lambda: a.well and b.well and len(a.uplink.peers) == 1)
+        await passes(lambda: a.well and b.well and len(a.state.peers) == 1)
         await trio.sleep(20)
         a.cut()
         await trio.testing.wait_all_tasks_blocked()
@@ -364,10 +364,10 @@ async def test_a_password_in_the_name_of_the_host_is_shown_by_no_outage_and_no_e
     pod.make = make
     async with links([pod]):
         await trio.sleep(10)
-        assert pod.uplink.health()["reason"] == "********@fake:1: connection refused."
+        assert pod.link.figures.health()["reason"] == "********@fake:1: connection refused."
         away = False
         await passes(lambda: pod.well)
-        assert pod.uplink.health()["endpoint"] == "********@fake:1"
+        assert pod.link.figures.health()["endpoint"] == "********@fake:1"
 
 
 async def test_a_broker_that_cannot_be_made_or_closed_is_an_outage(
@@ -390,7 +390,7 @@ async def test_a_broker_that_cannot_be_made_or_closed_is_an_outage(
     pod.make = make
     async with links([pod]):
         await trio.sleep(60)
-        assert "no credentials" in pod.uplink.breaker.reason
+        assert "no credentials" in pod.state.breaker.reason
         broken = False
         await passes(lambda: pod.well)
         pod.cut()
@@ -433,4 +433,4 @@ async def test_a_link_whose_last_words_are_not_taken_ends_all_the_same(
         bus.kill()
     assert trio.current_time() - began < 5
     assert {pod.outcome(id_) for id_ in said} == {Scope.LOCAL}
-    assert pod.uplink.counters.lost == 5
+    assert pod.state.counters.lost == 5

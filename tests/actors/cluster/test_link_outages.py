@@ -41,7 +41,7 @@ async def test_a_killed_broker_is_noticed_at_once_and_healed_from_within_three_s
         await trio.testing.wait_all_tasks_blocked()
         assert trio.current_time() == died
         for pod in pods:
-            assert pod.uplink.breaker.state is not BreakerState.CLOSED
+            assert pod.state.breaker.state is not BreakerState.CLOSED
             [(_, news)] = pod.outages
             assert isinstance(news, Degraded)
             assert died - 1.1 <= news.since <= died
@@ -110,11 +110,11 @@ async def test_a_broker_that_refuses_us_is_asked_every_thirty_seconds_at_most(
     bus.refusing = True
     async with sim_pods(bus, 1) as [pod]:
         await trio.sleep(125)
-        assert pod.uplink.breaker.state is BreakerState.AUTH
+        assert pod.state.breaker.state is BreakerState.AUTH
         assert 4 <= len(pod.attempts) <= 5
         gaps = [b - a for a, b in zip(pod.attempts, pod.attempts[1:], strict=False)]
         assert min(gaps) >= 30
-        assert "broker.fake.password" in pod.uplink.breaker.reason
+        assert "broker.fake.password" in pod.state.breaker.reason
         bus.refusing = False
         assert await passes(lambda: pod.well, 35) <= 33
 
@@ -132,5 +132,5 @@ async def test_a_broker_that_flaps_is_not_hammered(
             bus.start()
             await trio.sleep(2)
         assert len(a.attempts) - before <= 90  # 60 s at an average backoff below a second
-        assert a.uplink.counters.trips <= 15
+        assert a.state.counters.trips <= 15
         assert await passes(lambda: a.well and b.well) <= 7

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from deployd.actors.cluster import Breaker, BreakerState
 from deployd.actors.cluster import subscriptions as subscriptions_module
-from deployd.actors.cluster.breaker import BreakerHistory
+from deployd.actors.cluster.counters import BreakerHistory
 from deployd.actors.cluster.deduplicator import Deduplicator
 from deployd.actors.cluster.packing import Packer
 from deployd.actors.cluster.peers import Peers
@@ -24,11 +24,11 @@ from deployd.transport.brokers.contract import room_channel
 
 
 def publication(
-    number: int, room: str | None = "a", size: int = 10, born: float = 0.0, event: str = "said"
+    number: int, room: str | None = "a", size: int = 10, born: float = 0.0, name: str = "said"
 ) -> Publication:
     data = b'"' + b"x" * (size - 2) + b'"'
-    nbytes = weight(event, data)
-    return Publication(room, number, f"id-{room}-{number}", event, data, 0.0, born, nbytes)
+    event = Event(room, name, data, f"id-{room}-{number}", number, 0.0, "me")
+    return Publication(event, born, weight(name, data))
 
 
 # Breaker -------------------------------------------------------------------------------------
@@ -167,7 +167,7 @@ class SubscriptionsMachine(RuleBasedStateMachine):
 
     @rule(channel=CHANNELS)
     def want(self, channel: str) -> None:
-        self.subscriptions.want(channel)
+        self.subscriptions.want(channel, channel)
         self.wanted.add(channel)
         self.left.pop(channel, None)
 
@@ -220,11 +220,11 @@ TestSubscriptionsMachine.settings = settings(max_examples=60, stateful_step_coun
 
 def test_a_room_that_comes_back_within_the_linger_costs_nothing() -> None:
     subscriptions = Subscriptions(5.0)
-    subscriptions.want("room.a")
+    subscriptions.want("room.a", "a")
     subscriptions.heard(subscriptions.missing(9))
     subscriptions.unwant("room.a", 10.0)
     assert subscriptions.surplus(14.9, 9) == []
-    subscriptions.want("room.a")
+    subscriptions.want("room.a", "a")
     assert (subscriptions.missing(9), subscriptions.surplus(99.0, 9), subscriptions.next_due()) == (
         [],
         [],
@@ -238,7 +238,7 @@ def test_beyond_the_bound_the_oldest_channels_are_let_go_at_once(
     monkeypatch.setattr(subscriptions_module, "MOST_LINGERING", 3)
     subscriptions = Subscriptions(5.0)
     for n in range(5):
-        subscriptions.want(f"room.{n}")
+        subscriptions.want(f"room.{n}", str(n))
     subscriptions.heard(subscriptions.missing(9))
     for n in range(5):
         subscriptions.unwant(f"room.{n}", 0.0)
@@ -318,7 +318,7 @@ def test_a_full_buffer_turns_the_newest_away() -> None:
     by_bytes = Buffer(100, 2 * publication(0).nbytes, 10.0)
     assert [by_bytes.add(publication(n)) for n in range(3)] == [True, True, False]
     assert by_bytes.nbytes == 2 * publication(0).nbytes
-    assert [p.sequence for p in by_bytes.take(9, 10_000)] == [0, 1]
+    assert [p.event.sequence for p in by_bytes.take(9, 10_000)] == [0, 1]
     assert by_bytes.nbytes == 0
 
 
@@ -326,7 +326,7 @@ def test_what_waited_too_long_is_taken_out() -> None:
     buffer = Buffer(9, 10_000, 10.0)
     for n in range(4):
         assert buffer.add(publication(n, born=float(n)))
-    assert [p.sequence for p in buffer.expire(11.5)] == [0, 1]
+    assert [p.event.sequence for p in buffer.expire(11.5)] == [0, 1]
     assert len(buffer) == 2
 
 
@@ -340,11 +340,11 @@ def test_a_buffer_keeps_the_order_whatever_is_taken_and_put_back(moves: list[str
             n += 1
         elif move == "back":
             buffer.put_back(taken)
-            model[:0] = [p.sequence for p in taken]
+            model[:0] = [p.event.sequence for p in taken]
             taken = []
         elif isinstance(move, int):
             taken = buffer.take(move, 10**9)
-            assert [p.sequence for p in taken] == model[:move]
+            assert [p.event.sequence for p in taken] == model[:move]
             del model[:move]
         assert len(buffer) == len(model)
         assert buffer.nbytes == len(model) * publication(0).nbytes
@@ -382,8 +382,8 @@ def test_messages_keep_the_limit_and_each_rooms_order(
         assert channel == ("all.pods" if message.room is None else room_channel(message.room))
         assert joined or len(message.events) == 1
         heard.setdefault(message.room, []).extend(event.sequence for event in message.events)
-    for room in {p.room for p in fit}:
-        assert heard[room] == [p.sequence for p in fit if p.room == room]
+    for room in {p.event.room for p in fit}:
+        assert heard[room] == [p.event.sequence for p in fit if p.event.room == room]
 
 
 @pytest.mark.parametrize("character", ["x", "ü", "漢", "𝒳"])
@@ -393,13 +393,17 @@ def test_an_event_that_fits_is_within_the_limit_whatever_its_names(
 ) -> None:
     packer = Packer("9f3c21aa", 1764072000123, 16_384)
     for size in range(2, 16_384, 64):
-        one = publication(2**53, character * length, size, event=character * length)
+        one = publication(2**53, character * length, size, name=character * length)
         if packer.fits(one):
             [(_, payload)] = packer.pack([one], replayed=True)
             assert len(payload) <= 16_384
 
 
 # Peers ---------------------------------------------------------------------------------------
+
+
+def complete(peers: Peers) -> bool:
+    return peers.complete
 
 
 async def test_a_replay_waits_for_all_that_were_known() -> None:
@@ -409,9 +413,9 @@ async def test_a_replay_waits_for_all_that_were_known() -> None:
     assert len(peers) == 2
     peers.begin()
     peers.greeted(Greeting("a", "here"))
-    assert not peers.complete.is_set()
+    assert not complete(peers)
     peers.greeted(Greeting("b", "hello"))
-    assert peers.complete.is_set()
+    assert complete(peers)
     assert peers.take_owed() == ["b"]
 
 
@@ -422,7 +426,7 @@ async def test_who_said_goodbye_is_not_waited_for() -> None:
     peers.greeted(Greeting("a", "bye"))
     peers.begin()
     peers.greeted(Greeting("b", "bye"))
-    assert peers.complete.is_set()
+    assert complete(peers)
     assert len(peers) == 0
 
 
@@ -431,7 +435,7 @@ async def test_who_does_not_come_back_is_forgotten() -> None:
     peers.greeted(Greeting("a", "here"))
     peers.begin()
     assert peers.give_up() == 1
-    assert peers.complete.is_set()
+    assert complete(peers)
     assert len(peers) == 0
 
 

@@ -48,6 +48,6 @@ async def test_what_a_broker_raises_trips_the_breaker_and_harms_no_client(
                 with trio.fail_after(10):
                     while find_node(pod.tree(), "pod/broker/link").incarnation < 3:  # noqa: ASYNC110
                         await trio.sleep(0.01)
-                assert str(pod.links()[0]["reason"]).startswith("the link failed with")
+                assert str(pod.parts.health.links()[0]["reason"]).startswith("the link failed with")
             assert pod.connections() == 1
-            assert pod.root.restarted == 0
+            assert pod.parts.root.restarted == 0

@@ -44,7 +44,7 @@ async def test_what_waited_is_replayed_in_order_once_and_before_what_is_said_lat
                 assert pod.data(f"kept-{1 + parity}") == expected
             assert all(heard.replayed for heard in pod.heard[:5000])
             assert not pod.heard[-1].replayed
-            assert pod.uplink.deduplicator.missed == 0
+            assert pod.link.deduplicator.missed == 0
         healed = a.outages[-1][1]
         assert isinstance(healed, Healed)
         assert (healed.lost, healed.replayed) == (0, n)
@@ -91,13 +91,13 @@ async def test_a_pod_that_never_comes_back_is_not_waited_for_for_long(
         async with trio.open_nursery() as nursery:
             b.uplink.enter("kept-1")
             await nursery.start(b.run)
-            await passes(lambda: a.well and b.well and len(a.uplink.peers) == 1)
+            await passes(lambda: a.well and b.well and len(a.state.peers) == 1)
             bus.kill()
             nursery.cancel_scope.cancel()
         a.say("kept-1", 1)
         bus.start()
         assert await passes(lambda: a.well) <= SETTINGS.max_backoff + 1.5 + 2.5
-        assert len(a.uplink.peers) == 0
+        assert len(a.state.peers) == 0
         a.cut()
         await trio.testing.wait_all_tasks_blocked()
         a.say("kept-1", 2)
@@ -110,8 +110,8 @@ async def test_a_buffer_that_is_full_or_too_old_loses_and_says_so(
     bus = FakeBus()
     a, b = SimPod("a", bus, SETTINGS), SimPod("b", bus, SETTINGS)
     for pod in (a, b):
-        pod.uplink.buffer._ttl = 30.0
-        pod.uplink.buffer._max_messages = 10
+        pod.state.buffer._ttl = 30.0
+        pod.state.buffer._max_messages = 10
     async with links([a, b], ROOMS):
         await passes(lambda: a.well and b.well)
         bus.kill()
@@ -125,11 +125,11 @@ async def test_a_buffer_that_is_full_or_too_old_loses_and_says_so(
         bus.start()
         await passes(lambda: a.well and b.well)
         assert b.data("kept-1") == [8, 9]
-        counters = a.uplink.counters
+        counters = a.state.counters
         assert (counters.expired, counters.overflowed, counters.lost) == (8, 2, 10)
         a.say("kept-1", 12)
         await trio.testing.wait_all_tasks_blocked()
-        assert b.uplink.deduplicator.missed == 2  # 10 and 11; what came before 8 was never followed
+        assert b.link.deduplicator.missed == 2  # 10 and 11; what came before 8 was never followed
 
 
 async def test_bytes_bound_the_buffer_too(autojump_clock: trio.testing.MockClock) -> None:
@@ -140,7 +140,7 @@ async def test_bytes_bound_the_buffer_too(autojump_clock: trio.testing.MockClock
         await trio.testing.wait_all_tasks_blocked()
         outcomes = [a.outcome(a.say("kept-1", "x" * 1000)) for _ in range(10)]
         assert outcomes == [Scope.QUEUED] * 7 + [Scope.LOCAL] * 3
-        assert a.uplink.buffer.nbytes <= 10_000
+        assert a.state.buffer.nbytes <= 10_000
 
 
 async def test_a_second_failure_in_the_middle_of_a_replay_loses_and_repeats_nothing(
@@ -181,7 +181,7 @@ async def test_a_second_failure_in_the_middle_of_a_replay_loses_and_repeats_noth
         assert len(deaths) == 4
         assert {a.outcome(id_) for id_ in said} == {Scope.QUEUED}
         assert b.data("kept-1") == list(range(9000))
-        assert a.uplink.counters.lost == 0
+        assert a.state.counters.lost == 0
 
 
 async def test_a_failure_while_the_link_proves_itself_is_no_second_outage(
@@ -195,12 +195,12 @@ async def test_a_failure_while_the_link_proves_itself_is_no_second_outage(
         a.say("kept-1", 1)
         for _ in range(3):
             bus.start()
-            await passes(lambda: a.uplink.breaker.proofs == 2)
+            await passes(lambda: a.state.breaker.proofs == 2)
             bus.kill()
             await trio.testing.wait_all_tasks_blocked()
             assert not a.closed
         assert len(a.outages) == 1
-        assert a.uplink.counters.trips == 1
+        assert a.state.counters.trips == 1
         bus.start()
         await passes(lambda: a.well and b.well)
         assert b.data("kept-1") == [1]
@@ -228,8 +228,8 @@ async def test_what_is_too_large_is_refused_first_and_lost_alone(
             Scope.CLUSTER,
         ]
         assert b.data("tea") == [1, 2]
-        assert (a.uplink.counters.too_large, a.uplink.counters.lost) == (1, 1)
-        assert b.uplink.deduplicator.missed == 1
+        assert (a.state.counters.too_large, a.state.counters.lost) == (1, 1)
+        assert b.link.deduplicator.missed == 1
         assert a.outages == []
 
 
@@ -256,7 +256,7 @@ async def test_what_became_too_large_while_it_waited_is_lost_alone(
         await passes(lambda: a.well and b.well)
         assert b.data("kept-1") == [1, 2]
         assert [a.outcome(id_) for id_ in said] == [Scope.QUEUED] * 3
-        assert (a.uplink.counters.too_large, a.uplink.counters.lost) == (1, 1)
+        assert (a.state.counters.too_large, a.state.counters.lost) == (1, 1)
 
 
 async def test_an_outbox_that_is_full_turns_away_and_counts(
@@ -273,7 +273,7 @@ async def test_an_outbox_that_is_full_turns_away_and_counts(
         bus.thaw()
         await trio.testing.wait_all_tasks_blocked()
         assert [a.outcome(id_) for id_ in said[:11]] == [Scope.CLUSTER] * 11
-        assert (a.uplink.counters.overflowed, a.uplink.counters.lost) == (4, 4)
+        assert (a.state.counters.overflowed, a.state.counters.lost) == (4, 4)
         assert b.data("tea") == list(range(11))
 
 
@@ -287,7 +287,7 @@ async def test_what_finds_no_place_in_a_room_is_counted(
         for n in range(7):
             a.say("tea", n)
         await trio.testing.wait_all_tasks_blocked()
-        assert b.uplink.counters.undelivered == 7
+        assert b.state.counters.undelivered == 7
 
 
 async def test_the_sequences_of_rooms_that_are_silent_for_longest_are_given_up(
@@ -296,16 +296,16 @@ async def test_the_sequences_of_rooms_that_are_silent_for_longest_are_given_up(
     bus = FakeBus()
     async with sim_pods(bus, 2, ROOMS) as [a, b]:
         await passes(lambda: a.well and b.well)
-        from deployd.actors.cluster import uplink
+        from deployd.actors.cluster import publication
 
-        most, uplink.NUMBERED_ROOMS = uplink.NUMBERED_ROOMS, 4  # type: ignore[misc]
+        most, publication.NUMBERED_ROOMS = publication.NUMBERED_ROOMS, 4  # type: ignore[misc]
         try:
             for n in range(20):
                 a.say("tea", n)
                 a.say(f"other-{n}", n)
             await trio.testing.wait_all_tasks_blocked()
         finally:
-            uplink.NUMBERED_ROOMS = most  # type: ignore[misc]
+            publication.NUMBERED_ROOMS = most  # type: ignore[misc]
         assert [heard.sequence for heard in b.heard if heard.room == "tea"] == list(range(1, 21))
 
 
@@ -378,6 +378,6 @@ async def test_of_fifty_pods_each_hears_its_own_rooms_only(
         for number, pod in enumerate(pods):
             rooms = {heard.room for heard in pod.heard}
             assert rooms == ({f"room-{number % 10}", None} if number else {"room-0"})
-            assert pod.uplink.counters.received == 4 * 3 + (number != 0)
-            assert len(pod.uplink.subscriptions) == 3
-            assert len(pod.uplink.peers) == 49
+            assert pod.state.counters.received == 4 * 3 + (number != 0)
+            assert len(pod.link.subscriptions) == 3
+            assert len(pod.state.peers) == 49

@@ -94,8 +94,8 @@ class House:
             wall=lambda: 0.0,
             queries=cast("Any", None),
             sign_ups=cast("Any", None),
+            inside=lambda: cast("Any", None),
         )
-        environment.inside = cast("Any", None)
         self.collection = Collection(definition, Scripts({"get": SCRIPT}, {}))
         self.collection.ready.set()
         self._reader = Reader(environment, Viewer(environment))

@@ -51,6 +51,7 @@ def collection_of(store: FakeStore, hub: FakeHub) -> tuple[Collection, Collectio
         sign_ups=cast("Any", None),
         emit_timeout=1.0,
         wall=lambda: 0.0,
+        inside=lambda: cast("Any", None),
     )
     return Collection(Definition("todos"), Scripts({}, {})), environment
 

@@ -75,9 +75,9 @@ async def test_a_class_of_ones_own_joins_pods() -> None:
     config = configured(f"{__name__}:Own")
     async with open_pod(config, keys=KEYS) as a, open_pod(config, keys=KEYS) as b:
         for pod in (a, b):
-            uplink = pod.uplink
-            assert uplink is not None
-            await until(lambda uplink=uplink: uplink.degraded is None)  # type: ignore[misc]
+            link = pod.link
+            assert link is not None
+            await until(lambda link=link: link.state.degraded is None)  # type: ignore[misc]
         async with connected(a) as [ann], connected(b) as [bob]:
             await ann.join("tea")
             await bob.join("tea")
@@ -99,11 +99,11 @@ async def skip_notices(client: Client, type_: str) -> dict[str, Any]:
 async def test_a_class_with_a_bug_leaves_the_pod_and_its_own_clients_alone() -> None:
     config = configured(f"{__name__}:Broken", max_backoff=0.01)
     async with open_pod(config, keys=KEYS) as pod, connected(pod, 2) as [ann, bob]:
-        uplink = pod.uplink
-        assert uplink is not None
-        await until(lambda: "ValueError" in uplink.breaker.reason)
+        link = pod.link
+        assert link is not None
+        await until(lambda: "ValueError" in link.state.breaker.reason)
         await until(lambda: find_node(pod.tree(), "pod/broker/link").restarts > 80)
-        assert "hunter2" not in str(uplink.health())
+        assert "hunter2" not in str(link.figures.health())
         for client in (ann, bob):
             await client.send("join", room="tea")
             await skip_notices(client, "join")
@@ -116,9 +116,9 @@ async def test_a_pod_whose_password_is_refused_serves_its_own_and_says_what_to_s
     bus.refusing = True
     config = configured("x:Fake")
     async with open_pod(config, keys=KEYS, broker=bus.make) as pod:
-        uplink = pod.uplink
-        assert uplink is not None
-        await until(lambda: uplink.breaker.state.value == "auth")
+        link = pod.link
+        assert link is not None
+        await until(lambda: link.state.breaker.state.value == "auth")
         async with connected(pod) as [ann]:
             notice = await ann.expect("emit", event="system:degraded")
             assert notice["data"]["code"] == "cut_off"
@@ -164,9 +164,9 @@ async def test_nobody_is_let_in_who_would_not_hear_the_other_pods(
     bus = FakeBus()
     config = configured("x:Fake", timeout=60.0)
     async with open_pod(config, keys=KEYS, broker=bus.make) as pod:
-        uplink = pod.uplink
-        assert uplink is not None
-        await until(lambda: uplink.degraded is None)
+        link = pod.link
+        assert link is not None
+        await until(lambda: link.state.degraded is None)
         async with connected(pod) as [ann]:
             bus.freeze()
             problem = await ann.ask("join", room="tea", id=1)

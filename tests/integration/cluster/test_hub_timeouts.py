@@ -50,9 +50,9 @@ async def test_what_a_frozen_broker_has_not_confirmed_is_called_queued_until_it_
     bus = FakeBus()
     config = evolve(pod_config(), broker=Broker(type="x:Fake", enabled=True, timeout=60.0))
     async with open_pod(config, keys=KEYS, broker=bus.make) as pod:
-        uplink = pod.uplink
-        assert uplink is not None
-        await until(lambda: uplink.degraded is None)
+        link = pod.link
+        assert link is not None
+        await until(lambda: link.state.degraded is None)
         bus.freeze()
         receipt = await pod.hub.send_to_room("tea", "said", 1, timeout=0.05)
         assert receipt.scope is Scope.QUEUED

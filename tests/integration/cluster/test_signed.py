@@ -42,13 +42,13 @@ LARGE: Final = 8_000_000
 
 def counted(pod: Pod) -> dict[EnvelopeFault, int]:
     """Return what a pod has refused so far, by its fault."""
-    assert pod.uplink is not None
-    return {fault: count for fault, count in pod.uplink.counters.refused.items() if count}
+    assert pod.link is not None
+    return {fault: count for fault, count in pod.link.state.counters.refused.items() if count}
 
 
 def peers(pod: Pod) -> int:
-    assert pod.uplink is not None
-    return len(pod.uplink.peers)
+    assert pod.link is not None
+    return len(pod.link.state.peers)
 
 
 async def quiet(client: Client) -> None:
@@ -154,8 +154,8 @@ async def test_signed_pods_hear_each_other_and_nobody_else_over_every_broker(
         await bob.expect("emit", data=3)
         await quiet(bob)
         for pod in pods:
-            assert pod.uplink is not None
-            assert (peers(pod), pod.uplink.health()["outages"], well(pod)) == (1, 0, True)
+            assert pod.link is not None
+            assert (peers(pod), pod.link.figures.health()["outages"], well(pod)) == (1, 0, True)
 
 
 @asynccontextmanager
@@ -290,9 +290,9 @@ async def test_an_event_too_large_for_clients_of_other_pods_is_refused_where_it_
             receipt = await a.hub.send_to_room("tea", "big", "x" * size)
             assert receipt.scope.value == scope
             assert ("send less" in receipt.reason) == (scope == "rejected")
-        assert a.uplink is not None
+        assert a.link is not None
         data = orjson.dumps("x" * 200_001)  # what cannot be refused, as it has happened already
-        assert a.uplink.publish("tea", "big", data, "id-1") == "local"
+        assert a.link.uplink.publish("tea", "big", data, "id-1") == "local"
         assert len((await bob.receive())["data"]) == 199_000
         await quiet(bob)
         assert counted(b) == {}

@@ -32,7 +32,7 @@ async def get(pod: Pod, path: str) -> httpx.Response:
 
 
 def links(pod: Pod) -> list[Any]:
-    shown: Any = pod.views.realtime()["links"]
+    shown: Any = pod.parts.tree.views.realtime()["links"]
     return list(shown)
 
 
@@ -63,7 +63,7 @@ async def test_a_link_shows_its_last_changes_to_root_and_its_state_to_all() -> N
         assert len(states) <= 20
         times = [change["at"] for change in link["history"]]
         assert times == sorted(times)
-        assert {**link, "history": []} == {**pod.broker_health()["links"][0], "history": []}  # type: ignore[index]
+        assert {**link, "history": []} == {**pod.parts.health.links()[0], "history": []}
 
 
 async def snapshots(client: Client, pod: Pod, count: int) -> list[str]:

@@ -286,7 +286,7 @@ async def test_collections_that_differ_by_case_are_one_and_the_second_is_refused
         write_collection(tmp_path, "TODOS", {})  # a folder that comes later
         await trio.sleep(1.2)
         assert (await http.get("/TODOS")).status_code == 404
-        assert pod.unready() is None
+        assert pod.parts.health.unready() is None
 
 
 @pytest.mark.parametrize("name", ["todös", "ｔｏｄｏｓ", "to\u0301dos", "todos\u200b", "ﬁles"])

@@ -98,7 +98,7 @@ async def test_what_a_script_raises_ends_its_request_alone(
             assert (await http.post("/good", json={"n": n})).status_code == 200
         await client.send("emit", room="tea", event="said", data=1)
         await client.expect("emit", data=1)
-        assert pod.root.restarted == 0
+        assert pod.parts.root.restarted == 0
 
 
 async def test_what_a_file_raises_when_it_is_loaded_breaks_its_script_alone(
@@ -115,7 +115,7 @@ async def test_what_a_file_raises_when_it_is_loaded_breaks_its_script_alone(
                 assert (answer.status_code, statement) == (500, statement)
                 assert (await http.get(f"/{name}")).status_code == 200
             assert (await http.post("/good", json={})).status_code == 200
-            assert pod.root.restarted == 0
+            assert pod.parts.root.restarted == 0
 
 
 LEAVES: Final = """

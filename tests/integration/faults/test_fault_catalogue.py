@@ -223,13 +223,13 @@ async def test_10_a_narrow_way_fills_no_memory_and_every_emit_gets_its_receipt(
         await eve.join("files")
         await it.hears_more()
         it.proxies[0].bandwidth, it.proxies[0].slice_bytes = 16 * 1024, 1024
-        uplink, most, receipts = it.pods[0].uplink, 0, 0
-        assert uplink is not None
+        link, most, receipts = it.pods[0].link, 0, 0
+        assert link is not None
         for number in range(60):
             await eve.send("emit", room="files", event="part", data="x" * 2000, id=number)
         while receipts < 60:
             receipts += (await eve.receive())["type"] == "receipt"
-            most = max(most, uplink.outbox.statistics().bytes)
+            most = max(most, link.outbox.statistics().bytes)
         it.proxies[0].heal()
         await it.healed()
         assert most <= 64 * 1024
@@ -285,9 +285,9 @@ async def test_14_a_broker_that_accepts_and_says_nothing_is_tried_with_pauses(
         proxy.mute = True
         await it.fault(proxy.reset)
         await it.detected(within=0.5, pods=[1])
-        uplink, before = it.pods[1].uplink, proxy.accepted
-        assert uplink is not None
-        await until(lambda: "did not answer within" in uplink.breaker.reason)
+        link, before = it.pods[1].link, proxy.accepted
+        assert link is not None
+        await until(lambda: "did not answer within" in link.state.breaker.reason)
         await until(lambda: proxy.accepted > before + 1)
         assert trio.current_time() - it.began > FAST.timeout
         proxy.heal()
@@ -296,14 +296,14 @@ async def test_14_a_broker_that_accepts_and_says_nothing_is_tried_with_pauses(
 
 async def test_15_a_flapping_broker_is_tried_less_and_less_often(nats_server: NatsServer) -> None:
     async with scene("nats", nats_server) as it:
-        uplink = it.pods[1].uplink
-        assert uplink is not None
+        link = it.pods[1].link
+        assert link is not None
         least = []
         for flap in range(1, 3):
-            await until(lambda: uplink.breaker.closed)
+            await until(lambda: link.state.breaker.closed)
             it.far.reset()
             await until(partial(tripped, it, flap))
-            least.append(uplink.breaker.open_for)
+            least.append(link.state.breaker.open_for)
         assert least == [0.5, 1.0]
         await it.healed()
 
@@ -316,10 +316,10 @@ async def test_16_a_name_that_nobody_knows_does_not_hold_up_a_pod(kind: str) -> 
     host = {"host": "no.invalid"}
     nowhere = attrs.evolve(getattr(Broker(), kind), **host)
     async with alone(attrs.evolve(FAST, type=kind, **{kind: nowhere})) as pod:
-        assert pod.uplink is not None
-        uplink = pod.uplink
-        await until(lambda: "no.invalid" in uplink.breaker.reason)
-        assert uplink.breaker.state is not BreakerState.AUTH
+        assert pod.link is not None
+        link = pod.link
+        await until(lambda: "no.invalid" in link.state.breaker.reason)
+        assert link.state.breaker.state is not BreakerState.AUTH
 
 
 async def test_17_a_password_that_is_none_is_a_state_of_its_own(
@@ -373,12 +373,12 @@ async def alone(broker: Broker) -> AsyncIterator[Pod]:
 
 async def stays_out(pod: Pod, proxy: FaultProxy, remedy: str) -> None:
     """Expect a pod to know that it is refused, to name the setting, and not to hammer."""
-    assert pod.uplink is not None
-    uplink = pod.uplink
-    await until(lambda: uplink.breaker.state is BreakerState.AUTH)
-    assert remedy in uplink.breaker.reason
-    assert "another" not in uplink.breaker.reason
+    assert pod.link is not None
+    link = pod.link
+    await until(lambda: link.state.breaker.state is BreakerState.AUTH)
+    assert remedy in link.state.breaker.reason
+    assert "another" not in link.state.breaker.reason
     tries = proxy.accepted
     await trio.sleep(0.7)  # the next is 30 s away
     assert proxy.accepted == tries
-    assert uplink.breaker.state is BreakerState.AUTH
+    assert link.state.breaker.state is BreakerState.AUTH

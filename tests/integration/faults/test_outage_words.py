@@ -104,14 +104,14 @@ def secret_of(refused: bool) -> str:
 
 
 async def lose(pod: Pod, bus: FakeBus, refused: bool) -> None:
-    uplink = pod.uplink
-    assert uplink is not None
+    link = pod.link
+    assert link is not None
     bus.refusing = refused
     bus.kill(PLANTED)
-    await until(lambda: not uplink.breaker.closed)
+    await until(lambda: not link.state.breaker.closed)
     if refused:
         bus.start()
-        await until(lambda: uplink.breaker.state.value == "auth")
+        await until(lambda: link.state.breaker.state.value == "auth")
 
 
 @pytest.mark.parametrize("who", WHO)

@@ -60,5 +60,5 @@ async def test_a_killed_broker_is_told_and_comes_back_with_an_account() -> None:
         await ann.expect("emit", data=5)
         assert (await ann.expect("receipt", id=5))["data"]["scope"] == "cluster"
         await bob.expect("emit", data=5)
-        assert b.uplink is not None
-        assert b.uplink.health()["missed"] == 1
+        assert b.link is not None
+        assert b.link.figures.health()["missed"] == 1

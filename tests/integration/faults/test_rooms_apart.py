@@ -18,7 +18,7 @@ from rich.console import Console
 from deployd.actors import Degraded, Healed, Member, Room
 from deployd.config import ReadyPolicy
 from deployd.supervisors import Pod, open_pod
-from deployd.tools.address import Address
+from deployd.tools.common import Address
 from deployd.tools.tree import draw, read_tree
 from deployd.transport import JSON, Scope
 from deployd.transport.brokers import pack
@@ -191,8 +191,8 @@ async def test_a_room_that_is_too_busy_for_other_pods_owns_up_to_its_members() -
         assert error["error"].startswith("3 events were missed")
         await bob.expect("emit", data=1)
         await quiet(bob)
-        assert b.uplink is not None
-        assert b.uplink.counters.undelivered == 3
+        assert b.link is not None
+        assert b.link.state.counters.undelivered == 3
 
 
 class Echoing(Room[None]):
@@ -214,8 +214,8 @@ async def test_rooms_that_relay_what_they_hear_do_not_echo_each_other() -> None:
         for client in (ann, bob):
             await client.expect("emit", event="said", data=1)
             await quiet(client)
-        assert b.uplink is not None
-        assert b.uplink.health()["published"] == 0
+        assert b.link is not None
+        assert b.link.figures.health()["published"] == 0
 
 
 class Crashing(Room[None]):
@@ -268,7 +268,7 @@ async def test_the_health_of_the_broker_is_for_root_and_holds_no_secret() -> Non
         assert (await http.get(url, headers=wrong)).status_code == 403
         answer = await http.get(url, headers=MASTER)
         [link] = answer.json()["links"]
-        await until(lambda: a.uplink is not None and a.uplink.health()["pods"] == 2)
+        await until(lambda: a.link is not None and a.link.figures.health()["pods"] == 2)
         assert (link["state"], link["active"], link["lost"]) == ("closed", "x:Fake", 0)
         bus.kill()
         await until(lambda: not well(a))
@@ -336,19 +336,19 @@ async def test_garbage_on_any_channel_is_counted_and_disturbs_nothing() -> None:
     async with two_pods(bus) as (a, b), connected(a) as [ann], connected(b) as [bob]:
         await ann.join("tea")
         await bob.join("tea")
-        assert b.uplink is not None
+        assert b.link is not None
         for channel in (room_channel("tea"), EVERYONE, pod_channel(b.pod_id)):
             for payload in GARBAGE:
                 for listener in bus.listeners(channel):
                     listener.hear(channel, payload)
-        assert b.uplink.counters.invalid == 3 * len(GARBAGE)
+        assert b.link.state.counters.invalid == 3 * len(GARBAGE)
         await ann.send("emit", room="tea", event="said", data=1, id=1)
         await ann.expect("emit", data=1)
         assert (await ann.expect("receipt", id=1))["data"]["scope"] == "cluster"
         await bob.expect("emit", data=1)
         await quiet(bob)
         assert well(b)
-        assert b.uplink.health()["outages"] == 0
+        assert b.link.figures.health()["outages"] == 0
 
 
 # Collections ---------------------------------------------------------------------------------

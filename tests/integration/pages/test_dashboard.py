@@ -248,7 +248,7 @@ async def test_a_stress_test_is_watched_live_and_is_readable(browser: Browser, s
         expect(page.locator("#state")).to_have_text("Live")
         expect(page.locator("#stress")).to_be_hidden()
         wanted = {"connections": 3, "messagesPerSecond": 30, "duration": 2, "rooms": 1}
-        status, _ = visit.in_pod(visit.pod.stress.start, wanted)
+        status, _ = visit.in_pod(visit.pod.parts.tree.stress.start, wanted)
         assert status == 202
         facts = page.locator("#stress dl")
         expect(facts).to_be_visible()

@@ -404,7 +404,7 @@ async def test_a_stress_test_is_started_watched_and_stopped(browser: Browser) ->
         other.locator("#stop-load").click()
         expect(note).to_contain_text("It is over")
         expect(start).to_be_enabled()
-        assert not visit.in_pod(lambda: len(visit.pod.stress.supervisor))
+        assert not visit.in_pod(lambda: len(visit.pod.parts.tree.stress.supervisor))
 
     async with stressed_pod(dev=True) as pod:
         await browser.visit(pod, story)

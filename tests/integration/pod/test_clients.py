@@ -102,13 +102,13 @@ async def test_nothing_is_kept_of_a_client_that_has_gone() -> None:
         async with connected(pod, 3) as clients:
             for client in clients:
                 await client.join("tea")
-            assert len(pod.heartbeat) == 3
+            assert len(pod.parts.tree.clients.heartbeat) == 3
             assert find_node(pod.tree(), "pod/rooms/tea").detail["members"] == 3
             assert find_node(pod.tree(), f"pod/connections/{client.client_id}").detail["rooms"] == 1
         while find_node(pod.tree(), "pod/connections").detail["count"]:
             await trio.lowlevel.checkpoint()
-        assert (len(pod.heartbeat), len(pod.members)) == (0, 0)
+        assert (len(pod.parts.tree.clients.heartbeat), len(pod.members)) == (0, 0)
         with trio.fail_after(PATIENCE):
             while find_node(pod.tree(), "pod/rooms/tea").detail["members"]:
                 await trio.lowlevel.checkpoint()
-        assert pod.dead_letters.statistics().total == 0
+        assert pod.parts.basis.dead_letters.statistics().total == 0

@@ -16,7 +16,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from deployd.config import Access, Auth, Rule, Speaker
 from deployd.supervisors import Pod
-from deployd.supervisors.observe.rates import Sample
+from deployd.supervisors.observe import Sample
 from support import PATIENCE, pod_config, running_collections, running_pod, write_collection
 from support.certificates import issued, trusting
 from support.clients import until
@@ -122,8 +122,8 @@ async def does_not_read(pod: Pod) -> None:
 
 async def is_stopped(pod: Pod) -> None:
     async with await connect(pod) as stream:
-        for name in pod.clients.children:
-            pod.clients.stop_child(name, "enough")
+        for name in pod.parts.watched.clients.children:
+            pod.parts.watched.clients.stop_child(name, "enough")
         await hear(stream, b"retry_after")
         await stream.send_all(CLOSE)
         await read_to_the_end(stream)
@@ -210,7 +210,7 @@ async def left_by(visit: Visit, pod: Pod) -> Counter[str]:
     async def often() -> None:
         for _ in range(TIMES):
             await visit(pod)
-        await until(lambda: not len(pod.clients))
+        await until(lambda: not len(pod.parts.watched.clients))
         await wait_all_tasks_blocked()
 
     await often()  # what is made once is made

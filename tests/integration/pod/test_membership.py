@@ -353,7 +353,11 @@ async def test_who_joins_and_leaves_a_room_that_hangs_leaves_little_behind(
         told = await everything(ada, 0.5)
         assert [answers(told, n) for n in range(50)] == [["left"]] * 50
         assert [answers(told, f"leave-{n}") for n in range(50)] == [["leave"]] * 50
-        [cell] = [c for c in pod.room_tree.children.values() if c.path == "pod/rooms/closed-1"]
+        [cell] = [
+            c
+            for c in pod.parts.watched.room_tree.children.values()
+            if c.path == "pod/rooms/closed-1"
+        ]
         assert cell.waiting <= 2  # type: ignore[attr-defined]
         Story.released.set()
         await trio.sleep(0.1)
@@ -374,7 +378,9 @@ async def test_clients_that_come_and_go_cannot_fill_a_room_that_hangs(
                 await client.send("join", room="coffee", id=2)
                 await until_told(client, lambda m: m.get("id") == 2)
             await until(lambda: len(pod.members) == 1)
-        [cell] = [c for c in pod.room_tree.children.values() if c.path == "pod/rooms/open-1"]
+        [cell] = [
+            c for c in pod.parts.watched.room_tree.children.values() if c.path == "pod/rooms/open-1"
+        ]
         assert cell.waiting <= 3  # type: ignore[attr-defined]
 
 

@@ -56,7 +56,7 @@ async def scrape(pod: Pod) -> list[Sample]:
 
 def look_anew(pod: Pod) -> None:
     """Let the exporter look at the pod at the next question, however soon it comes."""
-    pod.exporter._answers.clear()
+    pod.parts.exporter._answers.clear()
 
 
 async def values(pod: Pod, name: str) -> dict[str, float]:
@@ -89,7 +89,7 @@ def joined_config() -> Config:
 async def test_everything_that_is_documented_is_exported_and_nothing_else() -> None:
     bus = FakeBus()
     async with running_pod(joined_config(), broker=lambda: FakeBroker(bus)) as pod:
-        await until(lambda: pod.uplink is not None and pod.uplink.breaker.closed)
+        await until(lambda: pod.link is not None and pod.link.state.breaker.closed)
         async with connected(pod, 2) as [ada, bob]:
             await ada.join("tea")
             await bob.join("tea")
@@ -97,7 +97,7 @@ async def test_everything_that_is_documented_is_exported_and_nothing_else() -> N
             await bob.expect("emit")
             pod.meters.rate_limited["messages"] += 1
             pod.meters.closed[1000] += 1
-            pod.dead_letters.report("pod", object(), "poison")
+            pod.parts.basis.dead_letters.report("pod", object(), "poison")
             async with asking(pod) as client:
                 await client.get("/", headers={"Upgrade": "websocket", "Connection": "Upgrade"})
             samples = await scrape(pod)
@@ -192,9 +192,9 @@ async def test_a_thousand_rooms_of_clients_are_one_pattern() -> None:
 async def test_what_a_link_did_is_told_while_its_broker_hangs() -> None:
     bus = FakeBus()
     async with running_pod(joined_config(), broker=lambda: FakeBroker(bus)) as pod:
-        uplink = pod.uplink
-        assert uplink is not None
-        await until(lambda: uplink.breaker.closed)
+        link = pod.link
+        assert link is not None
+        await until(lambda: link.state.breaker.closed)
         bus.freeze()
         states = {
             s.labels["state"]: s.value
@@ -202,8 +202,8 @@ async def test_what_a_link_did_is_told_while_its_broker_hangs() -> None:
             if s.name == "deployd_breaker_state"
         }
         assert states == {"closed": 1, "open": 0, "half_open": 0, "auth": 0}
-        uplink.counters.cut_off += 3
-        uplink.counters.expired += 2
+        link.state.counters.cut_off += 3
+        link.state.counters.expired += 2
         look_anew(pod)
         lost = {
             s.labels["reason"]: s.value
@@ -276,20 +276,20 @@ async def test_an_address_of_its_own_answers_metrics_and_health_and_nothing_else
 async def test_a_flood_of_scrapes_looks_at_the_pod_once(monkeypatch: pytest.MonkeyPatch) -> None:
     async with running_pod() as pod, asking(pod) as client:
         looks = 0
-        collect = pod.exporter.collect
+        collect = pod.parts.exporter.collect
 
         def counted() -> Any:
             nonlocal looks
             looks += 1
             return collect()
 
-        monkeypatch.setattr(pod.exporter, "collect", counted)
-        monkeypatch.setattr(pod.exporter, "_clock", lambda: 100.0)
+        monkeypatch.setattr(pod.parts.exporter, "collect", counted)
+        monkeypatch.setattr(pod.parts.exporter, "_clock", lambda: 100.0)
         for number in range(5):
             accept = f"application/openmetrics-text; version=1.0.{number}"
             await client.get("/metrics", headers={**ROOT, "Accept": accept})
         assert looks == 1
-        monkeypatch.setattr(pod.exporter, "_clock", lambda: 101.5)
+        monkeypatch.setattr(pod.parts.exporter, "_clock", lambda: 101.5)
         await client.get("/metrics", headers=ROOT)
         assert looks == 2
 
@@ -315,7 +315,8 @@ async def test_codes_that_clients_choose_are_no_labels_and_no_slow_clients() -> 
         closed = await values(pod, "deployd_connections_closed_total")
         assert closed == {"other": 3, "1001": 1}
         assert await value(pod, "deployd_slow_clients_closed_total") == 0
-        assert (pod.views.realtime()["connections"])["closed_by_code"] == {"other": 3, "1001": 1}  # type: ignore[index,call-overload]
+        shown: Any = pod.parts.tree.views.realtime()["connections"]
+        assert shown["closed_by_code"] == {"other": 3, "1001": 1}
 
 
 async def test_close_codes_that_clients_make_up_are_bounded() -> None:

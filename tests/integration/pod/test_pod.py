@@ -127,9 +127,9 @@ async def test_a_pod_that_is_told_to_stop_is_not_ready_and_takes_clients_until_t
     mock_clock: trio.testing.MockClock,
 ) -> None:
     async with running_pod(draining_config(delay=30.0)) as pod:
-        assert pod.unready() is None
+        assert pod.parts.health.unready() is None
         pod.request_stop("told to")
-        assert pod.unready() == "it is stopping"
+        assert pod.parts.health.unready() == "it is stopping"
         async with connected(pod, ping_interval=None) as [client]:
             mock_clock.jump(29.9)
             await client.join("tea")
@@ -150,8 +150,8 @@ class Clings(Room[None]):
 
 async def linked(pod: Pod, peers: int) -> None:
     """Return when the pod's link carries messages, and it knows so many others."""
-    assert pod.uplink is not None
-    while not pod.uplink.breaker.closed or len(pod.uplink.peers) < peers:
+    assert pod.link is not None
+    while not pod.link.state.breaker.closed or len(pod.link.state.peers) < peers:
         await trio.lowlevel.checkpoint()
 
 

@@ -36,7 +36,7 @@ async def test_requests_and_upgrades_take_turns_on_the_connections_of_a_proxy(
 ) -> None:
     async with running_pod(behind()) as pod:
         with proxy(pod.port, tmp_path) as port:
-            accepted = pod._listener.statistics().accepted
+            accepted = pod.parts.tree.listener.statistics().accepted
             async with httpx.AsyncClient(timeout=PATIENCE, trust_env=False) as client:
                 for turn in range(6):
                     for path, status in (("/health/live", 200), ("/nothing", 404)):
@@ -52,7 +52,7 @@ async def test_requests_and_upgrades_take_turns_on_the_connections_of_a_proxy(
                         assert pod.connections() == 1
                     assert pod.meters.opened == turn + 1
             # Each upgrade takes the connection that it came on, and requests share the rest.
-            assert pod._listener.statistics().accepted - accepted <= 2 * 6 + 2
+            assert pod.parts.tree.listener.statistics().accepted - accepted <= 2 * 6 + 2
 
 
 @pytest.mark.parametrize("proxy", PROXIES)

@@ -314,11 +314,11 @@ async def is_given_up(pod: Pod) -> None:
 
 
 async def is_stopped(pod: Pod) -> None:
-    pod.room_tree.stop_child("r", "enough")
+    pod.parts.watched.room_tree.stop_child("r", "enough")
 
 
 async def is_killed(pod: Pod) -> None:
-    pod.room_tree.stop_child("r", "enough")
+    pod.parts.watched.room_tree.stop_child("r", "enough")
     await trio.sleep(6)  # longer than a room may take
 
 
@@ -378,7 +378,7 @@ async def test_whatever_ends_a_room_answers_all_that_waits_for_it_once(
 
 
 def waiting(pod: Pod) -> int:
-    [room] = [c for c in pod.room_tree.children.values() if c.path == "pod/rooms/r"]
+    [room] = [c for c in pod.parts.watched.room_tree.children.values() if c.path == "pod/rooms/r"]
     return int(room.waiting)  # type: ignore[attr-defined]
 
 

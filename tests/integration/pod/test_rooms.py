@@ -69,7 +69,7 @@ async def test_a_room_that_raises_in_one_of_a_hundred_loses_those_messages_and_n
         assert find_node(tree, "pod/rooms/brittle").detail["members"] == 3
         assert find_node(tree, "pod/rooms/steady").restarts == 0
         assert pod.connections() == 3
-        assert pod.dead_letters.statistics().total == 20
+        assert pod.parts.basis.dead_letters.statistics().total == 20
 
 
 class Remembering(Brittle):

@@ -98,7 +98,7 @@ async def test_whatever_is_short_health_metrics_and_root_are_answered(
         assert got == {name: answer for name, (_, answer) in ANSWERED.items()}
         got = {name: await status(pod.port, asked) for name, asked in REFUSED.items()}
         assert got == dict.fromkeys(REFUSED, 503)
-        await until(lambda: pod.refused()["overload"] == len(REFUSED))
+        await until(lambda: pod.parts.watched.refused()["overload"] == len(REFUSED))
 
 
 @pytest.mark.parametrize("path", [b"/health/live", b"/health/ready", b"/metrics"])

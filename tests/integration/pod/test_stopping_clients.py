@@ -44,8 +44,8 @@ async def connect(pod: Pod, stack: ExitStack, what: bytes) -> socket.socket:
 async def until_nobody_is_there(pod: Pod) -> None:
     for _ in range(1000):
         await trio.sleep(0.5)
-        waiting = pod._listener.statistics().open_connections
-        if not (waiting or pod.connections() or len(pod.clients)):
+        waiting = pod.parts.tree.listener.statistics().open_connections
+        if not (waiting or pod.connections() or len(pod.parts.watched.clients)):
             return
     pytest.fail("somebody is still there")
 

@@ -175,7 +175,7 @@ async def test_rates_and_quantiles_are_of_what_passed_since_the_samples_before(
             await client.send("emit", room="tea", event="said", data=number)
             await client.expect("emit", data=number)
         await next_sample(pod, mock_clock)
-        view: Any = pod.views.realtime()
+        view: Any = pod.parts.tree.views.realtime()
         assert view["latency"]["local"]["count"] == 20
         assert view["latency"]["local"]["p50"] is not None
         assert view["latency"]["cross_pod"] == {"count": 0, "p50": None, "p90": None, "p99": None}
@@ -183,14 +183,14 @@ async def test_rates_and_quantiles_are_of_what_passed_since_the_samples_before(
         assert rates["1"] == 20
         assert 5 <= rates["60"] < 6
         await next_sample(pod, mock_clock)
-        view = pod.views.realtime()
+        view = pod.parts.tree.views.realtime()
         assert view["messages"]["received"]["per_second"]["1"] == 0
 
 
 async def next_sample(pod: Pod, clock: trio.testing.MockClock) -> None:
-    count = len(pod.views.samples)
+    count = len(pod.parts.tree.views.samples)
     clock.jump(1.0)
-    while len(pod.views.samples) == count:
+    while len(pod.parts.tree.views.samples) == count:
         await trio.lowlevel.checkpoint()
 
 
@@ -227,7 +227,7 @@ async def test_a_client_that_does_not_read_is_named() -> None:
     async with running_pod() as pod, connected(pod, 2) as [_, client]:
         member = pod.members[client.client_id]
         member.sink.write(b"\x82\x7f" + (900_000).to_bytes(8, "big") + bytes(900_000))
-        slow: Any = pod.views.realtime()["slow_clients"]
+        slow: Any = pod.parts.tree.views.realtime()["slow_clients"]
         # The kernel's buffers may have taken it all.
         assert [one["client"] for one in slow] == [client.client_id] * bool(member.sink.waiting[1])
 

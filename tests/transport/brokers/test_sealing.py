@@ -255,4 +255,4 @@ async def test_what_is_signed_stays_within_what_the_broker_takes(
         assert {a.outcome(event_id) for event_id in outcomes} == {Scope.CLUSTER, Scope.LOCAL}
         assert a.outages == b.outages == []
         assert 12_500 < max(len(payload) for _, payload in bus.published) <= 16_384
-        assert b.uplink.counters.invalid == 0
+        assert b.state.counters.invalid == 0

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from ..config import load_secrets
+from ...config import load_secrets
 
 VARIABLE: Final = "DEPLOYD_MASTER_KEY"
 FILE: Final = "secrets.json"

@@ -1,4 +1,7 @@
-"""How fast counts move: samples of the last minute, one a second. Pure, the clock passed in."""
+"""The figures of the last minute: a sample a second, how fast counts move, quantiles of histograms.
+
+Pure, the clock passed in.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,12 @@ from attrs import field, frozen
 
 from ...transport import JSON
 
-__all__ = ["WINDOWS", "Sample", "Samples"]
+__all__ = ["QUANTILES", "WINDOWS", "Sample", "Samples", "quantile", "summary"]
 
 WINDOWS: Final = (1, 10, 60)
 """Seconds that rates are told for."""
+
+QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 
 _KEPT: Final = WINDOWS[-1] + 1
 _TARDY: Final = 0.5
@@ -83,3 +88,27 @@ class Samples:
         if first is last and len(self._samples) > 1:  # a pause in which nothing was sampled
             first = self._samples[-2]
         return None if first.at >= last.at else (first, last)
+
+
+def quantile(bounds: Sequence[float], counts: Sequence[int], share: float) -> float | None:
+    """Return the value that a share (0 to 1) of what was counted does not exceed, or None for none.
+
+    `counts` are those of the buckets up to each of `bounds`, and one more for all above, of which
+    nothing is known but the last bound. Linear within a bucket. Source: Prometheus,
+    `histogram_quantile`.
+    """
+    rank = share * sum(counts)
+    if not sum(counts):
+        return None
+    below, lower = 0, min(0.0, bounds[0])
+    for bound, count in zip(bounds, counts, strict=False):
+        if count and below + count >= rank:
+            return lower + (bound - lower) * max(0.0, rank - below) / count
+        below, lower = below + count, bound
+    return float(bounds[-1])
+
+
+def summary(bounds: Sequence[float], counts: Sequence[int]) -> dict[str, float | int | None]:
+    """Return how many values there are, and their quantiles."""
+    found = {name: quantile(bounds, counts, share) for name, share in QUANTILES.items()}
+    return {"count": sum(counts), **found}

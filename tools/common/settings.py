@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from ..config import Loaded, load, write_default
+from ...config import Loaded, load, write_default
 
 DEFAULT_FILE: Final = Path("config/realtime.json")
 

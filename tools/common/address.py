@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 import attrs
 import orjson
 
-from ..config import redact_text
+from ...config import redact_text
 from .errors import AccessDenied, BadAddress, NotAPod, Unreachable
 
 TIMEOUT: Final = 10.0

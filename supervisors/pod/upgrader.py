@@ -1,4 +1,4 @@
-"""Who comes in: from a request for a WebSocket to an actor of its own, or the reason why not."""
+"""From a request for a WebSocket to an actor of its own, or the reason why not."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from ..dynamic import DynamicSupervisor
 from ..errors import NotRunning, TooManyChildren
 from ..restart import Restart
 
-__all__ = ["Entrance"]
+__all__ = ["Upgrader"]
 
 
-class Entrance:
-    """Takes clients in, as children of the supervisor of connections.
+class Upgrader:
+    """Admits clients as children of the supervisor of connections.
 
     `shutdown` is how long a connection may take to end, in seconds.
     """
@@ -54,7 +54,7 @@ class Entrance:
         self._admission = Admission(
             limits.accept_rate,
             limits.accept_burst,
-            _places(limits),
+            _connections(limits),
             share=limits.address_share,
             now=0.0,
             random=random.random,
@@ -125,7 +125,7 @@ class Entrance:
         return None
 
 
-def _places(limits: Limits) -> Shares:
+def _connections(limits: Limits) -> Shares:
     """Return the connections there may be, and how many of them one address may have."""
     total = limits.max_connections
     share = share_of(total, limits.address_share)

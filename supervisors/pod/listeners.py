@@ -1,11 +1,13 @@
-"""The front of a pod: what its one port answers."""
+"""What a pod's ports answer: its listener, and that of the metrics where they have their own."""
+
+from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import trio
-from attrs import evolve
+from attrs import evolve, frozen
 from starlette.requests import Request
 from starlette.routing import BaseRoute
 from starlette.types import Scope
@@ -14,11 +16,9 @@ from ...config import Audit, Config, get_logger, private_places, read_origin
 from ...documents.http import AuthView, auth_routes, catalogue_routes, collection_routes
 from ...documents.store import database_files, database_url
 from ...transport import (
-    JSON,
     Attempts,
     Listener,
     ListenerLimits,
-    Meters,
     Premises,
     Refusal,
     Shares,
@@ -38,12 +38,13 @@ from ...transport.http import (
     create_metrics_app,
     stress_routes,
 )
-from ..child import Node, node_to_json
-from ..observe import Exporter, Views
+from ..description import tree_to_json
+from ..observe import Exporter, Views, Watched
 from .collections import CollectionTree
+from .health import Health
 from .stress import StressRunner
 
-__all__ = ["make_listener", "make_metrics_listener"]
+__all__ = ["Served", "make_listener", "make_metrics_listener"]
 
 _log = get_logger("realtime")
 
@@ -54,60 +55,46 @@ LAST_ANSWER: Final = 4.0
 little less than the listener has to stop."""
 
 
-class Shown(Protocol):
-    """What the pages may show of a pod."""
+@frozen(kw_only=True, eq=False)
+class Served:
+    """What a pod's ports answer from.
 
-    pod_id: str
-    version: str
-    started_at: float
-    dev: bool
-    config: Config
+    `settings` is the file of the configuration, which nobody gets to see. `upgrade` takes a
+    WebSocket handshake over, or says why not. `collections` is None for a pod that serves none,
+    `tls` for one that does not encrypt. `wall` returns unix seconds.
+    """
+
+    watched: Watched
+    health: Health
     settings: Path | None
     keyring: Keyring
     audit: Audit
     premises: Premises
-    meters: Meters
     views: Views
     exporter: Exporter
-    door: TlsDoor | None
     stress: StressRunner
+    upgrade: Callable[[UpgradeRequest], Refusal | None]
+    collections: CollectionTree | None
+    tls: TlsDoor | None
+    wall: Callable[[], float]
 
-    def tree(self) -> Node:
-        """Describe every live actor."""
-
-    def connections(self) -> int:
-        """Count the live WebSocket connections."""
-
-    def broker_health(self) -> Mapping[str, object]:
-        """Show how each link to the other pods is."""
-
-    def links(self) -> Sequence[Mapping[str, JSON]]:
-        """Show the links alone."""
-
-    def unready(self) -> str | None:
-        """Say why no new clients should be sent here, or None."""
-
-    def upgrade(self, request: UpgradeRequest) -> Refusal | None:
-        """Take a WebSocket handshake over, or say why not."""
+    @property
+    def config(self) -> Config:
+        """The configuration."""
+        return self.watched.config
 
 
-def make_listener(
-    pod: Shown, collections: CollectionTree | None, wall: Callable[[], float]
-) -> Listener:
-    """Make what listens for a pod: WebSocket upgrades go to it, HTTP to its pages and collections.
-
-    `collections` is None for a pod that has none. `wall` returns unix seconds.
-    """
+def make_listener(pod: Served) -> Listener:
+    """Make what listens for a pod: to WebSocket upgrades, and HTTP for pages and collections."""
     config, doorman = pod.config, _doorman(pod)
     public = _public(config, pod.settings)
-    view = _View(pod, doorman)
     app = create_app(
-        view,
-        wall,
+        _Pages(pod, doorman),
+        pod.wall,
         public=public,
         routes=[
             *stress_routes(doorman.refuse_all_but_root, pod.stress),
-            *_routes(pod, doorman, collections, public),
+            *_routes(pod, doorman, public),
         ],
         origins=config.origins.allowed,
     )
@@ -124,11 +111,11 @@ def make_listener(
             memory=Shares.of(config.limits.max_http_bytes, config.limits),
         ).serve,
         limits=_listener_limits(config),
-        tls=pod.door,
+        tls=pod.tls,
     )
 
 
-def make_metrics_listener(pod: Shown) -> Listener | None:
+def make_metrics_listener(pod: Served) -> Listener | None:
     """Make what answers metrics and health at an address of its own, if there is to be one."""
     config = pod.config
     if not config.metrics.bind:
@@ -136,7 +123,7 @@ def make_metrics_listener(pod: Shown) -> Listener | None:
     host, _, port = config.metrics.bind.rpartition(":")
     # Scrapers come by the names of another network, and nothing is encrypted here.
     premises = evolve(pod.premises, loopback=is_loopback(host), hosts=frozenset(), tls=False)
-    app = create_metrics_app(pod, pod.exporter.expose, premises, pod.audit)
+    app = create_metrics_app(pod.health, pod.exporter.expose, premises, pod.audit)
     return Listener(
         host,
         int(port),
@@ -166,14 +153,14 @@ def _public(config: Config, settings: Path | None) -> PublicFiles:
     return public
 
 
-def _doorman(pod: Shown) -> Doorman:
+def _doorman(pod: Served) -> Doorman:
     auth = pod.config.auth
     guesses = Attempts(auth.login_attempts, auth.login_period)
     return Doorman(
         keyring=pod.keyring,
         guesses=guesses,
         clock=trio.current_time,
-        rate_limited=pod.meters.rate_limited,
+        rate_limited=pod.watched.meters.rate_limited,
         premises=pod.premises,
         scrape_token=pod.config.metrics.token,
         audit=pod.audit,
@@ -204,22 +191,20 @@ def _listener_limits(config: Config) -> ListenerLimits:
     )
 
 
-def _routes(
-    pod: Shown, doorman: Doorman, collections: CollectionTree | None, public: PublicFiles
-) -> Sequence[BaseRoute]:
-    auth = pod.config.auth
+def _routes(pod: Served, doorman: Doorman, public: PublicFiles) -> Sequence[BaseRoute]:
+    auth, collections = pod.config.auth, pod.collections
     view = AuthView(
         accounts=None if collections is None else collections.accounts,
         keyring=pod.keyring,
         doorman=doorman,
         attempts=Attempts(auth.login_attempts, auth.login_period),
         clock=trio.current_time,
-        rate_limited=pod.meters.rate_limited,
+        rate_limited=pod.watched.meters.rate_limited,
     )
     api = None if collections is None else collections.api
     return [
         *auth_routes(view),
-        *catalogue_routes(api, doorman.identify, pod.version),
+        *catalogue_routes(api, doorman.identify, pod.watched.version),
         public.route(),
         *collection_routes(api, doorman.identify, doorman.own),
     ]
@@ -239,21 +224,20 @@ class _Privileges:
         return self._doorman.knows(Request(scope))
 
 
-class _View:
+class _Pages:
     """The pod as the pages see it: only what they may show."""
 
-    def __init__(self, pod: Shown, doorman: Doorman) -> None:
-        self._pod = pod
-        self.pod_id = pod.pod_id
-        self.version = pod.version
-        self.started_at = pod.started_at
-        self.dev = pod.dev
+    def __init__(self, pod: Served, doorman: Doorman) -> None:
+        self._watched = pod.watched
+        self._health = pod.health
+        self.pod_id = pod.watched.pod_id
+        self.version = pod.watched.version
+        self.started_at = pod.watched.started_at
+        self.dev = pod.premises.dev
         self.premises = pod.premises
         self.audit = pod.audit
-        self.connections = pod.connections
-        self.broker_health = pod.broker_health
-        self.unready = pod.unready
-        self.links = pod.links
+        self.unready = pod.health.unready
+        self.links = pod.health.links
         self.realtime = pod.views.realtime
         self.detailed = pod.views.detailed
         self.clients = pod.views.connections
@@ -262,4 +246,10 @@ class _View:
         self.refuse_all_but_scrapers = doorman.refuse_all_but_scrapers
 
     def tree(self) -> Mapping[str, object]:
-        return node_to_json(self._pod.tree())
+        return tree_to_json(self._watched.root().describe())
+
+    def connections(self) -> int:
+        return len(self._watched.members)
+
+    def broker_health(self) -> Mapping[str, object]:
+        return {"pod": self.pod_id, "links": self._health.links()}

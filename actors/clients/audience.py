@@ -1,0 +1,51 @@
+"""Who hears what the link to the other pods brings: this pod's rooms and clients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ...transport import Event
+from ..cluster import DEGRADED, HEALED, Degraded, Healed
+from ..rooms import RoomRef, Rooms, Roster, hand_over, own_up
+from .notices import Notices
+
+__all__ = ["Audience"]
+
+
+class Audience:
+    """Hands on what the link brings: these are its `Listeners`.
+
+    `everyone` is the room of all connections, `roster` who is in it, `notices` tell all clients.
+    """
+
+    def __init__(
+        self, rooms: Rooms, everyone: RoomRef, roster: Roster[Any], notices: Notices
+    ) -> None:
+        self._rooms = rooms
+        self._everyone = everyone
+        self._roster = roster
+        self._notices = notices
+
+    def deliver(self, room: str | None, events: Sequence[Event], nbytes: int) -> int:
+        """Hand another pod's events to a room; return how many found no place in its mailbox."""
+        if room is None:
+            return hand_over(self._everyone, self._roster, events, nbytes)
+        return self._rooms.deliver(room, events, nbytes)
+
+    def missed(self, room: str | None, count: int) -> None:
+        """Tell a room that so many events of other pods were not let in."""
+        if room is None:
+            own_up(self._everyone, self._roster, count)
+        else:
+            self._rooms.missed(room, count)
+
+    def degraded(self, outage: Degraded) -> None:
+        """Tell the rooms' hooks and the clients."""
+        self._rooms.tell_all(outage)
+        self._notices.tell(DEGRADED, outage.to_json(), outage.to_json(root=True))
+
+    def healed(self, outage: Healed) -> None:
+        """Tell the rooms' hooks and the clients."""
+        self._rooms.tell_all(outage)
+        self._notices.tell(HEALED, outage.to_json())

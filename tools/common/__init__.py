@@ -1,0 +1,34 @@
+"""What the commands share: where settings and keys lie, how a pod is asked, where is printed."""
+
+from .address import Address, ask, parse_address
+from .errors import AccessDenied, BadAddress, NotAPod, ToolError, Unreachable
+from .keys import key_place, known_key
+from .screen import screen
+from .settings import (
+    DEFAULT_FILE,
+    config_option,
+    data_option,
+    make_default_file,
+    read_settings,
+    settings_file,
+)
+
+__all__ = [
+    "DEFAULT_FILE",
+    "AccessDenied",
+    "Address",
+    "BadAddress",
+    "NotAPod",
+    "ToolError",
+    "Unreachable",
+    "ask",
+    "config_option",
+    "data_option",
+    "key_place",
+    "known_key",
+    "make_default_file",
+    "parse_address",
+    "read_settings",
+    "screen",
+    "settings_file",
+]
