@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from deployd.actors.cluster import BreakerState, Degraded, Healed, OutageCode
 from deployd.actors.cluster.publication import Publication
@@ -314,6 +314,10 @@ def test_what_waited_too_long_is_lost_before_more_is_kept_or_replayed() -> None:
 
 # Whatever happens ----------------------------------------------------------------------------
 
+FITS = st.sampled_from([None, 1, 9, 9])
+"""How many of a batch are small enough for the broker; None while it has not answered."""
+SAID = st.tuples(st.sampled_from(ROOMS), st.sampled_from([1, 1, 1, LARGEST]))
+
 
 class LinkMachine(RuleBasedStateMachine):
     """The outbox and the broker are the model; whatever becomes of an event is counted once."""
@@ -322,7 +326,6 @@ class LinkMachine(RuleBasedStateMachine):
         super().__init__()
         self.state = made()
         self.now = 100.0
-        self.missed = 0
         self.outbox: list[Publication] = []
         self.said: list[Publication] = []
         self.outcomes: dict[int, list[Scope]] = {}
@@ -360,12 +363,26 @@ class LinkMachine(RuleBasedStateMachine):
             assert event.sequence > self.last.get(event.room, 0)
             self.last[event.room] = event.sequence
 
-    @rule(seconds=st.sampled_from([0.1, 1.0, 29.0, 61.0]))
+    @initialize(joined=st.sampled_from([False, True, True]))
+    def most_pods_are_joined(self, joined: bool) -> None:
+        if joined:
+            close(self.state, self.now)
+            self.perform(self.state.healed(self.wall, 0))
+
+    @rule(seconds=st.sampled_from([0.1, 1.0, 20.0, 61.0]))
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
 
-    @rule(room=st.sampled_from(ROOMS), size=st.sampled_from([1, 1, 1, LARGEST]))
-    def a_room_speaks(self, room: str | None, size: int) -> None:
+    @rule(said=st.lists(SAID, min_size=1, max_size=5), taken=st.booleans(), fits=FITS)
+    def rooms_speak(
+        self, said: list[tuple[str | None, int]], taken: bool, fits: int | None
+    ) -> None:
+        for room, size in said:
+            self.speak(room, size)
+        if taken and self.closed:
+            self.the_link_takes_some(len(self.outbox), fits)
+
+    def speak(self, room: str | None, size: int) -> None:
         publication = self.state.number(room, "said", b"1" * size, "id", None, self.now, self.wall)
         self.said.append(publication)
         outcome = self.state.admit(publication)
@@ -388,64 +405,75 @@ class LinkMachine(RuleBasedStateMachine):
         self.state.attempted(self.now, self.wall)
 
     @precondition(lambda self: not self.ended)
-    @rule(times=st.sampled_from([1, 3, 3]))
-    def a_canary_comes_back(self, times: int) -> None:
-        for _ in range(times):
-            self.state.proven(self.now, self.wall, 0.01)
+    @rule()
+    def a_canary_comes_back(self) -> None:
+        self.state.proven(self.now, self.wall, 0.01)
+
+    @precondition(lambda self: not self.closed and not self.ended)
+    @rule(count=st.integers(0, 3), fits=FITS)
+    def a_connection_works(self, count: int, fits: int | None) -> None:
+        close(self.state, self.now)
+        assert self.closed
+        if count:
+            self.some_are_replayed(count, fits)
 
     @precondition(lambda self: self.closed and self.outbox)
-    @rule(count=st.integers(1, 3))
-    def the_link_takes_some(self, count: int) -> None:
+    @rule(count=st.integers(1, 3), fits=FITS)
+    def the_link_takes_some(self, count: int, fits: int | None) -> None:
         self.state.taken(self.outbox[:count])
         del self.outbox[:count]
+        self.the_broker_answers(fits)
 
     @precondition(lambda self: self.state.in_flight)
-    @rule(fits=st.sampled_from([1, 9, 9]))
-    def the_broker_takes_what_is_in_flight(self, fits: int) -> None:
-        batch = self.state.in_flight
-        self.go(batch[:fits])
-        self.perform(self.state.confirmed(batch[:fits], batch[fits:]))
+    @rule(fits=FITS)
+    def the_broker_answers(self, fits: int | None) -> None:
+        if fits is not None:
+            batch = self.state.in_flight
+            self.go(batch[:fits])
+            self.perform(self.state.confirmed(batch[:fits], batch[fits:]))
 
-    @precondition(lambda self: self.closed and not self.state.replaying)
-    @rule(count=st.integers(1, 3))
-    def some_are_replayed(self, count: int) -> None:
-        if not self.state.replay(self.now, count, 10**6):
-            self.perform(self.state.healed(self.wall, self.missed))
-            assert self.state.degraded is None
+    @precondition(lambda self: self.closed and self.state.buffer and not self.state.replaying)
+    @rule(count=st.integers(1, 3), fits=FITS)
+    def some_are_replayed(self, count: int, fits: int | None) -> None:
+        replayed = self.state.replay(self.now, count, 10**6)
+        assert replayed or not self.state.buffer
+        self.the_broker_answers_the_replay(fits)
 
     @precondition(lambda self: self.state.replaying)
-    @rule(fits=st.sampled_from([1, 9, 9]))
-    def the_broker_takes_the_replay(self, fits: int) -> None:
-        batch = list(self.state.replaying)
-        self.go(batch[:fits])
-        self.state.replay_confirmed(batch[:fits], batch[fits:])
-        self.never_taken_late += len(batch[fits:])
+    @rule(fits=FITS)
+    def the_broker_answers_the_replay(self, fits: int | None) -> None:
+        if fits is not None:
+            batch = list(self.state.replaying)
+            self.go(batch[:fits])
+            self.state.replay_confirmed(batch[:fits], batch[fits:])
+            self.never_taken_late += len(batch[fits:])
+
+    @precondition(lambda self: self.closed)
+    @rule()
+    def it_heals_when_nothing_waits(self) -> None:
+        waiting = len(self.state.buffer) + len(self.state.replaying)
+        self.perform(self.state.healed(self.wall, 0))
+        assert waiting or self.state.degraded is None
 
     @precondition(lambda self: not self.ended)
-    @rule(refused=st.booleans(), reason=st.sampled_from(["reset", "hangs"]))
-    def it_fails(self, refused: bool, reason: str) -> None:
+    @rule(how=st.sampled_from(["reset", "hangs", "refused", "stopped"]))
+    def it_ends(self, how: str) -> None:
         waiting, self.outbox = self.outbox, []
-        self.perform(
-            self.state.tripped(
-                self.now,
-                self.wall,
-                reason,
-                refused=refused,
-                missed=self.missed,
-                waiting=waiting,
+        if how == "stopped":
+            effects = self.state.stopped(self.now, self.wall, waiting)
+            assert told(effects) == []
+        else:
+            effects = self.state.tripped(
+                self.now, self.wall, how, refused=how == "refused", waiting=waiting
             )
-        )
-        self.nothing_is_under_way()
-
-    @precondition(lambda self: not self.ended)
-    @rule(for_good=st.sampled_from([False, False, True]))
-    def it_is_stopped(self, for_good: bool) -> None:
-        waiting, self.outbox = self.outbox, []
-        effects = self.state.stopped(self.now, self.wall, waiting)
-        assert told(effects) == []
         self.perform(effects)
         self.nothing_is_under_way()
-        if for_good:
+
+    @precondition(lambda self: not self.ended and not self.closed)
+    @rule(dice=st.integers(1, 6))
+    def it_ends_for_good(self, dice: int) -> None:
+        if dice == 6:
+            self.it_ends("stopped")
             self.ended = True
             self.left_at_the_end = self.state.ended()
             assert not self.state.buffer
@@ -484,4 +512,4 @@ class LinkMachine(RuleBasedStateMachine):
 
 
 TestLinkMachine = LinkMachine.TestCase
-TestLinkMachine.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)
+TestLinkMachine.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)
