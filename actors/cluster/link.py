@@ -8,8 +8,7 @@ from typing import ClassVar, Final, TypeVar
 
 import trio
 
-from ...config import Broker as BrokerSettings
-from ...config import redact_text
+from ...config import BrokerSettings, redact_text
 from ...transport import (
     JSON,
     BrokerError,

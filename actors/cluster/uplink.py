@@ -13,8 +13,7 @@ from typing import Any, Final
 
 import trio
 
-from ...config import Broker as BrokerSettings
-from ...config import FailurePolicy, Limits, PatternMap, get_logger
+from ...config import BrokerSettings, FailurePolicy, LimitSettings, PatternMap, get_logger
 from ...transport import JSON, Problem, Scope
 from ...transport.brokers import DEEPEST, EVENT_BYTES, Seal, too_deep, utterable
 from ...transport.brokers.contract import Channel, room_channel
@@ -28,7 +27,7 @@ from .parcel import CHARACTER, Buffer, Parcel, Settle, weight
 
 __all__ = ["Uplink"]
 
-DEFAULT_LARGEST: Final = Limits().max_buffer_bytes
+DEFAULT_LARGEST: Final = LimitSettings().max_buffer_bytes
 NUMBERED_ROOMS: Final = 65_536
 """Rooms whose events are numbered; beyond it the ones silent for longest begin anew."""
 

@@ -10,8 +10,7 @@ import trio
 from attrs import field, frozen, mutable
 
 from ...actors import ActorRef, Hub
-from ...config import Collections as CollectionSettings
-from ...config import Definition
+from ...config import CollectionSettings, Definition
 from ...transport import Attempts, Turns
 from ..refused import RequestRefused
 from ..scripts import InsideCalls, ScriptEvent, ScriptRunner, Scripts

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute
 from starlette.types import Scope
 
-from ...config import Audit, Config, get_logger, private_places, read_origin
+from ...config import Audit, Config, get_logger, private_paths, read_origin
 from ...documents.http import AuthView, auth_routes, catalogue_routes, collection_routes
 from ...documents.store import database_files, database_url
 from ...transport import (
@@ -154,7 +154,7 @@ def make_metrics_listener(pod: Shown) -> Listener | None:
 
 def _public(config: Config, settings: Path | None) -> PublicFiles:
     files = database_files(database_url(config.store, Path(config.server.data)))
-    private = [*private_places(config), *files, *filter(None, [settings])]
+    private = [*private_paths(config), *files, *filter(None, [settings])]
     public = PublicFiles(Path(config.server.public), private)
     exposed = public.exposed()
     if exposed:

@@ -22,7 +22,7 @@ from typing import Final
 
 import orjson
 
-from ...config import Broker as BrokerSettings
+from ...config import BrokerSettings
 from ..errors import EnvelopeError, EnvelopeFault
 from .contract import Channel
 from .replay import Replays

@@ -14,7 +14,7 @@ from attrs import evolve
 from structlog.testing import capture_logs
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from deployd.config import Config, Metrics
+from deployd.config import Config, MetricsSettings
 from deployd.supervisors import Pod
 from support import KEYS, PATIENCE, connected, pod_config, running_pod
 from support.clients import until
@@ -76,7 +76,7 @@ def descriptors_taken(monkeypatch: pytest.MonkeyPatch) -> Config:
 @asynccontextmanager
 async def short(config: Config) -> AsyncIterator[Pod]:
     """Run a pod in which somebody works for ever on the main port, if there is a seat."""
-    config = evolve(config, metrics=Metrics(bind="127.0.0.1:0"))
+    config = evolve(config, metrics=MetricsSettings(bind="127.0.0.1:0"))
     async with (
         running_pod(config) as pod,
         await trio.open_tcp_stream("127.0.0.1", pod.port) as busy,
@@ -128,7 +128,7 @@ async def test_with_no_descriptor_at_all_both_ports_answer_and_clients_stay(
     no_descriptors: Callable[[], None],
 ) -> None:
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    config = evolve(pod_config(), metrics=Metrics(bind="127.0.0.1:0"))
+    config = evolve(pod_config(), metrics=MetricsSettings(bind="127.0.0.1:0"))
     async with running_pod(config) as pod, connected(pod) as [client]:
         assert pod.metrics_port is not None
         asked = [

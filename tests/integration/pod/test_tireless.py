@@ -12,7 +12,7 @@ import trio
 from attrs import evolve
 
 from deployd.actors import Heartbeat, LinkActor, Notices
-from deployd.config import Config, Metrics
+from deployd.config import Config, MetricsSettings
 from deployd.documents.collections import CollectionActor, Discovery
 from deployd.documents.store import DatabaseStore
 from deployd.supervisors import DynamicSupervisor, IntensityExceeded, Node, Watchdog
@@ -55,7 +55,7 @@ def everything(folder: Path, *, tls: bool = False) -> Config:
     write_collection(folder, "todos", {"properties": {}})
     config = evolve(
         collections_config(folder),
-        metrics=Metrics(bind="127.0.0.1:0"),
+        metrics=MetricsSettings(bind="127.0.0.1:0"),
         # The link is known by the broker that the test passes.
     )
     return evolve(config, tls=issued(folder)) if tls else config

@@ -10,7 +10,7 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deployd.config import Broker as BrokerSettings
+from deployd.config import BrokerSettings
 from deployd.transport import EnvelopeError, EnvelopeFault, Scope
 from deployd.transport.brokers import SEAL_BYTES, Seal, greeting, pack, probe, unpack
 from deployd.transport.brokers import replay as replay_module

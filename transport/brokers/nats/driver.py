@@ -21,7 +21,7 @@ from typing import Any, Final
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 
-from ....config import Nats
+from ....config import NatsSettings
 from ...errors import BrokerError, BrokerRefused, BrokerUnavailable
 from ..bridge import Feed, Lock, addresses, sleep
 from ..contract import Channel, Message
@@ -53,7 +53,7 @@ _REFUSALS: Final = (
 class NatsDriver:
     """One connection to one of the servers that the settings name. It never reconnects."""
 
-    def __init__(self, settings: Nats) -> None:
+    def __init__(self, settings: NatsSettings) -> None:
         first = f"{settings.host}:{settings.port}"
         self._servers = list(dict.fromkeys((first, *settings.servers)))
         self._settings = settings

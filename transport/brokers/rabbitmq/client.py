@@ -28,7 +28,7 @@ from pamqp.base import Frame
 from pamqp.frame import marshal
 from yarl import URL
 
-from ....config import RabbitMQ
+from ....config import RabbitMQSettings
 from ..bridge import Future, StreamReader, StreamWriter, open_connection
 from .frames import Publication, Publications
 
@@ -96,7 +96,9 @@ class SignInRefused(Exception):
 class Wire(Connection):
     """One connection, made once. `url` has the credentials: never show it."""
 
-    def __init__(self, settings: RabbitMQ, context: ssl.SSLContext | None, ears: Ears) -> None:
+    def __init__(
+        self, settings: RabbitMQSettings, context: ssl.SSLContext | None, ears: Ears
+    ) -> None:
         self._sockets = _Sockets(settings.host, settings.port, context)
         # For the credentials and options only: not every host or vhost fits into one.
         url = URL.build(

@@ -19,7 +19,7 @@ from typing import Final, TypeVar
 from aiormq import spec
 from pamqp.base import Frame
 
-from ....config import RabbitMQ
+from ....config import RabbitMQSettings
 from ...errors import BrokerError, BrokerRefused, BrokerUnavailable
 from ..bridge import Feed, Future, Lock
 from ..contract import Channel, Message
@@ -55,7 +55,7 @@ class RabbitDriver:
     `message_ttl` is how long (seconds) a message may wait on the server for this pod.
     """
 
-    def __init__(self, settings: RabbitMQ, message_ttl: float) -> None:
+    def __init__(self, settings: RabbitMQSettings, message_ttl: float) -> None:
         self._settings = settings
         self._topology = Topology(settings, message_ttl)
         self._wires: list[Wire] = []
@@ -239,7 +239,7 @@ class RabbitDriver:
         return channel
 
 
-def tls(settings: RabbitMQ) -> ssl.SSLContext | None:
+def tls(settings: RabbitMQSettings) -> ssl.SSLContext | None:
     """Return what TLS needs, or None without; `BrokerRefused` when `ca_file` is not good."""
     if not settings.tls:
         return None

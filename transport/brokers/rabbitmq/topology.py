@@ -14,7 +14,7 @@ from typing import Any, Final
 from aio_pika import ExchangeType
 from pamqp.common import FieldValue
 
-from ....config import RabbitMQ
+from ....config import RabbitMQSettings
 from ..contract import Channel
 from .client import Consuming
 
@@ -35,7 +35,7 @@ class Topology:
     (`message_ttl`, seconds), it hands to a second queue, of length one.
     """
 
-    def __init__(self, settings: RabbitMQ, message_ttl: float) -> None:
+    def __init__(self, settings: RabbitMQSettings, message_ttl: float) -> None:
         self._prefix = f"{settings.exchange}."
         self._queue_length = settings.queue_length
         self._message_ttl = message_ttl

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from redis.crc import key_slot
 
-from ....config import Redis
+from ....config import RedisSettings
 from ...errors import BrokerRefused, BrokerUnavailable
 from ..bridge import Feed, first, gather
 from ..contract import Channel, Message
@@ -31,7 +31,7 @@ T = TypeVar("T")
 class RedisClusterDriver:
     """A driver of Redis 7 as a cluster. Databases other than 0 do not exist there."""
 
-    def __init__(self, settings: Redis) -> None:
+    def __init__(self, settings: RedisSettings) -> None:
         self.max_payload = MAX_PAYLOAD
         self._seeds = read_servers(settings.nodes) or [read_server(settings)]
         self.endpoint = ", ".join(map(str, self._seeds))

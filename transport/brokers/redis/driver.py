@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ....config import Redis
+from ....config import RedisSettings
 from ...errors import BrokerUnavailable
 from ..bridge import Driver, Feed
 from ..contract import Channel, Message
@@ -22,7 +22,7 @@ from .watch import Watch
 __all__ = ["RedisDriver", "redis_driver"]
 
 
-def redis_driver(settings: Redis) -> Driver:
+def redis_driver(settings: RedisSettings) -> Driver:
     """Return the driver that the settings ask for; several nodes mean a cluster."""
     if settings.cluster or settings.nodes:
         return RedisClusterDriver(settings)
@@ -32,7 +32,7 @@ def redis_driver(settings: Redis) -> Driver:
 class RedisDriver:
     """A driver of one Redis server, which has to be a master and to stay one."""
 
-    def __init__(self, settings: Redis) -> None:
+    def __init__(self, settings: RedisSettings) -> None:
         self.max_payload = MAX_PAYLOAD
         self._sentinels = read_servers(settings.sentinels)
         self._master = settings.sentinel_master

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 import attrs
 from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection
 
-from ....config import Redis
+from ....config import RedisSettings
 from ...errors import BrokerRefused
 from ..bridge import WriteTransport
 
@@ -104,7 +104,7 @@ class Secure(_Cut, SSLConnection):
     """A connection over TLS, the server's certificate and name verified."""
 
 
-def read_server(settings: Redis) -> Server:
+def read_server(settings: RedisSettings) -> Server:
     """Return the server that `url`, or else `host` and `port`, names."""
     if not settings.url:
         return Server(settings.host, settings.port)
@@ -112,7 +112,7 @@ def read_server(settings: Redis) -> Server:
     return Server(url.hostname or settings.host, url.port or _PORT)
 
 
-def read_login(settings: Redis) -> Login:
+def read_login(settings: RedisSettings) -> Login:
     """Return what `url`, or else `username` to `database`, says; TLS is the URL's to choose."""
     if not settings.url:
         return Login(settings.username, settings.password, settings.database)
