@@ -11,7 +11,7 @@ from attrs import field, frozen, mutable
 
 from ...actors import ActorRef, Hub
 from ...config import CollectionSettings, Definition
-from ...transport import Attempts, Turns
+from ...transport import Attempts, FairQueue
 from ..refused import RequestRefused
 from ..scripts import InsideCalls, ScriptEvent, ScriptRunner, Scripts
 from ..store import Bounds, Store
@@ -71,7 +71,7 @@ class CollectionEnvironment:
     passwords: Passwords
     settings: CollectionSettings
     answers: Bounds
-    queries: Turns
+    queries: FairQueue
     sign_ups: Attempts
     emit_timeout: float
     wall: Callable[[], float]
