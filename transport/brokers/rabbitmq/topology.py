@@ -16,7 +16,7 @@ from pamqp.common import FieldValue
 
 from ....config import RabbitMQSettings
 from ..contract import Channel
-from .client import Consuming
+from .client import ConsumingChannel
 
 __all__ = ["QUEUE_BYTES", "Topology"]
 
@@ -61,7 +61,7 @@ class Topology:
         """Return the channel of an address."""
         return f"{exchange.removeprefix(self._prefix)}.{key}"
 
-    async def declare(self, consuming: Consuming) -> None:
+    async def declare(self, consuming: ConsumingChannel) -> None:
         """Declare both queues, and have the server send what is dropped."""
         limits: dict[str, FieldValue] = {"x-max-length": 1}
         queue = f"{self.queue}.{_DROPPED}"
