@@ -26,12 +26,12 @@ from ..store import (
     Query,
     Ranks,
     by_rank,
-    divided,
     how_many,
     matches,
     project,
     ranks,
     sorted_by_only,
+    split,
 )
 from ..users import readable
 from .environment import Collection, CollectionEnvironment
@@ -86,7 +86,7 @@ class Search:
         self._wanted = wanted
         definition, caller = collection.definition, asked.caller
         stored = as_stored(definition, caller)
-        narrow, self._rest = divided(wanted.filter, stored)
+        narrow, self._rest = split(wanted.filter, stored)
         self._narrow = All((narrow, readable(definition, caller)))
         self._in_order = sorted_by_only(wanted.sort, stored)
 

@@ -83,7 +83,7 @@ class Teller:
         done = False
         async with self._told.turn:
             try:
-                outcomes = await self._env.store.write(self._collection.definition, writes)
+                outcomes = await self._env.store.commit(self._collection.definition, writes)
                 settle(outcomes)
                 await self._tell([each for each in outcomes if isinstance(each, Change)])
                 done = True
@@ -107,7 +107,7 @@ class Teller:
         if not told:
             return
         try:
-            await self._env.store.told(self._collection.definition, told)
+            await self._env.store.clear_outbox(self._collection.definition, told)
         except StoreUnavailable as error:  # at worst they are told once more after a restart
             self._warn("notes of changes stay", reason=str(error), count=len(told))
             return
@@ -160,7 +160,7 @@ class Teller:
 
     async def _is_anything_left(self) -> bool:
         try:
-            return bool(await self._env.store.untold(self._collection.definition, 1))
+            return bool(await self._env.store.claim_outbox(self._collection.definition, 1))
         except StoreUnavailable:
             return True  # for all we know
 
@@ -168,7 +168,7 @@ class Teller:
         """Tell what the store says was not told; say whether that is all."""
         definition, store = self._collection.definition, self._env.store
         try:
-            while left := await store.untold(definition, REPLAYED_AT_ONCE):
+            while left := await store.claim_outbox(definition, REPLAYED_AT_ONCE):
                 await self._announce(left)
                 await self.forget()
                 if self._told.sequences:  # the store does not let us forget: another time
