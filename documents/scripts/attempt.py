@@ -9,12 +9,12 @@ import trio
 
 from ..errors import ScriptFailed
 from .context import AsyncContext, Cancel, Context, ScriptContext
-from .outcome import Outcome
+from .outcome import ScriptOutcome
 from .scripts import AsyncRun, Run, Script, line_in, told
 
 __all__ = ["Result", "attempt", "attempt_async"]
 
-Result: TypeAlias = Outcome | ScriptFailed
+Result: TypeAlias = ScriptOutcome | ScriptFailed
 
 
 def attempt(script: Script, context: Context) -> Result:

@@ -23,7 +23,7 @@ from .parameters import nested
 from .pushdown import asks_only, named, sorted_by_only, split
 from .query import parse_query, read_query
 from .scalars import format_date, normalise_date, normalise_number
-from .store import Change, ChangeType, Decide, Document, Store, Write
+from .store import Change, ChangeType, Decide, Document, Store, Write, WriteResult
 
 __all__ = [
     "All",
@@ -49,6 +49,7 @@ __all__ = [
     "SortKey",
     "Store",
     "Write",
+    "WriteResult",
     "asks_only",
     "by_rank",
     "database_files",

@@ -22,9 +22,9 @@ from .engine import deadline, make_engine, make_file, write_transaction
 from .failures import answering, translated
 from .filters import Filter, Query
 from .paging import Bounds, Page
-from .store import Change, Document, Write
+from .store import Change, Document, Write, WriteResult
 from .tables import OUTBOX, documents_table
-from .writing import TableWriter, WriteResult
+from .writing import TableWriter
 
 __all__ = ["DatabaseStore"]
 

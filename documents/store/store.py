@@ -15,7 +15,7 @@ from ...transport import JSON
 from .filters import Filter, Query
 from .paging import Bounds, Page
 
-__all__ = ["Change", "ChangeType", "Decide", "Document", "Store", "Write"]
+__all__ = ["Change", "ChangeType", "Decide", "Document", "Store", "Write", "WriteResult"]
 
 Document: TypeAlias = dict[str, JSON]
 """A whole document, `id`, `createdAt` and `updatedAt` included, which are texts.
@@ -59,6 +59,10 @@ class Change:
     document: Document
 
 
+WriteResult: TypeAlias = Change | Exception | None
+"""What became of one write: see `Store.commit`."""
+
+
 class Store(Protocol):
     """Documents of all collections. Every call may raise `StoreUnavailable`, and then did nothing.
 
@@ -100,7 +104,7 @@ class Store(Protocol):
 
     async def commit(
         self, definition: Definition, writes: Sequence[Write]
-    ) -> Sequence[Change | Exception | None]:
+    ) -> Sequence[WriteResult]:
         """Apply writes one after another, in one transaction; return what became of each.
 
         A `Change` was committed together with its entry in the outbox; None changed

@@ -54,5 +54,5 @@ OUTBOX: Final = Table(
 """The transactional outbox: changes that were committed and are not yet relayed to listeners,
 written in the transaction of the document, removed when the rooms have taken them.
 
-`pod` is whose it is to relay them since `claimed_at`, in unix seconds: the one that wrote it, or one
-that has taken over what another left."""
+`pod` is whose it is to relay them since `claimed_at`, in unix seconds: the one that wrote it, or
+one that has taken over what another left."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, TypeAlias
+from typing import Final
 
 import orjson
 from attrs import frozen
@@ -27,12 +27,10 @@ from ..errors import DuplicateValue
 from .failures import refusal
 from .indexes import unique_indexes
 from .reading import as_text
-from .store import Change, ChangeType, Document, Write
+from .store import Change, ChangeType, Document, Write, WriteResult
 from .tables import OUTBOX
 
-__all__ = ["TableWriter", "WriteResult"]
-
-WriteResult: TypeAlias = Change | Exception | None
+__all__ = ["TableWriter"]
 
 _ATTEMPTS: Final = 3
 """Times that one write is tried when other pods create and remove the document meanwhile."""

@@ -23,9 +23,9 @@ from deployd.actors import (
 from deployd.config import CollectionSettings, Definition
 from deployd.documents import RequestRefused, StoreUnavailable
 from deployd.documents.collections import Collection, CollectionActor, CollectionEnvironment
-from deployd.documents.collections.scripting import Asked
-from deployd.documents.collections.telling import Teller
-from deployd.documents.collections.writing import Writing
+from deployd.documents.collections.relay import OutboxRelay
+from deployd.documents.collections.scripting import Call
+from deployd.documents.collections.writing import WriteRequest
 from deployd.documents.scripts.scripts import Scripts
 from deployd.documents.store import Bounds, Change, Write
 from deployd.documents.users import POD
@@ -70,7 +70,7 @@ class Running:
 
     async def post(self, id: str) -> str:  # noqa: A002
         """Write a document and return its id, or the class of the refusal."""
-        writing = Writing("post", None, {"id": id}, Asked(POD, method="POST"))
+        writing = WriteRequest("post", None, {"id": id}, Call(POD, method="POST"))
         try:
             return str((await self.cell.ref.ask(writing, timeout=60)).document["id"])
         except RequestRefused as refused:
@@ -335,18 +335,18 @@ async def test_a_change_that_a_room_would_not_take_is_counted_and_not_repeated(
 
 
 @pytest.fixture
-async def teller() -> tuple[Teller, FakeStore, FakeHub]:
+async def relay() -> tuple[OutboxRelay, FakeStore, FakeHub]:
     store, hub = FakeStore(), FakeHub()
     collection, environment = collection_of(store, hub)
-    one = Teller(collection, environment, lambda _, __: None)
-    await one.begin()
+    one = OutboxRelay(collection, environment, lambda _, __: None)
+    await one.start()
     return one, store, hub
 
 
 async def test_who_commits_second_tells_second_however_long_the_first_takes(
-    autojump_clock: MockClock, teller: tuple[Teller, FakeStore, FakeHub]
+    autojump_clock: MockClock, relay: tuple[OutboxRelay, FakeStore, FakeHub]
 ) -> None:
-    one, _, hub = teller
+    one, _, hub = relay
     slow = iter([5.0])
 
     async def before() -> None:
@@ -354,16 +354,16 @@ async def test_who_commits_second_tells_second_however_long_the_first_takes(
 
     hub.before = before
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(one.carry_out, [put("a")])
+        nursery.start_soon(one.commit_and_relay, [put("a")])
         await wait_all_tasks_blocked()
-        nursery.start_soon(one.carry_out, [put("b")])
+        nursery.start_soon(one.commit_and_relay, [put("b")])
     assert hub.ids == ["a", "b"]
 
 
 async def test_a_script_that_is_ended_between_commit_and_telling_leaves_it_to_the_next_write(
-    autojump_clock: MockClock, teller: tuple[Teller, FakeStore, FakeHub]
+    autojump_clock: MockClock, relay: tuple[OutboxRelay, FakeStore, FakeHub]
 ) -> None:
-    one, _, hub = teller
+    one, _, hub = relay
     slow = iter([100.0])
 
     async def before() -> None:
@@ -371,8 +371,8 @@ async def test_a_script_that_is_ended_between_commit_and_telling_leaves_it_to_th
 
     hub.before = before
     with trio.move_on_after(1):
-        await one.carry_out([put("a")])
+        await one.commit_and_relay([put("a")])
     assert hub.ids == []
     await trio.sleep(REPLAY_AFTER)
-    await one.carry_out([Write("b", lambda _: document("b"))])
+    await one.commit_and_relay([Write("b", lambda _: document("b"))])
     assert hub.ids == ["a", "b"]
