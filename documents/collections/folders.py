@@ -15,7 +15,7 @@ from typing import Final
 import orjson
 from attrs import frozen
 
-from ...actors import told
+from ...actors import error_text
 from ...config import Definition, check_collection_name, read_definition, read_regular
 from ..scripts import EVENTS, Interrupted, Interruption, Scripts, load_scripts
 from ..users import USERS, users_document
@@ -101,7 +101,7 @@ class FolderScan:
         except FileNotFoundError:  # there is none, and none is needed
             return
         except OSError as error:
-            self.problem = told(error)
+            self.problem = error_text(error)
             return
         looked_at = 0
         for path in paths:
@@ -118,9 +118,9 @@ class FolderScan:
         try:
             stamps = _stamps(path)
         except OSError as error:
-            unreadable: Stamps = frozenset({(told(error), 0, 0)})
+            unreadable: Stamps = frozenset({(error_text(error), 0, 0)})
             if known is None or known.stamps != unreadable:
-                self.found[name] = FolderContent(unreadable, problem=told(error))
+                self.found[name] = FolderContent(unreadable, problem=error_text(error))
             return
         if known is None or (known.stamps != stamps and (self._reload or not known.whole)):
             self.at = name, stamps
@@ -183,7 +183,7 @@ def _read(folder: Path, stamps: Stamps) -> FolderContent:
             document = users_document(document)
         definition = read_definition(name, document, f"file {config}")
     except Exception as error:  # noqa: BLE001 - whatever is wrong with it, it is this one's
-        return FolderContent(stamps, problem=f"{config}: {told(error)}")
+        return FolderContent(stamps, problem=f"{config}: {error_text(error)}")
     if name == USERS and definition.no_store:
         return FolderContent(stamps, problem=f"{config}: users are kept; take noStore out")
     return FolderContent(stamps, definition, load_scripts(name, folder))

@@ -10,7 +10,7 @@ import trio
 from ..errors import ScriptFailed
 from .context import AsyncContext, Cancel, Context, ScriptContext
 from .outcome import ScriptOutcome
-from .scripts import AsyncRun, Run, Script, line_in, told
+from .scripts import AsyncRun, Run, Script, error_text, line_in
 
 __all__ = ["Result", "attempt", "attempt_async"]
 
@@ -50,7 +50,7 @@ def _judge(script: Script, context: ScriptContext, error: BaseException) -> Resu
     if context._cancelled is not None and _is_cancel(error):
         return context._outcome()
     line = line_in(script.path, error)
-    failure = ScriptFailed(script.name, script.line if line is None else line, told(error))
+    failure = ScriptFailed(script.name, script.line if line is None else line, error_text(error))
     failure.__cause__ = error
     return failure
 

@@ -337,7 +337,7 @@ async def test_two_pods_on_one_database_lose_no_update_of_a_document(
 async def test_what_a_pod_that_ended_left_untold_is_told_by_another_after_a_minute(
     tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(collection_module, "LOOK_AGAIN", 0.05)
+    monkeypatch.setattr(collection_module, "RELAY_AGAIN", 0.05)
     write_collection(tmp_path, "todos", {})
     todos = Definition("todos")
     config = stored(tmp_path, url=postgres_url)
