@@ -1,8 +1,14 @@
 """What can be set: settings, secrets and logging. Nothing here knows who uses it."""
 
-from .anchored import anchored
 from .audit import Audit, Audited
-from .brokers import Broker, FailurePolicy, Nats, RabbitMQ, ReadyPolicy, Redis
+from .brokers import (
+    Broker,
+    FailurePolicy,
+    Nats,
+    RabbitMQ,
+    ReadyPolicy,
+    Redis,
+)
 from .classes import ClassNotFound, load_class
 from .definition import (
     BUILT_IN,
@@ -23,8 +29,8 @@ from .load import Loaded, load, write_default
 from .logs import bind_log_context, configure_logging, get_logger, tracing
 from .operations import Metrics, Stress
 from .origins import Origin, ascii_host, default_port, read_origin
+from .paths import private_paths, with_absolute_paths
 from .patterns import PatternMap
-from .private import private_places
 from .redact import redact_text
 from .report import Row, explain, reference_markdown
 from .sampling import LogLimiter, LogSampler
@@ -92,7 +98,6 @@ __all__ = [
     "Stress",
     "Tls",
     "Who",
-    "anchored",
     "ascii_host",
     "bind_log_context",
     "check_collection_name",
@@ -104,12 +109,13 @@ __all__ = [
     "load",
     "load_class",
     "load_secrets",
-    "private_places",
+    "private_paths",
     "read_definition",
     "read_origin",
     "read_regular",
     "redact_text",
     "reference_markdown",
     "tracing",
+    "with_absolute_paths",
     "write_default",
 ]

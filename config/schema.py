@@ -13,7 +13,7 @@ import attrs
 
 from . import formats
 from .brokers import Broker
-from .errors import ConfigError, Problem
+from .errors import ConfigError, Misconfiguration
 from .fields import setting
 from .limits import KIB, MIB, Limits
 from .operations import Metrics, Stress
@@ -343,7 +343,7 @@ class Config:
             raise ConfigError(*found)
 
 
-def _conflicts(config: Config) -> Iterator[Problem]:
+def _conflicts(config: Config) -> Iterator[Misconfiguration]:
     """Find values that are possible alone and impossible together."""
     limits, drain, tls = config.limits, config.drain, config.tls
     if limits.pong_timeout >= limits.ping_interval:
@@ -355,11 +355,11 @@ def _conflicts(config: Config) -> Iterator[Problem]:
     if bool(tls.cert_file) != bool(tls.key_file):
         missing, given = ("keyFile", "certFile") if tls.cert_file else ("certFile", "keyFile")
         sentence = f"tls.{missing} must be set too where tls.{given} is"
-        yield Problem(sentence, ("tls.certFile", "tls.keyFile"))
+        yield Misconfiguration(sentence, ("tls.certFile", "tls.keyFile"))
     if config.broker.previous_secret and not config.broker.secret:
         sentence = "broker.secret must be set too where broker.previousSecret is"
-        yield Problem(sentence, ("broker.secret", "broker.previousSecret"))
+        yield Misconfiguration(sentence, ("broker.secret", "broker.previousSecret"))
 
 
-def _order(small: str, relation: str, large: str) -> Problem:
-    return Problem(f"{small} must be {relation} {large}", (small, large))
+def _order(small: str, relation: str, large: str) -> Misconfiguration:
+    return Misconfiguration(f"{small} must be {relation} {large}", (small, large))

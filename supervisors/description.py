@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 import attrs
 import orjson
 
-from ..actors import ActorStatistics, told
+from ..actors import ActorStatistics, error_text
 from ..transport import JSON
 from .child import Child
 
@@ -60,7 +60,7 @@ def _as_json(detail: Mapping[str, JSON]) -> dict[str, JSON]:
     try:
         orjson.dumps(detail)
     except TypeError as error:
-        return {"describe": told(error)}
+        return {"describe": error_text(error)}
     return dict(detail)
 
 
@@ -85,7 +85,7 @@ def node_of(child: Child) -> TreeNode:
     try:
         return _drawn(child)
     except BaseException as error:  # noqa: BLE001 - whoever looks at the tree must see the rest
-        return TreeNode(child.path, type(child).__name__, detail={"describe": told(error)})
+        return TreeNode(child.path, type(child).__name__, detail={"describe": error_text(error)})
 
 
 def _drawn(child: Child) -> TreeNode:

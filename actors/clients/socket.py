@@ -11,7 +11,7 @@ from attrs import frozen
 
 from ...transport import (
     CloseCode,
-    Closed,
+    Closure,
     Meters,
     OutboxFailure,
     Spawn,
@@ -38,7 +38,7 @@ class Received:
 class Ended:
     """The socket is closed."""
 
-    closed: Closed
+    closed: Closure
 
 
 @frozen
@@ -141,7 +141,7 @@ class ClientSocket:
         elif failure is OutboxFailure.STALLED:
             self.want_closed(CloseCode.DEAD_CLIENT, "you have stopped reading", abandon=True)
         else:
-            self._actor.signal(Ended(Closed(1006, "connection broken", by_peer=True)))
+            self._actor.signal(Ended(Closure(1006, "connection broken", by_peer=True)))
 
     # Pulse: called by the heartbeat ------------------------------------------------------------
 

@@ -14,11 +14,11 @@ from ...config import get_logger
 from ...transport import EnvelopeError, EnvelopeFault, Event
 from ...transport.brokers import (
     ENVELOPE_BYTES,
-    SEAL_BYTES,
+    SIGNATURE_BYTES,
     Envelope,
     Greeting,
     Probe,
-    Seal,
+    Signer,
     unpack,
 )
 from ...transport.brokers.contract import EVERYONE, Channel, pod_channel, room_channel
@@ -32,7 +32,7 @@ __all__ = ["Inbound", "Listeners"]
 
 NAMES: Final = 2 * CHARACTER * 1024
 """Bytes that the names of a room and an event take at most."""
-OVERHEAD: Final = ENVELOPE_BYTES + NAMES + SEAL_BYTES
+OVERHEAD: Final = ENVELOPE_BYTES + NAMES + SIGNATURE_BYTES
 """Bytes of a message that are not its events' data, but for a little with each event."""
 
 _TOO_LARGE: Final = EnvelopeFault.TOO_LARGE
@@ -79,7 +79,7 @@ class Inbound:
         deduplicator: Deduplicator,
         rooms: Mapping[Channel, str | None],
         largest: int,
-        seal: Seal | None = None,
+        seal: Signer | None = None,
     ) -> None:
         self._listeners = listeners
         self._counters = counters
@@ -93,7 +93,7 @@ class Inbound:
         """Take what came on a channel; return what is for the link itself, and for no room."""
         try:
             if self._seal is not None:
-                self._seal.prove(channel, payload)
+                self._seal.verify(channel, payload)
             self._measure(channel, len(payload))
             return self._take(channel, unpack(payload), len(payload))
         except EnvelopeError as error:

@@ -10,7 +10,7 @@ from attrs import frozen
 
 from ...config import Broker as BrokerSettings
 from ...config import Limits, get_logger
-from ...transport.brokers import Seal
+from ...transport.brokers import Signer
 from ..runtime import Mailbox, Overflow
 from .deduplicator import Deduplicator
 from .figures import LinkFigures
@@ -42,7 +42,7 @@ class Link:
     subscriptions: Subscriptions
     deduplicator: Deduplicator
     outbox: Mailbox[Any]
-    seal: Seal | None
+    seal: Signer | None
     figures: LinkFigures
     uplink: Uplink
     largest: int
@@ -63,7 +63,7 @@ class Link:
         epoch = int(wall() * 1000)
         state = LinkState(pod_id, settings, message_ttl, largest, clock(), wall())
         subscriptions, deduplicator = Subscriptions(settings.linger), Deduplicator(pod_id)
-        seal = Seal.of(settings, pod_id, epoch, wall)
+        seal = Signer.of(settings, pod_id, epoch, wall)
         outbox: Mailbox[Any] = Mailbox(
             max_messages=settings.outbox_messages,
             max_bytes=settings.outbox_bytes,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from ...transport import BrokerUnavailable, MessageTooLarge
-from ...transport.brokers import ENVELOPE_BYTES, EVENT_BYTES, SEAL_BYTES
+from ...transport.brokers import ENVELOPE_BYTES, EVENT_BYTES, SIGNATURE_BYTES
 from ...transport.brokers.contract import Broker, Message
 from .awake_timeout import AwakeTimeouts
 from .link import Link
@@ -71,6 +71,6 @@ class Outbound:
         link, nbytes = self._link, self._broker.max_payload
         self._limited_by = nbytes
         if link.seal is not None:
-            nbytes -= SEAL_BYTES
+            nbytes -= SIGNATURE_BYTES
         self._packer = Packer(link.pod_id, link.epoch, nbytes, self._joined)
         link.state.limit = nbytes - OVERHEAD

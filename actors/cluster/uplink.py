@@ -10,7 +10,7 @@ from typing import Any
 
 from ...config import get_logger
 from ...transport import Problem, Scope
-from ...transport.brokers import DEEPEST, too_deep, utterable
+from ...transport.brokers import DEEPEST, may_be_said, too_deep
 from ...transport.brokers.contract import room_channel
 from ..runtime import Delivery, Mailbox
 from .deduplicator import Deduplicator
@@ -63,7 +63,7 @@ class Uplink:
         publication = state.number(
             room, event, encoded, event_id, settle, self._clock(), self._wall()
         )
-        if not utterable(room, event) or too_deep(encoded):
+        if not may_be_said(room, event) or too_deep(encoded):
             self._note_unspeakable(room, event)
             return Scope.LOCAL
         scope = state.admit(publication)

@@ -24,10 +24,10 @@ from ..runtime import (
     NotAMember,
     Timer,
     awaitable,
-    before_waiting,
     failure_of,
     handler_of,
     handles,
+    on_suspend,
 )
 from . import problems
 from .attendance import Attendance
@@ -418,7 +418,7 @@ class RoomActor(Actor):
         """Run code of the room: what it says is out when it returns or waits, else never."""
         speech = self._speech
         speech.begin_hook()
-        result = await before_waiting(hook, speech.pause)
+        result = await on_suspend(hook, speech.pause)
         speech.let_out()
         return result
 

@@ -10,18 +10,17 @@ import trio
 from attrs import field, frozen, mutable
 
 from ...actors import ActorRef, Hub
-from ...config import Collections as CollectionSettings
-from ...config import Definition
-from ...transport import Attempts, Turns
-from ..refused import RequestRefused
-from ..scripts import InsideCalls, ScriptEvent, ScriptRunner, Scripts
+from ...config import Collections, Definition
+from ...transport import Attempts, FairQueue
+from ..errors import RequestRefused
+from ..scripts import InternalCalls, ScriptEvent, ScriptRunner, Scripts
 from ..store import Bounds, Store
 from ..users import Passwords
 
 if TYPE_CHECKING:
-    from .writing import Writer
+    from .writing import DocumentWriter
 
-__all__ = ["CHAIN", "Chain", "Collection", "CollectionEnvironment", "Told"]
+__all__ = ["CHAIN", "Chain", "Collection", "CollectionEnvironment", "RelayState"]
 
 
 PATIENCE: Final = 5.0
@@ -71,24 +70,24 @@ class CollectionEnvironment:
     hub: Hub
     runner: ScriptRunner
     passwords: Passwords
-    settings: CollectionSettings
+    settings: Collections
     answers: Bounds
-    queries: Turns
+    queries: FairQueue
     sign_ups: Attempts
     emit_timeout: float
     wall: Callable[[], float]
-    inside: Callable[[], InsideCalls]
+    internal: Callable[[], InternalCalls]
     searchers: trio.CapacityLimiter = field(factory=lambda: trio.CapacityLimiter(SEARCHERS))
 
 
 @mutable(eq=False)
-class Told:
-    """What has been told of a collection's changes: known to all incarnations of its actor.
+class RelayState:
+    """What has been relayed of a collection's changes: known to all incarnations of its actor.
 
-    `sequences` are told, and their notes still in the store. Whoever holds the `turn` commits and
-    tells. While it is not `caught_up`, something may be in the store that comes first; it is told
-    at `replay_at` (trio's clock) at the earliest. `changes` counts what was told, and `rejected`
-    what a room would not take.
+    `sequences` are relayed, and still in the store's outbox. Whoever holds the `turn` commits and
+    relays. While it is not `caught_up`, something may be in the outbox that comes first; it is
+    relayed at `replay_at` (trio's clock) at the earliest. `changes` counts what was relayed, and
+    `rejected` what a room would not take.
     """
 
     sequences: set[int] = field(factory=set)
@@ -114,8 +113,8 @@ class Collection:
     ref: ActorRef[Any] | None = None
     ready: trio.Event = field(factory=trio.Event)
     trouble: str = ""
-    told: Told = field(factory=Told)
-    writer: Writer | None = None
+    relay: RelayState = field(factory=RelayState)
+    writer: DocumentWriter | None = None
 
     @property
     def name(self) -> str:

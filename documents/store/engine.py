@@ -19,7 +19,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from ...config import ConfigurationError
-from ...config import Store as Settings
+from ...config import Store as StoreSettings
 from ..errors import StoreUncertain
 from .sql import register_functions
 
@@ -54,7 +54,7 @@ _STEPS: Final = 20_000
 _WRITES: Final = "deployd_writes"
 
 
-def database_url(settings: Settings, data: Path) -> str:
+def database_url(settings: StoreSettings, data: Path) -> str:
     """Return the URL of the database: the one that is set, or of a file in the folder `data`."""
     if settings.url:
         return settings.url
@@ -70,7 +70,7 @@ def database_files(url: str) -> tuple[Path, ...]:
     return tuple(Path(parsed.database + end) for end in ("", "-wal", "-shm", "-journal"))
 
 
-def make_engine(url: str, settings: Settings) -> Engine:
+def make_engine(url: str, settings: StoreSettings) -> Engine:
     """Return an engine with `pool_size` connections at most. It connects when it is first used.
 
     Raises `ConfigurationError` when the URL names no database that a pod can use.
@@ -145,7 +145,7 @@ def take_time(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{_SCHEMA_TIME}s'")
         driver = connection.connection.driver_connection
-        driver.patience = _SCHEMA_TIME + _GRACE  # type: ignore[union-attr] # a PatientConnection
+        driver.answer_timeout = _SCHEMA_TIME + _GRACE  # type: ignore[union-attr] # a TimeoutConnection
         connection.detach()  # it is closed afterwards, so the time-outs need not be restored
 
 
@@ -164,7 +164,7 @@ def _parse(url: str) -> URL:
     )
 
 
-def _sqlite(url: URL, settings: Settings) -> Engine:
+def _sqlite(url: URL, settings: StoreSettings) -> Engine:
     engine = create_engine(
         url,
         pool_size=settings.pool_size,
@@ -189,13 +189,13 @@ def _sqlite(url: URL, settings: Settings) -> Engine:
     return engine
 
 
-def _write_ahead(connection: sqlite3.Connection, patience: float) -> None:
+def _write_ahead(connection: sqlite3.Connection, timeout: float) -> None:
     """Switch the file to write-ahead logging, which is what it is switched to for good.
 
     Several pods may do so at once, and to those that come second SQLite answers "busy" without
     waiting for its time-out (https://www.sqlite.org/wal.html, "Activating And Configuring").
     """
-    until = time.monotonic() + patience
+    until = time.monotonic() + timeout
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -207,7 +207,7 @@ def _write_ahead(connection: sqlite3.Connection, patience: float) -> None:
             return
 
 
-def _postgresql(url: URL, settings: Settings) -> Engine:
+def _postgresql(url: URL, settings: StoreSettings) -> Engine:
     waits = (
         f"-c statement_timeout={_milliseconds(settings.statement_timeout)}"
         f" -c lock_timeout={_milliseconds(settings.busy_timeout)}"
@@ -215,7 +215,7 @@ def _postgresql(url: URL, settings: Settings) -> Engine:
     given = url.query.get("options", "")
     options = given if isinstance(given, str) else " ".join(given)
     try:
-        from .patience import PatientConnection
+        from .answer_timeout import TimeoutConnection
 
         engine = create_engine(
             url,
@@ -237,14 +237,14 @@ def _postgresql(url: URL, settings: Settings) -> Engine:
             "PostgreSQL needs a driver that is not installed: pip install 'deployd[postgres]'"
         ) from error
 
-    patience = max(settings.statement_timeout, settings.busy_timeout) + _GRACE
+    timeout = max(settings.statement_timeout, settings.busy_timeout) + _GRACE
 
     @event.listens_for(engine, "do_connect")
     def connect(
         _dialect: object, _record: object, given: list[Any], named: dict[str, Any]
-    ) -> PatientConnection:
-        connection = PatientConnection.connect(*given, **named)
-        connection.patience = patience
+    ) -> TimeoutConnection:
+        connection = TimeoutConnection.connect(*given, **named)
+        connection.answer_timeout = timeout
         return connection
 
     return engine

@@ -105,7 +105,7 @@ class Exporter(Collector):
         )
         yield _counter(
             "deployd_slow_clients_closed",
-            "Closed because they did not read.",
+            "Closure because they did not read.",
             meters.closed[CloseCode.SLOW_CONSUMER] + meters.closed[CloseCode.DEAD_CLIENT],
         )
 

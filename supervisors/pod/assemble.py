@@ -25,7 +25,7 @@ from ...actors import (
 )
 from ...config import Config, Secrets
 from ...documents.collections import ALL_COLLECTIONS, PREFIX, UndefinedChangesRoom
-from ...transport import DASHBOARD, JSON, Certificate, Listener, TlsDoor
+from ...transport import DASHBOARD, JSON, Certificate, Listener, TlsTerminator
 from ...transport.brokers import load_broker
 from ...transport.brokers.contract import Broker
 from ...transport.http import Keyring
@@ -255,9 +255,9 @@ def _watched(
     )
 
 
-def _tls(config: Config) -> TlsDoor | None:
+def _tls(config: Config) -> TlsTerminator | None:
     tls = config.tls
-    return TlsDoor(Certificate(tls.cert_file, tls.key_file)) if tls.cert_file else None
+    return TlsTerminator(Certificate(tls.cert_file, tls.key_file)) if tls.cert_file else None
 
 
 def _own_host(config: Config) -> str:

@@ -16,20 +16,20 @@ from ...documents.collections import (
     Api,
     Collection,
     CollectionActor,
-    CollectionCalls,
     CollectionEnvironment,
     CollectionRoom,
+    CollectionService,
     Directory,
     Discovery,
     Reader,
     UserAccounts,
     Viewer,
-    listening_problem,
+    join_refusal,
 )
 from ...documents.scripts import ScriptRunner
 from ...documents.store import Bounds, DatabaseStore, database_url
 from ...documents.users import Passwords
-from ...transport import Attempts, Identity, Problem, Shares, Turns, share_of
+from ...transport import Attempts, FairQueue, Identity, Problem, Shares, share_of
 from ..backoff import Backoff
 from ..child import ChildSpec, Service
 from ..dynamic import DynamicSupervisor
@@ -66,7 +66,7 @@ class CollectionTree:
         )
         # The one knot: scripts call collections, and collections run scripts. So the calls are
         # made last, and looked up when a script makes one; none runs before the pod does.
-        calls: CollectionCalls
+        calls: CollectionService
         environment = CollectionEnvironment(
             store=self._store,
             hub=hub,
@@ -78,7 +78,7 @@ class CollectionTree:
             sign_ups=Attempts(config.auth.sign_ups, config.auth.sign_up_period),
             emit_timeout=config.limits.emit_timeout,
             wall=basis.wall,
-            inside=lambda: calls,
+            internal=lambda: calls,
         )
         self._supervisor = DynamicSupervisor("pod/collections")
         self.directory = Directory(
@@ -86,7 +86,7 @@ class CollectionTree:
         )
         self._viewer = Viewer(environment)
         reader = Reader(environment, self._viewer)
-        calls = CollectionCalls(
+        calls = CollectionService(
             self.directory,
             reader,
             self._viewer,
@@ -108,7 +108,7 @@ class CollectionTree:
 
     def listening(self, room: str, identity: Identity | None) -> Problem | None:
         """Say why a client may not listen in a room, or None."""
-        refused = listening_problem(self.directory, room, identity)
+        refused = join_refusal(self.directory, room, identity)
         if refused is None:
             return None
         return Problem("auth_required" if refused.status == 401 else "forbidden", refused.sentence)
@@ -168,8 +168,8 @@ def _start(
     return cells[0]
 
 
-def _queries(config: Config) -> Turns:
+def _queries(config: Config) -> FairQueue:
     """Let as many look through documents as there are threads for that, and others wait."""
     working, limits = config.store.pool_size, config.limits
     per_address = share_of(working, limits.address_share)
-    return Turns(Shares(working, per_address), Shares.of(limits.max_queries, limits))
+    return FairQueue(Shares(working, per_address), Shares.of(limits.max_queries, limits))

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute
 from starlette.types import Scope
 
-from ...config import Audit, Config, get_logger, private_places, read_origin
+from ...config import Audit, Config, get_logger, private_paths, read_origin
 from ...documents.http import AuthView, auth_routes, catalogue_routes, collection_routes
 from ...documents.store import database_files, database_url
 from ...transport import (
@@ -22,14 +22,14 @@ from ...transport import (
     Premises,
     Refusal,
     Shares,
-    TlsDoor,
+    TlsTerminator,
     UpgradeRequest,
     is_loopback,
     networks,
     share_of,
 )
 from ...transport.http import (
-    Doorman,
+    Authenticator,
     HttpLimits,
     HttpServer,
     Keyring,
@@ -75,7 +75,7 @@ class Served:
     stress: StressRunner
     upgrade: Callable[[UpgradeRequest], Refusal | None]
     collections: CollectionTree | None
-    tls: TlsDoor | None
+    tls: TlsTerminator | None
     wall: Callable[[], float]
 
     @property
@@ -86,15 +86,15 @@ class Served:
 
 def make_listener(pod: Served) -> Listener:
     """Make what listens for a pod: to WebSocket upgrades, and HTTP for pages and collections."""
-    config, doorman = pod.config, _doorman(pod)
+    config, authenticator = pod.config, _authenticator(pod)
     public = _public(config, pod.settings)
     app = create_app(
-        _Pages(pod, doorman),
+        _Pages(pod, authenticator),
         pod.wall,
         public=public,
         routes=[
-            *stress_routes(doorman.refuse_all_but_root, pod.stress),
-            *_routes(pod, doorman, public),
+            *stress_routes(authenticator.refuse_all_but_root, pod.stress),
+            *_routes(pod, authenticator, public),
         ],
         origins=config.origins.allowed,
     )
@@ -105,7 +105,7 @@ def make_listener(pod: Served) -> Listener:
             app,
             _http_limits(config),
             on_upgrade=pod.upgrade,
-            privileged=_Privileges(doorman).has,
+            privileged=_Privileges(authenticator).has,
             websocket=config.enabled,
             origins=[str(each) for each in map(read_origin, config.origins.allowed) if each],
             memory=Shares.of(config.limits.max_http_bytes, config.limits),
@@ -141,7 +141,7 @@ def make_metrics_listener(pod: Served) -> Listener | None:
 
 def _public(config: Config, settings: Path | None) -> PublicFiles:
     files = database_files(database_url(config.store, Path(config.server.data)))
-    private = [*private_places(config), *files, *filter(None, [settings])]
+    private = [*private_paths(config), *files, *filter(None, [settings])]
     public = PublicFiles(Path(config.server.public), private)
     exposed = public.exposed()
     if exposed:
@@ -153,10 +153,10 @@ def _public(config: Config, settings: Path | None) -> PublicFiles:
     return public
 
 
-def _doorman(pod: Served) -> Doorman:
+def _authenticator(pod: Served) -> Authenticator:
     auth = pod.config.auth
     guesses = Attempts(auth.login_attempts, auth.login_period)
-    return Doorman(
+    return Authenticator(
         keyring=pod.keyring,
         guesses=guesses,
         clock=trio.current_time,
@@ -191,12 +191,12 @@ def _listener_limits(config: Config) -> ListenerLimits:
     )
 
 
-def _routes(pod: Served, doorman: Doorman, public: PublicFiles) -> Sequence[BaseRoute]:
+def _routes(pod: Served, authenticator: Authenticator, public: PublicFiles) -> Sequence[BaseRoute]:
     auth, collections = pod.config.auth, pod.collections
     view = AuthView(
         accounts=None if collections is None else collections.accounts,
         keyring=pod.keyring,
-        doorman=doorman,
+        authenticator=authenticator,
         attempts=Attempts(auth.login_attempts, auth.login_period),
         clock=trio.current_time,
         rate_limited=pod.watched.meters.rate_limited,
@@ -204,30 +204,30 @@ def _routes(pod: Served, doorman: Doorman, public: PublicFiles) -> Sequence[Base
     api = None if collections is None else collections.api
     return [
         *auth_routes(view),
-        *catalogue_routes(api, doorman.identify, pod.watched.version),
+        *catalogue_routes(api, authenticator.identify, pod.watched.version),
         public.route(),
-        *collection_routes(api, doorman.identify, doorman.own),
+        *collection_routes(api, authenticator.identify, authenticator.own),
     ]
 
 
 class _Privileges:
     """Who is answered also where there is no room: who asks how the pod is, and root."""
 
-    def __init__(self, doorman: Doorman) -> None:
-        self._doorman = doorman
+    def __init__(self, authenticator: Authenticator) -> None:
+        self._authenticator = authenticator
 
     def has(self, scope: Scope) -> bool:
         """Say whether a request has the privilege; wrong keys are counted as anywhere."""
         path: str = scope["path"]
         if path == "/metrics" or path.startswith("/health/"):
             return True
-        return self._doorman.knows(Request(scope))
+        return self._authenticator.knows(Request(scope))
 
 
 class _Pages:
     """The pod as the pages see it: only what they may show."""
 
-    def __init__(self, pod: Served, doorman: Doorman) -> None:
+    def __init__(self, pod: Served, authenticator: Authenticator) -> None:
         self._watched = pod.watched
         self._health = pod.health
         self.pod_id = pod.watched.pod_id
@@ -242,8 +242,8 @@ class _Pages:
         self.detailed = pod.views.detailed
         self.clients = pod.views.connections
         self.expose = pod.exporter.expose
-        self.refuse_all_but_root = doorman.refuse_all_but_root
-        self.refuse_all_but_scrapers = doorman.refuse_all_but_scrapers
+        self.refuse_all_but_root = authenticator.refuse_all_but_root
+        self.refuse_all_but_scrapers = authenticator.refuse_all_but_scrapers
 
     def tree(self) -> Mapping[str, object]:
         return tree_to_json(self._watched.root().describe())

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator
 
 from attrs import frozen
 
-from ...transport import Listener, TlsDoor
+from ...transport import Listener, TlsTerminator
 from ..child import ChildSpec, Service
 from ..observe import Views
 from ..watchdog import Watchdog
@@ -34,7 +34,7 @@ class PodTree:
     rooms: RoomTree
     collections: CollectionTree | None
     metrics: Listener | None
-    tls: TlsDoor | None
+    tls: TlsTerminator | None
     clients: ClientTree
     views: Views
     stress: StressRunner

@@ -226,7 +226,7 @@ async def test_an_event_crosses_pods(cluster: Cluster) -> None:
 
 
 async def test_pods_believe_haproxy_about_addresses_and_not_clients(cluster: Cluster) -> None:
-    told = inspect(cluster.container("haproxy"), "json .NetworkSettings.Networks")
+    told = inspect(cluster.container("haproxy"), "json .Network.Networks")
     [network] = json.loads(told).values()
     async with connected(cluster, additional_headers={"X-Forwarded-For": "203.0.113.9"}):
         [address] = chain.from_iterable(cluster.clients().values())

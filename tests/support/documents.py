@@ -11,7 +11,7 @@ import orjson
 import trio
 
 from deployd.config import Definition, Property, PropertyType
-from deployd.config import Store as Settings
+from deployd.config import Store as StoreSettings
 from deployd.documents.store import Change, DatabaseStore, Document, Page, Store, Write
 from deployd.transport import JSON
 
@@ -45,11 +45,11 @@ async def opened(
     url: str,
     *definitions: Definition,
     pod: str = "pod-a",
-    settings: Settings | None = None,
+    settings: StoreSettings | None = None,
     wall: Callable[[], float] = lambda: NOW,
 ) -> AsyncIterator[DatabaseStore]:
     """Open a store with these collections (`TODOS`), and close it afterwards."""
-    store = DatabaseStore(url, pod_id=pod, settings=settings or Settings(), wall=wall)
+    store = DatabaseStore(url, pod_id=pod, settings=settings or StoreSettings(), wall=wall)
     try:
         with trio.fail_after(60):
             await store.open()
@@ -113,6 +113,6 @@ def shown(page: Page) -> list[Document]:
 
 async def change_of(store: Store, write: Write, definition: Definition = TODOS) -> Change:
     """Carry one write out that has to succeed."""
-    (outcome,) = await store.write(definition, [write])
+    (outcome,) = await store.commit(definition, [write])
     assert isinstance(outcome, Change), outcome
     return outcome

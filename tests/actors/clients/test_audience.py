@@ -19,10 +19,9 @@ from deployd.actors import (
     Roster,
 )
 from deployd.actors.rooms.roster import RemoteEmits
-from deployd.actors.runtime.addressee import Addressee
 from deployd.actors.runtime.dead_letters import DeadLetters
-from deployd.transport import JSON
-from deployd.transport.brokers import Event
+from deployd.actors.runtime.recipient import Recipient
+from deployd.transport import JSON, Event
 
 SAID = Event("tea", "said", b"1", "id", 1, 0.0, "other")
 
@@ -50,7 +49,7 @@ class Told:
 
 def audience() -> tuple[Audience, Told, Told, Mailbox[Any], Roster[Any]]:
     mailbox: Mailbox[Any] = Mailbox(max_messages=1, overflow=Overflow.BLOCK)
-    everyone = Addressee("everyone", mailbox, DeadLetters()).ref
+    everyone = Recipient("everyone", mailbox, DeadLetters()).ref
     rooms, notices, roster = Told(), Told(), Roster[Any](name=None)
     made = Audience(cast("Rooms", rooms), everyone, roster, cast("Notices", notices))
     return made, rooms, notices, mailbox, roster

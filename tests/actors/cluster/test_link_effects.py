@@ -20,8 +20,7 @@ from deployd.actors.cluster import (
 from deployd.actors.cluster.effects import perform
 from deployd.actors.cluster.publication import Publication
 from deployd.actors.cluster.state import Effect, Settled, StillAway
-from deployd.transport import Scope
-from deployd.transport.brokers import Event
+from deployd.transport import Event, Scope
 
 
 class Told:

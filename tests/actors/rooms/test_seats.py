@@ -12,7 +12,7 @@ import pytest
 from deployd.actors import DeadLetters, Exit, Mailbox, Overflow, Roster, hand_over, own_up
 from deployd.actors.rooms.roster import RemoteEmits
 from deployd.actors.rooms.seat import Departed, Identified, Knock, Seat, Standing
-from deployd.actors.runtime.addressee import Addressee
+from deployd.actors.runtime.recipient import Recipient
 from deployd.transport import Event, Identity, Problem
 from support.seats import Desk
 from support.sinks import FakeSink
@@ -25,7 +25,7 @@ MODULES = sorted(
     if "__pycache__" not in path.parts
 )
 
-NO_REFERENCES = {"self._notices.tell", "self.tell", "self.feed.tell", "view.doorman.tell"}
+NO_REFERENCES = {"self._notices.tell", "self.tell", "self.feed.tell", "view.authenticator.tell"}
 """Methods of that name that leave no message in a mailbox."""
 
 
@@ -99,12 +99,12 @@ def test_only_seats_write_who_is_where() -> None:
 def room() -> tuple[Roster[Any], Mailbox[Any]]:
     mailbox: Mailbox[Any] = Mailbox(max_messages=1, overflow=Overflow.BLOCK)
     roster: Roster[Any] = Roster(name="room")
-    roster.ref = Addressee("room", mailbox, DeadLetters()).ref
+    roster.ref = Recipient("room", mailbox, DeadLetters()).ref
     return roster, mailbox
 
 
 def client(name: str = "ada") -> Desk:
-    return Desk(name, Addressee(name, Mailbox(), DeadLetters()).ref, FakeSink())
+    return Desk(name, Recipient(name, Mailbox(), DeadLetters()).ref, FakeSink())
 
 
 def user(name: str, expires_at: float | None = None) -> Identity:

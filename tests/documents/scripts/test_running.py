@@ -24,8 +24,14 @@ from deployd.documents import (
     ScriptsBusy,
     ScriptTimeout,
 )
-from deployd.documents.scripts import AsyncContext, Outcome, Script, ScriptRunner, load_scripts
-from deployd.documents.scripts.running import WAITING_PER_PLACE
+from deployd.documents.scripts import (
+    AsyncContext,
+    Script,
+    ScriptOutcome,
+    ScriptRunner,
+    load_scripts,
+)
+from deployd.documents.scripts.running import WAITING_PER_THREAD
 from deployd.documents.scripts.thread_job import ThreadJob
 from support.scripts import FakePod, load, real_patience
 
@@ -120,7 +126,7 @@ async def test_a_script_that_cancels_has_ended_the_request(
     script = load(tmp_path, f"{kind} run(ctx):\n    {body}\n")
     with capture_logs() as logs:
         outcome = await runner.run(script, pod.context(script))
-    assert outcome == Outcome({}, cancelled=("no", 409))
+    assert outcome == ScriptOutcome({}, cancelled=("no", 409))
     assert logs == []
 
 
@@ -320,7 +326,7 @@ async def test_a_list_keeps_its_order_and_each_document_its_own_end(
     contexts = [pod.context(script, {"n": number}) for number in range(6)]
     with capture_logs() as logs:
         results = await runner.run_each(script, contexts)
-    shown = [one.shown if isinstance(one, Outcome) else type(one) for one in results]
+    shown = [one.shown if isinstance(one, ScriptOutcome) else type(one) for one in results]
     assert shown == [{"n": 0}, ScriptFailed, {}, ScriptFailed, {}, {"n": 5}]
     assert len(threads) == 1
     assert (threading.get_ident() in threads) == (kind == "async def")
@@ -414,7 +420,7 @@ async def test_a_context_of_a_list_is_over_when_its_document_is_done(
     script = load(tmp_path, source, kept=[])
     with capture_logs():
         results = await runner.run_each(script, [pod.context(script) for _ in range(2)])
-    assert isinstance(results[0], Outcome)
+    assert isinstance(results[0], ScriptOutcome)
     assert isinstance(results[1], ScriptFailed)
     assert isinstance(results[1].__cause__, ScriptOver)
     assert len(pod.emits) == 1
@@ -556,7 +562,7 @@ async def test_no_more_than_some_wait_for_a_thread(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(runner.run, stuck, pod.context(stuck))
             await pod.event("started").wait()
-            for _ in range(WAITING_PER_PLACE):
+            for _ in range(WAITING_PER_THREAD):
                 nursery.start_soon(runner.run, quick, pod.context(quick))
             await wait_all_tasks_blocked()
             with pytest.raises(ScriptsBusy):

@@ -15,7 +15,7 @@ import trio
 from sqlalchemy import Engine, event
 
 from deployd.config import Definition, Property, PropertyType
-from deployd.config import Store as Settings
+from deployd.config import Store as StoreSettings
 from deployd.documents.errors import QueryError, StoreUnavailable
 from deployd.documents.store import Document, Equal, Query, Store, Write, engine
 from support.documents import (
@@ -42,7 +42,7 @@ async def test_a_server_that_was_away_is_used_again_when_it_is_back(
         await change_of(store, put("a"))
         postgres.kill()
         try:
-            for call in (store.get(TODOS, "a"), store.write(TODOS, [put("b")])):
+            for call in (store.get(TODOS, "a"), store.commit(TODOS, [put("b")])):
                 with pytest.raises(StoreUnavailable, match="cannot be reached"):
                     await call
         finally:
@@ -71,11 +71,11 @@ async def test_a_server_that_dies_in_a_transaction_keeps_nothing_of_it(
     async with opened(postgres_url) as store:
         try:
             with pytest.raises(StoreUnavailable, match="cannot be reached"):
-                await store.write(TODOS, [put("a"), Write("b", decide)])
+                await store.commit(TODOS, [put("a"), Write("b", decide)])
         finally:
             postgres.start()
         assert await store.count(TODOS, Query().filter) == 0
-        assert await store.untold(TODOS, 10) == []
+        assert await store.claim_outbox(TODOS, 10) == []
 
 
 async def test_a_server_that_freezes_in_a_transaction_is_given_up_and_keeps_nothing_of_it(
@@ -94,11 +94,11 @@ async def test_a_server_that_freezes_in_a_transaction_is_given_up_and_keeps_noth
                 frozen.append(pid)
         return document("b")
 
-    settings = Settings(statement_timeout=0.3, busy_timeout=0.3)
+    settings = StoreSettings(statement_timeout=0.3, busy_timeout=0.3)
     async with opened(postgres_url, settings=settings) as store:
         try:
             with pytest.raises(StoreUnavailable, match="cannot be reached"):
-                await store.write(TODOS, [put("a"), Write("b", decide)])
+                await store.commit(TODOS, [put("a"), Write("b", decide)])
         finally:
             for pid in frozen:
                 os.kill(pid, signal.SIGCONT)
@@ -126,20 +126,20 @@ async def test_a_database_that_is_not_there_is_told(postgres: Postgres) -> None:
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        (Settings(busy_timeout=0.3), "locked"),
-        (Settings(statement_timeout=0.3), "too long"),
+        (StoreSettings(busy_timeout=0.3), "locked"),
+        (StoreSettings(statement_timeout=0.3), "too long"),
     ],
     ids=["lock_timeout", "statement_timeout"],
 )
 async def test_whoever_holds_a_lock_makes_a_store_wait_and_no_longer_than_was_set(
-    postgres_url: str, settings: Settings, says: str
+    postgres_url: str, settings: StoreSettings, says: str
 ) -> None:
     async with opened(postgres_url):
         pass
     async with opened(postgres_url, settings=settings) as store:
         with psycopg.connect(postgres_url) as other:
             other.execute("LOCK TABLE collection_todos")
-            for call in (store.write(TODOS, [put("a")]), store.find(TODOS, Query())):
+            for call in (store.commit(TODOS, [put("a")]), store.find(TODOS, Query())):
                 with pytest.raises(StoreUnavailable, match=says):
                     await call
         assert (await change_of(store, put("a"))).type == "created"
@@ -154,7 +154,7 @@ CREATE EVENT TRIGGER slowly ON ddl_command_start WHEN TAG IN ('CREATE INDEX')
 
 
 async def test_making_an_index_may_take_longer_than_a_query(postgres_url: str) -> None:
-    async with opened(postgres_url, settings=Settings(statement_timeout=0.3)) as store:
+    async with opened(postgres_url, settings=StoreSettings(statement_timeout=0.3)) as store:
         with psycopg.connect(postgres_url, autocommit=True) as other:
             other.execute(SLOW_INDEXES)
         await store.prepare(Definition("todos", {"due": Property(PropertyType.DATE, index=True)}))
@@ -184,7 +184,7 @@ async def test_two_pods_that_create_one_document_create_it_once(postgres_url: st
     outcomes: list[str | None] = []
 
     async def write(store: Store, name: str) -> None:
-        outcomes.extend(kinds(await store.write(TODOS, [create(name)])))
+        outcomes.extend(kinds(await store.commit(TODOS, [create(name)])))
 
     async with opened(postgres_url) as one, opened(postgres_url, pod="pod-b") as other:
         for number in range(20):
@@ -209,7 +209,7 @@ async def test_what_another_pod_created_meanwhile_is_decided_upon(
                 _insert(postgres_url, name, "a")
             return document("a", age=len(seen))
 
-        outcomes = await store.write(definition, [put("z"), Write("a", decide)])
+        outcomes = await store.commit(definition, [put("z"), Write("a", decide)])
         assert kinds(outcomes) == ["created", "updated"]
         assert seen == [None, document("a")]
         assert await store.get(definition, "a") == document("a", age=2)
@@ -239,7 +239,7 @@ async def test_a_unique_value_too_long_for_an_index_refuses_that_write_alone(
 ) -> None:
     text = "".join(Random(1).choices(ascii_lowercase, k=10_000))  # does not compress
     async with opened(postgres_url) as store:
-        outcomes = await store.write(TODOS, [put("a", title=text), put("b")])
+        outcomes = await store.commit(TODOS, [put("a", title=text), put("b")])
         assert kinds(outcomes) == ["Unstorable", "created"]
 
 
@@ -252,7 +252,7 @@ async def test_a_long_answer_is_read_from_a_cursor_a_few_documents_at_a_time(
         cursors.append(type(cursor).__name__)
 
     async with opened(postgres_url) as store:
-        await store.write(TODOS, [put(f"{number}") for number in range(200)])
+        await store.commit(TODOS, [put(f"{number}") for number in range(200)])
         event.listen(Engine, "after_cursor_execute", executed)
         try:
             for limit in (200, 10):
@@ -280,13 +280,13 @@ async def test_what_another_pod_left_is_taken_over_after_a_minute(postgres_url: 
     ):
         change = await change_of(one, put("a"))
         clock.now += 59.9
-        assert await other.untold(TODOS, 10) == []
+        assert await other.claim_outbox(TODOS, 10) == []
         clock.now += 0.1
-        assert await other.untold(TODOS, 10) == [change]
-        assert await one.untold(TODOS, 10) == []
-        assert await other.untold(TODOS, 10) == [change]
+        assert await other.claim_outbox(TODOS, 10) == [change]
+        assert await one.claim_outbox(TODOS, 10) == []
+        assert await other.claim_outbox(TODOS, 10) == [change]
         clock.now += 60
-        assert await one.untold(TODOS, 10) == [change]
+        assert await one.claim_outbox(TODOS, 10) == [change]
 
 
 async def test_a_pod_that_is_still_telling_its_own_keeps_them(postgres_url: str) -> None:
@@ -297,20 +297,20 @@ async def test_a_pod_that_is_still_telling_its_own_keeps_them(postgres_url: str)
     ):
         change = await change_of(one, put("a"))
         clock.now += 50
-        assert await one.untold(TODOS, 10) == [change]
+        assert await one.claim_outbox(TODOS, 10) == [change]
         clock.now += 50
-        assert await other.untold(TODOS, 10) == []
+        assert await other.claim_outbox(TODOS, 10) == []
 
 
 async def test_two_pods_that_take_over_at_once_share_without_overlap(postgres_url: str) -> None:
     clock = Clock()
     async with opened(postgres_url, pod="gone", wall=clock) as gone:
-        await gone.write(TODOS, [put(f"{number}") for number in range(50)])
+        await gone.commit(TODOS, [put(f"{number}") for number in range(50)])
     clock.now += 60
     taken: list[int] = []
 
     async def take(store: Store) -> None:
-        taken.extend(change.sequence for change in await store.untold(TODOS, 50))
+        taken.extend(change.sequence for change in await store.claim_outbox(TODOS, 50))
 
     async with (
         opened(postgres_url, wall=clock) as one,
@@ -329,5 +329,5 @@ async def test_what_another_pod_is_taking_over_is_passed_over(postgres_url: str)
             other.execute(
                 "SELECT FROM changes WHERE sequence = %s FOR UPDATE", [changes[0].sequence]
             )
-            assert await store.untold(TODOS, 10) == changes[1:]
-        assert await store.untold(TODOS, 10) == changes
+            assert await store.claim_outbox(TODOS, 10) == changes[1:]
+        assert await store.claim_outbox(TODOS, 10) == changes

@@ -17,8 +17,7 @@ import pytest
 import trio
 from sqlalchemy import Engine, event
 
-from deployd.config import Definition, Property, PropertyType
-from deployd.config import Store as Settings
+from deployd.config import Definition, Property, PropertyType, Store
 from deployd.documents.errors import StoreUnavailable
 from deployd.documents.store import Equal, Query, database_url
 from deployd.documents.store.engine import make_engine
@@ -32,7 +31,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def url(file: Path) -> str:
-    return database_url(Settings(), file.parent)
+    return database_url(Store(), file.parent)
 
 
 @contextmanager
@@ -55,18 +54,18 @@ async def test_the_file_and_its_folder_are_for_their_owner_alone(file: Path, url
 
 @pytest.mark.parametrize("name", ["a b", "c?d=e", "%41#", "ключ"])
 async def test_a_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
-    async with opened(database_url(Settings(), tmp_path / name)):
+    async with opened(database_url(Store(), tmp_path / name)):
         assert (tmp_path / name / "documents.db").exists()
 
 
 def test_a_database_that_is_set_comes_before_the_file(tmp_path: Path) -> None:
     elsewhere = "postgresql://host/name"
-    assert database_url(Settings(url=elsewhere), tmp_path) == elsewhere
+    assert database_url(Store(url=elsewhere), tmp_path) == elsewhere
 
 
 @pytest.mark.parametrize(("durability", "synchronous"), [("full", 2), ("normal", 1)])
 def test_durability_is_what_was_set(tmp_path: Path, durability: str, synchronous: int) -> None:
-    engine = make_engine(database_url(Settings(), tmp_path), Settings(durability=durability))
+    engine = make_engine(database_url(Store(), tmp_path), Store(durability=durability))
     with engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == synchronous
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
@@ -95,12 +94,12 @@ async def test_an_index_is_made_and_dropped_and_those_of_others_are_left_alone(
 async def test_a_locked_database_is_unavailable_for_writes_until_it_is_free(
     file: Path, url: str
 ) -> None:
-    async with opened(url, settings=Settings(busy_timeout=0.3)) as store:
+    async with opened(url, settings=Store(busy_timeout=0.3)) as store:
         await change_of(store, put("a"))
         with another(file) as other:
             other.execute("BEGIN IMMEDIATE")
             with pytest.raises(StoreUnavailable, match="locked"):
-                await store.write(TODOS, [put("b")])
+                await store.commit(TODOS, [put("b")])
             assert await store.get(TODOS, "a") == document("a")
         assert (await change_of(store, put("b"))).type == "created"
 
@@ -126,7 +125,7 @@ async def fill(url: str) -> list[str]:
         with pytest.raises(StoreUnavailable, match="disk") as caught:  # noqa: PT012
             while len(written) < 10_000:
                 ids = [f"{len(written) + number:05}" for number in range(10)]
-                outcomes = await store.write(TODOS, [put(each, text="x" * 1000) for each in ids])
+                outcomes = await store.commit(TODOS, [put(each, text="x" * 1000) for each in ids])
                 assert kinds(outcomes) == ["created"] * 10
                 written += ids
         assert "xxx" not in str(caught.value.__cause__)
@@ -136,11 +135,11 @@ async def fill(url: str) -> list[str]:
 
 
 async def assert_whole(url: str, written: list[str]) -> None:
-    """There is what was written, each with its note, and more can be."""
+    """There is what was written, each with its entry in the outbox, and more can be."""
     async with opened(url) as store:
         assert [each["id"] for each in shown(await store.find(TODOS, Query()))] == written
-        notes = await store.untold(TODOS, 20_000)
-        assert [change.document["id"] for change in notes] == written
+        outbox = await store.claim_outbox(TODOS, 20_000)
+        assert [change.document["id"] for change in outbox] == written
         assert (await change_of(store, put("more", text="x" * 5000))).type == "created"
 
 
@@ -173,7 +172,7 @@ def mount(*arguments: str) -> bool:
 
 
 async def test_a_disk_that_is_really_full_is_no_different(small_disk: Path) -> None:
-    url = database_url(Settings(), small_disk)
+    url = database_url(Store(), small_disk)
     written = await fill(url)
     assert written
     assert mount("-o", "remount,size=8m", str(small_disk))
@@ -206,7 +205,7 @@ def damage(file: Path) -> None:
 
 async def test_a_damaged_file_is_told_in_a_sentence(file: Path, url: str) -> None:
     async with opened(url) as store:
-        await store.write(TODOS, [put(str(number), text="x" * 3000) for number in range(50)])
+        await store.commit(TODOS, [put(str(number), text="x" * 3000) for number in range(50)])
     damage(file)
     with pytest.raises(StoreUnavailable, match="damaged"):
         async with opened(url) as store:
@@ -216,14 +215,14 @@ async def test_a_damaged_file_is_told_in_a_sentence(file: Path, url: str) -> Non
 async def test_a_folder_that_cannot_be_made_is_told_in_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file")
     with pytest.raises(StoreUnavailable, match="reached"):
-        async with opened(database_url(Settings(), tmp_path / "data")):
+        async with opened(database_url(Store(), tmp_path / "data")):
             pass
 
 
 async def test_a_query_that_takes_too_long_is_interrupted(url: str) -> None:
     async with opened(url) as store:
-        await store.write(TODOS, [put(str(number)) for number in range(3000)])
-    settings = Settings(statement_timeout=1e-9, pool_size=1)
+        await store.commit(TODOS, [put(str(number)) for number in range(3000)])
+    settings = Store(statement_timeout=1e-9, pool_size=1)
     async with opened(url, settings=settings) as store:
         for _ in range(2):
             with pytest.raises(StoreUnavailable, match="too long"):
@@ -252,16 +251,16 @@ async def test_two_stores_on_one_file_lose_nothing(url: str) -> None:
             for store in (one, other) * 10:
                 nursery.start_soon(change_of, store, increment("a"))
         assert await one.get(TODOS, "a") == document("a", age=20)
-        ages = [change.document["age"] for change in await other.untold(TODOS, 100)]
+        ages = [change.document["age"] for change in await other.claim_outbox(TODOS, 100)]
         assert ages == list(range(1, 21))
 
 
 async def test_no_message_of_an_error_holds_a_statement_or_a_value(file: Path, url: str) -> None:
-    async with opened(url, settings=Settings(busy_timeout=0.3)) as store:
+    async with opened(url, settings=Store(busy_timeout=0.3)) as store:
         with another(file) as other:
             other.execute("BEGIN IMMEDIATE")
             with pytest.raises(StoreUnavailable) as caught:
-                await store.write(TODOS, [put("a", title="secret-value")])
+                await store.commit(TODOS, [put("a", title="secret-value")])
     chain = f"{caught.value!r} {caught.value.__cause__}"
     assert "secret-value" not in chain
     assert "BEGIN" not in str(caught.value)
@@ -278,7 +277,7 @@ async def main():
     async with opened(sys.argv[1]) as store:
         for number in range(100_000):
             ids = [f"{number:06}-{place}" for place in range(3)]
-            await store.write(TODOS, [put(each, text="x" * 500) for each in ids])
+            await store.commit(TODOS, [put(each, text="x" * 500) for each in ids])
             print(*ids, flush=True)
 
 trio.run(main)
@@ -303,10 +302,10 @@ def committed_before_kill(url: str, calls: int) -> list[str]:
 async def test_what_was_committed_survives_kill_9_and_its_note_too(url: str, calls: int) -> None:
     committed = await trio.to_thread.run_sync(committed_before_kill, url, calls)
     assert len(committed) >= 3 * calls
-    async with opened(url, settings=Settings(max_limit=1_000_000)) as store:
+    async with opened(url, settings=Store(max_limit=1_000_000)) as store:
         there = [str(each["id"]) for each in shown(await store.find(TODOS, Query()))]
-        notes = [str(each.document["id"]) for each in await store.untold(TODOS, 1_000_000)]
-    assert there == notes
+        outbox = [str(each.document["id"]) for each in await store.claim_outbox(TODOS, 1_000_000)]
+    assert there == outbox
     assert there[: len(committed)] == committed
     # Of the call that was cut off all is there, or nothing.
     assert len(there) - len(committed) in (0, 3)

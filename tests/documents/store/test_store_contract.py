@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deployd.config import Definition, Property, PropertyType
-from deployd.config import Store as Settings
+from deployd.config import Store as StoreSettings
 from deployd.documents.errors import DuplicateValue, StoreMisfit, StoreUnavailable, Unstorable
 from deployd.documents.store import (
     Compare,
@@ -63,7 +63,7 @@ async def test_a_store_does_nothing_before_it_is_open_and_after_it_is_closed(url
         for call in (
             lambda: store.prepare(TODOS),
             lambda: store.get(TODOS, "a"),
-            lambda: store.write(TODOS, [put("a")]),
+            lambda: store.commit(TODOS, [put("a")]),
         ):
             with pytest.raises(StoreUnavailable, match="not open"):
                 await call()
@@ -103,12 +103,12 @@ async def test_a_removal_tells_what_was_there_whatever_decide_does_to_it(store: 
     await change_of(store, put("a", title="tea"))
     change = await change_of(store, Write("a", decide))
     assert change.document == document("a", title="tea")
-    assert (await store.untold(TODOS, 10))[-1] == change
+    assert (await store.claim_outbox(TODOS, 10))[-1] == change
 
 
 async def test_removing_what_is_not_there_changes_nothing(store: Store) -> None:
-    assert await store.write(TODOS, [remove("a")]) == [None]
-    assert await store.untold(TODOS, 10) == []
+    assert await store.commit(TODOS, [remove("a")]) == [None]
+    assert await store.claim_outbox(TODOS, 10) == []
 
 
 async def test_decide_gets_the_document_that_is_there(store: Store) -> None:
@@ -125,7 +125,7 @@ async def test_decide_gets_the_document_that_is_there(store: Store) -> None:
 
 async def test_ids_are_texts_whatever_they_look_like(store: Store) -> None:
     ids = ["1", "01", "1.0", "", "A", "a", "'; --", "%s :x", "é", "🦊", "a\nb"]
-    await store.write(TODOS, [put(id, age=number) for number, id in enumerate(ids)])
+    await store.commit(TODOS, [put(id, age=number) for number, id in enumerate(ids)])
     for number, id in enumerate(ids):
         assert await store.get(TODOS, id) == document(id, age=number)
 
@@ -161,7 +161,7 @@ def test_whatever_is_json_comes_back_as_it_was(url: str, given: list[JSON]) -> N
     async def there_and_back() -> None:
         async with opened(url) as store:
             documents = [document(str(place), what=value) for place, value in enumerate(given)]
-            await store.write(
+            await store.commit(
                 TODOS, [put(str(place), what=value) for place, value in enumerate(given)]
             )
             for each in documents:
@@ -176,14 +176,14 @@ def test_whatever_is_json_comes_back_as_it_was(url: str, given: list[JSON]) -> N
 
 
 async def test_writes_of_one_call_see_those_before_them(store: Store) -> None:
-    outcomes = await store.write(TODOS, [increment("a"), increment("a"), remove("a"), remove("a")])
+    outcomes = await store.commit(TODOS, [increment("a"), increment("a"), remove("a"), remove("a")])
     assert kinds(outcomes) == ["created", "updated", "deleted", None]
-    outcomes = await store.write(TODOS, [increment("a"), increment("a"), increment("b")])
+    outcomes = await store.commit(TODOS, [increment("a"), increment("a"), increment("b")])
     assert await store.get(TODOS, "a") == document("a", age=2)
 
 
 async def test_no_writes_are_no_outcomes(store: Store) -> None:
-    assert await store.write(TODOS, []) == []
+    assert await store.commit(TODOS, []) == []
 
 
 async def test_whatever_decide_raises_refuses_that_write_alone(store: Store) -> None:
@@ -192,11 +192,11 @@ async def test_whatever_decide_raises_refuses_that_write_alone(store: Store) -> 
     def decide(_: Document | None) -> Document:
         raise refusal
 
-    outcomes = await store.write(TODOS, [put("a"), Write("b", decide), put("c")])
+    outcomes = await store.commit(TODOS, [put("a"), Write("b", decide), put("c")])
     assert kinds(outcomes) == ["created", "LookupError", "created"]
     assert outcomes[1] is refusal
     assert [each["id"] for each in shown(await store.find(TODOS, Query()))] == ["a", "c"]
-    assert [change.document["id"] for change in await store.untold(TODOS, 9)] == ["a", "c"]
+    assert [change.document["id"] for change in await store.claim_outbox(TODOS, 9)] == ["a", "c"]
 
 
 @pytest.mark.parametrize(
@@ -215,24 +215,24 @@ async def test_whatever_decide_raises_refuses_that_write_alone(store: Store) -> 
 async def test_a_decide_that_returns_no_document_is_told_so(
     store: Store, returned: Document, error: type[Exception], says: str
 ) -> None:
-    outcomes = await store.write(TODOS, [put("c"), Write("a", lambda _: returned), put("d")])
+    outcomes = await store.commit(TODOS, [put("c"), Write("a", lambda _: returned), put("d")])
     assert kinds(outcomes) == ["created", error.__name__, "created"]
     assert says in str(outcomes[1])
     assert await store.count(TODOS, Query().filter) == 2
 
 
 async def test_sequences_grow_and_no_number_comes_twice(store: Store) -> None:
-    first = await store.write(TODOS, [increment("a") for _ in range(120)])
-    numbers = [change.sequence for change in await store.untold(TODOS, 1000)]
+    first = await store.commit(TODOS, [increment("a") for _ in range(120)])
+    numbers = [change.sequence for change in await store.claim_outbox(TODOS, 1000)]
     assert numbers == sorted(set(numbers)) == [getattr(each, "sequence", None) for each in first]
-    await store.told(TODOS, numbers)
+    await store.clear_outbox(TODOS, numbers)
     assert (await change_of(store, remove("a"))).sequence > numbers[-1]
 
 
 async def test_a_text_that_the_database_cannot_hold_refuses_that_write_alone(
     store: Store, url: str
 ) -> None:
-    outcomes = await store.write(TODOS, [put("a"), put("b", title="\0"), put("\0"), put("c")])
+    outcomes = await store.commit(TODOS, [put("a"), put("b", title="\0"), put("\0"), put("c")])
     if url.startswith("sqlite"):
         assert kinds(outcomes) == ["created"] * 4
         assert await store.get(TODOS, "b") == document("b", title="\0")
@@ -245,25 +245,25 @@ async def test_a_text_that_the_database_cannot_hold_refuses_that_write_alone(
 
 
 async def test_a_value_that_must_be_unique_refuses_that_write_alone(store: Store) -> None:
-    outcomes = await store.write(
+    outcomes = await store.commit(
         TODOS, [put("a", title="tea"), put("b", title="tea"), put("c", title="Tea")]
     )
     assert kinds(outcomes) == ["created", "DuplicateValue", "created"]
     assert isinstance(outcomes[1], DuplicateValue)
     assert outcomes[1].field == "title"
-    assert [change.document["id"] for change in await store.untold(TODOS, 9)] == ["a", "c"]
+    assert [change.document["id"] for change in await store.claim_outbox(TODOS, 9)] == ["a", "c"]
 
 
 async def test_an_update_can_clash_too_and_leaves_what_was_there(store: Store) -> None:
-    await store.write(TODOS, [put("a", title="tea"), put("b", title="milk")])
-    (outcome,) = await store.write(TODOS, [put("b", title="tea")])
+    await store.commit(TODOS, [put("a", title="tea"), put("b", title="milk")])
+    (outcome,) = await store.commit(TODOS, [put("b", title="tea")])
     assert kinds([outcome]) == ["DuplicateValue"]
     assert await store.get(TODOS, "b") == document("b", title="milk")
 
 
 async def test_nothing_and_null_do_not_clash(store: Store) -> None:
     writes = [put("a"), put("b"), put("c", title=None), put("d", title=None)]
-    assert kinds(await store.write(TODOS, writes)) == ["created"] * 4
+    assert kinds(await store.commit(TODOS, writes)) == ["created"] * 4
 
 
 async def test_a_document_does_not_clash_with_itself(store: Store) -> None:
@@ -274,7 +274,7 @@ async def test_a_document_does_not_clash_with_itself(store: Store) -> None:
 async def test_a_value_that_was_given_up_is_free(store: Store) -> None:
     await change_of(store, put("a", title="tea"))
     writes = [remove("a"), put("b", title="tea")]
-    assert kinds(await store.write(TODOS, writes)) == ["deleted", "created"]
+    assert kinds(await store.commit(TODOS, writes)) == ["deleted", "created"]
 
 
 async def test_the_clashing_property_is_named_however_long_its_name(url: str) -> None:
@@ -283,7 +283,7 @@ async def test_the_clashing_property_is_named_however_long_its_name(url: str) ->
     async with opened(url, long) as store:
         for name in names:
             writes = [put(f"{name}1", **{name: "same"}), put(f"{name}2", **{name: "same"})]
-            first, second = await store.write(long, writes)
+            first, second = await store.commit(long, writes)
             assert kinds([first]) == ["created"]
             assert isinstance(second, DuplicateValue)
             assert second.field == name
@@ -291,7 +291,7 @@ async def test_the_clashing_property_is_named_however_long_its_name(url: str) ->
 
 async def test_a_message_about_a_clash_holds_no_value(store: Store) -> None:
     await change_of(store, put("a", title="secret-value"))
-    (outcome,) = await store.write(TODOS, [put("b", title="secret-value")])
+    (outcome,) = await store.commit(TODOS, [put("b", title="secret-value")])
     assert isinstance(outcome, DuplicateValue)
     assert "secret-value" not in f"{outcome!r} {outcome.__cause__!r}"
 
@@ -304,7 +304,7 @@ async def test_opening_and_preparing_again_is_harmless(store: Store) -> None:
     await store.open()
     await store.prepare(TODOS)
     assert await store.get(TODOS, "a") == document("a", title="tea")
-    assert kinds(await store.write(TODOS, [put("b", title="tea")])) == ["DuplicateValue"]
+    assert kinds(await store.commit(TODOS, [put("b", title="tea")])) == ["DuplicateValue"]
 
 
 async def test_a_property_becomes_unique_and_stops_to_be(store: Store) -> None:
@@ -314,22 +314,22 @@ async def test_a_property_becomes_unique_and_stops_to_be(store: Store) -> None:
     await change_of(store, put("b", title="tea"), plain)
     await change_of(store, remove("b"), plain)
     await store.prepare(unique)
-    (outcome,) = await store.write(unique, [put("b", title="tea")])
+    (outcome,) = await store.commit(unique, [put("b", title="tea")])
     assert isinstance(outcome, DuplicateValue)
     assert outcome.field == "title"
     await store.prepare(plain)
-    assert kinds(await store.write(plain, [put("b", title="tea")])) == ["created"]
+    assert kinds(await store.commit(plain, [put("b", title="tea")])) == ["created"]
 
 
 async def test_values_that_clash_are_a_misfit_that_changes_nothing(store: Store) -> None:
     plain = todos(title=UNIQUE, slug=STRING)
     await store.prepare(plain)
-    await store.write(plain, [put("a", title="tea", slug="x"), put("b", slug="x")])
+    await store.commit(plain, [put("a", title="tea", slug="x"), put("b", slug="x")])
     with pytest.raises(StoreMisfit, match=r"'slug'.*'todos'"):
         await store.prepare(todos(title=STRING, slug=UNIQUE))
     await store.prepare(plain)
-    assert kinds(await store.write(plain, [put("c", title="tea")])) == ["DuplicateValue"]
-    assert kinds(await store.write(plain, [put("c", slug="x")])) == ["created"]
+    assert kinds(await store.commit(plain, [put("c", title="tea")])) == ["DuplicateValue"]
+    assert kinds(await store.commit(plain, [put("c", slug="x")])) == ["created"]
 
 
 async def test_a_property_of_another_type_is_unique_by_that_type(store: Store) -> None:
@@ -337,7 +337,7 @@ async def test_a_property_of_another_type_is_unique_by_that_type(store: Store) -
     numbers = todos(code=Property(PropertyType.NUMBER, unique=True))
     await store.prepare(numbers)
     writes = [put("a", code=1), put("b", code=1.0), put("c", code=1.5)]
-    assert kinds(await store.write(numbers, writes)) == ["created", "DuplicateValue", "created"]
+    assert kinds(await store.commit(numbers, writes)) == ["created", "DuplicateValue", "created"]
 
 
 async def test_collections_know_nothing_of_each_other(url: str) -> None:
@@ -347,7 +347,7 @@ async def test_collections_know_nothing_of_each_other(url: str) -> None:
         assert (await change_of(store, put("a", title="tea"), other)).type == "created"
         await change_of(store, remove("a"))
         assert [each["id"] for each in shown(await store.find(other, Query()))] == ["a"]
-        assert [change.type for change in await store.untold(other, 9)] == ["created"]
+        assert [change.type for change in await store.claim_outbox(other, 9)] == ["created"]
 
 
 @pytest.mark.parametrize("name", ["order", "Select", "a-b", "changes", "c" * 48])
@@ -355,7 +355,7 @@ async def test_a_collection_may_have_any_name(url: str, name: str) -> None:
     definition = Definition(name, {"group": UNIQUE, "index": STRING})
     async with opened(url, definition) as store:
         await change_of(store, put("a", group="x"), definition)
-        assert kinds(await store.write(definition, [put("b", group="x")])) == ["DuplicateValue"]
+        assert kinds(await store.commit(definition, [put("b", group="x")])) == ["DuplicateValue"]
 
 
 async def test_stores_that_start_at_once_do_not_disturb_each_other(url: str) -> None:
@@ -376,7 +376,7 @@ async def test_stores_that_start_at_once_do_not_disturb_each_other(url: str) -> 
 @pytest.fixture
 async def five(store: Store) -> Store:
     """Five documents, written with falling ids."""
-    await store.write(TODOS, [put(id, age=age) for age, id in enumerate("edcba", 1)])
+    await store.commit(TODOS, [put(id, age=age) for age, id in enumerate("edcba", 1)])
     return store
 
 
@@ -417,23 +417,23 @@ async def test_only_the_fields_that_were_asked_for_are_shown(five: Store) -> Non
 async def test_no_page_has_more_documents_than_the_pod_allows(
     url: str, limit: int | None, found: int, *, truncated: bool
 ) -> None:
-    async with opened(url, settings=Settings(max_limit=3)) as store:
-        await store.write(TODOS, [put(id) for id in "abcde"])
+    async with opened(url, settings=StoreSettings(max_limit=3)) as store:
+        await store.commit(TODOS, [put(id) for id in "abcde"])
         page = await store.find(TODOS, Query(limit=limit))
         assert (len(page.documents), page.truncated) == (found, truncated)
 
 
 @pytest.mark.parametrize("limit", [None, 3, 9])
 async def test_a_page_that_holds_all_is_not_truncated(url: str, limit: int | None) -> None:
-    async with opened(url, settings=Settings(max_limit=3)) as store:
-        await store.write(TODOS, [put(id) for id in "abc"])
+    async with opened(url, settings=StoreSettings(max_limit=3)) as store:
+        await store.commit(TODOS, [put(id) for id in "abc"])
         page = await store.find(TODOS, Query(limit=limit))
         assert (ids(page), page.truncated) == ("abc", False)
 
 
 async def test_a_page_has_no_more_bytes_than_the_pod_allows(url: str) -> None:
-    async with opened(url, settings=Settings(max_answer_bytes=1024)) as store:
-        await store.write(TODOS, [put(id, title=id * 300) for id in "abcde"])
+    async with opened(url, settings=StoreSettings(max_answer_bytes=1024)) as store:
+        await store.commit(TODOS, [put(id, title=id * 300) for id in "abcde"])
         page = await store.find(TODOS, Query())
         assert (ids(page), page.truncated) == ("ab", True)
         assert sum(map(len, page.documents)) <= 1024
@@ -442,22 +442,22 @@ async def test_a_page_has_no_more_bytes_than_the_pod_allows(url: str) -> None:
 
 
 async def test_bytes_count_after_fields_were_chosen(url: str) -> None:
-    async with opened(url, settings=Settings(max_answer_bytes=1024)) as store:
-        await store.write(TODOS, [put(id, title=id * 300) for id in "abcde"])
+    async with opened(url, settings=StoreSettings(max_answer_bytes=1024)) as store:
+        await store.commit(TODOS, [put(id, title=id * 300) for id in "abcde"])
         page = await store.find(TODOS, Query(fields=frozenset({"id"})))
         assert (ids(page), page.truncated) == ("abcde", False)
 
 
 async def test_a_document_that_is_larger_than_a_page_comes_alone(url: str) -> None:
-    async with opened(url, settings=Settings(max_answer_bytes=1024)) as store:
-        await store.write(TODOS, [put("a", title="x" * 2000), put("b")])
+    async with opened(url, settings=StoreSettings(max_answer_bytes=1024)) as store:
+        await store.commit(TODOS, [put("a", title="x" * 2000), put("b")])
         page = await store.find(TODOS, Query())
         assert (ids(page), page.truncated) == ("a", True)
 
 
 async def test_many_documents_come_in_order_whatever_chunks_they_are_read_in(url: str) -> None:
-    async with opened(url, settings=Settings(max_limit=500, pool_size=1)) as store:
-        await store.write(TODOS, [put(f"{number:03}", age=number) for number in range(600)])
+    async with opened(url, settings=StoreSettings(max_limit=500, pool_size=1)) as store:
+        await store.commit(TODOS, [put(f"{number:03}", age=number) for number in range(600)])
         page = await store.find(TODOS, Query())
         assert [each["age"] for each in shown(page)] == list(range(500))
         assert page.truncated
@@ -470,40 +470,40 @@ async def test_many_documents_come_in_order_whatever_chunks_they_are_read_in(url
 
 
 async def test_every_change_has_to_be_told_until_it_was(store: Store) -> None:
-    outcomes = await store.write(TODOS, [put("a", title="tea"), put("a"), remove("a")])
-    assert await store.untold(TODOS, 10) == outcomes
-    assert await store.untold(TODOS, 10) == outcomes
-    await store.told(TODOS, [getattr(each, "sequence", 0) for each in outcomes[:2]])
-    assert await store.untold(TODOS, 10) == outcomes[2:]
+    outcomes = await store.commit(TODOS, [put("a", title="tea"), put("a"), remove("a")])
+    assert await store.claim_outbox(TODOS, 10) == outcomes
+    assert await store.claim_outbox(TODOS, 10) == outcomes
+    await store.clear_outbox(TODOS, [getattr(each, "sequence", 0) for each in outcomes[:2]])
+    assert await store.claim_outbox(TODOS, 10) == outcomes[2:]
 
 
 async def test_the_oldest_changes_come_first_and_no_more_than_were_asked_for(store: Store) -> None:
-    outcomes = await store.write(TODOS, [put(id) for id in "edcba"])
+    outcomes = await store.commit(TODOS, [put(id) for id in "edcba"])
     for _ in range(2):
-        assert await store.untold(TODOS, 2) == outcomes[:2]
-    assert await store.untold(TODOS, 10) == outcomes
+        assert await store.claim_outbox(TODOS, 2) == outcomes[:2]
+    assert await store.claim_outbox(TODOS, 10) == outcomes
 
 
 async def test_telling_nothing_or_what_was_told_already_is_harmless(store: Store) -> None:
     change = await change_of(store, put("a"))
     for sequences in ([], [change.sequence], [change.sequence]):
-        await store.told(TODOS, sequences)
-    assert await store.untold(TODOS, 10) == []
+        await store.clear_outbox(TODOS, sequences)
+    assert await store.claim_outbox(TODOS, 10) == []
 
 
 async def test_telling_in_one_collection_forgets_nothing_in_another(url: str) -> None:
     other = Definition("others")
     async with opened(url, TODOS, other) as store:
         change = await change_of(store, put("a"))
-        await store.told(other, [change.sequence])
-        assert await store.untold(TODOS, 10) == [change]
+        await store.clear_outbox(other, [change.sequence])
+        assert await store.claim_outbox(TODOS, 10) == [change]
 
 
 async def test_a_pod_that_comes_back_tells_what_it_left(url: str) -> None:
     async with opened(url) as store:
         change = await change_of(store, put("a"))
     async with opened(url) as store:
-        assert await store.untold(TODOS, 10) == [change]
+        assert await store.claim_outbox(TODOS, 10) == [change]
 
 
 # -- threads, cancellation, the end ----------------------------------------------------------
@@ -512,9 +512,9 @@ async def test_a_pod_that_comes_back_tells_what_it_left(url: str) -> None:
 async def test_concurrent_writes_lose_nothing(store: Store) -> None:
     async with trio.open_nursery() as nursery:
         for _ in range(20):
-            nursery.start_soon(store.write, TODOS, [increment("a")])
+            nursery.start_soon(store.commit, TODOS, [increment("a")])
     assert await store.get(TODOS, "a") == document("a", age=20)
-    ages = [change.document["age"] for change in await store.untold(TODOS, 100)]
+    ages = [change.document["age"] for change in await store.claim_outbox(TODOS, 100)]
     assert ages == list(range(1, 21))
 
 
@@ -546,7 +546,7 @@ async def test_a_call_that_is_cancelled_while_it_runs_ends_with_its_thread(store
     async def write() -> None:
         with trio.CancelScope() as scope:
             scopes.append(scope)
-            outcomes.extend(await store.write(TODOS, [gate.write("a")]))
+            outcomes.extend(await store.commit(TODOS, [gate.write("a")]))
 
     scopes: list[trio.CancelScope] = []
     outcomes: list[object] = []
@@ -564,7 +564,7 @@ async def test_a_call_that_is_cancelled_while_it_runs_ends_with_its_thread(store
 async def test_a_call_that_is_cancelled_before_it_runs_did_nothing(store: Store) -> None:
     with trio.CancelScope() as scope:
         scope.cancel()
-        await store.write(TODOS, [put("a")])
+        await store.commit(TODOS, [put("a")])
     assert scope.cancelled_caught
     assert await store.get(TODOS, "a") is None
 
@@ -580,19 +580,19 @@ async def test_who_waits_too_long_for_a_thread_is_sent_away_and_did_nothing(
             await function(*arguments)
         refused.append(function.__name__)
 
-    async with opened(url, settings=Settings(pool_size=1)) as store:
+    async with opened(url, settings=StoreSettings(pool_size=1)) as store:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(store.write, TODOS, [gate.write("a")])
+            nursery.start_soon(store.commit, TODOS, [gate.write("a")])
             await gate.begun()
-            nursery.start_soon(call, store.write, TODOS, [put("b")])
+            nursery.start_soon(call, store.commit, TODOS, [put("b")])
             nursery.start_soon(call, store.find, TODOS, Query())
             await trio.testing.wait_all_tasks_blocked()
-            mock_clock.jump(Settings().busy_timeout - 0.1)
+            mock_clock.jump(StoreSettings().busy_timeout - 0.1)
             await trio.testing.wait_all_tasks_blocked()
             assert refused == []
             mock_clock.jump(0.2)
             await trio.testing.wait_all_tasks_blocked()
-            assert sorted(refused) == ["find", "write"]
+            assert sorted(refused) == ["commit", "find"]
             gate.let_through()
         assert ids(await store.find(TODOS, Query())) == "a"
 
@@ -600,13 +600,13 @@ async def test_who_waits_too_long_for_a_thread_is_sent_away_and_did_nothing(
 async def test_writes_that_wait_for_each_other_hold_no_threads(url: str) -> None:
     gate = Gate()
     other = Definition("others")
-    async with opened(url, TODOS, other, settings=Settings(pool_size=2)) as store:
+    async with opened(url, TODOS, other, settings=StoreSettings(pool_size=2)) as store:
         await change_of(store, put("b"))
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(store.write, TODOS, [gate.write("a")])
+            nursery.start_soon(store.commit, TODOS, [gate.write("a")])
             await gate.begun()
             for definition in (TODOS, other, TODOS):
-                nursery.start_soon(store.write, definition, [put("a")])
+                nursery.start_soon(store.commit, definition, [put("a")])
             await trio.testing.wait_all_tasks_blocked()
             assert await store.get(TODOS, "b") == document("b")
             gate.let_through()
@@ -616,7 +616,7 @@ async def test_writes_that_wait_for_each_other_hold_no_threads(url: str) -> None
 async def test_closing_waits_for_what_runs_and_may_be_repeated(store: Store) -> None:
     gate = Gate()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(store.write, TODOS, [gate.write("a")])
+        nursery.start_soon(store.commit, TODOS, [gate.write("a")])
         await gate.begun()
         for _ in range(2):
             nursery.start_soon(store.close)

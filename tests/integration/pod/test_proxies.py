@@ -26,7 +26,8 @@ ProxyOf = Callable[[int, Path], AbstractContextManager[int]]
 def behind() -> Config:
     """Return the settings of a pod that believes its proxy."""
     return evolve(
-        pod_config(), server=Server(host="localhost", port=0, trusted_proxies=("127.0.0.1",))
+        pod_config(),
+        server=Server(host="localhost", port=0, trusted_proxies=("127.0.0.1",)),
     )
 
 

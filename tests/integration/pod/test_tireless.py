@@ -19,7 +19,7 @@ from deployd.supervisors import DynamicSupervisor, IntensityExceeded, TreeNode, 
 from deployd.supervisors.observe import Views
 from deployd.supervisors.pod.janitor import Janitor
 from deployd.supervisors.pod.rooms import Everyone
-from deployd.transport import Listener, TlsDoor
+from deployd.transport import Listener, TlsTerminator
 from support import collections_config, connected, find_node, running_pod, write_collection
 from support.certificates import issued
 from support.fake_broker import FakeBus
@@ -37,7 +37,7 @@ TIRELESS: dict[str, tuple[type, str]] = {
     "collections/todos": (CollectionActor, "on_start"),
     "discovery": (Discovery, "look"),
     "metrics": (Listener, "run"),
-    "tls": (TlsDoor, "run"),
+    "tls": (TlsTerminator, "run"),
     "views": (Views, "sample"),
     "heartbeat": (Heartbeat, "beat"),
     "stress": (DynamicSupervisor, "run"),

@@ -21,7 +21,7 @@ import trio
 from ...errors import BrokerError, BrokerRefused, BrokerUnavailable
 from ..contract import Inbox
 from .driver import Driver
-from .inflow import Inflow
+from .receive_queue import ReceiveQueue
 
 __all__ = [
     "CancelledError",
@@ -88,7 +88,7 @@ class Incarnation:
         )  # so that lines of either side say whose they are
         self._loop = DisposableLoop()
         self._loop.set_exception_handler(self._escaped)
-        self._calls: set[_Call] = set()
+        self._calls: set[_LoopCall] = set()
         self._ending: asyncio.Task[None] | None = None
         name = f"broker {driver.endpoint}"
         # A daemon: a process never waits for a thread that hangs.
@@ -96,7 +96,7 @@ class Incarnation:
         self._thread = threading.Thread(
             target=context.run, args=(self._run,), name=name, daemon=True
         )
-        self.feed = Inflow(
+        self.feed = ReceiveQueue(
             inbox.deliver, self._lost, asyncio.Event(), self._to_trio, self._loop.post
         )
         self.closing = trio.Event()
@@ -114,7 +114,7 @@ class Incarnation:
         """Run it on the loop. When cancelled, return at once: nobody waits for what it does."""
         if self._failure is not None:
             raise self._failure
-        call = _Call(function, self._driver.endpoint, self._to_trio)
+        call = _LoopCall(function, self._driver.endpoint, self._to_trio)
         self._calls.add(call)
         try:
             if self.closing.is_set() or not self._loop.post(call.start, self._loop):
@@ -197,7 +197,7 @@ class Incarnation:
         self._loop.stop()
 
 
-class _Call:
+class _LoopCall:
     """One call of a driver. `start` and `cancel` are for the loop's thread, `finish` for trio's."""
 
     def __init__(

@@ -1,0 +1,152 @@
+"""What is done with collections once it may be done: for HTTP, and for event scripts.
+
+No rule holds scripts back, but loops of their calls end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, cast
+
+import orjson
+from attrs import evolve, frozen
+
+from ...actors import ActorError, AskTimeout, Poisoned, Unanswered
+from ...transport import JSON, TooManyWaiting
+from ..errors import RequestRefused, refused_for
+from ..scripts import InternalMethod, Response
+from ..users import POD, Method, Passwords, new_password
+from .directory import Directory
+from .environment import CHAIN, Collection
+from .reading import Reader
+from .scripting import Call
+from .view import Viewer
+from .writing import WriteRequest, Written
+
+__all__ = ["CollectionService", "WriteAnswer"]
+
+_NOTHING: Final[Mapping[str, JSON]] = {}
+
+
+@frozen
+class WriteAnswer:
+    """What a write is answered: the document as the caller sees it, or a script's own response."""
+
+    body: JSON
+    response: Response | None = None
+
+
+class CollectionService:
+    """Reads and writes for scripts, and for HTTP once it has been let in.
+
+    A script holds the turn of the collection it runs in: what it writes there is carried out
+    within that turn, and what it writes elsewhere waits for its own. Two scripts that wait for
+    each other's turn are both ended by their time limit.
+    """
+
+    def __init__(
+        self,
+        directory: Directory,
+        reader: Reader,
+        viewer: Viewer,
+        passwords: Passwords,
+        *,
+        max_depth: int,
+        timeout: float,
+    ) -> None:
+        self._directory = directory
+        self._reader = reader
+        self._viewer = viewer
+        self._passwords = passwords
+        self._max_depth = max_depth
+        self._timeout = timeout
+
+    async def call(
+        self,
+        collection: str,
+        method: InternalMethod,
+        id: str | None,  # noqa: A002
+        data: JSON,
+    ) -> JSON:
+        """Read or write as the pod itself: with root's eyes. Raises `RequestRefused`."""
+        found = self._directory.find(collection)
+        if found is None:
+            raise RequestRefused(404, f"There is no collection '{collection}'.")
+        chain = CHAIN.get()
+        if chain.depth >= self._max_depth:
+            raise RequestRefused(
+                508, f"Scripts call each other more than {self._max_depth} deep; end the loop."
+            )
+        verb = "GET" if method == "COUNT" else method
+        call = Call(POD, method=verb, parts=(id,) if id else ())
+        token = CHAIN.set(chain.deeper())
+        try:
+            return await self._read_or_write(found, method, id, data, call)
+        finally:
+            CHAIN.reset(token)
+
+    async def submit(self, collection: Collection, request: WriteRequest) -> WriteAnswer:
+        """Have a collection's actor do a write in its turn. Raises `RequestRefused`."""
+        written = await self._delegate(collection, request)
+        if request.method == "delete":
+            return WriteAnswer({"deleted": 1}, written.response)
+        shown = await self._viewer.written(
+            collection, request.call, written.document, written.hidden
+        )
+        return WriteAnswer(shown, written.response)
+
+    async def _delegate(self, collection: Collection, request: WriteRequest) -> Written:
+        await collection.usable()
+        if collection.name in request.chain.held and collection.writer is not None:
+            return await collection.writer.perform(request)
+        request = await self._with_hashed_password(collection, request)
+        if collection.ref is None:
+            raise RequestRefused(503, "The collection is not up yet.", headers={"Retry-After": "1"})
+        try:
+            return await collection.ref.ask(request, timeout=self._timeout)
+        except RequestRefused:
+            raise
+        except ActorError as error:
+            raise _unwritten(collection.name, error) from error
+
+    async def _with_hashed_password(
+        self, collection: Collection, request: WriteRequest
+    ) -> WriteRequest:
+        """Hash a user's new password before the write waits for its turn, and not in it."""
+        password = new_password(collection.definition, request.data)
+        if password is None:
+            return request
+        try:
+            hashed = await self._passwords.hash(password, request.call.asker)
+        except TooManyWaiting as error:
+            raise refused_for(error) from error
+        return evolve(request, hashed=hashed)
+
+    async def _read_or_write(
+        self,
+        collection: Collection,
+        method: InternalMethod,
+        id: str | None,  # noqa: A002
+        data: JSON,
+        call: Call,
+    ) -> JSON:
+        given = data if isinstance(data, Mapping) else _NOTHING
+        if method == "GET" and id is not None:
+            return await self._reader.get(collection, call, id)
+        if method == "GET":
+            found = await self._reader.find(collection, call, given)
+            return cast("JSON", orjson.loads(found.body))
+        if method == "COUNT":
+            return await self._reader.count(collection, call, given)
+        request = WriteRequest(cast("Method", method.lower()), id, given, call, CHAIN.get())
+        return (await self.submit(collection, request)).body
+
+
+def _unwritten(name: str, error: ActorError) -> RequestRefused:
+    """Return what the asker is told: 503 only where the write was certainly not done."""
+    late = isinstance(error, AskTimeout) and error.begun
+    if late or isinstance(error, Unanswered | Poisoned):
+        what = "was not done with this write in time" if late else "failed on this write"
+        return RequestRefused(500, f"The pod {what}, which may be done or not; look first.")
+    sentence = f"'{name}' is too busy or has failed; try again."
+    return RequestRefused(503, sentence, headers={"Retry-After": "2"}, detail=str(error))

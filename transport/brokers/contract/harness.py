@@ -1,0 +1,118 @@
+"""What the contract's checks listen with."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final, TypeAlias
+
+import trio
+
+from ...errors import BrokerError
+from .broker import Broker, Channel, Message
+from .channels import room_channel
+
+__all__ = [
+    "QUIET",
+    "TIMEOUT",
+    "ContractBroken",
+    "Make",
+    "RecordingInbox",
+    "connected",
+    "expect",
+    "fresh",
+    "two",
+]
+
+TIMEOUT: Final = 10.0
+"""Seconds for what must happen; a busy machine needs a few."""
+
+QUIET: Final = 0.05
+"""Seconds in which what must not happen would have."""
+
+Make: TypeAlias = Callable[[], Broker]
+"""Makes a new broker object of one deployment, each time."""
+
+
+class ContractBroken(AssertionError):
+    """A broker does not do what `Broker` promises; the sentence says which promise."""
+
+
+def expect(condition: bool, sentence: str) -> None:
+    """Raise `ContractBroken` unless it is so."""
+    if not condition:
+        raise ContractBroken(sentence)
+
+
+class RecordingInbox:
+    """An inbox that remembers."""
+
+    def __init__(self) -> None:
+        self.heard: list[Message] = []
+        self.losses: list[BrokerError] = []
+        self._changed = trio.Event()
+
+    def deliver(self, channel: Channel, payload: bytes) -> None:
+        """Remember a message."""
+        self.heard.append((channel, payload))
+        self._changed.set()
+
+    def lost(self, error: BrokerError) -> None:
+        """Remember a loss."""
+        self.losses.append(error)
+        self._changed.set()
+
+    def on(self, channel: Channel) -> list[bytes]:
+        """Return what was heard on a channel."""
+        return [payload for heard, payload in self.heard if heard == channel]
+
+    async def hears(self, sent: Sequence[Message]) -> None:
+        """Expect these messages, each once and in order by channel, and nothing else."""
+        with trio.move_on_after(TIMEOUT):
+            while len(self.heard) < len(sent) and not self.losses:
+                await self._changed.wait()
+                self._changed = trio.Event()
+        await trio.sleep(QUIET)
+        expect(not self.losses, f"A healthy connection is not lost: {self.losses[:1]}")
+        expect(
+            len(self.heard) == len(sent),
+            f"{len(sent)} messages were published, and {len(self.heard)} arrived.",
+        )
+        for channel in {channel for channel, _ in (*sent, *self.heard)}:
+            published = [payload for sent_to, payload in sent if sent_to == channel]
+            expect(
+                self.on(channel) == published,
+                f"Messages on {channel} arrive whole, once and in their order.",
+            )
+        self.heard.clear()
+
+
+@asynccontextmanager
+async def connected(make: Make) -> AsyncIterator[tuple[Broker, RecordingInbox]]:
+    """Yield a connected broker and its inbox, and close it."""
+    broker, inbox = make(), RecordingInbox()
+    async with trio.open_nursery() as nursery:
+        try:
+            with trio.fail_after(TIMEOUT):
+                await broker.connect(inbox, nursery)
+            yield broker, inbox
+            expect(not inbox.losses, f"A healthy connection is not lost: {inbox.losses[:1]}")
+        finally:
+            with trio.CancelScope(shield=True):
+                await broker.close()
+
+
+@asynccontextmanager
+async def two(make: Make) -> AsyncIterator[tuple[Broker, Broker, RecordingInbox]]:
+    """Yield a publisher, a subscriber and what it hears."""
+    async with AsyncExitStack() as stack:
+        publisher, _ = await stack.enter_async_context(connected(make))
+        subscriber, inbox = await stack.enter_async_context(connected(make))
+        with trio.fail_after(3 * TIMEOUT):
+            yield publisher, subscriber, inbox
+
+
+def fresh() -> Channel:
+    """Return a channel that nobody else uses."""
+    return room_channel(uuid.uuid4().hex)
