@@ -32,7 +32,7 @@ _TOO_BUSY: Final = "the room is too busy; emit more slowly, or allow it more tim
 _WORST_FIRST: Final = (Scope.REJECTED, Scope.LOCAL, Scope.QUEUED, Scope.CLUSTER)
 
 
-class _Emit(NamedTuple):
+class _Saying(NamedTuple):
     """Something to say, in its room here where that runs, and on the other pods.
 
     What has happened already, as a change that is committed, is not `refusable`.
@@ -79,7 +79,7 @@ class Hub:
     def emit_to_all(self, event: str, data: JSON) -> Receipt:
         """Tell every connected client, of every pod."""
         self._affinity.check("Hub.emit_to_all")
-        return self._emit(_Emit(self._event(None, event, encode_data(data)), self._everyone))
+        return self._emit(_Saying(self._event(None, event, encode_data(data)), self._everyone))
 
     def emit_to_room(self, room: str, event: str, data: JSON) -> Receipt:
         """Tell the members of a room; a bound room that does not run yet is started for it."""
@@ -96,7 +96,7 @@ class Hub:
     async def send_to_all(self, event: str, data: JSON, timeout: float = PATIENCE) -> Receipt:
         """Tell every connected client, and wait for what becomes of it."""
         self._affinity.check("Hub.send_to_all")
-        emit = _Emit(self._event(None, event, encode_data(data)), self._everyone)
+        emit = _Saying(self._event(None, event, encode_data(data)), self._everyone)
         return await self._send(emit, timeout)
 
     async def send_to_room(
@@ -134,28 +134,28 @@ class Hub:
         self._affinity.check("Hub.from_thread")
         return ThreadHub(self, trio.lowlevel.current_trio_token())
 
-    def _listeners(self, collection: str, event: ChangeType, document: JSON) -> Iterator[_Emit]:
+    def _listeners(self, collection: str, event: ChangeType, document: JSON) -> Iterator[_Saying]:
         """Find the two rooms of a change, where somebody is in them, and what each is told."""
         self._affinity.check("Hub.emit_collection_change")
         encoded = encode_data(document)
         room = f"collection:{collection}"
-        yield _Emit(self._event(room, event, encoded), self._rooms.find(room), refusable=False)
+        yield _Saying(self._event(room, event, encoded), self._rooms.find(room), refusable=False)
         envelope = {"collection": collection, "type": event, "data": orjson.Fragment(encoded)}
         ref = self._rooms.find("collections")
         told = self._event("collections", event, encode_data(envelope))
-        yield _Emit(told, ref, refusable=False)
+        yield _Saying(told, ref, refusable=False)
 
-    def _to_room(self, room: str, event: str, data: JSON) -> _Emit:
+    def _to_room(self, room: str, event: str, data: JSON) -> _Saying:
         self._affinity.check("Hub.emit_to_room")
         ref = self._rooms.find(room)
         if ref is None and self._rooms.is_bound(room):
             ref = self._rooms.open(room)
-        return _Emit(self._event(room, event, encode_data(data)), ref)
+        return _Saying(self._event(room, event, encode_data(data)), ref)
 
     def _event(self, room: str | None, name: str, encoded: bytes) -> Event:
         return Event(room, name, encoded, self._event_ids(), 0, self._rooms.now())
 
-    def _emit(self, emit: _Emit, answer: _Awaited | None = None) -> Receipt:
+    def _emit(self, emit: _Saying, answer: _Awaited | None = None) -> Receipt:
         """Leave it with the room, or with the other pods' where nobody is in it here."""
         refusal = self._refusal(emit)
         if refusal is not None:
@@ -174,7 +174,7 @@ class Hub:
             scope = self._uplink.publish(event.room, event.name, event.encoded, event.id, settle)
         return Receipt(event.id, Scope.QUEUED) if scope is None else _known(event.id, scope, answer)
 
-    async def _send(self, emit: _Emit, timeout: float) -> Receipt:
+    async def _send(self, emit: _Saying, timeout: float) -> Receipt:
         answer = _Awaited()
         # Who waits for room in a mailbox in vain leaves nothing behind.
         receipt = Receipt("", Scope.REJECTED, _TOO_BUSY)
@@ -184,12 +184,12 @@ class Hub:
                 await answer.given.wait()
         return answer.applied_to(receipt)
 
-    async def _leave(self, emit: _Emit, answer: _Awaited) -> Receipt:
+    async def _leave(self, emit: _Saying, answer: _Awaited) -> Receipt:
         if emit.ref is None or self._refusal(emit) is not None:
             return self._emit(emit, answer)
         return self._receipt(emit, await emit.ref.send(ServerEmit(emit.event, answer)))
 
-    def _refusal(self, emit: _Emit) -> str | None:
+    def _refusal(self, emit: _Saying) -> str | None:
         """Say why nobody is to be told, or nobody would hear it; None when there is no reason."""
         if not emit.refusable:
             return None
@@ -203,10 +203,10 @@ class Hub:
         where = "nobody is connected" if emit.room is None else f"nobody is in '{emit.room}'"
         return f"{where} here, and no other pod can be told"
 
-    def _excess(self, emit: _Emit) -> Problem | None:
+    def _excess(self, emit: _Saying) -> Problem | None:
         return excess(self._largest, emit.room, emit.event.name, emit.event.encoded)
 
-    def _heard_here(self, emit: _Emit) -> bool:
+    def _heard_here(self, emit: _Saying) -> bool:
         if emit.room is None:
             return bool(self._connected)
         roster = self._rooms.roster(emit.room)
@@ -215,7 +215,7 @@ class Hub:
     def _outlook(self, room: str | None) -> Scope:
         return Scope.LOCAL if self._uplink is None else self._uplink.outlook(room)
 
-    def _receipt(self, emit: _Emit, delivery: Delivery) -> Receipt:
+    def _receipt(self, emit: _Saying, delivery: Delivery) -> Receipt:
         event_id = emit.event.id
         if delivery:
             problem = None if emit.refusable else self._excess(emit)  # then the room owns up to it

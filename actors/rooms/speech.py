@@ -20,7 +20,7 @@ from .bounds import excess, size_of_event, too_large
 from .fanout import Batch
 from .member import Member
 from .roster import RoomEnvironment, Roster
-from .turn import Publication, Turn
+from .turn import Turn, Unpublished
 
 __all__ = ["Speech"]
 
@@ -65,8 +65,8 @@ class Speech:
 
     def let_out(self) -> None:
         """Say what was held back: the hook went well, or waits."""
-        for publication in self.turn.take_held():
-            self._hand_over(publication)
+        for unpublished in self.turn.take_held():
+            self._hand_over(unpublished)
 
     def pause(self) -> None:
         """Say and write what the hook has said so far, for it is about to wait."""
@@ -143,12 +143,12 @@ class Speech:
         """Tell the other pods alone."""
         if self._env.uplink is None:
             return
-        publication = Publication(event, self.turn.take_settle())
+        unpublished = (event, self.turn.take_settle())
         held = self.turn.held
         if held is None or not self.live:
-            self._hand_over(publication)
+            self._hand_over(unpublished)
         else:
-            held.append(publication)
+            held.append(unpublished)
 
     def then(self, act: Callable[[], None]) -> None:
         """Do something, such as to answer, when what was said is written."""
@@ -232,8 +232,8 @@ class Speech:
         if not self.live:
             self.flush()
 
-    def _hand_over(self, publication: Publication) -> None:
-        uplink, (event, settle) = self._env.uplink, publication
+    def _hand_over(self, unpublished: Unpublished) -> None:
+        uplink, (event, settle) = self._env.uplink, unpublished
         if uplink is None:
             return
         scope = uplink.publish(event.room, event.name, event.encoded, event.id, settle)

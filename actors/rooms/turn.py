@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Generic, NamedTuple
+from typing import Generic, TypeAlias
 
 from typing_extensions import TypeVar
 
 from ...transport import Event, Scope
+from ..cluster import Settle
 from .replies import Answer, Reply, settle_unheard
 
-__all__ = ["Publication", "Turn"]
+__all__ = ["Turn", "Unpublished"]
 
 M = TypeVar("M", default=object)
 
-Settle = Callable[[Scope], None]
-
-
-class Publication(NamedTuple):
-    """An event for the other pods that waits for its hook."""
-
-    event: Event
-    settle: Settle | None
+Unpublished: TypeAlias = tuple[Event, Settle | None]
+"""An event for the other pods that waits for its hook, and who is to learn how far it gets."""
 
 
 class Turn(Generic[M]):
@@ -60,7 +55,7 @@ class Turn(Generic[M]):
         self.origin = origin
         self.acknowledged: Sequence[Reply] = ()
         """Joins that are answered, as far as anybody hears it yet."""
-        self.held: list[Publication] | None = None
+        self.held: list[Unpublished] | None = None
         """What the hook has said to the other pods since it last waited; None where none runs."""
         self.mark = (0, 0, 0)
         """Where the batch and the numbering stood then."""
@@ -84,7 +79,7 @@ class Turn(Generic[M]):
         """Go on holding back: what was said until now is out, for the hook is about to wait."""
         self.mark, self.held, self.waited = mark, [], True
 
-    def take_held(self) -> Sequence[Publication]:
+    def take_held(self) -> Sequence[Unpublished]:
         """Hold nothing back any more; return what was: the hook went well, or waits."""
         held, self.held = self.held, None
         return held or ()

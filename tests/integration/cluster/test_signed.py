@@ -14,6 +14,7 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deployd.config import Broker as BrokerSettings
 from deployd.supervisors import Pod, open_pod
 from deployd.transport import EnvelopeFault
 from deployd.transport.brokers import greeting, pack, probe
