@@ -137,9 +137,7 @@ class Emitter:
         settle = partial(settle_unheard, reply)  # nobody is in it here
         scope: Scope | None = Scope.REJECTED
         if self._env.uplink is not None:
-            scope = self._env.uplink.publish(
-                event.room, event.name, event.encoded, event.id, settle
-            )
+            scope = self._env.uplink.publish(event, settle)
         if scope is not None:
             settle(scope)
 

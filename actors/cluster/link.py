@@ -87,7 +87,7 @@ class Link:
                 clock,
                 signed=seal is not None,
             ),
-            uplink=Uplink(state, subscriptions, deduplicator, outbox, wall, clock),
+            uplink=Uplink(state, subscriptions, deduplicator, outbox, clock),
             largest=largest,
             wall=wall,
             clock=clock,

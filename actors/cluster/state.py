@@ -120,21 +120,15 @@ class LinkState:
             return Scope.QUEUED
         return Scope.LOCAL
 
-    def number(
-        self,
-        room: str | None,
-        name: str,
-        encoded: bytes,
-        event_id: str,
-        settle: Settle | None,
-        now: float,
-        wall: float,
-    ) -> Publication:
+    def number(self, said: Event, settle: Settle | None, now: float) -> Publication:
         """Give an event its number among this pod's in the room, whatever becomes of it."""
-        sequence = self._numbering.next(room)
+        room, name, encoded, event_id, _, time, *_ = said
+        numbered = (
+            *(room, name, encoded, event_id, self._numbering.next(room), time),
+            *(self._pod_id, 0, 0),
+        )
         # Past the generated constructors, which take as long again: each event that goes is two.
-        said = (room, name, encoded, event_id, sequence, wall, self._pod_id, 0, 0)
-        event = tuple.__new__(Event, said)
+        event = tuple.__new__(Event, numbered)
         return tuple.__new__(Publication, (event, now, weight(name, encoded), settle))
 
     def admit(self, publication: Publication) -> Scope | None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...config import get_logger
-from ...transport import Problem, Scope
+from ...transport import Event, Problem, Scope
 from ...transport.brokers import DEEPEST, may_be_said, too_deep
 from ...transport.brokers.contract import room_channel
 from ..runtime import Delivery, Mailbox
@@ -27,7 +27,7 @@ _log = get_logger("realtime")
 class Uplink:
     """The way to the other pods: say something to them, hear what they say.
 
-    `wall` is unix seconds, `clock` steady seconds. `None` for a room is always everyone.
+    `clock` is steady seconds. `None` for a room is always everyone.
     """
 
     def __init__(
@@ -36,35 +36,24 @@ class Uplink:
         subscriptions: Subscriptions,
         deduplicator: Deduplicator,
         outbox: Mailbox[Any],
-        wall: Callable[[], float],
         clock: Callable[[], float],
     ) -> None:
         self._state = state
         self._subscriptions = subscriptions
         self._deduplicator = deduplicator
         self._outbox = outbox
-        self._wall = wall
         self._clock = clock
 
-    def publish(
-        self,
-        room: str | None,
-        event: str,
-        encoded: bytes,
-        event_id: str,
-        settle: Settle | None = None,
-    ) -> Scope | None:
-        """Say something to the other pods' rooms of that name.
+    def publish(self, event: Event, settle: Settle | None = None) -> Scope | None:
+        """Say something to the other pods' rooms of that name, under a number of the link's own.
 
         Returns how far it has got, or None while the link has it: `settle` is then called with
         the outcome, otherwise never.
         """
         state = self._state
-        publication = state.number(
-            room, event, encoded, event_id, settle, self._clock(), self._wall()
-        )
-        if not may_be_said(room, event) or too_deep(encoded):
-            self._note_unspeakable(room, event)
+        publication = state.number(event, settle, self._clock())
+        if not may_be_said(event.room, event.name) or too_deep(event.encoded):
+            self._note_unspeakable(event.room, event.name)
             return Scope.LOCAL
         scope = state.admit(publication)
         if scope is not None:

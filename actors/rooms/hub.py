@@ -171,7 +171,7 @@ class Hub:
             settle = answer.settle
         scope: Scope | None = Scope.LOCAL
         if self._uplink is not None:
-            scope = self._uplink.publish(event.room, event.name, event.encoded, event.id, settle)
+            scope = self._uplink.publish(event, settle)
         return Receipt(event.id, Scope.QUEUED) if scope is None else _known(event.id, scope, answer)
 
     async def _send(self, emit: _Saying, timeout: float) -> Receipt:

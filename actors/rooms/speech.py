@@ -236,7 +236,7 @@ class Speech:
         uplink, (event, settle) = self._env.uplink, unpublished
         if uplink is None:
             return
-        scope = uplink.publish(event.room, event.name, event.encoded, event.id, settle)
+        scope = uplink.publish(event, settle)
         if scope is not None and settle is not None:
             self._answers.append(partial(settle, scope))
 

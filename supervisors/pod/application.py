@@ -17,6 +17,7 @@ import trio
 
 from ...actors import Room, contained, load_room_classes
 from ...config import Config, Secrets, configure_logging, load_secrets, with_absolute_paths
+from ...transport import NATIVE, ClientProtocol
 from ...transport.brokers.contract import Broker
 from .assemble import assemble
 from .keyboard import kept_for_the_main_task
@@ -35,6 +36,7 @@ async def open_pod(
     broker: Callable[[], Broker] | None = None,
     stress_command: Sequence[str] | None = None,
     settings: Path | None = None,
+    protocols: Sequence[ClientProtocol] = (NATIVE,),
 ) -> AsyncIterator[Pod]:
     """Run a pod for the length of the block; leaving it drains the pod.
 
@@ -43,7 +45,8 @@ async def open_pod(
     machine. `broker` makes what joins this pod to others, instead of the configured one, for each
     incarnation of the link. `stress_command` is the program that root may start to put the pod
     under load, `deployd stress` or one with its options. `settings` is the file that the
-    configuration came from: it is not served, wherever it lies.
+    configuration came from: it is not served, wherever it lies. `protocols` are what clients may
+    speak; those who ask for none in their handshake speak the first.
 
     Leaving the block stops accepting, after `drain.delay`, closes clients with 1012, paced over
     `drain.window`, and returns `drain.deadline` seconds later at the latest, but for `on_stop`
@@ -68,6 +71,7 @@ async def open_pod(
         broker=broker,
         stress_command=stress_command,
         settings=settings,
+        protocols=protocols,
     )
     pod = Pod(parts)
     failures: list[BaseException] = []

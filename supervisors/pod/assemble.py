@@ -25,7 +25,15 @@ from ...actors import (
 )
 from ...config import Config, Secrets
 from ...documents.collections import ALL_COLLECTIONS, PREFIX, UndefinedChangesRoom
-from ...transport import DASHBOARD, JSON, Certificate, Listener, TlsTerminator
+from ...transport import (
+    DASHBOARD,
+    JSON,
+    NATIVE,
+    Certificate,
+    ClientProtocol,
+    Listener,
+    TlsTerminator,
+)
 from ...transport.brokers import load_broker
 from ...transport.brokers.contract import Broker
 from ...transport.http import Keyring
@@ -68,6 +76,7 @@ def assemble(
     broker: Callable[[], Broker] | None = None,
     stress_command: Sequence[str] | None = None,
     settings: Path | None = None,
+    protocols: Sequence[ClientProtocol] = (NATIVE,),
     wall: Callable[[], float] = time.time,
 ) -> Parts:
     """Make the parts of a pod, in order; nothing runs yet, and no port is open.
@@ -134,6 +143,7 @@ def assemble(
         exporter=exporter,
         stress=stress,
         upgrade=clients.upgrade,
+        protocols=protocols,
         collections=documents if config.server.api_enabled else None,
         tls=_tls(config),
         wall=wall,

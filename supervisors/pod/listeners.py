@@ -17,6 +17,7 @@ from ...documents.http import AuthView, auth_routes, catalogue_routes, collectio
 from ...documents.store import database_files, database_url
 from ...transport import (
     Attempts,
+    ClientProtocol,
     Listener,
     ListenerLimits,
     Premises,
@@ -60,8 +61,9 @@ class Served:
     """What a pod's ports answer from.
 
     `settings` is the file of the configuration, which nobody gets to see. `upgrade` takes a
-    WebSocket handshake over, or says why not. `collections` is None for a pod that serves none,
-    `tls` for one that does not encrypt. `wall` returns unix seconds.
+    WebSocket handshake over, or says why not; in it one of `protocols` is spoken. `collections` is
+    None for a pod that serves none, `tls` for one that does not encrypt. `wall` returns unix
+    seconds.
     """
 
     watched: Watched
@@ -74,6 +76,7 @@ class Served:
     exporter: Exporter
     stress: StressRunner
     upgrade: Callable[[UpgradeRequest], Refusal | None]
+    protocols: Sequence[ClientProtocol]
     collections: CollectionTree | None
     tls: TlsTerminator | None
     wall: Callable[[], float]
@@ -109,6 +112,7 @@ def make_listener(pod: Served) -> Listener:
             websocket=config.enabled,
             origins=[str(each) for each in map(read_origin, config.origins.allowed) if each],
             memory=Shares.of(config.limits.max_http_bytes, config.limits),
+            protocols=pod.protocols,
         ).serve,
         limits=_listener_limits(config),
         tls=pod.tls,

@@ -147,7 +147,8 @@ class SimPod:
         if self.uplink.refusal(room, 0) is not None:
             outcomes.append(Scope.REJECTED)
             return event_id
-        scope = self.uplink.publish(room, "said", orjson.dumps(data), event_id, outcomes.append)
+        event = Event(room, "said", orjson.dumps(data), event_id, 0, self.link.wall())
+        scope = self.uplink.publish(event, outcomes.append)
         if scope is not None:
             outcomes.append(scope)
         return event_id

@@ -15,7 +15,7 @@ from deployd.actors.cluster import BreakerState, Degraded, Healed, OutageCode
 from deployd.actors.cluster.publication import Publication
 from deployd.actors.cluster.state import Effect, LinkState, Settled, StillAway
 from deployd.config import Broker, FailurePolicy
-from deployd.transport import Scope
+from deployd.transport import Event, Scope
 from deployd.transport.brokers import Greeting
 
 SETTINGS = Broker(
@@ -32,7 +32,7 @@ def made() -> LinkState:
 
 
 def say(state: LinkState, room: str | None = "plain", now: float = 100.0) -> Publication:
-    return state.number(room, "said", b"1", "id", None, now, 1000.0 + now)
+    return state.number(Event(room, "said", b"1", "id", 0, 1000.0 + now), None, now)
 
 
 def close(state: LinkState, now: float = 100.0, round_trip: float = 0.0) -> None:
@@ -294,7 +294,7 @@ def test_what_no_message_or_no_client_takes_is_refused_and_counted() -> None:
     assert problem is not None
     assert problem.code == "too_large"
     data = b"1" * LARGEST
-    large = state.number("plain", "said", data, "id", None, 100.0, 1100.0)
+    large = state.number(Event("plain", "said", data, "id", 0, 1100.0), None, 100.0)
     assert state.admit(large) is Scope.LOCAL
     state.limit = 0
     assert state.admit(say(state)) is Scope.LOCAL
@@ -383,7 +383,9 @@ class LinkMachine(RuleBasedStateMachine):
             self.the_link_takes_some(len(self.outbox), fits)
 
     def speak(self, room: str | None, size: int) -> None:
-        publication = self.state.number(room, "said", b"1" * size, "id", None, self.now, self.wall)
+        publication = self.state.number(
+            Event(room, "said", b"1" * size, "id", 0, self.wall), None, self.now
+        )
         self.said.append(publication)
         outcome = self.state.admit(publication)
         if outcome is None and len(self.outbox) < 3:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from deployd.config import Broker as BrokerSettings
 from deployd.supervisors import Pod, open_pod
-from deployd.transport import EnvelopeFault
+from deployd.transport import EnvelopeFault, Event
 from deployd.transport.brokers import greeting, pack, probe
 from deployd.transport.brokers.contract import (
     EVERYONE,
@@ -292,7 +292,7 @@ async def test_an_event_too_large_for_clients_of_other_pods_is_refused_where_it_
             assert ("send less" in receipt.reason) == (scope == "rejected")
         assert a.link is not None
         data = orjson.dumps("x" * 200_001)  # what cannot be refused, as it has happened already
-        assert a.link.uplink.publish("tea", "big", data, "id-1") == "local"
+        assert a.link.uplink.publish(Event("tea", "big", data, "id-1", 0, 0.0)) == "local"
         assert len((await bob.receive())["data"]) == 199_000
         await quiet(bob)
         assert counted(b) == {}
