@@ -264,6 +264,33 @@ def test_when_there_will_be_no_other_connection_what_waits_is_lost_and_nothing_m
     assert (state.counters.cut_off, len(state.buffer)) == (4, 0)
 
 
+# What the broker takes -----------------------------------------------------------------------
+
+
+def test_what_the_broker_took_is_confirmed_and_what_it_never_will_stays_on_this_pod() -> None:
+    state = well()
+    batch = [say(state) for _ in range(3)]
+    state.taken(batch)
+    effects = state.confirmed(batch[:2], batch[2:])
+    assert effects == [Settled(batch[2:], Scope.LOCAL), Settled(batch[:2], Scope.CLUSTER)]
+    assert (state.counters.published, state.counters.too_large) == (2, 1)
+    assert state.in_flight == []
+    assert scopes(state.tripped(110.0, 1110.0, "reset")) == []  # nothing of it is in doubt
+
+
+def test_who_said_what_was_replayed_was_told_that_it_waits_and_is_told_no_more() -> None:
+    state = made()
+    for _ in range(3):
+        state.admit(say(state, "kept-a"))
+    close(state)
+    waited = state.replay(100.0, 9, 10**6)
+    state.replay_confirmed(waited[:2], waited[2:])
+    counters = state.counters
+    assert (counters.published, counters.replayed, counters.too_large) == (2, 2, 1)
+    assert state.replaying == []
+    assert scopes(state.tripped(110.0, 1110.0, "reset")) == []
+
+
 # What a room is told -------------------------------------------------------------------------
 
 
