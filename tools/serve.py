@@ -8,12 +8,13 @@ from contextlib import suppress
 from functools import partial
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import attrs
 import click
 import trio
 
-from ..actors import RoomImportError
+from ..actors import Room, RoomImportError
 from ..config import Config, Secrets, bind_log_context, configure_logging, get_logger, load_secrets
 from ..supervisors import Pod, open_pod
 from .changes import files_behind, files_to_watch
@@ -27,6 +28,7 @@ from .common import (
     settings_file,
 )
 from .demo_room import DEMO_ROOMS
+from .refused_rooms import load_what_goes
 from .reload import imported_files, start_again, wait_for_change
 from .signals import StopSignals
 from .welcome import base_url, links, rows_of, welcome
@@ -96,10 +98,14 @@ async def run(launch: Launch) -> bool:
     """
     signals = StopSignals(terminal=sys.stderr.isatty())
     with signals.heard():
-        rooms = DEMO_ROOMS if launch.dev else {}
+        config, rooms = launch.config, dict[str, type[Room[Any]]]()
+        refused: list[RoomImportError] = []
         try:
+            if launch.dev:
+                loaded, refused = load_what_goes(config.rooms)
+                config, rooms = attrs.evolve(config, rooms={}), {**DEMO_ROOMS, **loaded, **DEMO_ROOMS}
             async with open_pod(
-                launch.config,
+                config,
                 keys=launch.keys,
                 rooms=rooms,
                 dev=launch.dev,
@@ -108,7 +114,7 @@ async def run(launch: Launch) -> bool:
             ) as pod:
                 bind_log_context(pod=pod.pod_id)
                 announce(launch, pod)
-                await _until_told(launch, signals, files_of(launch))
+                await _until_told(launch, signals, files_of(launch, *refused))
         except RoomImportError as error:
             if not launch.dev:
                 raise
@@ -117,9 +123,9 @@ async def run(launch: Launch) -> bool:
         return signals.first is None
 
 
-def files_of(launch: Launch, error: RoomImportError | None = None) -> frozenset[Path]:
+def files_of(launch: Launch, *errors: RoomImportError) -> frozenset[Path]:
     """List the files whose change is worth a new start; of those that failed when imported too."""
-    behind = files_behind(error, launch.config.rooms) if error else []
+    behind = [file for error in errors for file in files_behind(error, launch.config.rooms)]
     there = [file for file in behind if Path(file).parent.is_dir()]  # a folder has to be watched
     return files_to_watch(
         launch.settings, [*imported_files(), *there], Path.cwd(), Path(sys.prefix)

@@ -327,3 +327,40 @@ async def test_a_room_that_cannot_be_had_is_one_sentence(
     assert told in pod.printed
     assert pod.printed.count("\n") == 1
     assert os.listdir(folder / "data") == ["secrets.json"]
+
+
+MISSPELT = ROOM.replace("pass", "async def on_mesage(self, member, event, data): pass")
+
+
+async def test_a_class_that_is_refused_keeps_its_rooms_from_starting_and_not_a_developers_pod(
+    start: Start, folder: Path
+) -> None:
+    (folder / "pod.json").write_text('{"rooms": {"chat-*": "rooms:Chat"}}')
+    (folder / "rooms.py").write_text(MISSPELT)
+    pod = await start("serve", "--port", "0", "--dev", "--config", "pod.json")
+    await pod.says(r"warning.*these rooms cannot start.*did you mean `on_message`")
+    url = await pod.url()
+    with trio.fail_after(PATIENCE):
+        async with connect(f"ws{url.removeprefix('http')}/socket.io/") as socket:
+            await socket.recv()
+            await socket.send('{"type": "join", "room": "tea", "id": 1}')
+            assert json.loads(await socket.recv())["type"] == "join"
+            await socket.send('{"type": "join", "room": "chat-1", "id": 2}')
+            error = json.loads(await socket.recv())
+            assert (error["data"]["code"], error["id"]) == ("room_crashed", 2)
+    (folder / "rooms.py").write_text(ROOM)
+    await pod.says(r"  deployd \S+ · pod [0-9a-f]{8}")  # it has started again
+    pod.process.send_signal(signal.SIGTERM)
+    assert await pod.ends() == 0
+
+
+async def test_a_class_that_is_refused_is_one_sentence_where_nobody_develops(
+    start: Start, folder: Path
+) -> None:
+    (folder / "pod.json").write_text('{"rooms": {"chat-*": "rooms:Chat"}}')
+    (folder / "rooms.py").write_text(MISSPELT)
+    pod = await start("serve", "--port", "0", "--config", "pod.json")
+    assert await pod.ends() == 1
+    assert pod.printed.startswith("Error: ")
+    assert f"Chat.on_mesage ({folder}/rooms.py:5) is no hook of a room" in pod.printed
+    assert pod.printed.count("\n") == 1
