@@ -103,7 +103,8 @@ async def run(launch: Launch) -> bool:
         try:
             if launch.dev:
                 loaded, refused = load_what_goes(config.rooms)
-                config, rooms = attrs.evolve(config, rooms={}), {**DEMO_ROOMS, **loaded, **DEMO_ROOMS}
+                config = attrs.evolve(config, rooms={})
+                rooms = {**DEMO_ROOMS, **loaded, **DEMO_ROOMS}  # in this order, which counts
             async with open_pod(
                 config,
                 keys=launch.keys,
