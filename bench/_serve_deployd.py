@@ -13,7 +13,7 @@ from _dialects import EVENT, ROOM
 from _orders import Work, answer, read_line
 
 from deployd.actors import Scope
-from deployd.config import Config, Logging, Secrets, configure_logging, load
+from deployd.config import Config, LoggingSettings, Secrets, configure_logging, load
 from deployd.supervisors import open_pod
 
 KEYS = Secrets(master_key="a-master-key-for-benches", jwt_secret="a-secret-for-benches-of-32-bytes")
@@ -49,5 +49,5 @@ async def serve(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    configure_logging(Logging(format="json"), tty=False, stream=sys.stderr)
+    configure_logging(LoggingSettings(format="json"), tty=False, stream=sys.stderr)
     trio.run(serve, load(None, environ={}, overrides=SETTINGS | json.loads(sys.argv[1])).config)

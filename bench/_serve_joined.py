@@ -18,7 +18,7 @@ from _orders import answer, read_line
 from _serve_deployd import KEYS, SETTINGS
 
 from deployd.actors import JSON, Room, Scope
-from deployd.config import Logging, configure_logging, load
+from deployd.config import LoggingSettings, configure_logging, load
 from deployd.supervisors import Pod, open_pod
 
 PATIENT = {
@@ -119,5 +119,5 @@ def health_of(pod: Pod) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    configure_logging(Logging(format="json"), tty=False, stream=sys.stderr)
+    configure_logging(LoggingSettings(format="json"), tty=False, stream=sys.stderr)
     trio.run(serve, SETTINGS | PATIENT | json.loads(sys.argv[1]))

@@ -29,7 +29,7 @@ from _serve_deployd import KEYS, SETTINGS
 from _server import Settings, raise_file_limit
 from attrs import frozen
 
-from deployd.config import Logging, configure_logging, load
+from deployd.config import LoggingSettings, configure_logging, load
 from deployd.supervisors import open_pod
 from deployd.transport.sockets import Outbox, OutboxFailure, text_frame
 
@@ -56,7 +56,7 @@ async def main() -> int:
     """Measure, print, and return the exit code."""
     rounds = 3 if quick("Deliveries a second, for each way to fan out.") else ROUNDS
     raise_file_limit(6 * MEMBERS)
-    configure_logging(Logging(format="json", level="ERROR"), tty=False, stream=sys.stderr)
+    configure_logging(LoggingSettings(format="json", level="ERROR"), tty=False, stream=sys.stderr)
     print(machine())
     print(
         f"{MEMBERS} members on loopback, {MESSAGES} messages of {len(_encoded(0))} bytes a round; "

@@ -14,7 +14,7 @@ from typing import Final
 import orjson
 
 from deployd.actors.cluster.reception import Reception
-from deployd.transport.brokers import Envelope, Seal, pack, unpack
+from deployd.transport.brokers import Envelope, Signer, pack, unpack
 from deployd.transport.brokers.contract import room_channel
 
 ROUNDS: Final = 7
@@ -53,9 +53,9 @@ def read(payloads: list[bytes], reception: Reception) -> None:
         reception.admit(message)
 
 
-def seal(pod: str) -> Seal:
-    """Make the seal of a pod that all share the secret with."""
-    return Seal(pod, 1764072000123, [b"s" * 32], 60.0, time.time)
+def signer(pod: str) -> Signer:
+    """Make the signer of a pod that all share the secret with."""
+    return Signer(pod, 1764072000123, [b"s" * 32], 60.0, time.time)
 
 
 def main() -> None:
@@ -66,18 +66,18 @@ def main() -> None:
         count = len(payloads)
 
         def sign(payloads: list[bytes] = payloads) -> None:
-            one = seal("one")
+            one = signer("one")
             for payload in payloads:
                 one.sign(CHANNEL, payload)
 
         signing = best(sign)
         proving = []
         for _ in range(ROUNDS):
-            one, other = seal("one"), seal("other")
+            one, other = signer("one"), signer("other")
             signed = [one.sign(CHANNEL, payload) for payload in payloads]
             began = time.perf_counter()
             for payload in signed:
-                other.prove(CHANNEL, payload)
+                other.verify(CHANNEL, payload)
             proving.append(time.perf_counter() - began)
         reading = best(lambda payloads=payloads: read(payloads, Reception("me")))  # type: ignore[misc]
         cost = signing + min(proving)

@@ -1,8 +1,14 @@
 """What can be set: settings, secrets and logging. Nothing here knows who uses it."""
 
-from .anchored import anchored
 from .audit import Audit, Audited
-from .brokers import Broker, FailurePolicy, Nats, RabbitMQ, ReadyPolicy, Redis
+from .brokers import (
+    BrokerSettings,
+    FailurePolicy,
+    NatsSettings,
+    RabbitMQSettings,
+    ReadyPolicy,
+    RedisSettings,
+)
 from .classes import ClassNotFound, load_class
 from .definition import (
     BUILT_IN,
@@ -17,80 +23,79 @@ from .definition import (
 from .errors import ConfigError, ConfigurationError, SecretsError
 from .files import read_regular
 from .json_schema import json_schema
-from .limits import Limits
+from .limits import LimitSettings
 from .load import Loaded, load, write_default
 from .logs import bind_log_context, configure_logging, get_logger, tracing
-from .operations import Metrics, Stress
+from .operations import MetricsSettings, StressSettings
 from .origins import Origin, ascii_host, default_port, read_origin
+from .paths import private_paths, with_absolute_paths
 from .patterns import PatternMap
-from .private import private_places
 from .redact import redact_text
 from .report import Row, explain, reference_markdown
 from .sampling import LogLimiter, LogSampler
 from .schema import (
-    Access,
-    Auth,
-    Collections,
+    AccessSettings,
+    AuthSettings,
+    CollectionSettings,
     Config,
-    Drain,
-    Logging,
-    Network,
-    Origins,
-    Performance,
+    DrainSettings,
+    LoggingSettings,
+    NetworkSettings,
+    OriginSettings,
+    PerformanceSettings,
     Rule,
-    Server,
+    ServerSettings,
     Speaker,
-    Store,
-    Tls,
+    StoreSettings,
+    TlsSettings,
     Who,
 )
 from .secrets import Secrets, load_secrets
 
 __all__ = [
     "BUILT_IN",
-    "Access",
+    "AccessSettings",
     "Audit",
     "Audited",
-    "Auth",
-    "Broker",
+    "AuthSettings",
+    "BrokerSettings",
     "ClassNotFound",
-    "Collections",
+    "CollectionSettings",
     "Config",
     "ConfigError",
     "ConfigurationError",
     "Definition",
-    "Drain",
+    "DrainSettings",
     "FailurePolicy",
-    "Limits",
+    "LimitSettings",
     "Loaded",
     "LogLimiter",
     "LogSampler",
-    "Logging",
-    "Metrics",
-    "Nats",
-    "Network",
+    "LoggingSettings",
+    "MetricsSettings",
+    "NatsSettings",
+    "NetworkSettings",
     "Origin",
-    "Origins",
+    "OriginSettings",
     "PatternMap",
-    "Performance",
+    "PerformanceSettings",
     "Permissions",
     "Property",
     "PropertyType",
-    "RabbitMQ",
+    "RabbitMQSettings",
     "ReadyPolicy",
-    "Redis",
+    "RedisSettings",
     "Right",
     "Row",
     "Rule",
     "Secrets",
     "SecretsError",
-    "Server",
+    "ServerSettings",
     "Speaker",
-    "Store",
-    "Stress",
-    "Tls",
+    "StoreSettings",
+    "StressSettings",
+    "TlsSettings",
     "Who",
-    "anchored",
     "ascii_host",
     "bind_log_context",
     "check_collection_name",
@@ -102,12 +107,13 @@ __all__ = [
     "load",
     "load_class",
     "load_secrets",
-    "private_places",
+    "private_paths",
     "read_definition",
     "read_origin",
     "read_regular",
     "redact_text",
     "reference_markdown",
     "tracing",
+    "with_absolute_paths",
     "write_default",
 ]

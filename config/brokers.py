@@ -30,7 +30,7 @@ class ReadyPolicy(StrEnum):
 
 
 @attrs.frozen
-class Redis:
+class RedisSettings:
     """Redis: one server, Sentinel, or a cluster (sharded pub/sub, Redis 7)."""
 
     url: str = setting(
@@ -59,7 +59,7 @@ class Redis:
 
 
 @attrs.frozen
-class RabbitMQ:
+class RabbitMQSettings:
     """RabbitMQ (AMQP 0-9-1)."""
 
     host: str = setting("localhost", help="Host of the server.")
@@ -81,7 +81,7 @@ class RabbitMQ:
 
 
 @attrs.frozen
-class Nats:
+class NatsSettings:
     """NATS, single or as a cluster."""
 
     host: str = setting("localhost", help="Host of the server.")
@@ -106,7 +106,7 @@ class Nats:
 
 
 @attrs.frozen
-class Broker:
+class BrokerSettings:
     """What joins pods together."""
 
     type: str = setting(
@@ -180,6 +180,6 @@ class Broker:
         choices=tuple(ReadyPolicy),
         help="What /health/ready asks of the broker: nothing, to have been tried, or to be there.",
     )
-    redis: Redis = attrs.field(factory=Redis)
-    rabbitmq: RabbitMQ = attrs.field(factory=RabbitMQ)
-    nats: Nats = attrs.field(factory=Nats)
+    redis: RedisSettings = attrs.field(factory=RedisSettings)
+    rabbitmq: RabbitMQSettings = attrs.field(factory=RabbitMQSettings)
+    nats: NatsSettings = attrs.field(factory=NatsSettings)

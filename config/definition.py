@@ -12,7 +12,7 @@ from typing import Final, TypeAlias, TypeVar
 
 import attrs
 
-from .errors import ConfigError, Problem
+from .errors import ConfigError, Misconfiguration
 from .fields import shown
 
 __all__ = [
@@ -183,11 +183,11 @@ class _Problems:
     """Collects what is wrong with a document, so that all of it is told at once."""
 
     origin: str
-    found: list[Problem] = attrs.field(factory=list)
+    found: list[Misconfiguration] = attrs.field(factory=list)
 
     def add(self, path: str, sentence: str) -> None:
         text = f"{path} {sentence}" if path else sentence
-        self.found.append(Problem(text, (path,), self.origin))
+        self.found.append(Misconfiguration(text, (path,), self.origin))
 
     def unknown(
         self,

@@ -15,7 +15,7 @@ class ConfigurationError(Exception):
 
 
 @attrs.frozen
-class Problem:
+class Misconfiguration:
     """One thing wrong with the settings, as a sentence.
 
     `paths` are the settings it is about, as files write them; `origin` is where they were set.
@@ -35,7 +35,7 @@ class ConfigError(ConfigurationError):
     Every problem that was found is in `problems`, one sentence each; `str()` gives one a line.
     """
 
-    def __init__(self, *details: Problem) -> None:
+    def __init__(self, *details: Misconfiguration) -> None:
         super().__init__(*details)
         self.details = details
 

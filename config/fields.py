@@ -7,7 +7,7 @@ from typing import TypeVar, cast
 
 import attrs
 
-from .errors import ConfigError, Problem
+from .errors import ConfigError, Misconfiguration
 from .redact import redact_text, shown_value
 
 _KEY = "deployd.setting"
@@ -130,4 +130,6 @@ def _refuse(instance: object, attribute: "attrs.Attribute[object]", value: objec
     about = cast(Setting, setting_of(attribute))
     refusal = about.refusal(value)
     if refusal is not None:
-        raise ConfigError(Problem(f"{type(instance).__name__}({attribute.name}=…) {refusal}"))
+        raise ConfigError(
+            Misconfiguration(f"{type(instance).__name__}({attribute.name}=…) {refusal}")
+        )

@@ -5,10 +5,10 @@ from typing import cast, get_args, get_origin
 
 import attrs
 
-from .documents import PLACEHOLDER, WRAPPER
 from .fields import Setting, key_of, setting_of
 from .report import plain
 from .schema import Config
+from .settings_file import PLACEHOLDER, WRAPPER
 from .structure import CHOICES
 
 Schema = dict[str, object]

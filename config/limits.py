@@ -8,7 +8,7 @@ KIB, MIB = 2**10, 2**20
 
 
 @attrs.frozen
-class Limits:
+class LimitSettings:
     """What one client, and all of them together, may use."""
 
     max_connections: int = setting(

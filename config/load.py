@@ -10,12 +10,12 @@ import attrs
 import orjson
 
 from .catalogue import ENTRIES, nearest
-from .documents import fill, read_document
-from .errors import ConfigError, Problem
+from .errors import ConfigError, Misconfiguration
 from .files import create_once
 from .schema import Config
+from .settings_file import fill, read_document
 from .structure import structure
-from .texts import from_environment, from_text
+from .text_values import from_environment, from_text
 
 DEFAULT = "default"
 _BASIC = {
@@ -51,7 +51,7 @@ class _Layers:
     document: object = attrs.field(factory=dict)
     file: str = ""
     sources: dict[str, str] = attrs.field(factory=lambda: dict.fromkeys(ENTRIES, DEFAULT))
-    problems: list[Problem] = attrs.field(factory=list)
+    problems: list[Misconfiguration] = attrs.field(factory=list)
 
     def lay_file(self, path: Path, environ: Mapping[str, str]) -> None:
         """Begin with a file, its placeholders filled."""
@@ -69,13 +69,13 @@ class _Layers:
             section[key] = value
             self.sources[path] = source
 
-    def origin(self, problem: Problem) -> Problem:
+    def origin(self, problem: Misconfiguration) -> Misconfiguration:
         """Add to a problem where its settings were set."""
         found = [self._source(path) for path in problem.paths]
         told = [source for source in dict.fromkeys(found) if source != DEFAULT]
         return attrs.evolve(problem, origin=problem.origin or " and ".join(told))
 
-    def _found_in_file(self, problem: Problem) -> None:
+    def _found_in_file(self, problem: Misconfiguration) -> None:
         self.problems.append(attrs.evolve(problem, origin=self.file))
 
     def _holds(self, path: str) -> bool:
@@ -120,7 +120,7 @@ def write_default(path: Path) -> bool:
         return not path.exists() and create_once(path, content, mode=0o644)
     except OSError as error:
         sentence = f"it cannot be written: {error.strerror}"
-        raise ConfigError(Problem(sentence, origin=f"file {path}")) from error
+        raise ConfigError(Misconfiguration(sentence, origin=f"file {path}")) from error
 
 
 def _lay_environment(layers: _Layers, environ: Mapping[str, str]) -> None:
@@ -137,7 +137,7 @@ def _lay_overrides(layers: _Layers, overrides: Mapping[str, object]) -> None:
             layers.lay(path, value, f"command line {_option(path)}")
         else:
             sentence = f"{path} is not a setting; {nearest(path)}"
-            layers.problems.append(Problem(sentence, (path,), "command line"))
+            layers.problems.append(Misconfiguration(sentence, (path,), "command line"))
 
 
 def _option(path: str) -> str:

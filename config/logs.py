@@ -19,7 +19,7 @@ from structlog.typing import (
 )
 
 from .redact import redact
-from .schema import Logging
+from .schema import LoggingSettings
 
 _COMPONENT = "realtime"
 _FIRST = ("timestamp", "level", "component", "pod", "actor", "event")
@@ -39,7 +39,7 @@ class _Handler(StreamHandler[TextIO]):
             super().emit(record)
 
 
-def configure_logging(logging: Logging, *, tty: bool, stream: TextIO) -> None:
+def configure_logging(logging: LoggingSettings, *, tty: bool, stream: TextIO) -> None:
     """Send all lines of the process to `stream`; `tty` tells whether a terminal reads them.
 
     Called again it replaces what it did before. Handlers that others gave the root logger stay.

@@ -7,7 +7,7 @@ from .fields import setting
 
 
 @attrs.frozen
-class Metrics:
+class MetricsSettings:
     """Who may read `/metrics`, and where."""
 
     token: str = setting(
@@ -24,7 +24,7 @@ class Metrics:
 
 
 @attrs.frozen
-class Stress:
+class StressSettings:
     """What `POST /_admin/test/websocket/stress` may do to the pod."""
 
     enabled: bool = setting(True, help="Let root start stress tests.")

@@ -12,11 +12,11 @@ from enum import StrEnum
 import attrs
 
 from . import formats
-from .brokers import Broker
-from .errors import ConfigError, Problem
+from .brokers import BrokerSettings
+from .errors import ConfigError, Misconfiguration
 from .fields import setting
-from .limits import KIB, MIB, Limits
-from .operations import Metrics, Stress
+from .limits import KIB, MIB, LimitSettings
+from .operations import MetricsSettings, StressSettings
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -41,7 +41,7 @@ class Speaker(StrEnum):
 
 
 @attrs.frozen
-class Performance:
+class PerformanceSettings:
     """Work traded for speed."""
 
     worker_pool_size: int = setting(
@@ -59,7 +59,7 @@ class Performance:
 
 
 @attrs.frozen
-class Network:
+class NetworkSettings:
     """Sockets."""
 
     tcp_no_delay: bool = setting(True, help="Send small messages at once (TCP_NODELAY).")
@@ -75,7 +75,7 @@ class Network:
 
 
 @attrs.frozen
-class Server:
+class ServerSettings:
     """Where the pod listens and keeps its things."""
 
     host: str = setting(
@@ -105,7 +105,7 @@ class Server:
 
 
 @attrs.frozen
-class Collections:
+class CollectionSettings:
     """Collections of documents: where they are defined, and what their requests may take."""
 
     folder: str = setting("resources", help="Folder with a folder for each collection.")
@@ -138,7 +138,7 @@ class Collections:
 
 
 @attrs.frozen
-class Store:
+class StoreSettings:
     """The database that documents are kept in."""
 
     url: str = setting(
@@ -170,7 +170,7 @@ class Store:
 
 
 @attrs.frozen
-class Auth:
+class AuthSettings:
     """Tokens (JWT, RFC 7519), and what becomes of clients without a valid one."""
 
     algorithms: tuple[str, ...] = setting(
@@ -234,7 +234,7 @@ class Rule:
 
 
 @attrs.frozen
-class Access:
+class AccessSettings:
     """Who may do what."""
 
     emit_to_all: Who = setting(
@@ -249,7 +249,7 @@ class Access:
 
 
 @attrs.frozen
-class Origins:
+class OriginSettings:
     """Web pages that may connect (RFC 6454)."""
 
     allowed: tuple[str, ...] = setting(
@@ -261,7 +261,7 @@ class Origins:
 
 
 @attrs.frozen
-class Tls:
+class TlsSettings:
     """Encryption by the pod itself."""
 
     cert_file: str = setting("", help="File of the certificate chain (PEM).")
@@ -269,7 +269,7 @@ class Tls:
 
 
 @attrs.frozen
-class Drain:
+class DrainSettings:
     """How a pod that stops lets its clients go."""
 
     delay: float = setting(
@@ -294,7 +294,7 @@ class Drain:
 
 
 @attrs.frozen
-class Logging:
+class LoggingSettings:
     """What is logged, and how."""
 
     level: str = setting("INFO", choices=LEVELS, help="Least level shown (also LOG_LEVEL).")
@@ -316,26 +316,26 @@ class Config:
     message_ttl: float = setting(
         3600.0, unit="seconds", ge=0, help="How long a message may wait for a broker, or in one."
     )
-    broker: Broker = attrs.field(factory=Broker)
-    limits: Limits = attrs.field(factory=Limits)
-    performance: Performance = attrs.field(factory=Performance)
-    network: Network = attrs.field(factory=Network)
-    server: Server = attrs.field(factory=Server)
-    collections: Collections = attrs.field(factory=Collections)
-    store: Store = attrs.field(factory=Store)
-    auth: Auth = attrs.field(factory=Auth)
-    access: Access = attrs.field(factory=Access)
-    origins: Origins = attrs.field(factory=Origins)
+    broker: BrokerSettings = attrs.field(factory=BrokerSettings)
+    limits: LimitSettings = attrs.field(factory=LimitSettings)
+    performance: PerformanceSettings = attrs.field(factory=PerformanceSettings)
+    network: NetworkSettings = attrs.field(factory=NetworkSettings)
+    server: ServerSettings = attrs.field(factory=ServerSettings)
+    collections: CollectionSettings = attrs.field(factory=CollectionSettings)
+    store: StoreSettings = attrs.field(factory=StoreSettings)
+    auth: AuthSettings = attrs.field(factory=AuthSettings)
+    access: AccessSettings = attrs.field(factory=AccessSettings)
+    origins: OriginSettings = attrs.field(factory=OriginSettings)
     rooms: Mapping[str, str] = setting(
         {},
         check=formats.room_classes,
         help='Classes by pattern: `"chat-*": "app.rooms:Chat"`.',
     )
-    tls: Tls = attrs.field(factory=Tls)
-    drain: Drain = attrs.field(factory=Drain)
-    logging: Logging = attrs.field(factory=Logging)
-    metrics: Metrics = attrs.field(factory=Metrics)
-    stress: Stress = attrs.field(factory=Stress)
+    tls: TlsSettings = attrs.field(factory=TlsSettings)
+    drain: DrainSettings = attrs.field(factory=DrainSettings)
+    logging: LoggingSettings = attrs.field(factory=LoggingSettings)
+    metrics: MetricsSettings = attrs.field(factory=MetricsSettings)
+    stress: StressSettings = attrs.field(factory=StressSettings)
 
     def __attrs_post_init__(self) -> None:
         found = tuple(_conflicts(self))
@@ -343,7 +343,7 @@ class Config:
             raise ConfigError(*found)
 
 
-def _conflicts(config: Config) -> Iterator[Problem]:
+def _conflicts(config: Config) -> Iterator[Misconfiguration]:
     """Find values that are possible alone and impossible together."""
     limits, drain, tls = config.limits, config.drain, config.tls
     if limits.pong_timeout >= limits.ping_interval:
@@ -355,11 +355,11 @@ def _conflicts(config: Config) -> Iterator[Problem]:
     if bool(tls.cert_file) != bool(tls.key_file):
         missing, given = ("keyFile", "certFile") if tls.cert_file else ("certFile", "keyFile")
         sentence = f"tls.{missing} must be set too where tls.{given} is"
-        yield Problem(sentence, ("tls.certFile", "tls.keyFile"))
+        yield Misconfiguration(sentence, ("tls.certFile", "tls.keyFile"))
     if config.broker.previous_secret and not config.broker.secret:
         sentence = "broker.secret must be set too where broker.previousSecret is"
-        yield Problem(sentence, ("broker.secret", "broker.previousSecret"))
+        yield Misconfiguration(sentence, ("broker.secret", "broker.previousSecret"))
 
 
-def _order(small: str, relation: str, large: str) -> Problem:
-    return Problem(f"{small} must be {relation} {large}", (small, large))
+def _order(small: str, relation: str, large: str) -> Misconfiguration:
+    return Misconfiguration(f"{small} must be {relation} {large}", (small, large))

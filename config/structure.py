@@ -19,7 +19,7 @@ from cattrs.gen import make_dict_structure_fn, override
 
 from .brokers import FailurePolicy, ReadyPolicy
 from .catalogue import nearest
-from .errors import ConfigError, Problem
+from .errors import ConfigError, Misconfiguration
 from .fields import Setting, key_of, setting_of, shown
 from .schema import Config, Rule, Speaker, Who
 
@@ -47,18 +47,18 @@ def shape_of(kind: object) -> object:
     return get_origin(kind) or kind
 
 
-def _problems(error: BaseException, path: str) -> Iterator[Problem]:
+def _problems(error: BaseException, path: str) -> Iterator[Misconfiguration]:
     match error:
         case BaseValidationError():
             for inner in error.exceptions:
                 yield from _problems(inner, _step(path, inner))
         case ForbiddenExtraKeysError():
             for unknown in sorted(_join(path, str(key)) for key in error.extra_fields):
-                yield Problem(f"{unknown} is not a setting; {_hint(unknown)}", (unknown,))
+                yield Misconfiguration(f"{unknown} is not a setting; {_hint(unknown)}", (unknown,))
         case ConfigError():
             yield from error.details
         case _RefusedError():
-            yield Problem(f"{path or 'the document'} {error}", (path,))
+            yield Misconfiguration(f"{path or 'the document'} {error}", (path,))
         case _:  # a bug of this module, not of the document
             raise error
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from ...config import Access, PatternMap, Rule, Speaker, Who
+from ...config import AccessSettings, PatternMap, Rule, Speaker, Who
 from ...transport import DASHBOARD, Identity, Problem, is_reserved_event, is_reserved_room
 
 __all__ = ["AccessPolicy", "Listening"]
@@ -26,7 +26,7 @@ class AccessPolicy:
     asked in addition for each join.
     """
 
-    def __init__(self, access: Access, listening: Listening | None = None) -> None:
+    def __init__(self, access: AccessSettings, listening: Listening | None = None) -> None:
         self._emit_to_all = access.emit_to_all
         self._rules = PatternMap(access.rules)
         self._listening = listening

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from ...config import Limits
+from ...config import LimitSettings
 from ...transport import TokenBucket
 
 __all__ = ["Conduct", "Haste", "strike_for"]
@@ -51,7 +51,7 @@ class Conduct:
 
     __slots__ = ("_bytes", "_joins", "_limits", "_messages", "_strikes", "_told")
 
-    def __init__(self, limits: Limits, now: float) -> None:
+    def __init__(self, limits: LimitSettings, now: float) -> None:
         rate, joins = limits.message_rate_limit, limits.join_rate_limit
         nbytes = limits.byte_rate_limit
         self._limits = limits

@@ -14,7 +14,7 @@ from ...transport import (
     Auth,
     ClientMessage,
     CloseCode,
-    Closed,
+    Closure,
     Emit,
     Join,
     Leave,
@@ -56,7 +56,7 @@ class _Received:
 class _Ended:
     """The socket is closed."""
 
-    closed: Closed
+    closed: Closure
 
 
 @frozen
@@ -197,7 +197,7 @@ class ConnectionActor(Actor):
             "written_messages": outbox.written_messages,
         }
 
-    # Inbox of the socket: called by the reader, must not wait but in `ready` ------------------
+    # What the socket hands on: called by the reader, must not wait but in `ready` ----------------
 
     def put(self, text: str, nbytes: int) -> None:
         """Take a whole message from the socket."""
@@ -221,7 +221,7 @@ class ConnectionActor(Actor):
         elif failure is OutboxFailure.STALLED:
             self._doom(CloseCode.DEAD_CLIENT, "you have stopped reading", abandon=True)
         else:
-            self.ref.signal(_Ended(Closed(1006, "connection broken", by_peer=True)))
+            self.ref.signal(_Ended(Closure(1006, "connection broken", by_peer=True)))
 
     # Pulse: called by the heartbeat -------------------------------------------------------------
 

@@ -9,8 +9,7 @@ from typing import Literal
 import trio
 from attrs import evolve, field, frozen
 
-from ...config import Audit, Audited, Limits, LogSampler, get_logger, tracing
-from ...config import Auth as AuthSettings
+from ...config import Audit, Audited, AuthSettings, LimitSettings, LogSampler, get_logger, tracing
 from ...transport import (
     Asker,
     Auth,
@@ -71,7 +70,7 @@ class ConnectionEnvironment:
     who fails to sign in.
     """
 
-    limits: Limits
+    limits: LimitSettings
     auth: AuthSettings
     websocket: WebSocketLimits
     access: AccessPolicy

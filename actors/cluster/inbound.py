@@ -14,12 +14,12 @@ from ...config import get_logger
 from ...transport import EnvelopeError, EnvelopeFault
 from ...transport.brokers import (
     ENVELOPE_BYTES,
-    SEAL_BYTES,
+    SIGNATURE_BYTES,
     Envelope,
     Greeting,
     Probe,
     Remote,
-    Seal,
+    Signer,
     unpack,
 )
 from ...transport.brokers.contract import EVERYONE, Channel, pod_channel, room_channel
@@ -34,7 +34,7 @@ __all__ = ["Inbound", "Listeners"]
 
 NAMES: Final = 2 * CHARACTER * 1024
 """Bytes that the names of a room and an event take at most."""
-OVERHEAD: Final = ENVELOPE_BYTES + NAMES + SEAL_BYTES
+OVERHEAD: Final = ENVELOPE_BYTES + NAMES + SIGNATURE_BYTES
 """Bytes of a message that are not its events' data, but for a little with each event."""
 
 _TOO_LARGE: Final = EnvelopeFault.TOO_LARGE
@@ -69,7 +69,7 @@ class Inbound:
     """Lets in what is good and new. Never waits, never raises.
 
     `largest` is what a client's buffer takes (bytes): one event above it would close every client
-    that it went to. `seal` proves messages; without one everybody on the broker is believed.
+    that it went to. `seal` verifies messages; without one everybody on the broker is believed.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Inbound:
         listeners: Listeners,
         counters: Counters,
         largest: int,
-        seal: Seal | None = None,
+        seal: Signer | None = None,
     ) -> None:
         self._listeners = listeners
         self._counters = counters
@@ -94,7 +94,7 @@ class Inbound:
         """Take what came on a channel; return a probe, which is for the link to know."""
         try:
             if self._seal is not None:
-                self._seal.prove(channel, payload)
+                self._seal.verify(channel, payload)
             self._measure(channel, len(payload))
             return self._take(channel, unpack(payload), len(payload))
         except EnvelopeError as error:

@@ -8,8 +8,7 @@ from typing import ClassVar, Final, TypeVar
 
 import trio
 
-from ...config import Broker as BrokerSettings
-from ...config import redact_text
+from ...config import BrokerSettings, redact_text
 from ...transport import (
     JSON,
     BrokerError,
@@ -19,7 +18,7 @@ from ...transport import (
     EnvelopeFault,
     MessageTooLarge,
 )
-from ...transport.brokers import ENVELOPE_BYTES, EVENT_BYTES, SEAL_BYTES, greeting
+from ...transport.brokers import ENVELOPE_BYTES, EVENT_BYTES, SIGNATURE_BYTES, greeting
 from ...transport.brokers.contract import EVERYONE, Broker, Channel, Message, pod_channel
 from ..runtime import Actor, BaseExceptionRaised, EnvironmentFailure, failure_of, handles
 from .breaker import PROOFS
@@ -304,7 +303,7 @@ class LinkActor(Actor):
     def _limit(self, nbytes: int) -> None:
         uplink, self._limited_by = self._uplink, nbytes
         if uplink.seal is not None:
-            nbytes -= SEAL_BYTES
+            nbytes -= SIGNATURE_BYTES
         self._packer = Packer(uplink.pod_id, uplink.epoch, nbytes, self._joined)
         uplink.limit = nbytes - OVERHEAD
 

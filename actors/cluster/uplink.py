@@ -13,10 +13,9 @@ from typing import Any, Final
 
 import trio
 
-from ...config import Broker as BrokerSettings
-from ...config import FailurePolicy, Limits, PatternMap, get_logger
+from ...config import BrokerSettings, FailurePolicy, LimitSettings, PatternMap, get_logger
 from ...transport import JSON, Problem, Scope
-from ...transport.brokers import DEEPEST, EVENT_BYTES, Seal, too_deep, utterable
+from ...transport.brokers import DEEPEST, EVENT_BYTES, Signer, may_be_said, too_deep
 from ...transport.brokers.contract import Channel, room_channel
 from ..runtime import Delivery, Mailbox, Overflow
 from .breaker import Breaker, BreakerHistory
@@ -28,7 +27,7 @@ from .parcel import CHARACTER, Buffer, Parcel, Settle, weight
 
 __all__ = ["Uplink"]
 
-DEFAULT_LARGEST: Final = Limits().max_buffer_bytes
+DEFAULT_LARGEST: Final = LimitSettings().max_buffer_bytes
 NUMBERED_ROOMS: Final = 65_536
 """Rooms whose events are numbered; beyond it the ones silent for longest begin anew."""
 
@@ -56,7 +55,7 @@ class Uplink:
         self.pod_id = pod_id
         self.epoch = int(wall() * 1000)
         self.limit: float = math.inf
-        self.seal = Seal.of(settings, pod_id, self.epoch, wall)
+        self.seal = Signer.of(settings, pod_id, self.epoch, wall)
         self.endpoint = ""
         self.counters = Counters()
         self.interest = Interest(settings.linger)
@@ -118,7 +117,7 @@ class Uplink:
         nbytes = weight(event, encoded)
         number, now = self._number(room), self._clock()
         parcel = Parcel(room, number, event_id, event, encoded, self._wall(), now, nbytes, settle)
-        if not utterable(room, event) or too_deep(encoded):
+        if not may_be_said(room, event) or too_deep(encoded):
             self._note_unspeakable(room, event)
             return Scope.LOCAL
         if len(encoded) > self.limit or nbytes + CHARACTER * len(room or "") > self._largest:

@@ -9,7 +9,7 @@ import orjson
 import trio
 from attrs import evolve
 
-from ...config import Limits
+from ...config import LimitSettings
 from ...transport import JSON, Problem, Scope, encode_data
 from ..cluster import Uplink
 from ..runtime import Affinity, Delivery
@@ -64,9 +64,9 @@ class Hub:
         event_ids: EventIds,
         uplink: Uplink | None = None,
         connected: Mapping[str, Member] | None = None,
-        limits: Limits | None = None,
+        limits: LimitSettings | None = None,
     ) -> None:
-        self._largest = (limits or Limits()).max_buffer_bytes
+        self._largest = (limits or LimitSettings()).max_buffer_bytes
         self._rooms = rooms
         self._everyone = everyone
         self._connected = connected if connected is not None else {}

@@ -8,7 +8,7 @@ from typing import Any
 
 import trio
 
-from ...config import ClassNotFound, Limits, PatternMap, load_class
+from ...config import ClassNotFound, LimitSettings, PatternMap, load_class
 from ...transport import Asker, Grant, Problem, Shares, is_reserved_room
 from ...transport.brokers import Remote
 from ..cluster import Degraded, Healed
@@ -245,7 +245,7 @@ def _turn_away(roster: Roster[Any]) -> None:
         seat.withdraw(Problem("room_crashed", sentence))
 
 
-def _no_place(grant: Grant, limits: Limits) -> str:
+def _no_place(grant: Grant, limits: LimitSettings) -> str:
     if grant is Grant.OVER_SHARE:
         return (
             "Your address or your user has opened its share of this pod's rooms already; leave "

@@ -9,7 +9,7 @@ from typing import Any, Generic
 from attrs import field, frozen, mutable
 from typing_extensions import TypeVar
 
-from ...config import Limits
+from ...config import LimitSettings
 from ...transport import JSON, Meters
 from ...transport.brokers import Remote
 from ..cluster import Uplink
@@ -107,7 +107,7 @@ class RoomEnvironment:
     without one this pod is alone.
     """
 
-    limits: Limits
+    limits: LimitSettings
     event_ids: EventIds
     wall: Callable[[], float]
     batching: Batching = field(factory=Batching)

@@ -166,7 +166,7 @@ class Api:
     def _count_sign_up(self, asked: Asked) -> None:
         if asked.caller.is_root:
             return
-        wait = self._env.sign_ups.wait(asked.asker.network, trio.current_time())
+        wait = self._env.sign_ups.attempt(asked.asker.network, trio.current_time())
         if wait:
             seconds = str(math.ceil(wait))
             sentence = f"Too many new users come from this address; try again in {seconds} s."

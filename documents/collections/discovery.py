@@ -61,9 +61,9 @@ class Discovery:
         """
         async with self._looking:
             look = Look(self._folder, self._known, reload=self._reload)
-            with trio.move_on_after(LOOK_WITHIN) as patience:
+            with trio.move_on_after(LOOK_WITHIN) as scope:
                 await in_thread(look.run, abandon=True)
-            found = self._cut_short(look) if patience.cancelled_caught else look.found
+            found = self._cut_short(look) if scope.cancelled_caught else look.found
             self._tell(look.problem)
             for name, one in found.items():
                 self._install(name, one)

@@ -10,9 +10,8 @@ import trio
 from attrs import field, frozen, mutable
 
 from ...actors import ActorRef, Hub
-from ...config import Collections as CollectionSettings
-from ...config import Definition
-from ...transport import Attempts, Turns
+from ...config import CollectionSettings, Definition
+from ...transport import Attempts, FairQueue
 from ..refused import RequestRefused
 from ..scripts import InsideCalls, ScriptEvent, ScriptRunner, Scripts
 from ..store import Bounds, Store
@@ -72,7 +71,7 @@ class CollectionEnvironment:
     passwords: Passwords
     settings: CollectionSettings
     answers: Bounds
-    queries: Turns
+    queries: FairQueue
     sign_ups: Attempts
     emit_timeout: float
     wall: Callable[[], float]

@@ -110,11 +110,11 @@ class Search:
 
         All are needed too where the store cannot sort.
         """
-        with trio.move_on_after(2 * self._env.settings.script_timeout) as patience:
-            return await self._look(needed if self._in_order else None, patience)
+        with trio.move_on_after(2 * self._env.settings.script_timeout) as scope:
+            return await self._look(needed if self._in_order else None, scope)
         raise self._too_slow()
 
-    async def _look(self, needed: int | None, patience: trio.CancelScope) -> list[_Hit]:
+    async def _look(self, needed: int | None, scope: trio.CancelScope) -> list[_Hit]:
         most = self._env.settings.scan_limit
         at_once = needed is None or needed > most
         window = most if needed is None else min(max(needed, FIRST_LOOK), most)
@@ -124,7 +124,7 @@ class Search:
             if page.truncated and at_once:
                 raise self._too_much()
             for several in _in_pieces([one for one in page.documents if one not in judged]):
-                await self._judge(several, judged, patience)
+                await self._judge(several, judged, scope)
             hits = [hit for hit in map(judged.get, page.documents) if hit is not None]
             if not page.truncated or (needed is not None and len(hits) >= needed):
                 return hits
@@ -141,11 +141,11 @@ class Search:
             raise refusal_of(error) from error
 
     async def _judge(
-        self, several: Sequence[bytes], judged: _Judged, patience: trio.CancelScope
+        self, several: Sequence[bytes], judged: _Judged, scope: trio.CancelScope
     ) -> None:
         found: list[Document] = [orjson.loads(one) for one in several]
         views = await self._viewer.views(self._collection, self._asked, found)
-        until = time.monotonic() + patience.deadline - trio.current_time()
+        until = time.monotonic() + scope.deadline - trio.current_time()
         # In a thread, as in a database: a pattern may take long on a long text.
         hits = await trio.to_thread.run_sync(
             _hits_among, views, self._rest, self._wanted, until, limiter=self._env.searchers

@@ -101,7 +101,7 @@ class ScriptRunner:
     async def _on_loop(self, script: Script, contexts: Sequence[AsyncContext]) -> list[Result]:
         results: list[Result] = []
         line: int | None = None
-        with trio.move_on_after(self.timeout) as patience:
+        with trio.move_on_after(self.timeout) as scope:
             for context in contexts:
                 try:
                     results.append(await attempt_async(script, context))
@@ -110,7 +110,7 @@ class ScriptRunner:
                 except trio.Cancelled as cancelled:
                     line = line_in(script.path, cancelled.__context__ or cancelled)
                     raise
-        if patience.cancelled_caught:
+        if scope.cancelled_caught:
             raise self._late(script, line)
         return results
 
@@ -118,8 +118,8 @@ class ScriptRunner:
         job = ThreadJob(script, contexts)
         line: int | None = None
         try:
-            with trio.CancelScope() as patience:
-                limiter = _Place(self, job, contexts[0]._depth, patience)
+            with trio.CancelScope() as scope:
+                limiter = _Place(self, job, contexts[0]._depth, scope)
                 return await in_thread(
                     job.run,
                     name=script.name,
@@ -153,9 +153,9 @@ class ScriptRunner:
         limiter = self._limiter(depth)
         if limiter.statistics().tasks_waiting >= self._workers * WAITING_PER_PLACE:
             raise self._busy(job.script)
-        with trio.move_on_after(self.timeout) as patience:
+        with trio.move_on_after(self.timeout) as scope:
             await limiter.acquire_on_behalf_of(borrower)
-        if patience.cancelled_caught:
+        if scope.cancelled_caught:
             raise self._busy(job.script)
         self._jobs[job] = False
 
@@ -172,16 +172,16 @@ class _Place:
     """
 
     def __init__(
-        self, runner: ScriptRunner, job: ThreadJob, depth: int, patience: trio.CancelScope
+        self, runner: ScriptRunner, job: ThreadJob, depth: int, scope: trio.CancelScope
     ) -> None:
         self._runner = runner
         self._job = job
         self._depth = depth
-        self._patience = patience
+        self._scope = scope
 
     async def acquire_on_behalf_of(self, borrower: object) -> None:
         await self._runner.admit(self._job, self._depth, borrower)
-        self._patience.deadline = trio.current_time() + self._runner.timeout
+        self._scope.deadline = trio.current_time() + self._runner.timeout
 
     def release_on_behalf_of(self, borrower: object) -> None:
         self._runner.release(self._job, self._depth, borrower)

@@ -14,8 +14,7 @@ import trio
 from attrs import frozen
 from sqlalchemy import Connection, Select, Table
 
-from ...config import Definition, LogSampler, get_logger
-from ...config import Store as Settings
+from ...config import Definition, LogSampler, StoreSettings, get_logger
 from ...transport import NoThread, in_thread
 from ..errors import StoreUnavailable
 from . import indexes, notes, reading
@@ -54,7 +53,7 @@ class DatabaseStore:
         url: str,
         *,
         pod_id: str,
-        settings: Settings,
+        settings: StoreSettings,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._engine = make_engine(url, settings)

@@ -18,8 +18,7 @@ from typing import Any, Final
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from ...config import ConfigurationError
-from ...config import Store as Settings
+from ...config import ConfigurationError, StoreSettings
 from ..errors import StoreUncertain
 from .sql import register_functions
 
@@ -54,7 +53,7 @@ _STEPS: Final = 20_000
 _WRITES: Final = "deployd_writes"
 
 
-def database_url(settings: Settings, data: Path) -> str:
+def database_url(settings: StoreSettings, data: Path) -> str:
     """Return the URL of the database: the one that is set, or of a file in the folder `data`."""
     if settings.url:
         return settings.url
@@ -70,7 +69,7 @@ def database_files(url: str) -> tuple[Path, ...]:
     return tuple(Path(parsed.database + end) for end in ("", "-wal", "-shm", "-journal"))
 
 
-def make_engine(url: str, settings: Settings) -> Engine:
+def make_engine(url: str, settings: StoreSettings) -> Engine:
     """Return an engine with `pool_size` connections at most. It connects when it is first used.
 
     Raises `ConfigurationError` when the URL names no database that a pod can use.
@@ -164,7 +163,7 @@ def _parse(url: str) -> URL:
     )
 
 
-def _sqlite(url: URL, settings: Settings) -> Engine:
+def _sqlite(url: URL, settings: StoreSettings) -> Engine:
     engine = create_engine(
         url,
         pool_size=settings.pool_size,
@@ -207,7 +206,7 @@ def _write_ahead(connection: sqlite3.Connection, patience: float) -> None:
             return
 
 
-def _postgresql(url: URL, settings: Settings) -> Engine:
+def _postgresql(url: URL, settings: StoreSettings) -> Engine:
     waits = (
         f"-c statement_timeout={_milliseconds(settings.statement_timeout)}"
         f" -c lock_timeout={_milliseconds(settings.busy_timeout)}"

@@ -11,7 +11,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from attrs import field, frozen
 
-from ...transport import Asker, NoThread, Shares, Turns, in_thread
+from ...transport import Asker, FairQueue, NoThread, Shares, in_thread
 from ..refused import RequestRefused
 
 __all__ = ["Passwords", "Sealed"]
@@ -40,7 +40,7 @@ class Passwords:
         self, present: Shares, workers: int = 2, hasher: PasswordHasher | None = None
     ) -> None:
         self._hasher = hasher or PasswordHasher()
-        self._turns = Turns(Shares(workers), present)
+        self._turns = FairQueue(Shares(workers), present)
         self._threads = trio.CapacityLimiter(workers)
         self._nobodys = ""
 

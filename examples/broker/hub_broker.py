@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import trio
 from hub import HOST, PORT, Wire
 
-from deployd.config import Broker as BrokerSettings
+from deployd.config import BrokerSettings
 from deployd.transport import BrokerUnavailable
 from deployd.transport.brokers.contract import Broker, Channel, Inbox, Message, refuse_too_large
 

@@ -10,7 +10,7 @@ import pytest
 import trio
 from attrs import evolve
 
-from deployd.config import Broker, load
+from deployd.config import BrokerSettings, load
 from deployd.supervisors import Pod, open_pod
 from deployd.transport.brokers.contract.conformance import CHECKS, Check, check_apart
 from support.clients import KEYS, connected, pod_config, until
@@ -39,7 +39,7 @@ async def running_hub() -> AsyncIterator[int]:
         nursery.cancel_scope.cancel()
 
 
-def settings(port: int) -> Broker:
+def settings(port: int) -> BrokerSettings:
     """Return the example's own, with this port."""
     broker = load(HERE / "realtime.json", environ={}).config.broker
     return evolve(broker, options={**broker.options, "port": str(port)}, notice_window=0.0)

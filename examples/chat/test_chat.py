@@ -14,7 +14,7 @@ from trio.testing import MockClock
 from websockets.sync.client import ClientConnection, connect
 
 from deployd.actors import JSON, Member, Room
-from deployd.config import Drain, Secrets, Server, load
+from deployd.config import DrainSettings, Secrets, ServerSettings, load
 from deployd.supervisors import Pod, open_pod
 
 sys.path.insert(0, str(Path(__file__).parent))  # as `deployd serve` does with the current folder
@@ -31,7 +31,7 @@ KEYS = Secrets(master_key="a-master-key-for-tests", jwt_secret="a-secret-for-tes
 async def running_pod(rooms: Mapping[str, type[Room[Any]]] | None = None) -> AsyncIterator[Pod]:
     """Run a pod with the example's own configuration on a free port."""
     config = load(HERE / "realtime.json", environ={}).config
-    config = evolve(config, server=Server(port=0), drain=Drain(window=0.0))
+    config = evolve(config, server=ServerSettings(port=0), drain=DrainSettings(window=0.0))
     with capture_logs():  # rooms crash on purpose: not into the tests' output
         async with open_pod(config, keys=KEYS, rooms=rooms) as pod:
             yield pod

@@ -10,7 +10,7 @@ from attrs import evolve
 from structlog.testing import capture_logs
 from websockets.sync.client import connect
 
-from deployd.config import Drain, Secrets, Server, load
+from deployd.config import DrainSettings, Secrets, ServerSettings, load
 from deployd.supervisors import Node, Pod, open_pod
 
 sys.path.insert(0, str(Path(__file__).parent))  # as `deployd serve` does with the current folder
@@ -25,7 +25,7 @@ KEYS = Secrets(master_key="a-master-key-for-tests", jwt_secret="a-secret-for-tes
 async def running_pod() -> AsyncIterator[Pod]:
     """Run a pod with the example's own configuration on a free port."""
     config = load(HERE / "realtime.json", environ={}).config
-    config = evolve(config, server=Server(port=0), drain=Drain(window=0.0))
+    config = evolve(config, server=ServerSettings(port=0), drain=DrainSettings(window=0.0))
     with capture_logs():  # rooms crash on purpose: not into the tests' output
         async with open_pod(config, keys=KEYS) as pod:
             yield pod

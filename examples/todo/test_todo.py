@@ -9,7 +9,7 @@ import httpx
 from attrs import evolve
 from playwright.sync_api import Page, expect
 
-from deployd.config import Drain, Secrets, Server, load
+from deployd.config import DrainSettings, Secrets, ServerSettings, load
 from deployd.supervisors import Pod, open_pod
 from support.browser import Browser, Visit
 
@@ -23,9 +23,9 @@ async def running_pod(data: Path) -> AsyncIterator[Pod]:
     config = load(HERE / "realtime.json", environ={}).config
     config = evolve(
         config,
-        server=Server(port=0, data=str(data), public=str(HERE / config.server.public)),
+        server=ServerSettings(port=0, data=str(data), public=str(HERE / config.server.public)),
         collections=evolve(config.collections, folder=str(HERE / config.collections.folder)),
-        drain=Drain(window=0.0),
+        drain=DrainSettings(window=0.0),
     )
     async with open_pod(config, keys=KEYS) as pod:
         yield pod

@@ -16,7 +16,7 @@ import structlog
 import trio
 
 from ...actors import Room, contained, load_room_classes
-from ...config import Config, Secrets, anchored, configure_logging, load_secrets
+from ...config import Config, Secrets, configure_logging, load_secrets, with_absolute_paths
 from ...transport.brokers.contract import Broker
 from .keyboard import kept_for_the_main_task
 from .pod import Pod
@@ -53,7 +53,7 @@ async def open_pod(
     Raises `RoomImportError`, `BrokerImportError`, `SecretsError`, `AddressInUse` or `ListenError`
     before the block runs, and `IntensityExceeded` when the tree has given up.
     """
-    config = anchored(config or Config(), Path.cwd())
+    config = with_absolute_paths(config or Config(), Path.cwd())
     if not structlog.is_configured():  # its own defaults print the values of locals
         configure_logging(config.logging, tty=sys.stderr.isatty(), stream=sys.stderr)
     rooms = rooms or {}

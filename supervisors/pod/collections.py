@@ -30,7 +30,7 @@ from ...documents.collections import (
 from ...documents.scripts import ScriptRunner
 from ...documents.store import Bounds, DatabaseStore, database_url
 from ...documents.users import Passwords
-from ...transport import Attempts, Identity, Problem, Shares, Turns, share_of
+from ...transport import Attempts, FairQueue, Identity, Problem, Shares, share_of
 from ..backoff import Backoff
 from ..child import ChildSpec, Service
 from ..dynamic import DynamicSupervisor
@@ -166,8 +166,8 @@ class CollectionTree:
         return cells[0]
 
 
-def _queries(config: Config) -> Turns:
+def _queries(config: Config) -> FairQueue:
     """Let as many look through documents as there are threads for that, and others wait."""
     working, limits = config.store.pool_size, config.limits
     per_address = share_of(working, limits.address_share)
-    return Turns(Shares(working, per_address), Shares.of(limits.max_queries, limits))
+    return FairQueue(Shares(working, per_address), Shares.of(limits.max_queries, limits))

@@ -9,7 +9,7 @@ import trio
 from attrs import evolve
 
 from ...actors import ConnectionEnvironment, DeadLetters, connection_cell
-from ...config import Audited, Config, Limits
+from ...config import Audited, Config, LimitSettings
 from ...transport import (
     Admission,
     Meters,
@@ -125,7 +125,7 @@ class Entrance:
         return None
 
 
-def _places(limits: Limits) -> Shares:
+def _places(limits: LimitSettings) -> Shares:
     """Return the connections there may be, and how many of them one address may have."""
     total = limits.max_connections
     share = share_of(total, limits.address_share)

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute
 from starlette.types import Scope
 
-from ...config import Audit, Config, get_logger, private_places, read_origin
+from ...config import Audit, Config, get_logger, private_paths, read_origin
 from ...documents.http import AuthView, auth_routes, catalogue_routes, collection_routes
 from ...documents.store import database_files, database_url
 from ...transport import (
@@ -22,14 +22,14 @@ from ...transport import (
     Premises,
     Refusal,
     Shares,
-    TlsDoor,
+    TlsTerminator,
     UpgradeRequest,
     is_loopback,
     networks,
     share_of,
 )
 from ...transport.http import (
-    Doorman,
+    Authenticator,
     HttpLimits,
     HttpServer,
     Keyring,
@@ -69,7 +69,7 @@ class Shown(Protocol):
     meters: Meters
     views: Views
     exporter: Exporter
-    door: TlsDoor | None
+    door: TlsTerminator | None
     stress: StressRunner
 
     def tree(self) -> Node:
@@ -98,16 +98,16 @@ def make_listener(
 
     `collections` is None for a pod that has none. `wall` returns unix seconds.
     """
-    config, doorman = pod.config, _doorman(pod)
+    config, authenticator = pod.config, _authenticator(pod)
     public = _public(config, pod.settings)
-    view = _View(pod, doorman)
+    view = _View(pod, authenticator)
     app = create_app(
         view,
         wall,
         public=public,
         routes=[
-            *stress_routes(doorman.refuse_all_but_root, pod.stress),
-            *_routes(pod, doorman, collections, public),
+            *stress_routes(authenticator.refuse_all_but_root, pod.stress),
+            *_routes(pod, authenticator, collections, public),
         ],
         origins=config.origins.allowed,
     )
@@ -118,7 +118,7 @@ def make_listener(
             app,
             _http_limits(config),
             on_upgrade=pod.upgrade,
-            privileged=_Privileges(doorman).has,
+            privileged=_Privileges(authenticator).has,
             websocket=config.enabled,
             origins=[str(each) for each in map(read_origin, config.origins.allowed) if each],
             memory=Shares.of(config.limits.max_http_bytes, config.limits),
@@ -154,7 +154,7 @@ def make_metrics_listener(pod: Shown) -> Listener | None:
 
 def _public(config: Config, settings: Path | None) -> PublicFiles:
     files = database_files(database_url(config.store, Path(config.server.data)))
-    private = [*private_places(config), *files, *filter(None, [settings])]
+    private = [*private_paths(config), *files, *filter(None, [settings])]
     public = PublicFiles(Path(config.server.public), private)
     exposed = public.exposed()
     if exposed:
@@ -166,10 +166,10 @@ def _public(config: Config, settings: Path | None) -> PublicFiles:
     return public
 
 
-def _doorman(pod: Shown) -> Doorman:
+def _authenticator(pod: Shown) -> Authenticator:
     auth = pod.config.auth
     guesses = Attempts(auth.login_attempts, auth.login_period)
-    return Doorman(
+    return Authenticator(
         keyring=pod.keyring,
         guesses=guesses,
         clock=trio.current_time,
@@ -205,13 +205,16 @@ def _listener_limits(config: Config) -> ListenerLimits:
 
 
 def _routes(
-    pod: Shown, doorman: Doorman, collections: CollectionTree | None, public: PublicFiles
+    pod: Shown,
+    authenticator: Authenticator,
+    collections: CollectionTree | None,
+    public: PublicFiles,
 ) -> Sequence[BaseRoute]:
     auth = pod.config.auth
     view = AuthView(
         accounts=None if collections is None else collections.accounts,
         keyring=pod.keyring,
-        doorman=doorman,
+        authenticator=authenticator,
         attempts=Attempts(auth.login_attempts, auth.login_period),
         clock=trio.current_time,
         rate_limited=pod.meters.rate_limited,
@@ -219,30 +222,30 @@ def _routes(
     api = None if collections is None else collections.api
     return [
         *auth_routes(view),
-        *catalogue_routes(api, doorman.identify, pod.version),
+        *catalogue_routes(api, authenticator.identify, pod.version),
         public.route(),
-        *collection_routes(api, doorman.identify, doorman.own),
+        *collection_routes(api, authenticator.identify, authenticator.own),
     ]
 
 
 class _Privileges:
     """Who is answered also where there is no room: who asks how the pod is, and root."""
 
-    def __init__(self, doorman: Doorman) -> None:
-        self._doorman = doorman
+    def __init__(self, authenticator: Authenticator) -> None:
+        self._authenticator = authenticator
 
     def has(self, scope: Scope) -> bool:
         """Say whether a request has the privilege; wrong keys are counted as anywhere."""
         path: str = scope["path"]
         if path == "/metrics" or path.startswith("/health/"):
             return True
-        return self._doorman.knows(Request(scope))
+        return self._authenticator.knows(Request(scope))
 
 
 class _View:
     """The pod as the pages see it: only what they may show."""
 
-    def __init__(self, pod: Shown, doorman: Doorman) -> None:
+    def __init__(self, pod: Shown, authenticator: Authenticator) -> None:
         self._pod = pod
         self.pod_id = pod.pod_id
         self.version = pod.version
@@ -258,8 +261,8 @@ class _View:
         self.detailed = pod.views.detailed
         self.clients = pod.views.connections
         self.expose = pod.exporter.expose
-        self.refuse_all_but_root = doorman.refuse_all_but_root
-        self.refuse_all_but_scrapers = doorman.refuse_all_but_scrapers
+        self.refuse_all_but_root = authenticator.refuse_all_but_root
+        self.refuse_all_but_scrapers = authenticator.refuse_all_but_scrapers
 
     def tree(self) -> Mapping[str, object]:
         return node_to_json(self._pod.tree())

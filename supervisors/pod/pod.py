@@ -39,7 +39,7 @@ from ...transport import (
     Deflater,
     Meters,
     Premises,
-    TlsDoor,
+    TlsTerminator,
     Tokens,
     WebSocketLimits,
     is_loopback,
@@ -182,7 +182,9 @@ class Pod:
             tell=self._tell_watchers,
         )
         tls = config.tls
-        self.door = TlsDoor(Certificate(tls.cert_file, tls.key_file)) if tls.cert_file else None
+        self.door = (
+            TlsTerminator(Certificate(tls.cert_file, tls.key_file)) if tls.cert_file else None
+        )
         self._metrics_listener = make_metrics_listener(self)
         self._listener = make_listener(self, served, wall)
         self._room_supervisor = DynamicSupervisor("pod/rooms", intensity=ROOM_INTENSITY)

@@ -8,7 +8,7 @@ import orjson
 import pytest
 import structlog
 
-from deployd.config import Logging, configure_logging, get_logger, tracing
+from deployd.config import LoggingSettings, configure_logging, get_logger, tracing
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJ1c2VyIjoiYSJ9.c2lnbmF0dXJl"
 
@@ -18,14 +18,14 @@ def _restored() -> Iterator[None]:
     root, realtime = logging.getLogger(), logging.getLogger("deployd.realtime")
     before, level = list(root.handlers), root.level
     yield
-    configure_logging(Logging(), tty=False, stream=io.StringIO())
+    configure_logging(LoggingSettings(), tty=False, stream=io.StringIO())
     root.handlers[:] = before
     root.setLevel(level)
     realtime.setLevel(logging.NOTSET)
     structlog.reset_defaults()
 
 
-def configured(settings: Logging, *, tty: bool = False) -> io.StringIO:
+def configured(settings: LoggingSettings, *, tty: bool = False) -> io.StringIO:
     stream = io.StringIO()
     configure_logging(settings, tty=tty, stream=stream)
     return stream
@@ -36,7 +36,7 @@ def lines(stream: io.StringIO) -> list[dict[str, object]]:
 
 
 def test_a_line_is_json_that_grep_finds() -> None:
-    stream = configured(Logging())
+    stream = configured(LoggingSettings())
 
     get_logger().info("room started", room="chat", members=3)
 
@@ -48,7 +48,7 @@ def test_a_line_is_json_that_grep_finds() -> None:
 
 
 def test_a_component_of_its_own_is_named() -> None:
-    stream = configured(Logging())
+    stream = configured(LoggingSettings())
 
     get_logger("hub").warning("busy")
 
@@ -57,7 +57,7 @@ def test_a_component_of_its_own_is_named() -> None:
 
 def test_a_logger_made_before_the_configuration_follows_it() -> None:
     log = get_logger()
-    stream = configured(Logging())
+    stream = configured(LoggingSettings())
 
     log.info("hello")
 
@@ -68,7 +68,7 @@ def test_a_logger_made_before_the_configuration_follows_it() -> None:
     ("auto", True, True), ("auto", False, False), ("human", False, True), ("json", True, False),
 ])  # fmt: skip
 def test_people_read_lines_and_machines_json(form: str, tty: bool, human: bool) -> None:
-    stream = configured(Logging(format=form), tty=tty)
+    stream = configured(LoggingSettings(format=form), tty=tty)
 
     get_logger().info("hello")
 
@@ -77,7 +77,7 @@ def test_people_read_lines_and_machines_json(form: str, tty: bool, human: bool) 
 
 
 def test_libraries_log_through_the_same() -> None:
-    stream = configured(Logging())
+    stream = configured(LoggingSettings())
 
     logging.getLogger("some.server").warning("bound to %s", "a port")
 
@@ -87,7 +87,7 @@ def test_libraries_log_through_the_same() -> None:
 
 
 def test_the_level_holds_for_this_project_and_for_libraries() -> None:
-    stream = configured(Logging(level="WARNING"))
+    stream = configured(LoggingSettings(level="WARNING"))
 
     get_logger().info("no")
     logging.getLogger("library").info("no")
@@ -98,7 +98,7 @@ def test_the_level_holds_for_this_project_and_for_libraries() -> None:
 
 
 def test_tracing_shows_the_debug_lines_of_messages_and_no_others() -> None:
-    stream = configured(Logging(realtime_debug=True))
+    stream = configured(LoggingSettings(realtime_debug=True))
 
     get_logger().debug("message", id="m1")
     get_logger("hub").debug("no")
@@ -108,20 +108,20 @@ def test_tracing_shows_the_debug_lines_of_messages_and_no_others() -> None:
 
 
 @pytest.mark.parametrize(("settings", "expected"), [
-    (Logging(), False),
-    (Logging(level="DEBUG"), True),
-    (Logging(realtime_debug=True), True),
-    (Logging(level="ERROR", realtime_debug=True), True),
+    (LoggingSettings(), False),
+    (LoggingSettings(level="DEBUG"), True),
+    (LoggingSettings(realtime_debug=True), True),
+    (LoggingSettings(level="ERROR", realtime_debug=True), True),
 ])  # fmt: skip
-def test_the_fast_path_can_ask_whether_to_trace(settings: Logging, expected: bool) -> None:
+def test_the_fast_path_can_ask_whether_to_trace(settings: LoggingSettings, expected: bool) -> None:
     configured(settings)
 
     assert tracing() is expected
 
 
 def test_tracing_ends_when_it_is_configured_away() -> None:
-    configured(Logging(realtime_debug=True))
-    stream = configured(Logging())
+    configured(LoggingSettings(realtime_debug=True))
+    stream = configured(LoggingSettings())
 
     get_logger().debug("no")
 
@@ -132,7 +132,7 @@ def test_tracing_ends_when_it_is_configured_away() -> None:
 def test_configuring_again_does_not_double_lines_and_keeps_foreign_handlers() -> None:
     foreign = logging.NullHandler()
     logging.getLogger().addHandler(foreign)
-    first, second = configured(Logging()), configured(Logging())
+    first, second = configured(LoggingSettings()), configured(LoggingSettings())
 
     get_logger().info("once")
 
@@ -165,7 +165,7 @@ def test_configuring_again_does_not_double_lines_and_keeps_foreign_handlers() ->
     {"text": f"is {JWT} valid"},
 ])  # fmt: skip
 def test_no_line_shows_a_secret(form: str, given: dict[str, object]) -> None:
-    stream = configured(Logging(format=form))
+    stream = configured(LoggingSettings(format=form))
 
     get_logger().info("given", **given)
 
@@ -176,7 +176,7 @@ def test_no_line_shows_a_secret(form: str, given: dict[str, object]) -> None:
 
 
 def test_an_event_and_an_exception_show_no_secret_either() -> None:
-    stream = configured(Logging())
+    stream = configured(LoggingSettings())
 
     get_logger().info("GET /?token=hunter2")
     try:
@@ -190,7 +190,7 @@ def test_an_event_and_an_exception_show_no_secret_either() -> None:
 
 
 def test_tracebacks_for_people_do_not_show_locals() -> None:
-    stream = configured(Logging(format="human"), tty=True)
+    stream = configured(LoggingSettings(format="human"), tty=True)
     hidden = "sword" + "fish"
 
     try:
@@ -203,7 +203,7 @@ def test_tracebacks_for_people_do_not_show_locals() -> None:
 
 
 def test_what_is_not_secret_is_left_alone() -> None:
-    stream = configured(Logging())
+    stream = configured(LoggingSettings())
 
     get_logger().info("tokens refused", tokens=3, target="/?room=a&tokens=5", path="pod/rooms/a")
 
@@ -213,7 +213,7 @@ def test_what_is_not_secret_is_left_alone() -> None:
 
 @pytest.mark.parametrize("text", ["a\nfake line", "\x1b[2J", "\r", "\x9b", "\u2028", "\ud800"])
 def test_a_text_cannot_forge_a_line_or_move_the_cursor(text: str) -> None:
-    stream = configured(Logging(format="human"))
+    stream = configured(LoggingSettings(format="human"))
 
     get_logger().info("joined", room=text)
     logging.getLogger("library").info("joined %s", text)
@@ -225,7 +225,7 @@ def test_a_text_cannot_forge_a_line_or_move_the_cursor(text: str) -> None:
 
 @pytest.mark.parametrize("value", ["\ud800", 2**70, object(), {1: "a"}, float("nan")])
 def test_a_line_is_written_whatever_it_holds(value: object) -> None:
-    stream = configured(Logging())
+    stream = configured(LoggingSettings())
 
     get_logger().info("odd", value=value)
 
@@ -248,7 +248,7 @@ class Unshowable(Exception):
 
 @pytest.mark.parametrize("format_", ["json", "human"])
 def test_an_exception_that_cannot_be_shown_harms_nobody_who_tells_of_it(format_: str) -> None:
-    stream = configured(Logging(format=format_))
+    stream = configured(LoggingSettings(format=format_))
 
     get_logger().error("child crashed", exc_info=Unshowable())
 
@@ -257,7 +257,7 @@ def test_an_exception_that_cannot_be_shown_harms_nobody_who_tells_of_it(format_:
 
 
 def test_whoever_says_something_does_not_fail_of_a_stream_that_is_closed() -> None:
-    stream = configured(Logging())
+    stream = configured(LoggingSettings())
     stream.close()  # as code of anybody's can close the process's own
 
     get_logger().info("said")

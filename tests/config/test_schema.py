@@ -6,19 +6,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployd.config import (
-    Auth,
-    Broker,
+    AuthSettings,
+    BrokerSettings,
     Config,
     ConfigError,
-    Drain,
-    Limits,
-    Logging,
-    Origins,
-    Redis,
+    DrainSettings,
+    LimitSettings,
+    LoggingSettings,
+    OriginSettings,
+    RedisSettings,
     Rule,
-    Server,
+    ServerSettings,
     Speaker,
-    Tls,
+    TlsSettings,
     Who,
     explain,
     load,
@@ -60,20 +60,20 @@ def test_two_configs_share_no_default_object() -> None:
 
 
 @pytest.mark.parametrize("build", [
-    lambda: Limits(ping_interval=0),
-    lambda: Limits(ping_interval=float("nan")),
-    lambda: Limits(emit_timeout=float("inf")),
-    lambda: Limits(max_connections=0),
-    lambda: Limits(message_rate_limit=-1),
-    lambda: Limits(max_connections=10**400 * -1),
-    lambda: Server(port=65_536),
-    lambda: Redis(port=0),
-    lambda: Auth(on_expiry="ignore"),
-    lambda: Auth(algorithms=("none",)),
-    lambda: Auth(algorithms=("RS256",)),
-    lambda: Auth(algorithms=()),
-    lambda: Logging(level="LOUD"),
-    lambda: Broker(type="kafka"),
+    lambda: LimitSettings(ping_interval=0),
+    lambda: LimitSettings(ping_interval=float("nan")),
+    lambda: LimitSettings(emit_timeout=float("inf")),
+    lambda: LimitSettings(max_connections=0),
+    lambda: LimitSettings(message_rate_limit=-1),
+    lambda: LimitSettings(max_connections=10**400 * -1),
+    lambda: ServerSettings(port=65_536),
+    lambda: RedisSettings(port=0),
+    lambda: AuthSettings(on_expiry="ignore"),
+    lambda: AuthSettings(algorithms=("none",)),
+    lambda: AuthSettings(algorithms=("RS256",)),
+    lambda: AuthSettings(algorithms=()),
+    lambda: LoggingSettings(level="LOUD"),
+    lambda: BrokerSettings(type="kafka"),
     lambda: Config(rooms={"chat-*": "ChatRoom"}),
     lambda: Config(rooms={"": "app:ChatRoom"}),
 ])  # fmt: skip
@@ -83,7 +83,7 @@ def test_an_impossible_value_is_refused_in_code_too(build: type) -> None:
 
 
 def test_a_refused_secret_is_not_repeated() -> None:
-    field = attrs.fields(Redis).password
+    field = attrs.fields(RedisSettings).password
 
     assert field.metadata["deployd.setting"].refuse("text", "hunter2") == (
         "must be text, not what is there"
@@ -91,14 +91,14 @@ def test_a_refused_secret_is_not_repeated() -> None:
 
 
 @pytest.mark.parametrize(("build", "sentence"), [
-    (lambda: Config(limits=Limits(ping_interval=10, pong_timeout=10)),
+    (lambda: Config(limits=LimitSettings(ping_interval=10, pong_timeout=10)),
      "limits.pongTimeout must be below limits.pingInterval"),
-    (lambda: Config(drain=Drain(window=20)), "drain.window must be at most drain.deadline"),
-    (lambda: Config(drain=Drain(retry_after_min=6)),
+    (lambda: Config(drain=DrainSettings(window=20)), "drain.window must be at most drain.deadline"),
+    (lambda: Config(drain=DrainSettings(retry_after_min=6)),
      "drain.retryAfterMin must be at most drain.retryAfterMax"),
-    (lambda: Config(tls=Tls(cert_file="a.pem")),
+    (lambda: Config(tls=TlsSettings(cert_file="a.pem")),
      "tls.keyFile must be set too where tls.certFile is"),
-    (lambda: Config(tls=Tls(key_file="a.pem")),
+    (lambda: Config(tls=TlsSettings(key_file="a.pem")),
      "tls.certFile must be set too where tls.keyFile is"),
 ])  # fmt: skip
 def test_values_that_do_not_go_together_are_refused(build: type, sentence: str) -> None:
@@ -113,7 +113,7 @@ def test_values_that_do_not_go_together_are_refused(build: type, sentence: str) 
     "capacitor://localhost", "https://xn--bcher-kva.example", "https://straße.de",
 ])  # fmt: skip
 def test_an_exact_origin_is_accepted(origin: str) -> None:
-    assert Origins(allowed=(origin,)).allowed == (origin,)
+    assert OriginSettings(allowed=(origin,)).allowed == (origin,)
 
 
 @pytest.mark.parametrize("origin", [
@@ -124,22 +124,22 @@ def test_an_exact_origin_is_accepted(origin: str) -> None:
 ])  # fmt: skip
 def test_anything_but_an_exact_origin_is_refused(origin: str) -> None:
     with pytest.raises(ConfigError):
-        Origins(allowed=("https://good.example", origin))
+        OriginSettings(allowed=("https://good.example", origin))
 
 
 @pytest.mark.parametrize("origin", ["*", "null"])
 def test_an_origin_that_lets_everyone_in_is_refused_with_the_reason(origin: str) -> None:
     with pytest.raises(ConfigError, match=r"would let every site|any sandboxed page"):
-        Origins(allowed=(origin,))
+        OriginSettings(allowed=(origin,))
 
 
 def test_a_broker_may_be_a_class_of_ones_own() -> None:
-    assert Broker(type="package.module:Class").type == "package.module:Class"
+    assert BrokerSettings(type="package.module:Class").type == "package.module:Class"
 
 
 def test_a_broker_that_is_nearly_known_is_named() -> None:
     with pytest.raises(ConfigError, match='did you mean "redis"'):
-        Broker(type="reddis")
+        BrokerSettings(type="reddis")
 
 
 def test_rules_let_anyone_in_and_members_speak_unless_told_otherwise() -> None:
@@ -159,7 +159,7 @@ def test_every_duration_and_size_has_a_unit() -> None:
 @given(st.floats(allow_nan=True, allow_infinity=True))
 def test_a_setting_in_force_is_always_within_its_bounds(value: float) -> None:
     try:
-        limits = Limits(ping_interval=value)
+        limits = LimitSettings(ping_interval=value)
     except ConfigError:
         assert not 0 < value < float("inf")
     else:

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 import yaml
 
-from deployd.config import Config, Network, json_schema, load
+from deployd.config import Config, NetworkSettings, json_schema, load
 
 Document = dict[str, object]
 Fact = Callable[[Config], bool]
@@ -171,7 +171,7 @@ SPECIFIED: dict[str, tuple[Document, Fact]] = {
             }
         },
         # A default of 4096 would halve what a crowded room sends: CHANGELOG.md.
-        lambda config: config == Config(network=Network(write_buffer_size=4096)),
+        lambda config: config == Config(network=NetworkSettings(write_buffer_size=4096)),
     ),
 }
 

@@ -13,7 +13,7 @@ import pytest
 from deployd.config import Config, load
 from deployd.config.catalogue import ENTRIES
 from deployd.config.secrets import JWT_SECRET, MASTER_KEY
-from deployd.config.texts import ALIASES
+from deployd.config.text_values import ALIASES
 from support.kustomize import Manifest, build, named
 
 KUBERNETES = Path(__file__).parents[2] / "deploy" / "kubernetes"

@@ -10,7 +10,7 @@ from attrs import evolve
 from websockets.trio.client import ClientConnection, connect
 
 from deployd.actors import Room
-from deployd.config import Config, Drain, Limits, Secrets, Server
+from deployd.config import Config, DrainSettings, LimitSettings, Secrets, ServerSettings
 from deployd.supervisors import Node, Pod, open_pod
 from deployd.transport.brokers.contract import Broker
 
@@ -23,9 +23,9 @@ KEYS = Secrets(master_key="a-master-key-for-tests", jwt_secret="a-secret-for-tes
 def pod_config(**limits: Any) -> Config:
     """Return a configuration on a free port, without collections; keyword arguments are limits."""
     return Config(
-        server=Server(port=0, api_enabled=False),
-        limits=evolve(Limits(), **limits),
-        drain=Drain(window=0.0, deadline=5.0),
+        server=ServerSettings(port=0, api_enabled=False),
+        limits=evolve(LimitSettings(), **limits),
+        drain=DrainSettings(window=0.0, deadline=5.0),
     )
 
 

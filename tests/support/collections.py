@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 from attrs import evolve
 
-from deployd.config import Collections, Config, Drain, Server, Store
+from deployd.config import CollectionSettings, Config, DrainSettings, ServerSettings, StoreSettings
 from deployd.supervisors import Pod, open_pod
 
 from .clients import KEYS
@@ -34,10 +34,10 @@ def write_collection(
 def collections_config(folder: Path, **changes: Any) -> Config:
     """Return a configuration whose collections and documents lie in a folder; on a free port."""
     config = Config(
-        server=Server(port=0, data=str(folder / "data")),
-        collections=Collections(folder=str(folder / "resources"), replay_after=0.0),
-        store=Store(durability="normal"),
-        drain=Drain(window=0.0, deadline=5.0),
+        server=ServerSettings(port=0, data=str(folder / "data")),
+        collections=CollectionSettings(folder=str(folder / "resources"), replay_after=0.0),
+        store=StoreSettings(durability="normal"),
+        drain=DrainSettings(window=0.0, deadline=5.0),
     )
     return evolve(config, **changes)
 

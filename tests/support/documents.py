@@ -10,8 +10,7 @@ from contextlib import asynccontextmanager
 import orjson
 import trio
 
-from deployd.config import Definition, Property, PropertyType
-from deployd.config import Store as Settings
+from deployd.config import Definition, Property, PropertyType, StoreSettings
 from deployd.documents.store import Change, DatabaseStore, Document, Page, Store, Write
 from deployd.transport.protocols.wire import JSON
 
@@ -45,11 +44,11 @@ async def opened(
     url: str,
     *definitions: Definition,
     pod: str = "pod-a",
-    settings: Settings | None = None,
+    settings: StoreSettings | None = None,
     wall: Callable[[], float] = lambda: NOW,
 ) -> AsyncIterator[DatabaseStore]:
     """Open a store with these collections (`TODOS`), and close it afterwards."""
-    store = DatabaseStore(url, pod_id=pod, settings=settings or Settings(), wall=wall)
+    store = DatabaseStore(url, pod_id=pod, settings=settings or StoreSettings(), wall=wall)
     try:
         with trio.fail_after(60):
             await store.open()

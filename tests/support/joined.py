@@ -10,7 +10,7 @@ from typing import Any, Final
 from attrs import evolve
 
 from deployd.actors import Room
-from deployd.config import Broker, Config, FailurePolicy
+from deployd.config import BrokerSettings, Config, FailurePolicy
 from deployd.supervisors import Pod, open_pod
 
 from .clients import KEYS, pod_config, until
@@ -18,7 +18,7 @@ from .fake_broker import FakeBus
 
 __all__ = ["FAKE", "two_pods", "well"]
 
-FAKE: Final = Broker(
+FAKE: Final = BrokerSettings(
     type="x:Fake",
     enabled=True,
     canary_interval=0.2,
@@ -44,7 +44,7 @@ async def two_pods(
     config: Config | None = None,
     other: Config | None = None,
     *,
-    broker: Broker = FAKE,
+    broker: BrokerSettings = FAKE,
 ) -> AsyncIterator[tuple[Pod, Pod]]:
     """Run two, that have found each other; the second may have a configuration of its own."""
     first = evolve(config or pod_config(), broker=broker)

@@ -12,8 +12,7 @@ from attrs import define, evolve, field
 
 from deployd.actors import DeadLetters, Degraded, EventIds, Healed, RoomRef, Rooms, Roster
 from deployd.actors.rooms.roster import RemoteEmits
-from deployd.config import Broker as BrokerSettings
-from deployd.config import Config, FailurePolicy
+from deployd.config import BrokerSettings, Config, FailurePolicy
 from deployd.supervisors import Supervisor
 from deployd.supervisors.pod.broker import BrokerTree
 from deployd.transport import Scope

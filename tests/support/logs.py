@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import structlog
 
-from deployd.config import Logging, configure_logging
+from deployd.config import LoggingSettings, configure_logging
 
 __all__ = ["Logged", "logged"]
 
@@ -39,7 +39,7 @@ def logged() -> Iterator[Logged]:
     stream = io.StringIO()
     root = logging.getLogger()
     before, level = list(root.handlers), root.level
-    configure_logging(Logging(format="json"), tty=False, stream=stream)
+    configure_logging(LoggingSettings(format="json"), tty=False, stream=stream)
     try:
         yield Logged(stream)
     finally:

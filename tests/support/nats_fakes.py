@@ -13,7 +13,7 @@ from typing import Any, Final
 import nkeys  # type: ignore[import-untyped]
 import trio
 
-from deployd.config.brokers import Nats
+from deployd.config.brokers import NatsSettings
 
 __all__ = ["Operator", "ScriptedServer", "scripted_server"]
 
@@ -24,7 +24,9 @@ class ScriptedServer:
     """A server of one client that answers PINGs and says what the test wants."""
 
     def __init__(self, port: int, info: dict[str, Any]) -> None:
-        self.settings = Nats(host="127.0.0.1", port=port, username="user", password="secret")
+        self.settings = NatsSettings(
+            host="127.0.0.1", port=port, username="user", password="secret"
+        )
         self.received = b""
         self._info = info
         self._stream: trio.SocketStream | None = None

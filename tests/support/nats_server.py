@@ -18,7 +18,7 @@ from typing import Any, Final, TypeAlias
 import attrs
 import pytest
 
-from deployd.config.brokers import Nats
+from deployd.config.brokers import NatsSettings
 
 from .servers import PATIENCE, ServerProcess, free_port, not_installed
 
@@ -41,9 +41,9 @@ class NatsServer(ServerProcess):
         """Write the configuration anew, for the next start or SIGHUP."""
         self.file.write_text(f'listen: "127.0.0.1:{self.port}"\n{configuration}\n')
 
-    def settings(self, **changes: Any) -> Nats:
+    def settings(self, **changes: Any) -> NatsSettings:
         """Return the settings of a pod that uses this server."""
-        return attrs.evolve(Nats(host="127.0.0.1", port=self.port), **changes)
+        return attrs.evolve(NatsSettings(host="127.0.0.1", port=self.port), **changes)
 
     def _answers(self) -> bool:
         try:

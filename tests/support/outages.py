@@ -14,7 +14,7 @@ from uuid import uuid4
 import attrs
 import trio
 
-from deployd.config import Broker
+from deployd.config import BrokerSettings
 from deployd.supervisors import Pod, open_pod
 
 from .clients import KEYS, Client, connected, pod_config, until
@@ -31,7 +31,7 @@ __all__ = [
     "scene",
 ]
 
-STANDARD: Final = Broker(enabled=True, notice_window=0.0)
+STANDARD: Final = BrokerSettings(enabled=True, notice_window=0.0)
 """The settings of a pod whose operator has changed nothing."""
 
 FAST: Final = attrs.evolve(STANDARD, canary_interval=0.2, timeout=0.6, max_backoff=0.3, linger=0.0)
@@ -51,7 +51,9 @@ ON_ITS_WAY: Final = 3.0
 _NAMESPACE: Final = {"redis": "prefix", "nats": "subject", "rabbitmq": "exchange"}
 
 
-def broker_settings(kind: str, server: Any, base: Broker = FAST, **changes: Any) -> Broker:
+def broker_settings(
+    kind: str, server: Any, base: BrokerSettings = FAST, **changes: Any
+) -> BrokerSettings:
     """Return a pod's settings for a server; `changes` are of the broker's own section."""
     return attrs.evolve(base, type=kind, **{kind: server.settings(**changes)})
 
@@ -184,7 +186,7 @@ class Scene:
 
 @asynccontextmanager
 async def scene(
-    kind: str, server: Any, base: Broker = FAST, **changes: Any
+    kind: str, server: Any, base: BrokerSettings = FAST, **changes: Any
 ) -> AsyncIterator[Scene]:
     """Join two pods and let Ann talk; judge what everybody heard when the block has ended."""
     namespace = {_NAMESPACE[kind]: f"t{uuid4().hex}", **changes}

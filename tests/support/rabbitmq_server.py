@@ -18,7 +18,7 @@ from typing import Any, Final, TypeAlias
 import attrs
 import pytest
 
-from deployd.config.brokers import RabbitMQ
+from deployd.config.brokers import RabbitMQSettings
 
 from .servers import PATIENCE, ServerProcess, free_port, not_installed
 
@@ -59,9 +59,9 @@ class RabbitServer:
         """What the server has written."""
         return self._server.log
 
-    def settings(self, **changes: Any) -> RabbitMQ:
+    def settings(self, **changes: Any) -> RabbitMQSettings:
         """Return the settings of a pod that uses this server."""
-        return attrs.evolve(RabbitMQ(host="127.0.0.1", port=self.port), **changes)
+        return attrs.evolve(RabbitMQSettings(host="127.0.0.1", port=self.port), **changes)
 
     def start(self) -> None:
         """Start, with the folder of before, and return when it answers."""

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 import trio
 
-from deployd.config.brokers import Redis
+from deployd.config.brokers import RedisSettings
 from deployd.transport.brokers.bridge.bridged import Bridged
 from deployd.transport.brokers.redis.driver import redis_driver
 
@@ -28,7 +28,7 @@ def unwrapped() -> Iterator[None]:
 
 
 @asynccontextmanager
-async def linked(settings: Redis, *channels: str) -> AsyncIterator[tuple[Bridged, Heard]]:
+async def linked(settings: RedisSettings, *channels: str) -> AsyncIterator[tuple[Bridged, Heard]]:
     """A broker that is connected and hears these channels."""
     broker, heard = Bridged(redis_driver(settings)), Heard()
     with unwrapped():
@@ -44,7 +44,7 @@ async def linked(settings: Redis, *channels: str) -> AsyncIterator[tuple[Bridged
                 nursery.cancel_scope.cancel()
 
 
-async def connect(settings: Redis) -> None:
+async def connect(settings: RedisSettings) -> None:
     """Connect, publish and listen once, and close: for settings that may not work."""
     async with linked(settings, "room.hall") as (broker, heard):
         with trio.fail_after(10):

@@ -11,7 +11,7 @@ from typing import Final
 import attrs
 import trio
 
-from deployd.config.brokers import Redis
+from deployd.config.brokers import RedisSettings
 from deployd.transport import BrokerError
 from deployd.transport.brokers.bridge.bridged import Bridged
 from deployd.transport.brokers.redis.driver import redis_driver
@@ -40,7 +40,7 @@ class Life:
 class Pod:
     """A link that is made again whenever it is lost; `lives` are its incarnations."""
 
-    def __init__(self, settings: Redis, channels: Sequence[str]) -> None:
+    def __init__(self, settings: RedisSettings, channels: Sequence[str]) -> None:
         self._settings = settings
         self._channels = channels
         self.lives: list[Life] = []
@@ -153,7 +153,7 @@ class Talk:
 
 
 @asynccontextmanager
-async def talking(settings: Redis, channels: Sequence[str]) -> AsyncIterator[Talk]:
+async def talking(settings: RedisSettings, channels: Sequence[str]) -> AsyncIterator[Talk]:
     """Let two pods live, of which one talks to the other."""
     talk = Talk(Pod(settings, ["pod.sender"]), Pod(settings, channels), channels)
     async with trio.open_nursery() as nursery:

@@ -18,7 +18,7 @@ import attrs
 import pytest
 import trustme
 
-from deployd.config.brokers import Redis
+from deployd.config.brokers import RedisSettings
 
 from .servers import ServerProcess, free_port, not_installed
 
@@ -57,9 +57,9 @@ class RedisServer(ServerProcess):
         found = [dict(word.partition("=")[::2] for word in line) for line in lines]
         return [client for client in found if not client["cmd"].startswith("client|list")]
 
-    def settings(self, **changes: Any) -> Redis:
+    def settings(self, **changes: Any) -> RedisSettings:
         """Return the settings of a pod that uses this server."""
-        return attrs.evolve(Redis(host="127.0.0.1", port=self.port), **changes)
+        return attrs.evolve(RedisSettings(host="127.0.0.1", port=self.port), **changes)
 
 
 class RedisCluster:
@@ -101,10 +101,10 @@ class RedisCluster:
         """Return a node's id."""
         return node.ask("CLUSTER", "MYID")
 
-    def settings(self, **changes: Any) -> Redis:
+    def settings(self, **changes: Any) -> RedisSettings:
         """Return the settings of a pod that uses this cluster."""
         nodes = tuple(f"127.0.0.1:{node.port}" for node in self.nodes[:3])
-        return attrs.evolve(Redis(nodes=nodes), **changes)
+        return attrs.evolve(RedisSettings(nodes=nodes), **changes)
 
 
 @attrs.frozen

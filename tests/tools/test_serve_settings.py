@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from deployd.config import Config, Drain, Logging
+from deployd.config import Config, DrainSettings, LoggingSettings
 from deployd.tools.cli import cli
 from deployd.tools.keys import key_place, known_key
 from deployd.tools.serve import for_development
@@ -65,14 +65,18 @@ def test_serve_writes_the_default_settings_but_not_a_file_that_was_named(
 
 
 def test_development_is_readable_and_quick_to_stop() -> None:
-    config = Config(logging=Logging(format="json"), drain=Drain(window=9.0, deadline=60.0))
+    config = Config(
+        logging=LoggingSettings(format="json"), drain=DrainSettings(window=9.0, deadline=60.0)
+    )
     changed = for_development(config)
     assert changed.logging.format == "human"
     assert (changed.drain.window, changed.drain.deadline) == (0.0, 2.0)
 
 
 def test_development_keeps_a_deadline_that_is_shorter_still() -> None:
-    assert for_development(Config(drain=Drain(window=0, deadline=0.5))).drain.deadline == 0.5
+    assert (
+        for_development(Config(drain=DrainSettings(window=0, deadline=0.5))).drain.deadline == 0.5
+    )
 
 
 @pytest.mark.parametrize(

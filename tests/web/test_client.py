@@ -15,7 +15,7 @@ from attrs import evolve
 
 from deployd.actors import JSON, Member, Room
 from deployd.actors.rooms.hub import ChangeType
-from deployd.config import Access, Config, Drain, Rule, Server, Speaker, Who
+from deployd.config import AccessSettings, Config, DrainSettings, Rule, ServerSettings, Speaker, Who
 from deployd.supervisors import Pod
 from support import pod_config, running_pod
 from support.collections import MASTER, running_collections, write_collection
@@ -87,15 +87,15 @@ def config(port: int = 0) -> Config:
     members = Rule(join=Who.AUTHENTICATED)
     return evolve(
         pod_config(message_rate_limit=0),
-        server=Server(port=port, api_enabled=False),
-        access=Access(
+        server=ServerSettings(port=port, api_enabled=False),
+        access=AccessSettings(
             rules={
                 "members": members,
                 "collection:secrets": members,
                 "test-orders": Rule(emit=Speaker.ANYONE),
             }
         ),
-        drain=Drain(window=0.0, deadline=5.0, retry_after_min=3.0, retry_after_max=3.0),
+        drain=DrainSettings(window=0.0, deadline=5.0, retry_after_min=3.0, retry_after_max=3.0),
     )
 
 
@@ -156,7 +156,7 @@ async def test_the_client_with_a_pod(name: str) -> None:
 
 
 async def test_the_client_of_a_pod_that_takes_little_at_a_time() -> None:
-    members = Access(rules={"members-*": Rule(join=Who.AUTHENTICATED)})
+    members = AccessSettings(rules={"members-*": Rule(join=Who.AUTHENTICATED)})
     slow = pod_config(message_rate_limit=40, join_rate_limit=40)
     async with running_pod(evolve(slow, access=members)) as pod:
         await run("crowd.test.js", pod)

@@ -10,7 +10,6 @@ from .contract import (
     refuse_too_large,
     room_channel,
 )
-from .crossing import DEEPEST, too_deep, utterable
 from .envelope import (
     ENVELOPE_BYTES,
     EVENT_BYTES,
@@ -25,7 +24,8 @@ from .envelope import (
     unpack,
 )
 from .loading import load_broker
-from .sealing import SEAL_BYTES, Seal
+from .message_rules import DEEPEST, may_be_said, too_deep
+from .signing import SIGNATURE_BYTES, Signer
 
 __all__ = [
     "DEEPEST",
@@ -33,7 +33,7 @@ __all__ = [
     "EVENT_BYTES",
     "EVERYONE",
     "MOST_EVENTS",
-    "SEAL_BYTES",
+    "SIGNATURE_BYTES",
     "Broker",
     "Channel",
     "Envelope",
@@ -42,9 +42,10 @@ __all__ = [
     "Message",
     "Probe",
     "Remote",
-    "Seal",
+    "Signer",
     "greeting",
     "load_broker",
+    "may_be_said",
     "pack",
     "pod_channel",
     "probe",
@@ -52,5 +53,4 @@ __all__ = [
     "room_channel",
     "too_deep",
     "unpack",
-    "utterable",
 ]

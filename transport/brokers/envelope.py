@@ -8,7 +8,7 @@ meaning of what is there gets another `v`, and is not read by pods that do not k
 
 `o` origin pod, `e` epoch (when that pod began to count, unix ms), `r` room (absent: everyone),
 `m` events: sequence in this room, id, event, data, time (unix s), hops, replayed.
-In place of `r` and `m` a probe has `p`, a nonce, and a greeting `g`, its word. What `sealing` signs
+In place of `r` and `m` a probe has `p`, a nonce, and a greeting `g`, its word. What `signing` signs
 has `k` and `s` at its end.
 """
 
@@ -23,7 +23,14 @@ from attrs import frozen
 
 from ..errors import EnvelopeError, EnvelopeFault
 from ..protocols import JSON
-from .crossing import demand_change, demand_room, event_fault, of_changes, refuse_event, too_deep
+from .message_rules import (
+    demand_change,
+    demand_room,
+    event_fault,
+    of_changes,
+    refuse_event,
+    too_deep,
+)
 
 __all__ = [
     "ENVELOPE_BYTES",

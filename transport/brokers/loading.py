@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from ...config import Broker as BrokerSettings
-from ...config import ClassNotFound, load_class
+from ...config import BrokerSettings, ClassNotFound, load_class
 from ..errors import BrokerImportError
 from .bridge import Bridged
 from .contract import Broker

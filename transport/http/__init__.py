@@ -2,11 +2,11 @@
 
 from .answers import NOT_JSON, error_response, json_response, says_json
 from .app import PodView, create_app, create_metrics_app
+from .authentication import Authenticator, address_of, asker_of, refusal
 from .body import HttpLimits
 from .diagnostics import DiagnosticsView
-from .doorman import Doorman, address_of, asker_of, refusal
-from .health import HealthView, health_routes
-from .identity import ROOT, Keyring
+from .keyring import ROOT, Keyring
+from .probes import HealthView, health_routes
 from .public import PublicFiles
 from .routes import AnyMethodRoute, OwnRoute
 from .server import HttpServer, OnUpgrade, Privileged
@@ -16,8 +16,8 @@ __all__ = [
     "NOT_JSON",
     "ROOT",
     "AnyMethodRoute",
+    "Authenticator",
     "DiagnosticsView",
-    "Doorman",
     "HealthView",
     "HttpLimits",
     "HttpServer",

@@ -20,14 +20,12 @@ from starlette.types import ASGIApp
 from ...config import Audit, Origin, read_origin
 from ..sockets import Premises
 from .answers import EXPOSED, error_response, plain_response
-from .border import Border
-from .dashboard import dashboard_routes
 from .diagnostics import DiagnosticsView, diagnostics_routes
-from .health import HealthView, health_routes
-from .metrics import Expose, metrics_route
+from .middleware import HostAndOriginMiddleware
+from .pages import dashboard_routes, self_test_routes
+from .probes import Expose, HealthView, health_routes, metrics_route
 from .public import PublicFiles
 from .routes import OwnRoute
-from .self_test import self_test_routes
 from .static import static_routes
 
 __all__ = ["PodView", "create_app", "create_metrics_app"]
@@ -126,7 +124,9 @@ def _application(
     app = Starlette(routes=routes, exception_handlers={HTTPException: _refused, Exception: _failed})
     app.router.redirect_slashes = False  # it redirects to whatever the Host header says
     known = [origin for origin in map(read_origin, origins) if origin is not None]
-    return Border(_cross_origin(app, known) if known else app, premises, known, audit)
+    return HostAndOriginMiddleware(
+        _cross_origin(app, known) if known else app, premises, known, audit
+    )
 
 
 def _cross_origin(app: ASGIApp, origins: Sequence[Origin]) -> ASGIApp:

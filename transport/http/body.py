@@ -10,10 +10,10 @@ import h11
 import trio
 from attrs import frozen
 
-from ..limits import Grant, Seat
+from ..limits import ConnectionSlot, Grant
 from ..sockets import Networks, Refusal, RequestHead
-from .burden import Burden
 from .exchange import receive, send_all
+from .request_memory import RequestMemory
 
 __all__ = ["NO_MEMORY", "HttpLimits", "read_body"]
 
@@ -62,13 +62,13 @@ async def read_body(
     sock: socket.socket,
     head: RequestHead,
     limits: HttpLimits,
-    seat: Seat,
-    burden: Burden,
+    slot: ConnectionSlot,
+    memory: RequestMemory,
 ) -> bytes | Refusal | None:
     """Return the body, or why there is none: who breaks off has asked for nothing.
 
     A client that waits to be told (RFC 9110 section 10.1.1) is told to go on. As long as the body
-    is not whole the seat may be taken back; then this is None. Raises `OSError`.
+    is not whole the slot may be taken back; then this is None. Raises `OSError`.
     """
     lengths = head.values(b"content-length")
     if lengths and int(lengths[0]) > limits.max_body_bytes:
@@ -79,23 +79,27 @@ async def read_body(
     with trio.CancelScope() as waiting:
         now = trio.current_time()
         waiting.deadline = now + limits.body_timeout
-        seat.wait(waiting.cancel, now)
+        slot.wait(waiting.cancel, now)
         try:
-            body = await _whole_body(http, sock, chunks, limits.max_body_bytes, burden)
+            body = await _whole_body(http, sock, chunks, limits.max_body_bytes, memory)
         except h11.RemoteProtocolError:
             return _BROKEN_OFF
         finally:
-            seat.work()
+            slot.work()
         if isinstance(body, Grant):
             return NO_MEMORY[body]
         return _too_large(limits) if body is None else body
-    if seat.evicted:
+    if slot.evicted:
         return None
     return Refusal(408, f"Send the body within {limits.body_timeout:g} seconds.")
 
 
 async def _whole_body(
-    http: h11.Connection, sock: socket.socket, chunks: Chunks | None, most: int, burden: Burden
+    http: h11.Connection,
+    sock: socket.socket,
+    chunks: Chunks | None,
+    most: int,
+    memory: RequestMemory,
 ) -> bytes | Grant | None:
     """Return the body, None when it is too large, or why there is no room for it now.
 
@@ -114,7 +118,7 @@ async def _whole_body(
         body += event.data
         if len(body) > most:
             return None
-        if not (grant := burden.add(len(event.data))):
+        if not (grant := memory.add(len(event.data))):
             return grant
     return bytes(body)
 

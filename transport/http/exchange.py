@@ -18,7 +18,7 @@ from starlette.types import Message, Scope
 
 from ..limits import Grant
 from ..sockets import RequestHead, http_date
-from .burden import Burden
+from .request_memory import RequestMemory
 
 __all__ = ["RECEIVE_BYTES", "Exchange", "receive", "scope_of", "send_all"]
 
@@ -39,8 +39,8 @@ class Exchange:
     """What a client has asked, and what becomes of the answer.
 
     `begun` says whether any of the answer was written, `broken` whether the client does not take
-    it: gone, or not reading for `patience` seconds. What is written is a `burden`; where there is
-    no room for it, `crowded` says whose fault that is. Whether this is the `last` of its
+    it: gone, or not reading for `timeout` seconds. What is written counts in `memory`; where
+    there is no room for it, `crowded` says whose fault that is. Whether this is the `last` of its
     connection is asked when the answer begins.
     """
 
@@ -51,16 +51,16 @@ class Exchange:
         body: bytes,
         *,
         only_head: bool,
-        patience: float,
-        burden: Burden,
+        timeout: float,
+        memory: RequestMemory,
         last: Callable[[], bool],
     ) -> None:
         self._http = http
         self._sock = sock
         self._body: bytes | None = body
         self._only_head = only_head
-        self._patience = patience
-        self._burden = burden
+        self._timeout = timeout
+        self._memory = memory
         self._last = last
         self._held: list[bytes] = []
         self.begun = False
@@ -126,18 +126,18 @@ class Exchange:
         self.begun = True
         try:
             for piece in filter(None, pieces):
-                await send_all(self._sock, piece, self._patience)
+                await send_all(self._sock, piece, self._timeout)
             if not more and self._http.our_state is h11.MUST_CLOSE:
                 self._sock.shutdown(socket.SHUT_WR)  # it is over, whatever runs on
         except OSError:
             self.broken = True
             raise
         if more:
-            self._burden.clear()
+            self._memory.clear()
 
     def _take_up(self, nbytes: int) -> None:
         """Make room for a piece that a slow client would have us hold. Raises `OSError`."""
-        grant = self._burden.add(nbytes)
+        grant = self._memory.add(nbytes)
         if not grant:
             self.broken, self.crowded = True, grant
             raise ConnectionAbortedError("there is no room for the answer")
@@ -176,15 +176,15 @@ async def receive(sock: socket.socket) -> bytes:
             continue
 
 
-async def send_all(sock: socket.socket, data: bytes | memoryview, patience: float) -> None:
-    """Send everything. Raises `TimeoutError` when none of it is taken for `patience` seconds."""
+async def send_all(sock: socket.socket, data: bytes | memoryview, timeout: float) -> None:
+    """Send everything. Raises `TimeoutError` when none of it is taken for `timeout` seconds."""
     view = memoryview(data)
     while True:
         with suppress(BlockingIOError):
             view = view[sock.send(view) :]
         if not view:
             return
-        with trio.move_on_after(patience) as waiting:
+        with trio.move_on_after(timeout) as waiting:
             await trio.lowlevel.wait_writable(sock)
         if waiting.cancelled_caught:
             raise TimeoutError("the client does not read its answer")

@@ -20,7 +20,7 @@ from attrs import evolve
 from starlette.types import ASGIApp, Scope
 
 from ...config import LogSampler, get_logger
-from ..limits import Grant, Seat, Shares
+from ..limits import ConnectionSlot, Grant, Shares
 from ..sockets import (
     GONE,
     UPGRADED,
@@ -35,8 +35,8 @@ from ..sockets import (
 )
 from .answers import EXPOSED
 from .body import NO_MEMORY, HttpLimits, read_body
-from .burden import Burden
 from .exchange import RECEIVE_BYTES, Exchange, receive, scope_of, send_all
+from .request_memory import RequestMemory
 
 __all__ = ["HttpServer", "OnUpgrade", "Privileged"]
 
@@ -83,7 +83,7 @@ class HttpServer:
     """Serves an ASGI application, one connection a call. It holds nothing between calls.
 
     Upgrades go to `on_upgrade`; where there is no `websocket`, a request that only looks whether
-    there is one is told so. Who has to stand (`Seat.sitting`) is answered if it is `privileged`.
+    there is one is told so. Overflow (see `ConnectionSlots`) is answered if it is `privileged`.
     Pages of `origins` may read also why they are refused. `memory` are the bytes that bodies and
     answers may take while they are on their way; without it nobody counts them.
     """
@@ -108,7 +108,7 @@ class HttpServer:
         self._memory = Shares(sys.maxsize) if memory is None else memory
         self._crashes = LogSampler()
 
-    async def serve(self, sock: socket.socket, peer: tuple[str, int], seat: Seat) -> str:
+    async def serve(self, sock: socket.socket, peer: tuple[str, int], slot: ConnectionSlot) -> str:
         """Answer requests until the client goes, falls silent, or nobody may wait any more.
 
         `sock` is non-blocking; it stays open, to be closed by the caller, who is told what became
@@ -116,7 +116,7 @@ class HttpServer:
         status with which it was refused; `GONE`; or "" where all was well. A request under way is
         answered also when nobody may wait; cancelling cuts it off.
         """
-        connection = _Connection(self, sock, peer, seat)
+        connection = _HttpConnection(self, sock, peer, slot)
         try:
             return await connection.run()
         except OSError:
@@ -130,20 +130,20 @@ class HttpServer:
             self.tell_of_crash("an upgrade request crashed its handler")
             return _FAILED
 
-    def refuse(self, scope: Scope, seat: Seat) -> Refusal | None:
+    def refuse(self, scope: Scope, slot: ConnectionSlot) -> Refusal | None:
         """Say why a request is not answered at this moment, or None."""
-        if seat.evicted:  # in the moment in which its head came
-            return _STOPPING if seat.closing else _BUSY
-        grant = seat.grant
+        if slot.evicted:  # in the moment in which its head came
+            return _STOPPING if slot.closing else _BUSY
+        grant = slot.grant
         if grant:
-            grant = seat.account(scope["client"][0])
+            grant = slot.account(scope["client"][0])
         elif self._privileged(scope):
             return None
         return {Grant.OVER_SHARE: _TOO_MANY, Grant.NONE_LEFT: _BUSY}.get(grant)
 
-    def burden(self, scope: Scope) -> Burden:
+    def memory(self, scope: Scope) -> RequestMemory:
         """Return what a request may have us hold: nothing yet."""
-        return Burden(self._memory, scope["client"][0], lambda: self._privileged(scope))
+        return RequestMemory(self._memory, scope["client"][0], lambda: self._privileged(scope))
 
     def tell_of_crash(self, what: str) -> None:
         """Log the exception that is being handled, at a limited rate: all may meet the same bug."""
@@ -152,17 +152,17 @@ class HttpServer:
             _log.exception(what, suppressed=suppressed)
 
 
-class _Connection:
+class _HttpConnection:
     """One connection: its requests, one after the other."""
 
     def __init__(
-        self, server: HttpServer, sock: socket.socket, peer: tuple[str, int], seat: Seat
+        self, server: HttpServer, sock: socket.socket, peer: tuple[str, int], slot: ConnectionSlot
     ) -> None:
         self._server = server
         self._limits = server.limits
         self._sock = sock
         self._peer = peer
-        self._seat = seat
+        self._slot = slot
         self._local = _address_of(sock)
         self.answered = False
         self._reader = HeadReader(self._limits.max_head_bytes)  # of the request under way
@@ -178,7 +178,7 @@ class _Connection:
             if isinstance(head, Refusal):
                 return await self._refuse(head)
             scope = scope_of(head, (self._address(head), self._peer[1]), self._local)
-            route = self._server.refuse(scope, self._seat) or choose_route(
+            route = self._server.refuse(scope, self._slot) or choose_route(
                 head, websocket=self._server.websocket
             )
             if isinstance(route, Opening):
@@ -186,35 +186,35 @@ class _Connection:
                 return UPGRADED if refusal is None else await self._refuse(refusal, head)
             if route is not None:
                 return await self._refuse(route, head)
-            burden = self._server.burden(scope)
+            memory = self._server.memory(scope)
             try:
-                ended = await self._exchange(head, scope, burden)
+                ended = await self._exchange(head, scope, memory)
             finally:
-                burden.clear()
+                memory.clear()
             if ended is not None:
                 return ended
 
-    async def _exchange(self, head: RequestHead, scope: Scope, burden: Burden) -> str | None:
+    async def _exchange(self, head: RequestHead, scope: Scope, memory: RequestMemory) -> str | None:
         """Hear a request out and answer it; None: another may come."""
-        limits, seat = self._limits, self._seat
-        body = await read_body(self._http, self._sock, head, limits, seat, burden)
+        limits, slot = self._limits, self._slot
+        body = await read_body(self._http, self._sock, head, limits, slot, memory)
         if not isinstance(body, bytes):
             return await self._refuse(body or self._no_room(), head)
-        return await self._answer(head, scope, body, burden)
+        return await self._answer(head, scope, body, memory)
 
     # A request ----------------------------------------------------------------------------------
 
     async def _read_head(self) -> RequestHead | Refusal | None:
         """Wait for a request's head. None: there is none, and nobody to be told why."""
-        limits, seat = self._limits, self._seat
+        limits, slot = self._limits, self._slot
         self._reader = reader = HeadReader(limits.max_head_bytes)
-        patience = limits.keep_alive_timeout if self.answered else limits.head_timeout
+        timeout = limits.keep_alive_timeout if self.answered else limits.head_timeout
         with trio.CancelScope() as waiting:
-            waiting.deadline = trio.current_time() + (patience if seat.sitting else HASTE)
-            seat.account("")
-            seat.wait(waiting.cancel, trio.current_time())
+            waiting.deadline = trio.current_time() + (timeout if slot.granted else HASTE)
+            slot.account("")
+            slot.wait(waiting.cancel, trio.current_time())
             head = await self._feed(reader, waiting)
-            seat.work()
+            slot.work()
             self._http = reader.http
             return head
         return self._missed_head(begun=reader.begun)
@@ -239,14 +239,14 @@ class _Connection:
 
     def _missed_head(self, *, begun: bool) -> Refusal | None:
         """Say what is told to a client whose head did not come while there was time for it."""
-        self._seat.work()
+        self._slot.work()
         if self.answered and not begun:
             return None
-        return self._no_room() if self._seat.evicted else _TOO_SLOW
+        return self._no_room() if self._slot.evicted else _TOO_SLOW
 
     def _no_room(self) -> Refusal:
-        """Say why the seat was taken back."""
-        return _STOPPING if self._seat.closing else _BUSY
+        """Say why the slot was taken back."""
+        return _STOPPING if self._slot.closing else _BUSY
 
     def _address(self, head: RequestHead) -> str:
         """Return the address of who sent a request; "" where a trusted proxy does not say."""
@@ -261,18 +261,18 @@ class _Connection:
         return self._server.upgrade(request)
 
     async def _answer(
-        self, head: RequestHead, scope: Scope, body: bytes, burden: Burden
+        self, head: RequestHead, scope: Scope, body: bytes, memory: RequestMemory
     ) -> str | None:
         """Let the application answer; None: another request may come."""
-        seat, http = self._seat, self._http
+        slot, http = self._slot, self._http
         exchange = Exchange(
             http,
             self._sock,
             body,
             only_head=head.method == "HEAD",
-            patience=self._limits.send_timeout,
-            burden=burden,
-            last=lambda: seat.closing or seat.evicted or not seat.sitting,
+            timeout=self._limits.send_timeout,
+            memory=memory,
+            last=lambda: slot.closing or slot.evicted or not slot.granted,
         )
         try:
             await self._server.app(scope, exchange.receive, exchange.send)
@@ -302,7 +302,7 @@ class _Connection:
         if origin in self._server.origins:
             refusal = evolve(refusal, headers=(*refusal.headers, *_readable(origin)))
         answer = response_bytes(refusal, only_head=only_head)
-        if self._seat.evicted and not self._seat.closing:  # somebody waits for the seat
+        if self._slot.evicted and not self._slot.closing:  # somebody waits for the slot
             with suppress(OSError):
                 self._sock.send(answer)
                 self._sock.shutdown(socket.SHUT_WR)
@@ -317,8 +317,8 @@ class _Connection:
         """Half-close, and wait a little until the client has read its answer and gone."""
         with trio.CancelScope() as waiting, suppress(OSError):
             waiting.deadline = trio.current_time() + LINGER
-            if not self._seat.closing:
-                self._seat.wait(waiting.cancel, trio.current_time())
+            if not self._slot.closing:
+                self._slot.wait(waiting.cancel, trio.current_time())
             self._sock.shutdown(socket.SHUT_WR)
             for _ in range(_LINGER_READS):
                 if not await receive(self._sock):

@@ -31,7 +31,7 @@ class Attempts:
     def __len__(self) -> int:
         return len(self._buckets)
 
-    def wait(self, address: str, now: float) -> float:
+    def attempt(self, address: str, now: float) -> float:
         """Count an attempt and return 0, or return the seconds until there is one again."""
         bucket = self._buckets.get(address)
         if bucket is None:
@@ -48,7 +48,7 @@ class Attempts:
         if bucket is not None:
             bucket.give_back()
 
-    def patience(self, address: str, now: float) -> float:
+    def retry_after(self, address: str, now: float) -> float:
         """Return the seconds until this address has an attempt again, 0 now; it counts nothing."""
         bucket = self._buckets.get(address)
         return 0.0 if bucket is None else bucket.retry_after(now)

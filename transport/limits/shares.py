@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from attrs import frozen
 
-from ...config import Limits
+from ...config import LimitSettings
 from .attempts import network_of
 
 __all__ = ["NOBODY", "POD", "Asker", "Grant", "Shares", "reserve_of", "share_of"]
@@ -81,7 +81,7 @@ class Shares:
         self._users: Counter[str] = Counter()
 
     @classmethod
-    def of(cls, total: int, limits: Limits) -> Shares:
+    def of(cls, total: int, limits: LimitSettings) -> Shares:
         """Divide a good as the settings do: `addressShare`, `userShare`, `reserve`."""
         return cls(
             total,

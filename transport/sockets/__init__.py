@@ -12,8 +12,8 @@ from .locality import Premises, is_loopback
 from .outbox import Outbox, OutboxFailure, OutboxStatistics
 from .refusal import Refusal, http_date, response_bytes
 from .request import HeadReader, RequestHead
-from .tls import Certificate, TlsDoor
-from .websocket import Closed, Inbox, WebSocket, WebSocketLimits
+from .tls import Certificate, TlsTerminator
+from .websocket import Closure, MessageReceiver, WebSocket, WebSocketLimits
 
 __all__ = [
     "GONE",
@@ -22,13 +22,13 @@ __all__ = [
     "Admission",
     "Certificate",
     "CloseCode",
-    "Closed",
+    "Closure",
     "Deflater",
     "HeadReader",
-    "Inbox",
     "Listener",
     "ListenerLimits",
     "ListenerStatistics",
+    "MessageReceiver",
     "Networks",
     "Opening",
     "Outbox",
@@ -37,7 +37,7 @@ __all__ = [
     "Premises",
     "Refusal",
     "RequestHead",
-    "TlsDoor",
+    "TlsTerminator",
     "UpgradeRequest",
     "WebSocket",
     "WebSocketLimits",

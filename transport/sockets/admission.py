@@ -73,7 +73,7 @@ class Admission:
 
     def _may_begin(self, network: str, now: float) -> bool:
         each = self._each if network else None
-        if each is not None and each.wait(network, now):
+        if each is not None and each.attempt(network, now):
             return False
         if self._bucket.take(now):
             return True

@@ -22,7 +22,7 @@ from ..limits import TokenBucket
 from .frames import close_frame
 from .handshake import Opening
 
-__all__ = ["MAX_CONTROL_FRAMES", "Closed", "FrameGuard", "GuardedProtocol"]
+__all__ = ["MAX_CONTROL_FRAMES", "Closure", "FrameGuard", "GuardedProtocol"]
 
 MAX_CONTROL_FRAMES = 20
 """Pings and pongs that a client may send in a second: each ping costs the pod an answer."""
@@ -32,7 +32,7 @@ _NO_RESERVED_BITS = RsvBits(False, False, False)
 
 
 @frozen
-class Closed:
+class Closure:
     """How a connection ended; `by_peer` when the peer began it, or simply vanished (1006)."""
 
     code: int
@@ -153,7 +153,7 @@ class GuardedProtocol(WSConnection):
         self.client = False
         self.response = _response(opening, guard)
         self.connection: Connection = Connection(ConnectionType.SERVER, [guard], rest)
-        self.ended: Closed | None = None
+        self.ended: Closure | None = None
         self._guard = guard
         self._deliver = deliver
         self._parts: io.StringIO | None = None
@@ -161,7 +161,7 @@ class GuardedProtocol(WSConnection):
     def close(self, code: int, reason: str) -> bytes:
         """Begin to close, and return the close frame; what the peer still says is not delivered."""
         if self.ended is None:
-            self.ended = Closed(code, reason, by_peer=False)
+            self.ended = Closure(code, reason, by_peer=False)
         if self.open:
             self.send(CloseConnection(code=code))
         return close_frame(code, reason)
@@ -205,7 +205,7 @@ class GuardedProtocol(WSConnection):
         if not by_peer:
             reason = self._guard.sentence or reason
         if self.ended is None:
-            self.ended = Closed(int(event.code), reason, by_peer)
+            self.ended = Closure(int(event.code), reason, by_peer)
         return event
 
 

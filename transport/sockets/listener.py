@@ -1,4 +1,4 @@
-"""One port for HTTP and WebSocket: accept, seat, hand on, and let go in order.
+"""One port for HTTP and WebSocket: accept, give a slot, hand on, and let go in order.
 
 Nothing a client does, and no lack of file descriptors, ends the listener. Every connection is
 counted and bounded, from the accept until somebody else owns it, and none is so important that
@@ -17,11 +17,11 @@ from attrs import frozen
 
 from ...config import LogSampler, get_logger
 from ..errors import AddressInUse, ListenError
-from ..limits import Seat, Seats, TokenBucket
+from ..limits import ConnectionSlot, ConnectionSlots, TokenBucket
 from .descriptors import LAST, Spares, is_scarce
 from .forwarded import Networks, client_address
 from .refusal import Refusal, response_bytes
-from .tls import TlsDoor
+from .tls import TlsTerminator
 
 __all__ = [
     "GONE",
@@ -33,7 +33,7 @@ __all__ = [
     "bind",
 ]
 
-Serve: TypeAlias = Callable[[socket.socket, tuple[str, int], Seat], Awaitable[str]]
+Serve: TypeAlias = Callable[[socket.socket, tuple[str, int], ConnectionSlot], Awaitable[str]]
 """Answers on a non-blocking socket, of a client at an address and a port, and says what became of
 it: UPGRADED where the socket belongs to somebody else now, and otherwise what to count, or ""."""
 
@@ -49,8 +49,8 @@ ACCEPTS_PER_TURN = 64
 EXHAUSTED_PAUSE = 0.1
 """Seconds without accepting when the machine has no more file descriptors or buffers."""
 
-STANDING: Final = 256
-"""Connections that are heard although there is no seat for them."""
+OVERFLOW: Final = 256
+"""Connections that are heard although there is no slot for them."""
 
 _FEW_BYTES = 4096
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
@@ -132,7 +132,7 @@ class Listener:
     """Listens on one port and has each connection served by `serve`.
 
     `open` binds, so that a port in use is known before anything else starts; `run` serves until
-    it is cancelled, and may be called again after that: it keeps its port. With a `tls` door
+    it is cancelled, and may be called again after that: it keeps its port. With a `tls` tls
     everything comes encrypted.
     """
 
@@ -143,7 +143,7 @@ class Listener:
         *,
         serve: Serve,
         limits: ListenerLimits | None = None,
-        tls: TlsDoor | None = None,
+        tls: TlsTerminator | None = None,
     ) -> None:
         self._host = host
         self._port = port
@@ -153,7 +153,7 @@ class Listener:
         self._sock: socket.socket | None = None
         self._accepted = self._upgraded = 0
         self._refused: Counter[str] = Counter()
-        self._seats = self._rows()
+        self._slots = self._make_slots()
         self._spares = Spares()
         self._crashes = LogSampler()
         self._complaints = TokenBucket(rate=0.2, burst=1, now=0)
@@ -184,7 +184,7 @@ class Listener:
         bound.
         """
         self.open()
-        self._seats = self._rows()
+        self._slots = self._make_slots()
         stopping = trio.Event()
         async with trio.open_nursery() as nursery:
             connections = await nursery.start(_lasting_nursery, stopping, self._limits.grace)
@@ -192,7 +192,7 @@ class Listener:
                 started()
                 await self._accept(connections)
             finally:
-                self._seats.close()
+                self._slots.close()
                 self._refuse_waiting(connections)
                 self.close()
                 stopping.set()
@@ -203,12 +203,12 @@ class Listener:
             accepted=self._accepted,
             upgraded=self._upgraded,
             refused=dict(self._refused),
-            open_connections=len(self._seats),
+            open_connections=len(self._slots),
         )
 
-    def _rows(self) -> Seats:
+    def _make_slots(self) -> ConnectionSlots:
         limits = self._limits
-        return Seats(limits.max_connections, limits.max_per_address, STANDING, LAST)
+        return ConnectionSlots(limits.max_connections, limits.max_per_address, OVERFLOW, LAST)
 
     # Accepting -------------------------------------------------------------------------------
 
@@ -222,7 +222,7 @@ class Listener:
                 if error.errno not in _EXHAUSTED:
                     raise
                 self._complain(error)
-                if not (self._accept_in_need(self._sock, connections) or self._seats.clear()):
+                if not (self._accept_in_need(self._sock, connections) or self._slots.clear()):
                     await trio.sleep(EXHAUSTED_PAUSE)
 
     def _accept_waiting(self, listening: socket.socket, connections: trio.Nursery) -> None:
@@ -261,15 +261,15 @@ class Listener:
         sock.setblocking(False)
         limits, peer = self._limits, (address[0], address[1])
         account = client_address(peer[0], (), limits.trusted)
-        seat = self._seats.admit(account, trio.current_time(), scarce=scarce)
-        if seat is None:
+        slot = self._slots.admit(account, trio.current_time(), scarce=scarce)
+        if slot is None:
             self._refused["overload"] += 1
             _send_off(sock, b"" if self._tls else response_bytes(_BUSY))
             return
         if limits.tcp_no_delay:
             with suppress(OSError):  # the client may have gone already
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connections.start_soon(self._connection, sock, peer, seat)
+        connections.start_soon(self._connection, sock, peer, slot)
 
     def _refuse_waiting(self, connections: trio.Nursery) -> None:
         """Tell those to come again whom the kernel has let in already: it would reset them."""
@@ -294,20 +294,22 @@ class Listener:
 
     # One connection --------------------------------------------------------------------------
 
-    async def _connection(self, sock: socket.socket, peer: tuple[str, int], seat: Seat) -> None:
+    async def _connection(
+        self, sock: socket.socket, peer: tuple[str, int], slot: ConnectionSlot
+    ) -> None:
         became = GONE
         try:
-            plain = sock if self._tls is None else await self._enter(self._tls, sock, seat)
+            plain = sock if self._tls is None else await self._decrypted(self._tls, sock, slot)
             if plain is not None:
                 sock = plain
-                became = await self._serve(sock, peer, seat)
+                became = await self._serve(sock, peer, slot)
         except* OSError:
             became = GONE
         except* Exception:  # noqa: BLE001 - a bug behind one connection must not end the others
             became = "failed"
             self._tell_of_crash("a connection crashed its handler")
         finally:
-            seat.leave()
+            slot.leave()
             if became == UPGRADED:
                 self._upgraded += 1
             else:
@@ -315,13 +317,15 @@ class Listener:
                 self._refused.update([became] if became else [])
             self._spares.fill()
 
-    async def _enter(self, door: TlsDoor, sock: socket.socket, seat: Seat) -> socket.socket | None:
+    async def _decrypted(
+        self, tls: TlsTerminator, sock: socket.socket, slot: ConnectionSlot
+    ) -> socket.socket | None:
         """Shake hands, or return None when there is no time for it any more."""
         with trio.CancelScope() as waiting:
             waiting.deadline = trio.current_time() + self._limits.handshake_timeout
-            seat.wait(waiting.cancel, trio.current_time())
-            plain = await door.enter(sock)
-            seat.work()
+            slot.wait(waiting.cancel, trio.current_time())
+            plain = await tls.handshake(sock)
+            slot.work()
             return plain
         return None
 

@@ -16,8 +16,8 @@ from typing import Final
 from attrs import frozen
 
 from ...config import read_origin
+from .local_proxies import is_local_proxy
 from .origins import read_host
-from .relays import relays
 
 __all__ = ["Fields", "Premises", "is_loopback"]
 
@@ -61,7 +61,7 @@ class Premises:
     proxied: bool = False
     tls: bool = False
     hosts: Collection[str] = ()
-    relayed: Callable[[tuple[str, int], int], bool] = relays
+    relayed: Callable[[tuple[str, int], int], bool] = is_local_proxy
 
     def own(self, peer: tuple[str, int], headers: Fields, version: str = "1.1") -> bool:
         """Say whether a request is a developer's own, from this machine to a pod under development.

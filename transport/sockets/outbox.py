@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 import trio
 from attrs import frozen
 
-from .backlog import Backlog
+from .send_queue import SendQueue
 
 __all__ = ["Outbox", "OutboxFailure", "OutboxStatistics", "Spawn"]
 
@@ -59,7 +59,6 @@ class Outbox:
     """
 
     __slots__ = (
-        "_backlog",
         "_draining",
         "_emptied",
         "_ended",
@@ -74,6 +73,7 @@ class Outbox:
         "_sock",
         "_spawn",
         "_stall_timeout",
+        "_unsent",
         "_written_bytes",
         "_written_messages",
         "deflates",
@@ -97,7 +97,7 @@ class Outbox:
         self._stall_timeout = stall_timeout
         self._on_failure = on_failure
         self._spawn: Spawn | None = None
-        self._backlog: Backlog | None = None  # there is one only while something waits
+        self._unsent: SendQueue | None = None  # there is one only while something waits
         self._draining = False
         self._sealed = False  # no more writes
         self._ended = False  # no last frame either
@@ -129,7 +129,7 @@ class Outbox:
         The rest of a piece that has begun to leave still goes first, for frames must stay whole.
         A last frame that `end` was given and that has begun to leave is not sent twice.
         """
-        if self._ended and (self._backlog is None or self._backlog.last_under_way):
+        if self._ended and (self._unsent is None or self._unsent.last_under_way):
             return
         self._forget()
         self._sealed = self._ended = True
@@ -137,7 +137,7 @@ class Outbox:
 
     async def flushed(self) -> None:
         """Return when nothing waits any more, or at the next failure, or when it is closed."""
-        if self._backlog is not None:
+        if self._unsent is not None:
             if self._emptied is None:
                 self._emptied = trio.Event()
             await self._emptied.wait()
@@ -150,7 +150,7 @@ class Outbox:
         """
         if self.closed:
             return
-        if self._backlog is not None:
+        if self._unsent is not None:
             with contextlib.suppress(OSError):
                 self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self._sealed = self._ended = True
@@ -167,9 +167,9 @@ class Outbox:
     @property
     def lagging(self) -> bool:
         """Whether more than half of what may wait does."""
-        return self._backlog is not None and (
-            self._backlog.messages * 2 > self._max_messages
-            or self._backlog.bytes * 2 > self._max_bytes
+        return self._unsent is not None and (
+            self._unsent.messages * 2 > self._max_messages
+            or self._unsent.bytes * 2 > self._max_bytes
         )
 
     @property
@@ -180,13 +180,13 @@ class Outbox:
     @property
     def waiting(self) -> tuple[int, int]:
         """Messages and bytes that the kernel has not taken yet."""
-        return (self._backlog.messages, self._backlog.bytes) if self._backlog else (0, 0)
+        return (self._unsent.messages, self._unsent.bytes) if self._unsent else (0, 0)
 
     def statistics(self) -> OutboxStatistics:
         """Return what waits, what was written and what went wrong."""
         return OutboxStatistics(
-            waiting_messages=self._backlog.messages if self._backlog else 0,
-            waiting_bytes=self._backlog.bytes if self._backlog else 0,
+            waiting_messages=self._unsent.messages if self._unsent else 0,
+            waiting_bytes=self._unsent.bytes if self._unsent else 0,
             high_water_messages=self._high_water_messages,
             high_water_bytes=self._high_water_bytes,
             written_messages=self._written_messages,
@@ -197,7 +197,7 @@ class Outbox:
 
     def _put(self, data: bytes, messages: int) -> None:
         sent = 0
-        if self._backlog is None:
+        if self._unsent is None:
             try:
                 sent = self._sock.send(data)
             except BlockingIOError:
@@ -212,30 +212,30 @@ class Outbox:
         self._queue(data, messages, sent)
 
     def _queue(self, data: bytes, messages: int, sent: int) -> None:
-        if self._backlog is None:
-            self._backlog = Backlog()
+        if self._unsent is None:
+            self._unsent = SendQueue()
             self._partial_sends += sent > 0
-        backlog = self._backlog
-        self._written_messages += messages - backlog.append(data, messages, sent)
-        self._high_water_messages = max(self._high_water_messages, backlog.messages)
-        self._high_water_bytes = max(self._high_water_bytes, backlog.bytes)
-        full = backlog.messages > self._max_messages or backlog.bytes > self._max_bytes
+        unsent = self._unsent
+        self._written_messages += messages - unsent.append(data, messages, sent)
+        self._high_water_messages = max(self._high_water_messages, unsent.messages)
+        self._high_water_bytes = max(self._high_water_bytes, unsent.bytes)
+        full = unsent.messages > self._max_messages or unsent.bytes > self._max_bytes
         if full and not self._sealed:
             self._fail(OutboxFailure.OVERFLOW)
         self._start_drain()
 
     def _start_drain(self) -> None:
-        if self._backlog is not None and self._spawn is not None and not self._draining:
+        if self._unsent is not None and self._spawn is not None and not self._draining:
             self._draining = True
             self._spawn(self._drain)
 
     async def _drain(self) -> None:
         """Send what waits, as fast as the peer takes it; lives only while something waits."""
         try:
-            while self._backlog is not None:
-                with trio.move_on_after(self._stall_timeout) as patience:
+            while self._unsent is not None:
+                with trio.move_on_after(self._stall_timeout) as scope:
                     await self._push()
-                if patience.cancelled_caught:
+                if scope.cancelled_caught:
                     self._fail(OutboxFailure.STALLED)
         except trio.ClosedResourceError:
             pass  # `close` woke us
@@ -246,20 +246,20 @@ class Outbox:
         """Return when the peer has taken something, or nothing waits any more."""
         while True:
             await trio.lowlevel.wait_writable(self._sock)
-            backlog = self._backlog
-            if backlog is None:  # given up while we waited
+            unsent = self._unsent
+            if unsent is None:  # given up while we waited
                 return
             try:
-                sent = self._sock.sendmsg(backlog.gather())
+                sent = self._sock.sendmsg(unsent.gather())
             except BlockingIOError:
                 continue
             except OSError:
                 self._fail(OutboxFailure.BROKEN)
                 return
             self._written_bytes += sent
-            self._written_messages += backlog.advance(sent)
-            self._partial_sends += backlog.under_way
-            if not backlog:
+            self._written_messages += unsent.advance(sent)
+            self._partial_sends += unsent.under_way
+            if not unsent:
                 self._empty()
             return
 
@@ -276,13 +276,13 @@ class Outbox:
             self._on_failure(failure)
 
     def _forget(self) -> None:
-        if self._backlog is not None:
-            self._backlog.forget()
-            if not self._backlog:
+        if self._unsent is not None:
+            self._unsent.forget()
+            if not self._unsent:
                 self._empty()
 
     def _empty(self) -> None:
-        self._backlog = None
+        self._unsent = None
         self._wake()
 
     def _wake(self) -> None:

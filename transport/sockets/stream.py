@@ -11,13 +11,13 @@ import trio
 
 from .outbox import Outbox, OutboxFailure
 
-__all__ = ["Inbox", "OutboxStream"]
+__all__ = ["MessageReceiver", "OutboxStream"]
 
 _FIN_CLOSE = 0x88
 _DISCARDED_BYTES = 65536
 
 
-class Inbox(Protocol):
+class MessageReceiver(Protocol):
     """Who gets the messages of one connection: its actor."""
 
     def put(self, text: str, nbytes: int) -> None:
@@ -34,17 +34,21 @@ class OutboxStream(trio.abc.Stream):
     """The two directions of a connection: control frames go where the data frames go.
 
     `last_received` is when the last byte came (seconds of `clock`), `paused` whether reading
-    waits for the inbox.
+    waits for the receiver.
     """
 
-    __slots__ = ("_clock", "_hangup", "_inbox", "_outbox", "_pause", "_sock", "last_received")
+    __slots__ = ("_clock", "_hangup", "_outbox", "_pause", "_receiver", "_sock", "last_received")
 
     def __init__(
-        self, sock: socket.socket, outbox: Outbox, inbox: Inbox, clock: Callable[[], float]
+        self,
+        sock: socket.socket,
+        outbox: Outbox,
+        receiver: MessageReceiver,
+        clock: Callable[[], float],
     ) -> None:
         self._sock = sock
         self._outbox = outbox
-        self._inbox: Inbox | None = inbox
+        self._receiver: MessageReceiver | None = receiver
         self._clock = clock
         self._pause: trio.CancelScope | None = None
         self._hangup = False
@@ -52,17 +56,17 @@ class OutboxStream(trio.abc.Stream):
 
     @property
     def paused(self) -> bool:
-        """Whether reading waits for the inbox to have room."""
+        """Whether reading waits for the receiver to have room."""
         return self._pause is not None
 
-    def ignore_inbox(self) -> None:
+    def ignore_receiver(self) -> None:
         """Read on without asking: the connection is closing and nothing is delivered any more."""
-        self._inbox = None
+        self._receiver = None
         if self._pause is not None:
             self._pause.cancel()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """Return the next bytes once the inbox has room for them.
+        """Return the next bytes once the receiver has room for them.
 
         Waiting for the socket before each read, not after a failed one, is what keeps a peer
         that never stops sending from keeping every other task from running.
@@ -81,9 +85,9 @@ class OutboxStream(trio.abc.Stream):
         raise trio.ClosedResourceError("the WebSocket is over")
 
     async def _room(self) -> None:
-        if self._inbox is not None:
+        if self._receiver is not None:
             with trio.CancelScope() as self._pause:
-                await self._inbox.ready()
+                await self._receiver.ready()
             self._pause = None
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:

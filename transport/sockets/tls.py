@@ -1,4 +1,4 @@
-"""TLS at the pod's own port: ended at the door, so that everything behind it sees plain bytes.
+"""TLS termination at the pod's own port: everything behind it sees plain bytes.
 
 The fan-out writes to sockets without waiting, which no TLS library allows for. So each encrypted
 connection gets a pair of connected sockets: the pod has one end of it, and a task at the other end
@@ -23,7 +23,7 @@ import trio
 from ...config import get_logger, read_regular
 from ..errors import TlsError
 
-__all__ = ["Certificate", "TlsDoor"]
+__all__ = ["Certificate", "TlsTerminator"]
 
 CHUNK: Final = 64 * 1024
 GOODBYE: Final = 2.0
@@ -67,7 +67,7 @@ class Certificate:
         return self._context
 
 
-class TlsDoor:
+class TlsTerminator:
     """Ends TLS for connections, as a service that outlives what it carries."""
 
     def __init__(self, certificate: Certificate) -> None:
@@ -83,12 +83,12 @@ class TlsDoor:
         finally:
             self._nursery = None
 
-    async def enter(self, sock: socket.socket) -> socket.socket:
+    async def handshake(self, sock: socket.socket) -> socket.socket:
         """Shake hands, and return a socket of the same kind behind which the bytes are plain.
 
         Raises `OSError` when it comes to no handshake. `sock` is taken over and closed.
         """
-        wire = _Wire(sock)
+        wire = _EncryptedSide(sock)
         stream = trio.SSLStream(wire, self._certificate.context(), server_side=True)
         try:
             await stream.do_handshake()
@@ -104,7 +104,7 @@ class TlsDoor:
         return inner
 
 
-class _Wire(trio.abc.Stream):
+class _EncryptedSide(trio.abc.Stream):
     """The encrypted side's TCP, which is closed as plain sockets are: after the peer, if it can be.
 
     trio's `SSLStream` closes it right behind its `close_notify`.
@@ -132,9 +132,9 @@ class _Wire(trio.abc.Stream):
                 except OSError as error:
                     raise trio.BrokenResourceError(str(error)) from error
             if rest:
-                self._check_patience()
+                self._check_last_words()
 
-    def _check_patience(self) -> None:
+    def _check_last_words(self) -> None:
         now = trio.current_time()
         if now >= self._until:
             raise trio.BrokenResourceError("the client does not take what the pod has said last")
@@ -162,7 +162,7 @@ class _Wire(trio.abc.Stream):
             await trio.aclose_forcefully(self._tcp)
 
 
-async def _carry(tls: trio.SSLStream[_Wire], plain: trio.SocketStream) -> None:
+async def _carry(tls: trio.SSLStream[_EncryptedSide], plain: trio.SocketStream) -> None:
     """Carry bytes both ways until the pod has closed its end."""
     try:
         async with trio.open_nursery() as nursery:
@@ -177,7 +177,7 @@ async def _carry(tls: trio.SSLStream[_Wire], plain: trio.SocketStream) -> None:
         del tls.transport_stream  # it holds itself, and only the collector would free what it has
 
 
-async def _say_goodbye(tls: trio.SSLStream[_Wire]) -> None:
+async def _say_goodbye(tls: trio.SSLStream[_EncryptedSide]) -> None:
     """Send `close_notify`; over what has come and was not read yet OpenSSL would not."""
     tls.transport_stream.deaf = True
     with suppress(trio.ClosedResourceError):
@@ -186,7 +186,7 @@ async def _say_goodbye(tls: trio.SSLStream[_Wire]) -> None:
     await tls.aclose()
 
 
-async def _bring_in(tls: trio.SSLStream[_Wire], plain: trio.SocketStream) -> None:
+async def _bring_in(tls: trio.SSLStream[_EncryptedSide], plain: trio.SocketStream) -> None:
     """Bring what the client says; when the pod hears nothing more, leave it to its last words."""
     with suppress(trio.BrokenResourceError):
         with suppress(trio.BrokenResourceError):  # the client has gone, and need not say so
@@ -195,7 +195,7 @@ async def _bring_in(tls: trio.SSLStream[_Wire], plain: trio.SocketStream) -> Non
         await plain.send_eof()
 
 
-async def _bring_out(plain: trio.SocketStream, tls: trio.SSLStream[_Wire]) -> None:
+async def _bring_out(plain: trio.SocketStream, tls: trio.SSLStream[_EncryptedSide]) -> None:
     with suppress(trio.BrokenResourceError):  # either end: there is nothing more to bring
         while data := await plain.receive_some(CHUNK):
             await tls.send_all(data)

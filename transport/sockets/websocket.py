@@ -1,7 +1,7 @@
 """One accepted WebSocket (RFC 6455): messages in, frames out, and an honest end.
 
 trio-websocket's reader task runs over a stream of our own and never holds a message: whole ones
-go to the inbox as they are parsed, and all that is sent goes through one outbox. So there is one
+go to the receiver as they are parsed, and all that is sent goes through one outbox. So there is one
 task for each idle connection, and a room may write to the socket without asking anyone.
 """
 
@@ -18,12 +18,12 @@ from trio_websocket import WebSocketConnection
 from .close_codes import CloseCode
 from .deflate import DeflateGuard, Deflater
 from .frames import PING, text_frame
-from .guard import Closed, FrameGuard, GuardedProtocol
+from .guard import Closure, FrameGuard, GuardedProtocol
 from .handshake import Opening
 from .outbox import Outbox, Spawn
-from .stream import Inbox, OutboxStream
+from .stream import MessageReceiver, OutboxStream
 
-__all__ = ["Closed", "Inbox", "WebSocket", "WebSocketLimits"]
+__all__ = ["Closure", "MessageReceiver", "WebSocket", "WebSocketLimits"]
 
 _library_log = logging.getLogger("trio-websocket")
 if _library_log.level == logging.NOTSET:
@@ -43,7 +43,7 @@ class WebSocketLimits:
     `max_message_bytes` (UTF-8, without headers) and `max_fragments` bound a received message,
     `max_buffer_messages` and `max_buffer_bytes` what waits to be sent. A peer that takes nothing
     for `stall_timeout` seconds has stalled. At most `read_buffer_size` bytes are read at a time,
-    and their messages delivered, before the inbox is asked for room again. Closing takes at most
+    and their messages delivered, before the receiver is asked for room again. Closing takes at most
     `close_timeout` seconds. With a `deflater` compression is offered.
     """
 
@@ -81,24 +81,24 @@ class WebSocket:
         sock: socket.socket,
         opening: Opening,
         limits: WebSocketLimits,
-        inbox: Inbox,
+        receiver: MessageReceiver,
         clock: Callable[[], float] = trio.current_time,
         *,
         rest: bytes = b"",
     ) -> None:
         kind = FrameGuard if limits.deflater is None else DeflateGuard
         guard = kind(limits.max_message_bytes, limits.max_fragments, clock)
-        self._protocol = GuardedProtocol(opening, guard, inbox.put, rest)
+        self._protocol = GuardedProtocol(opening, guard, receiver.put, rest)
         self.outbox = Outbox(
             sock,
             max_messages=limits.max_buffer_messages,
             max_bytes=limits.max_buffer_bytes,
             stall_timeout=limits.stall_timeout,
-            on_failure=inbox.outbox_failed,
+            on_failure=receiver.outbox_failed,
             deflates=guard.deflates,
         )
         self._deflater = limits.deflater if guard.deflates else None
-        self._stream = OutboxStream(sock, self.outbox, inbox, clock)
+        self._stream = OutboxStream(sock, self.outbox, receiver, clock)
         self._reader = _reader(self._stream, self._protocol, limits.read_buffer_size)
         self._close_timeout = limits.close_timeout
         self._running = False
@@ -112,10 +112,10 @@ class WebSocket:
 
     @property
     def paused(self) -> bool:
-        """Whether reading waits for the inbox to have room."""
+        """Whether reading waits for the receiver to have room."""
         return self._stream.paused
 
-    async def run(self, spawn: Spawn) -> Closed:
+    async def run(self, spawn: Spawn) -> Closure:
         """Read until the connection is over, close the socket, and return how it ended.
 
         Never raises for what a peer does. `spawn` starts the outbox's drain task. A run that is
@@ -168,11 +168,11 @@ class WebSocket:
     def abort(self) -> None:
         """Close the socket now, whatever waits."""
         if self._protocol.ended is None:
-            self._protocol.ended = Closed(1006, "aborted", by_peer=False)
+            self._protocol.ended = Closure(1006, "aborted", by_peer=False)
         self.outbox.close()
 
     async def _leave(self) -> None:
-        self._stream.ignore_inbox()
+        self._stream.ignore_receiver()
         try:
             with trio.move_on_after(self._close_timeout):
                 await (self._run_over() if self._running else self.outbox.flushed())
@@ -184,11 +184,11 @@ class WebSocket:
             self._over = trio.Event()
         await self._over.wait()
 
-    async def _part(self) -> Closed:
+    async def _part(self) -> Closure:
         """After the last frame was read: send the close frame that the peer has earned."""
         ended = self._protocol.ended
         if ended is None:
-            return Closed(1006, "connection lost", by_peer=True)
+            return Closure(1006, "connection lost", by_peer=True)
         self.outbox.end(self._protocol.close(ended.code, ended.reason))
         with trio.move_on_after(self._close_timeout):
             await self._stream.linger()

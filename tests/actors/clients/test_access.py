@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from deployd.actors import AccessPolicy
-from deployd.config import Access, Rule, Speaker, Who
+from deployd.config import AccessSettings, Rule, Speaker, Who
 from deployd.config.patterns import PatternMap
 from deployd.transport import Identity
 
@@ -20,13 +20,15 @@ def code(problem: object) -> str | None:
 def test_no_rule_and_no_role_lets_a_client_emit_where_the_server_speaks(
     room: str, identity: Identity | None
 ) -> None:
-    policy = AccessPolicy(Access(rules={"*": Rule(emit=Speaker.ANYONE)}))
+    policy = AccessPolicy(AccessSettings(rules={"*": Rule(emit=Speaker.ANYONE)}))
     assert code(policy.emit(room, identity)) == "room_reserved"
 
 
 def test_the_first_rule_that_matches_counts() -> None:
     policy = AccessPolicy(
-        Access(rules={"a-public": Rule(), "a-*": Rule(join=Who.ROOT), "*": Rule(join=Who.NOBODY)})
+        AccessSettings(
+            rules={"a-public": Rule(), "a-*": Rule(join=Who.ROOT), "*": Rule(join=Who.NOBODY)}
+        )
     )
     assert policy.join("a-public", None) is None
     assert code(policy.join("a-secret", ADA)) == "forbidden"
@@ -35,7 +37,7 @@ def test_the_first_rule_that_matches_counts() -> None:
 
 
 def test_clients_cannot_use_the_names_of_system_events() -> None:
-    policy = AccessPolicy(Access())
+    policy = AccessPolicy(AccessSettings())
     assert code(policy.event("system:degraded")) == "event_reserved"
     assert policy.event("said") is None
 

@@ -22,12 +22,12 @@ from deployd.transport.brokers import (
     MOST_EVENTS,
     Probe,
     Remote,
-    Seal,
+    Signer,
     greeting,
+    may_be_said,
     probe,
     too_deep,
     unpack,
-    utterable,
 )
 from deployd.transport.brokers.contract import EVERYONE, pod_channel, room_channel
 
@@ -63,7 +63,7 @@ class Border:
 
     def __init__(self, *, signed: bool = False) -> None:
         self.rooms, self.counters = Recorder(), Counters()
-        seal = Seal("me", 1, [SECRET], 60.0, lambda: 1000.0) if signed else None
+        seal = Signer("me", 1, [SECRET], 60.0, lambda: 1000.0) if signed else None
         self.inbound = Inbound("me", self.rooms, self.counters, LARGEST, seal)
         self.inbound.rooms |= {ROOM: "tea", EVERYONE: None}
 
@@ -279,7 +279,7 @@ def test_nobody_on_the_broker_speaks_as_a_pod(room: str | None, name: str, data:
     assert border.take(room_channel(room), envelope(room, m=[raw])) is EnvelopeFault.RESERVED
     assert border.take(room_channel(room), envelope(room, m=[EVENT, raw])) is EnvelopeFault.RESERVED
     assert border.untouched
-    assert not utterable(room, name)  # so no pod says what no other would take
+    assert not may_be_said(room, name)  # so no pod says what no other would take
 
 
 @pytest.mark.parametrize(
@@ -300,7 +300,7 @@ def test_a_change_of_no_document_is_refused(room: str, name: str, data: object) 
 def test_a_change_of_a_document_passes(name: str) -> None:
     border = Border()
     for room, data in (("collection:todos", DOCUMENT), ("collections", {**CHANGE, "type": name})):
-        assert utterable(room, name)
+        assert may_be_said(room, name)
         payload = envelope(room, m=[[1, "id", name, data, 1.0, 0, 0]])
         assert border.take(room_channel(room), payload) is None
     assert len(border.rooms.delivered) == 2
@@ -344,8 +344,8 @@ GOOD = {
 def test_with_a_secret_every_message_must_be_signed_for_where_it_goes(what: str) -> None:
     channel, payload = GOOD[what]
     now = [1000.0]
-    pod = Seal("pod1", 1, [SECRET], 60.0, lambda: now[0])
-    stranger = Seal("pod1", 1, [b"x" * 32], 60.0, lambda: now[0])
+    pod = Signer("pod1", 1, [SECRET], 60.0, lambda: now[0])
+    stranger = Signer("pod1", 1, [b"x" * 32], 60.0, lambda: now[0])
     border = Border(signed=True)
     elsewhere = pod.sign("room.elsewhere", payload)
     now[0] -= 61

@@ -29,7 +29,7 @@ from deployd.actors.rooms.replies import Replies
 from deployd.actors.rooms.room import CONGESTION_GRACE
 from deployd.actors.rooms.roster import RoomEmit, ServerEmit
 from deployd.actors.rooms.seat import Seat
-from deployd.config import Config, Limits
+from deployd.config import Config, LimitSettings
 from deployd.transport import Problem
 from support.seats import Desk
 from support.sinks import FakeSink
@@ -74,7 +74,7 @@ async def room_of(
     room_class: type[Room[Any]], count: int, **limits: Any
 ) -> AsyncIterator[tuple[ActorCell[Any], list[Member], list[FakeSink]]]:
     """Run a room with so many members in it."""
-    config = Config(limits=Limits(**limits))
+    config = Config(limits=LimitSettings(**limits))
     environment = RoomEnvironment(
         config.limits, EventIds("pod"), lambda: 1_700_000_000.0, Batching.of(config)
     )

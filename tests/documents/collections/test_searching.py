@@ -13,7 +13,14 @@ from attrs import evolve, field, mutable
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deployd.config import Collections, Definition, Permissions, Property, PropertyType, Right
+from deployd.config import (
+    CollectionSettings,
+    Definition,
+    Permissions,
+    Property,
+    PropertyType,
+    Right,
+)
 from deployd.documents import RequestRefused, ScriptFailed
 from deployd.documents.collections import (
     Collection,
@@ -88,7 +95,7 @@ class House:
             hub=cast("Any", None),
             runner=cast("Any", self.runner),
             passwords=cast("Any", None),
-            settings=Collections(**limits),
+            settings=CollectionSettings(**limits),
             answers=Bounds(3, 2**20),
             emit_timeout=1.0,
             wall=lambda: 0.0,

@@ -20,7 +20,7 @@ from deployd.actors import (
     Scope,
     Unanswered,
 )
-from deployd.config import Collections, Definition
+from deployd.config import CollectionSettings, Definition
 from deployd.documents import RequestRefused, StoreUnavailable
 from deployd.documents.collections import Collection, CollectionActor, CollectionEnvironment
 from deployd.documents.collections.scripting import Asked
@@ -45,7 +45,7 @@ def collection_of(store: FakeStore, hub: FakeHub) -> tuple[Collection, Collectio
         hub=cast("Any", hub),
         runner=cast("Any", None),
         passwords=cast("Any", None),
-        settings=Collections(replay_after=REPLAY_AFTER),
+        settings=CollectionSettings(replay_after=REPLAY_AFTER),
         answers=Bounds(1000, 2**20),
         queries=cast("Any", None),
         sign_ups=cast("Any", None),

@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 
 from deployd.documents.http import ApiAnswer, AuthView, SignedIn, User, auth_routes
 from deployd.transport import JSON, Asker, Attempts, Identity, Premises, Tokens
-from deployd.transport.http import Doorman, Keyring
+from deployd.transport.http import Authenticator, Keyring
 from deployd.transport.limits.attempts import network_of
 
 SECRET = "a secret of more than sixty-four bytes, so that every HMAC is content"
@@ -67,9 +67,11 @@ class Front:
         self.rate_limited: Counter[str] = Counter()
         clock = lambda: self.now  # noqa: E731
         premises = Premises(port=lambda: 80)
-        doorman = Doorman(self.keyring, Attempts(3, 60.0), clock, self.rate_limited, premises)
+        authenticator = Authenticator(
+            self.keyring, Attempts(3, 60.0), clock, self.rate_limited, premises
+        )
         attempts = Attempts(3, 60.0)
-        view = AuthView(users, self.keyring, doorman, attempts, clock, self.rate_limited)
+        view = AuthView(users, self.keyring, authenticator, attempts, clock, self.rate_limited)
         self.app = Starlette(routes=auth_routes(view))
 
     async def request(self, method: str, path: str, **options: Any) -> httpx.Response:

@@ -14,8 +14,7 @@ import pytest
 import trio
 from sqlalchemy import Engine, event
 
-from deployd.config import Definition, Property, PropertyType
-from deployd.config import Store as Settings
+from deployd.config import Definition, Property, PropertyType, StoreSettings
 from deployd.documents.errors import QueryError, StoreUnavailable
 from deployd.documents.store import Document, Equal, Query, Store, Write, engine
 from support.documents import (
@@ -94,7 +93,7 @@ async def test_a_server_that_freezes_in_a_transaction_is_given_up_and_keeps_noth
                 frozen.append(pid)
         return document("b")
 
-    settings = Settings(statement_timeout=0.3, busy_timeout=0.3)
+    settings = StoreSettings(statement_timeout=0.3, busy_timeout=0.3)
     async with opened(postgres_url, settings=settings) as store:
         try:
             with pytest.raises(StoreUnavailable, match="cannot be reached"):
@@ -126,13 +125,13 @@ async def test_a_database_that_is_not_there_is_told(postgres: Postgres) -> None:
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        (Settings(busy_timeout=0.3), "locked"),
-        (Settings(statement_timeout=0.3), "too long"),
+        (StoreSettings(busy_timeout=0.3), "locked"),
+        (StoreSettings(statement_timeout=0.3), "too long"),
     ],
     ids=["lock_timeout", "statement_timeout"],
 )
 async def test_whoever_holds_a_lock_makes_a_store_wait_and_no_longer_than_was_set(
-    postgres_url: str, settings: Settings, says: str
+    postgres_url: str, settings: StoreSettings, says: str
 ) -> None:
     async with opened(postgres_url):
         pass
@@ -154,7 +153,7 @@ CREATE EVENT TRIGGER slowly ON ddl_command_start WHEN TAG IN ('CREATE INDEX')
 
 
 async def test_making_an_index_may_take_longer_than_a_query(postgres_url: str) -> None:
-    async with opened(postgres_url, settings=Settings(statement_timeout=0.3)) as store:
+    async with opened(postgres_url, settings=StoreSettings(statement_timeout=0.3)) as store:
         with psycopg.connect(postgres_url, autocommit=True) as other:
             other.execute(SLOW_INDEXES)
         await store.prepare(Definition("todos", {"due": Property(PropertyType.DATE, index=True)}))

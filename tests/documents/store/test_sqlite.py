@@ -17,8 +17,7 @@ import pytest
 import trio
 from sqlalchemy import Engine, event
 
-from deployd.config import Definition, Property, PropertyType
-from deployd.config import Store as Settings
+from deployd.config import Definition, Property, PropertyType, StoreSettings
 from deployd.documents.errors import StoreUnavailable
 from deployd.documents.store import Equal, Query, database_url
 from deployd.documents.store.engine import make_engine
@@ -32,7 +31,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def url(file: Path) -> str:
-    return database_url(Settings(), file.parent)
+    return database_url(StoreSettings(), file.parent)
 
 
 @contextmanager
@@ -55,18 +54,20 @@ async def test_the_file_and_its_folder_are_for_their_owner_alone(file: Path, url
 
 @pytest.mark.parametrize("name", ["a b", "c?d=e", "%41#", "ключ"])
 async def test_a_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
-    async with opened(database_url(Settings(), tmp_path / name)):
+    async with opened(database_url(StoreSettings(), tmp_path / name)):
         assert (tmp_path / name / "documents.db").exists()
 
 
 def test_a_database_that_is_set_comes_before_the_file(tmp_path: Path) -> None:
     elsewhere = "postgresql://host/name"
-    assert database_url(Settings(url=elsewhere), tmp_path) == elsewhere
+    assert database_url(StoreSettings(url=elsewhere), tmp_path) == elsewhere
 
 
 @pytest.mark.parametrize(("durability", "synchronous"), [("full", 2), ("normal", 1)])
 def test_durability_is_what_was_set(tmp_path: Path, durability: str, synchronous: int) -> None:
-    engine = make_engine(database_url(Settings(), tmp_path), Settings(durability=durability))
+    engine = make_engine(
+        database_url(StoreSettings(), tmp_path), StoreSettings(durability=durability)
+    )
     with engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == synchronous
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
@@ -95,7 +96,7 @@ async def test_an_index_is_made_and_dropped_and_those_of_others_are_left_alone(
 async def test_a_locked_database_is_unavailable_for_writes_until_it_is_free(
     file: Path, url: str
 ) -> None:
-    async with opened(url, settings=Settings(busy_timeout=0.3)) as store:
+    async with opened(url, settings=StoreSettings(busy_timeout=0.3)) as store:
         await change_of(store, put("a"))
         with another(file) as other:
             other.execute("BEGIN IMMEDIATE")
@@ -173,7 +174,7 @@ def mount(*arguments: str) -> bool:
 
 
 async def test_a_disk_that_is_really_full_is_no_different(small_disk: Path) -> None:
-    url = database_url(Settings(), small_disk)
+    url = database_url(StoreSettings(), small_disk)
     written = await fill(url)
     assert written
     assert mount("-o", "remount,size=8m", str(small_disk))
@@ -216,14 +217,14 @@ async def test_a_damaged_file_is_told_in_a_sentence(file: Path, url: str) -> Non
 async def test_a_folder_that_cannot_be_made_is_told_in_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file")
     with pytest.raises(StoreUnavailable, match="reached"):
-        async with opened(database_url(Settings(), tmp_path / "data")):
+        async with opened(database_url(StoreSettings(), tmp_path / "data")):
             pass
 
 
 async def test_a_query_that_takes_too_long_is_interrupted(url: str) -> None:
     async with opened(url) as store:
         await store.write(TODOS, [put(str(number)) for number in range(3000)])
-    settings = Settings(statement_timeout=1e-9, pool_size=1)
+    settings = StoreSettings(statement_timeout=1e-9, pool_size=1)
     async with opened(url, settings=settings) as store:
         for _ in range(2):
             with pytest.raises(StoreUnavailable, match="too long"):
@@ -257,7 +258,7 @@ async def test_two_stores_on_one_file_lose_nothing(url: str) -> None:
 
 
 async def test_no_message_of_an_error_holds_a_statement_or_a_value(file: Path, url: str) -> None:
-    async with opened(url, settings=Settings(busy_timeout=0.3)) as store:
+    async with opened(url, settings=StoreSettings(busy_timeout=0.3)) as store:
         with another(file) as other:
             other.execute("BEGIN IMMEDIATE")
             with pytest.raises(StoreUnavailable) as caught:
@@ -303,7 +304,7 @@ def committed_before_kill(url: str, calls: int) -> list[str]:
 async def test_what_was_committed_survives_kill_9_and_its_note_too(url: str, calls: int) -> None:
     committed = await trio.to_thread.run_sync(committed_before_kill, url, calls)
     assert len(committed) >= 3 * calls
-    async with opened(url, settings=Settings(max_limit=1_000_000)) as store:
+    async with opened(url, settings=StoreSettings(max_limit=1_000_000)) as store:
         there = [str(each["id"]) for each in shown(await store.find(TODOS, Query()))]
         notes = [str(each.document["id"]) for each in await store.untold(TODOS, 1_000_000)]
     assert there == notes

@@ -13,8 +13,7 @@ import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deployd.config import Definition, Property, PropertyType
-from deployd.config import Store as Settings
+from deployd.config import Definition, Property, PropertyType, StoreSettings
 from deployd.documents.errors import DuplicateValue, StoreMisfit, StoreUnavailable, Unstorable
 from deployd.documents.store import (
     Compare,
@@ -417,7 +416,7 @@ async def test_only_the_fields_that_were_asked_for_are_shown(five: Store) -> Non
 async def test_no_page_has_more_documents_than_the_pod_allows(
     url: str, limit: int | None, found: int, *, truncated: bool
 ) -> None:
-    async with opened(url, settings=Settings(max_limit=3)) as store:
+    async with opened(url, settings=StoreSettings(max_limit=3)) as store:
         await store.write(TODOS, [put(id) for id in "abcde"])
         page = await store.find(TODOS, Query(limit=limit))
         assert (len(page.documents), page.truncated) == (found, truncated)
@@ -425,14 +424,14 @@ async def test_no_page_has_more_documents_than_the_pod_allows(
 
 @pytest.mark.parametrize("limit", [None, 3, 9])
 async def test_a_page_that_holds_all_is_not_truncated(url: str, limit: int | None) -> None:
-    async with opened(url, settings=Settings(max_limit=3)) as store:
+    async with opened(url, settings=StoreSettings(max_limit=3)) as store:
         await store.write(TODOS, [put(id) for id in "abc"])
         page = await store.find(TODOS, Query(limit=limit))
         assert (ids(page), page.truncated) == ("abc", False)
 
 
 async def test_a_page_has_no_more_bytes_than_the_pod_allows(url: str) -> None:
-    async with opened(url, settings=Settings(max_answer_bytes=1024)) as store:
+    async with opened(url, settings=StoreSettings(max_answer_bytes=1024)) as store:
         await store.write(TODOS, [put(id, title=id * 300) for id in "abcde"])
         page = await store.find(TODOS, Query())
         assert (ids(page), page.truncated) == ("ab", True)
@@ -442,21 +441,21 @@ async def test_a_page_has_no_more_bytes_than_the_pod_allows(url: str) -> None:
 
 
 async def test_bytes_count_after_fields_were_chosen(url: str) -> None:
-    async with opened(url, settings=Settings(max_answer_bytes=1024)) as store:
+    async with opened(url, settings=StoreSettings(max_answer_bytes=1024)) as store:
         await store.write(TODOS, [put(id, title=id * 300) for id in "abcde"])
         page = await store.find(TODOS, Query(fields=frozenset({"id"})))
         assert (ids(page), page.truncated) == ("abcde", False)
 
 
 async def test_a_document_that_is_larger_than_a_page_comes_alone(url: str) -> None:
-    async with opened(url, settings=Settings(max_answer_bytes=1024)) as store:
+    async with opened(url, settings=StoreSettings(max_answer_bytes=1024)) as store:
         await store.write(TODOS, [put("a", title="x" * 2000), put("b")])
         page = await store.find(TODOS, Query())
         assert (ids(page), page.truncated) == ("a", True)
 
 
 async def test_many_documents_come_in_order_whatever_chunks_they_are_read_in(url: str) -> None:
-    async with opened(url, settings=Settings(max_limit=500, pool_size=1)) as store:
+    async with opened(url, settings=StoreSettings(max_limit=500, pool_size=1)) as store:
         await store.write(TODOS, [put(f"{number:03}", age=number) for number in range(600)])
         page = await store.find(TODOS, Query())
         assert [each["age"] for each in shown(page)] == list(range(500))
@@ -580,14 +579,14 @@ async def test_who_waits_too_long_for_a_thread_is_sent_away_and_did_nothing(
             await function(*arguments)
         refused.append(function.__name__)
 
-    async with opened(url, settings=Settings(pool_size=1)) as store:
+    async with opened(url, settings=StoreSettings(pool_size=1)) as store:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(store.write, TODOS, [gate.write("a")])
             await gate.begun()
             nursery.start_soon(call, store.write, TODOS, [put("b")])
             nursery.start_soon(call, store.find, TODOS, Query())
             await trio.testing.wait_all_tasks_blocked()
-            mock_clock.jump(Settings().busy_timeout - 0.1)
+            mock_clock.jump(StoreSettings().busy_timeout - 0.1)
             await trio.testing.wait_all_tasks_blocked()
             assert refused == []
             mock_clock.jump(0.2)
@@ -600,7 +599,7 @@ async def test_who_waits_too_long_for_a_thread_is_sent_away_and_did_nothing(
 async def test_writes_that_wait_for_each_other_hold_no_threads(url: str) -> None:
     gate = Gate()
     other = Definition("others")
-    async with opened(url, TODOS, other, settings=Settings(pool_size=2)) as store:
+    async with opened(url, TODOS, other, settings=StoreSettings(pool_size=2)) as store:
         await change_of(store, put("b"))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(store.write, TODOS, [gate.write("a")])

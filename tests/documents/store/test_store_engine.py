@@ -8,8 +8,7 @@ import psycopg
 import pytest
 from sqlalchemy.exc import DBAPIError, TimeoutError  # noqa: A004 - that of its pool
 
-from deployd.config import ConfigurationError
-from deployd.config import Store as Settings
+from deployd.config import ConfigurationError, StoreSettings
 from deployd.documents.errors import QueryError, StoreUnavailable
 from deployd.documents.store.engine import make_engine
 from deployd.documents.store.failures import answering, translated
@@ -31,20 +30,20 @@ SECRET = "secret-word"
 )
 def test_a_url_that_names_no_database_for_a_pod_is_refused_with_the_remedy(url: str) -> None:
     with pytest.raises(ConfigurationError, match=r"postgresql://.*sqlite:///") as caught:
-        make_engine(url, Settings())
+        make_engine(url, StoreSettings())
     assert SECRET not in f"{caught.value!r} {caught.value.__cause__!r}"
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
 def test_every_way_to_write_postgresql_is_understood(scheme: str) -> None:
-    engine = make_engine(f"{scheme}://host/name", Settings())
+    engine = make_engine(f"{scheme}://host/name", StoreSettings())
     assert (engine.dialect.name, engine.dialect.driver) == ("postgresql", "psycopg")
 
 
 def test_a_missing_driver_is_told_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'deployd\[postgres\]'"):
-        make_engine("postgresql://host/name", Settings())
+        make_engine("postgresql://host/name", StoreSettings())
 
 
 def of_postgresql(state: str | None) -> DBAPIError:

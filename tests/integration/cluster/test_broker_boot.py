@@ -9,8 +9,7 @@ import pytest
 import trio
 from attrs import evolve
 
-from deployd.config import Broker as Settings
-from deployd.config import Config
+from deployd.config import BrokerSettings, Config
 from deployd.supervisors import open_pod
 from deployd.transport import BrokerImportError
 from deployd.transport.brokers.contract import Broker, Message
@@ -24,10 +23,10 @@ BUS = MemoryBus()
 class Own(MemoryBroker):
     """A class of a user's own, found by its name."""
 
-    made: Settings | None = None
+    made: BrokerSettings | None = None
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> Broker:
+    def from_settings(cls, settings: BrokerSettings) -> Broker:
         cls.made = settings
         return cls(BUS, settings.options["prefix"])
 
@@ -36,7 +35,7 @@ class Broken(MemoryBroker):
     """A class of a user's own with a bug that comes out after a while."""
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> Broker:
+    def from_settings(cls, settings: BrokerSettings) -> Broker:
         return cls(BUS)
 
     async def publish(self, batch: Sequence[Message]) -> None:
@@ -44,7 +43,7 @@ class Broken(MemoryBroker):
 
 
 def configured(target: str, **broker: Any) -> Config:
-    settings = Settings(
+    settings = BrokerSettings(
         type=target,
         enabled=True,
         notice_window=0.0,

@@ -9,7 +9,7 @@ import trio
 from attrs import evolve
 
 from deployd.actors import Room
-from deployd.config import Broker, FailurePolicy
+from deployd.config import BrokerSettings, FailurePolicy
 from deployd.supervisors import open_pod
 from deployd.transport import JSON, Scope
 from support.clients import KEYS, pod_config, until
@@ -48,7 +48,7 @@ async def test_what_a_frozen_broker_has_not_confirmed_is_called_queued_until_it_
     None
 ):
     bus = FakeBus()
-    config = evolve(pod_config(), broker=Broker(type="x:Fake", enabled=True, timeout=60.0))
+    config = evolve(pod_config(), broker=BrokerSettings(type="x:Fake", enabled=True, timeout=60.0))
     async with open_pod(config, keys=KEYS, broker=bus.make) as pod:
         uplink = pod.uplink
         assert uplink is not None
@@ -71,7 +71,7 @@ async def test_the_receipt_of_a_change_is_the_worse_of_its_two_rooms(
     bus = FakeBus()
     bus.kill()
     policies = {"collections": policy, "collection:*": FailurePolicy.BUFFER}
-    broker = Broker(type="x:Fake", enabled=True, policies=policies)
+    broker = BrokerSettings(type="x:Fake", enabled=True, policies=policies)
     config = evolve(pod_config(), broker=broker)
     async with open_pod(config, keys=KEYS, broker=bus.make) as pod:
         assert pod.hub.emit_collection_change("todos", "created", {}).scope == scope

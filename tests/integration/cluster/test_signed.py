@@ -14,7 +14,7 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deployd.config import Broker as Settings
+from deployd.config import BrokerSettings
 from deployd.supervisors import Pod, open_pod
 from deployd.transport import EnvelopeFault
 from deployd.transport.brokers import greeting, pack, probe
@@ -169,7 +169,7 @@ async def writing(make: Callable[[], Broker]) -> AsyncIterator[Broker]:
         nursery.cancel_scope.cancel()
 
 
-def signing(secret: str, previous: str = "") -> Settings:
+def signing(secret: str, previous: str = "") -> BrokerSettings:
     return evolve(FAKE, secret=secret, previous_secret=previous)
 
 
@@ -183,7 +183,7 @@ def signing(secret: str, previous: str = "") -> Settings:
     ],
 )
 async def test_while_a_secret_is_changed_step_by_step_all_pods_hear_each_other(
-    one: Settings, other: Settings
+    one: BrokerSettings, other: BrokerSettings
 ) -> None:
     async with pair(one, other) as (a, b):
         await until(lambda: peers(a) == peers(b) == 1)
@@ -200,7 +200,7 @@ async def test_while_a_secret_is_changed_step_by_step_all_pods_hear_each_other(
     ],
 )
 async def test_a_pod_with_another_secret_or_none_is_not_heard(
-    one: Settings, other: Settings, fault: EnvelopeFault
+    one: BrokerSettings, other: BrokerSettings, fault: EnvelopeFault
 ) -> None:
     async with pair(one, other) as (a, b), connected(b) as [bob]:
         await bob.join("tea")
@@ -218,7 +218,7 @@ async def test_a_pod_without_a_secret_hears_those_that_have_one() -> None:
 
 
 @asynccontextmanager
-async def pair(one: Settings, other: Settings) -> AsyncIterator[tuple[Pod, Pod]]:
+async def pair(one: BrokerSettings, other: BrokerSettings) -> AsyncIterator[tuple[Pod, Pod]]:
     """Run two pods on one bus, each with settings of its own; they may not find each other."""
     bus = FakeBus()
     first, second = (evolve(pod_config(), broker=broker) for broker in (one, other))

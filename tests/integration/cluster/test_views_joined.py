@@ -8,14 +8,14 @@ from typing import Any
 import httpx
 from attrs import evolve
 
-from deployd.config import Broker
+from deployd.config import BrokerSettings
 from deployd.supervisors import Pod, open_pod
 from support.clients import KEYS, Client, connected, pod_config, until
 from support.fake_broker import FakeBus
 
 JOINED = evolve(
     pod_config(),
-    broker=Broker(
+    broker=BrokerSettings(
         type="x:Fake",
         enabled=True,
         canary_interval=0.1,

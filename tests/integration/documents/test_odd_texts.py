@@ -21,7 +21,7 @@ import pytest
 import trio
 from argon2 import PasswordHasher
 
-from deployd.config import Auth
+from deployd.config import AuthSettings
 from deployd.documents.users import Passwords
 from deployd.supervisors import Pod
 from deployd.supervisors.pod import collections
@@ -124,7 +124,7 @@ async def running(
         tmp_path, "notes", {"properties": {"title": {"type": "string", "unique": True}}}
     )
     write_collection(tmp_path, "users", {"access": {"post": "anyone"}})
-    config = collections_config(tmp_path, auth=Auth(login_attempts=10_000))
+    config = collections_config(tmp_path, auth=AuthSettings(login_attempts=10_000))
     async with running_collections(tmp_path, config) as (pod, http):
         user = {"userData": {"id": "ada-1", "username": "ada", "password": "password-1"}}
         made = await http.post("/_admin/auth/create-user", json=user, headers=MASTER)

@@ -16,7 +16,7 @@ import pytest
 import trio
 from argon2 import PasswordHasher
 
-from deployd.config import Auth, Logging, configure_logging, read_definition
+from deployd.config import AuthSettings, LoggingSettings, configure_logging, read_definition
 from deployd.documents.store import Query, Write
 from deployd.documents.users import Passwords
 from deployd.documents.users.folding import fold_names
@@ -126,7 +126,7 @@ async def test_a_name_that_is_taken_is_taken_however_it_is_written(
     tmp_path: Path, place: Place, field: str
 ) -> None:
     places(tmp_path)
-    config = collections_config(tmp_path, auth=Auth(login_attempts=1000))
+    config = collections_config(tmp_path, auth=AuthSettings(login_attempts=1000))
     async with running_collections(tmp_path, config) as (_, http):
         for n, (kind, (first, second)) in enumerate(VARIANTS.items()):
             if field == "email":
@@ -145,7 +145,7 @@ async def test_a_name_that_misleads_is_refused_wherever_one_is_made(
     tmp_path: Path, place: Place
 ) -> None:
     places(tmp_path)
-    config = collections_config(tmp_path, auth=Auth(login_attempts=1000))
+    config = collections_config(tmp_path, auth=AuthSettings(login_attempts=1000))
     async with running_collections(tmp_path, config) as (_, http):
         for kind, name in REFUSED.items():
             answer = await place(http, {"username": name})
@@ -213,10 +213,10 @@ BEFORE = [
 def lines() -> Iterator[io.StringIO]:
     root, stream = logging.getLogger(), io.StringIO()
     handlers, level = root.handlers, root.level
-    configure_logging(Logging(format="json"), tty=False, stream=stream)
+    configure_logging(LoggingSettings(format="json"), tty=False, stream=stream)
     yield stream
     root.handlers, root.level = handlers, level
-    configure_logging(Logging(), tty=False, stream=io.StringIO())
+    configure_logging(LoggingSettings(), tty=False, stream=io.StringIO())
     root.handlers, root.level = handlers, level
 
 
@@ -249,7 +249,7 @@ async def test_of_two_users_from_before_the_older_has_the_name(
 async def test_a_pod_with_such_users_starts_and_each_signs_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = collections_config(tmp_path, auth=Auth(login_attempts=1000))
+    config = collections_config(tmp_path, auth=AuthSettings(login_attempts=1000))
     async with opened(f"sqlite:///{tmp_path}/data/documents.db") as store:
         await store.prepare(DEFINITION)
         await store.write(DEFINITION, BEFORE[:6])

@@ -21,7 +21,7 @@ from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS, load_all_checks
 from schemathesis.config import SchemathesisConfig
 
-from deployd.config import Auth
+from deployd.config import AuthSettings
 from deployd.documents.users import Passwords
 from deployd.supervisors import open_pod
 from deployd.supervisors.pod import collections
@@ -116,7 +116,7 @@ def pod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("schemathesis")
     for name, (definition, scripts) in COLLECTIONS.items():
         write_collection(folder, name, definition, scripts)
-    config = collections_config(folder, auth=Auth(login_attempts=10**6))
+    config = collections_config(folder, auth=AuthSettings(login_attempts=10**6))
     up, stop, ports = threading.Event(), trio.Event(), list[int]()
     tokens: list[trio.lowlevel.TrioToken] = []
 

@@ -15,7 +15,7 @@ import trio
 from argon2 import PasswordHasher
 from attrs import evolve
 
-from deployd.config import Auth, Config, Limits, Server
+from deployd.config import AuthSettings, Config, LimitSettings, ServerSettings
 from deployd.documents.store import DatabaseStore
 from deployd.documents.users import Passwords
 from deployd.supervisors.pod import collections
@@ -49,10 +49,10 @@ def way(request: pytest.FixtureRequest) -> list[dict[str, str]]:
     return request.param  # type: ignore[no-any-return]
 
 
-def behind_a_proxy(folder: Path, auth: Auth | None = None, **limits: Any) -> Config:
-    config = collections_config(folder, auth=auth or Auth(max_hashing=8))
-    server: Server = evolve(config.server, trusted_proxies=("127.0.0.1",))
-    return evolve(config, server=server, limits=evolve(Limits(), **limits))
+def behind_a_proxy(folder: Path, auth: AuthSettings | None = None, **limits: Any) -> Config:
+    config = collections_config(folder, auth=auth or AuthSettings(max_hashing=8))
+    server: ServerSettings = evolve(config.server, trusted_proxies=("127.0.0.1",))
+    return evolve(config, server=server, limits=evolve(LimitSettings(), **limits))
 
 
 class Held(PasswordHasher):
@@ -115,7 +115,7 @@ async def test_one_address_cannot_take_all_places_where_passwords_wait(
 ) -> None:
     write_collection(tmp_path, "users", OPEN)
     greedy = [make(f"eve-{n}", way[n % 2]) for n in range(7)]
-    config = behind_a_proxy(tmp_path, Auth(max_hashing=8, login_attempts=100))
+    config = behind_a_proxy(tmp_path, AuthSettings(max_hashing=8, login_attempts=100))
     with held(monkeypatch) as hasher:
         async with running_collections(tmp_path, config) as (_, http):
             found: list[int] = []
@@ -156,7 +156,7 @@ async def test_one_address_adds_so_many_users_and_others_go_on(
 ) -> None:
     monkeypatch.setattr(collections, "Passwords", partial(Passwords, hasher=CHEAP))
     write_collection(tmp_path, "users", OPEN)
-    config = behind_a_proxy(tmp_path, Auth(sign_ups=2))
+    config = behind_a_proxy(tmp_path, AuthSettings(sign_ups=2))
     async with running_collections(tmp_path, config) as (_, http):
         told = [(await http.request(**sign_up(f"u{n}", way[n % 2]))).status_code for n in range(3)]
         assert told == [200, 200, 429]

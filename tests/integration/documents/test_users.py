@@ -18,7 +18,7 @@ import trio
 import trio.testing
 from argon2 import PasswordHasher
 
-from deployd.config import Auth, Config, Logging, configure_logging
+from deployd.config import AuthSettings, Config, LoggingSettings, configure_logging
 from deployd.documents.users import Passwords
 from deployd.supervisors.pod import collections
 from deployd.transport import POD, Asker, Grant, Shares, TooManyWaiting
@@ -37,7 +37,7 @@ def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def patient(folder: Path) -> Config:
     """Return a configuration that lets one address sign in as often as a test has to."""
-    return collections_config(folder, auth=Auth(login_attempts=1000))
+    return collections_config(folder, auth=AuthSettings(login_attempts=1000))
 
 
 async def make(http: httpx.AsyncClient, name: str, **more: Any) -> dict[str, Any]:
@@ -484,10 +484,10 @@ def log() -> Iterator[io.StringIO]:
     """Everything the pod logs, at the level that says most, as it would be written."""
     root, stream = logging.getLogger(), io.StringIO()
     handlers, level = root.handlers, root.level
-    configure_logging(Logging(level="DEBUG", format="json"), tty=False, stream=stream)
+    configure_logging(LoggingSettings(level="DEBUG", format="json"), tty=False, stream=stream)
     yield stream
     root.handlers, root.level = handlers, level
-    configure_logging(Logging(), tty=False, stream=io.StringIO())
+    configure_logging(LoggingSettings(), tty=False, stream=io.StringIO())
     root.handlers, root.level = handlers, level
 
 
@@ -560,7 +560,7 @@ async def test_so_many_hashes_run_and_wait_at_once_and_no_more() -> None:
 async def test_the_attempts_of_one_address_are_counted_before_anything_is_hashed(
     tmp_path: Path,
 ) -> None:
-    config = collections_config(tmp_path, auth=Auth(login_attempts=3, login_period=600.0))
+    config = collections_config(tmp_path, auth=AuthSettings(login_attempts=3, login_period=600.0))
     async with running_collections(tmp_path, config) as (_, http):
         await make(http, "ada")
         statuses = [(await sign_in(http, "ada", "wrong one")).status_code for _ in range(3)]

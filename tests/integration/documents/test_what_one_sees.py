@@ -16,7 +16,7 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from deployd.config import Store
+from deployd.config import StoreSettings
 from deployd.supervisors import Pod
 from support import (
     MASTER,
@@ -147,7 +147,7 @@ async def twins(
     definition, scripts = RIGHTS[right]
     for name in ("one", "two"):
         write_collection(folder, name, {"properties": PROPERTIES, **definition}, scripts)
-    config = collections_config(folder, store=Store(durability="normal", url=url))
+    config = collections_config(folder, store=StoreSettings(durability="normal", url=url))
     async with running_collections(folder, config) as (pod, http):
         for name, documents in zip(("one", "two"), KEPT_BACK, strict=True):
             for id_, kept_back in documents.items():

@@ -19,7 +19,7 @@ import pytest
 import trio
 
 from deployd.actors.cluster import BreakerState
-from deployd.config import Broker
+from deployd.config import BrokerSettings
 from deployd.supervisors import Pod, open_pod
 from support.clients import KEYS, connected, pod_config, until
 from support.fault_proxy import FaultProxy, fault_proxy
@@ -313,7 +313,7 @@ def tripped(it: Scene, times: int) -> bool:
 
 async def test_16_a_name_that_nobody_knows_does_not_hold_up_a_pod(kind: str) -> None:
     host = {"host": "no.invalid"}
-    nowhere = attrs.evolve(getattr(Broker(), kind), **host)
+    nowhere = attrs.evolve(getattr(BrokerSettings(), kind), **host)
     async with alone(attrs.evolve(FAST, type=kind, **{kind: nowhere})) as pod:
         assert pod.uplink is not None
         uplink = pod.uplink
@@ -354,7 +354,7 @@ async def test_17_a_password_that_is_changed_at_redis_is_a_state_of_its_own(
 
 
 @asynccontextmanager
-async def alone(broker: Broker) -> AsyncIterator[Pod]:
+async def alone(broker: BrokerSettings) -> AsyncIterator[Pod]:
     """Run a pod that cannot reach its broker, and expect its own clients to be served at once.
 
     What waits for the broker waits for longer than clients here have patience.

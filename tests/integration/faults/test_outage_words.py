@@ -12,7 +12,7 @@ import pytest
 import trio
 from attrs import evolve
 
-from deployd.config import Config, Metrics, ReadyPolicy
+from deployd.config import Config, MetricsSettings, ReadyPolicy
 from deployd.documents import StoreError, StoreUnavailable, StoreUncertain
 from deployd.documents.store import database as database_module
 from deployd.supervisors import Pod, open_pod
@@ -75,7 +75,7 @@ WHY: Final = {
 
 def requiring(bound: str = "") -> Config:
     broker = evolve(FAKE, ready=ReadyPolicy.REQUIRE_BROKER)
-    return evolve(pod_config(), broker=broker, metrics=Metrics(bind=bound))
+    return evolve(pod_config(), broker=broker, metrics=MetricsSettings(bind=bound))
 
 
 @pytest.mark.parametrize("refused", [False, True])

@@ -9,7 +9,7 @@ import trio
 from attrs import evolve
 from websockets.exceptions import InvalidStatus
 
-from deployd.config import Access, Auth, Config, Origins, Rule, Who
+from deployd.config import AccessSettings, AuthSettings, Config, OriginSettings, Rule, Who
 from deployd.supervisors import Pod
 from support import connected, find_node, pod_config, running_pod
 
@@ -50,7 +50,7 @@ async def test_a_full_pod_answers_503_before_the_upgrade_and_lets_the_next_in_la
     ],
 )
 async def test_only_pages_of_an_allowed_origin_may_connect(origin: str | None, status: int) -> None:
-    config = evolve(pod_config(), origins=Origins(allowed=("https://good.example",)))
+    config = evolve(pod_config(), origins=OriginSettings(allowed=("https://good.example",)))
     assert (await refusal(config, origin=origin))[0] == status
 
 
@@ -63,13 +63,13 @@ async def test_a_pod_without_websockets_answers_404_with_a_sentence() -> None:
 async def test_a_client_that_must_and_does_not_authenticate_is_closed(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    config = evolve(pod_config(), auth=Auth(required=True, timeout=5))
+    config = evolve(pod_config(), auth=AuthSettings(required=True, timeout=5))
     async with running_pod(config) as pod, connected(pod, ping_interval=None) as [client]:
         assert (await client.closed())[0] == 4501
 
 
 async def test_who_signs_in_as_somebody_else_leaves_the_rooms_that_one_may_not_join() -> None:
-    config = evolve(pod_config(), access=Access(rules={"root-*": Rule(join=Who.ROOT)}))
+    config = evolve(pod_config(), access=AccessSettings(rules={"root-*": Rule(join=Who.ROOT)}))
     async with running_pod(config) as pod, connected(pod) as [client]:
         await client.ask("auth", token=pod.tokens.sign("eve", is_root=True, ttl=60))
         await client.join("root-1")

@@ -15,7 +15,7 @@ from argon2 import PasswordHasher
 from attrs import evolve, frozen
 from websockets.exceptions import InvalidStatus
 
-from deployd.config import Auth, Config, Metrics, Origins
+from deployd.config import AuthSettings, Config, MetricsSettings, OriginSettings
 from deployd.documents.users import Passwords
 from deployd.supervisors import Pod, open_pod
 from deployd.supervisors.pod import collections
@@ -53,8 +53,8 @@ async def world(
     write_collection(folder, "todos", {"properties": {}})
     config = collections_config(
         folder,
-        metrics=Metrics(token=SCRAPER),
-        origins=Origins(allowed=("https://app.example",)),
+        metrics=MetricsSettings(token=SCRAPER),
+        origins=OriginSettings(allowed=("https://app.example",)),
     )
     command = (sys.executable, "-c", "")
     async with open_pod(change(config), keys=KEYS, dev=dev, stress_command=command) as pod:
@@ -201,7 +201,7 @@ async def test_every_way_to_fail_leaves_one_line_without_the_secret(
 
 async def test_a_client_without_an_origin_is_told_of_where_one_is_wanted(tmp_path: Path) -> None:
     def strict(config: Config) -> Config:
-        return evolve(config, origins=Origins(allow_missing=False))
+        return evolve(config, origins=OriginSettings(allow_missing=False))
 
     with logged() as log:
         async with world(tmp_path, strict) as here:
@@ -241,7 +241,7 @@ async def test_every_secret_that_can_be_guessed_is_not_even_looked_at_after_too_
     tmp_path: Path, name: str
 ) -> None:
     def impatient(config: Config) -> Config:
-        return evolve(config, auth=Auth(login_attempts=1))
+        return evolve(config, auth=AuthSettings(login_attempts=1))
 
     wrong, right = LIMITED[name]
     with logged() as log:

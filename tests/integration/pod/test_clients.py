@@ -7,7 +7,7 @@ import socket
 import trio
 from attrs import evolve
 
-from deployd.config import Auth
+from deployd.config import AuthSettings
 from deployd.supervisors import Pod
 from support import PATIENCE, connected, find_node, pod_config, running_pod
 
@@ -67,7 +67,7 @@ async def test_an_expired_token_closes_its_connection(
 async def test_an_expired_token_can_leave_an_anonymous_connection(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    config = evolve(pod_config(), auth=Auth(on_expiry="downgrade"))
+    config = evolve(pod_config(), auth=AuthSettings(on_expiry="downgrade"))
     async with running_pod(config) as pod, connected(pod, ping_interval=None) as [client]:
         await client.ask("auth", token=pod.tokens.sign("ada", ttl=2))
         error = await client.expect("error")

@@ -16,7 +16,7 @@ from attrs import evolve, frozen
 from websockets.exceptions import InvalidStatus
 
 from deployd.actors import Room
-from deployd.config import Config, Server
+from deployd.config import Config, ServerSettings
 from deployd.supervisors import Pod
 from support import Client, connected, pod_config, running_pod
 
@@ -167,7 +167,7 @@ async def test_a_room_that_somebody_is_about_to_enter_makes_no_place() -> None:
 
 async def test_root_and_the_pods_own_rooms_have_a_reserve() -> None:
     config = pod_config(max_client_rooms=10, address_share=1.0, user_share=1.0, reserve=0.2)
-    config = evolve(config, server=Server(port=0))
+    config = evolve(config, server=ServerSettings(port=0))
     async with running_pod(config) as pod, connected(pod, 3) as [greedy, client, root]:
         assert await join_all(greedy, "r", 9) == ["join"] * 8 + ["too_many_rooms"]
         await client.join("collections")

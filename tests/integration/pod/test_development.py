@@ -13,7 +13,7 @@ import trio
 from attrs import evolve
 from websockets.frames import Frame, Opcode
 
-from deployd.config import Config, Metrics
+from deployd.config import Config, MetricsSettings
 from deployd.supervisors import Pod, open_pod
 from support import KEYS
 from support.certificates import issued
@@ -241,7 +241,7 @@ async def test_whatever_root_wants_done_it_has_to_say_in_json(tmp_path: Path, ac
 
 
 async def test_every_path_of_every_port_refuses_a_borrowed_name(tmp_path: Path) -> None:
-    config = evolve(collections_config(tmp_path), metrics=Metrics(bind="127.0.0.1:0"))
+    config = evolve(collections_config(tmp_path), metrics=MetricsSettings(bind="127.0.0.1:0"))
     write_collection(tmp_path, "todos", {"properties": {}})
     borrowed = [("Host", "evil.example:2403")]
     async with open_pod(config, keys=KEYS) as pod:
@@ -257,7 +257,9 @@ async def test_every_path_of_every_port_refuses_a_borrowed_name(tmp_path: Path) 
 async def test_the_port_of_the_metrics_is_encrypted_by_nobody_and_has_names_of_its_own(
     tmp_path: Path,
 ) -> None:
-    config = collections_config(tmp_path, metrics=Metrics(bind="127.0.0.1:0"), tls=issued(tmp_path))
+    config = collections_config(
+        tmp_path, metrics=MetricsSettings(bind="127.0.0.1:0"), tls=issued(tmp_path)
+    )
     config = evolve(config, server=evolve(config.server, hosts=("pod.example",)))
     async with open_pod(config, keys=KEYS) as pod:
         assert await scrape(pod, [("Host", "evil.example")]) == 421

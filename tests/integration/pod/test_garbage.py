@@ -14,7 +14,7 @@ import trio
 from attrs import evolve
 from trio.testing import wait_all_tasks_blocked
 
-from deployd.config import Access, Auth, Rule, Speaker
+from deployd.config import AccessSettings, AuthSettings, Rule, Speaker
 from deployd.supervisors import Pod
 from deployd.supervisors.observe.rates import Sample
 from support import PATIENCE, pod_config, running_collections, running_pod, write_collection
@@ -231,13 +231,13 @@ async def left_by(visit: Visit, pod: Pod) -> Counter[str]:
 
 @pytest.mark.parametrize("visit", VISITS)
 async def test_a_client_leaves_nothing_that_only_the_collector_finds_when_it(visit: Visit) -> None:
-    access = Access(rules={"open": Rule(emit=Speaker.ANYONE)})
+    access = AccessSettings(rules={"open": Rule(emit=Speaker.ANYONE)})
     async with running_pod(evolve(pod_config(), access=access)) as pod:
         assert await left_by(visit, pod) == {}
 
 
 async def test_a_client_leaves_nothing_when_it_goes_before_it_had_to_sign_in() -> None:
-    async with running_pod(evolve(pod_config(), auth=Auth(required=True))) as pod:
+    async with running_pod(evolve(pod_config(), auth=AuthSettings(required=True))) as pod:
         assert await left_by(vanishes, pod) == {}
 
 

@@ -13,7 +13,7 @@ from trio.testing import MockClock
 
 from deployd.actors import JSON, Exit, Member, Room
 from deployd.actors.clients import session
-from deployd.config import Access, Auth, Config, Rule, Speaker, Who
+from deployd.config import AccessSettings, AuthSettings, Config, Rule, Speaker, Who
 from deployd.supervisors import Pod
 from deployd.transport import RequestId
 from support import Client, connected, find_node, pod_config, running_pod
@@ -71,8 +71,8 @@ def config(**limits: Any) -> Config:
     limits = {"message_rate_limit": 0, "room_mailbox_size": 4, "abuse_limit": 1000} | limits
     return evolve(
         pod_config(emit_timeout=PATIENCE, **limits),
-        access=Access(rules=rules),
-        auth=Auth(on_expiry="downgrade", leeway=0.0),
+        access=AccessSettings(rules=rules),
+        auth=AuthSettings(on_expiry="downgrade", leeway=0.0),
     )
 
 
@@ -527,7 +527,7 @@ async def test_who_has_not_joined_speaks_where_a_rule_lets_it_and_never_where_it
     rule: Rule | None, room: str, who: str, code: str | None
 ) -> None:
     Story.seen = []
-    access = Access(rules={} if rule is None else {room: rule})
+    access = AccessSettings(rules={} if rule is None else {room: rule})
     async with (
         running_pod(evolve(config(), access=access), {"tea": Story}) as pod,
         connected(pod) as [client],

@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from deployd.actors import JSON, Member, Room
-from deployd.config import Config, Metrics, Rule
+from deployd.config import Config, MetricsSettings, Rule
 from deployd.supervisors import Pod
 from support import KEYS, connected, pod_config, running_pod
 from support.fake_broker import FakeBroker, FakeBus
@@ -227,7 +227,7 @@ async def test_what_a_link_did_is_told_while_its_broker_hangs() -> None:
     ],
 )
 async def test_root_and_the_scraper_read_metrics(headers: Mapping[str, str], status: int) -> None:
-    config = evolve(pod_config(), metrics=Metrics(token="scraper"))
+    config = evolve(pod_config(), metrics=MetricsSettings(token="scraper"))
     async with running_pod(config) as pod, asking(pod) as client:
         assert (await client.get("/metrics", headers=headers)).status_code == status
 
@@ -241,7 +241,7 @@ async def test_who_is_signed_in_and_not_root_is_forbidden() -> None:
 
 
 async def test_the_scrapers_token_opens_nothing_else() -> None:
-    config = evolve(pod_config(), metrics=Metrics(token="scraper"))
+    config = evolve(pod_config(), metrics=MetricsSettings(token="scraper"))
     headers = {"Authorization": "Bearer scraper"}
     async with running_pod(config) as pod, asking(pod) as client:
         response = await client.get("/_dashboard/api/metrics/realtime", headers=headers)
@@ -260,7 +260,7 @@ async def test_in_development_this_machine_reads_them() -> None:
 
 
 async def test_an_address_of_its_own_answers_metrics_and_health_and_nothing_else() -> None:
-    config = evolve(pod_config(), metrics=Metrics(bind="127.0.0.1:0"))
+    config = evolve(pod_config(), metrics=MetricsSettings(bind="127.0.0.1:0"))
     async with running_pod(config) as pod, asking(pod, pod.metrics_port) as client:
         assert "websocket_connections_per_pod 0.0" in (await client.get("/metrics")).text
         for path in ("/health/live", "/health/ready", "/health/links"):

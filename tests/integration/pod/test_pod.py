@@ -8,7 +8,7 @@ from attrs import evolve
 from trio.testing import wait_all_tasks_blocked
 
 from deployd.actors import JSON, Member, Room, RoomImportError
-from deployd.config import Config, Drain
+from deployd.config import Config, DrainSettings
 from deployd.supervisors import Pod
 from deployd.transport import AddressInUse
 from support import connected, find_node, pod_config, running_pod
@@ -106,7 +106,7 @@ async def test_code_binds_before_the_configuration_and_bind_room_before_both() -
 async def test_a_stopping_pod_waits_for_nobody_longer_than_its_deadline(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    config = evolve(pod_config(), drain=Drain(window=0.0, deadline=2.0))
+    config = evolve(pod_config(), drain=DrainSettings(window=0.0, deadline=2.0))
     async with running_pod(config, {"slow": Slow}) as pod:
         async with connected(pod, ping_interval=None) as [client]:
             await client.join("slow")
@@ -120,7 +120,7 @@ async def test_a_stopping_pod_waits_for_nobody_longer_than_its_deadline(
 
 
 def draining_config(**drain: float) -> Config:
-    return evolve(pod_config(), drain=Drain(**{"window": 0.0, "deadline": 5.0, **drain}))
+    return evolve(pod_config(), drain=DrainSettings(**{"window": 0.0, "deadline": 5.0, **drain}))
 
 
 async def test_a_pod_that_is_told_to_stop_is_not_ready_and_takes_clients_until_the_delay_is_over(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from deployd.config import Access, Auth, Config, Rule, Speaker, Who
+from deployd.config import AccessSettings, AuthSettings, Config, Rule, Speaker, Who
 from deployd.supervisors import Pod
 from support import Client, connected, pod_config, running_pod
 
@@ -77,7 +77,7 @@ async def test_an_emit_without_an_id_is_not_answered() -> None:
 
 
 async def test_an_emit_into_a_room_where_nobody_is_still_gets_its_receipt() -> None:
-    access = Access(rules={"empty": Rule(emit=Speaker.ANYONE)})
+    access = AccessSettings(rules={"empty": Rule(emit=Speaker.ANYONE)})
     config = evolve(pod_config(), access=access)
     async with running_pod(config) as pod, connected(pod) as [client]:
         receipt = await client.ask("emit", event="said", data=1, room="empty", id="x")
@@ -224,7 +224,7 @@ async def test_a_flood_of_fragments_is_closed() -> None:
 
 
 def rules(**access: Any) -> Config:
-    return evolve(pod_config(), access=Access(**access))
+    return evolve(pod_config(), access=AccessSettings(**access))
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ async def test_rooms_are_as_open_as_the_rules_say(
 
 
 async def test_where_a_token_is_required_nothing_else_is_heard_before_it() -> None:
-    config = evolve(pod_config(), auth=Auth(required=True))
+    config = evolve(pod_config(), auth=AuthSettings(required=True))
     async with running_pod(config) as pod, connected(pod) as [client]:
         assert (await client.ask("join", room="tea"))["data"]["code"] == "auth_required"
         await client.ask("auth", token=user_token(pod))

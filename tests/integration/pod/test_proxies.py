@@ -16,7 +16,7 @@ import trio
 from attrs import evolve
 from websockets.trio.client import connect as open_websocket
 
-from deployd.config import Config, Server
+from deployd.config import Config, ServerSettings
 from support import PATIENCE, pod_config, running_pod
 from support.proxies import PROXIES, haproxy
 
@@ -26,7 +26,8 @@ ProxyOf = Callable[[int, Path], AbstractContextManager[int]]
 def behind() -> Config:
     """Return the settings of a pod that believes its proxy."""
     return evolve(
-        pod_config(), server=Server(host="localhost", port=0, trusted_proxies=("127.0.0.1",))
+        pod_config(),
+        server=ServerSettings(host="localhost", port=0, trusted_proxies=("127.0.0.1",)),
     )
 
 

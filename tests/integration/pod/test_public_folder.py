@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 from attrs import evolve
 
-from deployd.config import Broker, Config, RabbitMQ, Server, Store
+from deployd.config import BrokerSettings, Config, RabbitMQSettings, ServerSettings, StoreSettings
 from deployd.supervisors import open_pod
 from support import collections_config, write_collection
 from support.certificates import issued, trusting
@@ -27,8 +27,8 @@ async def test_nothing_that_a_pod_keeps_is_served_and_its_log_says_so(tmp_path: 
     config = collections_config(
         tmp_path,
         tls=issued(tmp_path),
-        store=Store(url=f"sqlite:///{tmp_path}/elsewhere.data", durability="normal"),
-        broker=Broker(rabbitmq=RabbitMQ(ca_file=str(tmp_path / "authority.crt"))),
+        store=StoreSettings(url=f"sqlite:///{tmp_path}/elsewhere.data", durability="normal"),
+        broker=BrokerSettings(rabbitmq=RabbitMQSettings(ca_file=str(tmp_path / "authority.crt"))),
     )
     config = evolve(config, server=evolve(config.server, public=str(tmp_path)))
     with logged() as log:
@@ -55,7 +55,7 @@ async def test_nothing_that_a_pod_keeps_is_served_and_its_log_says_so(tmp_path: 
 
 async def test_a_folder_that_holds_nothing_private_is_served_without_a_word(tmp_path: Path) -> None:
     (tmp_path / "public").mkdir()
-    server = Server(port=0, data=str(tmp_path / "data"), public=str(tmp_path / "public"))
+    server = ServerSettings(port=0, data=str(tmp_path / "data"), public=str(tmp_path / "public"))
     with logged() as log:
         async with open_pod(Config(server=server)):
             pass

@@ -13,7 +13,7 @@ from attrs import evolve, field, frozen
 from websockets.trio.client import connect
 
 from deployd.actors import JSON, Member, Room
-from deployd.config import Access, Auth, Config, Rule, Speaker, Who
+from deployd.config import AccessSettings, AuthSettings, Config, Rule, Speaker, Who
 from support import Client, connected, pod_config, running_pod
 
 KINDS: Mapping[str, dict[str, Any]] = {
@@ -111,12 +111,12 @@ def room_of(kind: str) -> str | None:
 
 
 def rule(join: Who = Who.ANYONE, emit: Speaker = Speaker.MEMBERS) -> Config:
-    return evolve(pod_config(), access=Access(rules={"tea": Rule(join, emit)}))
+    return evolve(pod_config(), access=AccessSettings(rules={"tea": Rule(join, emit)}))
 
 
 HALF = "half\ud83d"
 WHOLE = "half\ufffd"
-REQUIRED = evolve(pod_config(), auth=Auth(required=True))
+REQUIRED = evolve(pod_config(), auth=AuthSettings(required=True))
 NO_JSON = {"more": float("nan")}
 FULL = pod_config(max_rooms_per_client=1)
 TOKENS = rule(emit=Speaker.AUTHENTICATED)
@@ -235,7 +235,9 @@ async def test_receipts_name_their_room() -> None:
 
 
 async def test_who_is_told_unasked_is_told_of_which_room() -> None:
-    config = evolve(rule(join=Who.AUTHENTICATED), auth=Auth(leeway=0, on_expiry="downgrade"))
+    config = evolve(
+        rule(join=Who.AUTHENTICATED), auth=AuthSettings(leeway=0, on_expiry="downgrade")
+    )
     async with running_pod(config, ROOMS) as pod, connected(pod) as [client]:
         await client.join("ending")
         await client.send("emit", event="x", room="ending")

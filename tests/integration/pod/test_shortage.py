@@ -1,4 +1,4 @@
-"""What diagnoses a shortage does not need what is short: seats, descriptors."""
+"""What diagnoses a shortage does not need what is short: slots, descriptors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from attrs import evolve
 from structlog.testing import capture_logs
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from deployd.config import Config, Metrics
+from deployd.config import Config, MetricsSettings
 from deployd.supervisors import Pod
 from support import KEYS, PATIENCE, connected, pod_config, running_pod
 from support.clients import until
@@ -64,7 +64,7 @@ async def status(port: int, request: bytes) -> int:
     return int(answer[9:12])
 
 
-def seats_taken(monkeypatch: pytest.MonkeyPatch) -> Config:
+def slots_taken(monkeypatch: pytest.MonkeyPatch) -> Config:
     return pod_config(max_http_connections=1)
 
 
@@ -75,8 +75,8 @@ def descriptors_taken(monkeypatch: pytest.MonkeyPatch) -> Config:
 
 @asynccontextmanager
 async def short(config: Config) -> AsyncIterator[Pod]:
-    """Run a pod in which somebody works for ever on the main port, if there is a seat."""
-    config = evolve(config, metrics=Metrics(bind="127.0.0.1:0"))
+    """Run a pod in which somebody works for ever on the main port, if there is a slot."""
+    config = evolve(config, metrics=MetricsSettings(bind="127.0.0.1:0"))
     async with (
         running_pod(config) as pod,
         await trio.open_tcp_stream("127.0.0.1", pod.port) as busy,
@@ -86,7 +86,7 @@ async def short(config: Config) -> AsyncIterator[Pod]:
         yield pod
 
 
-@pytest.mark.parametrize("shortage", [seats_taken, descriptors_taken])
+@pytest.mark.parametrize("shortage", [slots_taken, descriptors_taken])
 async def test_whatever_is_short_health_metrics_and_root_are_answered(
     shortage: Callable[[pytest.MonkeyPatch], Config],
     monkeypatch: pytest.MonkeyPatch,
@@ -128,7 +128,7 @@ async def test_with_no_descriptor_at_all_both_ports_answer_and_clients_stay(
     no_descriptors: Callable[[], None],
 ) -> None:
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    config = evolve(pod_config(), metrics=Metrics(bind="127.0.0.1:0"))
+    config = evolve(pod_config(), metrics=MetricsSettings(bind="127.0.0.1:0"))
     async with running_pod(config) as pod, connected(pod) as [client]:
         assert pod.metrics_port is not None
         asked = [
@@ -167,7 +167,7 @@ async def test_a_pod_says_at_its_start_that_it_may_have_fewer_clients_than_it_wa
 
 
 async def test_one_address_cannot_keep_others_or_itself_from_a_websocket() -> None:
-    """Half heads, half bodies and kept connections, each as many as there are seats, and more."""
+    """Half heads, half bodies and kept connections, each as many as there are slots, and more."""
     config = pod_config(max_http_connections=20)
     said = saying("join", room="tea", id=1)
     async with running_pod(config) as pod:

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from attrs import evolve
 
-from deployd.config import Config, Drain, load
+from deployd.config import Config, DrainSettings, load
 from deployd.supervisors import open_pod
 from support import KEYS
 
@@ -27,7 +27,7 @@ def settings(folder: Path, **environ: str) -> Config:
     config = load(None, environ=environ).config
     server = evolve(config.server, port=0, data=str(folder), public=str(folder / "public"))
     collections = evolve(config.collections, folder=str(folder / "resources"))
-    drain = Drain(window=0.0, deadline=5.0)
+    drain = DrainSettings(window=0.0, deadline=5.0)
     return evolve(config, server=server, collections=collections, drain=drain)
 
 

@@ -15,7 +15,7 @@ import pytest
 import trio
 from attrs import evolve
 
-from deployd.config import Config, Stress
+from deployd.config import Config, StressSettings
 from deployd.supervisors import Pod, open_pod
 from support import KEYS, connected, pod_config
 from support.certificates import issued, trusting
@@ -137,7 +137,7 @@ async def test_only_root_may_and_in_development_this_machine_but_no_foreign_page
 
 
 async def test_what_cannot_be_is_a_sentence() -> None:
-    config = evolve(pod_config(), stress=Stress(enabled=False))
+    config = evolve(pod_config(), stress=StressSettings(enabled=False))
     async with open_to_tests(config) as (_, client):
         assert (await client.post(PATH, json=SMALL, headers=ROOT)).status_code == 403
     async with open_to_tests(command=None) as (_, client):

@@ -12,14 +12,14 @@ import trio
 from attrs import evolve
 
 from deployd.actors import Heartbeat, LinkActor, Notices
-from deployd.config import Config, Metrics
+from deployd.config import Config, MetricsSettings
 from deployd.documents.collections import CollectionActor, Discovery
 from deployd.documents.store import DatabaseStore
 from deployd.supervisors import DynamicSupervisor, IntensityExceeded, Node, Watchdog
 from deployd.supervisors.observe import Views
 from deployd.supervisors.pod.janitor import Janitor
 from deployd.supervisors.pod.pod import Everyone
-from deployd.transport import Listener, TlsDoor
+from deployd.transport import Listener, TlsTerminator
 from support import collections_config, connected, find_node, running_pod, write_collection
 from support.certificates import issued
 from support.fake_broker import FakeBus
@@ -37,7 +37,7 @@ TIRELESS: dict[str, tuple[type, str]] = {
     "collections/todos": (CollectionActor, "on_start"),
     "discovery": (Discovery, "look"),
     "metrics": (Listener, "run"),
-    "tls": (TlsDoor, "run"),
+    "tls": (TlsTerminator, "run"),
     "views": (Views, "sample"),
     "heartbeat": (Heartbeat, "beat"),
     "stress": (DynamicSupervisor, "run"),
@@ -55,7 +55,7 @@ def everything(folder: Path, *, tls: bool = False) -> Config:
     write_collection(folder, "todos", {"properties": {}})
     config = evolve(
         collections_config(folder),
-        metrics=Metrics(bind="127.0.0.1:0"),
+        metrics=MetricsSettings(bind="127.0.0.1:0"),
         # The link is known by the broker that the test passes.
     )
     return evolve(config, tls=issued(folder)) if tls else config

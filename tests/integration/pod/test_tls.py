@@ -361,13 +361,13 @@ async def test_what_was_said_last_comes_whole_to_who_reads_late_and_waits_for_no
     tmp_path: Path, mock_clock: trio.testing.MockClock, late: bool
 ) -> None:
     files = issued(tmp_path)
-    door = tls.TlsDoor(tls.Certificate(files.cert_file, files.key_file))
+    terminator = tls.TlsTerminator(tls.Certificate(files.cert_file, files.key_file))
     async with trio.open_nursery() as nursery:
-        await nursery.start(_run, door)
+        await nursery.start(_run, terminator)
         ours, theirs = await _connected()
         client, entered = _over(theirs), trio.Event()
         nursery.start_soon(_shake_hands, client, entered)
-        inner = await door.enter(ours)
+        inner = await terminator.handshake(ours)
         await entered.wait()
         said = _fill(inner)
         inner.close()
@@ -383,8 +383,8 @@ async def test_what_was_said_last_comes_whole_to_who_reads_late_and_waits_for_no
         nursery.cancel_scope.cancel()
 
 
-async def _run(door: tls.TlsDoor, task_status: trio.TaskStatus[None]) -> None:
-    await door.run(task_status.started)
+async def _run(terminator: tls.TlsTerminator, task_status: trio.TaskStatus[None]) -> None:
+    await terminator.run(task_status.started)
 
 
 async def _connected() -> tuple[socket.socket, trio.SocketStream]:

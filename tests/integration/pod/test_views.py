@@ -10,7 +10,7 @@ import trio
 from attrs import evolve
 
 from deployd.actors import Room
-from deployd.config import Access, Rule
+from deployd.config import AccessSettings, Rule
 from deployd.supervisors import Pod
 from support import KEYS, Client, connected, pod_config, running_pod
 from support.clients import until
@@ -246,7 +246,7 @@ async def watch(client: Client) -> str:
 
 
 async def test_only_root_watches() -> None:
-    anyone = evolve(pod_config(), access=Access(rules={"*": Rule()}))
+    anyone = evolve(pod_config(), access=AccessSettings(rules={"*": Rule()}))
     async with running_pod(anyone) as pod, connected(pod, 3) as [nobody, user, root]:
         assert await watch(nobody) == "auth_required"
         await user.ask("auth", token=pod.tokens.sign("ada", ttl=60))
@@ -297,7 +297,7 @@ async def test_a_page_of_elsewhere_does_not_watch_a_developers_pod() -> None:
 
 
 async def test_nobody_speaks_where_the_pod_shows_itself() -> None:
-    anyone = evolve(pod_config(), access=Access(rules={"*": Rule()}))
+    anyone = evolve(pod_config(), access=AccessSettings(rules={"*": Rule()}))
     async with running_pod(anyone, dev=True) as pod, connected(pod) as [client]:
         await client.ask("auth", token=pod.tokens.sign("root", is_root=True, ttl=60))
         refused = await client.ask("emit", room="_dashboard", event="snapshot", data={})

@@ -13,7 +13,7 @@ import trio
 import trio.testing
 
 from deployd.transport import BrokerRefused, BrokerUnavailable, MessageTooLarge
-from deployd.transport.brokers.bridge import inflow
+from deployd.transport.brokers.bridge import receive_queue
 from deployd.transport.brokers.bridge.bridge import _CANCELLING, _DRIVER_CLOSE, _JOIN
 from deployd.transport.brokers.bridge.bridged import _CLOSE, Bridged, Feed
 from deployd.transport.brokers.contract import Channel, Message
@@ -301,8 +301,8 @@ async def test_a_flood_waits_for_a_slow_pod() -> None:
         while before != driver.put:  # the pod does nothing until the flood stands still
             before = driver.put
             time.sleep(0.05)  # noqa: ASYNC251
-        assert 0 < driver.put - len(heard.messages) <= inflow.MAX_WAITING_MESSAGES
-        await heard.until_heard(before + inflow.MAX_WAITING_MESSAGES)
+        assert 0 < driver.put - len(heard.messages) <= receive_queue.MAX_WAITING_MESSAGES
+        await heard.until_heard(before + receive_queue.MAX_WAITING_MESSAGES)
         nursery.cancel_scope.cancel()
 
 
@@ -324,7 +324,7 @@ async def test_what_waits_is_bounded_by_bytes_too() -> None:
         while before != driver.put:
             before = driver.put
             time.sleep(0.05)  # noqa: ASYNC251
-        assert 0 < driver.put - len(heard.messages) <= inflow.MAX_WAITING_BYTES // 2**20
+        assert 0 < driver.put - len(heard.messages) <= receive_queue.MAX_WAITING_BYTES // 2**20
         await heard.until_heard(40)
 
 

@@ -249,8 +249,8 @@ class Probing(MemoryBroker):
 async def test_the_checks_notice_what_is_broken(
     kind: type[MemoryBroker], check: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("deployd.transport.brokers.contract.listening.PATIENCE", 0.2)
-    monkeypatch.setattr("deployd.transport.brokers.contract.conformance.PATIENCE", 0.2)
+    monkeypatch.setattr("deployd.transport.brokers.contract.harness.TIMEOUT", 0.2)
+    monkeypatch.setattr("deployd.transport.brokers.contract.conformance.TIMEOUT", 0.2)
     bus = MemoryBus()
     with pytest.RaisesGroup(
         pytest.RaisesExc((ContractBroken, BrokerUnavailable, MessageTooLarge)),

@@ -17,7 +17,7 @@ import trio
 import trio.testing
 from nats.aio.subscription import Subscription
 
-from deployd.config.brokers import Nats
+from deployd.config.brokers import NatsSettings
 from deployd.transport import BrokerError, BrokerRefused, BrokerUnavailable, MessageTooLarge
 from deployd.transport.brokers.bridge.bridged import Bridged
 from deployd.transport.brokers.contract.conformance import CHECKS
@@ -30,12 +30,12 @@ from support.servers import free_port
 ROOM = "room.a"
 
 
-def made(settings: Nats) -> Bridged:
+def made(settings: NatsSettings) -> Bridged:
     return Bridged(NatsDriver(settings))
 
 
 @asynccontextmanager
-async def connected(settings: Nats) -> AsyncIterator[tuple[Bridged, Heard]]:
+async def connected(settings: NatsSettings) -> AsyncIterator[tuple[Bridged, Heard]]:
     """A broker with these settings."""
     broker, heard = made(settings), Heard()
     async with trio.open_nursery() as nursery:
@@ -48,7 +48,7 @@ async def connected(settings: Nats) -> AsyncIterator[tuple[Bridged, Heard]]:
                 await broker.close()
 
 
-async def refusal(settings: Nats) -> BrokerError:
+async def refusal(settings: NatsSettings) -> BrokerError:
     """Return why it does not connect."""
     with pytest.RaisesGroup(BrokerError, flatten_subgroups=True, allow_unwrapped=True) as caught:
         async with connected(settings):
@@ -60,7 +60,7 @@ async def refusal(settings: Nats) -> BrokerError:
     return error
 
 
-async def works(settings: Nats) -> bool:
+async def works(settings: NatsSettings) -> bool:
     """Return whether it hears itself."""
     async with connected(settings) as (broker, heard):
         await broker.subscribe([ROOM])
@@ -253,13 +253,13 @@ async def test_a_server_without_the_tls_asked_for_is_told_no_secret() -> None:
 
 async def test_a_port_where_nobody_listens_is_an_outage() -> None:
     port = free_port()
-    error = await refusal(Nats(host="127.0.0.1", port=port))
+    error = await refusal(NatsSettings(host="127.0.0.1", port=port))
     assert isinstance(error, BrokerUnavailable)
     assert f"127.0.0.1:{port}: " in str(error)
 
 
 async def test_a_name_that_is_none_is_an_outage() -> None:
-    error = await refusal(Nats(host="nowhere.invalid"))
+    error = await refusal(NatsSettings(host="nowhere.invalid"))
     assert isinstance(error, BrokerUnavailable)
     assert "nowhere.invalid:4222" in str(error)
 
@@ -283,13 +283,13 @@ async def servers_that_hang_up(count: int) -> AsyncIterator[tuple[list[int], dic
 
 
 async def test_each_server_is_tried_once(nats_server: NatsServer) -> None:
-    dead = Nats(host="127.0.0.1", port=free_port())
+    dead = NatsSettings(host="127.0.0.1", port=free_port())
     for _ in range(4):  # in any order
         settings = attrs.evolve(dead, servers=(f"127.0.0.1:{nats_server.port}",))
         async with connected(settings) as (broker, _):
             assert broker.endpoint == f"127.0.0.1:{nats_server.port}"
     async with servers_that_hang_up(2) as (ports, calls):
-        nowhere = Nats(host="127.0.0.1", port=ports[0], servers=(f"127.0.0.1:{ports[1]}",))
+        nowhere = NatsSettings(host="127.0.0.1", port=ports[0], servers=(f"127.0.0.1:{ports[1]}",))
         assert isinstance(await refusal(nowhere), BrokerUnavailable)
         assert calls == dict.fromkeys(ports, 1)
 
@@ -314,7 +314,7 @@ async def test_a_silent_server_is_passed_over(nats_server: NatsServer) -> None:
 
 async def test_a_silent_server_hangs_until_it_is_cancelled() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        broker = made(Nats(host="127.0.0.1", port=silent.getsockname()[1]))
+        broker = made(NatsSettings(host="127.0.0.1", port=silent.getsockname()[1]))
         async with trio.open_nursery() as nursery:
             with trio.move_on_after(0.1) as scope:
                 await broker.connect(Heard(), nursery)

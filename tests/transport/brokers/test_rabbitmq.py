@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import trio
 
-from deployd.config.brokers import RabbitMQ
+from deployd.config.brokers import RabbitMQSettings
 from deployd.transport import BrokerRefused, BrokerUnavailable
 from deployd.transport.brokers.bridge.bridged import Bridged
 from deployd.transport.brokers.contract import Broker
@@ -24,7 +24,9 @@ PATIENCE = 20
 
 
 @asynccontextmanager
-async def joined(settings: RabbitMQ, ttl: float = 60) -> AsyncIterator[tuple[Broker, Heard]]:
+async def joined(
+    settings: RabbitMQSettings, ttl: float = 60
+) -> AsyncIterator[tuple[Broker, Heard]]:
     heard = Heard()
     async with trio.open_nursery() as nursery:
         broker = Bridged(RabbitDriver(settings, ttl))
@@ -37,7 +39,7 @@ async def joined(settings: RabbitMQ, ttl: float = 60) -> AsyncIterator[tuple[Bro
             nursery.cancel_scope.cancel()
 
 
-async def refusal(settings: RabbitMQ) -> str:
+async def refusal(settings: RabbitMQSettings) -> str:
     with pytest.RaisesGroup(BrokerRefused) as raised:
         async with joined(settings):
             pytest.fail("connected")
@@ -104,7 +106,7 @@ async def test_an_exchange_of_another_type_is_refused(rabbitmq_server: RabbitSer
 
 @pytest.mark.parametrize("host", ["nowhere.invalid", "127.0.0.1", "a" * 70 + ".invalid"])
 async def test_a_server_out_of_reach_is_unavailable_and_named(host: str) -> None:
-    settings = RabbitMQ(host=host, port=free_port())
+    settings = RabbitMQSettings(host=host, port=free_port())
     with pytest.RaisesGroup(BrokerUnavailable) as raised:
         async with joined(settings):
             pytest.fail("connected")
@@ -112,7 +114,7 @@ async def test_a_server_out_of_reach_is_unavailable_and_named(host: str) -> None
 
 
 async def test_a_ca_file_that_is_none_is_refused() -> None:
-    settings = RabbitMQ(tls=True, ca_file="/nowhere.pem")
+    settings = RabbitMQSettings(tls=True, ca_file="/nowhere.pem")
     with pytest.RaisesGroup(pytest.RaisesExc(BrokerRefused, match=r"broker\.rabbitmq\.caFile")):
         async with joined(settings):
             pytest.fail("connected")

@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 import trio
 
-from deployd.config.brokers import Redis
+from deployd.config.brokers import RedisSettings
 from deployd.transport import BrokerRefused, BrokerUnavailable, MessageTooLarge
 from deployd.transport.brokers.bridge.bridged import Bridged
 from deployd.transport.brokers.redis.driver import redis_driver
@@ -158,7 +158,7 @@ async def test_wrong_credentials_are_refused_and_never_repeated(
     server = make_redis_server("--requirepass", "right", login=["-a", "right"])
     await connect(server.settings(password="right"))
     await connect(server.settings(username="default", password="right"))
-    await connect(Redis(url=f"redis://:right@127.0.0.1:{server.port}/3"))
+    await connect(RedisSettings(url=f"redis://:right@127.0.0.1:{server.port}/3"))
     for wrong, sentence in (
         (server.settings(), "set broker.redis.password"),
         (server.settings(password=SECRET), "broker.redis.password"),
@@ -194,9 +194,9 @@ async def test_a_user_with_few_rights_needs_no_more(make_redis_server: MakeRedis
 async def test_who_is_not_there_is_unavailable() -> None:
     port = free_port()
     with pytest.raises(BrokerUnavailable, match=f"127.0.0.1:{port} is out of reach"):
-        await connect(Redis(host="127.0.0.1", port=port))
+        await connect(RedisSettings(host="127.0.0.1", port=port))
     with pytest.raises(BrokerUnavailable, match=r"nowhere.invalid:6379 cannot be resolved"):
-        await connect(Redis(host="nowhere.invalid"))
+        await connect(RedisSettings(host="nowhere.invalid"))
 
 
 async def test_who_does_not_speak_the_protocol_is_unavailable() -> None:
@@ -205,7 +205,7 @@ async def test_who_does_not_speak_the_protocol_is_unavailable() -> None:
             listeners = await nursery.start(partial(trio.serve_tcp, babble, 0, host="127.0.0.1"))
             port = listeners[0].socket.getsockname()[1]
             with pytest.raises(BrokerUnavailable, match=str(port)):
-                await connect(Redis(host="127.0.0.1", port=port))
+                await connect(RedisSettings(host="127.0.0.1", port=port))
             nursery.cancel_scope.cancel()
 
 
@@ -216,12 +216,12 @@ async def babble(stream: trio.SocketStream) -> None:
 
 async def test_tls_is_verified(redis_tls: RedisTls) -> None:
     url = f"rediss://localhost:{redis_tls.port}"
-    await connect(Redis(url=url, ca_file=str(redis_tls.authority)))
+    await connect(RedisSettings(url=url, ca_file=str(redis_tls.authority)))
     for wrong in (
-        Redis(url=url),
-        Redis(url=url, ca_file=str(redis_tls.stranger)),
-        Redis(url=url, ca_file="/nonexistent.pem"),
-        Redis(url=f"rediss://127.0.0.1:{redis_tls.port}", ca_file=str(redis_tls.authority)),
+        RedisSettings(url=url),
+        RedisSettings(url=url, ca_file=str(redis_tls.stranger)),
+        RedisSettings(url=url, ca_file="/nonexistent.pem"),
+        RedisSettings(url=f"rediss://127.0.0.1:{redis_tls.port}", ca_file=str(redis_tls.authority)),
     ):
         with pytest.raises(BrokerRefused, match=r"broker\.redis\.caFile"):
             await connect(wrong)
@@ -229,7 +229,7 @@ async def test_tls_is_verified(redis_tls: RedisTls) -> None:
 
 async def test_plain_text_for_a_server_with_tls_is_unavailable(redis_tls: RedisTls) -> None:
     with pytest.raises(BrokerUnavailable, match=str(redis_tls.port)):
-        await connect(Redis(host="127.0.0.1", port=redis_tls.port))
+        await connect(RedisSettings(host="127.0.0.1", port=redis_tls.port))
 
 
 @pytest.mark.parametrize("prefix", ["*", "?", "[a-z]", "{x}", "{", "", "a b\r\n", "\N{SNOWMAN}"])

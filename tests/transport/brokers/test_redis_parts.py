@@ -8,41 +8,41 @@ import pytest
 from redis import exceptions
 from redis.crc import key_slot
 
-from deployd.config.brokers import Redis
+from deployd.config.brokers import RedisSettings
 from deployd.transport import BrokerRefused, BrokerUnavailable
 from deployd.transport.brokers.redis.cluster import RedisClusterDriver
+from deployd.transport.brokers.redis.connection import pack
 from deployd.transport.brokers.redis.driver import RedisDriver, redis_driver
 from deployd.transport.brokers.redis.errors import translate
 from deployd.transport.brokers.redis.login import (
     Login,
-    Server,
+    ServerAddress,
     read_login,
     read_server,
     read_servers,
 )
 from deployd.transport.brokers.redis.node import Names
 from deployd.transport.brokers.redis.slots import Slots
-from deployd.transport.brokers.redis.wire import pack
 
-A, B = Server("a", 1), Server("b", 2)
+A, B = ServerAddress("a", 1), ServerAddress("b", 2)
 
 
 def test_a_url_takes_the_place_of_the_other_settings() -> None:
-    plain = Redis(host="h", port=1, username="u", password="p", database=2)
-    assert read_server(plain) == Server("h", 1)
+    plain = RedisSettings(host="h", port=1, username="u", password="p", database=2)
+    assert read_server(plain) == ServerAddress("h", 1)
     assert read_login(plain) == Login("u", "p", 2)
-    url = Redis(host="h", url="rediss://us%40er:p%2Fw@[::1]:7000/4", ca_file="ca.pem")
-    assert read_server(url) == Server("::1", 7000)
+    url = RedisSettings(host="h", url="rediss://us%40er:p%2Fw@[::1]:7000/4", ca_file="ca.pem")
+    assert read_server(url) == ServerAddress("::1", 7000)
     assert read_login(url) == Login("us@er", "p/w", 4, tls=True, ca_file="ca.pem")
-    assert read_server(Redis(url="redis://other")) == Server("other", 6379)
+    assert read_server(RedisSettings(url="redis://other")) == ServerAddress("other", 6379)
     assert "p/w" not in repr(read_login(url))
-    assert read_servers(("a:1", "[::1]:2")) == [A, Server("::1", 2)]
+    assert read_servers(("a:1", "[::1]:2")) == [A, ServerAddress("::1", 2)]
 
 
 def test_nodes_or_the_word_cluster_mean_a_cluster() -> None:
-    assert isinstance(redis_driver(Redis()), RedisDriver)
-    assert isinstance(redis_driver(Redis(cluster=True)), RedisClusterDriver)
-    assert isinstance(redis_driver(Redis(nodes=("a:1", "b:2"))), RedisClusterDriver)
+    assert isinstance(redis_driver(RedisSettings()), RedisDriver)
+    assert isinstance(redis_driver(RedisSettings(cluster=True)), RedisClusterDriver)
+    assert isinstance(redis_driver(RedisSettings(nodes=("a:1", "b:2"))), RedisClusterDriver)
 
 
 def test_names_hold_prefix_and_database() -> None:

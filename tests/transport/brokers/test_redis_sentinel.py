@@ -4,7 +4,7 @@ import attrs
 import pytest
 import trio
 
-from deployd.config.brokers import Redis
+from deployd.config.brokers import RedisSettings
 from deployd.transport import BrokerRefused, BrokerUnavailable
 from support.inboxes import HANGS, wait_until
 from support.redis_links import connect, linked
@@ -15,9 +15,9 @@ HALL = "room.hall"
 Sentinels = tuple[RedisServer, RedisServer, list[RedisServer]]
 
 
-def settings(sentinels: list[RedisServer], master: str = "mymaster") -> Redis:
+def settings(sentinels: list[RedisServer], master: str = "mymaster") -> RedisSettings:
     nodes = tuple(f"127.0.0.1:{sentinel.port}" for sentinel in sentinels)
-    return Redis(sentinels=nodes, sentinel_master=master)
+    return RedisSettings(sentinels=nodes, sentinel_master=master)
 
 
 async def test_sentinel_leads_to_the_master_and_after_a_failover_to_the_next(

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from deployd.config import Audit
 from deployd.transport import JSON, Attempts, Premises, Tokens
-from deployd.transport.http import Doorman, Keyring, create_app
+from deployd.transport.http import Authenticator, Keyring, create_app
 
 SECRET = "a secret of more than sixty-four bytes, so that every HMAC is content"
 MASTER_KEY = "the-master-key-of-this-pod"
@@ -43,11 +43,11 @@ class Pod:
     reason: str | None = None
     now: float = 0.0
     rate_limited: Counter[str] = field(factory=Counter)
-    doorman: Doorman = field(init=False)
+    authenticator: Authenticator = field(init=False)
     audit: Audit = field(factory=Audit)
 
     def __attrs_post_init__(self) -> None:
-        self.doorman = Doorman(
+        self.authenticator = Authenticator(
             KEYRING,
             Attempts(3, 60.0),
             lambda: self.now,
@@ -92,10 +92,10 @@ class Pod:
         return {"limit": limit, "offset": offset, "room": room, "user": user}
 
     def refuse_all_but_root(self, request: Request) -> Response | None:
-        return self.doorman.refuse_all_but_root(request)
+        return self.authenticator.refuse_all_but_root(request)
 
     def refuse_all_but_scrapers(self, request: Request) -> Response | None:
-        return self.doorman.refuse_all_but_scrapers(request)
+        return self.authenticator.refuse_all_but_scrapers(request)
 
 
 async def request(
@@ -308,10 +308,10 @@ def test_who_is_let_in_where_there_is_no_room_is_told_of_by_what_answers(
 ) -> None:
     pod = Pod(dev=dev)
     counts: Counter[str] = Counter()
-    doorman = evolve(pod.doorman, audit=Audit(counts))
+    authenticator = evolve(pod.authenticator, audit=Audit(counts))
     fields = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
     scope = {"type": "http", "method": "POST", "path": "/x", "headers": fields, "client": (peer, 1)}
-    assert doorman.knows(Request(scope)) is privileged
+    assert authenticator.knows(Request(scope)) is privileged
     assert counts.total() == told
 
 

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from deployd.transport.http.self_test import self_test_routes
+from deployd.transport.http.pages import self_test_routes
 
 FOLDER = resources.files("deployd.web").joinpath("self-test")
 FILES = {file.name: file.read_text(encoding="utf-8") for file in FOLDER.iterdir()}

@@ -18,7 +18,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
-from deployd.transport import Seats, UpgradeRequest
+from deployd.transport import ConnectionSlots, UpgradeRequest
 from deployd.transport.http import HttpLimits, HttpServer
 
 LIMITS = HttpLimits(head_timeout=10, body_timeout=20, send_timeout=40, keep_alive_timeout=80)
@@ -83,7 +83,7 @@ class Peers:
     def __init__(self, nursery: trio.Nursery, stack: ExitStack) -> None:
         self._nursery = nursery
         self._stack = stack
-        self._seats = Seats(10_000, 0, 0, 0)
+        self._slots = ConnectionSlots(10_000, 0, 0, 0)
         self._server = HttpServer(APP, LIMITS, on_upgrade=self._take)
         self._start = trio.current_time()
         self.taken: dict[str, float] = {}
@@ -98,10 +98,10 @@ class Peers:
         return theirs
 
     async def _serve(self, name: str, sock: socket.socket) -> None:
-        seat = self._seats.admit("", trio.current_time())
-        assert seat is not None
-        await self._server.serve(sock, ("192.0.2.1", 5000), seat)
-        seat.leave()
+        slot = self._slots.admit("", trio.current_time())
+        assert slot is not None
+        await self._server.serve(sock, ("192.0.2.1", 5000), slot)
+        slot.leave()
         self.taken[name] = trio.current_time() - self._start
 
     def _take(self, request: UpgradeRequest) -> None:

@@ -11,25 +11,25 @@ from deployd.transport import Attempts
 
 def test_an_address_has_so_many_attempts_and_then_waits_for_the_next() -> None:
     attempts = Attempts(limit=3, period=60)
-    assert [attempts.wait("a", now=0) for _ in range(4)] == [0, 0, 0, pytest.approx(20)]
-    assert attempts.wait("a", now=20) == 0
-    assert attempts.wait("a", now=20) == pytest.approx(20)
+    assert [attempts.attempt("a", now=0) for _ in range(4)] == [0, 0, 0, pytest.approx(20)]
+    assert attempts.attempt("a", now=20) == 0
+    assert attempts.attempt("a", now=20) == pytest.approx(20)
 
 
 def test_each_address_has_its_own() -> None:
     attempts = Attempts(limit=1, period=60)
-    assert attempts.wait("a", now=0) == 0
-    assert attempts.wait("b", now=0) == 0
-    assert attempts.wait("a", now=0) > 0
+    assert attempts.attempt("a", now=0) == 0
+    assert attempts.attempt("b", now=0) == 0
+    assert attempts.attempt("a", now=0) > 0
 
 
 def test_of_too_many_addresses_the_one_that_tried_longest_ago_is_forgotten() -> None:
     attempts = Attempts(limit=1, period=60, max_addresses=2)
     for address in ("a", "b", "a", "c"):  # b is the oldest when c comes
-        attempts.wait(address, now=0)
+        attempts.attempt(address, now=0)
     assert len(attempts) == 2
-    assert attempts.wait("a", now=0) > 0
-    assert attempts.wait("b", now=0) == 0
+    assert attempts.attempt("a", now=0) > 0
+    assert attempts.attempt("b", now=0) == 0
 
 
 @given(
@@ -42,5 +42,5 @@ def test_no_address_ever_has_more_than_the_limit_and_what_came_back_since(
     attempts, now, taken = Attempts(limit, period=10), 0.0, dict.fromkeys("abc", 0)
     for address, pause in tries:
         now += pause
-        taken[address] += attempts.wait(address, now) == 0
+        taken[address] += attempts.attempt(address, now) == 0
         assert taken[address] <= limit + limit / 10 * now + 1e-6

@@ -16,7 +16,7 @@ import trio
 from attrs import frozen
 from trio.testing import wait_all_tasks_blocked
 
-from deployd.transport import Closed, OutboxFailure, WebSocket, WebSocketLimits, text_frame
+from deployd.transport import Closure, OutboxFailure, WebSocket, WebSocketLimits, text_frame
 from support.raw import opening
 
 HEAD = (
@@ -309,13 +309,13 @@ async def receive(sock: trio.socket.SocketType) -> bytes:
     return received
 
 
-async def converse(case: Case) -> tuple[bytes, Closed]:
+async def converse(case: Case) -> tuple[bytes, Closure]:
     """Return all that the server sent, and how it says the connection ended."""
     server, peer = socket.socketpair()
     server.setblocking(False)
     echo = Echo()
     echo.websocket = WebSocket(server, opening(HEAD)[0], LIMITS, echo, clock=lambda: 0.0)
-    ended: list[Closed] = []
+    ended: list[Closure] = []
 
     async def serve() -> None:
         ended.append(await echo.websocket.run(nursery.start_soon))

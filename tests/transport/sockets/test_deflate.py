@@ -15,7 +15,7 @@ from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, CloseConnection, Message, Ping, Request, TextMessage
 from wsproto.extensions import PerMessageDeflate
 
-from deployd.config import Performance
+from deployd.config import PerformanceSettings
 from deployd.transport import Deflater, text_frame
 from deployd.transport.sockets.deflate import DeflateGuard
 from deployd.transport.sockets.frames import payload_of
@@ -278,7 +278,7 @@ async def test_who_takes_it_gets_less_and_everybody_the_same() -> None:
 
 
 async def test_a_pod_that_is_told_not_to_compresses_nothing() -> None:
-    off = evolve(pod_config(), performance=Performance(compression_enabled=False))
+    off = evolve(pod_config(), performance=PerformanceSettings(compression_enabled=False))
     async with (
         running_pod(off) as pod,
         connect(f"ws://localhost:{pod.port}/socket.io/") as one,

@@ -16,10 +16,10 @@ from structlog.testing import capture_logs
 
 from deployd.transport import (
     AddressInUse,
+    ConnectionSlot,
     Listener,
     ListenError,
     Refusal,
-    Seat,
     UpgradeRequest,
     bind,
     networks,
@@ -29,7 +29,7 @@ from deployd.transport.http import HttpLimits, HttpServer, OnUpgrade
 from deployd.transport.sockets.descriptors import KEPT, LAST, is_scarce
 from deployd.transport.sockets.listener import (
     EXHAUSTED_PAUSE,
-    STANDING,
+    OVERFLOW,
     ListenerLimits,
     ListenerStatistics,
     Serve,
@@ -255,7 +255,7 @@ async def test_a_client_that_goes_before_its_request_is_whole_is_counted() -> No
         assert (await ask(listener, GET)).endswith(HELLO)
 
 
-# -- seats -----------------------------------------------------------------------------------
+# -- slots -----------------------------------------------------------------------------------
 
 
 async def busy(scope: Scope, receive: Receive, send: Send) -> None:
@@ -429,7 +429,7 @@ async def test_a_bug_behind_http_is_that_clients_alone() -> None:
 
 
 async def test_a_bug_of_ours_is_that_clients_alone() -> None:
-    async def crash(sock: socket.socket, peer: tuple[str, int], seat: Seat) -> str:
+    async def crash(sock: socket.socket, peer: tuple[str, int], slot: ConnectionSlot) -> str:
         async with trio.open_nursery():
             raise RuntimeError("bug")
 
@@ -688,11 +688,11 @@ async def test_those_who_stand_are_bounded_and_give_way_to_who_comes() -> None:
         AsyncExitStack() as stack,
     ):
         await works(listener, stack)
-        standing = [await begins(listener, stack, b"") for _ in range(STANDING)]
-        assert listener.statistics().open_connections == 1 + STANDING
+        overflow = [await begins(listener, stack, b"") for _ in range(OVERFLOW)]
+        assert listener.statistics().open_connections == 1 + OVERFLOW
         await begins(listener, stack, b"")
-        assert status(await everything(standing[0])) == 503
-        assert listener.statistics().open_connections == 1 + STANDING
+        assert status(await everything(overflow[0])) == 503
+        assert listener.statistics().open_connections == 1 + OVERFLOW
         assert (await ask(listener, HEALTH)).endswith(HELLO)
 
 

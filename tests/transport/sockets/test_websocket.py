@@ -18,7 +18,7 @@ from wsproto.events import CloseConnection, Event, Ping, Pong, TextMessage
 
 from deployd.transport import (
     CloseCode,
-    Closed,
+    Closure,
     Deflater,
     OutboxFailure,
     WebSocket,
@@ -82,7 +82,7 @@ class Dialogue:
         good, rest = opening(head)
         self.websocket = WebSocket(self.sock, good, limits, self.mail, rest=rest)
         self.client = Connection(ConnectionType.CLIENT)
-        self.closed: Closed | None = None
+        self.closed: Closure | None = None
         response, _, rest = self.peer.recv(65536).partition(b"\r\n\r\n")
         self.response = response + b"\r\n\r\n"
         self.client.receive_data(rest)
@@ -337,7 +337,7 @@ async def test_the_client_closes(dialogue: Dialogue) -> None:
     assert await dialogue.hear() == [CloseConnection(1001, "going")]
     dialogue.peer.close()
     await wait_all_tasks_blocked()
-    assert dialogue.closed == Closed(1001, "going", by_peer=True)
+    assert dialogue.closed == Closure(1001, "going", by_peer=True)
     assert dialogue.websocket.outbox.closed
 
 
@@ -349,7 +349,7 @@ async def test_a_violation_is_told_to_the_client_before_the_end(dialogue: Dialog
     assert not dialogue.over()
     dialogue.peer.close()
     await wait_all_tasks_blocked()
-    assert dialogue.closed == Closed(1003, reason, by_peer=False)
+    assert dialogue.closed == Closure(1003, reason, by_peer=False)
 
 
 async def test_a_client_that_violates_and_stays_is_cut_off(
@@ -369,7 +369,7 @@ async def test_a_client_that_vanishes_is_an_abnormal_end(dialogue: Dialogue) -> 
     dialogue.peer.close()
     await wait_all_tasks_blocked()
     assert dialogue.mail.texts == ["last words"]
-    assert dialogue.closed == Closed(1006, "connection lost", by_peer=True)
+    assert dialogue.closed == Closure(1006, "connection lost", by_peer=True)
     assert dialogue.websocket.outbox.closed
 
 
@@ -380,7 +380,7 @@ async def test_a_reset_is_an_abnormal_end_too(nursery: trio.Nursery) -> None:
     await wait_all_tasks_blocked()
     dialogue.peer.close()  # with unread bytes: a reset
     await wait_all_tasks_blocked()
-    assert dialogue.closed == Closed(1006, "connection lost", by_peer=True)
+    assert dialogue.closed == Closure(1006, "connection lost", by_peer=True)
 
 
 async def test_the_pod_closes_and_the_client_answers(
@@ -398,7 +398,7 @@ async def test_the_pod_closes_and_the_client_answers(
         await dialogue.say(CloseConnection(1012))
         dialogue.peer.close()
     assert trio.current_time() == start
-    assert dialogue.closed == Closed(1012, "retry_after=2", by_peer=False)
+    assert dialogue.closed == Closure(1012, "retry_after=2", by_peer=False)
     assert dialogue.websocket.outbox.closed
 
 
@@ -410,7 +410,7 @@ async def test_closing_waits_a_limited_time_for_a_client_that_does_not_answer(
     assert trio.current_time() == start + LIMITS.close_timeout
     assert dialogue.websocket.outbox.closed
     await wait_all_tasks_blocked()
-    assert dialogue.closed == Closed(1001, "", by_peer=False)
+    assert dialogue.closed == Closure(1001, "", by_peer=False)
 
 
 async def test_closing_again_changes_nothing(dialogue: Dialogue, autojump_clock: MockClock) -> None:
@@ -426,7 +426,7 @@ async def test_closing_again_changes_nothing(dialogue: Dialogue, autojump_clock:
     assert trio.current_time() == start + LIMITS.close_timeout
     await wait_all_tasks_blocked()
     assert await dialogue.hear() == [CloseConnection(1000, "")]
-    assert dialogue.closed == Closed(1000, "", by_peer=False)
+    assert dialogue.closed == Closure(1000, "", by_peer=False)
 
 
 async def test_after_a_close_frame_nothing_more_is_sent(dialogue: Dialogue) -> None:
@@ -449,7 +449,7 @@ async def test_after_a_close_frame_nothing_more_is_delivered(dialogue: Dialogue)
         await dialogue.say(TextMessage("late"), Ping(b"?"), CloseConnection(1000))
         dialogue.peer.close()
     assert dialogue.mail.got == []
-    assert dialogue.closed == Closed(1000, "", by_peer=False)
+    assert dialogue.closed == Closure(1000, "", by_peer=False)
 
 
 async def test_an_inbox_without_room_does_not_hold_up_the_end(
@@ -484,7 +484,7 @@ async def test_abandoning_forgets_what_waits_and_says_why(
         dialogue.peer.close()
     assert TextMessage("forgotten") not in heard
     assert heard[-1] == CloseConnection(4000, "too slow")
-    assert dialogue.closed == Closed(4000, "too slow", by_peer=False)
+    assert dialogue.closed == Closure(4000, "too slow", by_peer=False)
 
 
 async def test_abandoning_takes_a_limited_time_with_a_client_that_never_reads(
@@ -511,7 +511,7 @@ async def test_abort_ends_the_run_at_once(dialogue: Dialogue) -> None:
     await wait_all_tasks_blocked()
     dialogue.websocket.abort()
     await wait_all_tasks_blocked()
-    assert dialogue.closed == Closed(1006, "aborted", by_peer=False)
+    assert dialogue.closed == Closure(1006, "aborted", by_peer=False)
     assert dialogue.websocket.outbox.closed
 
 

@@ -21,7 +21,7 @@ import trio
 from ...errors import BrokerError, BrokerRefused, BrokerUnavailable
 from ..contract import Inbox
 from .driver import Driver
-from .inflow import Inflow
+from .receive_queue import ReceiveQueue
 
 __all__ = [
     "CancelledError",
@@ -96,7 +96,7 @@ class Incarnation:
         self._thread = threading.Thread(
             target=context.run, args=(self._run,), name=name, daemon=True
         )
-        self.feed = Inflow(
+        self.feed = ReceiveQueue(
             inbox.deliver, self._lost, asyncio.Event(), self._to_trio, self._loop.post
         )
         self.closing = trio.Event()

@@ -30,7 +30,7 @@ from typing import Protocol, TypeAlias
 
 import trio
 
-from ....config import Broker as BrokerSettings
+from ....config import BrokerSettings
 from ...errors import BrokerError, MessageTooLarge
 
 __all__ = ["Broker", "Channel", "Inbox", "Message", "refuse_too_large"]

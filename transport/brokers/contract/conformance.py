@@ -25,7 +25,7 @@ import trio
 from ...errors import BrokerUnavailable
 from .broker import Broker
 from .channels import EVERYONE
-from .deliveries import (
+from .delivery_checks import (
     check_batches,
     check_concurrent,
     check_idempotent,
@@ -41,7 +41,7 @@ from .deliveries import (
     check_unsubscribed,
     check_whole,
 )
-from .listening import PATIENCE, QUIET, ContractBroken, Ear, Make, connected, expect, fresh
+from .harness import QUIET, TIMEOUT, ContractBroken, Make, RecordingInbox, connected, expect, fresh
 
 __all__ = [
     "CHECKS",
@@ -80,7 +80,7 @@ async def _refuses(broker: Broker) -> None:
     )
     for call in calls:
         try:
-            with trio.fail_after(PATIENCE):
+            with trio.fail_after(TIMEOUT):
                 await call()
         except BrokerUnavailable:
             continue
@@ -106,7 +106,7 @@ async def check_cancelled(make: Make) -> None:
         broker = make()
         async with trio.open_nursery() as nursery:
             with trio.move_on_after(seconds):
-                await broker.connect(Ear(), nursery)
+                await broker.connect(RecordingInbox(), nursery)
             await _closes_quickly(broker)
 
 
@@ -123,7 +123,7 @@ async def check_nothing_left(make: Make) -> None:
     for _ in range(10):
         await _live(make)
     after = before
-    with suppress(trio.TooSlowError), trio.fail_after(PATIENCE):
+    with suppress(trio.TooSlowError), trio.fail_after(TIMEOUT):
         # Threads end when they can, and tell nobody.
         while not _no_more(after := _resources(), before):  # noqa: ASYNC110
             await trio.sleep(QUIET)
@@ -134,11 +134,11 @@ async def check_nothing_left(make: Make) -> None:
 
 
 async def _live(make: Make) -> None:
-    async with connected(make) as (broker, ear):
+    async with connected(make) as (broker, inbox):
         channel = fresh()
         await broker.subscribe([channel])
         await broker.publish([(channel, b"")])
-        await ear.hears([(channel, b"")])
+        await inbox.hears([(channel, b"")])
 
 
 def _resources() -> tuple[int, int]:
@@ -153,13 +153,13 @@ def _no_more(after: tuple[int, int], before: tuple[int, int]) -> bool:
 async def check_apart(make: Make, make_other: Make) -> None:
     """Expect deployments with different prefixes on one server not to hear each other."""
     channels = [fresh(), EVERYONE]
-    async with connected(make) as (one, ear), connected(make_other) as (other, other_ear):
+    async with connected(make) as (one, inbox), connected(make_other) as (other, other_inbox):
         for broker in (one, other):
             await broker.subscribe(channels)
         await one.publish([(channel, b"one") for channel in channels])
         await other.publish([(channel, b"other") for channel in channels])
-        await ear.hears([(channel, b"one") for channel in channels])
-        await other_ear.hears([(channel, b"other") for channel in channels])
+        await inbox.hears([(channel, b"one") for channel in channels])
+        await other_inbox.hears([(channel, b"other") for channel in channels])
 
 
 CHECKS: Final[Mapping[str, Check]] = MappingProxyType(

@@ -20,12 +20,12 @@ from nats.aio.client import Client
 
 from ..bridge import Future
 
-__all__ = ["Connection", "Ears"]
+__all__ = ["NatsConnection", "NatsListener"]
 
 PING: Final = b"PING\r\n"
 
 
-class Ears(Protocol):
+class NatsListener(Protocol):
     """Who is told what happens on a connection."""
 
     async def heard(self, subject: str, payload: bytes) -> None:
@@ -38,12 +38,12 @@ class Ears(Protocol):
         """Learn that nothing is read any more."""
 
 
-class Connection(Client):
+class NatsConnection(Client):
     """One connection, which is made once."""
 
-    def __init__(self, ears: Ears) -> None:
+    def __init__(self, listener: NatsListener) -> None:
         super().__init__()
-        self._ears = ears
+        self._listener = listener
 
     async def settle(self) -> None:
         """Return when the server has handled all that was asked of it before.
@@ -71,14 +71,14 @@ class Connection(Client):
         try:
             await super()._read_loop()
         finally:
-            self._ears.ended()
+            self._listener.ended()
 
     async def _process_msg(
         self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes
     ) -> None:
         if sid in self._subs:
-            await self._ears.heard(subject.decode(), data)
+            await self._listener.heard(subject.decode(), data)
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
-        self._ears.informed(info, initial_connection)
+        self._listener.informed(info, initial_connection)
         await super()._process_info(info, initial_connection)

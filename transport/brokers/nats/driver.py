@@ -21,11 +21,11 @@ from typing import Any, Final
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 
-from ....config import Nats
+from ....config import NatsSettings
 from ...errors import BrokerError, BrokerRefused, BrokerUnavailable
 from ..bridge import Feed, Lock, addresses, sleep
 from ..contract import Channel, Message
-from .client import Connection
+from .client import NatsConnection
 from .login import login
 
 __all__ = ["ROUTE_GRACE", "NatsDriver"]
@@ -53,12 +53,12 @@ _REFUSALS: Final = (
 class NatsDriver:
     """One connection to one of the servers that the settings name. It never reconnects."""
 
-    def __init__(self, settings: Nats) -> None:
+    def __init__(self, settings: NatsSettings) -> None:
         first = f"{settings.host}:{settings.port}"
         self._servers = list(dict.fromkeys((first, *settings.servers)))
         self._settings = settings
         self._prefix = f"{settings.subject}."
-        self._connection: Connection | None = None
+        self._connection: NatsConnection | None = None
         self._feed: Feed | None = None
         self._failure: BrokerError | None = None
         self._routed = False
@@ -164,7 +164,7 @@ class NatsDriver:
         return servers
 
     async def _connect(self, server: str, patience: int, options: Mapping[str, Any]) -> None:
-        self._connection = connection = Connection(self)
+        self._connection = connection = NatsConnection(self)
         try:
             await connection.connect(
                 f"nats://{server}",
@@ -193,14 +193,14 @@ class NatsDriver:
         if self._feed is not None:
             self._feed.lost(self._failure)
 
-    def _connected(self) -> Connection:
+    def _connected(self) -> NatsConnection:
         if self._failure is not None:
             raise self._failure
         if self._connection is None or not self._connection.is_connected:
             raise BrokerUnavailable(f"{self.endpoint}: not connected.")
         return self._connection
 
-    async def _settle(self, connection: Connection) -> None:
+    async def _settle(self, connection: NatsConnection) -> None:
         await connection.settle()
         # Without a read loop `settle` returns at once, and proves nothing.
         self._connected()

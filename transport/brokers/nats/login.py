@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from nats.aio.client import RawCredentials
 
-from ....config import Nats
+from ....config import NatsSettings
 from ...errors import BrokerRefused
 
 __all__ = ["login"]
@@ -16,7 +16,7 @@ __all__ = ["login"]
 _MARKS: Final = ("-----BEGIN NATS USER JWT-----", "-----BEGIN USER NKEY SEED-----")
 
 
-def login(settings: Nats) -> dict[str, Any]:
+def login(settings: NatsSettings) -> dict[str, Any]:
     """Return what nats-py's `connect` wants of it.
 
     Reads the files that the settings name; `BrokerRefused` when they are not what they should be.

@@ -28,11 +28,18 @@ from pamqp.base import Frame
 from pamqp.frame import marshal
 from yarl import URL
 
-from ....config import RabbitMQ
+from ....config import RabbitMQSettings
 from ..bridge import Future, StreamReader, StreamWriter, open_connection
 from .frames import Publication, Publications
 
-__all__ = ["Consuming", "Ears", "Publishing", "SignInRefused", "Wire", "hush"]
+__all__ = [
+    "ConsumingChannel",
+    "PublishingChannel",
+    "RabbitConnection",
+    "RabbitListener",
+    "SignInRefused",
+    "silence_library",
+]
 
 HEARTBEAT: Final = 10
 """Seconds: for the server, which frees the queue of a pod that vanished; links have canaries."""
@@ -41,12 +48,12 @@ _FRAMES: Final = 64
 """Frames that may wait for a channel to be read from."""
 
 
-def hush() -> None:
+def silence_library() -> None:
     """Silence the library, which logs at ERROR, with traces, what the pod says once by itself."""
     logging.getLogger("aiormq").setLevel(logging.CRITICAL + 1)
 
 
-class Ears(Protocol):
+class RabbitListener(Protocol):
     """Who is told what happens on a connection; none of it may raise."""
 
     def ended(self, error: BaseException | None) -> None:
@@ -93,10 +100,12 @@ class SignInRefused(Exception):
     """The server has closed the connection instead of letting us in."""
 
 
-class Wire(Connection):
+class RabbitConnection(Connection):
     """One connection, made once. `url` has the credentials: never show it."""
 
-    def __init__(self, settings: RabbitMQ, context: ssl.SSLContext | None, ears: Ears) -> None:
+    def __init__(
+        self, settings: RabbitMQSettings, context: ssl.SSLContext | None, listener: RabbitListener
+    ) -> None:
         self._sockets = _Sockets(settings.host, settings.port, context)
         # For the credentials and options only: not every host or vhost fits into one.
         url = URL.build(
@@ -108,7 +117,7 @@ class Wire(Connection):
         )
         super().__init__(url, transport_factory=self._sockets)
         self.vhost = settings.vhost
-        self._ears = ears
+        self._listener = listener
 
     async def begin(self) -> None:
         """Connect and sign in."""
@@ -127,7 +136,7 @@ class Wire(Connection):
         transport.abort()
 
     def _reader_ended(self, task: Any) -> None:
-        self._ears.ended(None if task.cancelled() else task.exception())
+        self._listener.ended(None if task.cancelled() else task.exception())
 
     @staticmethod
     async def _rpc(
@@ -143,16 +152,18 @@ class Wire(Connection):
     async def _Connection__handle_connection_blocked(  # noqa: N802
         self, frame: spec.Connection.Blocked
     ) -> None:
-        self._ears.blocked(str(frame.reason or ""))
+        self._listener.blocked(str(frame.reason or ""))
 
 
-class _Only(Channel):
+class _OnlyChannel(Channel):
     """The only channel of a connection, of a kind of our own; its end is the connection's."""
 
-    def __init__(self, wire: Wire, ears: Ears, confirms: bool) -> None:
-        super().__init__(wire, 1, publisher_confirms=confirms, frame_buffer=_FRAMES)
-        self._ears = ears
-        wire.channels[self.number] = self
+    def __init__(
+        self, connection: RabbitConnection, listener: RabbitListener, confirms: bool
+    ) -> None:
+        super().__init__(connection, 1, publisher_confirms=confirms, frame_buffer=_FRAMES)
+        self._listener = listener
+        connection.channels[self.number] = self
 
     @property
     def reason(self) -> BaseException | None:
@@ -165,14 +176,14 @@ class _Only(Channel):
         self.closing.add_done_callback(self._ended)
 
     def _ended(self, closing: Future[Any]) -> None:
-        self._ears.ended(None if closing.cancelled() else closing.exception())
+        self._listener.ended(None if closing.cancelled() else closing.exception())
 
 
-class Publishing(_Only):
+class PublishingChannel(_OnlyChannel):
     """A channel whose confirms are counted by batch."""
 
-    def __init__(self, wire: Wire, ears: Ears) -> None:
-        super().__init__(wire, ears, confirms=True)
+    def __init__(self, connection: RabbitConnection, listener: RabbitListener) -> None:
+        super().__init__(connection, listener, confirms=True)
         self._publications = Publications(self.number, self.max_content_size)
 
     async def send(self, publications: list[Publication]) -> Future[None]:
@@ -193,12 +204,12 @@ class Publishing(_Only):
         self._publications.confirm(frame.delivery_tag, bool(frame.multiple), taken)
 
 
-class Consuming(_Only):
+class ConsumingChannel(_OnlyChannel):
     """A channel that hands on what arrives, in order, at once."""
 
-    def __init__(self, wire: Wire, ears: Ears) -> None:
-        super().__init__(wire, ears, confirms=False)
-        self.on_consumer_cancel_callbacks.add(lambda _: ears.cancelled())
+    def __init__(self, connection: RabbitConnection, listener: RabbitListener) -> None:
+        super().__init__(connection, listener, confirms=False)
+        self.on_consumer_cancel_callbacks.add(lambda _: listener.cancelled())
 
     async def consume(self, queue: str, acknowledged: bool = True) -> None:
         """Have the server send what is in the queue."""
@@ -224,7 +235,7 @@ class Consuming(_Only):
         header: Any = await self._get_frame()
         message = await self._read_content(frame, header)
         key: str = frame.routing_key
-        await self._ears.heard(frame.exchange, key, message.body, frame.delivery_tag)
+        await self._listener.heard(frame.exchange, key, message.body, frame.delivery_tag)
 
 
 async def _never(_: object) -> None:

@@ -19,14 +19,14 @@ from typing import Final, TypeVar
 from aiormq import spec
 from pamqp.base import Frame
 
-from ....config import RabbitMQ
+from ....config import RabbitMQSettings
 from ...errors import BrokerError, BrokerRefused, BrokerUnavailable
 from ..bridge import Feed, Future, Lock
 from ..contract import Channel, Message
-from .client import Consuming, Publishing, Wire, hush
+from .client import ConsumingChannel, PublishingChannel, RabbitConnection, silence_library
+from .deliveries import Deliveries
 from .errors import LIBRARY_ERRORS, told
 from .frames import Publication
-from .inflow import Deliveries
 from .topology import Topology
 
 __all__ = ["MAX_PAYLOAD", "RabbitDriver"]
@@ -46,7 +46,7 @@ _IN_FLIGHT: Final = 4
 """Chunks of one batch that may be unconfirmed."""
 
 
-_Channel = TypeVar("_Channel", Publishing, Consuming)
+_Channel = TypeVar("_Channel", PublishingChannel, ConsumingChannel)
 
 
 class RabbitDriver:
@@ -55,12 +55,12 @@ class RabbitDriver:
     `message_ttl` is how long (seconds) a message may wait on the server for this pod.
     """
 
-    def __init__(self, settings: RabbitMQ, message_ttl: float) -> None:
+    def __init__(self, settings: RabbitMQSettings, message_ttl: float) -> None:
         self._settings = settings
         self._topology = Topology(settings, message_ttl)
-        self._wires: list[Wire] = []
-        self._publishing: Publishing | None = None
-        self._consuming: Consuming | None = None
+        self._connections: list[RabbitConnection] = []
+        self._publishing: PublishingChannel | None = None
+        self._consuming: ConsumingChannel | None = None
         self._feed: Feed | None = None
         self._failure: BrokerError | None = None
         self._closed = False
@@ -73,12 +73,12 @@ class RabbitDriver:
 
     async def open(self, feed: Feed) -> None:
         """Connect twice, and declare the queue."""
-        hush()
+        silence_library()
         context = tls(self._settings)
         try:
-            self._publishing = Publishing(await self._wire(context), self)
+            self._publishing = PublishingChannel(await self._connect(context), self)
             await self._publishing.begin()
-            self._consuming = Consuming(await self._wire(context), self)
+            self._consuming = ConsumingChannel(await self._connect(context), self)
             await self._consuming.begin()
             await self._consume(self._consuming, feed)
         except LIBRARY_ERRORS as error:
@@ -128,9 +128,9 @@ class RabbitDriver:
         """Close the sockets: what was not yet confirmed is not waited for."""
         self._closed = True
         self._publishing = self._consuming = None
-        for wire in self._wires:
-            wire.abandon()
-        self._wires.clear()
+        for connection in self._connections:
+            connection.abandon()
+        self._connections.clear()
 
     def probes(self, channel: Channel) -> Sequence[Channel]:
         """Return the channel: there is one server."""
@@ -185,13 +185,13 @@ class RabbitDriver:
             self._feed.lost(self._failure)
         return self._failure
 
-    async def _wire(self, context: ssl.SSLContext | None) -> Wire:
-        wire = Wire(self._settings, context, self)
-        self._wires.append(wire)
-        await wire.begin()
-        return wire
+    async def _connect(self, context: ssl.SSLContext | None) -> RabbitConnection:
+        connection = RabbitConnection(self._settings, context, self)
+        self._connections.append(connection)
+        await connection.begin()
+        return connection
 
-    async def _consume(self, consuming: Consuming, feed: Feed) -> None:
+    async def _consume(self, consuming: ConsumingChannel, feed: Feed) -> None:
         await self._topology.declare(consuming)
         await consuming.basic_qos(prefetch_count=self._settings.prefetch)
         self._deliveries = Deliveries(feed, consuming.acknowledge, self._settings.prefetch)
@@ -239,7 +239,7 @@ class RabbitDriver:
         return channel
 
 
-def tls(settings: RabbitMQ) -> ssl.SSLContext | None:
+def tls(settings: RabbitMQSettings) -> ssl.SSLContext | None:
     """Return what TLS needs, or None without; `BrokerRefused` when `ca_file` is not good."""
     if not settings.tls:
         return None

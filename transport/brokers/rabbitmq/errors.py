@@ -13,7 +13,7 @@ from aio_pika.exceptions import (
 )
 from aiormq.exceptions import ChannelAccessRefused
 
-from ....config import RabbitMQ
+from ....config import RabbitMQSettings
 from ...errors import BrokerError, BrokerRefused, BrokerUnavailable
 from .client import SignInRefused
 from .frames import NotTaken
@@ -26,7 +26,7 @@ LIBRARY_ERRORS = (AMQPError, OSError, RuntimeError, SignInRefused, NotTaken, Val
 _GONE = "the connection is gone"
 
 
-def told(error: BaseException | None, settings: RabbitMQ) -> BrokerError:
+def told(error: BaseException | None, settings: RabbitMQSettings) -> BrokerError:
     """Put a failure into a sentence."""
     endpoint = f"{settings.host}:{settings.port}"
     if isinstance(error, SignInRefused):
@@ -40,7 +40,7 @@ def told(error: BaseException | None, settings: RabbitMQ) -> BrokerError:
     return BrokerUnavailable(f"{endpoint}: {_broken(error)}.")
 
 
-def _sign_in(error: SignInRefused, settings: RabbitMQ) -> str:
+def _sign_in(error: SignInRefused, settings: RabbitMQSettings) -> str:
     said = _short(error)
     if "vhost" not in said:
         return f"{said}: see broker.rabbitmq.username and broker.rabbitmq.password"
@@ -52,7 +52,7 @@ def _sign_in(error: SignInRefused, settings: RabbitMQ) -> str:
     )
 
 
-def _channel(error: ChannelClosed, endpoint: str, settings: RabbitMQ) -> BrokerError:
+def _channel(error: ChannelClosed, endpoint: str, settings: RabbitMQSettings) -> BrokerError:
     said = _short(error)
     if isinstance(error, ChannelAccessRefused):
         return BrokerRefused(

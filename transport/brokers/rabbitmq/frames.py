@@ -38,11 +38,11 @@ class Publications:
         self._channel = channel
         self._frame_size = frame_size
         self._last = 0
-        self._waiting: OrderedDict[int, _Batch] = OrderedDict()
+        self._waiting: OrderedDict[int, _UnconfirmedBatch] = OrderedDict()
 
     def written(self, publications: Sequence[Publication], confirmed: Future[None]) -> bytes:
         """Give the messages their numbers, and return their bytes."""
-        batch = _Batch(len(publications), confirmed)
+        batch = _UnconfirmedBatch(len(publications), confirmed)
         for tag in range(self._last + 1, self._last + 1 + len(publications)):
             self._waiting[tag] = batch
         self._last += len(publications)
@@ -70,7 +70,7 @@ class Publications:
             yield _END
 
 
-class _Batch:
+class _UnconfirmedBatch:
     def __init__(self, missing: int, confirmed: Future[None]) -> None:
         self._missing = missing
         self._confirmed = confirmed

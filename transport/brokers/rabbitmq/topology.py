@@ -14,9 +14,9 @@ from typing import Any, Final
 from aio_pika import ExchangeType
 from pamqp.common import FieldValue
 
-from ....config import RabbitMQ
+from ....config import RabbitMQSettings
 from ..contract import Channel
-from .client import Consuming
+from .client import ConsumingChannel
 
 __all__ = ["QUEUE_BYTES", "Topology"]
 
@@ -35,7 +35,7 @@ class Topology:
     (`message_ttl`, seconds), it hands to a second queue, of length one.
     """
 
-    def __init__(self, settings: RabbitMQ, message_ttl: float) -> None:
+    def __init__(self, settings: RabbitMQSettings, message_ttl: float) -> None:
         self._prefix = f"{settings.exchange}."
         self._queue_length = settings.queue_length
         self._message_ttl = message_ttl
@@ -61,7 +61,7 @@ class Topology:
         """Return the channel of an address."""
         return f"{exchange.removeprefix(self._prefix)}.{key}"
 
-    async def declare(self, consuming: Consuming) -> None:
+    async def declare(self, consuming: ConsumingChannel) -> None:
         """Declare both queues, and have the server send what is dropped."""
         limits: dict[str, FieldValue] = {"x-max-length": 1}
         queue = f"{self.queue}.{_DROPPED}"

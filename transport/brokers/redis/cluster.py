@@ -13,15 +13,15 @@ from typing import TypeVar
 
 from redis.crc import key_slot
 
-from ....config import Redis
+from ....config import RedisSettings
 from ...errors import BrokerRefused, BrokerUnavailable
 from ..bridge import Feed, first, gather
 from ..contract import Channel, Message
-from .login import Login, Server, read_login, read_server, read_servers
-from .node import MAX_PAYLOAD, SHARDED, Names, Node
+from .connection import visit
+from .login import Login, ServerAddress, read_login, read_server, read_servers
+from .node import MAX_PAYLOAD, SHARDED, Names, RedisNode
+from .periodic_check import PeriodicCheck
 from .slots import Slots, see_slots
-from .watch import Watch
-from .wire import visit
 
 __all__ = ["RedisClusterDriver"]
 
@@ -31,16 +31,16 @@ T = TypeVar("T")
 class RedisClusterDriver:
     """A driver of Redis 7 as a cluster. Databases other than 0 do not exist there."""
 
-    def __init__(self, settings: Redis) -> None:
+    def __init__(self, settings: RedisSettings) -> None:
         self.max_payload = MAX_PAYLOAD
         self._seeds = read_servers(settings.nodes) or [read_server(settings)]
         self.endpoint = ", ".join(map(str, self._seeds))
         self._login = read_login(settings)
         self._names = Names(settings.prefix, self._login.database)
-        self._nodes: Mapping[Server, Node] = {}
+        self._nodes: Mapping[ServerAddress, RedisNode] = {}
         self._slots = Slots(())
-        self._owners: Sequence[Server | None] = ()
-        self._watch = Watch(self._check)
+        self._owners: Sequence[ServerAddress | None] = ()
+        self._periodic = PeriodicCheck(self._check)
         self._closed = False
 
     async def open(self, feed: Feed) -> None:
@@ -55,12 +55,12 @@ class RedisClusterDriver:
             raise BrokerUnavailable(f"{self.endpoint}: closed.")
         self._slots, self._owners = slots, slots.owners()
         self._nodes = {
-            server: Node(server, self._login, SHARDED, self._names, feed)
+            server: RedisNode(server, self._login, SHARDED, self._names, feed)
             for server in slots.masters
         }
         await gather(*(node.open() for node in self._nodes.values()))
         await self._check()
-        self._watch.start(feed.lost)
+        self._periodic.start(feed.lost)
 
     async def subscribe(self, channels: Sequence[Channel]) -> None:
         """See `Broker.subscribe`."""
@@ -80,16 +80,18 @@ class RedisClusterDriver:
     async def close(self) -> None:
         """Let go of all connections."""
         self._closed = True
-        await self._watch.close()
+        await self._periodic.close()
         await gather(*(node.close() for node in self._nodes.values()))
 
     def probes(self, channel: Channel) -> Sequence[Channel]:
         """Return one channel for each master; before `open`, the channel itself."""
         return self._slots.spread(channel, self._names) or (channel,)
 
-    def _split(self, items: Iterable[tuple[bytes, T]]) -> list[tuple[Node, list[tuple[bytes, T]]]]:
+    def _split(
+        self, items: Iterable[tuple[bytes, T]]
+    ) -> list[tuple[RedisNode, list[tuple[bytes, T]]]]:
         """Sort (name, anything)s by the node that serves the name, in their order."""
-        parts: dict[Server, list[tuple[bytes, T]]] = {}
+        parts: dict[ServerAddress, list[tuple[bytes, T]]] = {}
         for item in items:
             owner = self._owners[key_slot(item[0])] if self._owners else None
             if owner is None:
@@ -105,6 +107,6 @@ class RedisClusterDriver:
                 raise BrokerUnavailable(f"{node.server} says that slots of the cluster moved.")
 
 
-async def _view(seed: Server, login: Login) -> Slots:
-    async with visit(seed, login) as wire:
-        return await see_slots(wire)
+async def _view(seed: ServerAddress, login: Login) -> Slots:
+    async with visit(seed, login) as connection:
+        return await see_slots(connection)

@@ -9,20 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ....config import Redis
+from ....config import RedisSettings
 from ...errors import BrokerUnavailable
 from ..bridge import Driver, Feed
 from ..contract import Channel, Message
 from .cluster import RedisClusterDriver
 from .login import read_login, read_server, read_servers
-from .node import MAX_PAYLOAD, PLAIN, Names, Node, check_master
+from .node import MAX_PAYLOAD, PLAIN, Names, RedisNode, check_master
+from .periodic_check import PeriodicCheck
 from .sentinel import check_named, find_master
-from .watch import Watch
 
 __all__ = ["RedisDriver", "redis_driver"]
 
 
-def redis_driver(settings: Redis) -> Driver:
+def redis_driver(settings: RedisSettings) -> Driver:
     """Return the driver that the settings ask for; several nodes mean a cluster."""
     if settings.cluster or settings.nodes:
         return RedisClusterDriver(settings)
@@ -32,7 +32,7 @@ def redis_driver(settings: Redis) -> Driver:
 class RedisDriver:
     """A driver of one Redis server, which has to be a master and to stay one."""
 
-    def __init__(self, settings: Redis) -> None:
+    def __init__(self, settings: RedisSettings) -> None:
         self.max_payload = MAX_PAYLOAD
         self._sentinels = read_servers(settings.sentinels)
         self._master = settings.sentinel_master
@@ -40,10 +40,10 @@ class RedisDriver:
         self.endpoint = ", ".join(map(str, self._sentinels or [self._server]))
         self._login = read_login(settings)
         self._names = Names(settings.prefix, self._login.database)
-        self._node: Node | None = None
+        self._node: RedisNode | None = None
         # Each has its own, for sentinels that hang must not keep the master from being watched.
         checks = [self._check, self._check_named] if self._sentinels else [self._check]
-        self._watches = [Watch(check) for check in checks]
+        self._checks = [PeriodicCheck(check) for check in checks]
         self._closed = False
 
     async def open(self, feed: Feed) -> None:
@@ -54,11 +54,11 @@ class RedisDriver:
         if self._closed:
             raise BrokerUnavailable(f"{self.endpoint}: closed.")
         self.endpoint = str(server)
-        self._node = Node(server, self._login, PLAIN, self._names, feed)
+        self._node = RedisNode(server, self._login, PLAIN, self._names, feed)
         await self._node.open()
         await self._check()
-        for watch in self._watches:
-            watch.start(feed.lost)
+        for check in self._checks:
+            check.start(feed.lost)
 
     async def subscribe(self, channels: Sequence[Channel]) -> None:
         """See `Broker.subscribe`."""
@@ -76,8 +76,8 @@ class RedisDriver:
     async def close(self) -> None:
         """Let go of both connections."""
         self._closed = True
-        for watch in self._watches:
-            await watch.close()
+        for check in self._checks:
+            await check.close()
         if self._node is not None:
             await self._node.close()
 
@@ -86,7 +86,7 @@ class RedisDriver:
         return (channel,)
 
     @property
-    def _opened(self) -> Node:
+    def _opened(self) -> RedisNode:
         if self._node is None:
             raise BrokerUnavailable(f"{self.endpoint}: not connected.")
         return self._node

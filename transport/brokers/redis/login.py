@@ -9,16 +9,16 @@ from urllib.parse import unquote, urlsplit
 import attrs
 from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection
 
-from ....config import Redis
+from ....config import RedisSettings
 from ...errors import BrokerRefused
 from ..bridge import WriteTransport
 
-__all__ = ["Login", "Plain", "Secure", "Server", "read_login", "read_server", "read_servers"]
+__all__ = ["Login", "Plain", "Secure", "ServerAddress", "read_login", "read_server", "read_servers"]
 
 _PORT: Final = 6379
 
 
-class Server(NamedTuple):
+class ServerAddress(NamedTuple):
     """One server's address."""
 
     host: str
@@ -39,7 +39,7 @@ class Login:
     tls: bool = False
     ca_file: str = ""
 
-    def connection(self, server: Server) -> Plain | Secure:
+    def connection(self, server: ServerAddress) -> Plain | Secure:
         """Return a connection that is not open yet and never opens itself again.
 
         Raises `BrokerRefused` when the file of certificates cannot be read.
@@ -50,7 +50,7 @@ class Login:
         connection.ssl_context.context = self._trust()
         return connection
 
-    def _arguments(self, server: Server) -> dict[str, Any]:
+    def _arguments(self, server: ServerAddress) -> dict[str, Any]:
         return {
             "host": server.host,
             "port": server.port,
@@ -104,15 +104,15 @@ class Secure(_Cut, SSLConnection):
     """A connection over TLS, the server's certificate and name verified."""
 
 
-def read_server(settings: Redis) -> Server:
+def read_server(settings: RedisSettings) -> ServerAddress:
     """Return the server that `url`, or else `host` and `port`, names."""
     if not settings.url:
-        return Server(settings.host, settings.port)
+        return ServerAddress(settings.host, settings.port)
     url = urlsplit(settings.url)
-    return Server(url.hostname or settings.host, url.port or _PORT)
+    return ServerAddress(url.hostname or settings.host, url.port or _PORT)
 
 
-def read_login(settings: Redis) -> Login:
+def read_login(settings: RedisSettings) -> Login:
     """Return what `url`, or else `username` to `database`, says; TLS is the URL's to choose."""
     if not settings.url:
         return Login(settings.username, settings.password, settings.database)
@@ -126,8 +126,9 @@ def read_login(settings: Redis) -> Login:
     )
 
 
-def read_servers(nodes: tuple[str, ...]) -> list[Server]:
+def read_servers(nodes: tuple[str, ...]) -> list[ServerAddress]:
     """Return the servers of a list such as `("redis-1:6379",)`."""
     return [
-        Server(host.strip("[]"), int(port)) for host, _, port in (n.rpartition(":") for n in nodes)
+        ServerAddress(host.strip("[]"), int(port))
+        for host, _, port in (n.rpartition(":") for n in nodes)
     ]

@@ -15,10 +15,19 @@ from redis.exceptions import ResponseError
 from ...errors import BrokerUnavailable
 from ..bridge import Feed, gather
 from ..contract import Channel
-from .login import Login, Server
-from .wire import Reply, Wire, pack
+from .connection import RedisConnection, Reply, pack
+from .login import Login, ServerAddress
 
-__all__ = ["MAX_PAYLOAD", "PLAIN", "ROLE", "SHARDED", "Names", "Node", "Verbs", "check_master"]
+__all__ = [
+    "MAX_PAYLOAD",
+    "PLAIN",
+    "ROLE",
+    "SHARDED",
+    "Names",
+    "PubSubCommands",
+    "RedisNode",
+    "check_master",
+]
 
 MAX_PAYLOAD: Final = 8 * 2**20
 """Bytes. Redis takes 512 MB, but it cuts a subscriber off for whom 32 MB wait."""
@@ -27,7 +36,7 @@ ROLE: Final = pack(b"ROLE")
 
 
 @attrs.frozen
-class Verbs:
+class PubSubCommands:
     """The commands of one kind of publish and subscribe."""
 
     publish: bytes
@@ -35,9 +44,9 @@ class Verbs:
     unsubscribe: bytes
 
 
-PLAIN: Final = Verbs(b"PUBLISH", b"SUBSCRIBE", b"UNSUBSCRIBE")
+PLAIN: Final = PubSubCommands(b"PUBLISH", b"SUBSCRIBE", b"UNSUBSCRIBE")
 
-SHARDED: Final = Verbs(b"SPUBLISH", b"SSUBSCRIBE", b"SUNSUBSCRIBE")
+SHARDED: Final = PubSubCommands(b"SPUBLISH", b"SSUBSCRIBE", b"SUNSUBSCRIBE")
 """Redis 7: a message stays within the shard of its channel's slot."""
 
 
@@ -64,16 +73,23 @@ class Names:
         return name[self._length :].decode()
 
 
-class Node:
+class RedisNode:
     """Two connections to one server, from `open` to `close`; either's end is the feed's `lost`."""
 
-    def __init__(self, server: Server, login: Login, verbs: Verbs, names: Names, feed: Feed):
+    def __init__(
+        self,
+        server: ServerAddress,
+        login: Login,
+        commands: PubSubCommands,
+        names: Names,
+        feed: Feed,
+    ):
         self.server = server
-        self._verbs = verbs
+        self._commands = commands
         self._names = names
         self._feed = feed
-        self.speaker = Wire(server, login, feed.lost)
-        self._listener = Wire(server, login, feed.lost, self._hear)
+        self.speaker = RedisConnection(server, login, feed.lost)
+        self._listener = RedisConnection(server, login, feed.lost, self._hear)
 
     async def open(self) -> None:
         """Connect and sign in, twice."""
@@ -81,16 +97,16 @@ class Node:
 
     async def publish(self, messages: Iterable[tuple[bytes, bytes]]) -> None:
         """Hand over (name, payload)s; all were taken on return."""
-        verb = self._verbs.publish
-        await self.speaker.order([pack(verb, name, payload) for name, payload in messages])
+        command = self._commands.publish
+        await self.speaker.order([pack(command, name, payload) for name, payload in messages])
 
     async def subscribe(self, names: Sequence[bytes]) -> None:
         """Hear these; one command each, so that each has one reply."""
-        await self._listener.order([pack(self._verbs.subscribe, name) for name in names])
+        await self._listener.order([pack(self._commands.subscribe, name) for name in names])
 
     async def unsubscribe(self, names: Sequence[bytes]) -> None:
         """Hear these no longer."""
-        commands = [pack(self._verbs.unsubscribe, name) for name in names]
+        commands = [pack(self._commands.unsubscribe, name) for name in names]
         await self._listener.order(commands, leaving=True)
 
     async def close(self) -> None:
@@ -101,15 +117,15 @@ class Node:
         await self._feed.put(self._names.channel(name), payload)
 
 
-async def check_master(wire: Wire, required: bool) -> None:
+async def check_master(connection: RedisConnection, required: bool) -> None:
     """Raise `BrokerUnavailable` when the server is no master, which hears nobody else's messages.
 
     Users who may not ask for the role are let through, unless it is `required`.
     """
-    replies = await (wire.order if required else wire.ask)([ROLE])
+    replies = await (connection.order if required else connection.ask)([ROLE])
     if not isinstance(replies[0], ResponseError) and _role(replies[0]) != b"master":
         raise BrokerUnavailable(
-            f"{wire.server} is a replica; name the master, or the sentinels in "
+            f"{connection.server} is a replica; name the master, or the sentinels in "
             "broker.redis.sentinels."
         )
 

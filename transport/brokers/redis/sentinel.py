@@ -8,14 +8,14 @@ import attrs
 
 from ...errors import BrokerError, BrokerRefused, BrokerUnavailable
 from ..bridge import first
-from .login import Login, Server
+from .connection import Reply, pack, visit
+from .login import Login, ServerAddress
 from .node import check_master
-from .wire import Reply, pack, visit
 
 __all__ = ["check_named", "find_master"]
 
 
-async def find_master(sentinels: Sequence[Server], name: str, login: Login) -> Server:
+async def find_master(sentinels: Sequence[ServerAddress], name: str, login: Login) -> ServerAddress:
     """Return the master that a sentinel names and that says so itself.
 
     All sentinels are asked at once: one that hangs or is behind the times keeps nobody waiting.
@@ -24,7 +24,9 @@ async def find_master(sentinels: Sequence[Server], name: str, login: Login) -> S
     return await first(_ask(sentinel, name, login) for sentinel in sentinels)
 
 
-async def check_named(server: Server, sentinels: Sequence[Server], name: str, login: Login) -> None:
+async def check_named(
+    server: ServerAddress, sentinels: Sequence[ServerAddress], name: str, login: Login
+) -> None:
     """Raise `BrokerUnavailable` when there is another master than `server` by now.
 
     It matters for ten seconds: so long a master that was replaced does not know it, and those
@@ -42,14 +44,14 @@ async def check_named(server: Server, sentinels: Sequence[Server], name: str, lo
         raise BrokerUnavailable(f"{server} is the master no longer: sentinels name {master}.")
 
 
-async def _ask(sentinel: Server, name: str, login: Login) -> Server:
+async def _ask(sentinel: ServerAddress, name: str, login: Login) -> ServerAddress:
     master = await _named(sentinel, name, login)
-    async with visit(master, login) as wire:
-        await check_master(wire, required=True)
+    async with visit(master, login) as connection:
+        await check_master(connection, required=True)
     return master
 
 
-async def _named(sentinel: Server, name: str, login: Login) -> Server:
+async def _named(sentinel: ServerAddress, name: str, login: Login) -> ServerAddress:
     """Ask without credentials, as most sentinels have none, and else with the master's."""
     try:
         reply = await _address(sentinel, name, Login(tls=login.tls, ca_file=login.ca_file))
@@ -59,13 +61,13 @@ async def _named(sentinel: Server, name: str, login: Login) -> Server:
         reply = await _address(sentinel, name, attrs.evolve(login, database=0))
     match reply:
         case [bytes(host), bytes(port)]:
-            return Server(host.decode(), int(port))
+            return ServerAddress(host.decode(), int(port))
     raise BrokerUnavailable(
         f"Sentinel {sentinel} does not know the master; correct broker.redis.sentinelMaster."
     )
 
 
-async def _address(sentinel: Server, name: str, login: Login) -> Reply:
-    async with visit(sentinel, login) as wire:
+async def _address(sentinel: ServerAddress, name: str, login: Login) -> Reply:
+    async with visit(sentinel, login) as connection:
         question = pack(b"SENTINEL", b"GET-MASTER-ADDR-BY-NAME", name.encode())
-        return (await wire.order([question]))[0]
+        return (await connection.order([question]))[0]

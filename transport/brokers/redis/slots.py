@@ -11,9 +11,9 @@ from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
 from ...errors import BrokerUnavailable
 from ..contract import Channel
-from .login import Server
+from .connection import RedisConnection, Reply, pack
+from .login import ServerAddress
 from .node import Names
-from .wire import Reply, Wire, pack
 
 __all__ = ["Slots", "see_slots"]
 
@@ -27,10 +27,10 @@ _TRIES: Final = 20 * REDIS_CLUSTER_HASH_SLOTS
 class Slots:
     """Ranges of slots (first, last, id of the master, its address), in order."""
 
-    ranges: tuple[tuple[int, int, str, Server], ...]
+    ranges: tuple[tuple[int, int, str, ServerAddress], ...]
 
     @property
-    def masters(self) -> list[Server]:
+    def masters(self) -> list[ServerAddress]:
         """All masters that serve slots, each once."""
         return list(dict.fromkeys(master for *_, master in self.ranges))
 
@@ -38,9 +38,9 @@ class Slots:
         """Whether the same masters serve the same slots; nodes may know them by other addresses."""
         return [entry[:3] for entry in self.ranges] == [entry[:3] for entry in other.ranges]
 
-    def owners(self) -> list[Server | None]:
+    def owners(self) -> list[ServerAddress | None]:
         """Return the master of each slot; None where nobody serves it."""
-        owners: list[Server | None] = [None] * REDIS_CLUSTER_HASH_SLOTS
+        owners: list[ServerAddress | None] = [None] * REDIS_CLUSTER_HASH_SLOTS
         for start, end, _, master in self.ranges:
             owners[start : end + 1] = [master] * (end + 1 - start)
         return owners
@@ -62,23 +62,25 @@ class Slots:
         return found
 
 
-async def see_slots(wire: Wire) -> Slots:
+async def see_slots(connection: RedisConnection) -> Slots:
     """Ask a node for its view. Raises `BrokerUnavailable` when it holds the cluster for broken."""
-    state, ranges = await wire.order([_STATE, _SLOTS])
+    state, ranges = await connection.order([_STATE, _SLOTS])
     if not isinstance(state, bytes) or b"cluster_state:ok" not in state:
-        raise BrokerUnavailable(f"{wire.server} says that its cluster is not in order.")
+        raise BrokerUnavailable(f"{connection.server} says that its cluster is not in order.")
     try:
-        return Slots(tuple(sorted(_range(entry, wire.server) for entry in _list(ranges))))
+        return Slots(tuple(sorted(_range(entry, connection.server) for entry in _list(ranges))))
     except (IndexError, TypeError, ValueError) as error:
-        raise BrokerUnavailable(f"{wire.server} does not tell who serves which slots.") from error
+        raise BrokerUnavailable(
+            f"{connection.server} does not tell who serves which slots."
+        ) from error
 
 
-def _range(entry: Reply, asked: Server) -> tuple[int, int, str, Server]:
+def _range(entry: Reply, asked: ServerAddress) -> tuple[int, int, str, ServerAddress]:
     match entry:
         case [int(start), int(end), [host, int(port), bytes(name), *_], *_]:
             # Without a name the node itself is meant, whatever address led to it.
             known = host.decode() if isinstance(host, bytes) and host != b"?" else ""
-            return start, end, name.decode(), Server(known or asked.host, port)
+            return start, end, name.decode(), ServerAddress(known or asked.host, port)
     raise ValueError(entry)
 
 

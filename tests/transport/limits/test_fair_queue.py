@@ -8,12 +8,12 @@ import pytest
 import trio
 import trio.testing
 
-from deployd.transport import POD, Asker, Grant, Shares, TooManyWaiting, Turns
+from deployd.transport import POD, Asker, FairQueue, Grant, Shares, TooManyWaiting
 
 GREEDY, ANN, BOB = (Asker.of(f"192.0.2.{n}") for n in (1, 2, 3))
 
 
-async def work(turns: Turns, asker: Asker, begun: list[str], seconds: float = 1.0) -> None:
+async def work(turns: FairQueue, asker: Asker, begun: list[str], seconds: float = 1.0) -> None:
     async with turns.turn(asker):
         begun.append(asker.network)
         await trio.sleep(seconds)
@@ -22,7 +22,7 @@ async def work(turns: Turns, asker: Asker, begun: list[str], seconds: float = 1.
 async def test_somebody_else_is_next_whoever_sent_a_hundred_requests(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    turns, begun = Turns(Shares(1), Shares(200)), list[str]()
+    turns, begun = FairQueue(Shares(1), Shares(200)), list[str]()
     async with trio.open_nursery() as nursery:
         for asker in [GREEDY] * 100 + [ANN] * 2 + [BOB]:
             nursery.start_soon(work, turns, asker, begun)
@@ -35,7 +35,7 @@ async def test_somebody_else_is_next_whoever_sent_a_hundred_requests(
 async def test_who_has_its_share_of_the_work_waits_also_where_there_is_room(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    turns, begun = Turns(Shares(4, per_address=2), Shares(200)), list[str]()
+    turns, begun = FairQueue(Shares(4, per_address=2), Shares(200)), list[str]()
     async with trio.open_nursery() as nursery:
         for _ in range(10):
             nursery.start_soon(work, turns, GREEDY, begun, 1000.0)
@@ -48,7 +48,7 @@ async def test_who_has_its_share_of_the_work_waits_also_where_there_is_room(
 
 
 async def test_the_pod_and_root_come_first(autojump_clock: trio.testing.MockClock) -> None:
-    turns, begun = Turns(Shares(1), Shares(200)), list[str]()
+    turns, begun = FairQueue(Shares(1), Shares(200)), list[str]()
     async with trio.open_nursery() as nursery:
         for asker in (GREEDY, ANN, GREEDY, POD):
             nursery.start_soon(work, turns, asker, begun)
@@ -59,7 +59,7 @@ async def test_the_pod_and_root_come_first(autojump_clock: trio.testing.MockCloc
 async def test_who_finds_no_place_to_wait_is_told_whose_fault_that_is(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    turns = Turns(Shares(1), Shares(3, per_address=2))
+    turns = FairQueue(Shares(1), Shares(3, per_address=2))
     async with trio.open_nursery() as nursery:
         for asker in (GREEDY, GREEDY):
             nursery.start_soon(work, turns, asker, [])
@@ -81,7 +81,7 @@ def test_nobody_is_forgotten_and_nothing_is_held_in_the_end_whoever_gives_up(
 ) -> None:
     chance = random.Random(seed)
     working, present = Shares(3, per_address=2), Shares(40, per_address=20)
-    turns, begun = Turns(working, present), list[str]()
+    turns, begun = FairQueue(working, present), list[str]()
 
     async def one() -> None:
         await trio.sleep(chance.random() * 3)

@@ -11,7 +11,7 @@ import trio
 from ..errors import TransportError
 from .shares import Asker, Grant, Shares
 
-__all__ = ["TooManyWaiting", "Turns"]
+__all__ = ["FairQueue", "TooManyWaiting"]
 
 
 class TooManyWaiting(TransportError):
@@ -32,7 +32,7 @@ class TooManyWaiting(TransportError):
         self.grant = grant
 
 
-class Turns:
+class FairQueue:
     """Lets some work at a time, and others wait: in turns, one of each address after the other.
 
     `working` are those who work, `present` all of them with those who wait; each with a share for

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-__all__ = ["relays"]
+__all__ = ["is_local_proxy"]
 
 _PROC: Final = Path("/proc")
 _TABLES: Final = ("net/tcp", "net/tcp6")
@@ -21,7 +21,7 @@ _LISTENS: Final = "0A"
 _SOCKET: Final = "socket:["
 
 
-def relays(peer: tuple[str, int], port: int) -> bool:
+def is_local_proxy(peer: tuple[str, int], port: int) -> bool:
     """Say whether the process at an address and a port, connected to our port, also listens.
 
     So does one that we may not look at, for it is another user's, or is in another container. The

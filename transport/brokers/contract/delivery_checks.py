@@ -11,7 +11,7 @@ import trio
 from ...errors import MessageTooLarge
 from .broker import Channel, Message
 from .channels import EVERYONE, pod_channel, room_channel
-from .listening import QUIET, ContractBroken, Make, connected, expect, fresh, two
+from .harness import QUIET, ContractBroken, Make, connected, expect, fresh, two
 
 __all__ = [
     "check_batches",
@@ -34,88 +34,88 @@ __all__ = [
 async def check_taken(make: Make) -> None:
     """Expect delivery of what `publish` returned for, though the publisher closes at once."""
     channel = fresh()
-    async with connected(make) as (subscriber, ear):
+    async with connected(make) as (subscriber, inbox):
         await subscriber.subscribe([channel])
         sent = [(channel, b"%d" % number) for number in range(500)]
         async with connected(make) as (publisher, _):
             await publisher.publish(sent)
-        await ear.hears(sent)
+        await inbox.hears(sent)
 
 
 async def check_nothing_to_do(make: Make) -> None:
     """Expect empty batches and lists to return, and publishing to nobody."""
-    async with connected(make) as (broker, ear):
+    async with connected(make) as (broker, inbox):
         await broker.publish([])
         await broker.subscribe([])
         await broker.unsubscribe([])
         await broker.publish([(fresh(), b"nobody")])
-        await ear.hears([])
+        await inbox.hears([])
 
 
 async def check_order(make: Make) -> None:
     """Expect awaited batches over many channels to keep their order on each."""
     channels = [fresh() for _ in range(20)]
-    async with two(make) as (publisher, subscriber, ear):
+    async with two(make) as (publisher, subscriber, inbox):
         await subscriber.subscribe(channels)
         sent = [(channels[number * 7 % 20], b"%d" % number) for number in range(2000)]
         for start in range(0, 2000, 80):
             await publisher.publish(sent[start : start + 80])
-        await ear.hears(sent)
+        await inbox.hears(sent)
 
 
 async def check_subscribed(make: Make) -> None:
     """Expect what another object publishes right after `subscribe` returned."""
-    async with two(make) as (publisher, subscriber, ear):
+    async with two(make) as (publisher, subscriber, inbox):
         sent: list[Message] = []
         for number in range(50):
             message = (fresh(), b"%d" % number)
             await subscriber.subscribe([message[0]])
             await publisher.publish([message])
             sent.append(message)
-        await ear.hears(sent)
+        await inbox.hears(sent)
 
 
 async def check_unsubscribed(make: Make) -> None:
     """Expect delivery to end soon after `unsubscribe`, on these channels only."""
     gone, kept = fresh(), fresh()
-    async with two(make) as (publisher, subscriber, ear):
+    async with two(make) as (publisher, subscriber, inbox):
         await subscriber.subscribe([gone, kept])
         await publisher.publish([(gone, b"1"), (kept, b"1")])
-        await ear.hears([(gone, b"1"), (kept, b"1")])
+        await inbox.hears([(gone, b"1"), (kept, b"1")])
         await subscriber.unsubscribe([gone])
         await trio.sleep(QUIET)
         await publisher.publish([(gone, b"2"), (kept, b"2")])
-        await ear.hears([(kept, b"2")])
+        await inbox.hears([(kept, b"2")])
         await subscriber.subscribe([gone])
         await publisher.publish([(gone, b"3"), (kept, b"3")])
-        await ear.hears([(gone, b"3"), (kept, b"3")])
+        await inbox.hears([(gone, b"3"), (kept, b"3")])
 
 
 async def check_own(make: Make) -> None:
     """Expect an object to hear what it publishes, once, as others do."""
     channel = fresh()
-    async with connected(make) as (broker, ear), connected(make) as (other, other_ear):
+    async with connected(make) as (broker, inbox), connected(make) as (other, other_inbox):
         await broker.subscribe([channel])
         await other.subscribe([channel])
         sent = [(channel, b"%d" % number) for number in range(100)]
         await broker.publish(sent)
-        await ear.hears(sent)
-        await other_ear.hears(sent)
+        await inbox.hears(sent)
+        await other_inbox.hears(sent)
 
 
 async def check_idempotent(make: Make) -> None:
     """Subscribe twice and hear once; unsubscribe twice, and of nothing, without an error."""
     one, other = fresh(), fresh()
-    async with two(make) as (publisher, subscriber, ear):
+    async with two(make) as (publisher, subscriber, inbox):
         await subscriber.subscribe([one, one])
         await subscriber.subscribe([other, one])
         await publisher.publish([(one, b"1"), (other, b"1")])
-        await ear.hears([(one, b"1"), (other, b"1")])
+        await inbox.hears([(one, b"1"), (other, b"1")])
         await subscriber.unsubscribe([one, one, fresh()])
         await subscriber.unsubscribe([one])
         await trio.sleep(QUIET)
         await publisher.publish([(one, b"2"), (other, b"2")])
-        await ear.hears([(other, b"2")])
+        await inbox.hears([(other, b"2")])
 
 
 async def check_whole(make: Make) -> None:
@@ -130,26 +130,26 @@ async def check_whole(make: Make) -> None:
         b"\0" * 70_000,
     ]
     payloads += [bytes([value]) for value in range(256)]
-    async with two(make) as (publisher, subscriber, ear):
+    async with two(make) as (publisher, subscriber, inbox):
         await subscriber.subscribe([channel])
         sent = [(channel, payload) for payload in payloads]
         await publisher.publish(sent)
-        await ear.hears(sent)
+        await inbox.hears(sent)
 
 
 async def check_limit(make: Make) -> None:
     """Expect `max_payload` bytes to pass, and one more to be refused with all of its batch."""
     channel = fresh()
-    async with two(make) as (publisher, subscriber, ear):
+    async with two(make) as (publisher, subscriber, inbox):
         await subscriber.subscribe([channel])
         largest = (channel, os.urandom(publisher.max_payload))
         await publisher.publish([largest])
-        await ear.hears([largest])
+        await inbox.hears([largest])
         try:
             await publisher.publish([(channel, b"small"), (channel, largest[1] + b"!")])
         except MessageTooLarge:
             await publisher.publish([(channel, b"next")])
-            await ear.hears([(channel, b"next")])
+            await inbox.hears([(channel, b"next")])
         else:
             raise ContractBroken("A message above `max_payload` raises `MessageTooLarge`.")
 
@@ -158,7 +158,7 @@ async def check_concurrent(make: Make) -> None:
     """Have many calls under way at the same time; each publisher's own order holds."""
     channels = [fresh() for _ in range(10)]
     sent = [(channel, b"%d" % number) for channel in channels for number in range(200)]
-    async with two(make) as (publisher, subscriber, ear):
+    async with two(make) as (publisher, subscriber, inbox):
         await subscriber.subscribe(channels)
 
         async def publish(channel: Channel) -> None:
@@ -169,21 +169,21 @@ async def check_concurrent(make: Make) -> None:
             for channel in channels:
                 nursery.start_soon(publish, channel)
                 nursery.start_soon(subscriber.subscribe, [fresh()])
-        await ear.hears(sent)
+        await inbox.hears(sent)
 
 
 async def check_many_channels(make: Make) -> None:
     """Subscribe, serve and unsubscribe a thousand channels, by one call each."""
     channels = [fresh() for _ in range(1000)]
     sent = [(channel, channel.encode()) for channel in channels]
-    async with two(make) as (publisher, subscriber, ear):
+    async with two(make) as (publisher, subscriber, inbox):
         await subscriber.subscribe(channels)
         await publisher.publish(sent)
-        await ear.hears(sent)
+        await inbox.hears(sent)
         await subscriber.unsubscribe(channels)
         await trio.sleep(QUIET)
         await publisher.publish(sent)
-        await ear.hears([])
+        await inbox.hears([])
 
 
 async def check_names(make: Make) -> None:
@@ -191,16 +191,16 @@ async def check_names(make: Make) -> None:
     names = ["x" * 160, "é*>.#{}" * 7, "a.b", "a*b", "a", "A", ">", "*", " ", "snow\u2603"]
     channels = [room_channel(name) for name in names]
     channels += [pod_channel(name) for name in names] + [EVERYONE]
-    async with two(make) as (publisher, subscriber, ear):
+    async with two(make) as (publisher, subscriber, inbox):
         await subscriber.subscribe(channels)
         sent = [(channel, channel.encode()) for channel in channels]
         await publisher.publish(sent)
-        await ear.hears(sent)
+        await inbox.hears(sent)
 
 
 async def check_probes(make: Make) -> None:
     """Expect an object to hear what it publishes to each of its probes, alone of all."""
-    async with connected(make) as (broker, ear), connected(make) as (other, other_ear):
+    async with connected(make) as (broker, inbox), connected(make) as (other, other_inbox):
         mine, others = (pod_channel(uuid.uuid4().hex) for _ in range(2))
         probes = list(broker.probes(mine))
         expect(bool(probes), "There is a probe at least.")
@@ -208,16 +208,16 @@ async def check_probes(make: Make) -> None:
         await other.subscribe(list(other.probes(others)))
         sent = [(probe, b"nonce") for probe in probes]
         await broker.publish(sent)
-        await ear.hears(sent)
-        await other_ear.hears([])
+        await inbox.hears(sent)
+        await other_inbox.hears([])
 
 
 async def check_batches(make: Make, batches: Sequence[Sequence[tuple[str, bytes]]]) -> None:
     """Expect batches of (name of a room, payload) as they are; for tests that generate them."""
     salt = uuid.uuid4().hex
     sent = [[(room_channel(salt + name), payload) for name, payload in batch] for batch in batches]
-    async with two(make) as (publisher, subscriber, ear):
+    async with two(make) as (publisher, subscriber, inbox):
         await subscriber.subscribe([channel for batch in sent for channel, _ in batch])
         for batch in sent:
             await publisher.publish(batch)
-        await ear.hears([message for batch in sent for message in batch])
+        await inbox.hears([message for batch in sent for message in batch])

@@ -14,18 +14,18 @@ from .broker import Broker, Channel, Message
 from .channels import room_channel
 
 __all__ = [
-    "PATIENCE",
     "QUIET",
+    "TIMEOUT",
     "ContractBroken",
-    "Ear",
     "Make",
+    "RecordingInbox",
     "connected",
     "expect",
     "fresh",
     "two",
 ]
 
-PATIENCE: Final = 10.0
+TIMEOUT: Final = 10.0
 """Seconds for what must happen; a busy machine needs a few."""
 
 QUIET: Final = 0.05
@@ -45,7 +45,7 @@ def expect(condition: bool, sentence: str) -> None:
         raise ContractBroken(sentence)
 
 
-class Ear:
+class RecordingInbox:
     """An inbox that remembers."""
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ class Ear:
 
     async def hears(self, sent: Sequence[Message]) -> None:
         """Expect these messages, each once and in order by channel, and nothing else."""
-        with trio.move_on_after(PATIENCE):
+        with trio.move_on_after(TIMEOUT):
             while len(self.heard) < len(sent) and not self.losses:
                 await self._changed.wait()
                 self._changed = trio.Event()
@@ -89,28 +89,28 @@ class Ear:
 
 
 @asynccontextmanager
-async def connected(make: Make) -> AsyncIterator[tuple[Broker, Ear]]:
+async def connected(make: Make) -> AsyncIterator[tuple[Broker, RecordingInbox]]:
     """Yield a connected broker and its inbox, and close it."""
-    broker, ear = make(), Ear()
+    broker, inbox = make(), RecordingInbox()
     async with trio.open_nursery() as nursery:
         try:
-            with trio.fail_after(PATIENCE):
-                await broker.connect(ear, nursery)
-            yield broker, ear
-            expect(not ear.losses, f"A healthy connection is not lost: {ear.losses[:1]}")
+            with trio.fail_after(TIMEOUT):
+                await broker.connect(inbox, nursery)
+            yield broker, inbox
+            expect(not inbox.losses, f"A healthy connection is not lost: {inbox.losses[:1]}")
         finally:
             with trio.CancelScope(shield=True):
                 await broker.close()
 
 
 @asynccontextmanager
-async def two(make: Make) -> AsyncIterator[tuple[Broker, Broker, Ear]]:
+async def two(make: Make) -> AsyncIterator[tuple[Broker, Broker, RecordingInbox]]:
     """Yield a publisher, a subscriber and what it hears."""
     async with AsyncExitStack() as stack:
         publisher, _ = await stack.enter_async_context(connected(make))
-        subscriber, ear = await stack.enter_async_context(connected(make))
-        with trio.fail_after(3 * PATIENCE):
-            yield publisher, subscriber, ear
+        subscriber, inbox = await stack.enter_async_context(connected(make))
+        with trio.fail_after(3 * TIMEOUT):
+            yield publisher, subscriber, inbox
 
 
 def fresh() -> Channel:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import deque
 from itertools import islice
 
-__all__ = ["Backlog"]
+__all__ = ["SendQueue"]
 
 _GATHERED_PIECES = 64
 _GATHERED_BYTES = 64 * 1024
 
 
-class Backlog:
+class SendQueue:
     """A queue of pieces, each one or more whole frames, of which the first may be sent in part.
 
     `messages` and `bytes` are what waits. How many messages of a piece are in a part of it is

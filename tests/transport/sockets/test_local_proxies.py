@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from deployd.transport.sockets import relays
-from deployd.transport.sockets.relays import relays as ask
+from deployd.transport.sockets import local_proxies
+from deployd.transport.sockets.local_proxies import is_local_proxy
 
 CONNECT = "import socket, sys; c = socket.create_connection((sys.argv[1], int(sys.argv[2])))"
 LISTEN = "s = socket.create_server(('127.0.0.1', 0))"
@@ -48,30 +48,30 @@ def test_who_only_connects_asks_for_itself_and_who_listens_too_for_others(
     host: str, *, dual: bool
 ) -> None:
     with connected(host, dual=dual) as (peer, port):
-        assert not ask(peer, port)
+        assert not is_local_proxy(peer, port)
     with connected(host, LISTEN, dual=dual) as (peer, port):
-        assert ask(peer, port)
+        assert is_local_proxy(peer, port)
 
 
 def test_our_own_process_asks_for_itself_also_while_it_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = server.getsockname()
         with socket.create_connection(address) as client:
-            assert not ask(client.getsockname(), address[1])
+            assert not is_local_proxy(client.getsockname(), address[1])
 
 
 def test_who_has_gone_and_whom_we_may_not_look_at_is_not_trusted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with connected("127.0.0.1") as (peer, port):
-        assert ask((peer[0], 1), port)
-        assert ask(peer, port + 1)
-        monkeypatch.setattr(relays, "_sockets", lambda process: set())
-        assert ask(peer, port)
+        assert is_local_proxy((peer[0], 1), port)
+        assert is_local_proxy(peer, port + 1)
+        monkeypatch.setattr(local_proxies, "_sockets", lambda process: set())
+        assert is_local_proxy(peer, port)
 
 
 def test_where_the_kernel_does_not_say_nothing_is_known(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(relays, "_PROC", tmp_path)
-    assert not ask(("127.0.0.1", 1), 2)
+    monkeypatch.setattr(local_proxies, "_PROC", tmp_path)
+    assert not is_local_proxy(("127.0.0.1", 1), 2)

@@ -8,7 +8,7 @@ from typing import get_origin
 import orjson
 
 from .catalogue import ENTRIES, Entry
-from .errors import Problem
+from .errors import Misconfiguration
 from .secrets import JWT_SECRET, MASTER_KEY
 
 # The names that the system has always had; the longer DEPLOYD_ ones go before them.
@@ -31,7 +31,7 @@ _SERVICE_LINK = re.compile(
 _LINK_ADDRESS = re.compile(r"(tcp|udp|sctp)://.*")
 
 
-def from_environment(environ: Mapping[str, str]) -> tuple[dict[str, str], list[Problem]]:
+def from_environment(environ: Mapping[str, str]) -> tuple[dict[str, str], list[Misconfiguration]]:
     """Find the settings in the environment: path to the variable that sets it, and problems.
 
     A DEPLOYD_ variable that is no setting is a problem, unless Kubernetes made it.
@@ -87,7 +87,7 @@ def _is_link(name: str, value: str) -> bool:
     return name.endswith("_PORT") and _LINK_ADDRESS.fullmatch(value) is not None
 
 
-def _unknown(name: str) -> Problem:
+def _unknown(name: str) -> Misconfiguration:
     near = get_close_matches(name, [*_VARIABLES, MASTER_KEY, JWT_SECRET], 1)
     hint = f"did you mean {near[0]}?" if near else "deployd config lists the settings"
-    return Problem(f"{name} is not a setting; {hint}", origin=f"environment {name}")
+    return Misconfiguration(f"{name} is not a setting; {hint}", origin=f"environment {name}")

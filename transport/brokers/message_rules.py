@@ -21,10 +21,10 @@ __all__ = [
     "demand_change",
     "demand_room",
     "event_fault",
+    "may_be_said",
     "of_changes",
     "refuse_event",
     "too_deep",
-    "utterable",
 ]
 
 LONGEST_NAME: Final = 1024
@@ -41,7 +41,7 @@ COLLECTIONS: Final = "collections"
 COLLECTION: Final = "collection:"
 
 
-def utterable(room: str | None, event: str) -> bool:
+def may_be_said(room: str | None, event: str) -> bool:
     """Whether other pods take an event of that name in that room; None is everyone."""
     if event_fault(event) is not None:
         return False

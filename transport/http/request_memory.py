@@ -10,13 +10,13 @@ from typing import Final
 
 from ..limits import POD, Asker, Grant, Shares
 
-__all__ = ["FREE", "Burden"]
+__all__ = ["FREE", "RequestMemory"]
 
 FREE: Final = 64 * 1024
 """Bytes of each request that nobody counts: as many connections as there may be can have them."""
 
 
-class Burden:
+class RequestMemory:
     """The bytes of one request and its answer, on the account of an address.
 
     `privileged` is asked where there is no room, and says whether there is some all the same.

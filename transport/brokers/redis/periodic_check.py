@@ -8,13 +8,13 @@ from typing import Final
 from ...errors import BrokerError, BrokerUnavailable
 from ..bridge import Task, beside, ended, sleep
 
-__all__ = ["Watch"]
+__all__ = ["PeriodicCheck"]
 
 _INTERVAL: Final = 1.0
 """Seconds between an answer and the next question."""
 
 
-class Watch:
+class PeriodicCheck:
     """Calls `check` every second until it raises, of which `lost` then learns."""
 
     def __init__(self, check: Callable[[], Awaitable[None]]) -> None:
@@ -29,14 +29,14 @@ class Watch:
                 error = BrokerUnavailable(f"The broker's check failed: {type(error).__name__}.")
             lost(error)
 
-        self._task = beside(self._watch(), tell)
+        self._task = beside(self._repeat(), tell)
 
     async def close(self) -> None:
         """End it."""
         if self._task is not None:
             await ended([self._task])
 
-    async def _watch(self) -> None:
+    async def _repeat(self) -> None:
         while True:
             await sleep(_INTERVAL)
             await self._check()

@@ -16,9 +16,9 @@ from redis.exceptions import RedisError, ResponseError
 from ...errors import BrokerError, BrokerUnavailable
 from ..bridge import CancelledError, Future, Task, beside, ended
 from .errors import translate
-from .login import Login, Plain, Secure, Server
+from .login import Login, Plain, Secure, ServerAddress
 
-__all__ = ["Reply", "Wire", "pack", "visit"]
+__all__ = ["RedisConnection", "Reply", "pack", "visit"]
 
 Reply: TypeAlias = object
 """Bytes, an integer, None, a list of replies, or a `ResponseError`."""
@@ -30,7 +30,7 @@ def _nobody(error: BrokerError) -> None:
     """Nobody wants to know: it was closed, or what is wrong is raised as well."""
 
 
-class Wire:
+class RedisConnection:
     """A connection from `open` to `close`; the first thing that goes wrong ends it.
 
     `lost` learns of that, once. `hear` gets (name of the channel, payload) of each message; while
@@ -39,7 +39,7 @@ class Wire:
 
     def __init__(
         self,
-        server: Server,
+        server: ServerAddress,
         login: Login,
         lost: Callable[[BrokerError], None] = _nobody,
         hear: Callable[[bytes, bytes], Awaitable[None]] | None = None,
@@ -48,7 +48,7 @@ class Wire:
         self._login = login
         self._lost = lost
         self._hear = hear
-        self._asked: deque[_Asked] = deque()
+        self._pipelines: deque[_Pipeline] = deque()
         self._connection: Plain | Secure | None = None
         self._reader: Task[None] | None = None
         self._failure: BrokerError | None = None
@@ -69,27 +69,27 @@ class Wire:
         """Send commands and return their replies, of which some may be `ResponseError`s.
 
         `leaving` is for SUNSUBSCRIBE, whose reply without a request means that a slot moved.
-        A call that is cancelled leaves nothing but `close`: the wire counts as lost.
+        A call that is cancelled leaves nothing but `close`: the connection counts as lost.
         """
         connection = self._connected()
-        asked = _Asked(len(commands), leaving)
+        pipeline = _Pipeline(len(commands), leaving)
         if not commands:
-            return asked.replies
-        self._asked.append(asked)
+            return pipeline.replies
+        self._pipelines.append(pipeline)
         try:
             await connection.send_packed_command(commands, check_health=False)
-            await asked.done
+            await pipeline.done
         except (RedisError, OSError) as error:
             raise self._fail(translate(error, self.server)) from error
         except CancelledError:
             self._fail(BrokerUnavailable(f"{self.server} was asked something and given up on."))
             raise
-        if len(asked.replies) < asked.wanted:
+        if len(pipeline.replies) < pipeline.wanted:
             raise self._fail(BrokerUnavailable(f"{self.server} has not replied."))
-        return asked.replies
+        return pipeline.replies
 
     async def order(self, commands: Sequence[bytes], leaving: bool = False) -> list[Reply]:
-        """As `ask`, where any error that the server replies ends the wire and is raised."""
+        """As `ask`, where any error that the server replies ends the connection and is raised."""
         replies = await self.ask(commands, leaving)
         for reply in replies:
             if isinstance(reply, ResponseError):
@@ -129,15 +129,15 @@ class Wire:
                 self._take(reply)
 
     def _take(self, reply: Reply) -> None:
-        asked = self._asked[0] if self._asked else None
+        pipeline = self._pipelines[0] if self._pipelines else None
         moved = isinstance(reply, list) and reply and reply[0] == b"sunsubscribe"
-        if asked is None or (moved and not asked.leaving):
+        if pipeline is None or (moved and not pipeline.leaving):
             what = "has given slots of the cluster away" if moved else "says what nobody asked for"
             raise BrokerUnavailable(f"{self.server} {what}.")
-        asked.replies.append(reply)
-        if len(asked.replies) == asked.wanted:
-            self._asked.popleft()
-            asked.finish()
+        pipeline.replies.append(reply)
+        if len(pipeline.replies) == pipeline.wanted:
+            self._pipelines.popleft()
+            pipeline.finish()
 
     def _reader_ended(self, error: BaseException | None) -> None:
         if error is not None:
@@ -148,12 +148,12 @@ class Wire:
         if self._failure is None:
             self._failure = error
             self._lost(error)
-            for asked in self._asked:
-                asked.finish()
+            for pipeline in self._pipelines:
+                pipeline.finish()
         return self._failure
 
 
-class _Asked:
+class _Pipeline:
     """Commands that are under way, and the replies that have come."""
 
     def __init__(self, wanted: int, leaving: bool = False) -> None:
@@ -168,14 +168,14 @@ class _Asked:
 
 
 @asynccontextmanager
-async def visit(server: Server, login: Login) -> AsyncIterator[Wire]:
-    """Open a wire for a question or two, and close it."""
-    wire = Wire(server, login)
+async def visit(server: ServerAddress, login: Login) -> AsyncIterator[RedisConnection]:
+    """Open a connection for a question or two, and close it."""
+    connection = RedisConnection(server, login)
     try:
-        await wire.open()
-        yield wire
+        await connection.open()
+        yield connection
     finally:
-        await wire.close()
+        await connection.close()
 
 
 def pack(*words: bytes) -> bytes:

@@ -8,8 +8,8 @@ import orjson
 import yaml
 
 from .catalogue import ENTRIES, Entry
-from .errors import ConfigError, Problem
-from .texts import from_text
+from .errors import ConfigError, Misconfiguration
+from .text_values import from_text
 
 WRAPPER = "realtime"
 PLACEHOLDER = r"\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\}"
@@ -39,7 +39,10 @@ def read_document(path: Path) -> object:
 
 
 def fill(
-    value: object, environ: Mapping[str, str], found: Callable[[Problem], None], path: str = ""
+    value: object,
+    environ: Mapping[str, str],
+    found: Callable[[Misconfiguration], None],
+    path: str = "",
 ) -> object:
     """Fill `${NAME}` and `${NAME:-default}` in all texts; `$${` stands for `${` itself.
 
@@ -47,7 +50,7 @@ def fill(
     filled is told to `found` and left as it is.
     """
     if path.count(".") + path.count("[") > _MAX_DEPTH:
-        found(Problem(f"{path[:60]}… lies too deep", (path,)))
+        found(Misconfiguration(f"{path[:60]}… lies too deep", (path,)))
     elif isinstance(value, dict):
         prefix = f"{path}." if path else ""
         return {key: fill(inner, environ, found, f"{prefix}{key}") for key, inner in value.items()}
@@ -59,7 +62,7 @@ def fill(
 
 
 def _fill_text(
-    text: str, environ: Mapping[str, str], found: Callable[[Problem], None], path: str
+    text: str, environ: Mapping[str, str], found: Callable[[Misconfiguration], None], path: str
 ) -> object:
     def replace(match: re.Match[str]) -> str:
         whole, name = match[0], match["name"]
@@ -67,13 +70,21 @@ def _fill_text(
             return whole[1:]
         if re.fullmatch(PLACEHOLDER, whole) is None:
             remedy = "write ${NAME}, ${NAME:-default}, or $${ for the characters themselves"
-            found(Problem(f"{path} has a placeholder that names no variable; {remedy}", (path,)))
+            found(
+                Misconfiguration(
+                    f"{path} has a placeholder that names no variable; {remedy}", (path,)
+                )
+            )
             return whole
         # As in a shell, the default also stands in for an empty variable.
         value = environ.get(name) or match["default"]
         if value is None and name not in environ:
             remedy = f"set it or write ${{{name}:-default}}"
-            found(Problem(f"{path} needs the variable {name}, which is not set; {remedy}", (path,)))
+            found(
+                Misconfiguration(
+                    f"{path} needs the variable {name}, which is not set; {remedy}", (path,)
+                )
+            )
             return whole
         return value or ""
 
@@ -113,4 +124,4 @@ def _parse_yaml(text: str) -> object:
 
 
 def _refusal(path: Path, sentence: str) -> ConfigError:
-    return ConfigError(Problem(sentence, origin=f"file {path}"))
+    return ConfigError(Misconfiguration(sentence, origin=f"file {path}"))

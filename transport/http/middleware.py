@@ -12,10 +12,10 @@ from ...config import Audit, Audited, Origin, read_origin
 from ..sockets import Premises
 from .answers import error_response
 
-__all__ = ["Border", "end_of", "peer_of"]
+__all__ = ["HostAndOriginMiddleware", "end_of", "peer_of"]
 
 
-class Border:
+class HostAndOriginMiddleware:
     """ASGI middleware: refuses who asks for somebody else, and pages that ask whether they may.
 
     `origins` are those that CORS lets call (Fetch section 3.2). What other pages ask for without

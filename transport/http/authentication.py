@@ -18,13 +18,13 @@ from ..limits import Asker, Attempts, network_of
 from ..sockets import Premises
 from ..tokens import Identity, constant_time_equal
 from .answers import NOT_JSON, error_response, says_json
-from .border import end_of, peer_of
-from .identity import Keyring, bearer
+from .keyring import Keyring, bearer
+from .middleware import end_of, peer_of
 
-__all__ = ["Doorman", "address_of", "asker_of", "refusal"]
+__all__ = ["Authenticator", "address_of", "asker_of", "refusal"]
 
 _SCRAPER: Final = Identity("metrics", "metrics", is_root=False, expires_at=None)
-"""Who shows the token of the metrics; known to nobody but the doorman."""
+"""Who shows the token of the metrics; known to nobody but the authenticator."""
 
 
 def address_of(request: Request) -> str:
@@ -40,7 +40,7 @@ def asker_of(request: Request, identity: Identity | None) -> Asker:
 
 
 @frozen
-class Doorman:
+class Authenticator:
     """Asks a keyring who sends a request. Wrong keys and tokens are counted for each address.
 
     An address that has shown too many gets no answer to another master key or token of the
@@ -137,23 +137,23 @@ class Doorman:
     def _look(self, request: Request, scrape_token: str) -> Identity | None:
         has_key, address = "x-master-key" in request.headers, address_of(request)
         if has_key:
-            self._check_patience(address, "master_key")
+            self._check_guesses(address, "master_key")
         try:
             return self.keyring.identify(request.headers)
         except BadToken as error:
             if error.code == "expired_token":
                 raise
             if not has_key:
-                self._check_patience(address, "metrics_token" if scrape_token else "master_key")
+                self._check_guesses(address, "metrics_token" if scrape_token else "master_key")
                 if scrape_token and constant_time_equal(
                     bearer(request.headers) or "", scrape_token
                 ):
                     return _SCRAPER
-            self.guesses.wait(address, self.clock())
+            self.guesses.attempt(address, self.clock())
             raise
 
-    def _check_patience(self, address: str, what: str) -> None:
-        seconds = math.ceil(self.guesses.patience(address, self.clock()))
+    def _check_guesses(self, address: str, what: str) -> None:
+        seconds = math.ceil(self.guesses.retry_after(address, self.clock()))
         if seconds:
             self.rate_limited[what] += 1
             raise TooManyGuesses(seconds)

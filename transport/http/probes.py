@@ -1,19 +1,25 @@
-"""`/health/…`: for load balancers and orchestrators. Open to all; nothing waits for a broker."""
+"""What machines ask of a pod: load balancers and orchestrators its health, Prometheus `/metrics`.
+
+Health is open to all. Nothing here waits for a broker.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, TypeAlias
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from ..protocols import JSON
-from .answers import json_response
+from .answers import json_response, plain_response
 from .routes import OwnRoute
 
-__all__ = ["HealthView", "health_routes"]
+__all__ = ["Expose", "HealthView", "health_routes", "metrics_route"]
+
+Expose: TypeAlias = Callable[[str], tuple[bytes, str]]
+"""Returns the metrics and their content type, in a format that an `Accept` header allows."""
 
 
 class HealthView(Protocol):
@@ -54,6 +60,19 @@ def health_routes(pod: HealthView) -> list[Route]:
         OwnRoute("/health/ready", ready),
         OwnRoute("/health/links", links),
     ]
+
+
+def metrics_route(expose: Expose, refuse: Callable[[Request], Response | None]) -> Route:
+    """Return the route of the metrics; `refuse` returns the answer for who may not read them."""
+
+    async def metrics(request: Request) -> Response:
+        refusal = refuse(request)
+        if refusal is not None:
+            return refusal
+        body, kind = expose(request.headers.get("accept", ""))
+        return plain_response(200, body, kind, {})
+
+    return OwnRoute("/metrics", metrics)
 
 
 def _public(link: Mapping[str, JSON]) -> dict[str, JSON]:

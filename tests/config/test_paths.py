@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from deployd.config import Config, anchored
+from deployd.config import Config, with_absolute_paths
 from deployd.config.fields import setting_of
 
 HERE = Path("/srv/pod")
@@ -41,14 +41,14 @@ def test_every_setting_that_names_a_file_or_folder_is_taken_from_where_the_pod_s
     config = filled(Config())
     paths = dict(paths_of(config))
     assert {"server.data", "server.public", "collections.folder", "tls.key_file"} <= paths.keys()
-    assert dict(paths_of(anchored(config, HERE))) == {
+    assert dict(paths_of(with_absolute_paths(config, HERE))) == {
         key: f"/srv/pod/{path}" for key, path in paths.items()
     }
 
 
 def test_an_absolute_path_and_an_empty_one_stay_what_they_are() -> None:
     config = attrs.evolve(Config(), server=attrs.evolve(Config().server, data="/var/lib/pod"))
-    placed = anchored(config, HERE)
+    placed = with_absolute_paths(config, HERE)
     assert placed.server.data == "/var/lib/pod"
     assert placed.tls.cert_file == ""
-    assert anchored(placed, Path("/elsewhere")) == placed
+    assert with_absolute_paths(placed, Path("/elsewhere")) == placed

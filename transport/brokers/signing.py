@@ -22,22 +22,22 @@ from typing import Final
 
 import orjson
 
-from ...config import Broker as BrokerSettings
+from ...config import BrokerSettings
 from ..errors import EnvelopeError, EnvelopeFault
 from .contract import Channel
 from .replay import Replays
 
-__all__ = ["SEAL_BYTES", "Seal"]
+__all__ = ["SIGNATURE_BYTES", "Signer"]
 
-SEAL_BYTES: Final = 256
+SIGNATURE_BYTES: Final = 256
 """More than a signature takes."""
 _BEGINS, _ENDS = b',"s":"', b'"}'
 _SIGNER: Final = b',"k":'
 _TAIL: Final = len(_BEGINS) + 44 + len(_ENDS)
 
 
-class Seal:
-    """Signs what one pod says, and proves what comes.
+class Signer:
+    """Signs what one pod says, and verifies what comes.
 
     `keys` are at least one: the first signs, all are accepted. `window` is how long (seconds) a
     message may be on its way, and how far clocks may differ. `now` is unix seconds.
@@ -61,7 +61,7 @@ class Seal:
     @classmethod
     def of(
         cls, settings: BrokerSettings, pod_id: str, epoch: int, now: Callable[[], float]
-    ) -> Seal | None:
+    ) -> Signer | None:
         """Return what the settings ask for, or None where there is no secret."""
         if not settings.secret:
             return None
@@ -76,7 +76,7 @@ class Seal:
         body = b"%b%b%d,%d]" % (payload[:-1], self._sender, self._number, millis)
         return b"%b%b%b%b" % (body, _BEGINS, _tag(self._keys[0], channel, body), _ENDS)
 
-    def prove(self, channel: Channel, payload: bytes) -> None:
+    def verify(self, channel: Channel, payload: bytes) -> None:
         """Raise `EnvelopeError` unless a pod with the secret said this, here, now and once."""
         tail = payload[-_TAIL:]
         if not (tail.startswith(_BEGINS) and tail.endswith(_ENDS)):

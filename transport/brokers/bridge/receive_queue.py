@@ -10,7 +10,7 @@ from typing import Final, Protocol
 from ...errors import BrokerError
 from ..contract import Channel, Message
 
-__all__ = ["MAX_WAITING_BYTES", "MAX_WAITING_MESSAGES", "Inflow"]
+__all__ = ["MAX_WAITING_BYTES", "MAX_WAITING_MESSAGES", "ReceiveQueue"]
 
 MAX_WAITING_MESSAGES: Final = 2048
 """Messages that may wait for trio's thread; the driver waits for room."""
@@ -22,7 +22,7 @@ _SLICE: Final = 256
 """Messages delivered in one go: between slices trio's other tasks get their turn."""
 
 
-class Gate(Protocol):
+class LoopEvent(Protocol):
     """An event of the loop's thread, as `asyncio.Event`."""
 
     def set(self) -> None: ...
@@ -32,7 +32,7 @@ class Gate(Protocol):
     def wait(self) -> Awaitable[object]: ...
 
 
-class Inflow:
+class ReceiveQueue:
     """The `Feed` of one incarnation: a bounded queue with one wake-up per empty -> non-empty.
 
     `to_trio` and `to_loop` call a function soon on the other side's thread. `put` is for the
@@ -43,13 +43,13 @@ class Inflow:
         self,
         deliver: Callable[[Channel, bytes], None],
         lose: Callable[[BrokerError], None],
-        gate: Gate,
+        has_room: LoopEvent,
         to_trio: Callable[[Callable[[], object]], object],
         to_loop: Callable[[Callable[[], object]], object],
     ) -> None:
         self._deliver = deliver
         self._lose = lose
-        self._gate = gate
+        self._has_room = has_room
         self._to_trio = to_trio
         self._to_loop = to_loop
         self._lock = threading.Lock()
@@ -63,7 +63,7 @@ class Inflow:
     async def put(self, channel: Channel, payload: bytes) -> None:
         """Take a message; wait while too much waits already."""
         while not self._append(channel, payload):
-            await self._gate.wait()
+            await self._has_room.wait()
 
     def lost(self, error: BrokerError) -> None:
         """Have the loss told soon, once."""
@@ -81,7 +81,7 @@ class Inflow:
             self._open = False
             self._waiting.clear()
             self._bytes = 0
-        self._to_loop(self._gate.set)
+        self._to_loop(self._has_room.set)
 
     def _append(self, channel: Channel, payload: bytes) -> bool:
         with self._lock:
@@ -89,7 +89,7 @@ class Inflow:
                 return True
             if len(self._waiting) >= MAX_WAITING_MESSAGES or self._bytes >= MAX_WAITING_BYTES:
                 self._blocked = True
-                self._gate.clear()
+                self._has_room.clear()
                 return False
             self._waiting.append((channel, payload))
             self._bytes += len(payload)
@@ -108,7 +108,7 @@ class Inflow:
         if again:
             self._to_trio(self._drain)
         if unblock:
-            self._to_loop(self._gate.set)
+            self._to_loop(self._has_room.set)
         return batch
 
     def _drain(self) -> None:

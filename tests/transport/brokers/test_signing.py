@@ -10,9 +10,9 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deployd.config import Broker as BrokerSettings
+from deployd.config import BrokerSettings
 from deployd.transport import EnvelopeError, EnvelopeFault, Scope
-from deployd.transport.brokers import SEAL_BYTES, Seal, greeting, pack, probe, unpack
+from deployd.transport.brokers import SIGNATURE_BYTES, Signer, greeting, pack, probe, unpack
 from deployd.transport.brokers import replay as replay_module
 from deployd.transport.brokers.replay import WIDTH, Replays
 from support.fake_broker import FakeBroker, FakeBus
@@ -39,13 +39,13 @@ class Clock:
 
 def sealed(
     clock: Clock, *secrets: str, pod: str = "pod1", epoch: int = 1764072000123, window: float = 60.0
-) -> Seal:
-    return Seal(pod, epoch, [secret.encode() for secret in secrets or (OLD,)], window, clock)
+) -> Signer:
+    return Signer(pod, epoch, [secret.encode() for secret in secrets or (OLD,)], window, clock)
 
 
-def fault(seal: Seal, channel: str, payload: bytes) -> EnvelopeFault | None:
+def fault(signer: Signer, channel: str, payload: bytes) -> EnvelopeFault | None:
     try:
-        seal.prove(channel, payload)
+        signer.verify(channel, payload)
     except EnvelopeError as error:
         return error.fault
     return None
@@ -56,15 +56,15 @@ def test_what_is_signed_is_proven_and_reads_as_before(payload: bytes) -> None:
     clock = Clock()
     signed = sealed(clock).sign("room.tea", payload)
     assert fault(sealed(clock, pod="pod2"), "room.tea", signed) is None
-    assert len(signed) <= len(payload) + SEAL_BYTES
+    assert len(signed) <= len(payload) + SIGNATURE_BYTES
     assert unpack(signed) == unpack(payload)  # pods without the secret pass the signature over
 
 
 def test_the_longest_signature_is_within_what_is_left_for_it() -> None:
     clock = Clock()
-    seal = sealed(clock, pod="x" * 64, epoch=2**53 - 1)
-    seal._number = 2**53
-    assert len(seal.sign("room.tea", b"{}")) <= SEAL_BYTES
+    signer = sealed(clock, pod="x" * 64, epoch=2**53 - 1)
+    signer._number = 2**53
+    assert len(signer.sign("room.tea", b"{}")) <= SIGNATURE_BYTES
 
 
 Spoil = Callable[[Clock, str, bytes], tuple[str, bytes]]
@@ -156,11 +156,11 @@ def test_bytes_of_anybody_are_refused(payload: bytes) -> None:
     "signer", [b"[]", b'["p",1,0,1]', b'["p",1,1]', b'["p",1.5,1,1]', b"x", b""]
 )
 def test_who_has_the_secret_and_does_not_say_who_it_is_is_not_read(signer: bytes) -> None:
-    from deployd.transport.brokers import sealing
+    from deployd.transport.brokers import signing
 
     body = b'{"v":1,"k":' + signer
     for text in (body, b'{"v":1'):
-        tag = sealing._tag(OLD.encode(), "room.tea", text)
+        tag = signing._tag(OLD.encode(), "room.tea", text)
         signed = text + b',"s":"' + tag + b'"}'
         assert fault(sealed(Clock()), "room.tea", signed) is EnvelopeFault.MALFORMED
 
@@ -187,13 +187,13 @@ def test_what_was_signed_with_a_secret_that_is_over_is_refused() -> None:
 
 
 def test_without_a_secret_nothing_is_signed_or_asked_for() -> None:
-    assert Seal.of(BrokerSettings(), "pod1", 1, Clock()) is None
+    assert Signer.of(BrokerSettings(), "pod1", 1, Clock()) is None
     both = BrokerSettings(secret=NEW, previous_secret=OLD)
-    seal = Seal.of(both, "pod1", 1, Clock())
-    assert seal is not None
-    assert fault(sealed(Clock(), NEW), "room.tea", seal.sign("room.tea", MESSAGES[0])) is None
-    assert NEW not in repr(seal)
-    assert NEW not in repr(seal.__dict__.keys())
+    signer = Signer.of(both, "pod1", 1, Clock())
+    assert signer is not None
+    assert fault(sealed(Clock(), NEW), "room.tea", signer.sign("room.tea", MESSAGES[0])) is None
+    assert NEW not in repr(signer)
+    assert NEW not in repr(signer.__dict__.keys())
 
 
 # Replays -------------------------------------------------------------------------------------
