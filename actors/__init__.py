@@ -70,10 +70,10 @@ from .runtime import (
     WrongThread,
     conflate,
     contained,
+    error_text,
     failure_of,
     handles,
     size_of,
-    told,
 )
 
 __all__ = [
@@ -141,11 +141,11 @@ __all__ = [
     "conflate",
     "connection_cell",
     "contained",
+    "error_text",
     "failure_of",
     "hand_over",
     "handles",
     "load_room_classes",
     "own_up",
     "size_of",
-    "told",
 ]

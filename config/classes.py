@@ -31,7 +31,9 @@ def load_class(where: str, target: str, base: type[T], called: str) -> type[T]:
             "that holds it, or install it."
         ) from error
     except (Exception, SystemExit, GeneratorExit) as error:  # KeyboardInterrupt is somebody's key
-        raise ClassNotFound(f"{named}, but importing it failed with {_told(error)}") from error
+        raise ClassNotFound(
+            f"{named}, but importing it failed with {_error_text(error)}"
+        ) from error
     found = getattr(module, class_name, None)
     if found is None:
         raise ClassNotFound(f"{named}, but the module has no '{class_name}'.")
@@ -40,6 +42,6 @@ def load_class(where: str, target: str, base: type[T], called: str) -> type[T]:
     return found
 
 
-def _told(error: BaseException) -> str:
+def _error_text(error: BaseException) -> str:
     """Return an exception's class and text, whatever its own `__str__` does."""
     return "".join(traceback.format_exception_only(error)).strip()

@@ -26,7 +26,7 @@ def origins(values: Sequence[str]) -> str | None:
         if value == "null":
             return 'exact origins: "null" is what any sandboxed page and local file sends'
         if read_origin(value) is None:
-            return f'origins like "https://example.org:8443", which "{_told(value)}" is not'
+            return f'origins like "https://example.org:8443", which "{_shown(value)}" is not'
     return None
 
 
@@ -34,7 +34,7 @@ def hosts(values: Sequence[str]) -> str | None:
     """Check a list of host names: a name each, without a scheme and a port."""
     for value in values:
         if re.search(r"[\s/?#@:*\[\]\\]", value) or not ascii_host(value):
-            return f'names of hosts like "pod.example", which "{_told(value)}" is not'
+            return f'names of hosts like "pod.example", which "{_shown(value)}" is not'
     return None
 
 
@@ -53,7 +53,7 @@ def room_classes(values: Mapping[str, str]) -> str | None:
         if not pattern:
             return "patterns of room names that are not empty"
         if class_path(value) is not None:
-            return f'classes written "package.module:Class", which "{_told(value)}" is not'
+            return f'classes written "package.module:Class", which "{_shown(value)}" is not'
     return None
 
 
@@ -77,7 +77,7 @@ def algorithms(values: Sequence[str]) -> str | None:
         return f'one or more of {", ".join(ALGORITHMS)}: with "none" anybody could write tokens'
     others = sorted(set(values) - set(ALGORITHMS))
     if others or not values:
-        wrong = f', which "{_told(others[0])}" is not' if others else ""
+        wrong = f', which "{_shown(others[0])}" is not' if others else ""
         return f"one or more of {', '.join(ALGORITHMS)}{wrong}"
     return None
 
@@ -95,7 +95,7 @@ def nodes(values: Sequence[str]) -> str | None:
         host, colon, port = value.rpartition(":")
         bare = host and not re.search(r"[\s/@]", host)
         if not (bare and colon and port.isdecimal() and 0 < int(port) < 65536):
-            return f'servers like "redis-1:6379", which "{_told(value)}" is not'
+            return f'servers like "redis-1:6379", which "{_shown(value)}" is not'
     return None
 
 
@@ -114,7 +114,7 @@ def networks(values: Sequence[str]) -> str | None:
         try:
             ipaddress.ip_network(value)
         except ValueError:
-            return f'addresses or networks like "10.0.0.0/8", which "{_told(value)}" is not'
+            return f'addresses or networks like "10.0.0.0/8", which "{_shown(value)}" is not'
     return None
 
 
@@ -142,6 +142,6 @@ def subject(value: str) -> str | None:
     return 'words of letters, digits, "_", "=" and "-", joined by dots'
 
 
-def _told(value: str) -> str:
+def _shown(value: str) -> str:
     """Show what was given, no more of it than fits and no password."""
     return redact_text(value)[:60]

@@ -4,7 +4,9 @@ from .errors import (
     CollectionError,
     DocumentError,
     DuplicateValue,
+    FieldError,
     QueryError,
+    RequestRefused,
     ScriptBroken,
     ScriptError,
     ScriptFailed,
@@ -17,7 +19,6 @@ from .errors import (
     StoreUncertain,
     Unstorable,
 )
-from .refused import FieldError, RequestRefused
 from .scripts import AsyncContext, Context
 
 __all__ = [

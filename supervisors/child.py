@@ -10,7 +10,7 @@ import attrs
 import orjson
 import trio
 
-from ..actors import ActorStatistics, Exit, contained, failure_of, told
+from ..actors import ActorStatistics, Exit, contained, error_text, failure_of
 from ..config import get_logger
 from ..transport import JSON
 from .backoff import Backoff
@@ -168,7 +168,7 @@ def _as_json(detail: Mapping[str, JSON]) -> dict[str, JSON]:
     try:
         orjson.dumps(detail)
     except TypeError as error:
-        return {"describe": told(error)}
+        return {"describe": error_text(error)}
     return dict(detail)
 
 
@@ -321,7 +321,7 @@ def _node_of(child: Child) -> Node:
     try:
         return _drawn(child)
     except BaseException as error:  # noqa: BLE001 - whoever looks at the tree must see the rest
-        return Node(child.path, type(child).__name__, detail={"describe": told(error)})
+        return Node(child.path, type(child).__name__, detail={"describe": error_text(error)})
 
 
 def _drawn(child: Child) -> Node:

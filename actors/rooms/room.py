@@ -20,9 +20,9 @@ from ..runtime import (
     NotAMember,
     Timer,
     awaitable,
-    before_waiting,
     failure_of,
     handles,
+    on_suspend,
 )
 from .bounds import may_exceed
 from .hooks import RoomHooks
@@ -502,7 +502,7 @@ class Room(RoomHooks[S]):
         """Run code of a subclass: what it says is out when it returns or waits, else never."""
         speech = self._speech
         speech.begin()
-        result = await before_waiting(hook, speech.pause)
+        result = await on_suspend(hook, speech.pause)
         speech.let_out()
         return result
 

@@ -21,12 +21,12 @@ from .errors import (
     Unhandled,
     WrongThread,
 )
-from .failures import contained, failure_of, told, writable
+from .failures import contained, error_text, failure_of, writable
 from .mailbox import Mailbox
 from .messages import Delivery, Down, Draining, Exit, ExitKind, Request, Returnable, size_of
 from .overflow import Conflate, MailboxStatistics, Overflow, conflate
 from .ref import ActorRef, Later
-from .stepping import before_waiting
+from .suspension import on_suspend
 from .timers import Timer, Timers
 
 __all__ = [
@@ -69,12 +69,12 @@ __all__ = [
     "Unhandled",
     "WrongThread",
     "awaitable",
-    "before_waiting",
     "conflate",
     "contained",
+    "error_text",
     "failure_of",
     "handles",
+    "on_suspend",
     "size_of",
-    "told",
     "writable",
 ]

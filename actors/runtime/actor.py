@@ -51,7 +51,7 @@ class handles(Generic[M]):  # noqa: N801 - a decorator
         return method
 
 
-class Home(Protocol):
+class ActorContext(Protocol):
     """What an instance needs of its cell."""
 
     @property
@@ -87,7 +87,7 @@ class Actor:
     _names: ClassVar[dict[type, str]] = {}
     _found: ClassVar[dict[type, Handler | None]] = {}
 
-    _home: Home | None = None
+    _actor_context: ActorContext | None = None
     _timers: Timers | None = None
     _bound_log: FilteringBoundLogger | None = None
 
@@ -139,7 +139,7 @@ class Actor:
     @property
     def ref(self) -> ActorRef[Any]:
         """The actor's own address. Raises ActorDefinitionError before it has been started."""
-        return self._at_home().ref
+        return self._require_context().ref
 
     @property
     def log(self) -> FilteringBoundLogger:
@@ -151,11 +151,11 @@ class Actor:
     @property
     def waiting(self) -> int:
         """How many messages wait for this actor, beside the one it handles."""
-        return self._at_home().waiting
+        return self._require_context().waiting
 
     def stop(self, reason: str = "") -> None:
         """End for good of one's own will, after the current message."""
-        self._at_home().end(Exit.normal(reason))
+        self._require_context().end(Exit.normal(reason))
 
     def after(self, seconds: float, callback: Callable[[], Awaitable[None]]) -> Timer:
         """Call back once in so many seconds, between two messages of this incarnation."""
@@ -171,9 +171,9 @@ class Actor:
 
     # For the cell --------------------------------------------------------------------------
 
-    def bind(self, home: Home) -> None:
+    def bind(self, context: ActorContext) -> None:
         """Move in. The cell calls this once, after the constructor."""
-        self._home = home
+        self._actor_context = context
 
     @property
     def timers(self) -> Timers | None:
@@ -206,21 +206,21 @@ class Actor:
         if self._timers is None:
             self._timers = Timers()
         timer = self._timers.add(trio.current_time(), seconds, callback, repeat=repeat)
-        if self._home is not None:
-            self._home.wake()
+        if self._actor_context is not None:
+            self._actor_context.wake()
         return timer
 
     def _check_thread(self, what: str) -> None:
-        if self._home is not None:
-            self._home.check_thread(what)
+        if self._actor_context is not None:
+            self._actor_context.check_thread(what)
 
-    def _at_home(self) -> Home:
-        if self._home is None:
+    def _require_context(self) -> ActorContext:
+        if self._actor_context is None:
             raise ActorDefinitionError(
                 f"{type(self).__name__} has no place in the tree before it is started; "
                 "do this in on_start, not in __init__."
             )
-        return self._home
+        return self._actor_context
 
 
 def awaitable(function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:

@@ -14,13 +14,13 @@ from attrs import evolve, field, frozen
 from ...config import bind_log_context
 from ...transport import JSON
 from .actor import Actor
-from .addressee import Addressee, opened
 from .dead_letters import DeadLetters
 from .errors import Poisoned, Unanswered, Unhandled
-from .failures import contained, failure_of, told
+from .failures import contained, error_text, failure_of
 from .mailbox import Mailbox
 from .messages import Exit
 from .overflow import MailboxStatistics
+from .recipient import Recipient, unwrapped
 from .ref import Later, Question
 
 __all__ = ["ActorCell", "ActorStatistics"]
@@ -56,7 +56,7 @@ class ActorStatistics:
     detail: Mapping[str, JSON] = field(factory=dict)
 
 
-class ActorCell(Addressee[M]):
+class ActorCell(Recipient[M]):
     """An actor as its supervisor and its references know it, whichever incarnation runs.
 
     The supervisor awaits `run` for each incarnation and calls `terminated` when there will be
@@ -124,7 +124,7 @@ class ActorCell(Addressee[M]):
         self._starting = True
         exit_ = Exit.killed("cancelled")
         try:
-            actor = self._move_in()
+            actor = self._instantiate()
             await self._start(actor)
             self._starting = False
             started()
@@ -139,7 +139,7 @@ class ActorCell(Addressee[M]):
                 self._on_false_start()
             self._starting = False
         finally:
-            await self._move_out(exit_)
+            await self._dispose(exit_)
         if exit_.error is not None:
             raise exit_.error
 
@@ -226,7 +226,7 @@ class ActorCell(Addressee[M]):
 
     # The life of an incarnation ------------------------------------------------------------
 
-    def _move_in(self) -> Actor:
+    def _instantiate(self) -> Actor:
         actor = self._factory()
         self._actor = actor
         self._kind = type(actor)
@@ -308,7 +308,7 @@ class ActorCell(Addressee[M]):
         finally:
             self._running = None
 
-    async def _move_out(self, exit_: Exit) -> None:
+    async def _dispose(self, exit_: Exit) -> None:
         actor, starting = self._actor, self._starting
         self._reason = exit_.reason
         try:
@@ -349,13 +349,13 @@ class ActorCell(Addressee[M]):
         """Set the message aside that was begun too often. An attempt cut short counts."""
         if self._current is _NOTHING or self._attempts < actor.attempts:
             return
-        message, question = opened(self._current)
+        message, question = unwrapped(self._current)
         name = type(message).__name__
         self._current, self._attempts = _NOTHING, 0
         error = exit_.error or Poisoned(self.path, name)
         self._poisoned += 1
         self._poison = self._poison or deque(maxlen=POISON_KEPT)
-        self._poison.append((name, told(error)))
+        self._poison.append((name, error_text(error)))
         self._dead_letters.report(self.path, message, "poison")
         self._lost = (actor, message, error)
         if question is not None:
@@ -390,7 +390,7 @@ def _described(actor: Actor) -> Mapping[str, JSON]:
     try:
         return dict(actor.describe())
     except BaseException as error:  # noqa: BLE001 - whoever looks at the tree must see the rest
-        return {"describe": told(error)}
+        return {"describe": error_text(error)}
 
 
 def _name_of(function: Callable[..., object]) -> str:

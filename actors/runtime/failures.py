@@ -17,9 +17,9 @@ import trio
 
 from .errors import BaseExceptionRaised
 
-__all__ = ["contained", "failure_of", "told", "writable"]
+__all__ = ["contained", "error_text", "failure_of", "writable"]
 
-MOST_TOLD: Final = 1000
+MOST_TEXT: Final = 1000
 """Characters of what an exception says of itself."""
 
 
@@ -32,7 +32,7 @@ def contained(error: BaseException) -> Exception:
         error = error.exceptions[0]
     if isinstance(error, Exception):
         return error
-    failure = BaseExceptionRaised(told(error))
+    failure = BaseExceptionRaised(error_text(error))
     failure.__cause__ = error
     return failure
 
@@ -48,7 +48,7 @@ def failure_of(error: BaseException) -> Exception:
     return contained(error)
 
 
-def told(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     """Return an exception's class and text, shortened and `writable`.
 
     Whatever its own `__str__` does.
@@ -58,7 +58,7 @@ def told(error: BaseException) -> str:
         text = f"{name}: {error}"
     except BaseException as another:  # noqa: BLE001 - it is told by somebody whom it must not end
         text = f"{name}, whose text raises {type(another).__name__}"
-    return writable(text[:MOST_TOLD])
+    return writable(text[:MOST_TEXT])
 
 
 def writable(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Generic, Never, TypeVar
 
 from attrs import frozen
 
-from .failures import told
+from .failures import error_text
 
 if TYPE_CHECKING:
     from .ref import ActorRef
@@ -94,7 +94,7 @@ class Exit:
     @classmethod
     def crashed(cls, error: Exception) -> Exit:
         """Return the exit of an actor whose code raised `error`."""
-        return cls(ExitKind.CRASHED, told(error), error)
+        return cls(ExitKind.CRASHED, error_text(error), error)
 
     @classmethod
     def killed(cls, reason: str = "") -> Exit:

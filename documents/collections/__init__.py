@@ -2,22 +2,22 @@
 
 from .accounts import UserAccounts
 from .api import Api
-from .calls import CollectionCalls
-from .collection import CollectionActor
-from .directory import Directory
-from .discovery import Discovery
-from .documents import changed, checked, chosen_id, created, shown
-from .environment import Collection, CollectionEnvironment
-from .listening import (
+from .change_rooms import (
     ALL_COLLECTIONS,
     PREFIX,
     AllCollectionsRoom,
     CollectionRoom,
     UndefinedChangesRoom,
-    listening_problem,
+    join_refusal,
 )
+from .collection import CollectionActor
+from .directory import Directory
+from .discovery import Discovery
+from .documents import changed, checked, chosen_id, created, shown
+from .environment import Collection, CollectionEnvironment
 from .reading import Reader
-from .view import View, Viewer
+from .service import CollectionService
+from .view import DocumentView, Viewer
 
 __all__ = [
     "ALL_COLLECTIONS",
@@ -26,20 +26,20 @@ __all__ = [
     "Api",
     "Collection",
     "CollectionActor",
-    "CollectionCalls",
     "CollectionEnvironment",
     "CollectionRoom",
+    "CollectionService",
     "Directory",
     "Discovery",
+    "DocumentView",
     "Reader",
     "UndefinedChangesRoom",
     "UserAccounts",
-    "View",
     "Viewer",
     "changed",
     "checked",
     "chosen_id",
     "created",
-    "listening_problem",
+    "join_refusal",
     "shown",
 ]

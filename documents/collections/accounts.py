@@ -8,19 +8,18 @@ from typing import Final, cast
 import orjson
 
 from ...transport import JSON, Asker, Identity, TooManyWaiting
-from ..errors import StoreUnavailable
+from ..errors import RequestRefused, StoreUnavailable, refused_for
 from ..http import ApiAnswer, SignedIn, User
-from ..refused import RequestRefused, refused_for
 from ..store import Document, Query
 from ..users import POD, USERS, Caller, can_be_name, in_order, is_root_user, named
 from . import documents
 from .api import answer_of
-from .calls import CollectionCalls
 from .directory import Directory
 from .environment import Collection, CollectionEnvironment
-from .scripting import Asked
+from .scripting import Call
+from .service import CollectionService
 from .view import Viewer
-from .writing import Writing, refusal_of
+from .writing import WriteRequest, refusal_of
 
 __all__ = ["UserAccounts"]
 
@@ -35,12 +34,12 @@ class UserAccounts:
         self,
         directory: Directory,
         environment: CollectionEnvironment,
-        calls: CollectionCalls,
+        service: CollectionService,
         viewer: Viewer,
     ) -> None:
         self._directory = directory
         self._env = environment
-        self._calls = calls
+        self._service = service
         self._viewer = viewer
 
     async def sign_in(self, name: str, password: str, asker: Asker) -> ApiAnswer | SignedIn:
@@ -67,7 +66,7 @@ class UserAccounts:
             found = await self._get(users, identity.user_id)
             if found is None:
                 return answer_of(RequestRefused(404, "You are not among this pod's users."))
-            return await self._viewer.view(users, _asking(identity), found)
+            return await self._viewer.view(users, _call_of(identity), found)
         except RequestRefused as refused:
             return answer_of(refused)
 
@@ -76,8 +75,8 @@ class UserAccounts:
         given = dict(data)
         given.setdefault("username", given.get("email"))
         try:
-            writing = Writing("post", None, given, Asked(POD, method="POST"))
-            return (await self._calls.write(await self._users(), writing)).body
+            request = WriteRequest("post", None, given, Call(POD, method="POST"))
+            return (await self._service.submit(await self._users(), request)).body
         except RequestRefused as refused:
             return answer_of(refused, root=True)
 
@@ -85,7 +84,7 @@ class UserAccounts:
         """Return a user as it sees itself: a script decides what it is shown, not who it is."""
         id_, name = str(found["id"]), str(found.get("username", ""))
         identity = Identity(id_, name, is_root=is_root_user(found), expires_at=None)
-        return SignedIn(identity, await self._viewer.written(users, _asking(identity), found))
+        return SignedIn(identity, await self._viewer.written(users, _call_of(identity), found))
 
     async def _users(self) -> Collection:
         users = self._directory.find(USERS)
@@ -111,8 +110,8 @@ class UserAccounts:
             raise refusal_of(error) from error
 
 
-def _asking(identity: Identity) -> Asked:
-    return Asked(Caller(identity), parts=(identity.user_id,))
+def _call_of(identity: Identity) -> Call:
+    return Call(Caller(identity), parts=(identity.user_id,))
 
 
 def _wrong() -> RequestRefused:

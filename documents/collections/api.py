@@ -1,4 +1,4 @@
-"""What HTTP asks of collections, carried out: rights first, then scripts, then documents."""
+"""What HTTP asks of collections: rights first, then scripts, then documents."""
 
 from __future__ import annotations
 
@@ -15,19 +15,18 @@ from attrs import evolve
 from ...actors import failure_of
 from ...config import check_collection_name
 from ...transport import JSON, Identity, TooManyWaiting
-from ..errors import QueryError
+from ..errors import QueryError, RequestRefused, refused_for
 from ..http import ApiAnswer, ApiRequest, Offer
-from ..refused import RequestRefused, refused_for
 from ..scripts import Response, ScriptEvent
 from ..store import nested
 from ..users import Caller, Method, demand, is_users, may_ask
-from .calls import CollectionCalls
 from .directory import Directory
 from .discovery import Discovery
 from .environment import Collection, CollectionEnvironment
 from .reading import Reader
-from .scripting import Asked, run_before, run_event
-from .writing import Writing
+from .scripting import Call, run_before, run_event
+from .service import CollectionService
+from .writing import WriteRequest
 
 __all__ = ["Api", "answer_of"]
 
@@ -47,7 +46,7 @@ class Api:
         directory: Directory,
         discovery: Discovery,
         environment: CollectionEnvironment,
-        calls: CollectionCalls,
+        service: CollectionService,
         reader: Reader,
         *,
         creates: bool,
@@ -55,7 +54,7 @@ class Api:
         self._directory = directory
         self._discovery = discovery
         self._env = environment
-        self._calls = calls
+        self._service = service
         self._reader = reader
         self._creates = creates
 
@@ -83,11 +82,11 @@ class Api:
         """Carry a request out. What goes wrong is an answer too; only bugs are raised."""
         try:
             collection = await self._collection(request)
-            asked = _asked(request, collection)
-            asked, body = await self._before(collection, asked, request.body)
+            call = _call_of(request, collection)
+            call, body = await self._before(collection, call, request.body)
             if collection.definition.no_store:
-                return await self._run_only(collection, asked, body)
-            return await self._carry_out(collection, asked, body)
+                return await self._run_only(collection, call, body)
+            return await self._route(collection, call, body)
         except RequestRefused as refused:
             return answer_of(refused, root=Caller(request.identity).is_root)
         except Exception:
@@ -100,7 +99,7 @@ class Api:
         found = self._directory.find(name)
         sentence = check_collection_name(name) or self._differs(name)
         if found is None and sentence is None:
-            await self._discovery.look_for(name)
+            await self._discovery.scan_for(name)
             found = self._directory.find(name)
         if found is None and sentence is None and self._may_create(request):
             await self._discovery.create(name)
@@ -118,82 +117,80 @@ class Api:
         return self._creates and request.method == "POST" and (request.own or root)
 
     async def _before(
-        self, collection: Collection, asked: Asked, body: Mapping[str, JSON]
-    ) -> tuple[Asked, Mapping[str, JSON]]:
+        self, collection: Collection, call: Call, body: Mapping[str, JSON]
+    ) -> tuple[Call, Mapping[str, JSON]]:
         """Ask the rights, then the script that sees every request."""
-        demand(collection.definition, cast("Method", asked.method.lower()), asked.caller)
+        demand(collection.definition, cast("Method", call.method.lower()), call.caller)
         if not collection.has("beforerequest"):
-            return asked, body
-        outcome, query = await run_before(collection, self._env, asked, dict(body))
-        return evolve(asked, query=query), outcome.data
+            return call, body
+        outcome, query = await run_before(collection, self._env, call, dict(body))
+        return evolve(call, query=query), outcome.data
 
-    async def _carry_out(
-        self, collection: Collection, asked: Asked, body: Mapping[str, JSON]
+    async def _route(
+        self, collection: Collection, call: Call, body: Mapping[str, JSON]
     ) -> ApiAnswer:
-        match asked.method, asked.parts:
+        match call.method, call.parts:
             case "GET", ():
-                async with self._turn(asked):
-                    found = await self._reader.find(collection, asked, asked.query)
+                async with self._search_turn(call):
+                    found = await self._reader.find(collection, call, call.query)
                 return ApiAnswer(200, found.body, found.headers)
             case "GET", ("count",):
-                async with self._turn(asked):
-                    count = await self._reader.count(collection, asked, asked.query)
+                async with self._search_turn(call):
+                    count = await self._reader.count(collection, call, call.query)
                 return _answer({"count": count})
             case "GET", (id_,):
-                return _answer(await self._reader.get(collection, asked, id_))
+                return _answer(await self._reader.get(collection, call, id_))
             case "POST", ():
-                return await self._write(collection, asked, "post", None, body)
+                return await self._answer_write(collection, call, "post", None, body)
             case "PUT", (id_,):
-                return await self._write(collection, asked, "put", id_, body)
+                return await self._answer_write(collection, call, "put", id_, body)
             case "DELETE", (id_,):
-                return await self._write(collection, asked, "delete", id_, body)
+                return await self._answer_write(collection, call, "delete", id_, body)
         raise RequestRefused(404, _elsewhere(collection.name))
 
-    async def _write(
+    async def _answer_write(
         self,
         collection: Collection,
-        asked: Asked,
+        call: Call,
         method: Method,
         id_: str | None,
         body: Mapping[str, JSON],
     ) -> ApiAnswer:
         if is_users(collection.definition) and method == "post":
-            self._count_sign_up(asked)
-        writing = Writing(method, id_, body, asked, nbytes=_WEIGHT + asked.nbytes)
-        answer = await self._calls.write(collection, writing)
+            self._count_sign_up(call)
+        writing = WriteRequest(method, id_, body, call, nbytes=_WEIGHT + call.nbytes)
+        answer = await self._service.submit(collection, writing)
         return _answer(answer.body) if answer.response is None else _scripted(answer.response)
 
-    def _count_sign_up(self, asked: Asked) -> None:
-        if asked.caller.is_root:
+    def _count_sign_up(self, call: Call) -> None:
+        if call.caller.is_root:
             return
-        wait = self._env.sign_ups.attempt(asked.asker.network, trio.current_time())
+        wait = self._env.sign_ups.attempt(call.asker.network, trio.current_time())
         if wait:
             seconds = str(math.ceil(wait))
             sentence = f"Too many new users come from this address; try again in {seconds} s."
             raise RequestRefused(429, sentence, headers={"Retry-After": seconds})
 
     @asynccontextmanager
-    async def _turn(self, asked: Asked) -> AsyncIterator[None]:
+    async def _search_turn(self, call: Call) -> AsyncIterator[None]:
         """Look through documents when it is one's turn: that may take long, and threads are few."""
         try:
-            async with self._env.queries.turn(asked.asker):
+            async with self._env.queries.turn(call.asker):
                 yield
         except TooManyWaiting as error:
             raise refused_for(error) from error
 
     async def _run_only(
-        self, collection: Collection, asked: Asked, body: Mapping[str, JSON]
+        self, collection: Collection, call: Call, body: Mapping[str, JSON]
     ) -> ApiAnswer:
         """Answer for a collection that keeps nothing: with what its script makes of the request."""
-        event = cast("ScriptEvent", asked.method.lower())
+        event = cast("ScriptEvent", call.method.lower())
         if not collection.has(event):  # it was found, or has lost the script, just now
             allowed = ", ".join(self.methods(collection.name, ()))
             sentence = f"'{collection.name}' has no script '{event}.py'."
             raise RequestRefused(405, sentence, headers={"Allow": allowed})
-        data = {"url": "/" + "/".join(asked.parts), "parts": list(asked.parts), **body}
-        outcome = await run_event(
-            collection, self._env, event, asked, cast("dict[str, JSON]", data)
-        )
+        data = {"url": "/" + "/".join(call.parts), "parts": list(call.parts), **body}
+        outcome = await run_event(collection, self._env, event, call, cast("dict[str, JSON]", data))
         if outcome.response is not None:
             return _scripted(outcome.response)
         return _answer(outcome.data)
@@ -206,12 +203,12 @@ def _offer(collection: Collection, caller: Caller) -> Offer:
     return Offer(definition, events, may & events if definition.no_store else may)
 
 
-def _asked(request: ApiRequest, collection: Collection) -> Asked:
+def _call_of(request: ApiRequest, collection: Collection) -> Call:
     try:
         query = nested(request.params, collection.definition)
     except QueryError as error:
         raise RequestRefused(400, str(error)) from error
-    return Asked(
+    return Call(
         Caller(request.identity),
         query,
         request.method,

@@ -9,35 +9,34 @@ from attrs import field, mutable
 
 from ...actors import Actor, EnvironmentFailure, Exit, Later, handles
 from ...transport import JSON
-from ..errors import StoreError, StoreMisfit, StoreUnavailable
-from ..refused import RequestRefused
-from ..store import Change
+from ..errors import RequestRefused, StoreError, StoreMisfit, StoreUnavailable
+from ..store import Change, WriteResult
 from ..users import fold_names, is_users
 from .environment import Collection, CollectionEnvironment
-from .telling import Outcome, Teller
-from .writing import Writer, Writing, Written, refusal_of
+from .relay import OutboxRelay
+from .writing import DocumentWriter, WriteRequest, Written, refusal_of
 
 __all__ = ["CollectionActor", "Redefined"]
 
-MAX_BATCH: Final = 100
+MAX_GROUP: Final = 100
 """Writes that go into one transaction at the most."""
 
-LOOK_AGAIN: Final = 60.0
-"""Seconds between two looks for changes that a pod which has ended left untold."""
+RELAY_AGAIN: Final = 60.0
+"""Seconds between two looks for changes that a pod which has ended left in the outbox."""
 
 
 @mutable(eq=False)
-class _Batch:
+class _GroupCommit:
     """Writes that wait for the next transaction, and who waits for each."""
 
-    writings: list[Writing] = field(factory=list)
+    requests: list[WriteRequest] = field(factory=list)
     answers: list[Later[Written]] = field(factory=list)
 
     def __len__(self) -> int:
-        return len(self.writings)
+        return len(self.requests)
 
-    def add(self, writing: Writing, answer: Later[Written]) -> None:
-        self.writings.append(writing)
+    def add(self, request: WriteRequest, answer: Later[Written]) -> None:
+        self.requests.append(request)
         self.answers.append(answer)
 
     def fail(self, error: Exception) -> None:
@@ -50,7 +49,7 @@ class Redefined:
 
 
 class CollectionActor(Actor):
-    """Carries the writes of one collection out, one after another, and tells what changed.
+    """Accepts the writes of one collection, commits one after another, and relays what changed.
 
     Writes that no script has to see are gathered while others wait and committed together.
     """
@@ -60,43 +59,43 @@ class CollectionActor(Actor):
     def __init__(self, collection: Collection, environment: CollectionEnvironment) -> None:
         self._collection = collection
         self._env = environment
-        self._teller = Teller(collection, environment, self.after)
-        self._writer = Writer(collection, environment, self._teller.carry_out)
-        self._batch = _Batch()
+        self._relay = OutboxRelay(collection, environment, self.after)
+        self._writer = DocumentWriter(collection, environment, self._relay.commit_and_relay)
+        self._group = _GroupCommit()
 
     # Life ----------------------------------------------------------------------------------
 
     async def on_start(self) -> None:
-        """Make the tables, and see to what was committed and not told."""
+        """Make the tables, and see to what was committed and not relayed."""
         collection = self._collection
         if collection.definition.no_store:
             collection.ready.set()
         else:
             await self._prepare()
-            await self._teller.begin()
-            self.every(LOOK_AGAIN, self._teller.catch_up)
+            await self._relay.start()
+            self.every(RELAY_AGAIN, self._relay.catch_up)
         collection.writer = self._writer
 
     async def on_stop(self, exit: Exit) -> None:  # noqa: A002
-        """Commit what waits, or after a crash say that it was not written; forget what was told."""
+        """Commit what waits, or after a crash say that it was not written; clear the outbox."""
         self._collection.writer = None
         if exit.abnormal:
             sentence = "The pod failed before this write, which was not done; try again."
-            self._batch.fail(RequestRefused(503, sentence, headers={"Retry-After": "1"}))
+            self._group.fail(RequestRefused(503, sentence, headers={"Retry-After": "1"}))
         else:
-            await self._commit()
-        await self._teller.forget()
+            await self._flush()
+        await self._relay.clear_outbox()
 
     async def on_idle(self) -> None:
         """Commit what waits."""
-        await self._commit()
+        await self._flush()
 
     def describe(self) -> Mapping[str, JSON]:
-        """Show the changes since the pod started, and how many could not be told."""
+        """Show the changes since the pod started, and how many no room would take."""
         collection = self._collection
         return {
-            "changes": collection.told.changes,
-            "untold": collection.told.rejected,
+            "changes": collection.relay.changes,
+            "untold": collection.relay.rejected,
             "trouble": collection.trouble,
         }
 
@@ -118,15 +117,15 @@ class CollectionActor(Actor):
 
     # Writes --------------------------------------------------------------------------------
 
-    @handles(Writing)
-    async def _write(self, message: Writing) -> Later[Written]:
+    @handles(WriteRequest)
+    async def _accept(self, message: WriteRequest) -> Later[Written]:
         answer: Later[Written] = Later()
         if self._writer.is_plain(message.method):
-            self._batch.add(message, answer)
-            if len(self._batch) >= MAX_BATCH:
-                await self._commit()
+            self._group.add(message, answer)
+            if len(self._group) >= MAX_GROUP:
+                await self._flush()
             return answer
-        await self._commit()  # those before it come first
+        await self._flush()  # those before it come first
         try:
             answer.answer(await self._writer.perform(message))
         except (RequestRefused, StoreError) as error:
@@ -135,23 +134,25 @@ class CollectionActor(Actor):
 
     @handles(Redefined)
     async def _redefine(self, message: Redefined) -> None:
-        await self._commit()
+        await self._flush()
         if not self._collection.definition.no_store:
             await self._prepare()
 
-    async def _commit(self) -> None:
-        batch, self._batch = self._batch, _Batch()
-        if not batch:
+    async def _flush(self) -> None:
+        group, self._group = self._group, _GroupCommit()
+        if not group:
             return
 
-        def settle(outcomes: Sequence[Outcome]) -> None:
-            for answer, outcome in zip(batch.answers, outcomes, strict=True):
+        def settle(outcomes: Sequence[WriteResult]) -> None:
+            for answer, outcome in zip(group.answers, outcomes, strict=True):
                 if isinstance(outcome, Change):
                     answer.answer(Written(outcome.document))
                 else:
                     answer.fail(refusal_of(outcome))
 
         try:
-            await self._teller.carry_out([self._writer.plan(w) for w in batch.writings], settle)
+            await self._relay.commit_and_relay(
+                [self._writer.decide(w) for w in group.requests], settle
+            )
         except StoreError as error:
-            batch.fail(refusal_of(error))
+            group.fail(refusal_of(error))

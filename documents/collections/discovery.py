@@ -12,18 +12,18 @@ import trio
 from ...actors import EnvironmentFailure
 from ...config import get_logger, read_definition
 from ...transport import NoThread, in_thread
-from ..refused import RequestRefused
+from ..errors import RequestRefused
 from ..scripts import Scripts, load_scripts
 from ..users import USERS, users_document
 from .directory import Directory
-from .folders import CONFIG, Found, Look, make_folder
+from .folders import CONFIG, FolderContent, FolderScan, make_folder
 
 __all__ = ["Discovery"]
 
-LOOK_EVERY: Final = 1.0
+SCAN_EVERY: Final = 1.0
 """Seconds between two looks at the folder."""
 
-LOOK_WITHIN: Final = 10.0
+SCAN_WITHIN: Final = 10.0
 """Seconds that one look may take. Reading takes milliseconds; a script that is executed for the
 first time may never end, and the folder that it lies in is then left alone until it changes."""
 
@@ -42,36 +42,36 @@ class Discovery:
         self._folder = folder
         self._directory = directory
         self._reload = reload
-        self._known: dict[str, Found] = {}
+        self._known: dict[str, FolderContent] = {}
         self._problem = ""
-        self._looking = trio.Lock()
+        self._scanning = trio.Lock()
 
     async def run(self, started: Callable[[], None]) -> None:
         """Look once, say so, and go on looking."""
-        await self._look()
+        await self._rescan()
         started()
         while True:
-            await trio.sleep(LOOK_EVERY)
-            await self._look()
+            await trio.sleep(SCAN_EVERY)
+            await self._rescan()
 
-    async def look(self) -> None:
+    async def scan(self) -> None:
         """Install what is new, and what has changed where it is to be reloaded.
 
         Raises `NoThread`.
         """
-        async with self._looking:
-            look = Look(self._folder, self._known, reload=self._reload)
-            with trio.move_on_after(LOOK_WITHIN) as scope:
-                await in_thread(look.run, abandon=True)
-            found = self._cut_short(look) if scope.cancelled_caught else look.found
-            self._tell(look.problem)
+        async with self._scanning:
+            scan = FolderScan(self._folder, self._known, reload=self._reload)
+            with trio.move_on_after(SCAN_WITHIN) as scope:
+                await in_thread(scan.run, abandon=True)
+            found = self._cut_short(scan) if scope.cancelled_caught else scan.found
+            self._report(scan.problem)
             for name, one in found.items():
                 self._install(name, one)
             if self._directory.find(USERS) is None and USERS not in self._known:
                 definition = read_definition(USERS, users_document({}))
                 self._directory.install(definition, load_nothing(USERS))
 
-    async def look_for(self, name: str) -> None:
+    async def scan_for(self, name: str) -> None:
         """Look at once when there is a folder of that name, which is not installed yet.
 
         Raises `RequestRefused` (503) when that cannot be known now.
@@ -80,7 +80,7 @@ class Discovery:
             config = self._folder / name / CONFIG
             try:
                 if await in_thread(partial(_is_there, config)):
-                    await self.look()
+                    await self.scan()
             except NoThread as error:
                 raise RequestRefused(
                     503,
@@ -96,19 +96,19 @@ class Discovery:
         """
         try:
             await in_thread(partial(make_folder, self._folder / name))
-            await self.look()
+            await self.scan()
         except (OSError, NoThread) as error:
             sentence = f"The folder of '{name}' cannot be made; the pod's log says why."
             _log.warning("a collection cannot be made", name=name, reason=str(error))
             raise RequestRefused(503, sentence, headers={"Retry-After": "2"}) from error
 
-    async def _look(self) -> None:
+    async def _rescan(self) -> None:
         try:
-            await self.look()
+            await self.scan()
         except NoThread as error:
             raise EnvironmentFailure(str(error)) from error
 
-    def _install(self, name: str, found: Found) -> None:
+    def _install(self, name: str, found: FolderContent) -> None:
         if found.definition is None or found.scripts is None:
             self._known[name] = found
             _log.error("a collection cannot be read", name=name, reason=found.problem)
@@ -117,16 +117,16 @@ class Discovery:
         self._known[name] = found
         _log.info("collection", name=name, scripts=sorted(found.scripts.by_event))
 
-    def _cut_short(self, look: Look) -> dict[str, Found]:
+    def _cut_short(self, scan: FolderScan) -> dict[str, FolderContent]:
         """Return what a look has read before it got stuck, and where it is."""
-        at, found = look.at, look.stop()
+        at, found = scan.at, scan.stop()
         if at is not None:
             name, stamps = at
-            problem = f"reading it and its scripts takes more than {LOOK_WITHIN:g} s"
-            found[name] = Found(stamps, problem=problem)
+            problem = f"reading it and its scripts takes more than {SCAN_WITHIN:g} s"
+            found[name] = FolderContent(stamps, problem=problem)
         return found
 
-    def _tell(self, problem: str) -> None:
+    def _report(self, problem: str) -> None:
         if problem and problem != self._problem:
             _log.error("not all collections can be seen", folder=str(self._folder), reason=problem)
         self._problem = problem

@@ -14,7 +14,7 @@ from typing import Final
 
 from ...config import BUILT_IN, Definition, Property, PropertyType
 from ...transport import JSON, MAX_DEPTH
-from ..refused import FieldError, invalid
+from ..errors import FieldError, invalid
 from ..store import Document, format_date, normalise_date, normalise_number
 from ..users import Caller
 

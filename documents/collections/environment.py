@@ -12,15 +12,15 @@ from attrs import field, frozen, mutable
 from ...actors import ActorRef, Hub
 from ...config import CollectionSettings, Definition
 from ...transport import Attempts, FairQueue
-from ..refused import RequestRefused
-from ..scripts import InsideCalls, ScriptEvent, ScriptRunner, Scripts
+from ..errors import RequestRefused
+from ..scripts import InternalCalls, ScriptEvent, ScriptRunner, Scripts
 from ..store import Bounds, Store
 from ..users import Passwords
 
 if TYPE_CHECKING:
-    from .writing import Writer
+    from .writing import DocumentWriter
 
-__all__ = ["CHAIN", "Chain", "Collection", "CollectionEnvironment", "Told"]
+__all__ = ["CHAIN", "Chain", "Collection", "CollectionEnvironment", "RelayState"]
 
 
 PATIENCE: Final = 5.0
@@ -62,7 +62,7 @@ class CollectionEnvironment:
     `emit_timeout` is how long (seconds) a change may wait for a room that is busy. `answers` are
     the bounds of one answer, `queries` who looks through documents now, `sign_ups` how many new
     users each address has made, `searchers` the threads that look through what scripts show.
-    `inside` carries out what scripts ask of collections; it needs all the rest, so it comes last.
+    `internal` carries out what scripts ask of collections; it needs all the rest, so it comes last.
     """
 
     store: Store
@@ -75,18 +75,18 @@ class CollectionEnvironment:
     sign_ups: Attempts
     emit_timeout: float
     wall: Callable[[], float]
-    inside: InsideCalls = field(init=False)
+    internal: InternalCalls = field(init=False)
     searchers: trio.CapacityLimiter = field(factory=lambda: trio.CapacityLimiter(SEARCHERS))
 
 
 @mutable(eq=False)
-class Told:
-    """What has been told of a collection's changes: known to all incarnations of its actor.
+class RelayState:
+    """What has been relayed of a collection's changes: known to all incarnations of its actor.
 
-    `sequences` are told, and their notes still in the store. Whoever holds the `turn` commits and
-    tells. While it is not `caught_up`, something may be in the store that comes first; it is told
-    at `replay_at` (trio's clock) at the earliest. `changes` counts what was told, and `rejected`
-    what a room would not take.
+    `sequences` are relayed, and still in the store's outbox. Whoever holds the `turn` commits and
+    relays. While it is not `caught_up`, something may be in the outbox that comes first; it is
+    relayed at `replay_at` (trio's clock) at the earliest. `changes` counts what was relayed, and
+    `rejected` what a room would not take.
     """
 
     sequences: set[int] = field(factory=set)
@@ -112,8 +112,8 @@ class Collection:
     ref: ActorRef[Any] | None = None
     ready: trio.Event = field(factory=trio.Event)
     trouble: str = ""
-    told: Told = field(factory=Told)
-    writer: Writer | None = None
+    relay: RelayState = field(factory=RelayState)
+    writer: DocumentWriter | None = None
 
     @property
     def name(self) -> str:

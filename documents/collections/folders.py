@@ -15,12 +15,12 @@ from typing import Final
 import orjson
 from attrs import frozen
 
-from ...actors import told
+from ...actors import error_text
 from ...config import Definition, check_collection_name, read_definition, read_regular
 from ..scripts import EVENTS, Interrupted, Interruption, Scripts, load_scripts
 from ..users import USERS, users_document
 
-__all__ = ["CONFIG", "Found", "Look", "make_folder"]
+__all__ = ["CONFIG", "FolderContent", "FolderScan", "make_folder"]
 
 CONFIG: Final = "config.json"
 
@@ -36,7 +36,7 @@ Stamps = frozenset[tuple[str, int, int]]
 
 
 @frozen
-class Found:
+class FolderContent:
     """A folder as it was read: its definition and scripts, or the `problem` that it has."""
 
     stamps: Stamps
@@ -51,7 +51,7 @@ class Found:
         return scripts is not None and all(one.run for one in scripts.by_event.values())
 
 
-class Look:
+class FolderScan:
     """One look at the folder, in a thread of its own: `run` it there, and `stop` it from outside.
 
     `known` is what earlier looks found: it is read again when it has changed, where `reload` says
@@ -59,13 +59,13 @@ class Look:
     is wrong with the folder of them all.
     """
 
-    def __init__(self, folder: Path, known: Mapping[str, Found], *, reload: bool) -> None:
+    def __init__(self, folder: Path, known: Mapping[str, FolderContent], *, reload: bool) -> None:
         self._folder = folder
         self._known = dict(known)
         self._reload = reload
         self._interruption: Interruption | None = None
         self._stopped = False
-        self.found: dict[str, Found] = {}
+        self.found: dict[str, FolderContent] = {}
         self.at: tuple[str, Stamps] | None = None
         self.problem = ""
 
@@ -79,13 +79,13 @@ class Look:
                 for path in self._folders():
                     if self._stopped:
                         break
-                    self._look_at(path)
+                    self._read_folder(path)
             finally:
                 interruption.leave()
         except Interrupted:
             pass
 
-    def stop(self) -> dict[str, Found]:
+    def stop(self) -> dict[str, FolderContent]:
         """End the look from outside, and return what it has found until now.
 
         What it is at keeps the thread no longer than it must.
@@ -101,7 +101,7 @@ class Look:
         except FileNotFoundError:  # there is none, and none is needed
             return
         except OSError as error:
-            self.problem = told(error)
+            self.problem = error_text(error)
             return
         looked_at = 0
         for path in paths:
@@ -113,14 +113,14 @@ class Look:
             looked_at += 1
             yield path
 
-    def _look_at(self, path: Path) -> None:
+    def _read_folder(self, path: Path) -> None:
         name, known = path.name, self._known.get(path.name)
         try:
             stamps = _stamps(path)
         except OSError as error:
-            unreadable: Stamps = frozenset({(told(error), 0, 0)})
+            unreadable: Stamps = frozenset({(error_text(error), 0, 0)})
             if known is None or known.stamps != unreadable:
-                self.found[name] = Found(unreadable, problem=told(error))
+                self.found[name] = FolderContent(unreadable, problem=error_text(error))
             return
         if known is None or (known.stamps != stamps and (self._reload or not known.whole)):
             self.at = name, stamps
@@ -172,18 +172,18 @@ def _stamp(entry: os.DirEntry[str]) -> tuple[str, int, int]:
     return entry.name, status.st_mtime_ns, status.st_size
 
 
-def _read(folder: Path, stamps: Stamps) -> Found:
+def _read(folder: Path, stamps: Stamps) -> FolderContent:
     name, config = folder.name, folder / CONFIG
     sentence = check_collection_name(name)
     if sentence is not None:
-        return Found(stamps, problem=sentence)
+        return FolderContent(stamps, problem=sentence)
     try:
         document = orjson.loads(read_regular(config, MAX_CONFIG_BYTES))
         if name == USERS:
             document = users_document(document)
         definition = read_definition(name, document, f"file {config}")
     except Exception as error:  # noqa: BLE001 - whatever is wrong with it, it is this one's
-        return Found(stamps, problem=f"{config}: {told(error)}")
+        return FolderContent(stamps, problem=f"{config}: {error_text(error)}")
     if name == USERS and definition.no_store:
-        return Found(stamps, problem=f"{config}: users are kept; take noStore out")
-    return Found(stamps, definition, load_scripts(name, folder))
+        return FolderContent(stamps, problem=f"{config}: users are kept; take noStore out")
+    return FolderContent(stamps, definition, load_scripts(name, folder))

@@ -9,24 +9,23 @@ import orjson
 from attrs import evolve, frozen
 
 from ...transport import JSON
-from ..errors import QueryError, StoreUnavailable
-from ..refused import RequestRefused
+from ..errors import QueryError, RequestRefused, StoreUnavailable
 from ..store import All, Page, Query, named, page_of, read_query
 from ..users import demand, missing, readable
 from . import documents
 from .environment import Collection, CollectionEnvironment
-from .scripting import Asked
+from .scripting import Call
 from .searching import Search
 from .view import Viewer
 from .writing import refusal_of
 
-__all__ = ["Found", "Reader"]
+__all__ = ["QueryResult", "Reader"]
 
 _TRUNCATED: Final = {"X-Truncated": "true"}
 
 
 @frozen
-class Found:
+class QueryResult:
     """What was found: JSON, ready to be sent, and headers that say how complete it is."""
 
     body: bytes
@@ -44,19 +43,21 @@ class Reader:
         self._env = environment
         self._viewer = viewer
 
-    async def find(self, collection: Collection, asked: Asked, query: Mapping[str, JSON]) -> Found:
+    async def find(
+        self, collection: Collection, call: Call, query: Mapping[str, JSON]
+    ) -> QueryResult:
         """Return the documents that a query wants and the caller may see, as a JSON array."""
-        demand(collection.definition, "get", asked.caller)
+        demand(collection.definition, "get", call.caller)
         await collection.usable()
-        wanted = _read(collection, asked, query)
-        page = await self._page(collection, asked, wanted)
+        wanted = _read(collection, call, query)
+        page = await self._page(collection, call, wanted)
         headers = _TRUNCATED if page.truncated else {}
-        return Found(b"[" + b",".join(page.documents) + b"]", headers)
+        return QueryResult(b"[" + b",".join(page.documents) + b"]", headers)
 
-    async def get(self, collection: Collection, asked: Asked, id: str) -> JSON:  # noqa: A002
+    async def get(self, collection: Collection, call: Call, id: str) -> JSON:  # noqa: A002
         """Return one document as the caller may see it."""
         definition = collection.definition
-        demand(definition, "get", asked.caller)
+        demand(definition, "get", call.caller)
         await collection.usable()
         try:
             there = documents.can_be_id(id)
@@ -65,29 +66,29 @@ class Reader:
             raise refusal_of(error) from error
         if document is None:
             raise missing(definition.name)
-        return await self._viewer.view(collection, asked, document)
+        return await self._viewer.view(collection, call, document)
 
-    async def count(self, collection: Collection, asked: Asked, query: Mapping[str, JSON]) -> int:
+    async def count(self, collection: Collection, call: Call, query: Mapping[str, JSON]) -> int:
         """Return how many documents a query wants of those that the caller may see."""
-        demand(collection.definition, "get", asked.caller)
+        demand(collection.definition, "get", call.caller)
         await collection.usable()
-        wanted = _read(collection, asked, query)
+        wanted = _read(collection, call, query)
         if collection.has("get"):
-            return await self._search(collection, asked, wanted).count()
+            return await self._search(collection, call, wanted).count()
         try:
             return await self._env.store.count(
-                collection.definition, _readable(collection, asked, wanted).filter
+                collection.definition, _readable(collection, call, wanted).filter
             )
         except (StoreUnavailable, QueryError) as error:
             raise refusal_of(error) from error
 
-    async def _page(self, collection: Collection, asked: Asked, wanted: Query) -> Page:
+    async def _page(self, collection: Collection, call: Call, wanted: Query) -> Page:
         definition = collection.definition
         if collection.has("get"):
-            found = await self._search(collection, asked, wanted).find()
+            found = await self._search(collection, call, wanted).find()
             return page_of(found[wanted.skip :], wanted, self._env.answers)
         try:
-            page = await self._env.store.find(definition, _readable(collection, asked, wanted))
+            page = await self._env.store.find(definition, _readable(collection, call, wanted))
         except (StoreUnavailable, QueryError) as error:
             raise refusal_of(error) from error
         if not definition.private:
@@ -96,11 +97,11 @@ class Reader:
         shown = tuple(orjson.dumps(documents.shown(definition, document)) for document in stored)
         return evolve(page, documents=shown)
 
-    def _search(self, collection: Collection, asked: Asked, wanted: Query) -> Search:
-        return Search(self._viewer, self._env, collection, asked, wanted)
+    def _search(self, collection: Collection, call: Call, wanted: Query) -> Search:
+        return Search(self._viewer, self._env, collection, call, wanted)
 
 
-def _read(collection: Collection, asked: Asked, query: Mapping[str, JSON]) -> Query:
+def _read(collection: Collection, call: Call, query: Mapping[str, JSON]) -> Query:
     """Read a query. Whoever may not see what is private may not ask by it either."""
     definition = collection.definition
     try:
@@ -109,14 +110,14 @@ def _read(collection: Collection, asked: Asked, query: Mapping[str, JSON]) -> Qu
         raise refusal_of(error) from error
     looked_at = named(wanted.filter) | {key.path[0] for key in wanted.sort}
     secret = looked_at & definition.private
-    if secret and not asked.caller.internal:
+    if secret and not call.caller.internal:
         raise RequestRefused(
             400, f"Nobody can ask for documents by '{min(secret)}': it is private."
         )
     return wanted
 
 
-def _readable(collection: Collection, asked: Asked, wanted: Query) -> Query:
+def _readable(collection: Collection, call: Call, wanted: Query) -> Query:
     """Return a query that finds no other documents than the caller may read."""
-    own = readable(collection.definition, asked.caller)
+    own = readable(collection.definition, call.caller)
     return wanted if own == All() else evolve(wanted, filter=All((wanted.filter, own)))

@@ -9,20 +9,27 @@ from attrs import field, frozen
 from ...actors import Receipt
 from ...config import get_logger
 from ...transport import JSON, POD, Asker
-from ..errors import ScriptError, ScriptFailed, ScriptsBusy, ScriptTimeout
-from ..refused import FieldError, RequestRefused, invalid
-from ..scripts import Outcome, Script, ScriptContext, ScriptEvent, plain_document
+from ..errors import (
+    FieldError,
+    RequestRefused,
+    ScriptError,
+    ScriptFailed,
+    ScriptsBusy,
+    ScriptTimeout,
+    invalid,
+)
+from ..scripts import Script, ScriptContext, ScriptEvent, ScriptOutcome, plain_document
 from ..store import Document
 from ..users import Caller
 from .environment import CHAIN, Collection, CollectionEnvironment
 
-__all__ = ["Asked", "run_before", "run_event", "run_get"]
+__all__ = ["Call", "run_before", "run_event", "run_get"]
 
 _log = get_logger("script")
 
 
 @frozen
-class Asked:
+class Call:
     """What a request asks, as scripts see it. `nbytes` is what its body took on the wire.
 
     `asker` is on whose account: the pod itself for what its own scripts ask.
@@ -52,39 +59,39 @@ async def run_event(
     collection: Collection,
     environment: CollectionEnvironment,
     event: ScriptEvent,
-    asked: Asked,
+    call: Call,
     data: Document,
     previous: Document | None = None,
-) -> Outcome:
+) -> ScriptOutcome:
     """Run the script of an event; without one, nothing is decided.
 
     Raises `RequestRefused` when the script refuses the request or fails.
     """
-    outcome, _ = await _run(collection, environment, event, asked, data, previous)
+    outcome, _ = await _run(collection, environment, event, call, data, previous)
     return outcome
 
 
 async def run_before(
-    collection: Collection, environment: CollectionEnvironment, asked: Asked, data: Document
-) -> tuple[Outcome, Mapping[str, JSON]]:
+    collection: Collection, environment: CollectionEnvironment, call: Call, data: Document
+) -> tuple[ScriptOutcome, Mapping[str, JSON]]:
     """Run `beforerequest` and return what it decided, and the query as it left it."""
-    return await _run(collection, environment, "beforerequest", asked, data, None)
+    return await _run(collection, environment, "beforerequest", call, data, None)
 
 
 async def run_get(
     collection: Collection,
     environment: CollectionEnvironment,
-    asked: Asked,
+    call: Call,
     shown: Sequence[Document],
-) -> list[Outcome | RequestRefused]:
+) -> list[ScriptOutcome | RequestRefused]:
     """Run the `get` script on each document: what it decided, or why it does not show that one.
 
     Raises `RequestRefused` when it could not be run for all of them.
     """
     script = collection.scripts.find("get")
     if script is None:  # it has gone meanwhile
-        return [Outcome(document) for document in shown]
-    contexts = [_context(environment, script, asked, document) for document in shown]
+        return [ScriptOutcome(document) for document in shown]
+    contexts = [_context(environment, script, call, document) for document in shown]
     token = CHAIN.set(CHAIN.get().deeper(viewing=collection.name))
     try:
         outcomes = await environment.runner.run_each(script, contexts)
@@ -95,7 +102,7 @@ async def run_get(
     return [_consenting(outcome) for outcome in outcomes]
 
 
-def _consenting(outcome: Outcome | ScriptError) -> Outcome | RequestRefused:
+def _consenting(outcome: ScriptOutcome | ScriptError) -> ScriptOutcome | RequestRefused:
     if isinstance(outcome, ScriptError):
         return _failure(outcome)
     try:
@@ -109,14 +116,14 @@ async def _run(
     collection: Collection,
     environment: CollectionEnvironment,
     event: ScriptEvent,
-    asked: Asked,
+    call: Call,
     data: Document,
     previous: Document | None,
-) -> tuple[Outcome, Mapping[str, JSON]]:
+) -> tuple[ScriptOutcome, Mapping[str, JSON]]:
     script = collection.scripts.find(event)
     if script is None:
-        return Outcome(data), asked.query
-    context = _context(environment, script, asked, data, previous)
+        return ScriptOutcome(data), call.query
+    context = _context(environment, script, call, data, previous)
     try:
         outcome = await environment.runner.run(script, context)
     except ScriptError as error:
@@ -128,7 +135,7 @@ async def _run(
 def _context(
     environment: CollectionEnvironment,
     script: Script,
-    asked: Asked,
+    call: Call,
     data: Document,
     previous: Document | None = None,
 ) -> ScriptContext:
@@ -141,18 +148,18 @@ def _context(
         script.name,
         plain_document(data, "data"),  # a copy: what is inside is the script's to change too
         emit=emit,
-        calls=environment.inside,
+        calls=environment.internal,
         previous=previous,
-        query=asked.query,
-        me=asked.me,
-        is_root=asked.caller.is_root,
-        method=asked.method,
-        parts=asked.parts,
-        depth=CHAIN.get().depth if asked.caller.internal else 0,
+        query=call.query,
+        me=call.me,
+        is_root=call.caller.is_root,
+        method=call.method,
+        parts=call.parts,
+        depth=CHAIN.get().depth if call.caller.internal else 0,
     )
 
 
-def _demand_consent(outcome: Outcome) -> None:
+def _demand_consent(outcome: ScriptOutcome) -> None:
     """Raise what a script decided against the request."""
     if outcome.cancelled is not None:
         message, status = outcome.cancelled

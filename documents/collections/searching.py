@@ -15,8 +15,7 @@ import trio
 from attrs import evolve, frozen
 
 from ...transport import JSON
-from ..errors import QueryError, StoreUnavailable
-from ..refused import RequestRefused
+from ..errors import QueryError, RequestRefused, StoreUnavailable
 from ..store import (
     All,
     Bounds,
@@ -26,17 +25,17 @@ from ..store import (
     Query,
     Ranks,
     by_rank,
-    divided,
     how_many,
     matches,
     project,
     ranks,
     sorted_by_only,
+    split,
 )
 from ..users import readable
 from .environment import Collection, CollectionEnvironment
-from .scripting import Asked
-from .view import View, Viewer, as_stored
+from .scripting import Call
+from .view import DocumentView, Viewer, as_stored
 from .writing import refusal_of
 
 __all__ = ["Search"]
@@ -76,17 +75,17 @@ class Search:
         viewer: Viewer,
         environment: CollectionEnvironment,
         collection: Collection,
-        asked: Asked,
+        call: Call,
         wanted: Query,
     ) -> None:
         self._viewer = viewer
         self._env = environment
         self._collection = collection
-        self._asked = evolve(asked, parts=())
+        self._asked = evolve(call, parts=())
         self._wanted = wanted
-        definition, caller = collection.definition, asked.caller
+        definition, caller = collection.definition, call.caller
         stored = as_stored(definition, caller)
-        narrow, self._rest = divided(wanted.filter, stored)
+        narrow, self._rest = split(wanted.filter, stored)
         self._narrow = All((narrow, readable(definition, caller)))
         self._in_order = sorted_by_only(wanted.sort, stored)
 
@@ -187,7 +186,7 @@ def _in_pieces(documents: Sequence[bytes]) -> Iterator[list[bytes]]:
 
 
 def _hits_among(
-    views: Sequence[View | RequestRefused], rest: Filter, wanted: Query, until: float
+    views: Sequence[DocumentView | RequestRefused], rest: Filter, wanted: Query, until: float
 ) -> list[_Hit | None] | None:
     """Say of each whether it is wanted; None when the time (of the monotonic clock) is over."""
     hits: list[_Hit | None] = []
@@ -198,7 +197,7 @@ def _hits_among(
     return hits
 
 
-def _hit(view: View | RequestRefused, rest: Filter, wanted: Query) -> _Hit | None:
+def _hit(view: DocumentView | RequestRefused, rest: Filter, wanted: Query) -> _Hit | None:
     if isinstance(view, RequestRefused) or not matches(rest, view.known):
         return None
     body: JSON = project(view.body, wanted) if isinstance(view.body, dict) else view.body

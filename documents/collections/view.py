@@ -12,19 +12,19 @@ from attrs import evolve, frozen
 
 from ...config import Definition
 from ...transport import JSON
-from ..refused import RequestRefused
-from ..scripts import Outcome
+from ..errors import RequestRefused
+from ..scripts import ScriptOutcome
 from ..store import Document
 from ..users import Caller, demand, may_see, missing
 from . import documents
 from .environment import CHAIN, Collection, CollectionEnvironment
-from .scripting import Asked, run_get
+from .scripting import Call, run_get
 
-__all__ = ["View", "Viewer", "as_stored"]
+__all__ = ["DocumentView", "Viewer", "as_stored"]
 
 
 @frozen
-class View:
+class DocumentView:
     """A document as a caller sees it: `body` is what is answered.
 
     `known` is what a query of the caller's looks at. It is the same, but where a script answers
@@ -50,20 +50,22 @@ class Viewer:
         self._env = environment
 
     async def views(
-        self, collection: Collection, asked: Asked, found: Sequence[Document]
-    ) -> list[View | RequestRefused]:
+        self, collection: Collection, call: Call, found: Sequence[Document]
+    ) -> list[DocumentView | RequestRefused]:
         """Return how the caller sees each document, or why it does not.
 
         Raises `RequestRefused` when the caller may read none of them at all, or the `get` script
         could not be run for all.
         """
-        definition, caller = collection.definition, asked.caller
+        definition, caller = collection.definition, call.caller
         demand(definition, "get", caller)
         may = [document for document in found if may_see(definition, caller, document)]
         plain = [documents.shown(definition, document) for document in may]
-        views: list[View | RequestRefused] = [View(document, document) for document in plain]
+        views: list[DocumentView | RequestRefused] = [
+            DocumentView(document, document) for document in plain
+        ]
         if collection.has("get"):
-            outcomes = await run_get(collection, self._env, evolve(asked, method="GET"), plain)
+            outcomes = await run_get(collection, self._env, evolve(call, method="GET"), plain)
             views = [_view(definition, caller, *pair) for pair in zip(may, outcomes, strict=True)]
         if len(may) == len(found):
             return views
@@ -71,9 +73,9 @@ class Viewer:
         seen = {str(one["id"]): view for one, view in zip(may, views, strict=True)}
         return [seen.get(str(document["id"]), absent) for document in found]
 
-    async def view(self, collection: Collection, asked: Asked, document: Document) -> JSON:
+    async def view(self, collection: Collection, call: Call, document: Document) -> JSON:
         """Return a document as the caller sees it; raises `RequestRefused` when it does not."""
-        [view] = await self.views(collection, asked, [document])
+        [view] = await self.views(collection, call, [document])
         if isinstance(view, RequestRefused):
             raise view
         return view.body
@@ -81,7 +83,7 @@ class Viewer:
     async def written(
         self,
         collection: Collection,
-        asked: Asked,
+        call: Call,
         document: Document,
         hidden: frozenset[str] = frozenset(),
     ) -> JSON:
@@ -94,9 +96,9 @@ class Viewer:
         if collection.name in CHAIN.get().viewing:
             body: JSON = documents.shown(collection.definition, document)
         else:
-            asked = evolve(asked, query={}, parts=(str(document["id"]),))
+            call = evolve(call, query={}, parts=(str(document["id"]),))
             try:
-                body = await self.view(collection, asked, document)
+                body = await self.view(collection, call, document)
             except RequestRefused:  # it is written all the same
                 body = {"id": document["id"]}
         if not isinstance(body, dict):
@@ -105,8 +107,11 @@ class Viewer:
 
 
 def _view(
-    definition: Definition, caller: Caller, stored: Document, outcome: Outcome | RequestRefused
-) -> View | RequestRefused:
+    definition: Definition,
+    caller: Caller,
+    stored: Document,
+    outcome: ScriptOutcome | RequestRefused,
+) -> DocumentView | RequestRefused:
     if isinstance(outcome, RequestRefused):
         return outcome
     if outcome.response is None:
@@ -115,7 +120,7 @@ def _view(
     else:
         body = outcome.response.body
     seen = body if isinstance(body, dict) else {}
-    return View(body, _fixed(seen, stored, as_stored(definition, caller)))
+    return DocumentView(body, _fixed(seen, stored, as_stored(definition, caller)))
 
 
 def _fixed(shown: Mapping[str, JSON], stored: Document, names: frozenset[str]) -> Document:

@@ -1,4 +1,4 @@
-"""Carrying a write out: what the definition, the owner and the event scripts make of it."""
+"""Deciding a write: what the definition, the owner and the event scripts make of it."""
 
 from __future__ import annotations
 
@@ -12,32 +12,34 @@ from ...config import get_logger
 from ...transport import JSON
 from ..errors import (
     DuplicateValue,
+    FieldError,
     QueryError,
+    RequestRefused,
     StoreMisfit,
     StoreUnavailable,
     StoreUncertain,
     Unstorable,
+    invalid,
 )
-from ..refused import FieldError, RequestRefused, invalid
 from ..scripts import Response, ScriptEvent
-from ..store import Change, Document, Write
+from ..store import Change, Document, Write, WriteResult
 from ..users import (
+    HashedPassword,
     Method,
-    Sealed,
     demand_owner,
     guard,
     is_users,
     missing,
     said_of,
-    seal,
-    sealed_again,
-    unsealed,
+    with_hash_again,
+    with_hashed_password,
+    without_hash,
 )
 from . import documents
 from .environment import CHAIN, Chain, Collection, CollectionEnvironment
-from .scripting import Asked, run_event
+from .scripting import Call, run_event
 
-__all__ = ["Writer", "Writing", "Written", "refusal_of"]
+__all__ = ["DocumentWriter", "WriteRequest", "Written", "refusal_of"]
 
 ATTEMPTS: Final = 3
 """How often a write with scripts is tried when another pod changes the document meanwhile."""
@@ -65,24 +67,24 @@ class Written:
 
 
 @frozen
-class Writing(Request[Written]):
+class WriteRequest(Request[Written]):
     """A write to be carried out: `data` is what a client sent, `id` None for a new document.
 
-    `nbytes` is what it weighs in the mailbox. `sealed` is the new password of a user with its hash,
+    `nbytes` is what it weighs in the mailbox. `hashed` is the new password of a user with its hash,
     which takes too long to be made while others wait for their writes.
     """
 
     method: Method
     id: str | None
     data: Mapping[str, JSON]
-    asked: Asked
+    call: Call
     chain: Chain = field(factory=Chain)
     nbytes: int = 256
-    sealed: Sealed | None = None
+    hashed: HashedPassword | None = None
 
 
 @frozen
-class _Said:
+class _ScriptsSaid:
     """What scripts said to the caller beside the document: what not to show, what to answer."""
 
     hidden: frozenset[str] = frozenset()
@@ -93,18 +95,18 @@ class _ChangedMeanwhile(Exception):
     """Another pod has changed the document since the scripts saw it."""
 
 
-class Writer:
-    """Decides the writes of one collection, for its actor. `carry_out` commits and tells them."""
+class DocumentWriter:
+    """Decides the writes of one collection, for its actor. `commit` commits and relays them."""
 
     def __init__(
         self,
         collection: Collection,
         environment: CollectionEnvironment,
-        carry_out: Callable[[Sequence[Write]], Awaitable[Sequence[Change | Exception | None]]],
+        commit: Callable[[Sequence[Write]], Awaitable[Sequence[WriteResult]]],
     ) -> None:
         self._collection = collection
         self._env = environment
-        self._carry_out = carry_out
+        self._commit_and_relay = commit
 
     def is_plain(self, method: Method) -> bool:
         """Say whether no script has to see such a write, so that many can go together."""
@@ -112,83 +114,85 @@ class Writer:
             return False
         return not any(self._collection.has(event) for event in SCRIPT_EVENTS[method])
 
-    def plan(self, writing: Writing) -> Write:
+    def decide(self, request: WriteRequest) -> Write:
         """Return a plain write as a decision that the store takes inside its transaction."""
-        id_ = writing.id or ""
-        if writing.method == "post":
+        id_ = request.id or ""
+        if request.method == "post":
             try:
-                id_ = documents.chosen_id(writing.data)
+                id_ = documents.chosen_id(request.data)
             except RequestRefused as refused:
                 return Write(documents.new_id(), _raising(refused))
         elif not documents.can_be_id(id_):
             return Write(documents.new_id(), _raising(missing(self._collection.name)))
-        return Write(id_, lambda current: self._proposed(writing, id_, current))
+        return Write(id_, lambda current: self._proposed(request, id_, current))
 
-    async def perform(self, writing: Writing) -> Written:
-        """Carry one write out with its scripts: commit it, tell it, and run `aftercommit`.
+    async def perform(self, request: WriteRequest) -> Written:
+        """Do one write with its scripts: decide, commit and relay it, and run `aftercommit`.
 
         Raises `RequestRefused` or `StoreError`.
         """
-        token = CHAIN.set(writing.chain.deeper(holding=self._collection.name))
+        token = CHAIN.set(request.chain.deeper(holding=self._collection.name))
         try:
-            change, said = await self._commit(writing)
-            await self._after_commit(writing, change)
+            change, said = await self._decide_and_commit(request)
+            await self._after_commit(request, change)
         finally:
             CHAIN.reset(token)
         return Written(change.document, said.hidden, said.response)
 
     # A write with scripts --------------------------------------------------------------------
 
-    async def _commit(self, writing: Writing) -> tuple[Change, _Said]:
+    async def _decide_and_commit(self, request: WriteRequest) -> tuple[Change, _ScriptsSaid]:
         definition, store = self._collection.definition, self._env.store
-        if writing.method != "post" and not documents.can_be_id(writing.id or ""):
+        if request.method != "post" and not documents.can_be_id(request.id or ""):
             raise missing(definition.name)
         for _ in range(ATTEMPTS):
-            id_ = writing.id or documents.chosen_id(writing.data)
-            current = await store.get(definition, writing.id) if writing.id else None
-            final, said = await self._decided(writing, id_, current)
+            id_ = request.id or documents.chosen_id(request.data)
+            current = await store.get(definition, request.id) if request.id else None
+            final, said = await self._decide(request, id_, current)
             write = Write(id_, _unless_changed(current, final))
-            [outcome] = await self._carry_out([write])
+            [outcome] = await self._commit_and_relay([write])
             if isinstance(outcome, Change):
                 return outcome, said
             if not isinstance(outcome, _ChangedMeanwhile):
                 raise refusal_of(outcome)
         raise RequestRefused(409, "The document keeps changing meanwhile; read it and try again.")
 
-    async def _decided(
-        self, writing: Writing, id_: str, current: Document | None
-    ) -> tuple[Document | None, _Said]:
+    async def _decide(
+        self, request: WriteRequest, id_: str, current: Document | None
+    ) -> tuple[Document | None, _ScriptsSaid]:
         """Return the document that is to be (None: none), and what the scripts said."""
         definition = self._collection.definition
-        proposed = self._proposed(writing, id_, current)
-        previous = None if writing.method == "post" else current
-        said = _Said()
+        proposed = self._proposed(request, id_, current)
+        previous = None if request.method == "post" else current
+        said = _ScriptsSaid()
         document: Document = dict(proposed if proposed is not None else current or {})
         if is_users(definition):
             document, previous = (
-                unsealed(document, current),
-                previous and unsealed(previous, current),
+                without_hash(document, current),
+                previous and without_hash(previous, current),
             )
-        for event in SCRIPT_EVENTS[writing.method][:-1]:
+        for event in SCRIPT_EVENTS[request.method][:-1]:
             outcome = await run_event(
-                self._collection, self._env, event, writing.asked, document, previous
+                self._collection, self._env, event, request.call, document, previous
             )
             document = dict(outcome.data)
-            said = _Said(said.hidden | outcome.hidden, outcome.response or said.response)
+            said = _ScriptsSaid(said.hidden | outcome.hidden, outcome.response or said.response)
         if proposed is None:
             return None, said
         document.update({name: proposed[name] for name in ("id", "createdAt", "updatedAt")})
         if is_users(definition):
-            final = documents.checked(definition, sealed_again(document, current))
-            return await seal(final, current, self._env.passwords, writing.sealed), said
+            final = documents.checked(definition, with_hash_again(document, current))
+            return await with_hashed_password(
+                final, current, self._env.passwords, request.hashed
+            ), said
         return documents.checked(definition, document), said
 
-    async def _after_commit(self, writing: Writing, change: Change) -> None:
+    async def _after_commit(self, request: WriteRequest, change: Change) -> None:
         """Let a script act on what is committed; what it raises can undo nothing any more."""
         document = documents.shown(self._collection.definition, change.document)
         try:
             await run_event(
-                self._collection, self._env, "aftercommit", writing.asked, dict(document), None
+                self._collection, self._env, "aftercommit", request.call, dict(document), None
             )
         except RequestRefused as refused:
             _log.warning(
@@ -197,25 +201,27 @@ class Writer:
                 reason=refused.sentence,
             )
 
-    def _proposed(self, writing: Writing, id_: str, current: Document | None) -> Document | None:
+    def _proposed(
+        self, request: WriteRequest, id_: str, current: Document | None
+    ) -> Document | None:
         """Return what the client's data alone make of the document: pure."""
         definition, caller, now = (
             self._collection.definition,
-            writing.asked.caller,
+            request.call.caller,
             self._env.wall(),
         )
-        if writing.method == "post":
+        if request.method == "post":
             if current is not None:
                 raise DuplicateValue("id")
-            proposed = documents.created(definition, writing.data, caller, id_, now)
+            proposed = documents.created(definition, request.data, caller, id_, now)
         else:
             found = _existing(definition.name, current)
-            demand_owner(definition, writing.method, caller, found)
-            if writing.method == "delete":
+            demand_owner(definition, request.method, caller, found)
+            if request.method == "delete":
                 return None
-            proposed = documents.changed(definition, found, writing.data, caller, now)
+            proposed = documents.changed(definition, found, request.data, caller, now)
         if is_users(definition):
-            guard(writing.data, proposed, current, caller)
+            guard(request.data, proposed, current, caller)
         return proposed
 
 

@@ -15,7 +15,7 @@ from ...config import Definition, PropertyType, Right
 from ...transport import JSON
 from .responses import REFUSAL, REFUSALS, body_of, ref, refusals, response
 from .schemas import Schema, changed_schema, found_schema, given_schema, shown_schema
-from .signing import SIGNING_IN
+from .sign_in_paths import SIGNING_IN
 
 __all__ = ["Offer", "openapi"]
 
@@ -68,7 +68,7 @@ def openapi(offers: Sequence[Offer], version: str) -> Schema:
     paths: dict[str, JSON] = {}
     schemas: dict[str, JSON] = {"Error": REFUSAL}
     for offer in offers:
-        described = _Described(offer)
+        described = _CollectionPaths(offer)
         paths.update(described.paths())
         schemas.update(described.schemas())
     paths.update(SIGNING_IN)
@@ -90,7 +90,7 @@ def openapi(offers: Sequence[Offer], version: str) -> Schema:
 # -- one collection --------------------------------------------------------------------------
 
 
-class _Described:
+class _CollectionPaths:
     """One collection and its scripts, as they are offered."""
 
     def __init__(self, offer: Offer) -> None:

@@ -1,9 +1,9 @@
 """Event scripts: their files, what they get and decide, how they run and end."""
 
 from .context import AsyncContext, Context, ScriptContext
-from .inside import InsideCalls, InsideMethod
 from .interruption import Interrupted, Interruption
-from .outcome import Outcome, Response, plain_document
+from .outcome import Response, ScriptOutcome, plain_document
+from .proxies import InternalCalls, InternalMethod
 from .running import ScriptRunner
 from .scripts import EVENTS, Script, ScriptEvent, Scripts, load_scripts
 
@@ -11,15 +11,15 @@ __all__ = [
     "EVENTS",
     "AsyncContext",
     "Context",
-    "InsideCalls",
-    "InsideMethod",
+    "InternalCalls",
+    "InternalMethod",
     "Interrupted",
     "Interruption",
-    "Outcome",
     "Response",
     "Script",
     "ScriptContext",
     "ScriptEvent",
+    "ScriptOutcome",
     "ScriptRunner",
     "Scripts",
     "load_scripts",

@@ -9,12 +9,12 @@ import trio
 
 from ..errors import ScriptFailed
 from .context import AsyncContext, Cancel, Context, ScriptContext
-from .outcome import Outcome
-from .scripts import AsyncRun, Run, Script, line_in, told
+from .outcome import ScriptOutcome
+from .scripts import AsyncRun, Run, Script, error_text, line_in
 
 __all__ = ["Result", "attempt", "attempt_async"]
 
-Result: TypeAlias = Outcome | ScriptFailed
+Result: TypeAlias = ScriptOutcome | ScriptFailed
 
 
 def attempt(script: Script, context: Context) -> Result:
@@ -50,7 +50,7 @@ def _judge(script: Script, context: ScriptContext, error: BaseException) -> Resu
     if context._cancelled is not None and _is_cancel(error):
         return context._outcome()
     line = line_in(script.path, error)
-    failure = ScriptFailed(script.name, script.line if line is None else line, told(error))
+    failure = ScriptFailed(script.name, script.line if line is None else line, error_text(error))
     failure.__cause__ = error
     return failure
 

@@ -19,9 +19,9 @@ from ...config import get_logger
 from ...transport import JSON
 from ..errors import ScriptOver
 from ..store import Document
-from .inside import AsyncCollections, Collections, InsideCalls, InsideMethod
 from .interruption import Interruption
-from .outcome import Outcome, Response, plain, plain_document, plain_text, plain_whole
+from .outcome import Response, ScriptOutcome, plain, plain_document, plain_text, plain_whole
+from .proxies import AsyncCollectionsProxy, CollectionsProxy, InternalCalls, InternalMethod
 from .response_headers import checked_headers
 
 __all__ = ["AsyncContext", "Cancel", "Context", "EmitCall", "ScriptContext"]
@@ -81,7 +81,7 @@ class _Shared:
         data: Document,
         *,
         emit: EmitCall,
-        calls: InsideCalls,
+        calls: InternalCalls,
         previous: Document | None = None,
         query: Mapping[str, JSON] | None = None,
         me: Mapping[str, JSON] | None = None,
@@ -202,14 +202,14 @@ class _Shared:
         """Let nothing through any more; from any thread."""
         self._over = True
 
-    def _outcome(self) -> Outcome:
+    def _outcome(self) -> ScriptOutcome:
         """Return what was decided, and leave `query` as plain as that is.
 
         Raises `NotPlain` when `data` or `query` is not a JSON object.
         """
         cancelled = self._cancelled is not None
         self.query = {} if cancelled else plain_document(self.query, "ctx.query")
-        return Outcome(
+        return ScriptOutcome(
             {} if cancelled else plain_document(self.data, "ctx.data"),
             self._errors,
             self._hidden,
@@ -239,16 +239,18 @@ class Context(_Shared):
             return trio.from_thread.run_sync(self._tell, event, data, room)
 
     @property
-    def collections(self) -> Collections:
+    def collections(self) -> CollectionsProxy:
         """The pod's collections, to read and write: `ctx.collections.todos.get(id)`."""
-        return Collections(self._call)
+        return CollectionsProxy(self._call)
 
-    def _call(self, collection: str, method: InsideMethod, id: str | None, data: JSON) -> JSON:
+    def _call(self, collection: str, method: InternalMethod, id: str | None, data: JSON) -> JSON:
         handed = plain(data, "data")
         with self._shield():
             return trio.from_thread.run(self._ask, collection, method, id, handed)
 
-    async def _ask(self, collection: str, method: InsideMethod, id: str | None, data: JSON) -> JSON:
+    async def _ask(
+        self, collection: str, method: InternalMethod, id: str | None, data: JSON
+    ) -> JSON:
         # An abandoned thread's calls run in trio's system task, which no request's end cancels.
         self._check_open()
         with trio.CancelScope() as self._asking:
@@ -266,12 +268,12 @@ class AsyncContext(_Shared):
         return self._tell(event, data, room)
 
     @property
-    def collections(self) -> AsyncCollections:
+    def collections(self) -> AsyncCollectionsProxy:
         """The pod's collections, to read and write: `await ctx.collections.todos.get(id)`."""
-        return AsyncCollections(self._call)
+        return AsyncCollectionsProxy(self._call)
 
     async def _call(
-        self, collection: str, method: InsideMethod, id: str | None, data: JSON
+        self, collection: str, method: InternalMethod, id: str | None, data: JSON
     ) -> JSON:
         self._check_open()
         return await self._calls.call(collection, method, id, plain(data, "data"))

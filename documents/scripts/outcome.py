@@ -12,8 +12,8 @@ from ..store import Document
 
 __all__ = [
     "NotPlain",
-    "Outcome",
     "Response",
+    "ScriptOutcome",
     "plain",
     "plain_document",
     "plain_text",
@@ -39,7 +39,7 @@ class Response:
 
 
 @frozen
-class Outcome:
+class ScriptOutcome:
     """What one run of a script decided. Whoever ran it has to act on it.
 
     - `data`: the document as the script left it, a copy; empty when the script cancelled.

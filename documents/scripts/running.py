@@ -1,9 +1,9 @@
 """Running event scripts so that none of them can hurt the pod.
 
 Async scripts run on trio, under a time limit that cancels them. Sync scripts run in threads, as
-many as there are places. A thread cannot be cancelled: when its time is over it is told
+many as there are workers. A thread cannot be cancelled: when its time is over it is told
 (`interruption`), nobody waits for it, and what it does comes to nothing. One that does not end
-keeps its place, so what such threads cost is bounded by the places.
+keeps its worker, so what such threads cost is bounded by the workers.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from ...transport import NoThread, in_thread
 from ..errors import ScriptError, ScriptFailed, ScriptsBusy, ScriptTimeout
 from .attempt import Result, attempt_async
 from .context import AsyncContext, Context, ScriptContext
-from .outcome import Outcome
+from .outcome import ScriptOutcome
 from .script_log import ScriptLog
 from .scripts import Script, line_in
 from .thread_job import ThreadJob
 
 __all__ = ["ScriptRunner", "ScriptStatistics"]
 
-WAITING_PER_PLACE: Final = 64
+WAITING_PER_THREAD: Final = 64
 """How many runs may wait for each thread; more are refused at once."""
 
 
@@ -58,7 +58,7 @@ class ScriptRunner:
         self._jobs: dict[ThreadJob, bool] = {}  # those with a thread, and whether overdue
         self._log = ScriptLog(trio.current_time)
 
-    async def run(self, script: Script, context: ScriptContext) -> Outcome:
+    async def run(self, script: Script, context: ScriptContext) -> ScriptOutcome:
         """Run a script and return what it decided; a context is for one run.
 
         Raises `ScriptError`: `ScriptBroken`, `ScriptFailed`, `ScriptTimeout`, `ScriptsBusy`.
@@ -70,7 +70,7 @@ class ScriptRunner:
 
     async def run_each(
         self, script: Script, contexts: Sequence[ScriptContext]
-    ) -> list[Outcome | ScriptError]:
+    ) -> list[ScriptOutcome | ScriptError]:
         """Run a script on each context in turn, all of them within one time limit.
 
         Return what it decided for each, or how it failed on that one alone. Raises, for all of
@@ -95,7 +95,7 @@ class ScriptRunner:
         return ScriptStatistics(
             len(self._jobs),
             sum(limiter.statistics().tasks_waiting for limiter in self._limiters.values()),
-            tuple(_place(job) for job, overdue in self._jobs.items() if overdue),
+            tuple(_position(job) for job, overdue in self._jobs.items() if overdue),
         )
 
     async def _on_loop(self, script: Script, contexts: Sequence[AsyncContext]) -> list[Result]:
@@ -119,7 +119,7 @@ class ScriptRunner:
         line: int | None = None
         try:
             with trio.CancelScope() as scope:
-                limiter = _Place(self, job, contexts[0]._depth, scope)
+                limiter = _ScriptLimiter(self, job, contexts[0]._depth, scope)
                 return await in_thread(
                     job.run,
                     name=script.name,
@@ -149,9 +149,9 @@ class ScriptRunner:
         return self._limiters[depth]
 
     async def admit(self, job: ThreadJob, depth: int, borrower: object) -> None:
-        """Wait for a place among the threads of that depth. Raises `ScriptsBusy`."""
+        """Wait for a free thread of that depth. Raises `ScriptsBusy`."""
         limiter = self._limiter(depth)
-        if limiter.statistics().tasks_waiting >= self._workers * WAITING_PER_PLACE:
+        if limiter.statistics().tasks_waiting >= self._workers * WAITING_PER_THREAD:
             raise self._busy(job.script)
         with trio.move_on_after(self.timeout) as scope:
             await limiter.acquire_on_behalf_of(borrower)
@@ -160,15 +160,15 @@ class ScriptRunner:
         self._jobs[job] = False
 
     def release(self, job: ThreadJob, depth: int, borrower: object) -> None:
-        """Give back the place that `admit` has waited for."""
+        """Give back the thread that `admit` has waited for."""
         del self._jobs[job]
         self._limiter(depth).release_on_behalf_of(borrower)
 
 
-class _Place:
-    """What trio asks for a thread: it waits for a place, and starts the script's time with it.
+class _ScriptLimiter:
+    """What trio asks for a thread: it waits for one, and starts the script's time with it.
 
-    trio gives the place back when the thread has ended, however late that is.
+    trio gives it back when the thread has ended, however late that is.
     """
 
     def __init__(
@@ -187,6 +187,6 @@ class _Place:
         self._runner.release(self._job, self._depth, borrower)
 
 
-def _place(job: ThreadJob) -> str:
+def _position(job: ThreadJob) -> str:
     line = job.line()
     return job.script.name if line is None else f"{job.script.name}, line {line}"

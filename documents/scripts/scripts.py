@@ -29,9 +29,9 @@ __all__ = [
     "Scripts",
     "Stamp",
     "changed",
+    "error_text",
     "line_in",
     "load_scripts",
-    "told",
 ]
 
 ScriptEvent: TypeAlias = Literal[
@@ -155,7 +155,7 @@ def _load(collection: str, event: ScriptEvent, path: Path) -> Script:
     except Interrupted:  # for whoever runs this thread: it took too long
         raise
     except BaseException as error:  # noqa: BLE001 - a file may raise anything, SystemExit too
-        reason = told(error)
+        reason = error_text(error)
         return Script(collection, event, path, _line(path, error), None, reason=reason)
     line = run.__code__.co_firstlineno
     is_async = inspect.iscoroutinefunction(run)
@@ -196,14 +196,14 @@ def _checked(run: object) -> FunctionType:
     return run
 
 
-def told(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     """Return an exception's type and text, shortened; whatever its own `__str__` does."""
     if isinstance(error, _Unfit):
         return str(error)
     try:
         text = "".join(traceback.format_exception_only(error)).strip()
     except BaseException:  # noqa: BLE001 - the exception is anybody's, and so are its parts
-        text = runtime.told(error)
+        text = runtime.error_text(error)
     return runtime.writable(text[:MAX_REASON])
 
 

@@ -1,7 +1,6 @@
 """Documents in a database: what a query means, and how it is answered."""
 
 from .database import DatabaseStore
-from .dates import format_date, normalise_date
 from .engine import database_files, database_url
 from .filters import (
     All,
@@ -19,12 +18,12 @@ from .filters import (
     SortKey,
 )
 from .matching import Ranks, by_rank, matches, ordered, project, ranks
-from .narrowing import asks_only, divided, named, sorted_by_only
-from .numbers import normalise_number
-from .paging import how_many, page_of
+from .paging import Bounds, Page, how_many, page_of
 from .parameters import nested
+from .pushdown import asks_only, named, sorted_by_only, split
 from .query import parse_query, read_query
-from .store import Bounds, Change, ChangeType, Decide, Document, Page, Store, Write
+from .scalars import format_date, normalise_date, normalise_number
+from .store import Change, ChangeType, Decide, Document, Store, Write, WriteResult
 
 __all__ = [
     "All",
@@ -50,11 +49,11 @@ __all__ = [
     "SortKey",
     "Store",
     "Write",
+    "WriteResult",
     "asks_only",
     "by_rank",
     "database_files",
     "database_url",
-    "divided",
     "format_date",
     "how_many",
     "matches",
@@ -69,4 +68,5 @@ __all__ = [
     "ranks",
     "read_query",
     "sorted_by_only",
+    "split",
 ]

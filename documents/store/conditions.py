@@ -10,11 +10,10 @@ from ...config import Definition, PropertyType
 from ...config.fields import shown
 from ...transport import JSON
 from ..errors import QueryError
-from .dates import normalise_date
 from .filters import All, Any, Compare, Equal, Exists, Filter, Matches, Not, Order, Path, Scalar
-from .numbers import normalise_number
 from .paths import check_text, declared_type, read_path
 from .patterns import portable
+from .scalars import normalise_date, normalise_number
 
 __all__ = ["MAX_CONDITIONS", "MAX_DEPTH", "MAX_VALUES", "OPTIONS", "read_filter"]
 
@@ -42,10 +41,10 @@ def read_filter(value: Mapping[str, JSON], definition: Definition) -> Filter:
 
     All its entries must hold. A date is compared as it is stored, however it is written.
     """
-    return _Reader(definition).conditions(value, 1)
+    return _FilterParser(definition).conditions(value, 1)
 
 
-class _Reader:
+class _FilterParser:
     """Reads one filter, and counts its conditions."""
 
     def __init__(self, definition: Definition) -> None:

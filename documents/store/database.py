@@ -17,13 +17,14 @@ from sqlalchemy import Connection, Select, Table
 from ...config import Definition, LogSampler, StoreSettings, get_logger
 from ...transport import NoThread, in_thread
 from ..errors import StoreUnavailable
-from . import indexes, notes, reading
+from . import indexes, outbox, reading
 from .engine import deadline, make_engine, make_file, write_transaction
 from .failures import answering, translated
 from .filters import Filter, Query
-from .store import Bounds, Change, Document, Page, Write
-from .tables import CHANGES, documents_table
-from .writing import Outcome, Writer
+from .paging import Bounds, Page
+from .store import Change, Document, Write, WriteResult
+from .tables import OUTBOX, documents_table
+from .writing import TableWriter
 
 __all__ = ["DatabaseStore"]
 
@@ -34,11 +35,11 @@ _log = get_logger("store")
 
 
 @frozen
-class _Collection:
+class _CollectionStatements:
     definition: Definition
     table: Table
     by_id: Select[str]
-    writer: Writer
+    writer: TableWriter
 
 
 class DatabaseStore:
@@ -66,19 +67,19 @@ class DatabaseStore:
         self._sampler = LogSampler(burst=1)
         self._is_open = False
         self._turns: defaultdict[str, trio.Lock] = defaultdict(trio.Lock)
-        self._collections: dict[str, _Collection] = {}
+        self._collections: dict[str, _CollectionStatements] = {}
 
     async def open(self) -> None:
         """Connect, and make what the database lacks. Harmless when that is done."""
 
         def work(connection: Connection) -> None:
             indexes.exclusive(connection)
-            CHANGES.create(connection, checkfirst=True)
+            OUTBOX.create(connection, checkfirst=True)
 
         self._is_open = True
         try:
             await self._run(lambda: make_file(self._engine))
-            await self._write("", work)
+            await self._transact("", work)
         except StoreUnavailable:
             await self.close()
             raise
@@ -90,15 +91,15 @@ class DatabaseStore:
         would leave connections behind that nobody gives back.
         """
         self._is_open = False
-        places = [object() for _ in range(self._settings.pool_size)]
+        holders = [object() for _ in range(self._settings.pool_size)]
         with trio.CancelScope(shield=True):
             async with self._closing:
-                for place in places:
-                    await self._threads.acquire_on_behalf_of(place)
+                for holder in holders:
+                    await self._threads.acquire_on_behalf_of(holder)
                 with suppress(NoThread):  # then what it holds goes with the process
                     await in_thread(self._engine.dispose)
-                for place in places:
-                    self._threads.release_on_behalf_of(place)
+                for holder in holders:
+                    self._threads.release_on_behalf_of(holder)
 
     async def prepare(self, definition: Definition) -> None:
         """Make the collection's table and its indexes, and drop indexes it no longer wants.
@@ -106,7 +107,9 @@ class DatabaseStore:
         Raises `StoreMisfit` when a property is to be unique and values of it are not.
         """
         table = self._collection(definition).table
-        await self._write(definition.name, lambda there: indexes.prepare(there, definition, table))
+        await self._transact(
+            definition.name, lambda there: indexes.prepare(there, definition, table)
+        )
 
     async def find(
         self, definition: Definition, query: Query, bounds: Bounds | None = None
@@ -125,34 +128,36 @@ class DatabaseStore:
         statement = self._collection(definition).by_id
         return await self._read(lambda there: reading.get(there, statement, id))
 
-    async def write(self, definition: Definition, writes: Sequence[Write]) -> Sequence[Outcome]:
-        """Carry writes out in one transaction; return what became of each, as `Store` tells."""
+    async def commit(
+        self, definition: Definition, writes: Sequence[Write]
+    ) -> Sequence[WriteResult]:
+        """Apply writes in one transaction; return what became of each, as `Store` tells."""
         writer = self._collection(definition).writer
-        return await self._write(
+        return await self._transact(
             definition.name,
-            lambda there: writer.carry_out(there, writes, pod=self._pod, now=self._wall()),
+            lambda there: writer.apply(there, writes, pod=self._pod, now=self._wall()),
         )
 
-    async def untold(self, definition: Definition, limit: int) -> Sequence[Change]:
-        """Return committed changes that no pod has told, oldest first, and make them this pod's."""
+    async def claim_outbox(self, definition: Definition, limit: int) -> Sequence[Change]:
+        """Return changes that no pod has relayed, oldest first, and make them this pod's."""
         name = definition.name
-        return await self._write(
+        return await self._transact(
             name,
-            lambda there: notes.claim(there, name, limit, pod=self._pod, now=self._wall()),
+            lambda there: outbox.claim(there, name, limit, pod=self._pod, now=self._wall()),
         )
 
-    async def told(self, definition: Definition, sequences: Sequence[int]) -> None:
-        """Forget that these changes have to be told."""
+    async def clear_outbox(self, definition: Definition, sequences: Sequence[int]) -> None:
+        """Remove changes from the outbox: they are relayed."""
         name = definition.name
-        await self._write(name, lambda there: notes.forget(there, name, sequences))
+        await self._transact(name, lambda there: outbox.clear(there, name, sequences))
 
-    def _collection(self, definition: Definition) -> _Collection:
+    def _collection(self, definition: Definition) -> _CollectionStatements:
         """Return what belongs to a definition: SQLAlchemy knows a statement again by its table."""
         known = self._collections.get(definition.name)
         if known is None or known.definition != definition:
             table = documents_table(definition.name)
-            writer = Writer(definition, table, self._engine.dialect)
-            known = _Collection(definition, table, reading.by_id(table), writer)
+            writer = TableWriter(definition, table, self._engine.dialect)
+            known = _CollectionStatements(definition, table, reading.by_id(table), writer)
             self._collections[definition.name] = known
         return known
 
@@ -164,7 +169,7 @@ class DatabaseStore:
 
         return await self._run(on_thread)
 
-    async def _write(self, collection: str, work: Callable[[Connection], T]) -> T:
+    async def _transact(self, collection: str, work: Callable[[Connection], T]) -> T:
         """Run a transaction when it is its turn.
 
         Writes of one collection follow each other, or their changes could be numbered in another

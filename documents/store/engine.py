@@ -144,7 +144,7 @@ def take_time(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{_SCHEMA_TIME}s'")
         driver = connection.connection.driver_connection
-        driver.patience = _SCHEMA_TIME + _GRACE  # type: ignore[union-attr] # a PatientConnection
+        driver.answer_timeout = _SCHEMA_TIME + _GRACE  # type: ignore[union-attr] # a TimeoutConnection
         connection.detach()  # it is closed afterwards, so the time-outs need not be restored
 
 
@@ -188,13 +188,13 @@ def _sqlite(url: URL, settings: StoreSettings) -> Engine:
     return engine
 
 
-def _write_ahead(connection: sqlite3.Connection, patience: float) -> None:
+def _write_ahead(connection: sqlite3.Connection, timeout: float) -> None:
     """Switch the file to write-ahead logging, which is what it is switched to for good.
 
     Several pods may do so at once, and to those that come second SQLite answers "busy" without
     waiting for its time-out (https://www.sqlite.org/wal.html, "Activating And Configuring").
     """
-    until = time.monotonic() + patience
+    until = time.monotonic() + timeout
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -214,7 +214,7 @@ def _postgresql(url: URL, settings: StoreSettings) -> Engine:
     given = url.query.get("options", "")
     options = given if isinstance(given, str) else " ".join(given)
     try:
-        from .patience import PatientConnection
+        from .answer_timeout import TimeoutConnection
 
         engine = create_engine(
             url,
@@ -236,14 +236,14 @@ def _postgresql(url: URL, settings: StoreSettings) -> Engine:
             "PostgreSQL needs a driver that is not installed: pip install 'deployd[postgres]'"
         ) from error
 
-    patience = max(settings.statement_timeout, settings.busy_timeout) + _GRACE
+    timeout = max(settings.statement_timeout, settings.busy_timeout) + _GRACE
 
     @event.listens_for(engine, "do_connect")
     def connect(
         _dialect: object, _record: object, given: list[Any], named: dict[str, Any]
-    ) -> PatientConnection:
-        connection = PatientConnection.connect(*given, **named)
-        connection.patience = patience
+    ) -> TimeoutConnection:
+        connection = TimeoutConnection.connect(*given, **named)
+        connection.answer_timeout = timeout
         return connection
 
     return engine

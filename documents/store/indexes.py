@@ -15,9 +15,9 @@ from ...config import Definition
 from ..errors import StoreMisfit
 from .engine import take_time
 from .failures import duplicate
-from .places import Expression
+from .json_dialect import Expression
 from .sql import index_expression
-from .tables import CHANGES
+from .tables import OUTBOX
 
 __all__ = ["exclusive", "prepare", "unique_indexes"]
 
@@ -61,7 +61,7 @@ def prepare(connection: Connection, definition: Definition, table: Table) -> Non
     dialect = connection.dialect
     exclusive(connection)
     table.create(connection, checkfirst=True)
-    CHANGES.create(connection, checkfirst=True)  # a database that was away is prepared in any order
+    OUTBOX.create(connection, checkfirst=True)  # a database that was away is prepared in any order
     wanted = _wanted(definition, table, dialect)
     there = set(connection.scalars(_INDEXES_OF[dialect.name], {"table": table.name}))
     quote = dialect.identifier_preparer.quote

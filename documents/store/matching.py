@@ -21,8 +21,8 @@ from .filters import (
     Query,
     SortKey,
 )
-from .numbers import normalise_number
 from .patterns import found, portable
+from .scalars import normalise_number
 from .store import Document
 
 __all__ = ["Ranks", "by_rank", "matches", "ordered", "project", "ranks"]

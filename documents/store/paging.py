@@ -4,10 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .filters import Query
-from .store import Bounds, Page
+from attrs import frozen
 
-__all__ = ["how_many", "page_of"]
+from .filters import Query
+
+__all__ = ["Bounds", "Page", "how_many", "page_of"]
+
+
+@frozen
+class Bounds:
+    """How much of what a query finds is returned: documents, and bytes of them, one at least."""
+
+    documents: int
+    nbytes: int
+
+
+@frozen
+class Page:
+    """What a query found: each document as JSON bytes.
+
+    `truncated` says that there are more, which a bound of the pod has left out, and not the query's
+    own limit.
+    """
+
+    documents: tuple[bytes, ...]
+    truncated: bool = False
 
 
 def how_many(query: Query, bounds: Bounds) -> int:

@@ -32,7 +32,7 @@ from sqlalchemy.sql import FromClause
 from sqlalchemy.sql.elements import Grouping
 
 from .filters import Path
-from .places import Place, written
+from .json_dialect import JsonValue, inlined
 
 __all__ = ["PostgresJson"]
 
@@ -43,18 +43,18 @@ _CODE_POINTS: Final = "C"
 class PostgresJson:
     """PostgreSQL 12 and later."""
 
-    def place(self, table: Table, path: Path, *, literal: bool = False) -> Place:
-        """Return the place at a path; see `JsonDialect`."""
-        return _place(_node(table, path, in_full=literal))
+    def value_at(self, table: Table, path: Path, *, literal: bool = False) -> JsonValue:
+        """Return the value at a path; see `JsonDialect`."""
+        return _value_at(_node(table, path, in_full=literal))
 
-    def elements(self, table: Table, path: Path) -> tuple[FromClause, Place]:
+    def elements(self, table: Table, path: Path) -> tuple[FromClause, JsonValue]:
         """Return the elements of the array at a path as rows."""
         node = _node(table, path)
         array = case(
-            (func.jsonb_typeof(node) == written("array"), node), else_=cast(written("[]"), JSONB)
+            (func.jsonb_typeof(node) == inlined("array"), node), else_=cast(inlined("[]"), JSONB)
         )
         rows = func.jsonb_array_elements(array).table_valued(column("value", JSONB))
-        return rows, _place(rows.c.value)
+        return rows, _value_at(rows.c.value)
 
     def text_among(self, text: ColumnElement[str], values: Sequence[str]) -> ColumnElement[bool]:
         """Say that a text is one of these."""
@@ -79,23 +79,23 @@ def _node(table: Table, path: Path, *, in_full: bool = False) -> ColumnElement[A
     node: ColumnElement[Any] = type_coerce(table.c.document, JSONB)
     for name in path:
         node = node.op("->", return_type=JSONB())(
-            written(name) if in_full else literal(name, Text())
+            inlined(name) if in_full else literal(name, Text())
         )
     return node
 
 
-def _place(node: ColumnElement[Any]) -> Place:
+def _value_at(node: ColumnElement[Any]) -> JsonValue:
     kind = func.jsonb_typeof(node, type_=Text)
-    number, flag = kind == written("number"), kind == written("boolean")
-    return Place(
+    number, flag = kind == inlined("number"), kind == inlined("boolean")
+    return JsonValue(
         exists=node.is_not(None),
-        is_null=kind == written("null"),
-        is_text=kind == written("string"),
+        is_null=kind == inlined("null"),
+        is_text=kind == inlined("string"),
         is_number=number,
         is_flag=flag,
-        is_object=kind == written("object"),
-        is_array=kind == written("array"),
-        text=collate(node.op("#>>", return_type=Text())(written("{}")), _CODE_POINTS),
+        is_object=kind == inlined("object"),
+        is_array=kind == inlined("array"),
+        text=collate(node.op("#>>", return_type=Text())(inlined("{}")), _CODE_POINTS),
         # An index wants an expression like these in parentheses.
         number=Grouping(case((number, cast(node, Numeric(asdecimal=False))))),
         flag=Grouping(case((flag, cast(node, Boolean)))),

@@ -22,9 +22,9 @@ from sqlalchemy import (
 from ...config import Definition
 from .filters import Filter, Query
 from .matching import project
-from .paging import how_many, page_of
+from .paging import Bounds, Page, how_many, page_of
 from .sql import condition, ordering
-from .store import Bounds, Document, Page
+from .store import Document
 
 __all__ = ["as_text", "by_id", "count", "find", "get"]
 

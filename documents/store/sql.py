@@ -42,11 +42,11 @@ from .filters import (
     Scalar,
     SortKey,
 )
-from .numbers import normalise_number
+from .json_dialect import Expression, JsonDialect, JsonValue, text_value
 from .paths import SCALARS, declared_type
 from .patterns import portable
-from .places import Expression, JsonDialect, Place, text_place
 from .postgres_json import PostgresJson
+from .scalars import normalise_number
 from .sqlite_json import SqliteJson, register_functions
 
 __all__ = ["condition", "index_expression", "ordering", "register_functions"]
@@ -103,10 +103,10 @@ def index_expression(
     """
     if property.type not in SCALARS:
         raise ValueError(f"{name} is of type {property.type}, which no index can hold")
-    place = _DIALECTS[dialect].place(table, (name,), literal=True)
+    value = _DIALECTS[dialect].value_at(table, (name,), literal=True)
     if property.type is PropertyType.NUMBER:
-        return place.number
-    return place.flag if property.type is PropertyType.BOOLEAN else place.text
+        return value.number
+    return value.flag if property.type is PropertyType.BOOLEAN else value.text
 
 
 @frozen
@@ -126,52 +126,54 @@ class _Conditions:
             case Not(inner):
                 return not_(func.coalesce(self.of(inner), false()))
             case Exists(path):
-                return self._place(path).exists
+                return self._value_at(path).exists
             case Equal() | Compare() | Matches():
                 return self._holds(wanted)
 
-    def _place(self, path: Path) -> Place:
+    def _value_at(self, path: Path) -> JsonValue:
         if path in _COLUMNS:
-            return text_place(self.table.c[_COLUMNS[path]])
-        return _place(self.dialect, self.table, path, literal=self._is_scalar(path))
+            return text_value(self.table.c[_COLUMNS[path]])
+        return _value_at(self.dialect, self.table, path, literal=self._is_scalar(path))
 
     def _is_scalar(self, path: Path) -> bool:
         return declared_type(path, self.definition) in SCALARS
 
     def _holds(self, test: _Test) -> ColumnElement[bool]:
         """Test the value at a path, and the elements of an array there."""
-        place = self._place(test.path)
-        holds = _holds_for(test, place, self.dialect)
+        value = self._value_at(test.path)
+        holds = _holds_for(test, value, self.dialect)
         if self._is_scalar(test.path):
             return holds
         rows, element = self.dialect.elements(self.table, test.path)
         among = select(1).select_from(rows).where(_holds_for(test, element, self.dialect))
-        return or_(holds, and_(place.is_array, exists(among)))
+        return or_(holds, and_(value.is_array, exists(among)))
 
 
 @lru_cache(maxsize=256)
-def _place(dialect: JsonDialect, table: Table, path: Path, *, literal: bool = False) -> Place:
-    """Return the place at a path, built once: building it took a quarter of a whole `find`."""
-    return dialect.place(table, path, literal=literal)
+def _value_at(
+    dialect: JsonDialect, table: Table, path: Path, *, literal: bool = False
+) -> JsonValue:
+    """Return the value at a path, built once: building it took a quarter of a whole `find`."""
+    return dialect.value_at(table, path, literal=literal)
 
 
-def _holds_for(test: _Test, place: Place, dialect: JsonDialect) -> ColumnElement[bool]:
+def _holds_for(test: _Test, value: JsonValue, dialect: JsonDialect) -> ColumnElement[bool]:
     match test:
         case Equal(_, values):
-            return _equal(values, place, dialect)
+            return _equal(values, value, dialect)
         case Compare(_, order, operand):
-            return _compared(place, order, operand, dialect)
+            return _compared(value, order, operand, dialect)
         case Matches(_, pattern, ignore_case):
             written = portable(pattern, ignore_case)
-            return and_(place.is_text, dialect.matches(place.text, written))
+            return and_(value.is_text, dialect.matches(value.text, written))
 
 
 def _compared(
-    place: Place, order: Order, operand: str | float, dialect: JsonDialect
+    value: JsonValue, order: Order, operand: str | float, dialect: JsonDialect
 ) -> ColumnElement[bool]:
     if isinstance(operand, str):
-        return and_(place.is_text, _in_order(place.text, order, literal(operand, Text())))
-    return and_(place.is_number, _in_order(place.number, order, dialect.number(_exact(operand))))
+        return and_(value.is_text, _in_order(value.text, order, literal(operand, Text())))
+    return and_(value.is_number, _in_order(value.number, order, dialect.number(_exact(operand))))
 
 
 def _in_order(left: ColumnElement[T], order: Order, right: ColumnElement[T]) -> ColumnElement[bool]:
@@ -186,7 +188,7 @@ def _in_order(left: ColumnElement[T], order: Order, right: ColumnElement[T]) -> 
             return left >= right
 
 
-def _equal(values: Sequence[Scalar], place: Place, dialect: JsonDialect) -> ColumnElement[bool]:
+def _equal(values: Sequence[Scalar], value: JsonValue, dialect: JsonDialect) -> ColumnElement[bool]:
     flags = {value for value in values if isinstance(value, bool)}
     texts = [value for value in values if isinstance(value, str)]
     numbers = [
@@ -194,18 +196,18 @@ def _equal(values: Sequence[Scalar], place: Place, dialect: JsonDialect) -> Colu
         for value in values
         if isinstance(value, int | float) and not isinstance(value, bool)
     ]
-    tests = [_is_flag(place, flag) for flag in sorted(flags)]
+    tests = [_is_flag(value, flag) for flag in sorted(flags)]
     if texts:
-        tests.append(and_(place.is_text, dialect.text_among(place.text, texts)))
+        tests.append(and_(value.is_text, dialect.text_among(value.text, texts)))
     if numbers:
-        tests.append(and_(place.is_number, dialect.number_among(place.number, numbers)))
+        tests.append(and_(value.is_number, dialect.number_among(value.number, numbers)))
     if None in values:
-        tests.append(or_(place.is_null, not_(place.exists)))
+        tests.append(or_(value.is_null, not_(value.exists)))
     return or_(false(), *tests)
 
 
-def _is_flag(place: Place, flag: bool) -> ColumnElement[bool]:
-    return and_(place.is_flag, place.flag == (true() if flag else false()))
+def _is_flag(value: JsonValue, flag: bool) -> ColumnElement[bool]:
+    return and_(value.is_flag, value.flag == (true() if flag else false()))
 
 
 def _exact(value: float) -> float:
@@ -218,15 +220,15 @@ def _terms(path: Path, table: Table, dialect: JsonDialect) -> Iterator[Expressio
     if path in _COLUMNS:
         yield table.c[_COLUMNS[path]]
         return
-    place = _place(dialect, table, path)
+    value = _value_at(dialect, table, path)
     yield case(
-        (place.is_number, 1),
-        (place.is_text, 2),
-        (place.is_object, 3),
-        (place.is_array, 4),
-        (_is_flag(place, flag=False), 5),
-        (_is_flag(place, flag=True), 6),
+        (value.is_number, 1),
+        (value.is_text, 2),
+        (value.is_object, 3),
+        (value.is_array, 4),
+        (_is_flag(value, flag=False), 5),
+        (_is_flag(value, flag=True), 6),
         else_=0,
     )
-    yield case((place.is_number, place.number))
-    yield case((place.is_text, place.text))
+    yield case((value.is_number, value.number))
+    yield case((value.is_text, value.text))

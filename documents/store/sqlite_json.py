@@ -27,8 +27,8 @@ from sqlalchemy import (
 from sqlalchemy.sql import FromClause
 
 from .filters import Path
+from .json_dialect import JsonValue, inlined
 from .patterns import found
-from .places import Place, written
 
 __all__ = ["SqliteJson", "register_functions"]
 
@@ -48,18 +48,18 @@ def _matches(pattern: str, text: object) -> bool:
 class SqliteJson:
     """SQLite 3.38 and later."""
 
-    def place(self, table: Table, path: Path, *, literal: bool = False) -> Place:
-        """Return the place at a path; see `JsonDialect`."""
+    def value_at(self, table: Table, path: Path, *, literal: bool = False) -> JsonValue:
+        """Return the value at a path; see `JsonDialect`."""
         where = _where(path, in_full=literal)
-        return _place(
+        return _value_at(
             func.json_type(table.c.document, where, type_=Text),
             func.json_extract(table.c.document, where),
         )
 
-    def elements(self, table: Table, path: Path) -> tuple[FromClause, Place]:
+    def elements(self, table: Table, path: Path) -> tuple[FromClause, JsonValue]:
         """Return the elements of the array at a path as rows."""
         rows = func.json_each(table.c.document, _where(path)).table_valued("type", "value")
-        return rows, _place(rows.c.type, rows.c.value)
+        return rows, _value_at(rows.c.type, rows.c.value)
 
     def text_among(self, text: ColumnElement[str], values: Sequence[str]) -> ColumnElement[bool]:
         """Say that a text is one of these."""
@@ -77,7 +77,7 @@ class SqliteJson:
 
     def number(self, value: float) -> ColumnElement[float]:
         """Return an operand, read from JSON as the documents are."""
-        return func.json_extract(_json(value), written("$"), type_=Float)
+        return func.json_extract(_json(value), inlined("$"), type_=Float)
 
     def matches(self, text: ColumnElement[str], pattern: str) -> ColumnElement[bool]:
         """Say that a portable pattern is found in a text."""
@@ -87,18 +87,18 @@ class SqliteJson:
 def _where(path: Path, *, in_full: bool = False) -> ColumnElement[str]:
     """Return a JSON path; no name holds a quotation mark or a backslash (`paths` sees to it)."""
     where = "$" + "".join(f'."{name}"' for name in path)
-    return written(where) if in_full else literal(where, Text())
+    return inlined(where) if in_full else literal(where, Text())
 
 
-def _place(kind: ColumnElement[str], value: ColumnElement[Any]) -> Place:
-    return Place(
+def _value_at(kind: ColumnElement[str], value: ColumnElement[Any]) -> JsonValue:
+    return JsonValue(
         exists=kind.is_not(None),
-        is_null=kind == written("null"),
-        is_text=kind == written("text"),
-        is_number=or_(kind == written("integer"), kind == written("real")),
-        is_flag=or_(kind == written("true"), kind == written("false")),
-        is_object=kind == written("object"),
-        is_array=kind == written("array"),
+        is_null=kind == inlined("null"),
+        is_text=kind == inlined("text"),
+        is_number=or_(kind == inlined("integer"), kind == inlined("real")),
+        is_flag=or_(kind == inlined("true"), kind == inlined("false")),
+        is_object=kind == inlined("object"),
+        is_array=kind == inlined("array"),
         text=type_coerce(value, Text()),
         number=type_coerce(value, Float()),
         flag=type_coerce(value, Boolean()),

@@ -13,8 +13,9 @@ from attrs import frozen
 from ...config import Definition
 from ...transport import JSON
 from .filters import Filter, Query
+from .paging import Bounds, Page
 
-__all__ = ["Bounds", "Change", "ChangeType", "Decide", "Document", "Page", "Store", "Write"]
+__all__ = ["Change", "ChangeType", "Decide", "Document", "Store", "Write", "WriteResult"]
 
 Document: TypeAlias = dict[str, JSON]
 """A whole document, `id`, `createdAt` and `updatedAt` included, which are texts.
@@ -58,24 +59,8 @@ class Change:
     document: Document
 
 
-@frozen
-class Bounds:
-    """How much of what a query finds is returned: documents, and bytes of them, one at least."""
-
-    documents: int
-    nbytes: int
-
-
-@frozen
-class Page:
-    """What a query found: each document as JSON bytes.
-
-    `truncated` says that there are more, which a bound of the pod has left out, and not the query's
-    own limit.
-    """
-
-    documents: tuple[bytes, ...]
-    truncated: bool = False
+WriteResult: TypeAlias = Change | Exception | None
+"""What became of one write: see `Store.commit`."""
 
 
 class Store(Protocol):
@@ -117,24 +102,24 @@ class Store(Protocol):
     async def get(self, definition: Definition, id: str) -> Document | None:  # noqa: A002
         """Return a document, or None."""
 
-    async def write(
+    async def commit(
         self, definition: Definition, writes: Sequence[Write]
-    ) -> Sequence[Change | Exception | None]:
-        """Carry writes out one after another, in one transaction; return what became of each.
+    ) -> Sequence[WriteResult]:
+        """Apply writes one after another, in one transaction; return what became of each.
 
-        A `Change` was committed together with a note that it has to be told; None changed
+        A `Change` was committed together with its entry in the outbox; None changed
         nothing (there was nothing, and is to be nothing); an exception is what `decide` raised,
         `DuplicateValue`, `Unstorable`, or a ValueError or TypeError when what `decide` returned is
         no document with this id, and refused that one write alone. Null and what is missing are no
         duplicates. Raises `StoreUnavailable` when the transaction failed: then none is written.
         """
 
-    async def untold(self, definition: Definition, limit: int) -> Sequence[Change]:
-        """Return committed changes that no pod has told, oldest first, and make them this pod's.
+    async def claim_outbox(self, definition: Definition, limit: int) -> Sequence[Change]:
+        """Return committed changes that no pod has relayed, oldest first, and make them this pod's.
 
-        Those that this pod wrote, and those that another pod has left untold for a minute since
+        Those that this pod wrote, and those that another pod has not relayed for a minute since
         it wrote them or asked for them here; where the database is this pod's alone (SQLite), all.
         """
 
-    async def told(self, definition: Definition, sequences: Sequence[int]) -> None:
-        """Forget that these changes have to be told."""
+    async def clear_outbox(self, definition: Definition, sequences: Sequence[int]) -> None:
+        """Remove changes from the outbox: they are relayed."""

@@ -1,4 +1,4 @@
-"""The tables: one for each collection, and one for the changes that have still to be told."""
+"""The tables: one for each collection, and the outbox."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import BigInteger, Column, Float, Integer, MetaData, Table, Text, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB, TEXT
 
-__all__ = ["CHANGES", "documents_table"]
+__all__ = ["OUTBOX", "documents_table"]
 
 _PREFIX: Final = "collection_"
 """Put before a collection's name: none can be that of a table of the pod's own."""
@@ -40,7 +40,7 @@ def documents_table(collection: str) -> Table:
     )
 
 
-CHANGES: Final = Table(
+OUTBOX: Final = Table(
     "changes",
     MetaData(),
     Column("sequence", _SEQUENCE, primary_key=True, autoincrement=True),
@@ -51,8 +51,8 @@ CHANGES: Final = Table(
     Column("claimed_at", Float, nullable=False),
     sqlite_autoincrement=True,
 )
-"""Changes that were committed and not yet told to those who listen: written in the same
-transaction as the document (the outbox pattern), removed when the rooms have taken them.
+"""The transactional outbox: changes that were committed and are not yet relayed to listeners,
+written in the transaction of the document, removed when the rooms have taken them.
 
-`pod` is whose it is to tell them since `claimed_at`, in unix seconds: the one that wrote it, or one
-that has taken over what another left."""
+`pod` is whose it is to relay them since `claimed_at`, in unix seconds: the one that wrote it, or
+one that has taken over what another left."""

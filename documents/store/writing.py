@@ -1,9 +1,9 @@
-"""Writing documents: any number of writes in one transaction, each with a note of the change."""
+"""Writing documents: any number of writes in one transaction, each with its entry in the outbox."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, TypeAlias
+from typing import Final
 
 import orjson
 from attrs import frozen
@@ -27,12 +27,10 @@ from ..errors import DuplicateValue
 from .failures import refusal
 from .indexes import unique_indexes
 from .reading import as_text
-from .store import Change, ChangeType, Document, Write
-from .tables import CHANGES
+from .store import Change, ChangeType, Document, Write, WriteResult
+from .tables import OUTBOX
 
-__all__ = ["Outcome", "Writer"]
-
-Outcome: TypeAlias = Change | Exception | None
+__all__ = ["TableWriter"]
 
 _ATTEMPTS: Final = 3
 """Times that one write is tried when other pods create and remove the document meanwhile."""
@@ -47,7 +45,7 @@ class _Done:
     text: str
 
 
-class Writer:
+class TableWriter:
     """Writes the documents of one collection. The statements are built once."""
 
     def __init__(self, definition: Definition, table: Table, dialect: Dialect) -> None:
@@ -65,25 +63,25 @@ class Writer:
         self._update = update(table).where(this).values(**columns)
         self._delete = delete(table).where(this)
 
-    def carry_out(
+    def apply(
         self, connection: Connection, writes: Sequence[Write], *, pod: str, now: float
-    ) -> list[Outcome]:
-        """Carry writes out one after another, note what has to be told; the caller commits."""
-        done = [self._attempt(connection, write) for write in writes]
+    ) -> list[WriteResult]:
+        """Do writes one after another, and enter the changes in the outbox; the caller commits."""
+        done = [self._apply_alone(connection, write) for write in writes]
         changed = [each for each in done if isinstance(each, _Done)]
-        sequences = iter(self._note(connection, changed, pod, now))
+        sequences = iter(self._add_to_outbox(connection, changed, pod, now))
         return [
             Change(next(sequences), each.type, each.document) if isinstance(each, _Done) else each
             for each in done
         ]
 
-    def _attempt(self, connection: Connection, write: Write) -> _Done | Exception | None:
+    def _apply_alone(self, connection: Connection, write: Write) -> _Done | Exception | None:
         """Do one write, so that what it fails of undoes nothing else."""
         outcome: _Done | Exception | None = None
         for _ in range(_ATTEMPTS):
             self._savepoint(connection, "SAVEPOINT one_write")
             try:
-                outcome = self._apply(connection, write)
+                outcome = self._apply_one(connection, write)
             except DBAPIError as error:
                 outcome = refusal(error, self._indexes)
                 if outcome is None:  # the transaction is lost, and any savepoint with it
@@ -104,7 +102,7 @@ class Writer:
         if self._dialect == "postgresql":
             connection.exec_driver_sql(statement)
 
-    def _apply(self, connection: Connection, write: Write) -> _Done | Exception | None:
+    def _apply_one(self, connection: Connection, write: Write) -> _Done | Exception | None:
         found = connection.scalars(self._read, {"this": write.id}).one_or_none()
         before: Document | None = None if found is None else orjson.loads(found)
         try:
@@ -120,10 +118,10 @@ class Writer:
         connection.execute(self._delete, {"this": write.id})
         return _Done("deleted", orjson.loads(found), found)
 
-    def _note(
+    def _add_to_outbox(
         self, connection: Connection, changes: Sequence[_Done], pod: str, now: float
     ) -> Sequence[int]:
-        """Write down what has to be told, and return the sequence numbers in the same order."""
+        """Enter changes in the outbox, and return their sequence numbers in the same order."""
         if not changes:
             return ()
         rows = [
@@ -136,10 +134,10 @@ class Writer:
             }
             for change in changes
         ]
-        return connection.scalars(_NOTE, rows).all()
+        return connection.scalars(_ADD_TO_OUTBOX, rows).all()
 
 
-_NOTE: Final = insert(CHANGES).returning(CHANGES.c.sequence, sort_by_parameter_order=True)
+_ADD_TO_OUTBOX: Final = insert(OUTBOX).returning(OUTBOX.c.sequence, sort_by_parameter_order=True)
 
 
 def _values(id: str, document: Document) -> dict[str, str]:  # noqa: A002

@@ -2,7 +2,7 @@
 
 from .folding import fold_names
 from .identifiers import RESERVED_NAMES, fold_name, misleading
-from .passwords import Passwords, Sealed
+from .passwords import HashedPassword, Passwords
 from .rights import (
     POD,
     Caller,
@@ -27,10 +27,10 @@ from .users import (
     named,
     new_password,
     said_of,
-    seal,
-    sealed_again,
-    unsealed,
     users_document,
+    with_hash_again,
+    with_hashed_password,
+    without_hash,
 )
 
 __all__ = [
@@ -38,9 +38,9 @@ __all__ = [
     "RESERVED_NAMES",
     "USERS",
     "Caller",
+    "HashedPassword",
     "Method",
     "Passwords",
-    "Sealed",
     "can_be_name",
     "demand",
     "demand_owner",
@@ -61,8 +61,8 @@ __all__ = [
     "owns",
     "readable",
     "said_of",
-    "seal",
-    "sealed_again",
-    "unsealed",
     "users_document",
+    "with_hash_again",
+    "with_hashed_password",
+    "without_hash",
 ]

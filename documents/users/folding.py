@@ -67,9 +67,9 @@ async def _fold(store: Store, definition: Definition, found: Sequence[Document])
     again = [(user, "") for user in found]
     while again:
         writes = [Write(str(u["id"]), partial(_keyed, but=but)) for u, but in again]
-        outcomes = await store.write(definition, writes)
+        outcomes = await store.commit(definition, writes)
         told = [outcome.sequence for outcome in outcomes if isinstance(outcome, Change)]
-        await store.told(definition, told)  # nobody who listens sees a difference
+        await store.clear_outbox(definition, told)  # nobody who listens sees a difference
         retried = []
         for (user, but), outcome in zip(again, outcomes, strict=True):
             if isinstance(outcome, DuplicateValue):

@@ -12,15 +12,15 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from attrs import field, frozen
 
 from ...transport import Asker, FairQueue, NoThread, Shares, in_thread
-from ..refused import RequestRefused
+from ..errors import RequestRefused
 
-__all__ = ["Passwords", "Sealed"]
+__all__ = ["HashedPassword", "Passwords"]
 
 T = TypeVar("T")
 
 
 @frozen
-class Sealed:
+class HashedPassword:
     """A password, and what is kept of it."""
 
     password: str = field(repr=False)
@@ -44,10 +44,10 @@ class Passwords:
         self._threads = trio.CapacityLimiter(workers)
         self._nobodys = ""
 
-    async def seal(self, password: str, asker: Asker) -> Sealed:
+    async def hash(self, password: str, asker: Asker) -> HashedPassword:
         """Return a password with its hash. Raises `TooManyWaiting`."""
         hashed = await self._in_thread(lambda: self._hasher.hash(_prepared(password)), asker)
-        return Sealed(password, hashed)
+        return HashedPassword(password, hashed)
 
     async def verify(self, hashed: str | None, password: str, asker: Asker) -> bool:
         """Say whether this is the password of a hash; None is that of a user who does not exist.

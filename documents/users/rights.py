@@ -8,7 +8,7 @@ from attrs import frozen
 
 from ...config import Definition, Right
 from ...transport import Identity
-from ..refused import RequestRefused
+from ..errors import RequestRefused
 from ..store import All, Any, Document, Equal, Filter, matches
 
 __all__ = [

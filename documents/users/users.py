@@ -11,11 +11,11 @@ from attrs import evolve
 from ...config import Definition, Property, PropertyType
 from ...transport import JSON, POD
 from ...transport.http import ROOT
+from ..errors import FieldError, invalid
 from ..http import MAX_NAME, MAX_PASSWORD, MIN_PASSWORD
-from ..refused import FieldError, invalid
 from ..store import All, Any, Document, Equal, Filter, Not
 from .identifiers import fold_name, misleading
-from .passwords import Passwords, Sealed
+from .passwords import HashedPassword, Passwords
 from .rights import Caller
 
 __all__ = [
@@ -30,12 +30,12 @@ __all__ = [
     "named",
     "new_password",
     "said_of",
-    "seal",
-    "sealed_again",
     "unkeyed",
-    "unsealed",
     "users_document",
+    "with_hash_again",
+    "with_hashed_password",
     "with_keys",
+    "without_hash",
 ]
 
 USERS: Final = "users"
@@ -135,7 +135,7 @@ def _forbidden(
                 yield FieldError(name, "is changed by the user and by root alone; leave it out")
 
 
-def unsealed(document: Document, current: Document | None) -> Document:
+def without_hash(document: Document, current: Document | None) -> Document:
     """Return a user as scripts may see it: with a new password perhaps, never with a hash."""
     hidden = set(_NAMED_BY)
     if current is not None and document.get("password") == current.get("password"):
@@ -143,22 +143,22 @@ def unsealed(document: Document, current: Document | None) -> Document:
     return {name: value for name, value in document.items() if name not in hidden}
 
 
-def sealed_again(document: Document, current: Document | None) -> Document:
+def with_hash_again(document: Document, current: Document | None) -> Document:
     """Give a user whom scripts have seen the hash back, where no new password was set."""
     if current is None or "password" in document or "password" not in current:
         return document
     return {**document, "password": current["password"]}
 
 
-async def seal(
+async def with_hashed_password(
     document: Document,
     current: Document | None,
     passwords: Passwords,
-    sealed_before: Sealed | None = None,
+    hashed_before: HashedPassword | None = None,
 ) -> Document:
     """Return a user with the names normalised and the password hashed, where they are new.
 
-    `sealed_before` holds the hash of the password that came; a script may have set another one.
+    `hashed_before` holds the hash of the password that came; a script may have set another one.
     """
     before = current or {}
     changed = {name for name in _OWN if document.get(name) != before.get(name)}
@@ -176,9 +176,9 @@ async def seal(
             sealed[key] = None
     if "password" in changed:
         new = str(document["password"])
-        if sealed_before is None or sealed_before.password != new:
-            sealed_before = await passwords.seal(new, POD)
-        sealed["password"] = sealed_before.hash
+        if hashed_before is None or hashed_before.password != new:
+            hashed_before = await passwords.hash(new, POD)
+        sealed["password"] = hashed_before.hash
     return sealed
 
 

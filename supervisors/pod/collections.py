@@ -17,15 +17,15 @@ from ...documents.collections import (
     Api,
     Collection,
     CollectionActor,
-    CollectionCalls,
     CollectionEnvironment,
     CollectionRoom,
+    CollectionService,
     Directory,
     Discovery,
     Reader,
     UserAccounts,
     Viewer,
-    listening_problem,
+    join_refusal,
 )
 from ...documents.scripts import ScriptRunner
 from ...documents.store import Bounds, DatabaseStore, database_url
@@ -90,7 +90,7 @@ class CollectionTree:
         )
         self._viewer = Viewer(self._environment)
         reader = Reader(self._environment, self._viewer)
-        calls = CollectionCalls(
+        calls = CollectionService(
             self.directory,
             reader,
             self._viewer,
@@ -98,7 +98,7 @@ class CollectionTree:
             max_depth=settings.max_depth,
             timeout=settings.write_timeout,
         )
-        self._environment.inside = calls
+        self._environment.internal = calls
         self._discovery = Discovery(Path(settings.folder), self.directory, reload=dev)
         self.api = Api(
             self.directory, self._discovery, self._environment, calls, reader, creates=dev
@@ -112,7 +112,7 @@ class CollectionTree:
 
     def listening(self, room: str, identity: Identity | None) -> Problem | None:
         """Say why a client may not listen in a room, or None."""
-        refused = listening_problem(self.directory, room, identity)
+        refused = join_refusal(self.directory, room, identity)
         if refused is None:
             return None
         return Problem("auth_required" if refused.status == 401 else "forbidden", refused.sentence)

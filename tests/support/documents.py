@@ -112,6 +112,6 @@ def shown(page: Page) -> list[Document]:
 
 async def change_of(store: Store, write: Write, definition: Definition = TODOS) -> Change:
     """Carry one write out that has to succeed."""
-    (outcome,) = await store.write(definition, [write])
+    (outcome,) = await store.commit(definition, [write])
     assert isinstance(outcome, Change), outcome
     return outcome

@@ -12,7 +12,10 @@ from deployd.documents import (
     ScriptFailed,
     ScriptTimeout,
 )
-from deployd.documents.scripts import Script, ScriptRunner
+from deployd.documents.scripts import (
+    Script,
+    ScriptRunner,
+)
 
 from .scripts import FakePod
 

@@ -17,14 +17,14 @@ __all__ = ["FakeHub", "FakeStore"]
 
 
 class FakeStore:
-    """Documents and notes of one collection. `before` is awaited with a call's name, and may raise.
+    """Documents and outbox of one collection. `before` is awaited with a call's name; it may raise.
 
     `after_write` is called when a transaction is committed.
     """
 
     def __init__(self, *left: Change) -> None:
         self.documents: dict[str, Document] = {}
-        self.notes: list[Change] = list(left)
+        self.outbox: list[Change] = list(left)
         self.before: Callable[[str], Awaitable[None]] = self._nothing
         self.after_write: Callable[[], None] = lambda: None
         self._sequence = max((change.sequence for change in left), default=0)
@@ -48,22 +48,22 @@ class FakeStore:
         await self._begin("get")
         return self.documents.get(id)
 
-    async def write(
+    async def commit(
         self, definition: Definition, writes: Sequence[Write]
     ) -> Sequence[Change | Exception | None]:
-        await self._begin("write")
+        await self._begin("commit")
         outcomes = [self._apply(write) for write in writes]
-        self.notes += [outcome for outcome in outcomes if isinstance(outcome, Change)]
+        self.outbox += [outcome for outcome in outcomes if isinstance(outcome, Change)]
         self.after_write()
         return outcomes
 
-    async def untold(self, definition: Definition, limit: int) -> Sequence[Change]:
-        await self._begin("untold")
-        return self.notes[:limit]
+    async def claim_outbox(self, definition: Definition, limit: int) -> Sequence[Change]:
+        await self._begin("claim_outbox")
+        return self.outbox[:limit]
 
-    async def told(self, definition: Definition, sequences: Sequence[int]) -> None:
-        await self._begin("told")
-        self.notes = [note for note in self.notes if note.sequence not in sequences]
+    async def clear_outbox(self, definition: Definition, sequences: Sequence[int]) -> None:
+        await self._begin("clear_outbox")
+        self.outbox = [each for each in self.outbox if each.sequence not in sequences]
 
     async def _begin(self, call: str) -> None:
         await trio.lowlevel.checkpoint()

@@ -12,7 +12,7 @@ import pytest
 from deployd.actors import DeadLetters, Exit, Mailbox, Overflow, Roster, hand_over, own_up
 from deployd.actors.rooms.roster import RemoteEmits
 from deployd.actors.rooms.seat import Identified, Knock, Left, Seat, Standing
-from deployd.actors.runtime.addressee import Addressee
+from deployd.actors.runtime.recipient import Recipient
 from deployd.transport import Identity, Problem
 from deployd.transport.brokers import Remote
 from support.seats import Desk
@@ -100,12 +100,12 @@ def test_only_seats_write_who_is_where() -> None:
 def room() -> tuple[Roster[Any], Mailbox[Any]]:
     mailbox: Mailbox[Any] = Mailbox(max_messages=1, overflow=Overflow.BLOCK)
     roster: Roster[Any] = Roster(name="room")
-    roster.ref = Addressee("room", mailbox, DeadLetters()).ref
+    roster.ref = Recipient("room", mailbox, DeadLetters()).ref
     return roster, mailbox
 
 
 def client(name: str = "ada") -> Desk:
-    return Desk(name, Addressee(name, Mailbox(), DeadLetters()).ref, FakeSink())
+    return Desk(name, Recipient(name, Mailbox(), DeadLetters()).ref, FakeSink())
 
 
 def user(name: str, expires_at: float | None = None) -> Identity:

@@ -15,7 +15,8 @@ import structlog
 import trio
 
 from deployd.actors import Actor, ActorCell, DeadLetters, EnvironmentFailure
-from deployd.documents.collections import Directory, Discovery, discovery, folders
+from deployd.documents.collections import Directory, Discovery, folders
+from deployd.documents.collections import discovery as discovery_module
 from support.collections import write_collection
 
 KEEP: dict[str, Any] = {"properties": {}}
@@ -109,17 +110,17 @@ async def test_a_definition_that_cannot_be_read_costs_its_collection_alone(
     bad.mkdir()
     make(bad / "config.json")
     directory = new_directory()
-    looks = Discovery(tmp_path / "resources", directory, reload=False)
+    discovery = Discovery(tmp_path / "resources", directory, reload=False)
     with trio.fail_after(20):
-        await looks.look()
-        await looks.look()
+        await discovery.scan()
+        await discovery.scan()
     assert directory.find("alpha") is not None
     assert directory.find("zulu") is not None
     assert directory.find("middle") is None
     assert [line["name"] for line in troubles(lines)] == ["middle"]
     remove(bad / "config.json")
     (bad / "config.json").write_text(json.dumps(KEEP))
-    await looks.look()
+    await discovery.scan()
     assert directory.find("middle") is not None  # also where nothing else is read again
 
 
@@ -131,10 +132,10 @@ async def test_a_script_that_cannot_be_read_is_broken_and_harms_no_other(
     bad = write_collection(tmp_path, "middle", KEEP, {"post": VALIDATE})
     make(bad / "validate.py")
     directory = new_directory()
-    looks = Discovery(tmp_path / "resources", directory, reload=False)
+    discovery = Discovery(tmp_path / "resources", directory, reload=False)
     with trio.fail_after(20):
-        await looks.look()
-        await looks.look()
+        await discovery.scan()
+        await discovery.scan()
     found = directory.find("middle")
     assert found is not None
     script = found.scripts.find("validate")
@@ -144,7 +145,7 @@ async def test_a_script_that_cannot_be_read_is_broken_and_harms_no_other(
     assert [line["event"] for line in troubles(lines)] == ["script broken"]
     remove(bad / "validate.py")
     (bad / "validate.py").write_text(VALIDATE)
-    await looks.look()
+    await discovery.scan()
     mended = found.scripts.find("validate")
     assert mended is not None
     assert mended.run is not None
@@ -157,11 +158,11 @@ async def test_what_editors_leave_beside_the_files_is_of_no_interest(
 ) -> None:
     place = write_collection(tmp_path, "todos", KEEP, {"validate": VALIDATE})
     directory = new_directory()
-    looks = Discovery(tmp_path / "resources", directory, reload=True)
-    await looks.look()
+    discovery = Discovery(tmp_path / "resources", directory, reload=True)
+    await discovery.scan()
     make(place / name)
     told = len(lines)
-    await looks.look()
+    await discovery.scan()
     assert directory.find("todos") is not None
     assert len(lines) == told
 
@@ -174,9 +175,9 @@ async def test_what_lies_among_the_folders_harms_none_of_them(
     write_collection(tmp_path, "zulu", KEEP)
     make(tmp_path / "resources" / "middle")
     directory = new_directory()
-    looks = Discovery(tmp_path / "resources", directory, reload=False)
+    discovery = Discovery(tmp_path / "resources", directory, reload=False)
     for _ in range(3):
-        await looks.look()
+        await discovery.scan()
     assert {one.name for one in directory} == {"alpha", "zulu", "users"}
     assert len(troubles(lines)) <= 1
 
@@ -187,7 +188,7 @@ async def test_a_name_that_is_no_text_is_refused_and_can_be_told(
     write_collection(tmp_path, "alpha", KEEP)
     write_collection(tmp_path, "caf\udce9", KEEP)  # one byte, which is no UTF-8
     directory = new_directory()
-    await Discovery(tmp_path / "resources", directory, reload=False).look()
+    await Discovery(tmp_path / "resources", directory, reload=False).scan()
     assert {one.name for one in directory} == {"alpha", "users"}
     assert len(troubles(lines)) == 1
 
@@ -209,16 +210,16 @@ async def test_a_folder_that_may_not_be_looked_into_costs_itself_alone(
         return real(path, *args, **kwargs)
 
     directory = new_directory()
-    looks = Discovery(tmp_path / "resources", directory, reload=False)
+    discovery = Discovery(tmp_path / "resources", directory, reload=False)
     with monkeypatch.context() as patched:
         patched.setattr(os, call, refused)
-        await looks.look()
-        await looks.look()
+        await discovery.scan()
+        await discovery.scan()
     assert {one.name for one in directory} >= {"alpha", "zulu"}
     told = [line["name"] for line in troubles(lines)]
     assert told == ([] if call == "lstat" else ["middle"])  # the rest is readable there
     (tmp_path / "resources" / "middle" / "config.json").write_text('{"properties": {}} ')
-    await looks.look()
+    await discovery.scan()
     assert directory.find("middle") is not None
 
 
@@ -227,7 +228,7 @@ async def test_a_folder_of_collections_that_may_not_be_read_is_told_once_and_tri
 ) -> None:
     write_collection(tmp_path, "alpha", KEEP)
     directory = new_directory()
-    looks = Discovery(tmp_path / "resources", directory, reload=False)
+    discovery = Discovery(tmp_path / "resources", directory, reload=False)
 
     def refused(self: Path) -> Any:
         raise PermissionError(13, "Permission denied", str(self))
@@ -235,9 +236,9 @@ async def test_a_folder_of_collections_that_may_not_be_read_is_told_once_and_tri
     with monkeypatch.context() as patched:
         patched.setattr(Path, "iterdir", refused)
         for _ in range(3):
-            await looks.look()
+            await discovery.scan()
     assert [line["event"] for line in troubles(lines)] == ["not all collections can be seen"]
-    await looks.look()
+    await discovery.scan()
     assert directory.find("alpha") is not None
 
 
@@ -259,10 +260,10 @@ async def test_what_goes_between_being_listed_and_read_is_taken_as_gone(
         return status
 
     directory = new_directory()
-    looks = Discovery(tmp_path / "resources", directory, reload=False)
+    discovery = Discovery(tmp_path / "resources", directory, reload=False)
     with monkeypatch.context() as patched:
         patched.setattr(os, "lstat", then_removed)
-        await looks.look()
+        await discovery.scan()
     assert directory.find("alpha") is not None
     assert len(troubles(lines)) <= 1
 
@@ -279,12 +280,12 @@ async def test_a_folder_that_is_being_written_is_taken_when_it_is_whole(
         return found
 
     directory = new_directory()
-    looks = Discovery(tmp_path / "resources", directory, reload=False)
+    discovery = Discovery(tmp_path / "resources", directory, reload=False)
     with monkeypatch.context() as patched:
         patched.setattr(folders, "_read", while_copied)
-        await looks.look()
+        await discovery.scan()
     assert directory.find("todos") is None
-    await looks.look()
+    await discovery.scan()
     found = directory.find("todos")
     assert found is not None
     assert found.scripts.find("validate") is not None
@@ -297,9 +298,9 @@ async def test_more_folders_than_are_looked_at_are_told_of(
     for name in ("alpha", "middle", "zulu"):
         write_collection(tmp_path, name, KEEP)
     directory = new_directory()
-    looks = Discovery(tmp_path / "resources", directory, reload=False)
+    discovery = Discovery(tmp_path / "resources", directory, reload=False)
     for _ in range(2):
-        await looks.look()
+        await discovery.scan()
     assert {one.name for one in directory} == {"alpha", "middle", "users"}
     assert len(troubles(lines)) == 1
 
@@ -313,19 +314,19 @@ async def test_more_folders_than_are_looked_at_are_told_of(
 async def test_a_script_that_never_ends_when_it_is_loaded_does_not_blind_the_pod(
     source: str, tmp_path: Path, lines: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(discovery, "LOOK_WITHIN", 0.3)
+    monkeypatch.setattr(discovery_module, "SCAN_WITHIN", 0.3)
     write_collection(tmp_path, "alpha", KEEP)
     place = write_collection(tmp_path, "middle", KEEP, {"post": source})
     write_collection(tmp_path, "zulu", KEEP)
     directory = new_directory()
-    looks = Discovery(tmp_path / "resources", directory, reload=False)
+    discovery = Discovery(tmp_path / "resources", directory, reload=False)
     with trio.fail_after(20):
         for _ in range(3):
-            await looks.look()
+            await discovery.scan()
     assert {one.name for one in directory} == {"alpha", "zulu", "users"}
     assert [line["name"] for line in troubles(lines)] == ["middle"]
     (place / "post.py").write_text(VALIDATE)
-    await looks.look()
+    await discovery.scan()
     assert directory.find("middle") is not None
 
 
@@ -335,14 +336,14 @@ async def test_a_script_that_never_ends_when_it_is_loaded_does_not_blind_the_pod
 async def test_without_a_thread_discovery_backs_off_as_from_a_broken_world(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks = Discovery(tmp_path / "resources", new_directory(), reload=False)
+    discovery = Discovery(tmp_path / "resources", new_directory(), reload=False)
 
     def refuse(*_: object) -> None:
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr("trio._threads.start_thread_soon", refuse)
     with trio.fail_after(20), pytest.raises(EnvironmentFailure, match="no more threads"):
-        await looks.run(lambda: None)
+        await discovery.run(lambda: None)
 
 
 def remove(path: Path) -> None:

@@ -29,8 +29,8 @@ from deployd.documents.collections import (
     Viewer,
     searching,
 )
-from deployd.documents.collections.scripting import Asked
-from deployd.documents.scripts import Outcome, Response, Script
+from deployd.documents.collections.scripting import Call
+from deployd.documents.scripts import Response, Script, ScriptOutcome
 from deployd.documents.scripts.scripts import Scripts
 from deployd.documents.store import (
     Bounds,
@@ -47,7 +47,7 @@ from deployd.documents.users import POD, Caller
 from deployd.transport import Identity
 from support.queries import DEFINITION, searches
 
-Decides = Callable[[Document], Outcome | None]
+Decides = Callable[[Document], ScriptOutcome | None]
 """What a script makes of a document; None when it fails."""
 
 SCRIPT = Script("things", "get", Path("get.py"), 1, run=lambda _: None)
@@ -59,10 +59,10 @@ class Shelf:
     """A store of documents in the order of their creation, that notes how it is asked."""
 
     documents: list[Document]
-    asked: list[tuple[Query, Bounds | None]] = field(factory=list)
+    call: list[tuple[Query, Bounds | None]] = field(factory=list)
 
     async def find(self, _: Definition, query: Query, bounds: Bounds | None = None) -> Page:
-        self.asked.append((query, bounds))
+        self.call.append((query, bounds))
         found = ordered((one for one in self.documents if matches(query.filter, one)), query.sort)
         return page_of(map(orjson.dumps, found), query, bounds or Bounds(1000, 2**20))
 
@@ -102,17 +102,17 @@ class House:
             queries=cast("Any", None),
             sign_ups=cast("Any", None),
         )
-        environment.inside = cast("Any", None)
+        environment.internal = cast("Any", None)
         self.collection = Collection(definition, Scripts({"get": SCRIPT}, {}))
         self.collection.ready.set()
         self._reader = Reader(environment, Viewer(environment))
 
     async def find(self, caller: Caller, query: dict[str, Any]) -> tuple[list[Any], bool]:
-        found = await self._reader.find(self.collection, Asked(caller), query)
+        found = await self._reader.find(self.collection, Call(caller), query)
         return orjson.loads(found.body), "X-Truncated" in found.headers
 
     async def count(self, caller: Caller, query: dict[str, Any]) -> int:
-        return await self._reader.count(self.collection, Asked(caller), query)
+        return await self._reader.count(self.collection, Call(caller), query)
 
 
 NAMES = ("title", "age", "x", "y", "tags", "address", "createdAt", "id", "due-on")
@@ -137,15 +137,15 @@ def scripts(draw: st.DrawFn) -> Decides:
         )
     )
 
-    def decide(document: Document) -> Outcome | None:
+    def decide(document: Document) -> ScriptOutcome | None:
         kind, new, gone = decisions[sum(map(ord, str(document["id"]))) % len(decisions)]
         if kind == "fails":
             return None
         if kind == "cancels":
-            return Outcome({}, cancelled=("no", 403))
+            return ScriptOutcome({}, cancelled=("no", 403))
         if kind == "answers":
-            return Outcome(document, response=Response(new if len(new) != 1 else "a text"))
-        return Outcome({**document, **new}, hidden=gone)
+            return ScriptOutcome(document, response=Response(new if len(new) != 1 else "a text"))
+        return ScriptOutcome({**document, **new}, hidden=gone)
 
     return decide
 
@@ -221,8 +221,8 @@ def things(count: int, **properties: Any) -> list[Document]:
     ]
 
 
-def as_it_is(document: Document) -> Outcome:
-    return Outcome(document)
+def as_it_is(document: Document) -> ScriptOutcome:
+    return ScriptOutcome(document)
 
 
 THINGS = Definition("things", {"kind": Property(PropertyType.STRING, open=True)})
@@ -237,9 +237,9 @@ async def test_no_more_is_looked_at_than_the_answer_needs() -> None:
 
 
 async def test_no_document_is_shown_to_the_script_twice_where_more_are_needed() -> None:
-    def late(document: Document) -> Outcome:
+    def late(document: Document) -> ScriptOutcome:
         hides = cast("int", document["n"]) < 300
-        return Outcome({}, cancelled=("no", 403)) if hides else Outcome(document)
+        return ScriptOutcome({}, cancelled=("no", 403)) if hides else ScriptOutcome(document)
 
     house = House(things(5000), late, THINGS)
     found, _ = await house.find(ADA, {"$limit": 2})
@@ -253,8 +253,8 @@ async def test_what_is_open_is_left_to_the_store_and_nothing_else_is() -> None:
     query = {"kind": "a", "n": 3, "$sort": {"kind": 1}}
     assert [one["n"] for one in (await house.find(ADA, query))[0]] == [3]
     assert len(house.runner.runs) == 5
-    [(asked, _)] = house.shelf.asked
-    looked_at = asked.filter, asked.sort
+    [(call, _)] = house.shelf.call
+    looked_at = call.filter, call.sort
     assert "kind" in str(looked_at)
     assert "'n'" not in str(looked_at)
 

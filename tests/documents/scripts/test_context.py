@@ -19,7 +19,7 @@ from structlog.typing import EventDict
 
 from deployd.actors import Scope
 from deployd.documents import ScriptOver
-from deployd.documents.scripts import AsyncContext, Context, InsideCalls, Outcome
+from deployd.documents.scripts import AsyncContext, Context, InternalCalls, ScriptOutcome
 from deployd.documents.scripts.context import Cancel
 from deployd.documents.scripts.interruption import Interrupted, Interruption
 from deployd.documents.scripts.outcome import NotPlain, Response, plain
@@ -113,7 +113,7 @@ def test_an_outcome_is_out_of_the_scripts_reach() -> None:
     outcome = ctx._outcome()
     ctx.data["tags"] = []
     ctx.error("tags", "too late")
-    assert outcome == Outcome({"tags": ["a"]})
+    assert outcome == ScriptOutcome({"tags": ["a"]})
 
 
 @pytest.mark.parametrize("data", [None, [], "text"])
@@ -169,7 +169,7 @@ def test_cancelling_ends_the_script_also_where_it_catches_exceptions() -> None:
     ctx = FakePod().sync({"x": object()})
     with pytest.raises(Cancel), suppress(Exception):
         ctx.cancel("not today", 403)
-    assert ctx._outcome() == Outcome({}, cancelled=("not today", 403))
+    assert ctx._outcome() == ScriptOutcome({}, cancelled=("not today", 403))
 
 
 def test_who_swallows_a_cancellation_has_cancelled_all_the_same() -> None:
@@ -356,7 +356,7 @@ async def test_other_collections_are_asked_alike_from_both_kinds_of_scripts() ->
     one, other = FakePod(), FakePod()
     for pod in (one, other):
         pod.answer = lambda pod=pod: len(pod.asked)  # type: ignore[misc]
-    calls: InsideCalls = one  # it is what the protocol asks for
+    calls: InternalCalls = one  # it is what the protocol asks for
     assert await trio.to_thread.run_sync(use_all, one.sync(calls=calls)) == list(range(1, 10))
     assert await use_all_async(other.asynchronous()) == list(range(1, 10))
     assert one.asked == other.asked == ASKED

@@ -21,7 +21,11 @@ from deployd.documents import (
     ScriptOver,
     ScriptTimeout,
 )
-from deployd.documents.scripts import Outcome, ScriptRunner, load_scripts
+from deployd.documents.scripts import (
+    ScriptOutcome,
+    ScriptRunner,
+    load_scripts,
+)
 from deployd.documents.scripts.thread_job import ThreadJob
 from support.late_scripts import KINDS, SECONDS, failure, pass_time
 from support.scripts import FakePod, load, real_patience
@@ -84,7 +88,7 @@ async def test_a_script_that_cancels_has_ended_the_request(
     script = load(tmp_path, f"{kind} run(ctx):\n    {body}\n")
     with capture_logs() as logs:
         outcome = await runner.run(script, pod.context(script))
-    assert outcome == Outcome({}, cancelled=("no", 409))
+    assert outcome == ScriptOutcome({}, cancelled=("no", 409))
     assert logs == []
 
 
@@ -284,7 +288,7 @@ async def test_a_list_keeps_its_order_and_each_document_its_own_end(
     contexts = [pod.context(script, {"n": number}) for number in range(6)]
     with capture_logs() as logs:
         results = await runner.run_each(script, contexts)
-    shown = [one.shown if isinstance(one, Outcome) else type(one) for one in results]
+    shown = [one.shown if isinstance(one, ScriptOutcome) else type(one) for one in results]
     assert shown == [{"n": 0}, ScriptFailed, {}, ScriptFailed, {}, {"n": 5}]
     assert len(threads) == 1
     assert (threading.get_ident() in threads) == (kind == "async def")
@@ -378,7 +382,7 @@ async def test_a_context_of_a_list_is_over_when_its_document_is_done(
     script = load(tmp_path, source, kept=[])
     with capture_logs():
         results = await runner.run_each(script, [pod.context(script) for _ in range(2)])
-    assert isinstance(results[0], Outcome)
+    assert isinstance(results[0], ScriptOutcome)
     assert isinstance(results[1], ScriptFailed)
     assert isinstance(results[1].__cause__, ScriptOver)
     assert len(pod.emits) == 1

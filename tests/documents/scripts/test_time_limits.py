@@ -20,8 +20,12 @@ from deployd.documents import (
     ScriptOver,
     ScriptsBusy,
 )
-from deployd.documents.scripts import AsyncContext, Script, ScriptRunner
-from deployd.documents.scripts.running import WAITING_PER_PLACE
+from deployd.documents.scripts import (
+    AsyncContext,
+    Script,
+    ScriptRunner,
+)
+from deployd.documents.scripts.running import WAITING_PER_THREAD
 from support.late_scripts import SECONDS, late
 from support.scripts import FakePod, load, real_patience
 
@@ -182,7 +186,7 @@ async def test_no_more_than_some_wait_for_a_thread(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(runner.run, stuck, pod.context(stuck))
             await pod.event("started").wait()
-            for _ in range(WAITING_PER_PLACE):
+            for _ in range(WAITING_PER_THREAD):
                 nursery.start_soon(runner.run, quick, pod.context(quick))
             await wait_all_tasks_blocked()
             with pytest.raises(ScriptsBusy):

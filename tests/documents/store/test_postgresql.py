@@ -41,7 +41,7 @@ async def test_a_server_that_was_away_is_used_again_when_it_is_back(
         await change_of(store, put("a"))
         postgres.kill()
         try:
-            for call in (store.get(TODOS, "a"), store.write(TODOS, [put("b")])):
+            for call in (store.get(TODOS, "a"), store.commit(TODOS, [put("b")])):
                 with pytest.raises(StoreUnavailable, match="cannot be reached"):
                     await call
         finally:
@@ -70,11 +70,11 @@ async def test_a_server_that_dies_in_a_transaction_keeps_nothing_of_it(
     async with opened(postgres_url) as store:
         try:
             with pytest.raises(StoreUnavailable, match="cannot be reached"):
-                await store.write(TODOS, [put("a"), Write("b", decide)])
+                await store.commit(TODOS, [put("a"), Write("b", decide)])
         finally:
             postgres.start()
         assert await store.count(TODOS, Query().filter) == 0
-        assert await store.untold(TODOS, 10) == []
+        assert await store.claim_outbox(TODOS, 10) == []
 
 
 async def test_a_server_that_freezes_in_a_transaction_is_given_up_and_keeps_nothing_of_it(
@@ -97,7 +97,7 @@ async def test_a_server_that_freezes_in_a_transaction_is_given_up_and_keeps_noth
     async with opened(postgres_url, settings=settings) as store:
         try:
             with pytest.raises(StoreUnavailable, match="cannot be reached"):
-                await store.write(TODOS, [put("a"), Write("b", decide)])
+                await store.commit(TODOS, [put("a"), Write("b", decide)])
         finally:
             for pid in frozen:
                 os.kill(pid, signal.SIGCONT)
@@ -138,7 +138,7 @@ async def test_whoever_holds_a_lock_makes_a_store_wait_and_no_longer_than_was_se
     async with opened(postgres_url, settings=settings) as store:
         with psycopg.connect(postgres_url) as other:
             other.execute("LOCK TABLE collection_todos")
-            for call in (store.write(TODOS, [put("a")]), store.find(TODOS, Query())):
+            for call in (store.commit(TODOS, [put("a")]), store.find(TODOS, Query())):
                 with pytest.raises(StoreUnavailable, match=says):
                     await call
         assert (await change_of(store, put("a"))).type == "created"
@@ -183,7 +183,7 @@ async def test_two_pods_that_create_one_document_create_it_once(postgres_url: st
     outcomes: list[str | None] = []
 
     async def write(store: Store, name: str) -> None:
-        outcomes.extend(kinds(await store.write(TODOS, [create(name)])))
+        outcomes.extend(kinds(await store.commit(TODOS, [create(name)])))
 
     async with opened(postgres_url) as one, opened(postgres_url, pod="pod-b") as other:
         for number in range(20):
@@ -208,7 +208,7 @@ async def test_what_another_pod_created_meanwhile_is_decided_upon(
                 _insert(postgres_url, name, "a")
             return document("a", age=len(seen))
 
-        outcomes = await store.write(definition, [put("z"), Write("a", decide)])
+        outcomes = await store.commit(definition, [put("z"), Write("a", decide)])
         assert kinds(outcomes) == ["created", "updated"]
         assert seen == [None, document("a")]
         assert await store.get(definition, "a") == document("a", age=2)
@@ -238,7 +238,7 @@ async def test_a_unique_value_too_long_for_an_index_refuses_that_write_alone(
 ) -> None:
     text = "".join(Random(1).choices(ascii_lowercase, k=10_000))  # does not compress
     async with opened(postgres_url) as store:
-        outcomes = await store.write(TODOS, [put("a", title=text), put("b")])
+        outcomes = await store.commit(TODOS, [put("a", title=text), put("b")])
         assert kinds(outcomes) == ["Unstorable", "created"]
 
 
@@ -251,7 +251,7 @@ async def test_a_long_answer_is_read_from_a_cursor_a_few_documents_at_a_time(
         cursors.append(type(cursor).__name__)
 
     async with opened(postgres_url) as store:
-        await store.write(TODOS, [put(f"{number}") for number in range(200)])
+        await store.commit(TODOS, [put(f"{number}") for number in range(200)])
         event.listen(Engine, "after_cursor_execute", executed)
         try:
             for limit in (200, 10):
@@ -279,13 +279,13 @@ async def test_what_another_pod_left_is_taken_over_after_a_minute(postgres_url: 
     ):
         change = await change_of(one, put("a"))
         clock.now += 59.9
-        assert await other.untold(TODOS, 10) == []
+        assert await other.claim_outbox(TODOS, 10) == []
         clock.now += 0.1
-        assert await other.untold(TODOS, 10) == [change]
-        assert await one.untold(TODOS, 10) == []
-        assert await other.untold(TODOS, 10) == [change]
+        assert await other.claim_outbox(TODOS, 10) == [change]
+        assert await one.claim_outbox(TODOS, 10) == []
+        assert await other.claim_outbox(TODOS, 10) == [change]
         clock.now += 60
-        assert await one.untold(TODOS, 10) == [change]
+        assert await one.claim_outbox(TODOS, 10) == [change]
 
 
 async def test_a_pod_that_is_still_telling_its_own_keeps_them(postgres_url: str) -> None:
@@ -296,20 +296,20 @@ async def test_a_pod_that_is_still_telling_its_own_keeps_them(postgres_url: str)
     ):
         change = await change_of(one, put("a"))
         clock.now += 50
-        assert await one.untold(TODOS, 10) == [change]
+        assert await one.claim_outbox(TODOS, 10) == [change]
         clock.now += 50
-        assert await other.untold(TODOS, 10) == []
+        assert await other.claim_outbox(TODOS, 10) == []
 
 
 async def test_two_pods_that_take_over_at_once_share_without_overlap(postgres_url: str) -> None:
     clock = Clock()
     async with opened(postgres_url, pod="gone", wall=clock) as gone:
-        await gone.write(TODOS, [put(f"{number}") for number in range(50)])
+        await gone.commit(TODOS, [put(f"{number}") for number in range(50)])
     clock.now += 60
     taken: list[int] = []
 
     async def take(store: Store) -> None:
-        taken.extend(change.sequence for change in await store.untold(TODOS, 50))
+        taken.extend(change.sequence for change in await store.claim_outbox(TODOS, 50))
 
     async with (
         opened(postgres_url, wall=clock) as one,
@@ -328,5 +328,5 @@ async def test_what_another_pod_is_taking_over_is_passed_over(postgres_url: str)
             other.execute(
                 "SELECT FROM changes WHERE sequence = %s FOR UPDATE", [changes[0].sequence]
             )
-            assert await store.untold(TODOS, 10) == changes[1:]
-        assert await store.untold(TODOS, 10) == changes
+            assert await store.claim_outbox(TODOS, 10) == changes[1:]
+        assert await store.claim_outbox(TODOS, 10) == changes

@@ -101,7 +101,7 @@ async def test_a_locked_database_is_unavailable_for_writes_until_it_is_free(
         with another(file) as other:
             other.execute("BEGIN IMMEDIATE")
             with pytest.raises(StoreUnavailable, match="locked"):
-                await store.write(TODOS, [put("b")])
+                await store.commit(TODOS, [put("b")])
             assert await store.get(TODOS, "a") == document("a")
         assert (await change_of(store, put("b"))).type == "created"
 
@@ -127,7 +127,7 @@ async def fill(url: str) -> list[str]:
         with pytest.raises(StoreUnavailable, match="disk") as caught:  # noqa: PT012
             while len(written) < 10_000:
                 ids = [f"{len(written) + number:05}" for number in range(10)]
-                outcomes = await store.write(TODOS, [put(each, text="x" * 1000) for each in ids])
+                outcomes = await store.commit(TODOS, [put(each, text="x" * 1000) for each in ids])
                 assert kinds(outcomes) == ["created"] * 10
                 written += ids
         assert "xxx" not in str(caught.value.__cause__)
@@ -137,11 +137,11 @@ async def fill(url: str) -> list[str]:
 
 
 async def assert_whole(url: str, written: list[str]) -> None:
-    """There is what was written, each with its note, and more can be."""
+    """There is what was written, each with its entry in the outbox, and more can be."""
     async with opened(url) as store:
         assert [each["id"] for each in shown(await store.find(TODOS, Query()))] == written
-        notes = await store.untold(TODOS, 20_000)
-        assert [change.document["id"] for change in notes] == written
+        outbox = await store.claim_outbox(TODOS, 20_000)
+        assert [change.document["id"] for change in outbox] == written
         assert (await change_of(store, put("more", text="x" * 5000))).type == "created"
 
 
@@ -207,7 +207,7 @@ def damage(file: Path) -> None:
 
 async def test_a_damaged_file_is_told_in_a_sentence(file: Path, url: str) -> None:
     async with opened(url) as store:
-        await store.write(TODOS, [put(str(number), text="x" * 3000) for number in range(50)])
+        await store.commit(TODOS, [put(str(number), text="x" * 3000) for number in range(50)])
     damage(file)
     with pytest.raises(StoreUnavailable, match="damaged"):
         async with opened(url) as store:
@@ -223,7 +223,7 @@ async def test_a_folder_that_cannot_be_made_is_told_in_a_sentence(tmp_path: Path
 
 async def test_a_query_that_takes_too_long_is_interrupted(url: str) -> None:
     async with opened(url) as store:
-        await store.write(TODOS, [put(str(number)) for number in range(3000)])
+        await store.commit(TODOS, [put(str(number)) for number in range(3000)])
     settings = StoreSettings(statement_timeout=1e-9, pool_size=1)
     async with opened(url, settings=settings) as store:
         for _ in range(2):
@@ -253,7 +253,7 @@ async def test_two_stores_on_one_file_lose_nothing(url: str) -> None:
             for store in (one, other) * 10:
                 nursery.start_soon(change_of, store, increment("a"))
         assert await one.get(TODOS, "a") == document("a", age=20)
-        ages = [change.document["age"] for change in await other.untold(TODOS, 100)]
+        ages = [change.document["age"] for change in await other.claim_outbox(TODOS, 100)]
         assert ages == list(range(1, 21))
 
 
@@ -262,7 +262,7 @@ async def test_no_message_of_an_error_holds_a_statement_or_a_value(file: Path, u
         with another(file) as other:
             other.execute("BEGIN IMMEDIATE")
             with pytest.raises(StoreUnavailable) as caught:
-                await store.write(TODOS, [put("a", title="secret-value")])
+                await store.commit(TODOS, [put("a", title="secret-value")])
     chain = f"{caught.value!r} {caught.value.__cause__}"
     assert "secret-value" not in chain
     assert "BEGIN" not in str(caught.value)
@@ -279,7 +279,7 @@ async def main():
     async with opened(sys.argv[1]) as store:
         for number in range(100_000):
             ids = [f"{number:06}-{place}" for place in range(3)]
-            await store.write(TODOS, [put(each, text="x" * 500) for each in ids])
+            await store.commit(TODOS, [put(each, text="x" * 500) for each in ids])
             print(*ids, flush=True)
 
 trio.run(main)
@@ -306,8 +306,8 @@ async def test_what_was_committed_survives_kill_9_and_its_note_too(url: str, cal
     assert len(committed) >= 3 * calls
     async with opened(url, settings=StoreSettings(max_limit=1_000_000)) as store:
         there = [str(each["id"]) for each in shown(await store.find(TODOS, Query()))]
-        notes = [str(each.document["id"]) for each in await store.untold(TODOS, 1_000_000)]
-    assert there == notes
+        outbox = [str(each.document["id"]) for each in await store.claim_outbox(TODOS, 1_000_000)]
+    assert there == outbox
     assert there[: len(committed)] == committed
     # Of the call that was cut off all is there, or nothing.
     assert len(there) - len(committed) in (0, 3)

@@ -46,7 +46,7 @@ async def test_a_store_does_nothing_before_it_is_open_and_after_it_is_closed(url
         for call in (
             lambda: store.prepare(TODOS),
             lambda: store.get(TODOS, "a"),
-            lambda: store.write(TODOS, [put("a")]),
+            lambda: store.commit(TODOS, [put("a")]),
         ):
             with pytest.raises(StoreUnavailable, match="not open"):
                 await call()
@@ -86,12 +86,12 @@ async def test_a_removal_tells_what_was_there_whatever_decide_does_to_it(store: 
     await change_of(store, put("a", title="tea"))
     change = await change_of(store, Write("a", decide))
     assert change.document == document("a", title="tea")
-    assert (await store.untold(TODOS, 10))[-1] == change
+    assert (await store.claim_outbox(TODOS, 10))[-1] == change
 
 
 async def test_removing_what_is_not_there_changes_nothing(store: Store) -> None:
-    assert await store.write(TODOS, [remove("a")]) == [None]
-    assert await store.untold(TODOS, 10) == []
+    assert await store.commit(TODOS, [remove("a")]) == [None]
+    assert await store.claim_outbox(TODOS, 10) == []
 
 
 async def test_decide_gets_the_document_that_is_there(store: Store) -> None:
@@ -108,7 +108,7 @@ async def test_decide_gets_the_document_that_is_there(store: Store) -> None:
 
 async def test_ids_are_texts_whatever_they_look_like(store: Store) -> None:
     ids = ["1", "01", "1.0", "", "A", "a", "'; --", "%s :x", "é", "🦊", "a\nb"]
-    await store.write(TODOS, [put(id, age=number) for number, id in enumerate(ids)])
+    await store.commit(TODOS, [put(id, age=number) for number, id in enumerate(ids)])
     for number, id in enumerate(ids):
         assert await store.get(TODOS, id) == document(id, age=number)
 
@@ -144,7 +144,7 @@ def test_whatever_is_json_comes_back_as_it_was(url: str, given: list[JSON]) -> N
     async def there_and_back() -> None:
         async with opened(url) as store:
             documents = [document(str(place), what=value) for place, value in enumerate(given)]
-            await store.write(
+            await store.commit(
                 TODOS, [put(str(place), what=value) for place, value in enumerate(given)]
             )
             for each in documents:
@@ -159,14 +159,14 @@ def test_whatever_is_json_comes_back_as_it_was(url: str, given: list[JSON]) -> N
 
 
 async def test_writes_of_one_call_see_those_before_them(store: Store) -> None:
-    outcomes = await store.write(TODOS, [increment("a"), increment("a"), remove("a"), remove("a")])
+    outcomes = await store.commit(TODOS, [increment("a"), increment("a"), remove("a"), remove("a")])
     assert kinds(outcomes) == ["created", "updated", "deleted", None]
-    outcomes = await store.write(TODOS, [increment("a"), increment("a"), increment("b")])
+    outcomes = await store.commit(TODOS, [increment("a"), increment("a"), increment("b")])
     assert await store.get(TODOS, "a") == document("a", age=2)
 
 
 async def test_no_writes_are_no_outcomes(store: Store) -> None:
-    assert await store.write(TODOS, []) == []
+    assert await store.commit(TODOS, []) == []
 
 
 async def test_whatever_decide_raises_refuses_that_write_alone(store: Store) -> None:
@@ -175,11 +175,11 @@ async def test_whatever_decide_raises_refuses_that_write_alone(store: Store) -> 
     def decide(_: Document | None) -> Document:
         raise refusal
 
-    outcomes = await store.write(TODOS, [put("a"), Write("b", decide), put("c")])
+    outcomes = await store.commit(TODOS, [put("a"), Write("b", decide), put("c")])
     assert kinds(outcomes) == ["created", "LookupError", "created"]
     assert outcomes[1] is refusal
     assert [each["id"] for each in shown(await store.find(TODOS, Query()))] == ["a", "c"]
-    assert [change.document["id"] for change in await store.untold(TODOS, 9)] == ["a", "c"]
+    assert [change.document["id"] for change in await store.claim_outbox(TODOS, 9)] == ["a", "c"]
 
 
 @pytest.mark.parametrize(
@@ -198,24 +198,24 @@ async def test_whatever_decide_raises_refuses_that_write_alone(store: Store) -> 
 async def test_a_decide_that_returns_no_document_is_told_so(
     store: Store, returned: Document, error: type[Exception], says: str
 ) -> None:
-    outcomes = await store.write(TODOS, [put("c"), Write("a", lambda _: returned), put("d")])
+    outcomes = await store.commit(TODOS, [put("c"), Write("a", lambda _: returned), put("d")])
     assert kinds(outcomes) == ["created", error.__name__, "created"]
     assert says in str(outcomes[1])
     assert await store.count(TODOS, Query().filter) == 2
 
 
 async def test_sequences_grow_and_no_number_comes_twice(store: Store) -> None:
-    first = await store.write(TODOS, [increment("a") for _ in range(120)])
-    numbers = [change.sequence for change in await store.untold(TODOS, 1000)]
+    first = await store.commit(TODOS, [increment("a") for _ in range(120)])
+    numbers = [change.sequence for change in await store.claim_outbox(TODOS, 1000)]
     assert numbers == sorted(set(numbers)) == [getattr(each, "sequence", None) for each in first]
-    await store.told(TODOS, numbers)
+    await store.clear_outbox(TODOS, numbers)
     assert (await change_of(store, remove("a"))).sequence > numbers[-1]
 
 
 async def test_a_text_that_the_database_cannot_hold_refuses_that_write_alone(
     store: Store, url: str
 ) -> None:
-    outcomes = await store.write(TODOS, [put("a"), put("b", title="\0"), put("\0"), put("c")])
+    outcomes = await store.commit(TODOS, [put("a"), put("b", title="\0"), put("\0"), put("c")])
     if url.startswith("sqlite"):
         assert kinds(outcomes) == ["created"] * 4
         assert await store.get(TODOS, "b") == document("b", title="\0")
@@ -228,37 +228,37 @@ async def test_a_text_that_the_database_cannot_hold_refuses_that_write_alone(
 
 
 async def test_every_change_has_to_be_told_until_it_was(store: Store) -> None:
-    outcomes = await store.write(TODOS, [put("a", title="tea"), put("a"), remove("a")])
-    assert await store.untold(TODOS, 10) == outcomes
-    assert await store.untold(TODOS, 10) == outcomes
-    await store.told(TODOS, [getattr(each, "sequence", 0) for each in outcomes[:2]])
-    assert await store.untold(TODOS, 10) == outcomes[2:]
+    outcomes = await store.commit(TODOS, [put("a", title="tea"), put("a"), remove("a")])
+    assert await store.claim_outbox(TODOS, 10) == outcomes
+    assert await store.claim_outbox(TODOS, 10) == outcomes
+    await store.clear_outbox(TODOS, [getattr(each, "sequence", 0) for each in outcomes[:2]])
+    assert await store.claim_outbox(TODOS, 10) == outcomes[2:]
 
 
 async def test_the_oldest_changes_come_first_and_no_more_than_were_asked_for(store: Store) -> None:
-    outcomes = await store.write(TODOS, [put(id) for id in "edcba"])
+    outcomes = await store.commit(TODOS, [put(id) for id in "edcba"])
     for _ in range(2):
-        assert await store.untold(TODOS, 2) == outcomes[:2]
-    assert await store.untold(TODOS, 10) == outcomes
+        assert await store.claim_outbox(TODOS, 2) == outcomes[:2]
+    assert await store.claim_outbox(TODOS, 10) == outcomes
 
 
 async def test_telling_nothing_or_what_was_told_already_is_harmless(store: Store) -> None:
     change = await change_of(store, put("a"))
     for sequences in ([], [change.sequence], [change.sequence]):
-        await store.told(TODOS, sequences)
-    assert await store.untold(TODOS, 10) == []
+        await store.clear_outbox(TODOS, sequences)
+    assert await store.claim_outbox(TODOS, 10) == []
 
 
 async def test_telling_in_one_collection_forgets_nothing_in_another(url: str) -> None:
     other = Definition("others")
     async with opened(url, TODOS, other) as store:
         change = await change_of(store, put("a"))
-        await store.told(other, [change.sequence])
-        assert await store.untold(TODOS, 10) == [change]
+        await store.clear_outbox(other, [change.sequence])
+        assert await store.claim_outbox(TODOS, 10) == [change]
 
 
 async def test_a_pod_that_comes_back_tells_what_it_left(url: str) -> None:
     async with opened(url) as store:
         change = await change_of(store, put("a"))
     async with opened(url) as store:
-        assert await store.untold(TODOS, 10) == [change]
+        assert await store.claim_outbox(TODOS, 10) == [change]

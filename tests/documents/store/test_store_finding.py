@@ -31,7 +31,7 @@ from support.todos import ids
 @pytest.fixture
 async def five(store: Store) -> Store:
     """Five documents, written with falling ids."""
-    await store.write(TODOS, [put(id, age=age) for age, id in enumerate("edcba", 1)])
+    await store.commit(TODOS, [put(id, age=age) for age, id in enumerate("edcba", 1)])
     return store
 
 
@@ -69,7 +69,7 @@ async def test_no_page_has_more_documents_than_the_pod_allows(
     url: str, limit: int | None, found: int, *, truncated: bool
 ) -> None:
     async with opened(url, settings=StoreSettings(max_limit=3)) as store:
-        await store.write(TODOS, [put(id) for id in "abcde"])
+        await store.commit(TODOS, [put(id) for id in "abcde"])
         page = await store.find(TODOS, Query(limit=limit))
         assert (len(page.documents), page.truncated) == (found, truncated)
 
@@ -77,14 +77,14 @@ async def test_no_page_has_more_documents_than_the_pod_allows(
 @pytest.mark.parametrize("limit", [None, 3, 9])
 async def test_a_page_that_holds_all_is_not_truncated(url: str, limit: int | None) -> None:
     async with opened(url, settings=StoreSettings(max_limit=3)) as store:
-        await store.write(TODOS, [put(id) for id in "abc"])
+        await store.commit(TODOS, [put(id) for id in "abc"])
         page = await store.find(TODOS, Query(limit=limit))
         assert (ids(page), page.truncated) == ("abc", False)
 
 
 async def test_a_page_has_no_more_bytes_than_the_pod_allows(url: str) -> None:
     async with opened(url, settings=StoreSettings(max_answer_bytes=1024)) as store:
-        await store.write(TODOS, [put(id, title=id * 300) for id in "abcde"])
+        await store.commit(TODOS, [put(id, title=id * 300) for id in "abcde"])
         page = await store.find(TODOS, Query())
         assert (ids(page), page.truncated) == ("ab", True)
         assert sum(map(len, page.documents)) <= 1024
@@ -94,21 +94,21 @@ async def test_a_page_has_no_more_bytes_than_the_pod_allows(url: str) -> None:
 
 async def test_bytes_count_after_fields_were_chosen(url: str) -> None:
     async with opened(url, settings=StoreSettings(max_answer_bytes=1024)) as store:
-        await store.write(TODOS, [put(id, title=id * 300) for id in "abcde"])
+        await store.commit(TODOS, [put(id, title=id * 300) for id in "abcde"])
         page = await store.find(TODOS, Query(fields=frozenset({"id"})))
         assert (ids(page), page.truncated) == ("abcde", False)
 
 
 async def test_a_document_that_is_larger_than_a_page_comes_alone(url: str) -> None:
     async with opened(url, settings=StoreSettings(max_answer_bytes=1024)) as store:
-        await store.write(TODOS, [put("a", title="x" * 2000), put("b")])
+        await store.commit(TODOS, [put("a", title="x" * 2000), put("b")])
         page = await store.find(TODOS, Query())
         assert (ids(page), page.truncated) == ("a", True)
 
 
 async def test_many_documents_come_in_order_whatever_chunks_they_are_read_in(url: str) -> None:
     async with opened(url, settings=StoreSettings(max_limit=500, pool_size=1)) as store:
-        await store.write(TODOS, [put(f"{number:03}", age=number) for number in range(600)])
+        await store.commit(TODOS, [put(f"{number:03}", age=number) for number in range(600)])
         page = await store.find(TODOS, Query())
         assert [each["age"] for each in shown(page)] == list(range(500))
         assert page.truncated

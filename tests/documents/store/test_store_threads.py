@@ -34,9 +34,9 @@ from support.todos import ids
 async def test_concurrent_writes_lose_nothing(store: Store) -> None:
     async with trio.open_nursery() as nursery:
         for _ in range(20):
-            nursery.start_soon(store.write, TODOS, [increment("a")])
+            nursery.start_soon(store.commit, TODOS, [increment("a")])
     assert await store.get(TODOS, "a") == document("a", age=20)
-    ages = [change.document["age"] for change in await store.untold(TODOS, 100)]
+    ages = [change.document["age"] for change in await store.claim_outbox(TODOS, 100)]
     assert ages == list(range(1, 21))
 
 
@@ -68,7 +68,7 @@ async def test_a_call_that_is_cancelled_while_it_runs_ends_with_its_thread(store
     async def write() -> None:
         with trio.CancelScope() as scope:
             scopes.append(scope)
-            outcomes.extend(await store.write(TODOS, [gate.write("a")]))
+            outcomes.extend(await store.commit(TODOS, [gate.write("a")]))
 
     scopes: list[trio.CancelScope] = []
     outcomes: list[object] = []
@@ -86,7 +86,7 @@ async def test_a_call_that_is_cancelled_while_it_runs_ends_with_its_thread(store
 async def test_a_call_that_is_cancelled_before_it_runs_did_nothing(store: Store) -> None:
     with trio.CancelScope() as scope:
         scope.cancel()
-        await store.write(TODOS, [put("a")])
+        await store.commit(TODOS, [put("a")])
     assert scope.cancelled_caught
     assert await store.get(TODOS, "a") is None
 
@@ -104,9 +104,9 @@ async def test_who_waits_too_long_for_a_thread_is_sent_away_and_did_nothing(
 
     async with opened(url, settings=StoreSettings(pool_size=1)) as store:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(store.write, TODOS, [gate.write("a")])
+            nursery.start_soon(store.commit, TODOS, [gate.write("a")])
             await gate.begun()
-            nursery.start_soon(call, store.write, TODOS, [put("b")])
+            nursery.start_soon(call, store.commit, TODOS, [put("b")])
             nursery.start_soon(call, store.find, TODOS, Query())
             await trio.testing.wait_all_tasks_blocked()
             mock_clock.jump(StoreSettings().busy_timeout - 0.1)
@@ -114,7 +114,7 @@ async def test_who_waits_too_long_for_a_thread_is_sent_away_and_did_nothing(
             assert refused == []
             mock_clock.jump(0.2)
             await trio.testing.wait_all_tasks_blocked()
-            assert sorted(refused) == ["find", "write"]
+            assert sorted(refused) == ["commit", "find"]
             gate.let_through()
         assert ids(await store.find(TODOS, Query())) == "a"
 
@@ -125,10 +125,10 @@ async def test_writes_that_wait_for_each_other_hold_no_threads(url: str) -> None
     async with opened(url, TODOS, other, settings=StoreSettings(pool_size=2)) as store:
         await change_of(store, put("b"))
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(store.write, TODOS, [gate.write("a")])
+            nursery.start_soon(store.commit, TODOS, [gate.write("a")])
             await gate.begun()
             for definition in (TODOS, other, TODOS):
-                nursery.start_soon(store.write, definition, [put("a")])
+                nursery.start_soon(store.commit, definition, [put("a")])
             await trio.testing.wait_all_tasks_blocked()
             assert await store.get(TODOS, "b") == document("b")
             gate.let_through()
@@ -138,7 +138,7 @@ async def test_writes_that_wait_for_each_other_hold_no_threads(url: str) -> None
 async def test_closing_waits_for_what_runs_and_may_be_repeated(store: Store) -> None:
     gate = Gate()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(store.write, TODOS, [gate.write("a")])
+        nursery.start_soon(store.commit, TODOS, [gate.write("a")])
         await gate.begun()
         for _ in range(2):
             nursery.start_soon(store.close)

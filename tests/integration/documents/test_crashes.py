@@ -39,11 +39,11 @@ async def leave(folder: Path, *writes: Write) -> Sequence[Change]:
     """Commit, and end before anybody is told."""
     (folder / "data").mkdir(exist_ok=True)
     async with opened(url_of(folder), TODOS) as store:
-        outcomes = await store.write(TODOS, writes)
+        outcomes = await store.commit(TODOS, writes)
     return [outcome for outcome in outcomes if isinstance(outcome, Change)]
 
 
-def notes(folder: Path) -> int:
+def outbox_of(folder: Path) -> int:
     with closing(sqlite3.connect(folder / "data" / "documents.db")) as database:
         return int(database.execute("SELECT count(*) FROM changes").fetchone()[0])
 
@@ -135,7 +135,7 @@ async def test_what_was_committed_and_not_told_is_told_to_those_who_come_back_in
             envelope = {"collection": "todos", "type": type_, "data": document}
             await all_.expect("emit", event=type_, data=envelope)
         with trio.fail_after(20):
-            while notes(tmp_path):  # noqa: ASYNC110
+            while outbox_of(tmp_path):  # noqa: ASYNC110
                 await trio.sleep(0.02)
 
 
@@ -144,14 +144,14 @@ async def test_what_was_left_comes_before_what_is_new_in_the_order_of_the_commit
 ) -> None:
     write_collection(tmp_path, "todos", {})
     await leave(tmp_path, *(put("a", n=number) for number in range(700)))
-    joined, look = trio.Event(), DatabaseStore.untold
+    joined, look = trio.Event(), DatabaseStore.claim_outbox
 
     async def later(store: DatabaseStore, definition: Definition, limit: int) -> Any:
         if definition.name == "todos" and limit > 1:
             await joined.wait()
         return await look(store, definition, limit)
 
-    monkeypatch.setattr(DatabaseStore, "untold", later)
+    monkeypatch.setattr(DatabaseStore, "claim_outbox", later)
     async with running_collections(tmp_path) as (pod, http), connected(pod) as [client]:
         await client.join("collection:todos")
         async with trio.open_nursery() as nursery:
@@ -198,14 +198,14 @@ async def test_a_collection_that_crashes_on_each_write_disturbs_no_other_and_com
 ) -> None:
     write_collection(tmp_path, "todos", {})
     write_collection(tmp_path, "notes", {})
-    write, broken = DatabaseStore.write, True
+    write, broken = DatabaseStore.commit, True
 
     async def crash(store: DatabaseStore, definition: Definition, writes: Any) -> Any:
         if definition.name == "todos" and broken:
             raise RuntimeError("a bug")
         return await write(store, definition, writes)
 
-    monkeypatch.setattr(DatabaseStore, "write", crash)
+    monkeypatch.setattr(DatabaseStore, "commit", crash)
     statuses: list[int] = []
 
     async def post(http: httpx.AsyncClient, path: str) -> None:

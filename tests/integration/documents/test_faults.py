@@ -337,7 +337,7 @@ async def test_two_pods_on_one_database_lose_no_update_of_a_document(
 async def test_what_a_pod_that_ended_left_untold_is_told_by_another_after_a_minute(
     tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(collection_module, "LOOK_AGAIN", 0.05)
+    monkeypatch.setattr(collection_module, "RELAY_AGAIN", 0.05)
     write_collection(tmp_path, "todos", {})
     todos = Definition("todos")
     config = stored(tmp_path, url=postgres_url)
@@ -347,7 +347,7 @@ async def test_what_a_pod_that_ended_left_untold_is_told_by_another_after_a_minu
         for age, id_ in ((30, "fresh"), (61, "old"), (61, "older")):
             moment = time.time() - age
             async with opened(postgres_url, todos, pod="dead", wall=lambda: moment) as store:  # noqa: B023
-                await store.write(todos, [put(id_)])
+                await store.commit(todos, [put(id_)])
         assert [(await client.expect("emit"))["data"]["id"] for _ in range(2)] == ["old", "older"]
         await http.post("/todos", json={"id": "new"})
         assert (await client.expect("emit"))["data"]["id"] == "new"

@@ -226,7 +226,7 @@ async def test_of_two_users_from_before_the_older_has_the_name(
 ) -> None:
     async with opened(url) as store:
         await store.prepare(DEFINITION)
-        await store.write(DEFINITION, BEFORE)
+        await store.commit(DEFINITION, BEFORE)
         for _ in range(2):  # at each start
             lines.truncate(0)
             lines.seek(0)
@@ -252,7 +252,7 @@ async def test_a_pod_with_such_users_starts_and_each_signs_in(
     config = collections_config(tmp_path, auth=AuthSettings(login_attempts=1000))
     async with opened(f"sqlite:///{tmp_path}/data/documents.db") as store:
         await store.prepare(DEFINITION)
-        await store.write(DEFINITION, BEFORE[:6])
+        await store.commit(DEFINITION, BEFORE[:6])
     async with running_collections(tmp_path, config) as (_, http):
         for name, n in (("ada", 1), ("aDA", 1), ("Ada", 2), ("ADA", 3), ("Bob", 4), ("CARL", 5)):
             answer = await sign_in(http, name, f"password of {n}")

@@ -543,7 +543,7 @@ async def test_so_many_hashes_run_and_wait_at_once_and_no_more() -> None:
 
     async def hash_one(asker: Asker) -> None:
         try:
-            await passwords.seal(PASSWORD, asker)
+            await passwords.hash(PASSWORD, asker)
             done.append(asker.network)
         except TooManyWaiting as error:
             refused.append(error.grant)
@@ -574,7 +574,7 @@ async def test_the_attempts_of_one_address_are_counted_before_anything_is_hashed
 
 async def test_real_hashes_are_those_that_rfc_9106_recommends() -> None:
     passwords = Passwords(Shares(2))
-    hashed = (await passwords.seal(PASSWORD, POD)).hash
+    hashed = (await passwords.hash(PASSWORD, POD)).hash
     assert hashed.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
     assert await passwords.verify(hashed, PASSWORD, POD)
     assert not await passwords.verify(hashed, "wrong one", POD)

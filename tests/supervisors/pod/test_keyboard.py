@@ -20,7 +20,7 @@ PROGRAM = """
 import os, signal, sys
 import trio
 from deployd.actors import Room
-from deployd.config import Config, Drain, Server
+from deployd.config import Config, DrainSettings, ServerSettings
 from deployd.supervisors import open_pod
 
 def press():
@@ -37,7 +37,7 @@ class Tea(Room):
         print("drained", flush=True)
 
 async def main():
-    config = Config(server=Server(port=0, data=sys.argv[1]), drain=Drain(window=0))
+    config = Config(server=ServerSettings(port=0, data=sys.argv[1]), drain=DrainSettings(window=0))
     try:
         async with open_pod(config, rooms={{"tea": Tea}}) as pod:
             pod.hub.emit_to_room("tea", "steep", 1)

@@ -88,7 +88,7 @@ class Incarnation:
         )  # so that lines of either side say whose they are
         self._loop = DisposableLoop()
         self._loop.set_exception_handler(self._escaped)
-        self._calls: set[_Call] = set()
+        self._calls: set[_LoopCall] = set()
         self._ending: asyncio.Task[None] | None = None
         name = f"broker {driver.endpoint}"
         # A daemon: a process never waits for a thread that hangs.
@@ -114,7 +114,7 @@ class Incarnation:
         """Run it on the loop. When cancelled, return at once: nobody waits for what it does."""
         if self._failure is not None:
             raise self._failure
-        call = _Call(function, self._driver.endpoint, self._to_trio)
+        call = _LoopCall(function, self._driver.endpoint, self._to_trio)
         self._calls.add(call)
         try:
             if self.closing.is_set() or not self._loop.post(call.start, self._loop):
@@ -197,7 +197,7 @@ class Incarnation:
         self._loop.stop()
 
 
-class _Call:
+class _LoopCall:
     """One call of a driver. `start` and `cancel` are for the loop's thread, `finish` for trio's."""
 
     def __init__(

@@ -148,7 +148,7 @@ class NatsDriver:
     def ended(self) -> None:
         """Report what ended the connection."""
         if self._connection is not None:
-            self._lose(self._told(self._connection.last_error))
+            self._lose(self._translated(self._connection.last_error))
 
     async def _find(self) -> list[tuple[str, str]]:
         """Return the servers, each with the name that its certificate proves if not its own.
@@ -176,14 +176,14 @@ class NatsDriver:
                 **options,
             )
         except (OSError, NatsError) as error:
-            raise self._told(error) from None
+            raise self._translated(error) from None
         if not connection.is_connected:
             raise BrokerUnavailable(f"{server}: the server closed the connection at once.")
 
     async def _errored(self, error: Exception) -> None:
         if self._feed is None:
             raise error  # while connecting, nats-py would try again, for two minutes
-        self._lose(self._told(error))
+        self._lose(self._translated(error))
 
     async def _lame(self) -> None:
         self._lose(BrokerUnavailable(f"{self.endpoint}: the server is about to stop."))
@@ -205,7 +205,7 @@ class NatsDriver:
         # Without a read loop `settle` returns at once, and proves nothing.
         self._connected()
 
-    def _told(self, error: Exception | None) -> BrokerError:
+    def _translated(self, error: Exception | None) -> BrokerError:
         """Put a failure into a sentence: what servers say holds no secret, ours might."""
         if isinstance(error, NatsError):
             said = str(error).removeprefix("nats: ").strip("'\"").lower()

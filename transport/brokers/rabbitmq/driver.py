@@ -25,7 +25,7 @@ from ..bridge import Feed, Future, Lock
 from ..contract import Channel, Message
 from .client import ConsumingChannel, PublishingChannel, RabbitConnection, silence_library
 from .deliveries import Deliveries
-from .errors import LIBRARY_ERRORS, told
+from .errors import LIBRARY_ERRORS, translate
 from .frames import Publication
 from .topology import Topology
 
@@ -82,7 +82,7 @@ class RabbitDriver:
             await self._consuming.begin()
             await self._consume(self._consuming, feed)
         except LIBRARY_ERRORS as error:
-            failure = self._told(error)
+            failure = self._translated(error)
             await self.close()
             raise failure from None
         self._feed = feed
@@ -122,7 +122,7 @@ class RabbitDriver:
             for confirmed in pending:
                 await confirmed
         except LIBRARY_ERRORS as error:
-            raise self._lose(self._told(error)) from None
+            raise self._lose(self._translated(error)) from None
 
     async def close(self) -> None:
         """Close the sockets: what was not yet confirmed is not waited for."""
@@ -150,7 +150,7 @@ class RabbitDriver:
     def ended(self, error: BaseException | None) -> None:
         """Learn that a connection or a channel has ended."""
         if not self._closed:
-            self._lose(self._told(error))
+            self._lose(self._translated(error))
 
     def blocked(self, reason: str) -> None:
         """Learn that the server stops taking messages."""
@@ -173,11 +173,11 @@ class RabbitDriver:
             )
         )
 
-    def _told(self, error: BaseException | None) -> BrokerError:
+    def _translated(self, error: BaseException | None) -> BrokerError:
         # A channel's calls fail before its end is told, and know less.
         for channel in (self._publishing, self._consuming):
             error = error if channel is None or channel.reason is None else channel.reason
-        return told(error, self._settings)
+        return translate(error, self._settings)
 
     def _lose(self, error: BrokerError) -> BrokerError:
         self._failure = self._failure or error
@@ -217,7 +217,7 @@ class RabbitDriver:
                 await consuming.request(frames[start : start + _BINDINGS])
             self._connected(self._consuming)
         except LIBRARY_ERRORS as error:
-            raise self._lose(self._told(error)) from None
+            raise self._lose(self._translated(error)) from None
 
     def _chunks(self, batch: Sequence[Message]) -> Iterator[list[Publication]]:
         chunk: list[Publication] = []

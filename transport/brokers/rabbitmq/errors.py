@@ -18,7 +18,7 @@ from ...errors import BrokerError, BrokerRefused, BrokerUnavailable
 from .client import SignInRefused
 from .frames import NotTaken
 
-__all__ = ["LIBRARY_ERRORS", "told"]
+__all__ = ["LIBRARY_ERRORS", "translate"]
 
 LIBRARY_ERRORS = (AMQPError, OSError, RuntimeError, SignInRefused, NotTaken, ValueError)
 """What leaves the library; a wrong state it calls `RuntimeError`, a wrong name `ValueError`."""
@@ -26,7 +26,7 @@ LIBRARY_ERRORS = (AMQPError, OSError, RuntimeError, SignInRefused, NotTaken, Val
 _GONE = "the connection is gone"
 
 
-def told(error: BaseException | None, settings: RabbitMQSettings) -> BrokerError:
+def translate(error: BaseException | None, settings: RabbitMQSettings) -> BrokerError:
     """Put a failure into a sentence."""
     endpoint = f"{settings.host}:{settings.port}"
     if isinstance(error, SignInRefused):

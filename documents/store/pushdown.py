@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from .filters import All, Any, Compare, Equal, Exists, Filter, Matches, Not, SortKey
 
-__all__ = ["asks_only", "divided", "named", "sorted_by_only"]
+__all__ = ["asks_only", "named", "sorted_by_only", "split"]
 
 
 def named(wanted: Filter) -> frozenset[str]:
@@ -34,7 +34,7 @@ def sorted_by_only(sort: Sequence[SortKey], names: frozenset[str]) -> bool:
     return all(key.path[0] in names for key in sort)
 
 
-def divided(wanted: Filter, names: frozenset[str]) -> tuple[Filter, Filter]:
+def split(wanted: Filter, names: frozenset[str]) -> tuple[Filter, Filter]:
     """Return two filters that together are this one; the first looks at these properties alone."""
     parts = list(_conjuncts(wanted))
     inside = tuple(part for part in parts if asks_only(part, names))

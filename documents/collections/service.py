@@ -1,4 +1,7 @@
-"""Calls that event scripts make of collections: no rule holds them back, but loops end."""
+"""What is done with collections once it may be done: for HTTP, and for event scripts.
+
+No rule holds scripts back, but loops of their calls end.
+"""
 
 from __future__ import annotations
 
@@ -10,31 +13,31 @@ from attrs import evolve, frozen
 
 from ...actors import ActorError, AskTimeout, Poisoned, Unanswered
 from ...transport import JSON, TooManyWaiting
-from ..refused import RequestRefused, refused_for
-from ..scripts import InsideMethod, Response
+from ..errors import RequestRefused, refused_for
+from ..scripts import InternalMethod, Response
 from ..users import POD, Method, Passwords, new_password
 from .directory import Directory
 from .environment import CHAIN, Collection
 from .reading import Reader
-from .scripting import Asked
+from .scripting import Call
 from .view import Viewer
-from .writing import Writing, Written
+from .writing import WriteRequest, Written
 
-__all__ = ["Answer", "CollectionCalls"]
+__all__ = ["CollectionService", "WriteAnswer"]
 
 _NOTHING: Final[Mapping[str, JSON]] = {}
 
 
 @frozen
-class Answer:
+class WriteAnswer:
     """What a write is answered: the document as the caller sees it, or a script's own response."""
 
     body: JSON
     response: Response | None = None
 
 
-class CollectionCalls:
-    """Carries out what scripts ask of collections, and what HTTP does once it has been let in.
+class CollectionService:
+    """Reads and writes for scripts, and for HTTP once it has been let in.
 
     A script holds the turn of the collection it runs in: what it writes there is carried out
     within that turn, and what it writes elsewhere waits for its own. Two scripts that wait for
@@ -61,7 +64,7 @@ class CollectionCalls:
     async def call(
         self,
         collection: str,
-        method: InsideMethod,
+        method: InternalMethod,
         id: str | None,  # noqa: A002
         data: JSON,
     ) -> JSON:
@@ -75,66 +78,68 @@ class CollectionCalls:
                 508, f"Scripts call each other more than {self._max_depth} deep; end the loop."
             )
         verb = "GET" if method == "COUNT" else method
-        asked = Asked(POD, method=verb, parts=(id,) if id else ())
+        call = Call(POD, method=verb, parts=(id,) if id else ())
         token = CHAIN.set(chain.deeper())
         try:
-            return await self._carry_out(found, method, id, data, asked)
+            return await self._read_or_write(found, method, id, data, call)
         finally:
             CHAIN.reset(token)
 
-    async def write(self, collection: Collection, writing: Writing) -> Answer:
-        """Let a collection carry out a write in its turn. Raises `RequestRefused`."""
-        written = await self._written(collection, writing)
-        if writing.method == "delete":
-            return Answer({"deleted": 1}, written.response)
+    async def submit(self, collection: Collection, request: WriteRequest) -> WriteAnswer:
+        """Have a collection's actor do a write in its turn. Raises `RequestRefused`."""
+        written = await self._delegate(collection, request)
+        if request.method == "delete":
+            return WriteAnswer({"deleted": 1}, written.response)
         shown = await self._viewer.written(
-            collection, writing.asked, written.document, written.hidden
+            collection, request.call, written.document, written.hidden
         )
-        return Answer(shown, written.response)
+        return WriteAnswer(shown, written.response)
 
-    async def _written(self, collection: Collection, writing: Writing) -> Written:
+    async def _delegate(self, collection: Collection, request: WriteRequest) -> Written:
         await collection.usable()
-        if collection.name in writing.chain.held and collection.writer is not None:
-            return await collection.writer.perform(writing)
-        writing = await self._sealed(collection, writing)
+        if collection.name in request.chain.held and collection.writer is not None:
+            return await collection.writer.perform(request)
+        request = await self._with_hashed_password(collection, request)
         if collection.ref is None:
             raise RequestRefused(503, "The collection is not up yet.", headers={"Retry-After": "1"})
         try:
-            return await collection.ref.ask(writing, timeout=self._timeout)
+            return await collection.ref.ask(request, timeout=self._timeout)
         except RequestRefused:
             raise
         except ActorError as error:
             raise _unwritten(collection.name, error) from error
 
-    async def _sealed(self, collection: Collection, writing: Writing) -> Writing:
+    async def _with_hashed_password(
+        self, collection: Collection, request: WriteRequest
+    ) -> WriteRequest:
         """Hash a user's new password before the write waits for its turn, and not in it."""
-        password = new_password(collection.definition, writing.data)
+        password = new_password(collection.definition, request.data)
         if password is None:
-            return writing
+            return request
         try:
-            sealed = await self._passwords.seal(password, writing.asked.asker)
+            hashed = await self._passwords.hash(password, request.call.asker)
         except TooManyWaiting as error:
             raise refused_for(error) from error
-        return evolve(writing, sealed=sealed)
+        return evolve(request, hashed=hashed)
 
-    async def _carry_out(
+    async def _read_or_write(
         self,
         collection: Collection,
-        method: InsideMethod,
+        method: InternalMethod,
         id: str | None,  # noqa: A002
         data: JSON,
-        asked: Asked,
+        call: Call,
     ) -> JSON:
         given = data if isinstance(data, Mapping) else _NOTHING
         if method == "GET" and id is not None:
-            return await self._reader.get(collection, asked, id)
+            return await self._reader.get(collection, call, id)
         if method == "GET":
-            found = await self._reader.find(collection, asked, given)
+            found = await self._reader.find(collection, call, given)
             return cast("JSON", orjson.loads(found.body))
         if method == "COUNT":
-            return await self._reader.count(collection, asked, given)
-        writing = Writing(cast("Method", method.lower()), id, given, asked, CHAIN.get())
-        return (await self.write(collection, writing)).body
+            return await self._reader.count(collection, call, given)
+        request = WriteRequest(cast("Method", method.lower()), id, given, call, CHAIN.get())
+        return (await self.submit(collection, request)).body
 
 
 def _unwritten(name: str, error: ActorError) -> RequestRefused:

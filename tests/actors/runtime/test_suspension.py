@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import trio
 
-from deployd.actors.runtime.stepping import before_waiting
+from deployd.actors.runtime.suspension import on_suspend
 
 
 async def test_a_coroutine_that_never_waits_is_run_without_acting() -> None:
@@ -12,7 +12,7 @@ async def test_a_coroutine_that_never_waits_is_run_without_acting() -> None:
     async def hook() -> int:
         return 7
 
-    assert await before_waiting(hook(), lambda: acts.append("act")) == 7
+    assert await on_suspend(hook(), lambda: acts.append("act")) == 7
     assert acts == []
 
 
@@ -27,7 +27,7 @@ async def test_each_wait_is_preceded_by_the_act(autojump_clock: trio.testing.Moc
         log.append("three")
         return "done"
 
-    assert await before_waiting(hook(), lambda: log.append("act")) == "done"
+    assert await on_suspend(hook(), lambda: log.append("act")) == "done"
     assert [entry for entry in log if entry != "act"] == ["one", "two", "three"]
     assert log[1] == "act"
     assert log[log.index("two") + 1] == "act"
@@ -42,7 +42,7 @@ async def test_errors_come_out_before_and_after_a_wait() -> None:
 
     for wait in (False, True):
         with pytest.raises(ValueError, match="mine"):
-            await before_waiting(hook(wait), lambda: None)
+            await on_suspend(hook(wait), lambda: None)
 
 
 async def test_a_cancellation_reaches_the_coroutine_and_its_cleanup_runs() -> None:
@@ -56,6 +56,6 @@ async def test_a_cancellation_reaches_the_coroutine_and_its_cleanup_runs() -> No
 
     with trio.CancelScope() as scope:
         scope.cancel()
-        await before_waiting(hook(), lambda: None)
+        await on_suspend(hook(), lambda: None)
     assert scope.cancelled_caught
     assert cleaned == [True]

@@ -13,19 +13,19 @@ from typing import Any, TypeVar
 
 import psycopg
 
-__all__ = ["PatientConnection"]
+__all__ = ["TimeoutConnection"]
 
 T = TypeVar("T")
 
 
-class PatientConnection(psycopg.Connection[Any]):
-    """Waits for `patience` seconds at most for an answer; then it is closed, which is an error."""
+class TimeoutConnection(psycopg.Connection[Any]):
+    """Waits `answer_timeout` seconds at most for an answer; then it is closed: an error."""
 
-    patience: float = 60.0
+    answer_timeout: float = 60.0
 
     def wait(self, gen: Generator[Any, Any, T], *arguments: Any, **options: Any) -> T:
         """Drive one of psycopg's conversations with the server to its end."""
-        end = time.monotonic() + self.patience
+        end = time.monotonic() + self.answer_timeout
         return super().wait(self._until(end, gen), *arguments, **options)
 
     def _until(self, end: float, gen: Generator[Any, Any, T]) -> Generator[Any, Any, T]:

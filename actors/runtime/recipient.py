@@ -1,4 +1,4 @@
-"""The half of a cell that others know: where it is, what waits for it, who watches it, its end."""
+"""The half of a cell that senders know: where it is, what waits for it, who watches it, its end."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from .mailbox import Mailbox
 from .messages import Down, Exit, Returnable
 from .ref import ActorRef, Question
 
-__all__ = ["Addressee", "opened"]
+__all__ = ["Recipient", "unwrapped"]
 
 M = TypeVar("M")
 
 MANY_WATCHERS: Final = 8
 
 
-class Addressee(Generic[M]):
+class Recipient(Generic[M]):
     """An actor as its references know it: there before it first runs, and after its end."""
 
     __slots__ = (
@@ -74,7 +74,7 @@ class Addressee(Generic[M]):
         """Take nothing any more, hand back what is there, and tell the watchers."""
         self.exit = exit_
         for item in [*unfinished, *self.mailbox.close()]:
-            message, question = opened(item)
+            message, question = unwrapped(item)
             if question is not None:
                 question.fail(ActorDead(self.path, exit_.reason))
             elif isinstance(message, Returnable):
@@ -85,7 +85,7 @@ class Addressee(Generic[M]):
             watcher.signal(Down(self.ref, exit_))
 
     def _dropped(self, item: object, reason: str) -> None:
-        message, question = opened(item)
+        message, question = unwrapped(item)
         self._dead_letters.report(self.path, message, reason)
         if question is not None:
             question.fail(MailboxFull(self.path, self.mailbox.bounds))
@@ -97,6 +97,6 @@ class Addressee(Generic[M]):
             self._dead_letters.report(self.path, message, f"on_drop raised {type(error).__name__}")
 
 
-def opened(item: object) -> tuple[object, Question | None]:
+def unwrapped(item: object) -> tuple[object, Question | None]:
     """Return the message in a mailbox item, and the question that it came in, if any."""
     return (item.message, item) if isinstance(item, Question) else (item, None)

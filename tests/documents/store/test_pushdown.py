@@ -17,11 +17,11 @@ from deployd.documents.store import (
     Not,
     SortKey,
     asks_only,
-    divided,
     matches,
     named,
     read_query,
     sorted_by_only,
+    split,
 )
 from deployd.documents.store import Any as AnyOf
 from support.queries import DEFINITION, searches
@@ -47,7 +47,7 @@ A, B, X = Equal(("a",), (1,)), Exists(("b", "c")), Matches(("x", "a"), "^s")
 def test_only_conditions_at_the_top_that_ask_about_nothing_else_are_apart(
     wanted: Filter, inside: tuple[Filter, ...], outside: tuple[Filter, ...]
 ) -> None:
-    assert divided(wanted, OPEN) == (All(inside), All(outside))
+    assert split(wanted, OPEN) == (All(inside), All(outside))
 
 
 def test_a_path_and_an_order_ask_about_the_whole_property() -> None:
@@ -72,7 +72,7 @@ def test_both_parts_together_are_the_whole(
     documents, queries = search
     for query in queries:
         wanted = read_query(query, DEFINITION).filter
-        inside, outside = divided(wanted, names)
+        inside, outside = split(wanted, names)
         assert asks_only(inside, names)
         for document in documents:
             both = matches(inside, document) and matches(outside, document)

@@ -6,13 +6,13 @@ import types
 from collections.abc import Callable, Coroutine, Generator
 from typing import TypeVar
 
-__all__ = ["before_waiting"]
+__all__ = ["on_suspend"]
 
 T = TypeVar("T")
 
 
 @types.coroutine
-def before_waiting(
+def on_suspend(
     coroutine: Coroutine[object, object, T], act: Callable[[], None]
 ) -> Generator[object, object, T]:
     """Await `coroutine`, calling `act()` each time it is about to hand control to the event loop.

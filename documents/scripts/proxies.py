@@ -11,25 +11,27 @@ from ...transport import JSON
 from ..store import Document
 
 __all__ = [
-    "AsyncCollection",
-    "AsyncCollections",
-    "Collection",
-    "Collections",
-    "InsideCalls",
-    "InsideMethod",
+    "AsyncCollectionProxy",
+    "AsyncCollectionsProxy",
+    "CollectionProxy",
+    "CollectionsProxy",
+    "InternalCalls",
+    "InternalMethod",
 ]
 
-InsideMethod: TypeAlias = Literal["GET", "COUNT", "POST", "PUT", "DELETE"]
+InternalMethod: TypeAlias = Literal["GET", "COUNT", "POST", "PUT", "DELETE"]
 
 
-class InsideCalls(Protocol):
+class InternalCalls(Protocol):
     """Calls of collections from inside the pod: what a script asks another collection for.
 
     Awaited in trio's thread with the context variables of the script that calls, also when that
     is a sync script in another thread: what the pod set for it (the chain of calls) is seen here.
     """
 
-    async def call(self, collection: str, method: InsideMethod, id: str | None, data: JSON) -> JSON:
+    async def call(
+        self, collection: str, method: InternalMethod, id: str | None, data: JSON
+    ) -> JSON:
         """Carry a call out and return its answer, which the script may keep and change.
 
         `data` is a query for GET without id and for COUNT, and a document for POST and PUT.
@@ -37,12 +39,12 @@ class InsideCalls(Protocol):
         """
 
 
-_Call: TypeAlias = Callable[[str, InsideMethod, str | None, JSON], JSON]
-_AsyncCall: TypeAlias = Callable[[str, InsideMethod, str | None, JSON], Awaitable[JSON]]
+_Call: TypeAlias = Callable[[str, InternalMethod, str | None, JSON], JSON]
+_AsyncCall: TypeAlias = Callable[[str, InternalMethod, str | None, JSON], Awaitable[JSON]]
 _Query: TypeAlias = Mapping[str, JSON]
 
 
-class Collections:
+class CollectionsProxy:
     """The pod's collections by name: `ctx.collections.todos`, `ctx.collections["my-todos"]`."""
 
     __slots__ = ("_call",)
@@ -50,15 +52,15 @@ class Collections:
     def __init__(self, call: _Call) -> None:
         self._call = call
 
-    def __getattr__(self, name: str) -> Collection:
+    def __getattr__(self, name: str) -> CollectionProxy:
         _refuse_private(name)
-        return Collection(name, self._call)
+        return CollectionProxy(name, self._call)
 
-    def __getitem__(self, name: str) -> Collection:
-        return Collection(name, self._call)
+    def __getitem__(self, name: str) -> CollectionProxy:
+        return CollectionProxy(name, self._call)
 
 
-class Collection:
+class CollectionProxy:
     """A collection as a sync script sees it: each call blocks and returns the answer."""
 
     __slots__ = ("_call", "_name")
@@ -95,23 +97,23 @@ class Collection:
     del_ = delete
 
 
-class AsyncCollections:
-    """As `Collections`, for async scripts."""
+class AsyncCollectionsProxy:
+    """As `CollectionsProxy`, for async scripts."""
 
     __slots__ = ("_call",)
 
     def __init__(self, call: _AsyncCall) -> None:
         self._call = call
 
-    def __getattr__(self, name: str) -> AsyncCollection:
+    def __getattr__(self, name: str) -> AsyncCollectionProxy:
         _refuse_private(name)
-        return AsyncCollection(name, self._call)
+        return AsyncCollectionProxy(name, self._call)
 
-    def __getitem__(self, name: str) -> AsyncCollection:
-        return AsyncCollection(name, self._call)
+    def __getitem__(self, name: str) -> AsyncCollectionProxy:
+        return AsyncCollectionProxy(name, self._call)
 
 
-class AsyncCollection:
+class AsyncCollectionProxy:
     """A collection as an async script sees it: each call is awaited."""
 
     __slots__ = ("_call", "_name")

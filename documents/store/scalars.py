@@ -1,12 +1,16 @@
-"""Dates as they are stored: RFC 3339 texts in UTC with milliseconds, so that text order is time."""
+"""Dates and numbers in the one form in which every store keeps and compares them.
+
+Dates are RFC 3339 texts in UTC with milliseconds, so that text order is time.
+"""
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-__all__ = ["format_date", "normalise_date"]
+__all__ = ["format_date", "normalise_date", "normalise_number"]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -15,6 +19,9 @@ _RFC_3339: Final = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]+)?"
     r"([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
+
+_LEAST: Final = -(2**63)
+_BEYOND: Final = 2**63
 
 
 def normalise_date(value: str | int | float) -> str | None:
@@ -34,6 +41,22 @@ def normalise_date(value: str | int | float) -> str | None:
 def format_date(unix_seconds: float) -> str:
     """Return a moment as it is stored; raises OverflowError beyond the years 1 to 9999."""
     return _shown(_EPOCH + timedelta(seconds=unix_seconds))
+
+
+def normalise_number(value: int | float) -> int | float | None:
+    """Return the same number as an int where it is a whole one of signed 64 bits, else as a float.
+
+    None when it is not finite. JSON knows one kind of number, Python and SQLite two, PostgreSQL
+    decimals: 9223372036854775000.0 is another number there than the float nearest to it.
+    """
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    if not math.isfinite(number):
+        return None
+    whole = isinstance(value, int) or value.is_integer()
+    return int(value) if whole and _LEAST <= value < _BEYOND else number
 
 
 def _moment(text: str) -> datetime:

@@ -15,13 +15,13 @@ from sqlalchemy.sql import FromClause
 
 from .filters import Path
 
-__all__ = ["Expression", "JsonDialect", "Place", "text_place", "written"]
+__all__ = ["Expression", "JsonDialect", "JsonValue", "inlined", "text_value"]
 
 Expression: TypeAlias = ColumnElement[str] | ColumnElement[float] | ColumnElement[bool]
 
 
 @frozen
-class Place:
+class JsonValue:
     """What is at a path, or an element of an array there.
 
     The tests may be SQL's NULL where there is nothing; so are they false. `text`, `number` and
@@ -40,9 +40,9 @@ class Place:
     flag: ColumnElement[bool]
 
 
-def text_place(text: ColumnElement[str]) -> Place:
+def text_value(text: ColumnElement[str]) -> JsonValue:
     """Return the place of a column that always holds a text, ordered by code points."""
-    return Place(
+    return JsonValue(
         exists=true(),
         is_null=false(),
         is_text=true(),
@@ -56,7 +56,7 @@ def text_place(text: ColumnElement[str]) -> Place:
     )
 
 
-def written(text: str) -> ColumnElement[str]:
+def inlined(text: str) -> ColumnElement[str]:
     """Write a text of the pod's own into a statement in full, as an index needs it there.
 
     SQLAlchemy's own `literal_execute` would write it anew at every execution, which takes longer
@@ -72,14 +72,14 @@ class JsonDialect(Protocol):
     def __hash__(self) -> int:
         """All of a kind are the same."""
 
-    def place(self, table: Table, path: Path, *, literal: bool = False) -> Place:
-        """Return the place at a path.
+    def value_at(self, table: Table, path: Path, *, literal: bool = False) -> JsonValue:
+        """Return the value at a path.
 
         `literal` writes the path into the statement, as an index needs it; only for names that a
         definition declares.
         """
 
-    def elements(self, table: Table, path: Path) -> tuple[FromClause, Place]:
+    def elements(self, table: Table, path: Path) -> tuple[FromClause, JsonValue]:
         """Return the elements of the array at a path as rows, none where it is not one."""
 
     def text_among(self, text: ColumnElement[str], values: Sequence[str]) -> ColumnElement[bool]:

@@ -10,14 +10,14 @@ from attrs import evolve
 from ...actors import Member, Room
 from ...config import Right
 from ...transport import JSON, Identity, Problem, WireError
-from ..refused import RequestRefused
+from ..errors import RequestRefused
 from ..store import Document
 from ..users import Caller, may_listen, may_see
 from . import documents
 from .directory import Directory
 from .environment import Collection
-from .scripting import Asked
-from .view import View, Viewer
+from .scripting import Call
+from .view import DocumentView, Viewer
 
 __all__ = [
     "ALL_COLLECTIONS",
@@ -25,7 +25,7 @@ __all__ = [
     "AllCollectionsRoom",
     "CollectionRoom",
     "UndefinedChangesRoom",
-    "listening_problem",
+    "join_refusal",
 ]
 
 PREFIX = "collection:"
@@ -61,13 +61,13 @@ class _ChangesRoom(Room):
         for identity, group in _by_identity(members):
             if not may_see(definition, Caller(identity), document):
                 continue
-            asked = Asked(Caller(identity), parts=(str(document["id"]),))
+            call = Call(Caller(identity), parts=(str(document["id"]),))
             try:
-                [view] = await self._viewer.views(collection, asked, [document])
+                [view] = await self._viewer.views(collection, call, [document])
             except RequestRefused as refused:
                 self._miss(collection.name, group, refused.sentence)
             else:
-                if isinstance(view, View):
+                if isinstance(view, DocumentView):
                     views.append((group, view.body))
         return iter(views)
 
@@ -106,13 +106,13 @@ class CollectionRoom(_ChangesRoom):
     async def on_server_emit(self, event: str, data: JSON) -> None:
         """Tell each member what it may read of the document that changed, here and elsewhere."""
         self.relay(event, data)
-        await self._tell(event, data)
+        await self._announce(event, data)
 
     async def on_remote_emit(self, event: str, data: JSON) -> None:
         """Tell each member here what it may read of what another pod changed."""
-        await self._tell(event, data)
+        await self._announce(event, data)
 
-    async def _tell(self, event: str, data: JSON) -> None:
+    async def _announce(self, event: str, data: JSON) -> None:
         collection = self._directory.find(self.name.removeprefix(PREFIX))
         if collection is None or not isinstance(data, dict):
             return
@@ -126,13 +126,13 @@ class AllCollectionsRoom(_ChangesRoom):
     async def on_server_emit(self, event: str, data: JSON) -> None:
         """Tell each member of the change of a document that it may read, here and elsewhere."""
         self.relay(event, data)
-        await self._tell(event, data)
+        await self._announce(event, data)
 
     async def on_remote_emit(self, event: str, data: JSON) -> None:
         """Tell each member here of what another pod changed."""
-        await self._tell(event, data)
+        await self._announce(event, data)
 
-    async def _tell(self, event: str, data: JSON) -> None:
+    async def _announce(self, event: str, data: JSON) -> None:
         name, document = _opened(data)
         collection = self._directory.find(name)
         if collection is None:
@@ -168,7 +168,7 @@ def _by_identity(members: Iterable[Member]) -> Iterable[tuple[Identity | None, l
     return groups.items()
 
 
-def listening_problem(
+def join_refusal(
     directory: Directory, room: str, identity: Identity | None
 ) -> RequestRefused | None:
     """Say why somebody may not be in a collection's room, or None; other rooms are not asked."""

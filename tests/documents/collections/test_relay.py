@@ -23,9 +23,9 @@ from deployd.actors import (
 from deployd.config import CollectionSettings, Definition
 from deployd.documents import RequestRefused, StoreUnavailable
 from deployd.documents.collections import Collection, CollectionActor, CollectionEnvironment
-from deployd.documents.collections.scripting import Asked
-from deployd.documents.collections.telling import Teller
-from deployd.documents.collections.writing import Writing
+from deployd.documents.collections.relay import OutboxRelay
+from deployd.documents.collections.scripting import Call
+from deployd.documents.collections.writing import WriteRequest
 from deployd.documents.scripts.scripts import Scripts
 from deployd.documents.store import Bounds, Change, Write
 from deployd.documents.users import POD
@@ -70,7 +70,7 @@ class Running:
 
     async def post(self, id: str) -> str:  # noqa: A002
         """Write a document and return its id, or the class of the refusal."""
-        writing = Writing("post", None, {"id": id}, Asked(POD, method="POST"))
+        writing = WriteRequest("post", None, {"id": id}, Call(POD, method="POST"))
         try:
             return str((await self.cell.ref.ask(writing, timeout=60)).document["id"])
         except RequestRefused as refused:
@@ -131,7 +131,7 @@ async def test_what_was_left_is_told_when_clients_have_had_time_to_return_and_co
         assert await pod.post("b") == "b"
         await trio.sleep(1)
         assert hub.ids == list("xyab")
-        assert store.notes == []
+        assert store.outbox == []
 
 
 async def test_a_crash_does_not_shorten_the_time_that_clients_have(
@@ -139,7 +139,7 @@ async def test_a_crash_does_not_shorten_the_time_that_clients_have(
 ) -> None:
     hub, store = FakeHub(), FakeStore(*left("x"))
     async with running(store, hub) as pod:
-        store.before = once(RuntimeError("bug"), "write")
+        store.before = once(RuntimeError("bug"), "commit")
         assert await pod.post("a") == "Unanswered"
         await trio.sleep(REPLAY_AFTER + 1)
         assert hub.told == [(REPLAY_AFTER, "x")]
@@ -157,7 +157,7 @@ async def test_a_crash_between_commit_and_telling_loses_and_repeats_nothing(
         assert await pod.post("c") == "c"
         await trio.sleep(REPLAY_AFTER + 100)
         assert hub.ids == list("abc")
-        assert store.notes == []
+        assert store.outbox == []
 
 
 async def test_a_crash_in_the_middle_of_telling_a_batch_tells_each_once(
@@ -216,7 +216,7 @@ async def test_a_store_that_does_not_say_what_is_left_is_asked_again(
     hub, store = FakeHub(), FakeStore(*left("x"))
 
     async def away(call: str) -> None:
-        if call == "untold" and trio.current_time() < 12:
+        if call == "claim_outbox" and trio.current_time() < 12:
             raise StoreUnavailable("away")
 
     store.before = away
@@ -252,17 +252,17 @@ async def test_changes_are_told_once_though_their_notes_cannot_be_removed(
     hub, store = FakeHub(), FakeStore()
 
     async def locked(call: str) -> None:
-        if call == "told" and trio.current_time() < 200:
+        if call == "clear_outbox" and trio.current_time() < 200:
             raise StoreUnavailable("locked")
 
     store.before = locked
     async with running(store, hub) as pod:
         await pod.post("a")
         await trio.sleep(150)
-        assert len(store.notes) == 1
+        assert len(store.outbox) == 1
         await trio.sleep(150)
         assert hub.ids == ["a"]
-        assert store.notes == []
+        assert store.outbox == []
 
 
 async def test_a_collection_that_is_asked_to_stop_commits_and_answers_what_it_has_taken(
@@ -290,7 +290,7 @@ async def test_a_collection_that_is_asked_to_stop_commits_and_answers_what_it_ha
             await trio.sleep(1)
             assert sorted(answers) == sorted(answers.values()) == sorted(store.documents)
             assert hub.ids == list(store.documents)
-            assert store.notes == []
+            assert store.outbox == []
             nursery.cancel_scope.cancel()
 
 
@@ -331,22 +331,22 @@ async def test_a_change_that_a_room_would_not_take_is_counted_and_not_repeated(
         await trio.sleep(200)
         assert hub.ids == ["a"]
         assert pod.cell.statistics().detail == {"changes": 1, "untold": 1, "trouble": ""}
-        assert store.notes == []
+        assert store.outbox == []
 
 
 @pytest.fixture
-async def teller() -> tuple[Teller, FakeStore, FakeHub]:
+async def relay() -> tuple[OutboxRelay, FakeStore, FakeHub]:
     store, hub = FakeStore(), FakeHub()
     collection, environment = collection_of(store, hub)
-    one = Teller(collection, environment, lambda _, __: None)
-    await one.begin()
+    one = OutboxRelay(collection, environment, lambda _, __: None)
+    await one.start()
     return one, store, hub
 
 
 async def test_who_commits_second_tells_second_however_long_the_first_takes(
-    autojump_clock: MockClock, teller: tuple[Teller, FakeStore, FakeHub]
+    autojump_clock: MockClock, relay: tuple[OutboxRelay, FakeStore, FakeHub]
 ) -> None:
-    one, _, hub = teller
+    one, _, hub = relay
     slow = iter([5.0])
 
     async def before() -> None:
@@ -354,16 +354,16 @@ async def test_who_commits_second_tells_second_however_long_the_first_takes(
 
     hub.before = before
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(one.carry_out, [put("a")])
+        nursery.start_soon(one.commit_and_relay, [put("a")])
         await wait_all_tasks_blocked()
-        nursery.start_soon(one.carry_out, [put("b")])
+        nursery.start_soon(one.commit_and_relay, [put("b")])
     assert hub.ids == ["a", "b"]
 
 
 async def test_a_script_that_is_ended_between_commit_and_telling_leaves_it_to_the_next_write(
-    autojump_clock: MockClock, teller: tuple[Teller, FakeStore, FakeHub]
+    autojump_clock: MockClock, relay: tuple[OutboxRelay, FakeStore, FakeHub]
 ) -> None:
-    one, _, hub = teller
+    one, _, hub = relay
     slow = iter([100.0])
 
     async def before() -> None:
@@ -371,8 +371,8 @@ async def test_a_script_that_is_ended_between_commit_and_telling_leaves_it_to_th
 
     hub.before = before
     with trio.move_on_after(1):
-        await one.carry_out([put("a")])
+        await one.commit_and_relay([put("a")])
     assert hub.ids == []
     await trio.sleep(REPLAY_AFTER)
-    await one.carry_out([Write("b", lambda _: document("b"))])
+    await one.commit_and_relay([Write("b", lambda _: document("b"))])
     assert hub.ids == ["a", "b"]
