@@ -1,5 +1,7 @@
 """Settings from the environment, all of them, and variables that are none."""
 
+import re
+
 import pytest
 
 from deployd.config import Config, ConfigError, Row, Rule, Who, explain, load
@@ -49,8 +51,11 @@ def changed(row: Row) -> str:
     """Give a text that is possible for this setting and is not its default."""
     if row.value in ("true", "false"):
         return "off" if row.value == "true" else "on"
-    digits = row.value.isdigit()
-    return TEXTS.get(row.path) or (str(int(row.value) + 1000) if digits else "other")
+    if row.path in TEXTS:
+        return TEXTS[row.path]
+    if row.value.isdigit():
+        return str(int(row.value) + 1000)
+    return str(float(row.value) + 1000) if re.fullmatch(r"\d+\.\d+", row.value) else "other"
 
 
 def variable(path: str) -> str:

@@ -11,7 +11,10 @@ import trio
 from deployd.transport import BrokerError
 from deployd.transport.brokers.contract import Channel, Message
 
-__all__ = ["Heard", "descriptors", "threads", "wait_until"]
+__all__ = ["HANGS", "Heard", "descriptors", "threads", "wait_until"]
+
+HANGS = 5.0
+"""Seconds after which something hangs: what it must not wait for comes later, or never."""
 
 
 class Heard:
@@ -36,17 +39,17 @@ class Heard:
         self._changed.set()
         self._changed = trio.Event()
 
-    async def until(self, condition: Callable[[], bool], seconds: float = 5) -> None:
+    async def until(self, condition: Callable[[], bool], seconds: float = HANGS) -> None:
         """Return when it is so; raises `trio.TooSlowError`."""
         with trio.fail_after(seconds):
             while not condition():
                 await self._changed.wait()
 
-    async def until_heard(self, count: int, seconds: float = 5) -> None:
+    async def until_heard(self, count: int, seconds: float = HANGS) -> None:
         """Return when there are so many messages."""
         await self.until(lambda: len(self.messages) >= count, seconds)
 
-    async def until_lost(self, seconds: float = 5) -> None:
+    async def until_lost(self, seconds: float = HANGS) -> None:
         """Return when it is lost."""
         await self.until(lambda: bool(self.losses), seconds)
 
@@ -61,7 +64,7 @@ def threads() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("broker")]
 
 
-async def wait_until(condition: Callable[[], bool], seconds: float = 5) -> None:
+async def wait_until(condition: Callable[[], bool], seconds: float = HANGS) -> None:
     """Ask again until it is so: for what other threads do, which tell nobody."""
     with trio.fail_after(seconds):
         while not condition():  # noqa: ASYNC110 - nobody could set an event

@@ -79,6 +79,16 @@ def test_the_oldest_makes_room_but_signals_stay() -> None:
     assert drain(mailbox) == ["signal", "c"]
 
 
+@pytest.mark.parametrize("overflow", Overflow)
+def test_a_signal_waits_its_turn_between_the_messages(overflow: Overflow) -> None:
+    mailbox: Mailbox[object] = Mailbox(max_messages=2, overflow=overflow)
+    mailbox.put_nowait("a")
+    mailbox.put_signal("first")
+    mailbox.put_nowait("b")
+    mailbox.put_signal("second")
+    assert drain(mailbox) == ["a", "first", "b", "second"]
+
+
 @pytest.mark.parametrize("overflow", [*Overflow, conflate(lambda message: message)])
 async def test_a_message_that_never_fits_is_lost_under_every_policy(
     overflow: Overflow | Conflate[object],

@@ -26,7 +26,6 @@ from support.fault_proxy import FaultProxy, fault_proxy
 from support.nats_server import MakeNatsServer, NatsServer
 from support.outages import (
     FAST,
-    FAST_DETECTED,
     STANDARD,
     Scene,
     broker_settings,
@@ -53,7 +52,7 @@ def server(kind: str, request: pytest.FixtureRequest) -> Any:
 async def test_1_a_killed_broker_is_noticed_at_once_and_healed(kind: str, server: Any) -> None:
     async with scene(kind, server) as it:
         await it.fault(server.kill)
-        await it.detected(within=0.5)
+        await it.detected()
         await in_thread(server.start)
         await it.healed()
 
@@ -64,7 +63,7 @@ async def test_2_a_nats_server_that_says_it_will_stop_is_left(
     server = make_nats_server("lame_duck_duration: 30s\nlame_duck_grace_period: 1s")
     async with scene("nats", server) as it:
         await it.fault(lambda: os.kill(server.pid, signal.SIGUSR2))
-        await it.detected(within=0.5)
+        await it.detected()
         await in_thread(server.kill)
         await in_thread(server.start)
         await it.healed()
@@ -77,7 +76,7 @@ async def test_2_a_server_that_ends_in_peace_is_noticed_at_once(
     server = request.getfixturevalue(f"make_{kind}_server")()
     async with scene(kind, server) as it:
         await it.fault(server.terminate)
-        await it.detected(within=0.5)
+        await it.detected()
         await in_thread(server.start)
         await it.healed()
 
@@ -86,7 +85,7 @@ async def test_3_a_frozen_broker_is_noticed_by_the_canary(kind: str, server: Any
     async with scene(kind, server) as it:
         await it.fault(server.freeze)
         try:
-            await it.detected(within=FAST_DETECTED)
+            await it.detected(silent=True)
         finally:
             server.thaw()
         await it.healed()
@@ -98,7 +97,7 @@ async def test_3_a_frozen_broker_is_noticed_in_time_with_the_settings_that_nobod
     async with scene("rabbitmq", rabbitmq_server, STANDARD) as it:
         await it.fault(rabbitmq_server.freeze)
         try:
-            await it.detected(within=3.0)
+            await it.detected(silent=True)
         finally:
             rabbitmq_server.thaw()
         await it.healed()
@@ -120,7 +119,7 @@ async def test_4_a_short_pause_is_no_outage(kind: str, server: Any) -> None:
 async def test_5_a_blackhole_is_noticed_on_the_pod_that_is_in_it(kind: str, server: Any) -> None:
     async with scene(kind, server) as it:
         await it.fault(it.far.blackhole)
-        await it.detected(within=FAST_DETECTED, pods=[1])
+        await it.detected(silent=True, pods=[1])
         it.far.heal()
         await it.healed()
         assert it.trips()[0] == 0
@@ -131,7 +130,7 @@ async def test_5_a_blackhole_is_noticed_in_time_with_the_settings_that_nobody_ch
 ) -> None:
     async with scene("redis", redis_server, STANDARD) as it:
         await it.fault(*(proxy.blackhole for proxy in it.proxies))
-        await it.detected(within=3.0)
+        await it.detected(silent=True)
         for proxy in it.proxies:
             proxy.heal()
         await it.healed()
@@ -147,7 +146,7 @@ async def test_6_a_way_that_loses_everything_in_one_direction_is_noticed(
 ) -> None:
     async with scene(kind, server) as it:
         await it.fault(*(lambda p=proxy: setattr(p, way, True) for proxy in it.proxies))
-        await it.detected(within=FAST_DETECTED)
+        await it.detected(silent=True)
         for proxy in it.proxies:
             proxy.heal()
         await it.healed()
@@ -158,7 +157,7 @@ async def test_6_a_deaf_pod_is_noticed_in_time_with_the_settings_that_nobody_cha
 ) -> None:
     async with scene("nats", nats_server, STANDARD) as it:
         await it.fault(lambda: setattr(it.far, "swallow_in", True))
-        await it.detected(within=3.0, pods=[1])
+        await it.detected(silent=True, pods=[1])
         it.far.heal()
         await it.healed()
 
@@ -173,7 +172,7 @@ async def test_7_a_connection_to_a_broker_that_was_started_anew_is_no_zombie(
         await it.fault(*(proxy.blackhole for proxy in it.proxies))
         await in_thread(server.kill)
         await in_thread(server.start)
-        await it.detected(within=FAST_DETECTED)
+        await it.detected(silent=True)
         for proxy in it.proxies:
             proxy.heal()
         await it.healed()
@@ -182,7 +181,7 @@ async def test_7_a_connection_to_a_broker_that_was_started_anew_is_no_zombie(
 async def test_8_a_reset_is_noticed_at_once(kind: str, server: Any) -> None:
     async with scene(kind, server) as it:
         await it.fault(*(proxy.reset for proxy in it.proxies))
-        await it.detected(within=0.1)
+        await it.detected()
         await it.healed()
 
 
@@ -192,7 +191,7 @@ async def test_8_a_reset_in_the_middle_of_recovering_from_one_is_healed_too(
     async with scene(kind, server) as it:
         tries = it.far.accepted
         await it.fault(it.far.reset)
-        await it.detected(within=0.5, pods=[1])
+        await it.detected(pods=[1])
         for again in range(1, 4):
             await until(partial(accepted, it.far, tries + again))
             it.far.reset()
@@ -245,7 +244,7 @@ async def test_11_a_message_that_is_cut_in_the_middle_is_no_message(
 ) -> None:
     async with scene(kind, server) as it:
         await it.fault(lambda: setattr(it.far, "cut_after", after))
-        await it.detected(within=0.5, pods=[1])
+        await it.detected(pods=[1])
         it.far.heal()
         await it.healed()
 
@@ -269,7 +268,7 @@ async def test_13_a_broker_whose_end_is_not_told_is_found_out(
         for proxy in it.proxies:
             proxy.withhold_fin = True
         await it.fault(server.kill)
-        await it.detected(within=FAST_DETECTED)
+        await it.detected(silent=True)
         for proxy in it.proxies:
             proxy.heal()
         await in_thread(server.start)
@@ -284,7 +283,7 @@ async def test_14_a_broker_that_accepts_and_says_nothing_is_tried_with_pauses(
         proxy = it.far
         proxy.mute = True
         await it.fault(proxy.reset)
-        await it.detected(within=0.5, pods=[1])
+        await it.detected(pods=[1])
         link, before = it.pods[1].link, proxy.accepted
         assert link is not None
         await until(lambda: "did not answer within" in link.state.breaker.reason)
@@ -339,7 +338,7 @@ async def test_17_a_password_that_is_changed_at_nats_is_a_state_of_its_own(
     async with scene("nats", server, username="ann", password="one") as it:
         server.configure(users.format("two"))
         await it.fault(lambda: os.kill(server.pid, signal.SIGHUP))
-        await it.detected(within=1.0)
+        await it.detected()
         await stays_out(it.pods[0], it.proxies[0], "broker.nats")
 
 
@@ -350,25 +349,27 @@ async def test_17_a_password_that_is_changed_at_redis_is_a_state_of_its_own(
     async with scene("redis", server, password="one") as it:
         await in_thread(lambda: server.ask("CONFIG", "SET", "requirepass", "two"))
         await it.fault(*(proxy.reset for proxy in it.proxies))
-        await it.detected(within=0.5)
+        await it.detected()
         await stays_out(it.pods[0], it.proxies[0], "broker.redis")
 
 
 @asynccontextmanager
 async def alone(broker: Broker) -> AsyncIterator[Pod]:
-    """Run a pod that cannot reach its broker, and expect its own clients to be served at once."""
+    """Run a pod that cannot reach its broker, and expect its own clients to be served at once.
+
+    What waits for the broker waits for longer than clients here have patience.
+    """
+    broker = attrs.evolve(broker, timeout=60.0)
     async with (
         open_pod(attrs.evolve(pod_config(), broker=broker), keys=KEYS) as pod,
         connected(pod) as [ann],
     ):
         yield pod
-        began = trio.current_time()
         await ann.send("join", room="tea")
         await ann.send("emit", room="tea", event="said", data=1, id=1)
         while (message := await ann.receive())["type"] != "receipt":
             assert message["type"] in ("emit", "join")
         assert message["data"]["scope"] == "local"
-        assert trio.current_time() - began < 1.0
 
 
 async def stays_out(pod: Pod, proxy: FaultProxy, remedy: str) -> None:

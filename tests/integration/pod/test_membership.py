@@ -1,163 +1,36 @@
-"""Who is in which room: one truth, whatever the room is doing when it changes."""
+"""Control messages × what the room is doing, and hooks that fail: who is in, what it is told."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar
 
 import pytest
 import trio
-from attrs import evolve
 from trio.testing import MockClock
 
 from deployd.actors import JSON, Exit, Member, Room
 from deployd.actors.clients import environment
-from deployd.config import Access, Auth, Config, Rule, Speaker, Who
 from deployd.supervisors import Pod
-from deployd.transport import RequestId
-from support import Client, connected, find_node, pod_config, running_pod
+from support import Client, connected, find_node, running_pod
 from support.clients import until
-
-PATIENCE = 2.0
-"""Seconds of `limits.emitTimeout` here."""
-
-
-class Story(Room[None]):
-    """Hangs, crashes and ends when it is told to, and writes down who comes and goes."""
-
-    seen: ClassVar[list[tuple[str, str]]]
-    released: ClassVar[trio.Event]
-    entered: ClassVar[trio.Event]
-
-    async def authorize_join(self, member: Member) -> bool:
-        if member.user_id == "slow":
-            await self.hang()
-        return member.user_id != "mallory"
-
-    async def on_join(self, member: Member) -> None:
-        self.seen.append(("join", member.client_id))
-
-    async def on_leave(self, member: Member, reason: str) -> None:
-        self.seen.append(("leave", member.client_id))
-
-    async def on_identity(self, member: Member) -> None:
-        self.seen.append(("identity", str(member.user_id)))
-
-    async def on_message(self, member: Member, event: str, data: JSON) -> None:
-        if event == "hang":
-            await self.hang()
-            self.broadcast("said in the hook", data)
-            await trio.lowlevel.checkpoint()
-        elif event == "crash":
-            raise RuntimeError("on purpose")
-        elif event == "end":
-            self.stop("over")
-        self.broadcast(event, data)
-
-    async def on_server_emit(self, event: str, data: JSON) -> None:
-        if event == "hang":
-            await self.hang()
-        self.broadcast(event, data)
-
-    @classmethod
-    async def hang(cls) -> None:
-        cls.entered.set()
-        await cls.released.wait()
-
-
-def config(**limits: Any) -> Config:
-    rules = {"closed-*": Rule(join=Who.AUTHENTICATED), "open-*": Rule(emit=Speaker.ANYONE)}
-    limits = {"message_rate_limit": 0, "room_mailbox_size": 4, "abuse_limit": 1000} | limits
-    return evolve(
-        pod_config(emit_timeout=PATIENCE, **limits),
-        access=Access(rules=rules),
-        auth=Auth(on_expiry="downgrade", leeway=0.0),
-    )
-
-
-@asynccontextmanager
-async def story(count: int, **limits: Any) -> AsyncIterator[tuple[Pod, list[Client]]]:
-    Story.seen, Story.released, Story.entered = [], trio.Event(), trio.Event()
-    rooms: dict[str, type[Room[Any]]] = {"closed-*": Story, "open-*": Story, "tea": Story}
-    async with (
-        running_pod(config(**limits), rooms) as pod,
-        connected(pod, count, ping_interval=None) as clients,
-    ):
-        yield pod, clients
-
-
-async def sign_in(pod: Pod, client: Client, user: str, ttl: float = 3600.0) -> None:
-    token = pod.tokens.sign(user, username=user, is_root=False, ttl=ttl)
-    await client.send("auth", token=token, id="auth")
-    await until_told(client, lambda m: m.get("id") == "auth")
-
-
-async def until_told(
-    client: Client, wanted: Callable[[dict[str, Any]], bool]
-) -> list[dict[str, Any]]:
-    """Read up to the message that is wanted, and return all that came."""
-    told: list[dict[str, Any]] = []
-    while not told or not wanted(told[-1]):
-        told.append(await client.receive())
-    return told
-
-
-async def everything(client: Client, seconds: float = 3 * PATIENCE) -> list[dict[str, Any]]:
-    """Return all that a client is told within so many seconds."""
-    told: list[dict[str, Any]] = []
-    with trio.move_on_after(seconds):
-        while True:
-            told.append(await client.receive())
-    return told
-
-
-def code_of(message: dict[str, Any]) -> str | None:
-    return message["data"]["code"] if message["type"] == "error" else None
-
-
-def answers(told: list[dict[str, Any]], request_id: RequestId) -> list[str]:
-    """Name the answers to a request: a type, or the code of an error."""
-    mine = [m for m in told if m.get("id") == request_id]
-    return [code_of(m) or m["type"] for m in mine]
-
-
-def events(told: list[dict[str, Any]]) -> list[Any]:
-    return [m["data"] for m in told if m["type"] == "emit"]
-
-
-# Control messages × what the room is doing -----------------------------------------------------
-
-
-async def well(pod: Pod, other: Client) -> None:
-    """Nothing is the matter with the room."""
-
-
-async def hung(pod: Pod, other: Client) -> None:
-    await other.send("emit", room="closed-1", event="hang")
-    await Story.entered.wait()
-
-
-async def full(pod: Pod, other: Client) -> None:
-    await hung(pod, other)
-    for n in range(8):
-        pod.hub.emit_to_room("closed-1", "said", f"before-{n}")
-    node = find_node(pod.tree(), "pod/rooms/closed-1")
-    assert node.statistics is not None
-    assert node.statistics.mailbox.waiting == 4
-
-
-async def crashed(pod: Pod, other: Client) -> None:
-    await other.send("emit", room="closed-1", event="crash", id="crash")
-    await until_told(other, lambda m: m.get("id") == "crash")
-
-
-async def ended(pod: Pod, other: Client) -> None:
-    await other.send("emit", room="closed-1", event="end", id="end")
-    await until_told(other, lambda m: code_of(m) == "room_closed")
-
-
-STATES = [well, hung, full, crashed, ended]
+from support.membership import (
+    PATIENCE,
+    STATES,
+    Story,
+    answers,
+    code_of,
+    config,
+    ended,
+    events,
+    everything,
+    full,
+    hung,
+    rooms_of,
+    sign_in,
+    story,
+    until_told,
+)
 
 
 async def leaves(pod: Pod, client: Client) -> None:
@@ -179,11 +52,6 @@ async def becomes_somebody_refused(pod: Pod, client: Client) -> None:
 async def disconnects(pod: Pod, client: Client) -> None:
     await client.socket.aclose()
     await until(lambda: client.client_id not in pod.members)
-
-
-def rooms_of(pod: Pod, client: Client) -> list[str]:
-    member = pod.members.get(client.client_id)
-    return [] if member is None else list(member.rooms)
 
 
 GOES = [leaves, becomes_nobody_allowed, becomes_somebody_refused, disconnects]
@@ -265,289 +133,6 @@ async def test_an_emit_with_an_id_has_one_answer(
         told += await everything(ada)
         heard = [] if given[0] != ["receipt"] else list(range(10))
         assert [data for data in events(told) if isinstance(data, int)] == heard
-
-
-# Joins that hang -------------------------------------------------------------------------------
-
-
-async def test_a_join_that_hangs_holds_up_nothing_else_that_its_client_says(
-    autojump_clock: MockClock,
-) -> None:
-    async with story(1) as (pod, [ada]):
-        await sign_in(pod, ada, "slow")
-        for n in range(5):
-            await ada.send("join", room=f"closed-{n}", id=n)
-        await ada.send("join", room="coffee", id="coffee")
-        await ada.send("emit", room="coffee", event="said", data=1, id="said")
-        started = trio.current_time()
-        told = await until_told(ada, lambda m: m.get("id") == "said")
-        assert trio.current_time() == started
-        assert answers(told, "said") == ["receipt"]
-        told = await everything(ada)
-        assert [answers(told, n) for n in range(5)] == [["room_busy"]] * 5
-
-
-async def test_a_full_room_holds_up_nothing_that_its_client_says_elsewhere(
-    autojump_clock: MockClock,
-) -> None:
-    async with story(2) as (pod, [ada, other]):
-        for client in (ada, other):
-            await sign_in(pod, client, client.client_id)
-            await client.join("closed-1")
-        await full(pod, other)
-        await ada.join("coffee")
-        for n in range(20):
-            await ada.send("emit", room="closed-1", event="said", data=n)
-        started = trio.current_time()
-        await ada.send("emit", room="coffee", event="said", data="elsewhere", id="said")
-        await until_told(ada, lambda m: m.get("id") == "said")
-        assert trio.current_time() == started
-
-
-async def test_what_is_said_behind_a_join_is_heard_in_order_or_refused_with_it(
-    autojump_clock: MockClock,
-) -> None:
-    async with story(2) as (pod, [ada, mallory]):
-        await sign_in(pod, ada, "slow")
-        await sign_in(pod, mallory, "mallory")
-        for client in (ada, mallory):
-            await client.send("join", room="closed-1", id="join")
-            for n in range(3):
-                await client.send("emit", room="closed-1", event="said", data=n, id=n)
-        await Story.entered.wait()
-        Story.released.set()
-        told = await everything(ada)
-        assert events(told) == [0, 1, 2]
-        assert [answers(told, n) for n in ("join", 0, 1, 2)] == [["join"], *[["receipt"]] * 3]
-        told = await everything(mallory)
-        assert answers(told, "join") == ["room_forbidden"]
-        assert [answers(told, n) for n in range(3)] == [["not_a_member"]] * 3
-        assert events(told) == []
-
-
-async def test_joins_that_wait_are_bounded(autojump_clock: MockClock) -> None:
-    async with story(1, max_rooms_per_client=3, join_rate_limit=0) as (pod, [ada]):
-        await sign_in(pod, ada, "slow")
-        for n in range(5):
-            await ada.send("join", room=f"closed-{n}", id=n)
-        for n in range(30):
-            await ada.send("join", room="closed-0", id=f"again-{n}")
-        told = await everything(ada)
-        assert [answers(told, n) for n in range(5)] == [["room_busy"]] * 3 + [
-            ["too_many_rooms"]
-        ] * 2
-        assert [answers(told, f"again-{n}") for n in range(30)] == [["room_busy"]] * 30
-
-
-async def test_who_joins_and_leaves_a_room_that_hangs_leaves_little_behind(
-    autojump_clock: MockClock,
-) -> None:
-    async with story(2) as (pod, [ada, other]):
-        for client in (ada, other):
-            await sign_in(pod, client, client.client_id)
-        await other.join("closed-1")
-        await hung(pod, other)
-        for n in range(50):
-            await ada.send("join", room="closed-1", id=n)
-            await ada.send("leave", room="closed-1", id=f"leave-{n}")
-        told = await everything(ada, 0.5)
-        assert [answers(told, n) for n in range(50)] == [["left"]] * 50
-        assert [answers(told, f"leave-{n}") for n in range(50)] == [["leave"]] * 50
-        [cell] = [
-            c
-            for c in pod.parts.watched.room_tree.children.values()
-            if c.path == "pod/rooms/closed-1"
-        ]
-        assert cell.waiting <= 2  # type: ignore[attr-defined]
-        Story.released.set()
-        await trio.sleep(0.1)
-        assert ("join", ada.client_id) not in Story.seen
-
-
-async def test_clients_that_come_and_go_cannot_fill_a_room_that_hangs(
-    autojump_clock: MockClock,
-) -> None:
-    async with story(1, room_mailbox_size=3) as (pod, [other]):
-        await sign_in(pod, other, "other")
-        await other.join("open-1")
-        await other.send("emit", room="open-1", event="hang")
-        await Story.entered.wait()
-        for _ in range(10):
-            async with connected(pod, ping_interval=None) as [client]:
-                await client.send("join", room="open-1", id=1)
-                await client.send("join", room="coffee", id=2)
-                await until_told(client, lambda m: m.get("id") == 2)
-            await until(lambda: len(pod.members) == 1)
-        [cell] = [
-            c for c in pod.parts.watched.room_tree.children.values() if c.path == "pod/rooms/open-1"
-        ]
-        assert cell.waiting <= 3  # type: ignore[attr-defined]
-
-
-# Who one is ------------------------------------------------------------------------------------
-
-
-async def test_a_changed_identity_is_asked_again_and_the_hook_learns_of_it(
-    autojump_clock: MockClock,
-) -> None:
-    async with story(2) as (pod, [ada, ben]):
-        await ada.join("tea")
-        await sign_in(pod, ada, "ada")
-        await sign_in(pod, ada, "ada")  # the same again: nobody needs to know
-        await sign_in(pod, ada, "bob")
-        await ben.join("tea")
-        await ben.send("emit", room="tea", event="said", data=1)
-        assert events(await everything(ada, 0.5)) == [1]
-        seen = [what for what in Story.seen if what[0] == "identity"]
-        assert seen == [("identity", "ada"), ("identity", "bob")]
-        await sign_in(pod, ada, "mallory")
-        told = await everything(ada, 0.5)
-        assert [m["type"] for m in told] == ["leave", "error"]
-        assert told[1]["data"]["code"] == "room_forbidden"
-
-
-class Careful(Room[list[JSON]]):
-    """Writes down whom it deals with, before and after it has waited."""
-
-    seen: ClassVar[list[tuple[str | None, str | None]]]
-    gate: ClassVar[trio.Event]
-
-    async def on_message(self, member: Member, event: str, data: JSON) -> None:
-        before = member.user_id
-        await self.gate.wait()
-        self.seen.append((before, member.user_id))
-
-
-async def test_a_hook_deals_with_one_identity_to_its_end(autojump_clock: MockClock) -> None:
-    Careful.seen, Careful.gate = [], trio.Event()
-    async with (
-        running_pod(config(), {"tea": Careful}) as pod,
-        connected(pod, ping_interval=None) as [client],
-    ):
-        await sign_in(pod, client, "ada")
-        await client.join("tea")
-        await client.send("emit", room="tea", event="said", id=1)
-        await client.send("emit", room="tea", event="said", id=2)
-        await sign_in(pod, client, "bob")
-        await client.send("emit", room="tea", event="said", id=3)
-        Careful.gate.set()
-        await until_told(client, lambda m: m.get("id") == 3)
-        assert Careful.seen == [("ada", "ada"), ("ada", "ada"), ("bob", "bob")]
-
-
-async def test_who_was_somebody_hears_nothing_until_the_room_has_been_asked(
-    autojump_clock: MockClock,
-) -> None:
-    async with story(2) as (pod, [ada, other]):
-        for client in (ada, other):
-            await sign_in(pod, client, client.client_id)
-            await client.join("tea")
-        await other.send("emit", room="tea", event="hang")
-        await Story.entered.wait()
-        pod.hub.emit_to_room("tea", "said", "for ada")
-        await sign_in(pod, ada, "bob")
-        Story.released.set()
-        told = await everything(ada, 0.5)
-        assert events(told) == []
-        [problem] = told
-        assert problem["data"]["code"] == "events_missed"  # and it is told so
-        pod.hub.emit_to_room("tea", "said", "for bob")
-        assert events(await everything(ada, 0.5)) == ["for bob"]
-
-
-class Attributed(Room[None]):
-    """Writes down who says what; the first thing said holds it up."""
-
-    said: ClassVar[list[tuple[str | None, JSON]]]
-
-    async def on_message(self, member: Member, event: str, data: JSON) -> None:
-        if data == "first":
-            await Story.hang()
-        self.said.append((member.user_id, data))
-
-
-@pytest.mark.parametrize("becomes", ["bob", "ada"])
-async def test_what_waits_for_a_full_room_is_never_said_as_somebody_else(
-    becomes: str, autojump_clock: MockClock
-) -> None:
-    Attributed.said, Story.released, Story.entered = [], trio.Event(), trio.Event()
-    async with (
-        running_pod(config(), {"*": Attributed}) as pod,
-        connected(pod, ping_interval=None) as [client],
-    ):
-        await sign_in(pod, client, "ada")
-        await client.join("diary")
-        for n in ("first", 1, 2, 3, 4, 5, 6):  # the mailbox takes four
-            await client.send("emit", room="diary", event="said", data=n, id=n)
-        await Story.entered.wait()
-        await sign_in(pod, client, becomes)
-        await client.send("emit", room="diary", event="said", data="last", id="last")
-        await trio.testing.wait_all_tasks_blocked()
-        Story.released.set()
-        told = await everything(client, 1)
-        said = [what for who, what in Attributed.said if who == "ada"]
-        if becomes == "ada":
-            assert said == ["first", 1, 2, 3, 4, 5, 6, "last"]
-        else:
-            assert said == ["first", 1, 2, 3, 4]
-            assert Attributed.said[5:] == [("bob", "last")]
-            assert [answers(told, n) for n in (4, "last")] == [["receipt"], ["receipt"]]
-
-
-async def test_whose_token_expires_is_told_in_time_that_a_room_that_hangs_did_not_say_it_stays(
-    autojump_clock: MockClock,
-) -> None:
-    async with story(2) as (pod, [ada, other]):
-        await sign_in(pod, ada, "ada", ttl=3.0)
-        for client in (ada, other):
-            await client.join("tea")
-        await other.send("emit", room="tea", event="hang")
-        await Story.entered.wait()
-        told = await everything(ada, 3.0 + 2 * PATIENCE)  # and says nothing herself
-        assert [code_of(m) or m["type"] for m in told] == ["expired_token", "leave", "room_busy"]
-        assert rooms_of(pod, ada) == []
-
-
-# Rules -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("rule", "room", "who", "code"),
-    [
-        (None, "coffee", "anonymous", "not_a_member"),
-        (None, "coffee", "user", "not_a_member"),
-        (Rule(join=Who.ROOT), "coffee", "user", "not_a_member"),
-        (Rule(join=Who.ROOT, emit=Speaker.ANYONE), "coffee", "user", "forbidden"),
-        (Rule(join=Who.NOBODY, emit=Speaker.ANYONE), "coffee", "user", "forbidden"),
-        (Rule(join=Who.AUTHENTICATED, emit=Speaker.ANYONE), "coffee", "anonymous", "auth_required"),
-        (Rule(join=Who.AUTHENTICATED, emit=Speaker.ANYONE), "coffee", "user", None),
-        (Rule(emit=Speaker.ANYONE), "coffee", "anonymous", None),
-        (Rule(emit=Speaker.AUTHENTICATED), "coffee", "anonymous", "auth_required"),
-        (Rule(emit=Speaker.NOBODY), "coffee", "user", "forbidden"),
-        (None, "tea", "user", "not_a_member"),
-        (Rule(emit=Speaker.ANYONE), "tea", "user", None),
-        (Rule(emit=Speaker.ANYONE), "tea", "mallory", "room_forbidden"),
-    ],
-)
-async def test_who_has_not_joined_speaks_where_a_rule_lets_it_and_never_where_it_may_not_join(
-    rule: Rule | None, room: str, who: str, code: str | None
-) -> None:
-    Story.seen = []
-    access = Access(rules={} if rule is None else {room: rule})
-    async with (
-        running_pod(evolve(config(), access=access), {"tea": Story}) as pod,
-        connected(pod) as [client],
-    ):
-        if who != "anonymous":
-            await sign_in(pod, client, who)
-        answer = await client.ask("emit", room=room, event="said", data=1, id=1)
-        if code is None:
-            assert answer["type"] == "receipt"
-        else:
-            assert answer["data"]["code"] == code
-        if code == "not_a_member":
-            assert "emit" in answer["error"]
-            assert ("access.rules" in answer["error"]) == (rule is not None)
 
 
 # Failing to come in ----------------------------------------------------------------------------

@@ -95,6 +95,16 @@ async def test_the_named_policy_says_what_of_the_state_is_left(
         await ben.expect("emit", event="so far", data=left)
 
 
+async def test_the_numbers_of_a_room_go_on_after_its_crash() -> None:
+    async with running_pod(rooms={"r": Brittle}) as pod, connected(pod) as [ada]:
+        await ada.join("r")
+        for n in (1, 99, 2):  # the room fails on the second
+            await ada.send("emit", event="n", data=n, room="r")
+        assert (await ada.expect("emit", data=1))["meta"]["seq"] == 1
+        await ada.expect("error")
+        assert (await ada.expect("emit", data=2))["meta"]["seq"] == 2
+
+
 class Total(Request[int]):
     pass
 

@@ -14,9 +14,10 @@ import trio.testing
 
 from deployd.transport import BrokerRefused, BrokerUnavailable, MessageTooLarge
 from deployd.transport.brokers.bridge import receive_queue
-from deployd.transport.brokers.bridge.bridged import Bridged, Feed
+from deployd.transport.brokers.bridge.bridge import _CANCELLING, _DRIVER_CLOSE, _JOIN
+from deployd.transport.brokers.bridge.bridged import _CLOSE, Bridged, Feed
 from deployd.transport.brokers.contract import Channel, Message
-from support.inboxes import Heard, descriptors, threads, wait_until
+from support.inboxes import HANGS, Heard, descriptors, threads, wait_until
 
 ROOM = "room.a"
 
@@ -202,13 +203,17 @@ class Stubborn(Echo):
 async def test_a_call_that_is_cancelled_returns_at_once_whatever_the_driver_does() -> None:
     broker = Bridged(Stubborn())
     async with trio.open_nursery() as nursery:
-        began = time.monotonic()
-        with trio.move_on_after(0.05):
-            await broker.connect(Heard(), nursery)
-        assert time.monotonic() - began < 0.5
-        await broker.close()
-        assert time.monotonic() - began < 1.0
+        with trio.fail_after(HANGS):  # the driver never ends
+            with trio.move_on_after(0.05) as patience:
+                await broker.connect(Heard(), nursery)
+            assert patience.cancelled_caught
+            await broker.close()
     assert threads() == []
+
+
+def test_closing_takes_less_than_a_second_whatever_a_driver_does() -> None:
+    """Its time is over before the second is, and what is behind it has less."""
+    assert _DRIVER_CLOSE + _CANCELLING + _JOIN < _CLOSE < 1.0
 
 
 async def test_a_cancelled_call_is_cancelled_on_the_loop() -> None:
@@ -333,11 +338,10 @@ async def test_a_blocked_loop_holds_up_nobody_and_closes_when_it_wakes() -> None
     before = descriptors()
     broker = Bridged(Blocking())
     async with trio.open_nursery() as nursery:
-        began = time.monotonic()
         with trio.move_on_after(0.05):
             await broker.connect(Heard(), nursery)
         await broker.close()
-    assert time.monotonic() - began < 1.0  # nor does the nursery wait for the thread
+    assert threads()  # abandoned, and the nursery has not waited for it either
     wake.set()
     await wait_until(lambda: not threads())
     assert descriptors() <= before
@@ -360,10 +364,9 @@ async def test_a_silent_name_server_holds_up_nobody(monkeypatch: pytest.MonkeyPa
     async with trio.open_nursery() as nursery:
         with trio.move_on_after(0.05):
             await broker.connect(Heard(), nursery)
-        began = time.monotonic()
-        await broker.close()
-        assert time.monotonic() - began < 0.5
-    assert threads() == []
+        with trio.fail_after(HANGS):
+            await broker.close()
+    assert threads() == []  # it has ended, and was not abandoned
     assert descriptors() <= before
     wake.set()
 

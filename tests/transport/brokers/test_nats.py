@@ -22,7 +22,7 @@ from deployd.transport import BrokerError, BrokerRefused, BrokerUnavailable, Mes
 from deployd.transport.brokers.bridge.bridged import Bridged
 from deployd.transport.brokers.contract.conformance import CHECKS
 from deployd.transport.brokers.nats.driver import NatsDriver
-from support.inboxes import Heard, threads, wait_until
+from support.inboxes import HANGS, Heard, threads, wait_until
 from support.nats_fakes import Operator, scripted_server
 from support.nats_server import MakeNatsServer, NatsServer
 from support.servers import free_port
@@ -223,9 +223,8 @@ async def test_a_frozen_server_with_tls_is_left_within_a_second(
         server.freeze()
         with trio.move_on_after(0.1):
             await broker.publish([(ROOM, bytes(1000))] * 1000)
-        began = time.monotonic()
-        await broker.close()
-        assert time.monotonic() - began < 1.0
+        with trio.fail_after(HANGS):
+            await broker.close()
     assert threads() == []
 
 
@@ -265,16 +264,34 @@ async def test_a_name_that_is_none_is_an_outage() -> None:
     assert "nowhere.invalid:4222" in str(error)
 
 
+@asynccontextmanager
+async def servers_that_hang_up(count: int) -> AsyncIterator[tuple[list[int], dict[int, int]]]:
+    """Listen on so many ports and hang up at once; the calls of each port are counted."""
+    calls: dict[int, int] = {}
+
+    async def hang_up(stream: trio.SocketStream) -> None:
+        calls[stream.socket.getsockname()[1]] += 1
+        await stream.aclose()
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(count):
+            listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+            calls[listeners[0].socket.getsockname()[1]] = 0
+            nursery.start_soon(trio.serve_listeners, hang_up, listeners)
+        yield list(calls), calls
+        nursery.cancel_scope.cancel()
+
+
 async def test_each_server_is_tried_once(nats_server: NatsServer) -> None:
     dead = Nats(host="127.0.0.1", port=free_port())
     for _ in range(4):  # in any order
         settings = attrs.evolve(dead, servers=(f"127.0.0.1:{nats_server.port}",))
         async with connected(settings) as (broker, _):
             assert broker.endpoint == f"127.0.0.1:{nats_server.port}"
-    nowhere = attrs.evolve(dead, servers=(f"127.0.0.1:{free_port()}",))
-    began = time.monotonic()
-    assert isinstance(await refusal(nowhere), BrokerUnavailable)
-    assert time.monotonic() - began < 1.0
+    async with servers_that_hang_up(2) as (ports, calls):
+        nowhere = Nats(host="127.0.0.1", port=ports[0], servers=(f"127.0.0.1:{ports[1]}",))
+        assert isinstance(await refusal(nowhere), BrokerUnavailable)
+        assert calls == dict.fromkeys(ports, 1)
 
 
 async def test_a_cluster_may_hide_behind_one_name(nats_server: NatsServer) -> None:
@@ -302,9 +319,8 @@ async def test_a_silent_server_hangs_until_it_is_cancelled() -> None:
             with trio.move_on_after(0.1) as scope:
                 await broker.connect(Heard(), nursery)
             assert scope.cancelled_caught
-            began = time.monotonic()
-            await broker.close()
-            assert time.monotonic() - began < 0.5
+            with trio.fail_after(HANGS):
+                await broker.close()
     assert threads() == []
 
 
@@ -321,7 +337,7 @@ async def test_a_server_that_ends_is_noticed_at_once(
     async with connected(server.settings()) as (broker, heard):
         await broker.subscribe([ROOM])
         end(server)
-        await heard.until_lost(0.5)
+        await heard.until_lost()
         with pytest.raises(BrokerUnavailable):
             await broker.publish([(ROOM, b"")])
     assert isinstance(heard.losses[0], BrokerUnavailable)
@@ -351,9 +367,8 @@ async def test_a_frozen_server_is_left_within_a_second(make_nats_server: MakeNat
         with trio.move_on_after(0.1) as scope:
             await broker.publish([(ROOM, bytes(100_000))] * 200)
         assert scope.cancelled_caught
-        began = time.monotonic()
-        await broker.close()
-        assert time.monotonic() - began < 1.0
+        with trio.fail_after(HANGS):
+            await broker.close()
     assert threads() == []
     assert heard.losses == []
 
@@ -376,7 +391,7 @@ async def test_a_server_about_to_stop_is_left_before_it_does(
     server = make_nats_server('lame_duck_duration: "30s", lame_duck_grace_period: "10s"')
     async with connected(server.settings()) as (_, heard):
         os.kill(server.pid, signal.SIGUSR2)
-        await heard.until_lost(0.5)
+        await heard.until_lost()
     assert "about to stop" in str(heard.losses[0])
 
 

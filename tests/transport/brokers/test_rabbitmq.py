@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -16,7 +15,8 @@ from deployd.transport import BrokerRefused, BrokerUnavailable
 from deployd.transport.brokers.bridge.bridged import Bridged
 from deployd.transport.brokers.contract import Broker
 from deployd.transport.brokers.rabbitmq.driver import RabbitDriver
-from support.inboxes import Heard, descriptors, threads, wait_until
+from support.fault_proxy import fault_proxy
+from support.inboxes import HANGS, Heard, descriptors, threads, wait_until
 from support.rabbitmq_server import MakeRabbitServer, RabbitServer
 from support.servers import free_port
 
@@ -129,10 +129,8 @@ async def test_a_killed_server_is_noticed_at_once_and_without_noise(
         await broker.subscribe(["room.a"])
         await broker.publish([("room.a", b"1")])
         await heard.until_heard(1)
-        began = time.monotonic()
         server.kill()
-        await heard.until_lost()
-        assert time.monotonic() - began < 0.5
+        await heard.until_lost()  # long before a heartbeat would be missed
         with pytest.raises(BrokerUnavailable):
             await broker.publish([("room.a", b"2")])
     assert len(heard.losses) == 1
@@ -155,9 +153,8 @@ async def test_a_frozen_server_does_not_hold_up_close(
         try:
             with trio.move_on_after(0.2):
                 await broker.publish([("room.a", bytes(10**6))] * 20)
-            began = time.monotonic()
-            await broker.close()
-            assert time.monotonic() - began < 1
+            with trio.fail_after(HANGS):
+                await broker.close()
         finally:
             server.thaw()
     await wait_until(lambda: not threads())
@@ -212,7 +209,7 @@ async def test_what_an_operator_takes_away_is_a_loss(
         await broker.subscribe(["room.a"])
         queue = next(row for row in queues(server, "name") if not row.endswith(".dropped"))
         await trio.to_thread.run_sync(do, server, queue)
-        await heard.until_lost(1)
+        await heard.until_lost()
         assert reason in str(heard.losses[0])
         assert len(heard.losses) == 1
 
@@ -248,10 +245,14 @@ async def test_a_thousand_rooms_are_joined_and_left_in_a_moment(
     rabbitmq_server: RabbitServer,
 ) -> None:
     rooms = [f"room.r{number}" for number in range(1000)]
+    async with fault_proxy(rabbitmq_server.port) as proxy:
+        proxy.latency = 0.05  # each way: who waits for each answer waits for 100 s
+        settings = rabbitmq_server.settings(exchange="many", port=proxy.port)
+        async with joined(settings) as (broker, _):
+            with trio.fail_after(4 * HANGS):
+                await broker.subscribe(rooms)
     async with joined(rabbitmq_server.settings(exchange="many")) as (broker, heard):
-        began = time.monotonic()
         await broker.subscribe(rooms)
-        assert time.monotonic() - began < 2
         await broker.publish([(room, b"") for room in rooms])
         await heard.until_heard(1000)
         assert [channel for channel, _ in heard.messages] == rooms

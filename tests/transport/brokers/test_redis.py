@@ -9,7 +9,7 @@ from deployd.config.brokers import Redis
 from deployd.transport import BrokerRefused, BrokerUnavailable, MessageTooLarge
 from deployd.transport.brokers.bridge.bridged import Bridged
 from deployd.transport.brokers.redis.driver import redis_driver
-from support.inboxes import Heard, wait_until
+from support.inboxes import HANGS, Heard, wait_until
 from support.redis_links import connect, linked, unwrapped
 from support.redis_server import MakeRedisServer, RedisServer, RedisTls
 from support.servers import free_port
@@ -22,7 +22,7 @@ async def test_kill_9_is_noticed_at_once(make_redis_server: MakeRedisServer) -> 
     server = make_redis_server()
     async with linked(server.settings(), HALL) as (broker, heard):
         server.kill()
-        await heard.until_lost(0.5)
+        await heard.until_lost()
         assert isinstance(heard.losses[0], BrokerUnavailable)
         with pytest.raises(BrokerUnavailable):
             await broker.publish([(HALL, b"")])
@@ -33,7 +33,7 @@ async def test_a_server_that_ends_in_peace_is_noticed(make_redis_server: MakeRed
     server = make_redis_server()
     async with linked(server.settings(), HALL) as (_, heard):
         server.terminate()
-        await heard.until_lost(0.5)
+        await heard.until_lost()
 
 
 async def test_a_lost_link_never_comes_back_by_itself(make_redis_server: MakeRedisServer) -> None:
@@ -55,9 +55,8 @@ async def test_a_frozen_server_does_not_delay_close(make_redis_server: MakeRedis
         with trio.move_on_after(0.3) as patience:
             await broker.publish([(HALL, bytes(8 * 2**20))] * 4)  # more than sockets hold
         assert patience.cancelled_caught
-        began = trio.current_time()
-        await broker.close()
-        assert trio.current_time() - began < 1
+        with trio.fail_after(HANGS):
+            await broker.close()
     server.thaw()
     await wait_until(lambda: not server.clients())
 
@@ -71,9 +70,8 @@ async def test_a_frozen_server_hangs_connect_until_it_is_given_up(
     async with trio.open_nursery() as nursery:
         with trio.move_on_after(0.3) as patience:
             await broker.connect(Heard(), nursery)
-        began = trio.current_time()
-        await broker.close()
-        assert trio.current_time() - began < 1
+        with trio.fail_after(HANGS):
+            await broker.close()
     assert patience.cancelled_caught
     server.thaw()
     await wait_until(lambda: not server.clients())
@@ -87,7 +85,7 @@ async def test_either_connection_that_the_server_kills_ends_the_link(
     async with linked(server.settings(), HALL) as (_, heard):
         chosen = [client for client in server.clients() if (client["sub"] == "1") == listening]
         server.ask("CLIENT", "KILL", "ID", chosen[0]["id"])
-        await heard.until_lost(0.5)
+        await heard.until_lost()
 
 
 async def test_a_cancelled_publish_ends_the_link(make_redis_server: MakeRedisServer) -> None:
@@ -96,7 +94,7 @@ async def test_a_cancelled_publish_ends_the_link(make_redis_server: MakeRedisSer
         server.freeze()
         with trio.move_on_after(0.1):
             await broker.publish([(HALL, b"")])
-        await heard.until_lost(0.5)
+        await heard.until_lost()
         server.thaw()
 
 
@@ -106,7 +104,7 @@ async def test_a_master_that_becomes_a_replica_ends_the_link(
     server, other = make_redis_server(), make_redis_server()
     async with linked(server.settings(), HALL) as (_, heard):
         server.ask("REPLICAOF", "127.0.0.1", other.port)
-        await heard.until_lost(3)
+        await heard.until_lost()
     assert "is a replica" in str(heard.losses[0])
     with pytest.raises(BrokerUnavailable, match=f"127.0.0.1:{server.port} is a replica"):
         await connect(server.settings())

@@ -12,6 +12,7 @@ from redis.crc import key_slot
 
 from deployd.transport import BrokerRefused, BrokerUnavailable
 from deployd.transport.brokers.redis.node import SHARDED
+from support.inboxes import HANGS
 from support.redis_links import connect, linked
 from support.redis_pods import talking
 from support.redis_server import MakeRedisCluster, RedisCluster, RedisServer
@@ -94,7 +95,7 @@ async def test_one_connection_that_is_cut_ends_the_link(redis_cluster: RedisClus
         node = owner(redis_cluster, HALL)[1]
         chosen = [client for client in node.clients() if client.get("ssub", "0") == "1"]
         node.ask("CLIENT", "KILL", "ID", chosen[0]["id"])
-        await heard.until_lost(0.5)
+        await heard.until_lost()
 
 
 async def test_a_frozen_master_does_not_delay_close(settling_cluster: RedisCluster) -> None:
@@ -103,10 +104,9 @@ async def test_a_frozen_master_does_not_delay_close(settling_cluster: RedisClust
         node.freeze()
         with trio.move_on_after(0.2) as patience:
             await broker.publish([(HALL, b"")])
-        began = trio.current_time()
-        await broker.close()
+        with trio.fail_after(HANGS):
+            await broker.close()
         node.thaw()
-        assert trio.current_time() - began < 1
         assert patience.cancelled_caught
 
 
@@ -130,10 +130,10 @@ async def test_a_slot_that_moves_ends_the_links_that_know_it_elsewhere(
         linked(settling_cluster.settings()) as (sender, bystander),
     ):
         move_slot(settling_cluster, ROOMS[0])
-        await hearer.until_lost(0.5)
+        await hearer.until_lost()
         with pytest.raises(BrokerUnavailable, match="slots"):
             await sender.publish([(ROOMS[0], b"")])
-        await bystander.until_lost(0.5)
+        await bystander.until_lost()
 
 
 async def test_a_topology_that_changes_ends_even_an_idle_link(
@@ -141,7 +141,7 @@ async def test_a_topology_that_changes_ends_even_an_idle_link(
 ) -> None:
     async with linked(settling_cluster.settings()) as (_, heard):
         move_slot(settling_cluster, ROOMS[0])
-        await heard.until_lost(3)
+        await heard.until_lost()
 
 
 def kill_a_master(cluster: RedisCluster) -> None:

@@ -6,7 +6,7 @@ import trio
 
 from deployd.config.brokers import Redis
 from deployd.transport import BrokerRefused, BrokerUnavailable
-from support.inboxes import wait_until
+from support.inboxes import HANGS, wait_until
 from support.redis_links import connect, linked
 from support.redis_pods import talking
 from support.redis_server import RedisServer
@@ -41,13 +41,13 @@ async def test_a_master_that_hands_over_ends_the_link(redis_sentinels: Sentinels
         assert sentinels[0].ask("SENTINEL", "FAILOVER", "mymaster") == "OK"
         await wait_until(lambda: replica.ask("ROLE").startswith("master"), 20)
         # For ten seconds more the old one does not know.
-        await heard.until_lost(3)
+        await heard.until_lost()
 
 
 async def test_a_sentinel_that_hangs_keeps_nobody_waiting(redis_sentinels: Sentinels) -> None:
     _, _, sentinels = redis_sentinels
     sentinels[0].freeze()
-    with trio.fail_after(1):
+    with trio.fail_after(HANGS):
         await connect(settings(sentinels))
     with pytest.raises(trio.TooSlowError), trio.fail_after(0.3):
         await connect(settings(sentinels[:1]))
