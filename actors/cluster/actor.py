@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 
 import trio
 
-from ...config import get_logger, redact_text
+from ...config import redact_text
 from ...transport import JSON, BrokerError, BrokerRefused, EnvelopeError, EnvelopeFault
 from ...transport.brokers import Greeting, greeting
 from ...transport.brokers.contract import EVERYONE, Broker, Channel, pod_channel
@@ -15,12 +15,13 @@ from ..runtime import Actor, BaseExceptionRaised, EnvironmentFailure, failure_of
 from .awake_timeout import AwakeTimeouts
 from .breaker import PROOFS
 from .canary import Canary
+from .effects import perform
+from .greeter import Greeter
 from .inbound import Inbound, Listeners
 from .link import Link
-from .outage import Degraded, Healed, OutageCode
 from .outbound import Outbound
 from .publication import Publication
-from .state import Effect, Settled
+from .state import Effect
 
 __all__ = ["LinkActor"]
 
@@ -38,8 +39,6 @@ waited is replayed without them."""
 CLOSING: Final = 1.0
 
 _STRAY: Final = EnvelopeError("it is a probe of another pod, or astray", EnvelopeFault.MISPLACED)
-
-_log = get_logger("realtime")
 
 
 class LinkActor(Actor):
@@ -77,13 +76,12 @@ class LinkActor(Actor):
             link.largest,
             link.seal,
         )
+        self._greeter = Greeter(link.pod_id, link.state.peers)
         self._timeouts = AwakeTimeouts(link.settings.timeout)
         self._broker: Broker | None = None
         self._error: BrokerError | None = None
         self._scope = trio.CancelScope()
         self._handing: trio.CancelScope | None = None
-        self._owing = trio.Event()
-        self._reunited = trio.Event()
 
     # Life and end --------------------------------------------------------------------------
 
@@ -165,24 +163,7 @@ class LinkActor(Actor):
         return EnvironmentFailure(reason, retry_after=retry_after, told=True)
 
     def _perform(self, effects: Iterable[Effect]) -> None:
-        for effect in effects:
-            if isinstance(effect, Settled):
-                for publication in effect.publications:
-                    if publication.settle is not None:
-                        publication.settle(effect.scope)
-            elif isinstance(effect, Degraded):
-                _log.warning(
-                    "switched to the memory broker: the other pods are out of reach",
-                    reason=effect.detail,
-                    state=self._state.breaker.state.value,
-                )
-                self._listeners.degraded(effect)
-            elif isinstance(effect, Healed):
-                _write_down(effect)
-                self._listeners.healed(effect)
-            else:
-                state = self._state.breaker.state.value
-                _log.info("broker still away", reason=effect.reason, state=state)
+        perform(effects, self._state.breaker.state, self._listeners)
 
     # The connection ------------------------------------------------------------------------
 
@@ -202,7 +183,7 @@ class LinkActor(Actor):
             await self._prove()
         # Who came into a room while the breaker was half open was not made to wait for this.
         await self._subscribe_missing(broker)
-        nursery.start_soon(self._until_lost, self._greet)
+        nursery.start_soon(self._until_lost, self._greeter.run, self._outbound.say_in_time)
         nursery.start_soon(self._until_lost, self._replay)
         nursery.start_soon(self._until_lost, self._keep_subscriptions, broker)
         while True:
@@ -229,17 +210,6 @@ class LinkActor(Actor):
             await self._timeouts.answer_of(broker, broker.subscribe(missing))
             subscriptions.heard(missing)
 
-    async def _greet(self) -> None:
-        """Say hello to everyone, then answer those who do."""
-        pod, peers = self._link.pod_id, self._state.peers
-        await self._outbound.say_in_time([(EVERYONE, greeting(pod, "hello"))])
-        here = greeting(pod, "here")
-        while True:
-            while owed := peers.take_owed():
-                await self._outbound.say_in_time([(pod_channel(other), here) for other in owed])
-            self._owing = trio.Event()
-            await self._owing.wait()
-
     # What comes: the broker's inbox -----------------------------------------------------------
 
     def deliver(self, channel: Channel, payload: bytes) -> None:
@@ -249,17 +219,9 @@ class LinkActor(Actor):
         if own is None:
             return
         if isinstance(own, Greeting):
-            self._greeted(own)
+            self._greeter.greeted(own)
         elif not self._canary.hears(channel, own):
             self._inbound.refuse(channel, _STRAY)
-
-    def _greeted(self, greeting: Greeting) -> None:
-        peers = self._state.peers
-        peers.greeted(greeting)
-        if peers.owed:
-            self._owing.set()
-        if peers.complete:
-            self._reunited.set()
 
     # What goes -----------------------------------------------------------------------------------
 
@@ -289,11 +251,7 @@ class LinkActor(Actor):
         """Say again what waited, when the other pods can hear it; then all is well again."""
         state, link = self._state, self._link
         if state.buffer:
-            self._reunited = trio.Event()
-            if not state.peers.complete:
-                with trio.move_on_after(link.settings.max_backoff + REUNION):
-                    await self._reunited.wait()
-            state.peers.give_up()
+            await self._greeter.reunion(link.settings.max_backoff + REUNION)
         while waited := state.replay(link.clock(), MOST_PUBLICATIONS, MOST_BYTES):
             state.replay_confirmed(*await self._outbound.publish(waited, replayed=True))
         self._perform(state.healed(link.wall(), link.deduplicator.missed))
@@ -310,17 +268,6 @@ class LinkActor(Actor):
     def describe(self) -> Mapping[str, JSON]:
         """Show how the link is: the same as the broker's health."""
         return self._link.figures.health()
-
-
-def _write_down(healed: Healed) -> None:
-    told = healed.code is not OutageCode.STARTING
-    (_log.warning if told else _log.info)(
-        "back on the broker" if told else "joined the other pods",
-        seconds=round(healed.seconds, 3),
-        lost=healed.lost,
-        replayed=healed.replayed,
-        missed=healed.missed,
-    )
 
 
 def _broker_error(error: BaseException) -> BrokerError | None:

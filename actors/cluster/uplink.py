@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ...config import FailurePolicy, get_logger
+from ...config import get_logger
 from ...transport import Problem, Scope
 from ...transport.brokers import DEEPEST, too_deep, utterable
 from ...transport.brokers.contract import room_channel
@@ -82,10 +82,6 @@ class Uplink:
     def outlook(self, room: str | None) -> Scope:
         """Return how far an emit will have got at first, before the broker has confirmed it."""
         return self._state.outlook(room)
-
-    def policy(self, room: str | None) -> FailurePolicy:
-        """Return what an outage means for a room."""
-        return self._state.policy(room)
 
     @property
     def degraded(self) -> Degraded | None:

@@ -41,6 +41,7 @@ COLLECTIONS: Final = "collections"
 COLLECTION: Final = "collection:"
 
 
+@lru_cache(maxsize=MOST_NAMES)
 def utterable(room: str | None, event: str) -> bool:
     """Whether other pods take an event of that name in that room; None is everyone."""
     if event_fault(event) is not None:

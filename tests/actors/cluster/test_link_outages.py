@@ -10,8 +10,8 @@ from deployd.actors import Degraded, Healed
 from deployd.actors.cluster import BreakerState
 from deployd.transport import Scope
 from deployd.transport.brokers.contract import pod_channel
-from support.fake_broker import FakeBus
-from support.links import passes, sim_pods
+from support.fake_broker import FakeBroker, FakeBus
+from support.links import SETTINGS, SimPod, links, passes, sim_pods
 
 
 async def test_a_link_without_its_broker_boots_and_heals_when_it_comes(
@@ -134,3 +134,40 @@ async def test_a_broker_that_flaps_is_not_hammered(
         assert len(a.attempts) - before <= 90  # 60 s at an average backoff below a second
         assert a.state.counters.trips <= 15
         assert await passes(lambda: a.well and b.well) <= 7
+
+
+class SlowToClose(FakeBroker):
+    """Takes most of what a broker may take to close."""
+
+    async def close(self) -> None:
+        await trio.sleep(0.9)
+        await super().close()
+
+
+async def test_what_is_in_doubt_is_settled_before_the_connection_is_closed(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    bus = FakeBus()
+    pod = SimPod("pod", bus, SETTINGS, make=lambda: SlowToClose(bus))
+    async with links([pod], ["tea"]):
+        await passes(lambda: pod.well)
+        bus.freeze()
+        said = [pod.say("tea", 1)]
+        await trio.sleep(0.01)
+        said.append(pod.say("kept-1", 2))
+        for broker in list(bus.brokers):
+            broker.cut("connection reset")
+        await trio.testing.wait_all_tasks_blocked()
+        assert not pod.closed
+        assert [type(news) for _, news in pod.outages] == [Degraded]
+        assert [pod.outcome(id_) for id_ in said] == [Scope.LOCAL, Scope.QUEUED]
+
+
+async def test_a_pod_that_stops_tells_of_no_outage(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with sim_pods(FakeBus(), 1) as [pod]:
+        await passes(lambda: pod.well)
+    assert not pod.closed
+    assert pod.state.breaker.reason == "the link has stopped"
+    assert (pod.outages, pod.state.counters.trips) == ([], 0)
