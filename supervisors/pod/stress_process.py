@@ -40,7 +40,7 @@ class StressTest(Service):
         seconds: float,
         tell: Callable[[str, JSON], None],
     ) -> None:
-        super().__init__(f"pod/stress/{test_id}", self._carry_out)
+        super().__init__(f"pod/stress/{test_id}", self._test)
         self._command = command
         self._token = token
         self._seconds = seconds
@@ -62,7 +62,7 @@ class StressTest(Service):
         self._over.set()
         self._tell("stress", self.shown())
 
-    async def _carry_out(self, started: Callable[[], None]) -> None:
+    async def _test(self, started: Callable[[], None]) -> None:
         started()
         try:
             with trio.move_on_after(self._seconds) as patience:

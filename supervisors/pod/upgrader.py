@@ -69,7 +69,7 @@ class Upgrader:
         return (
             self._refuse(request)
             or self._admission.refuse(address, trio.current_time())
-            or self._take_in(request)
+            or self._admit(request)
         )
 
     def _refuse(self, request: UpgradeRequest) -> Refusal | None:
@@ -80,7 +80,7 @@ class Upgrader:
         sentence = premises.misdirected(request.remote, request.headers, websocket=True)
         if sentence is None:
             return None
-        self._tell(Audited.HOST_REFUSED, request, "host")
+        self._audit(Audited.HOST_REFUSED, request, "host")
         return Refusal(421, sentence)
 
     def _refuse_origin(self, request: UpgradeRequest) -> Refusal | None:
@@ -92,15 +92,15 @@ class Upgrader:
             enabled=config.enabled,
         )
         if refusal is not None and refusal.status == 403:
-            self._tell(Audited.ORIGIN_REFUSED, request, "origin")
+            self._audit(Audited.ORIGIN_REFUSED, request, "origin")
         return refusal
 
-    def _tell(self, what: Audited, request: UpgradeRequest, field: str) -> None:
+    def _audit(self, what: Audited, request: UpgradeRequest, field: str) -> None:
         values = [value for name, value in request.headers if name == field]
         details = {field: ", ".join(values)}
         self._environment.audit(what, address=request.remote, path="/socket.io/", **details)
 
-    def _take_in(self, request: UpgradeRequest) -> Refusal | None:
+    def _admit(self, request: UpgradeRequest) -> Refusal | None:
         # Handed over, not kept: the request's head would stay in memory with the connection.
         requests, remote = [request], request.remote
         spec = ChildSpec(

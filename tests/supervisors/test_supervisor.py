@@ -869,3 +869,20 @@ async def test_a_real_actor_crashes_is_restarted_and_stops(
     assert cell.ref.alive
     supervisor.terminated(Exit.shutdown("over"))
     assert not cell.ref.alive
+
+
+def test_children_learn_newest_first_that_it_is_over() -> None:
+    learned: list[str] = []
+
+    class Last(Service):
+        def terminated(self, exit: Exit) -> None:  # noqa: A002
+            learned.append(self.path)
+
+    async def run(started: Callable[[], None]) -> None:
+        started()
+
+    specs = [ChildSpec(name, lambda path: Last(path, run)) for name in "abc"]
+    supervisor = Supervisor("pod", specs)
+    supervisor.terminated(Exit.shutdown("over"))
+    assert learned == ["pod/c", "pod/b", "pod/a"]
+    assert not supervisor.children

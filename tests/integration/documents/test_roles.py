@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import httpx
 from attrs import evolve
 
 from deployd.config import Config, load
@@ -13,8 +14,10 @@ from support import (
     collections_config,
     connected,
     running_collections,
+    running_pod,
     write_collection,
 )
+from support.fake_broker import FakeBus
 
 UPGRADE = {
     "Connection": "Upgrade",
@@ -79,3 +82,15 @@ async def test_a_pod_without_collections_serves_websockets_and_says_so_at_each_p
         assert (by_name.status_code, "keeps no users" in by_name.text) == (404, True)
         assert (await http.get("/_dashboard/api/actors", headers=MASTER)).status_code == 200
     assert list((tmp_path / "data").glob("*.db*")) == []
+
+
+async def test_a_joined_pod_that_only_hears_of_changes_serves_no_collections_either(
+    tmp_path: Path,
+) -> None:
+    write_collection(tmp_path, "todos", {})
+    config = config_of(tmp_path, API_ENABLED="false")
+    async with running_pod(config, broker=FakeBus().make) as pod:
+        assert pod.parts.tree.collections is not None  # it knows who may hear what
+        async with httpx.AsyncClient(trust_env=False) as http:
+            answer = await http.get(f"http://127.0.0.1:{pod.port}/todos")
+        assert (answer.status_code, "no collections" in answer.json()["error"]) == (404, True)

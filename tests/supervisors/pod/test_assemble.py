@@ -11,8 +11,8 @@ from attrs import evolve, fields
 from attrs.exceptions import FrozenInstanceError
 
 from deployd.actors import Room
-from deployd.config import Config, Metrics
-from deployd.supervisors import NotRunning, Status
+from deployd.config import Config, Drain, Metrics
+from deployd.supervisors import NotRunning, Pacing, Status
 from deployd.supervisors.pod.assemble import Parts, assemble
 from deployd.transport import DASHBOARD
 from support import KEYS, collections_config, pod_config, write_collection
@@ -101,3 +101,19 @@ async def test_what_is_seen_of_a_pod_is_its_own_tree() -> None:
     assert parts.watched.root() is parts.root
     assert parts.watched.room_tree is parts.root.children["rooms"]
     assert parts.watched.clients is parts.root.children["connections"]
+
+
+async def test_clients_are_let_go_as_the_configuration_says() -> None:
+    config = evolve(pod_config(), drain=Drain(window=3.0, deadline=9.0))
+    clients = assemble(config, KEYS, {}).tree.clients
+    assert clients.connections().shutdown == 9.0
+    assert clients.supervisor._pacing == Pacing(window=3.0)
+
+
+@pytest.mark.parametrize(("proxies", "proxied"), [((), False), (("10.0.0.0/8",), True)])
+async def test_a_pod_knows_whether_proxies_stand_before_it(
+    proxies: tuple[str, ...], proxied: bool
+) -> None:
+    config = pod_config()
+    config = evolve(config, server=evolve(config.server, trusted_proxies=proxies))
+    assert assemble(config, KEYS, {}).basis.premises.proxied == proxied
