@@ -117,11 +117,11 @@ class OutboxRelay:
     async def _relay(self, changes: Sequence[Change]) -> None:
         state = self._state
         if state.caught_up:
-            await self._announce(changes)
+            await self._publish(changes)
         elif state.replay_at is not None and trio.current_time() >= state.replay_at:
             await self._catch_up()  # finds these too, behind what was left
 
-    async def _announce(self, changes: Sequence[Change]) -> None:
+    async def _publish(self, changes: Sequence[Change]) -> None:
         state, name = self._state, self._collection.name
         private = self._collection.definition.private
         for change in changes:
@@ -168,7 +168,7 @@ class OutboxRelay:
         definition, store = self._collection.definition, self._env.store
         try:
             while left := await store.claim_outbox(definition, RELAYED_AT_ONCE):
-                await self._announce(left)
+                await self._publish(left)
                 await self.clear_outbox()
                 if self._state.sequences:  # the store cannot clear its outbox now: another time
                     return False

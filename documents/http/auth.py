@@ -96,17 +96,17 @@ async def _login(view: AuthView, request: Request) -> Response:
     seconds = math.ceil(view.attempts.attempt(address, view.clock()))
     if seconds:
         view.rate_limited["sign_ins"] += 1
-        view.authenticator.tell(Audited.TOO_MANY_GUESSES, request)
+        view.authenticator.record(Audited.TOO_MANY_GUESSES, request)
         sentence = f"Too many sign-ins from this address; try again in {seconds} s."
         return error_response(429, sentence, {"Retry-After": str(seconds)})
     match body:
         case {"masterKey": str(key)} if key:
             if not view.keyring.is_master_key(key):
-                view.authenticator.tell(Audited.WRONG_MASTER_KEY, request)
+                view.authenticator.record(Audited.WRONG_MASTER_KEY, request)
                 headers = {"WWW-Authenticate": "Bearer"}
                 return error_response(401, "This is not the master key.", headers)
             view.attempts.forgive(address)
-            view.authenticator.tell(Audited.ROOT_SIGNED_IN, request, ROOT.user_id)
+            view.authenticator.record(Audited.ROOT_SIGNED_IN, request, ROOT.user_id)
             return _token(view, ROOT, None)
         case {"username": str(name), "password": str(password)} if name and password:
             return await _sign_in(view, request, name, password)
@@ -120,11 +120,11 @@ async def _sign_in(view: AuthView, request: Request, name: str, password: str) -
     signed_in = await view.accounts.sign_in(name, password, Asker(address))
     if isinstance(signed_in, ApiAnswer):
         if signed_in.status == 401:  # else nothing was looked at
-            view.authenticator.tell(Audited.SIGN_IN_FAILED, request, name)
+            view.authenticator.record(Audited.SIGN_IN_FAILED, request, name)
         return _respond(signed_in)
     view.attempts.forgive(address)  # or an office behind one address would be kept out
     if signed_in.identity.is_root:
-        view.authenticator.tell(Audited.ROOT_SIGNED_IN, request, signed_in.identity.user_id)
+        view.authenticator.record(Audited.ROOT_SIGNED_IN, request, signed_in.identity.user_id)
     return _token(view, signed_in.identity, signed_in.user)
 
 

@@ -75,7 +75,7 @@ class Authenticator:
         version = request.scope.get("http_version", "1.1")
         return self.premises.own(end_of(request), request.headers.items(), version)
 
-    def tell(self, what: Audited, request: Request, user: str | None = None) -> None:
+    def record(self, what: Audited, request: Request, user: str | None = None) -> None:
         """Tell the audit what became of a request; `user` is who it is from, or says to be."""
         path = str(request.scope["path"])
         self.audit(what, address=peer_of(request), user=user, method=request.method, path=path)
@@ -131,7 +131,7 @@ class Authenticator:
             kind = _KINDS.get(error.code, Audited.TOKEN_REFUSED)
             if kind is Audited.TOKEN_REFUSED and scrape_token:
                 kind = Audited.WRONG_METRICS_TOKEN
-            self.tell(kind, request)
+            self.record(kind, request)
             raise
 
     def _look(self, request: Request, scrape_token: str) -> Identity | None:
@@ -164,7 +164,7 @@ class Authenticator:
             return
         if request.method != "DELETE" and not says_json(request):  # a page has to ask to DELETE
             raise HTTPException(415, NOT_JSON)
-        self.tell(Audited.ROOT_ACTED, request, user)
+        self.record(Audited.ROOT_ACTED, request, user)
 
 
 _KINDS: Final = {

@@ -25,7 +25,7 @@ MODULES = sorted(
     if "__pycache__" not in path.parts
 )
 
-NO_REFERENCES = {"self._notices.tell", "self.tell", "self.feed.tell", "view.authenticator.tell"}
+NO_REFERENCES = {"self._notices.tell", "self.tell"}
 """Methods of that name that leave no message in a mailbox."""
 
 

@@ -159,7 +159,7 @@ class Incarnation:
         return BrokerUnavailable(f"{self._driver.endpoint}: {why}.")
 
     def _has_ended(self, error: BrokerError) -> None:
-        self.feed.tell(error)
+        self.feed.report_loss(error)
         self._fail_calls(error)
         self.ended.set()
 

@@ -36,7 +36,7 @@ class ReceiveQueue:
     """The `Feed` of one incarnation: a bounded queue with one wake-up per empty -> non-empty.
 
     `to_trio` and `to_loop` call a function soon on the other side's thread. `put` is for the
-    loop's thread, `lost` for either, `tell` and `shut` for trio's.
+    loop's thread, `lost` for either, `report_loss` and `shut` for trio's.
     """
 
     def __init__(
@@ -67,9 +67,9 @@ class ReceiveQueue:
 
     def lost(self, error: BrokerError) -> None:
         """Have the loss told soon, once."""
-        self._to_trio(lambda: self.tell(error))
+        self._to_trio(lambda: self.report_loss(error))
 
-    def tell(self, error: BrokerError) -> None:
+    def report_loss(self, error: BrokerError) -> None:
         """Tell the loss now, once, unless shut."""
         if self._open and not self._told:
             self._told = True
