@@ -14,7 +14,7 @@ test: lint types $(VENV)/servers.stamp ## everything that must be true of a comm
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 check: lint types ## the inner loop: all that needs no server and no pod of its own
-	@$(BIN)/python -m pytest -q -n 2 --dist worksteal --without-servers tests/test_architecture.py \
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal --without-servers tests/test_architecture.py tests/test_libraries.py \
 		$(addprefix tests/,config transport actors documents supervisors)
 
 lint: $(VENV)/dev.stamp
