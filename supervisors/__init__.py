@@ -2,7 +2,7 @@
 
 from .backoff import Backoff
 from .child import Child, ChildSpec, Service
-from .description import Status, TreeNode, tree_to_json
+from .description import Node, Status, node_to_json
 from .dynamic import DynamicSupervisor, Pacing
 from .errors import (
     IntensityExceeded,
@@ -40,6 +40,7 @@ __all__ = [
     "IntensityExceeded",
     "InvalidSpec",
     "NameTaken",
+    "Node",
     "NotRunning",
     "Pacing",
     "Pod",
@@ -55,11 +56,10 @@ __all__ = [
     "Supervisor",
     "SupervisorError",
     "TooManyChildren",
-    "TreeNode",
     "Watchdog",
     "came_up",
     "decide",
     "is_environment_failure",
+    "node_to_json",
     "open_pod",
-    "tree_to_json",
 ]

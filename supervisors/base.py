@@ -9,7 +9,7 @@ import trio
 from ..actors import Affinity, EnvironmentFailure, Exit
 from ..config import LogLimiter, get_logger
 from ..transport import JSON
-from .description import Status, TreeNode
+from .description import Node, Status
 from .record import ChildRecord, ChildrenView
 from .restart import Decision, Intensity, RestartState, decide, is_environment_failure
 
@@ -56,9 +56,9 @@ class BaseSupervisor(ABC):
             _, record = self._records.popitem()
             record.settle(exit)
 
-    def describe(self) -> TreeNode:
+    def describe(self) -> Node:
         """Draw the tree from here down."""
-        return TreeNode(
+        return Node(
             path=self.path,
             kind=type(self).__name__,
             status=self._status,

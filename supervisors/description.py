@@ -11,7 +11,7 @@ from ..actors import ActorStatistics, error_text
 from ..transport import JSON
 from .child import Child
 
-__all__ = ["Status", "TreeNode", "node_of", "tree_to_json"]
+__all__ = ["Node", "Status", "node_of", "node_to_json"]
 
 
 class Status(enum.StrEnum):
@@ -25,7 +25,7 @@ class Status(enum.StrEnum):
 
 
 @attrs.frozen
-class TreeNode:
+class Node:
     """One child in a picture of the tree. `detail` holds what its kind wants to add."""
 
     path: str
@@ -34,12 +34,12 @@ class TreeNode:
     incarnation: int = 0
     restarts: int = 0
     statistics: ActorStatistics | None = None
-    children: tuple["TreeNode", ...] = ()
+    children: tuple["Node", ...] = ()
     detail: Mapping[str, JSON] = attrs.field(factory=dict)
 
 
-def tree_to_json(node: TreeNode) -> dict[str, JSON]:
-    """Return the picture of a tree as JSON: one object a node, with the names of `TreeNode`."""
+def node_to_json(node: Node) -> dict[str, JSON]:
+    """Return the picture of a tree as JSON: one object a node, with the names of `Node`."""
     statistics = None
     if node.statistics is not None:  # its detail is the node's
         statistics = attrs.asdict(node.statistics, filter=attrs.filters.exclude("detail"))
@@ -50,7 +50,7 @@ def tree_to_json(node: TreeNode) -> dict[str, JSON]:
         "incarnation": node.incarnation,
         "restarts": node.restarts,
         "statistics": statistics,
-        "children": [tree_to_json(child) for child in node.children],
+        "children": [node_to_json(child) for child in node.children],
         "detail": _as_json(node.detail),
     }
 
@@ -76,24 +76,22 @@ class Measured(Protocol):
 class Describable(Protocol):
     """A child that draws its own node, as supervisors do."""
 
-    def describe(self) -> "TreeNode":
+    def describe(self) -> "Node":
         """Return its node; its supervisor fills in status and incarnation."""
 
 
-def node_of(child: Child) -> TreeNode:
+def node_of(child: Child) -> Node:
     """Draw a child, or say why it cannot be drawn."""
     try:
         return _drawn(child)
     except BaseException as error:  # noqa: BLE001 - whoever looks at the tree must see the rest
-        return TreeNode(child.path, type(child).__name__, detail={"describe": error_text(error)})
+        return Node(child.path, type(child).__name__, detail={"describe": error_text(error)})
 
 
-def _drawn(child: Child) -> TreeNode:
+def _drawn(child: Child) -> Node:
     if isinstance(child, Describable):
         return child.describe()
     if isinstance(child, Measured):
         statistics = child.statistics()
-        return TreeNode(
-            child.path, statistics.kind, statistics=statistics, detail=statistics.detail
-        )
-    return TreeNode(path=child.path, kind=type(child).__name__)
+        return Node(child.path, statistics.kind, statistics=statistics, detail=statistics.detail)
+    return Node(path=child.path, kind=type(child).__name__)

@@ -10,7 +10,7 @@ import trio
 from ..actors import Exit, contained, failure_of
 from ..config import get_logger
 from .child import Child, ChildSpec
-from .description import Status, TreeNode, node_of
+from .description import Node, Status, node_of
 from .errors import StartTimeout
 
 __all__ = ["ChildRecord", "ChildrenView"]
@@ -96,7 +96,7 @@ class ChildRecord:
         except BaseException as error:  # noqa: BLE001 - must not take the siblings with it
             _log.error("terminated() failed", path=self.child.path, exc_info=contained(error))
 
-    def node(self) -> TreeNode:
+    def node(self) -> Node:
         """Draw the child."""
         node = attrs.evolve(
             node_of(self.child),

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from websockets.sync.client import connect
 
 from deployd.config import Drain, Secrets, Server, load
-from deployd.supervisors import Pod, TreeNode, open_pod
+from deployd.supervisors import Node, Pod, open_pod
 
 sys.path.insert(0, str(Path(__file__).parent))  # as `deployd serve` does with the current folder
 
@@ -46,7 +46,7 @@ def restarts(pod: Pod, room: str) -> int:
     return find(trio.from_thread.run_sync(pod.tree), f"pod/rooms/{room}").restarts
 
 
-def find(node: TreeNode, path: str) -> TreeNode:
+def find(node: Node, path: str) -> Node:
     nodes = [node]
     while nodes:
         node = nodes.pop()

@@ -39,7 +39,7 @@ from ...transport.http import (
     create_metrics_app,
     stress_routes,
 )
-from ..description import tree_to_json
+from ..description import node_to_json
 from ..observe import Exporter, Views, Watched
 from .collections import CollectionTree
 from .health import Health
@@ -250,7 +250,7 @@ class _Pages:
         self.refuse_all_but_scrapers = authenticator.refuse_all_but_scrapers
 
     def tree(self) -> Mapping[str, object]:
-        return tree_to_json(self._watched.root().describe())
+        return node_to_json(self._watched.root().describe())
 
     def connections(self) -> int:
         return len(self._watched.members)

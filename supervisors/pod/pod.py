@@ -10,7 +10,7 @@ import trio
 from ...actors import Affinity, Exit, Room
 from ...config import bind_log_context, get_logger
 from ...transport import shortage
-from ..description import TreeNode
+from ..description import Node
 from .assemble import Parts
 
 __all__ = ["Pod"]
@@ -56,7 +56,7 @@ class Pod:
         metrics = self.parts.tree.metrics
         return None if metrics is None else metrics.address[1]
 
-    def tree(self) -> TreeNode:
+    def tree(self) -> Node:
         """Describe every live actor: the answer to "what are you doing?"."""
         return self.parts.root.describe()
 

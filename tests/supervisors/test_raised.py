@@ -34,10 +34,10 @@ from deployd.actors import (
 from deployd.supervisors import (
     ChildSpec,
     DynamicSupervisor,
+    Node,
     Service,
     Supervisor,
-    TreeNode,
-    tree_to_json,
+    node_to_json,
 )
 from support.raised import RAISED, Unshowable, Untellable, nothing_escapes
 
@@ -270,7 +270,7 @@ async def test_what_an_actor_raises_ends_itself_and_is_answered(
                 answer = None
             assert answer is None or isinstance(answer, str)
             await trio.sleep(20)
-            orjson.dumps(tree_to_json(root.describe()))
+            orjson.dumps(node_to_json(root.describe()))
     assert not cell.ref.alive
 
 
@@ -394,9 +394,9 @@ class Failing:
     def terminated(self, exit: Exit) -> None:  # noqa: A002
         self._pass("terminated")
 
-    def describe(self) -> TreeNode:
+    def describe(self) -> Node:
         self._pass("describe")
-        return TreeNode(self.path, "Failing")
+        return Node(self.path, "Failing")
 
 
 @pytest.mark.parametrize("place", ["before start", "run", "request_stop", "terminated", "describe"])
@@ -406,7 +406,7 @@ async def test_what_a_child_raises_harms_neither_its_supervisor_nor_its_siblings
     with structlog.testing.capture_logs():
         async with beside_others(lambda _: Failing(place, raised)) as (root, _):
             await trio.sleep(20)
-            orjson.dumps(tree_to_json(root.describe()))
+            orjson.dumps(node_to_json(root.describe()))
 
 
 async def test_what_a_service_raises_does_not_either(

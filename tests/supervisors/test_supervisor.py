@@ -28,14 +28,14 @@ from deployd.supervisors import (
     Intensity,
     IntensityExceeded,
     InvalidSpec,
+    Node,
     Restart,
     Service,
     StartTimeout,
     Status,
     Strategy,
     Supervisor,
-    TreeNode,
-    tree_to_json,
+    node_to_json,
 )
 
 REST, ALL = Strategy.REST_FOR_ONE, Strategy.ONE_FOR_ALL
@@ -777,7 +777,7 @@ async def test_the_tree_can_be_drawn_as_json(autojump_clock: MockClock, journal:
     tree = Tree(journal, {"a": [up_for(1, bug), well], "b": refused})
     async with tree.running():
         await trio.sleep(2)
-        picture = tree_to_json(tree.supervisor.describe())
+        picture = node_to_json(tree.supervisor.describe())
     child: dict[str, JSON] = {"kind": "Scripted", "statistics": None, "children": []}
     assert picture == {
         "path": "pod",
@@ -831,7 +831,7 @@ async def test_a_service_is_a_child_made_from_a_function(
         nursery.start_soon(supervisor.run, lambda: None)
         await wait_all_tasks_blocked()
         assert supervisor.describe().children == (
-            TreeNode("pod/http", "Service", Status.RUNNING, incarnation=1),
+            Node("pod/http", "Service", Status.RUNNING, incarnation=1),
         )
         supervisor.request_stop("over")
     assert str(journal) == "serves, served"
@@ -864,7 +864,7 @@ async def test_a_real_actor_crashes_is_restarted_and_stops(
         assert (node.kind, node.status, node.restarts) == ("Counter", Status.RUNNING, 2)
         assert node.statistics is not None
         assert node.statistics.poisoned == 1
-        assert json.loads(json.dumps(tree_to_json(node)))["statistics"]["poisoned"] == 1
+        assert json.loads(json.dumps(node_to_json(node)))["statistics"]["poisoned"] == 1
         supervisor.request_stop("over")
     assert cell.ref.alive
     supervisor.terminated(Exit.shutdown("over"))

@@ -11,7 +11,7 @@ from websockets.trio.client import ClientConnection, connect
 
 from deployd.actors import Room
 from deployd.config import Config, Drain, Limits, Secrets, Server
-from deployd.supervisors import Pod, TreeNode, open_pod
+from deployd.supervisors import Node, Pod, open_pod
 from deployd.transport.brokers.contract import Broker
 
 PATIENCE = 10.0
@@ -123,7 +123,7 @@ async def connected(pod: Reachable, count: int = 1, **options: Any) -> AsyncIter
         yield clients
 
 
-def find_node(node: TreeNode, path: str) -> TreeNode:
+def find_node(node: Node, path: str) -> Node:
     """Return the node of that path, anywhere in the tree."""
     nodes = [node]
     while nodes:

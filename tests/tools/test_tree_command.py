@@ -8,26 +8,26 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from deployd.config import load_secrets
-from deployd.supervisors import Status, TreeNode, tree_to_json
+from deployd.supervisors import Node, Status, node_to_json
 from deployd.tools import tree as tree_module
 from deployd.tools.cli import cli
 from deployd.tools.common import Address, NotAPod
 from deployd.tools.tree import Branch, Detail, Figures, MailboxLevel, draw, most_telling, read_tree
 
 HERE = Address("http", "localhost", 2403)
-POD = TreeNode(
+POD = Node(
     path="pod",
     kind="Supervisor",
     status=Status.RUNNING,
     incarnation=1,
     children=(
-        TreeNode(
+        Node(
             path="pod/rooms",
             kind="DynamicSupervisor",
             status=Status.RUNNING,
             incarnation=1,
             children=(
-                TreeNode(
+                Node(
                     path="pod/rooms/a",
                     kind="ChatRoom",
                     status=Status.BACKING_OFF,
@@ -57,7 +57,7 @@ class Pod:
 
     def ask(self, address: Address, path: str, key: str | None) -> object:
         self.asked.append((str(address), path, key))
-        return tree_to_json(POD)
+        return node_to_json(POD)
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_what_a_pod_answers_is_drawn(runner: CliRunner, pod: Pod) -> None:
 
 def test_json_is_what_the_pod_answers(runner: CliRunner, pod: Pod) -> None:
     result = runner.invoke(cli, ["tree", "--json"])
-    assert json.loads(result.stdout) == tree_to_json(POD)
+    assert json.loads(result.stdout) == node_to_json(POD)
 
 
 def test_this_machines_pod_is_shown_the_key_of_the_data_folder(runner: CliRunner, pod: Pod) -> None:
@@ -159,7 +159,7 @@ def test_nothing_is_cut_when_all_fit() -> None:
 
 
 def test_what_a_newer_pod_adds_is_left_out() -> None:
-    answer = tree_to_json(POD) | {"new": 1}
+    answer = node_to_json(POD) | {"new": 1}
     branch = read_tree(answer, HERE)
     assert branch.path == "pod"
     (rooms,) = branch.children

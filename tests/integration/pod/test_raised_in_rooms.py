@@ -29,7 +29,7 @@ from deployd.actors import (
     Room,
     handles,
 )
-from deployd.supervisors import Pod, tree_to_json
+from deployd.supervisors import Pod, node_to_json
 from deployd.transport import Event
 from support import Client, connected, pod_config, running_pod
 from support.raised import RAISED, nothing_escapes
@@ -189,7 +189,7 @@ async def provoke(pod: Pod, talk: Talk, room: str) -> None:
     assert not patience.cancelled_caught
     remote = Event(room, "said", b"1", f"other-{room}", 1, 0.0)
     pod.rooms.deliver(room, [remote], 100)
-    orjson.dumps(tree_to_json(pod.tree()))
+    orjson.dumps(node_to_json(pod.tree()))
     token = pod.tokens.sign(room, username=room, is_root=False, ttl=60.0)
     await talk.ask("auth", f"{room} auth", token=token)
     await talk.ask("leave", f"{room} leave", room=room)

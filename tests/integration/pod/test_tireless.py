@@ -15,7 +15,7 @@ from deployd.actors import Heartbeat, LinkActor, Notices
 from deployd.config import Config, Metrics
 from deployd.documents.collections import CollectionActor, Discovery
 from deployd.documents.store import DatabaseStore
-from deployd.supervisors import DynamicSupervisor, IntensityExceeded, TreeNode, Watchdog
+from deployd.supervisors import DynamicSupervisor, IntensityExceeded, Node, Watchdog
 from deployd.supervisors.observe import Views
 from deployd.supervisors.pod.janitor import Janitor
 from deployd.supervisors.pod.rooms import Everyone
@@ -61,7 +61,7 @@ def everything(folder: Path, *, tls: bool = False) -> Config:
     return evolve(config, tls=issued(folder)) if tls else config
 
 
-def names_in(node: TreeNode) -> set[str]:
+def names_in(node: Node) -> set[str]:
     return {child.path.removeprefix("pod/") for child in node.children}
 
 
@@ -138,7 +138,7 @@ async def test_every_child_of_a_pod_is_one_or_the_other(tmp_path: Path) -> None:
         }
 
 
-async def tried(node: Callable[[], TreeNode]) -> None:
+async def tried(node: Callable[[], Node]) -> None:
     """Return when a child has failed so often that a vital one would have been given up."""
     with trio.fail_after(20):
         while node().incarnation < FAILURES:  # noqa: ASYNC110
