@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 from ..runtime import ActorDefinitionError
 
-__all__ = ["check_hooks"]
+__all__ = ["allows", "check_hooks"]
 
 PREFIXES: Final = ("on_", "authorize_", "authorise_")
 """What names of hooks begin with; anything else that does is a slip of the pen."""
@@ -35,6 +35,20 @@ def check_hooks(cls: type, base: type) -> None:
             written = inspect.unwrap(own).__code__
             where = f"{written.co_filename}:{written.co_firstlineno}"
             raise ActorDefinitionError(f"{cls.__qualname__}.{name} ({where}) {fault}")
+
+
+async def allows(room: object, rule: Awaitable[bool]) -> bool:
+    """Say whether a hook allows something. What it forgot to await is no yes.
+
+    Raises `ActorDefinitionError` for that.
+    """
+    says: object = await rule
+    if inspect.isawaitable(says):
+        raise ActorDefinitionError(
+            f"A rule of {type(room).__name__} returned {type(says).__name__} and not whether it "
+            "allows this; write `await` before what it returns."
+        )
+    return bool(says)
 
 
 def _fault(own: Callable[..., object], hook: Callable[..., object]) -> str | None:

@@ -15,7 +15,7 @@ from .member import Member
 from .roster import S, StatePolicy
 
 if TYPE_CHECKING:
-    from .room_actor import RoomActor
+    from .host import Host
 
 __all__ = ["Room"]
 
@@ -43,8 +43,7 @@ class Room(Handling, Generic[S]):
     keep_alive: ClassVar[bool] = False
     """Whether the room stays when nobody is in it; else it stops after `roomCleanupInterval`."""
 
-    # What the room lives in, as long as it does. It holds the room, so it is not held.
-    __host__: Callable[[], RoomActor | None] = staticmethod(lambda: None)
+    __host__: Host | None = None
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         """Refuse what looks like a hook and would never be called, with `ActorDefinitionError`."""
@@ -136,11 +135,11 @@ class Room(Handling, Generic[S]):
 
     def after(self, seconds: float, callback: Callable[[], Awaitable[None]]) -> Timer:
         """Call back once in so many seconds, unless the room has crashed or stopped by then."""
-        return _host_of(self).call_after(seconds, callback)
+        return _host_of(self).after(seconds, callback)
 
     def every(self, seconds: float, callback: Callable[[], Awaitable[None]]) -> Timer:
         """Call back every so many seconds until cancelled or the room has crashed or stopped."""
-        return _host_of(self).call_every(seconds, callback)
+        return _host_of(self).every(seconds, callback)
 
     def cancel(self, timer: Timer) -> None:
         """Cancel a timer. Harmless when it is over."""
@@ -237,11 +236,10 @@ class Room(Handling, Generic[S]):
         """
 
 
-def _host_of(room: Room[Any]) -> RoomActor:
-    host = room.__host__()
-    if host is None:
+def _host_of(room: Room[Any]) -> Host:
+    if room.__host__ is None:
         raise ActorDefinitionError(
             f"{type(room).__name__} has no place in the tree before it is started; "
             "do this in on_start, not in __init__."
         )
-    return host
+    return room.__host__

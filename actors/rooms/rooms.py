@@ -24,7 +24,8 @@ from ..runtime import (
 )
 from .openings import Openings
 from .room import Room
-from .room_actor import RoomActor, hears_the_pod
+from .room_actor import RoomActor
+from .room_kind import kind_of
 from .roster import RemoteEmits, RoomEnvironment, Roster
 
 __all__ = [
@@ -192,7 +193,7 @@ class Rooms:
     def _opened(self, name: str, path: str, room_class: RoomFactory) -> ActorCell[Any]:
         roster: Roster[Any] = Roster(name=name, attended=partial(self._attended, name))
         if isinstance(room_class, type) and issubclass(room_class, Room):
-            roster.listens = hears_the_pod(room_class)
+            roster.listens = kind_of(room_class).hears_the_pod
         cell = self.cell(path, room_class, roster)
         roster.ref = cell.ref
         self._cells[name] = cell

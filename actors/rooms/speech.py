@@ -7,25 +7,30 @@ becomes of the hook.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import trio
 
 from ...config import get_logger, tracing
 from ...transport import JSON, Event, PodMessage, Problem, Scope, WireError, encode_data
-from ..runtime import Affinity
+from ..runtime import Affinity, on_suspend
 from .bounds import excess, size_of_event, too_large
 from .fanout import Batch
 from .member import Member
 from .roster import RoomEnvironment, Roster
 from .turn import Turn, Unpublished
 
-__all__ = ["Speech"]
+__all__ = ["CONGESTION_GRACE", "Speech"]
+
+CONGESTION_GRACE: Final = 0.25
+"""Seconds a room gives its members to catch up when more than half of them lag."""
 
 SMALL: Final = 512
 """Bytes of what is told beside events, about: an acknowledgement, an error."""
+
+R = TypeVar("R")
 
 _log = get_logger("realtime")
 
@@ -43,7 +48,7 @@ class Speech:
         self.turn: Turn[Any] = Turn()
         self.live = True
         """Whether there will be another turn to write what is said."""
-        self.begin_hook()
+        self.turn.begin_hook(self._mark())
 
     # A turn ---------------------------------------------------------------------------------
 
@@ -59,16 +64,29 @@ class Speech:
         if settle is not None:
             self._answers.append(partial(settle, Scope.LOCAL))
 
-    def begin_hook(self) -> None:
-        """Hold back what is said from here on."""
+    async def hook(self, hook: Coroutine[object, object, R]) -> R:
+        """Run code of the room: what it says is out when it returns or waits, else never."""
         self.turn.begin_hook(self._mark())
+        result = await on_suspend(hook, self._pause)
+        self.let_out()
+        return result
+
+    async def alone(self, hook: Coroutine[object, object, R]) -> R:
+        """Run code of the room in a turn of its own, in which nobody waits for anything."""
+        self.begin(Turn())
+        return await self.hook(hook)
+
+    async def timed(self, callback: Callable[[], Awaitable[None]]) -> None:
+        """Run a timer's callback, and write what it says."""
+        await self.alone(_awaiting(callback()))
+        await self.settle()
 
     def let_out(self) -> None:
         """Say what was held back: the hook went well, or waits."""
         for unpublished in self.turn.take_held():
             self._hand_over(unpublished)
 
-    def pause(self) -> None:
+    def _pause(self) -> None:
         """Say and write what the hook has said so far, for it is about to wait."""
         self.let_out()
         self.flush()
@@ -180,6 +198,21 @@ class Speech:
                 latency.observe(now - born)
             self._born.clear()
 
+    async def settle(self) -> None:
+        """Write; when most members lag, slow the room down for a bounded time.
+
+        One slow client never holds a room up, its outbox overflows and it is closed. When more
+        than half lag at once the pod or the network is the bottleneck: the room pauses, its
+        mailbox fills and the emitters are slowed, instead of everyone being disconnected.
+        """
+        self.flush()
+        members = self._roster.members
+        lagging = [member for member in members.values() if member.sink.lagging]
+        if len(lagging) * 2 > len(members):
+            with trio.move_on_after(CONGESTION_GRACE):
+                for member in lagging:
+                    await member.sink.flushed()
+
     # Inside ---------------------------------------------------------------------------------
 
     def _tell(
@@ -239,6 +272,10 @@ class Speech:
         scope = uplink.publish(event, settle)
         if scope is not None and settle is not None:
             self._answers.append(partial(settle, scope))
+
+
+async def _awaiting(awaited: Awaitable[R]) -> R:
+    return await awaited
 
 
 def _encoded(data: JSON) -> bytes:

@@ -12,8 +12,8 @@ from deployd.actors import (
     Member,
     Room,
 )
-from deployd.actors.rooms.room_actor import CONGESTION_GRACE
 from deployd.actors.rooms.roster import ServerEmit
+from deployd.actors.rooms.speech import CONGESTION_GRACE
 from deployd.transport import Event
 from support.rooms import Idle, Nothing, emit, join, room_of
 from support.seats import Desk

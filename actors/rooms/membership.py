@@ -1,0 +1,144 @@
+"""Who comes in, who stays and who goes: what a room decides of its members, in its own turns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import trio
+from structlog.typing import FilteringBoundLogger
+
+from ...transport import Failed, Joined, Problem
+from ..runtime import failure_of
+from . import problems
+from .attendance import Attendance
+from .hooks import allows
+from .replies import Reply
+from .room import Room
+from .roster import RoomEnvironment, Roster
+from .seat import Departed, Identified, Knock, Seat
+from .speech import Speech
+from .turn import Turn
+
+__all__ = ["Membership"]
+
+
+class Membership:
+    """For one incarnation of a room."""
+
+    def __init__(
+        self,
+        room: Room[Any],
+        roster: Roster[Any],
+        environment: RoomEnvironment,
+        speech: Speech,
+        attendance: Attendance,
+    ) -> None:
+        self._room = room
+        self._roster = roster
+        self._wall = environment.wall
+        self._speech = speech
+        self._attendance = attendance
+
+    async def knock(self, message: Knock) -> None:
+        """Let somebody in, or say why not."""
+        seat = message.seat
+        if not seat.heard():
+            return
+        self._speech.begin(Turn(message))
+        problem = await self._refusal(seat)
+        if not seat.heard():  # it did not wait for us
+            self._attendance.stop_listening()
+        elif problem is not None:
+            seat.turn_away(problem)
+        else:
+            await self._let_in(seat)
+        self._speech.end()
+
+    async def identified(self, message: Identified) -> None:
+        """Say whether somebody stays as whom it is now."""
+        seat = message.seat
+        if not seat.reconsidered():
+            return
+        self._speech.begin(Turn(message))
+        stays = await self._speech.hook(allows(self._room, self._room.authorize_join(seat)))
+        self._speech.end()
+        if not stays and seat.taken:
+            seat.expel(problems.may_not_stay(self._name), "may not stay")
+        elif seat.taken:
+            self._speech.flush()  # what was said before is not for the one who stays
+            missed = seat.stay()
+            if missed:
+                told = Failed(problems.missed_meanwhile(self._name, missed), self._wall())
+                self._speech.answer(seat.client, told)
+            await self._speech.alone(self._room.on_identity(seat))
+
+    async def departed(self, message: Departed) -> None:
+        """Say goodbye to somebody who is out already."""
+        self._speech.begin(Turn(message))
+        await self._say_goodbye(message.seat, message.reason)
+        self._speech.end()
+
+    async def say_goodbyes(self, seconds: float, log: FilteringBoundLogger) -> None:
+        """Run `on_leave` for those who left before the room has ended of its own will."""
+        with trio.move_on_after(seconds):
+            for seat, reason in list(self._roster.leaving.items()):
+                self._speech.begin(Turn())
+                try:
+                    await self._say_goodbye(seat, reason)
+                except BaseException as error:  # the others' are not lost with it
+                    self._speech.discard()
+                    log.error("on_leave failed", exc_info=failure_of(error))  # noqa: TRY400
+
+    def broken_off(self, turn: Turn[Any]) -> None:
+        """Leave nobody half in: the room has crashed in this turn."""
+        message = turn.message
+        if isinstance(message, Knock):
+            self._fail_to_let_in(message.seat, turn)
+        elif isinstance(message, Identified) and message.seat.taken:
+            problem = problems.failed_to(self._name, "was to say whether you may stay")
+            message.seat.expel(problem, "room crashed")
+
+    # Inside ---------------------------------------------------------------------------------
+
+    @property
+    def _name(self) -> str:
+        return self._roster.name or ""
+
+    async def _refusal(self, seat: Seat) -> Problem | None:
+        """Say why somebody may not come in, or None."""
+        if not await self._speech.hook(allows(self._room, self._room.authorize_join(seat))):
+            return problems.may_not_enter(self._name)
+        if not await self._attendance.listen():
+            return problems.cannot_hear(self._name)
+        return None
+
+    async def _let_in(self, seat: Seat) -> None:
+        self._speech.flush()  # what was said before is not for the one who joins now
+        acknowledged = self._speech.turn.acknowledged = seat.admit()
+        self._attendance.changed()
+        await self._speech.hook(self._welcome(seat, acknowledged))
+
+    async def _welcome(self, seat: Seat, acknowledged: Iterable[Reply]) -> None:
+        # Said within the hook: when that raises without having waited, nobody was told anything.
+        for reply in acknowledged:
+            self._speech.answer(seat.client, Joined(self._name, self._wall(), reply.id))
+        await self._room.on_join(seat)
+
+    async def _say_goodbye(self, seat: Seat, reason: str) -> None:
+        due = seat.depart()
+        self._attendance.stop_listening()
+        self._attendance.changed()
+        if due:
+            await self._speech.hook(self._room.on_leave(seat, reason))
+
+    def _fail_to_let_in(self, seat: Seat, turn: Turn[Any]) -> None:
+        """Answer the joins, or tell who was told that it is in."""
+        problem = problems.failed_to(self._name, "was to let you in")
+        was_in = seat.taken
+        seat.fail(problem)
+        if not turn.waited:
+            for reply in turn.acknowledged:
+                reply.give(problem)
+        elif was_in and turn.acknowledged:
+            seat.put_out(problem, "room crashed")
