@@ -90,7 +90,7 @@ class Membership:
                     self._speech.discard()
                     log.error("on_leave failed", exc_info=failure_of(error))  # noqa: TRY400
 
-    def broken_off(self, turn: Turn[Any]) -> None:
+    def broken_off(self, turn: Turn) -> None:
         """Leave nobody half in: the room has crashed in this turn."""
         message = turn.message
         if isinstance(message, Knock):
@@ -132,7 +132,7 @@ class Membership:
         if due:
             await self._speech.hook(self._room.on_leave(seat, reason))
 
-    def _fail_to_let_in(self, seat: Seat, turn: Turn[Any]) -> None:
+    def _fail_to_let_in(self, seat: Seat, turn: Turn) -> None:
         """Answer the joins, or tell who was told that it is in."""
         problem = problems.failed_to(self._name, "was to let you in")
         was_in = seat.taken

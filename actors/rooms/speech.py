@@ -45,14 +45,14 @@ class Speech:
         self._batch = Batch(environment.batching, environment.meters.fan_out)
         self._born: list[float] = []
         self._answers: list[Callable[[], None]] = []
-        self.turn: Turn[Any] = Turn()
+        self.turn: Turn = Turn()
         self.live = True
         """Whether there will be another turn to write what is said."""
         self.turn.begin_hook(self._mark())
 
     # A turn ---------------------------------------------------------------------------------
 
-    def begin(self, turn: Turn[Any], born: float | None = None) -> None:
+    def begin(self, turn: Turn, born: float | None = None) -> None:
         """Turn to something; `born` is when it came from a client (trio's seconds)."""
         self.turn = turn
         if born is not None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Generic, TypeAlias
-
-from typing_extensions import TypeVar
+from typing import TypeAlias
 
 from ...transport import Event, Scope
 from ..cluster import Settle
@@ -14,13 +12,11 @@ from .replies import Answer, Reply, settle_unheard
 
 __all__ = ["Turn", "Unpublished"]
 
-M = TypeVar("M", default=object)
-
 Unpublished: TypeAlias = tuple[Event, Settle | None]
 """An event for the other pods that waits for its hook, and who is to learn how far it gets."""
 
 
-class Turn(Generic[M]):
+class Turn:
     """What a room is about, from the moment it comes to it to the end.
 
     `message` is what it handles; None while it starts, in a timer, and where somebody's typed
@@ -44,7 +40,7 @@ class Turn(Generic[M]):
 
     def __init__(
         self,
-        message: M | None = None,
+        message: object = None,
         event_id: str | None = None,
         answer: Answer | None = None,
         *,
