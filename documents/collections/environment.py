@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["CHAIN", "Chain", "Collection", "CollectionEnvironment", "RelayState"]
 
 
-PATIENCE: Final = 5.0
+READY_TIMEOUT: Final = 5.0
 """Seconds that a request waits for a collection that has just been found."""
 
 SEARCHERS: Final = 4
@@ -124,7 +124,7 @@ class Collection:
     async def usable(self) -> None:
         """Return when the collection can be used; raise `RequestRefused` (503) when it cannot."""
         if not self.trouble and not self.ready.is_set():
-            with trio.move_on_after(PATIENCE):
+            with trio.move_on_after(READY_TIMEOUT):
                 await self.ready.wait()
         if self.trouble or not self.ready.is_set():
             state = "cannot be used at the moment" if self.trouble else "is not up yet"

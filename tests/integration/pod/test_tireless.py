@@ -35,7 +35,7 @@ TIRELESS: dict[str, tuple[type, str]] = {
     "everyone": (Everyone, "on_start"),
     "store": (DatabaseStore, "open"),
     "collections/todos": (CollectionActor, "on_start"),
-    "discovery": (Discovery, "look"),
+    "discovery": (Discovery, "scan"),
     "metrics": (Listener, "run"),
     "tls": (TlsTerminator, "run"),
     "views": (Views, "sample"),

@@ -36,7 +36,7 @@ ROUTE_GRACE: Final = 0.05
 _STEP: Final = 1
 """Seconds that a server may take for each step of connecting where there are others to try."""
 
-_PATIENT: Final = 3600
+_NO_TIMEOUT: Final = 3600
 """Seconds for the same where there is none: the link's own time-out comes first."""
 
 _REFUSALS: Final = (
@@ -74,10 +74,10 @@ class NatsDriver:
         servers = await self._find()
         for server, name in random.sample(servers, len(servers)):
             self.endpoint = server
-            patience = _STEP if len(servers) > 1 else _PATIENT
+            timeout = _STEP if len(servers) > 1 else _NO_TIMEOUT
             proof = {"tls_hostname": name} if self._settings.tls and name else {}
             try:
-                await self._connect(server, patience, {**options, **proof})
+                await self._connect(server, timeout, {**options, **proof})
             except BrokerError as error:
                 errors.append(error)
                 await self.close()
@@ -163,14 +163,14 @@ class NatsDriver:
                 return [*found, *servers[1:]]
         return servers
 
-    async def _connect(self, server: str, patience: int, options: Mapping[str, Any]) -> None:
+    async def _connect(self, server: str, timeout: int, options: Mapping[str, Any]) -> None:
         self._connection = connection = NatsConnection(self)
         try:
             await connection.connect(
                 f"nats://{server}",
                 name="deployd",
                 allow_reconnect=False,
-                connect_timeout=patience,
+                connect_timeout=timeout,
                 error_cb=self._errored,
                 lame_duck_mode_cb=self._lame,
                 **options,
