@@ -21,7 +21,7 @@ class FakeBus(MemoryBus):
         self.brokers: set[FakeBroker] = set()
         self.published: list[Message] = []
         self.connections = 0
-        self.up = True
+        self.up, self.reason = True, "connection reset"
         self.refusing = False
         self.deaf: set[Channel] = set()
         self._thawed = trio.Event()
@@ -32,8 +32,8 @@ class FakeBus(MemoryBus):
         return FakeBroker(self)
 
     def kill(self, reason: str = "connection reset") -> None:
-        """Cut everybody off, and refuse connections until `start`."""
-        self.up = False
+        """Cut everybody off, and refuse connections until `start`, with the same words."""
+        self.up, self.reason = False, reason
         for broker in list(self.brokers):
             broker.cut(reason)
 
@@ -111,4 +111,4 @@ class FakeBroker(MemoryBroker):
     async def _answer(self) -> None:
         await self.server.turn()
         if not self.server.up:
-            raise BrokerUnavailable("fake:1 refused the connection.")
+            raise BrokerUnavailable(f"fake:1: {self.server.reason}.")
