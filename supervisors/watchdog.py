@@ -156,7 +156,7 @@ def observe(frame: FrameType | None, seconds: float) -> Stall:
     """Read off a live stack, given its innermost frame, whose handler is running."""
     stack = "".join(traceback.format_stack(frame, _STACK_FRAMES)) if frame is not None else ""
     inner: FrameType | None = None
-    while frame is not None and frame.f_code is not ActorCell._dispatch.__code__:  # noqa: SLF001
+    while frame is not None and frame.f_code is not ActorCell.dispatch.__code__:
         inner, frame = frame, frame.f_back
     if frame is None:
         return Stall(None, None, seconds, stack)

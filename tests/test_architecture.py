@@ -183,3 +183,48 @@ def test_a_class_of_a_module_alone_counts_as_one_that_others_see() -> None:
         "Hall",
         "Row",
     ]
+
+
+def private_reaches(source: str) -> set[str]:
+    """Return the private names of other files that a module imports, or takes of an object.
+
+    What a class inherits it may use: `self._name` is not looked at. Slots and annotations count
+    as definitions.
+    """
+    own: set[object] = set()
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.ImportFrom(names=names, level=level) if level:
+                found |= {alias.name for alias in names if alias.name.startswith("_")}
+            case ast.Attribute(ast.Name("self" | "cls"), attr, ast.Store()):
+                own.add(attr)
+            case ast.Attribute(ast.Name("self" | "cls") | ast.Call(ast.Name("super"))):
+                pass
+            case ast.Attribute(attr=name) if name.startswith("_") and not name.endswith("__"):
+                found.add(name)
+            case ast.FunctionDef(name) | ast.AsyncFunctionDef(name) | ast.ClassDef(name):
+                own.add(name)
+            case ast.AnnAssign(ast.Name(name)) | ast.Constant(name):
+                own.add(name)
+    return found - own
+
+
+CONTEXT = {
+    "documents/scripts/attempt.py": {"_cancelled", "_close", "_outcome"},
+    "documents/scripts/thread_job.py": {"_begin", "_give_up"},
+}
+"""What a script's context has for those that run the script: private, for scripts see the rest."""
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_no_module_reaches_into_the_private_names_of_another(path: Path) -> None:
+    libraries = (ROOT / "docs" / "libraries.md").read_text()
+    rows = [line for line in libraries.splitlines() if f"`{path}`" in line]
+    reaches = private_reaches((ROOT / path).read_text()) - CONTEXT.get(str(path), set())
+    assert {name for name in reaches if not any(f"`{name}`" in row for row in rows)} == set()
+
+
+def test_every_way_to_reach_into_a_private_name_is_noticed() -> None:
+    source = "from .a import _b, c\ndef _own(): pass\nx._d\nx._own\nself._e\nx.__dict__\n"
+    assert private_reaches(source) == {"_b", "_d"}

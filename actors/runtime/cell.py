@@ -236,7 +236,7 @@ class ActorCell(Recipient[M]):
     async def _start(self, actor: Actor) -> None:
         if type(actor).on_start is not Actor.on_start:
             self._since = trio.current_time()
-            await self._dispatch(actor.on_start)
+            await self.dispatch(actor.on_start)
         if self._lost is not None:
             (_, message, error), self._lost = self._lost, None
             actor.on_lost(message, error)
@@ -252,13 +252,13 @@ class ActorCell(Recipient[M]):
             timer = None if fired or timers is None else timers.pop_due(self._since)
             fired = timer is not None
             if timer is not None:
-                await self._dispatch(timer.callback)
+                await self.dispatch(timer.callback)
             elif mailbox or self._current is not _NOTHING:
                 await self._handle(actor)
                 idle = not has_idle_hook
             elif not idle:
                 idle = True
-                await self._dispatch(actor.on_idle)
+                await self.dispatch(actor.on_idle)
             else:
                 await self._wait(actor)
             turns += 1
@@ -287,7 +287,7 @@ class ActorCell(Recipient[M]):
         self._attempts += 1
         if question is not None:
             question.begun = True
-        answer = await self._dispatch(handler, actor, message)
+        answer = await self.dispatch(handler, actor, message)
         self._current, self._attempts = _NOTHING, 0
         self._handled += 1
         if question is not None:
@@ -300,7 +300,7 @@ class ActorCell(Recipient[M]):
         else:
             question.answer(answer)
 
-    async def _dispatch(self, function: Callable[..., Awaitable[R]], *args: object) -> R:
+    async def dispatch(self, function: Callable[..., Awaitable[R]], *args: object) -> R:
         """Await the actor's code. The watchdog looks for this frame on a stuck thread's stack."""
         self._running = function
         try:
@@ -332,7 +332,7 @@ class ActorCell(Recipient[M]):
         # Shielded: an actor that is cancelled still gets its deadline to clean up.
         with trio.move_on_after(actor.stop_deadline, shield=True) as scope:
             try:
-                await self._dispatch(actor.on_stop, exit_)
+                await self.dispatch(actor.on_stop, exit_)
             except BaseException as error:
                 actor.log.exception("on_stop failed", exc_info=failure_of(error))
         if scope.cancelled_caught:

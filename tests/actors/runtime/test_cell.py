@@ -528,7 +528,7 @@ async def test_the_cell_is_on_the_stack_while_its_code_runs(nursery: trio.Nurser
     def cells_on_stack(frame: FrameType | None) -> list[object]:
         found = []
         while frame is not None:
-            if frame.f_code is ActorCell._dispatch.__code__:
+            if frame.f_code is ActorCell.dispatch.__code__:
                 found.append(frame.f_locals["self"])
             frame = frame.f_back
         return found
