@@ -31,7 +31,7 @@ from attrs import frozen
 
 from deployd.config import Logging, configure_logging, load
 from deployd.supervisors import open_pod
-from deployd.transport.sockets import Outbox, OutboxFailure, data_frame
+from deployd.transport.sockets import Outbox, OutboxFailure, text_frame
 
 MEMBERS = 200
 MESSAGES = 128
@@ -191,7 +191,7 @@ def _encoded(number: int) -> bytes:
         "room": ROOM,
         "meta": {"timestamp": 1764072000123, "id": f"9f3c21aa-{number}", "seq": number},
     }
-    return data_frame(orjson.dumps(message))
+    return text_frame(orjson.dumps(message))
 
 
 @contextmanager

@@ -89,16 +89,17 @@ from .sockets import (
     UpgradeRequest,
     WebSocket,
     WebSocketLimits,
+    binary_frame,
     bind,
     client_address,
     close_frame,
-    data_frame,
     is_loopback,
     is_websocket_path,
     networks,
     refuse_upgrade,
     response_bytes,
     shortage,
+    text_frame,
 )
 from .threads import in_thread
 from .tokens import Identity, Tokens, constant_time_equal
@@ -183,6 +184,7 @@ __all__ = [
     "WebSocket",
     "WebSocketLimits",
     "WireError",
+    "binary_frame",
     "bind",
     "check_name",
     "choose_protocol",
@@ -190,7 +192,6 @@ __all__ = [
     "close_frame",
     "close_label",
     "constant_time_equal",
-    "data_frame",
     "decode_json",
     "encode_data",
     "in_thread",
@@ -204,4 +205,5 @@ __all__ = [
     "response_bytes",
     "share_of",
     "shortage",
+    "text_frame",
 ]

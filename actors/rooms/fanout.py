@@ -14,8 +14,8 @@ from itertools import groupby
 from attrs import frozen
 
 from ...config import Config
-from ...transport import ClientProtocol, Deflater, Histogram, PodMessage
-from .member import Member, frame_of
+from ...transport import ClientProtocol, Deflater, Histogram, PodMessage, binary_frame, text_frame
+from .member import Member
 
 __all__ = ["Batch", "Batching"]
 
@@ -54,7 +54,8 @@ class _Frames:
         messages: Sequence[PodMessage],
         deflater: Deflater | None,
     ) -> None:
-        self._frames = [frame_of(protocol, message) for message in messages]
+        encode, frame = protocol.encode, binary_frame if protocol.binary else text_frame
+        self._frames = [frame(encode(message)) for message in messages]
         self.plain = self._frames[0] if len(messages) == 1 else b"".join(self._frames)
         self._deflater = deflater
         self._packed = b""

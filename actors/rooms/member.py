@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Protocol
 
-from ...transport import Asker, ClientProtocol, Identity, PodMessage, data_frame
+from ...transport import Asker, ClientProtocol, Identity, PodMessage, binary_frame, text_frame
 from ..runtime import ActorRef, Down
 
 if TYPE_CHECKING:
@@ -119,4 +119,5 @@ class Member:
 
 def frame_of(protocol: ClientProtocol, message: PodMessage) -> bytes:
     """Return a message as a whole WebSocket frame, as those who speak the protocol read it."""
-    return data_frame(protocol.encode(message), binary=protocol.binary)
+    payload = protocol.encode(message)
+    return binary_frame(payload) if protocol.binary else text_frame(payload)

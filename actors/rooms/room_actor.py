@@ -155,7 +155,7 @@ class RoomActor(Actor):
         asked = None if answer.id is None else answer
         speech.begin(Turn(message, message.event_id, asked, nobody=nobody), message.born)
         if kind.plain_emit and (seat is not None or kind.plain_join):
-            speech.broadcast(message.event, message.data, None, local=False)
+            speech.broadcast_encoded(message.event, encode_data(message.data))
         else:
             await self._speech.hook(self._consider(message, stranger=seat is None))
         await self._end()

@@ -243,17 +243,14 @@ def _name_of(value: object) -> str:
 
 def _event(event: Event) -> bytes:
     """Encode what was said, for the members of a room or for everyone."""
-    message: dict[str, object] = {
-        "type": "emit",
-        "event": event.name,
-        "data": orjson.Fragment(event.encoded),
-    }
-    if event.room is not None:
-        message["room"] = event.room
-    meta: dict[str, object] = {"timestamp": int(event.time), "id": event.id}
-    if event.sequence:
-        meta["seq"] = event.sequence
-    if event.replayed:
+    room, name, encoded, event_id, sequence, time, _, _, replayed = event
+    message: dict[str, object] = {"type": "emit", "event": name, "data": orjson.Fragment(encoded)}
+    if room is not None:
+        message["room"] = room
+    meta: dict[str, object] = {"timestamp": int(time), "id": event_id}
+    if sequence:
+        meta["seq"] = sequence
+    if replayed:
         meta["replayed"] = True
     message["meta"] = meta
     return orjson.dumps(message)

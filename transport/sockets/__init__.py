@@ -5,7 +5,7 @@ from .close_codes import CloseCode
 from .deflate import Deflater
 from .descriptors import shortage
 from .forwarded import Networks, client_address, networks
-from .frames import PING, close_frame, data_frame
+from .frames import PING, binary_frame, close_frame, text_frame
 from .handshake import Opening, UpgradeRequest, choose_route, is_websocket_path, refuse_upgrade
 from .listener import GONE, UPGRADED, Listener, ListenerLimits, ListenerStatistics, bind
 from .locality import Premises, is_loopback
@@ -42,11 +42,11 @@ __all__ = [
     "UpgradeRequest",
     "WebSocket",
     "WebSocketLimits",
+    "binary_frame",
     "bind",
     "choose_route",
     "client_address",
     "close_frame",
-    "data_frame",
     "http_date",
     "is_loopback",
     "is_websocket_path",
@@ -54,4 +54,5 @@ __all__ = [
     "refuse_upgrade",
     "response_bytes",
     "shortage",
+    "text_frame",
 ]

@@ -2,7 +2,15 @@
 
 import struct
 
-__all__ = ["MAX_REASON_BYTES", "PING", "close_frame", "data_frame", "deflated", "payload_of"]
+__all__ = [
+    "MAX_REASON_BYTES",
+    "PING",
+    "binary_frame",
+    "close_frame",
+    "deflated",
+    "payload_of",
+    "text_frame",
+]
 
 PING: bytes = b"\x89\x00"
 """An empty ping: any byte that comes back proves that the client lives."""
@@ -19,9 +27,14 @@ _medium_header = struct.Struct("!BBH").pack
 _long_header = struct.Struct("!BBQ").pack
 
 
-def data_frame(payload: bytes, *, binary: bool = False) -> bytes:
-    """Return a message as one frame; that a text is valid UTF-8 is not checked."""
-    return _frame(_FIN_BINARY if binary else _FIN_TEXT, payload)
+def text_frame(payload: bytes) -> bytes:
+    """Return a text message as one frame; `payload` must be valid UTF-8, which is not checked."""
+    return _frame(_FIN_TEXT, payload)
+
+
+def binary_frame(payload: bytes) -> bytes:
+    """Return a binary message as one frame."""
+    return _frame(_FIN_BINARY, payload)
 
 
 def deflated(frame: bytes, payload: bytes) -> bytes:

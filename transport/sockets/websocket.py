@@ -17,7 +17,7 @@ from trio_websocket import WebSocketConnection
 
 from .close_codes import CloseCode
 from .deflate import DeflateGuard, Deflater
-from .frames import PING, data_frame
+from .frames import PING, binary_frame, text_frame
 from .guard import Closure, FrameGuard, GuardedProtocol
 from .handshake import Opening
 from .outbox import Outbox, Spawn
@@ -138,7 +138,7 @@ class WebSocket:
 
     def say(self, payload: bytes) -> None:
         """Send a message, or queue it; does nothing once a close frame was queued."""
-        frame = data_frame(payload, binary=self._binary)
+        frame = binary_frame(payload) if self._binary else text_frame(payload)
         if self._deflater is not None and len(payload) >= self._deflater.threshold:
             frame = self._deflater.pack((frame,))
         self.outbox.write(frame)

@@ -14,7 +14,8 @@ from deployd.transport import (
     Event,
     Histogram,
     PodMessage,
-    data_frame,
+    binary_frame,
+    text_frame,
 )
 from support.lines import LINES
 from support.sinks import FakeSink
@@ -31,7 +32,7 @@ def said(number: int) -> Event:
 
 
 def frame(number: int, protocol: ClientProtocol = NATIVE) -> bytes:
-    return data_frame(protocol.encode(said(number)))
+    return text_frame(protocol.encode(said(number)))
 
 
 def test_broadcasts_are_joined_into_one_write_of_the_same_bytes_for_every_member() -> None:
@@ -118,7 +119,7 @@ def test_what_is_large_is_compressed_once_for_those_of_each_protocol_who_take_it
     large = Event("tea", "said", b'"%s"' % (b"x" * 500), "pod-1", 1, 0.0)
     batch.add(large, 600)
     assert batch.write(people) == 6
-    plain = [data_frame(protocol.encode(large)) for protocol in (NATIVE, LINES)]
+    plain = [text_frame(protocol.encode(large)) for protocol in (NATIVE, LINES)]
     packed = [Deflater(threshold=10).pack([one]) for one in plain]
     assert [sink.data for sink in sinks] == [
         *(plain[0], packed[0], packed[0]),
@@ -136,7 +137,5 @@ def test_a_protocol_of_binary_messages_gets_binary_frames() -> None:
     batch.add(said(0), 100)
     batch.write([member])
     member.say(said(1))
-    assert sink.data == data_frame(LINES.encode(said(0)), binary=True) + data_frame(
-        LINES.encode(said(1)), binary=True
-    )
+    assert sink.data == b"".join(binary_frame(LINES.encode(said(n))) for n in range(2))
     assert sink.data[0] == 0x82

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Event, Ping, TextMessage
 
-from deployd.transport import NATIVE, ClientProtocol, data_frame
+from deployd.transport import NATIVE, ClientProtocol, binary_frame, text_frame
 from deployd.transport.sockets.guard import FrameGuard, GuardedProtocol
 from deployd.transport.sockets.handshake import Opening, choose_route
 from deployd.transport.sockets.request import HeadReader, RequestHead
@@ -72,8 +72,8 @@ def test_a_binary_message_is_bounded_as_a_text_is() -> None:
 
 
 def test_a_frame_says_which_it_is() -> None:
-    assert data_frame(b"a") == b"\x81\x01a"
-    assert data_frame(b"a", binary=True) == b"\x82\x01a"
+    assert text_frame(b"a") == b"\x81\x01a"
+    assert binary_frame(b"a") == b"\x82\x01a"
 
 
 def head_of(*fields: str) -> RequestHead:

@@ -16,7 +16,7 @@ import trio
 from attrs import frozen
 from trio.testing import wait_all_tasks_blocked
 
-from deployd.transport import Closure, OutboxFailure, WebSocket, WebSocketLimits, data_frame
+from deployd.transport import Closure, OutboxFailure, WebSocket, WebSocketLimits, text_frame
 from support.raw import opening
 
 HEAD = (
@@ -87,7 +87,7 @@ class Echo:
         assert isinstance(message, str)
         payload = message.encode()
         assert len(payload) == nbytes
-        self.websocket.write(data_frame(payload))
+        self.websocket.write(text_frame(payload))
 
     async def ready(self) -> None:
         await trio.lowlevel.checkpoint()

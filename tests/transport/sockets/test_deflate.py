@@ -16,7 +16,7 @@ from wsproto.events import AcceptConnection, CloseConnection, Message, Ping, Req
 from wsproto.extensions import PerMessageDeflate
 
 from deployd.config import Performance
-from deployd.transport import Deflater, data_frame
+from deployd.transport import Deflater, text_frame
 from deployd.transport.sockets.deflate import DeflateGuard
 from deployd.transport.sockets.frames import payload_of
 from deployd.transport.sockets.guard import FrameGuard, GuardedProtocol
@@ -93,7 +93,7 @@ def deflated(data: bytes) -> bytes:
 
 @given(st.lists(st.text(max_size=300).map(lambda text: text * 9), min_size=1, max_size=5))
 def test_a_client_reads_what_was_said_compressed_or_not(said: list[str]) -> None:
-    frames = [data_frame(text.encode()) for text in said]
+    frames = [text_frame(text.encode()) for text in said]
     half = client()
     half.receive_data(Deflater(threshold=100).pack(frames))
     texts, parts = [], ""
@@ -107,8 +107,8 @@ def test_a_client_reads_what_was_said_compressed_or_not(said: list[str]) -> None
 
 
 def test_only_what_is_large_and_shrinks_is_compressed() -> None:
-    small, large = data_frame(b"a" * 99), data_frame(b"a" * 5000)
-    noise = data_frame(zlib.compress(b"".join(str(n**3).encode() for n in range(500)), 9))
+    small, large = text_frame(b"a" * 99), text_frame(b"a" * 5000)
+    noise = text_frame(zlib.compress(b"".join(str(n**3).encode() for n in range(500)), 9))
     deflater = Deflater(threshold=100)
     assert deflater.pack([small]) == small
     assert deflater.pack([noise]) == noise
@@ -119,7 +119,7 @@ def test_only_what_is_large_and_shrinks_is_compressed() -> None:
 
 def test_a_client_needs_to_remember_no_more_than_it_may_have_asked_for() -> None:
     noise = "".join(chr(97 + n * n * n % 7919 % 26) for n in range(6000)).encode()
-    packed = Deflater(threshold=1).pack([data_frame(noise * 2)])
+    packed = Deflater(threshold=1).pack([text_frame(noise * 2)])
     # In pieces, for zlib looks as far back as the piece it has just made goes.
     inflate, rest, text = zlib.decompressobj(-12), payload_of(packed) + b"\0\0\xff\xff", b""
     while rest:

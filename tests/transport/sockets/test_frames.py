@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import CloseConnection, Ping, TextMessage
 
-from deployd.transport import PING, CloseCode, close_frame, data_frame
+from deployd.transport import PING, CloseCode, close_frame, text_frame
 
 
 @pytest.mark.parametrize(
@@ -23,13 +23,13 @@ from deployd.transport import PING, CloseCode, close_frame, data_frame
 )
 def test_a_text_frame_has_the_shortest_length_that_fits(size: int, header: bytes) -> None:
     payload = b"x" * size
-    assert data_frame(payload) == header + payload
+    assert text_frame(payload) == header + payload
 
 
 @given(st.lists(st.text()))
 def test_joined_text_frames_are_read_as_the_same_messages(texts: list[str]) -> None:
     client = Connection(ConnectionType.CLIENT)
-    client.receive_data(b"".join(data_frame(text.encode()) for text in texts))
+    client.receive_data(b"".join(text_frame(text.encode()) for text in texts))
     assert [event.data for event in client.events() if isinstance(event, TextMessage)] == texts
 
 

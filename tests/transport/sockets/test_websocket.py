@@ -23,7 +23,7 @@ from deployd.transport import (
     OutboxFailure,
     WebSocket,
     WebSocketLimits,
-    data_frame,
+    text_frame,
 )
 from deployd.transport.sockets.guard import FrameGuard, GuardedProtocol
 from support.raw import opening
@@ -116,7 +116,7 @@ class Dialogue:
     def fill(self) -> None:
         """Send until something waits in the outbox."""
         while not self.websocket.outbox.statistics().waiting_messages:
-            self.websocket.write(data_frame(b"f" * 500))
+            self.websocket.write(text_frame(b"f" * 500))
 
 
 @pytest.fixture
@@ -167,7 +167,7 @@ async def test_what_is_written_reaches_the_client_without_a_task_switch(
     dialogue: Dialogue,
 ) -> None:
     await wait_all_tasks_blocked()
-    dialogue.websocket.write(data_frame(b"a") + data_frame(b"b"), 2)
+    dialogue.websocket.write(text_frame(b"a") + text_frame(b"b"), 2)
     assert await dialogue.hear() == [TextMessage("a"), TextMessage("b")]
     assert dialogue.websocket.outbox.statistics().written_messages == 2
 
@@ -182,7 +182,7 @@ async def test_an_answer_is_compressed_for_a_client_that_takes_it_alone(
         with dialogue.sock, dialogue.peer:
             dialogue.websocket.say(b"small")
             dialogue.websocket.say(b"large" * 100)
-            small, large = data_frame(b"small"), dialogue.peer.recv(65536)
+            small, large = text_frame(b"small"), dialogue.peer.recv(65536)
             assert large.startswith(small + first)
             assert (len(large) > 500) is (first == b"\x81")
 
@@ -271,7 +271,7 @@ async def test_a_client_that_never_stops_sending_lets_other_tasks_run(
 async def test_an_idle_connection_costs_one_task(dialogue: Dialogue) -> None:
     before = len(dialogue.nursery.child_tasks)
     await dialogue.say(TextMessage("x"))
-    dialogue.websocket.write(data_frame(b"x"))
+    dialogue.websocket.write(text_frame(b"x"))
     assert len(dialogue.nursery.child_tasks) == before == 1
 
 
@@ -376,7 +376,7 @@ async def test_a_client_that_vanishes_is_an_abnormal_end(dialogue: Dialogue) -> 
 
 async def test_a_reset_is_an_abnormal_end_too(nursery: trio.Nursery) -> None:
     dialogue = Dialogue(nursery)
-    dialogue.websocket.write(data_frame(b"never read"))
+    dialogue.websocket.write(text_frame(b"never read"))
     dialogue.start()
     await wait_all_tasks_blocked()
     dialogue.peer.close()  # with unread bytes: a reset
@@ -388,7 +388,7 @@ async def test_the_pod_closes_and_the_client_answers(
     dialogue: Dialogue, autojump_clock: MockClock
 ) -> None:
     start = trio.current_time()
-    dialogue.websocket.write(data_frame(b"last"))
+    dialogue.websocket.write(text_frame(b"last"))
     async with trio.open_nursery() as closing:
         closing.start_soon(dialogue.websocket.close, CloseCode.SERVICE_RESTART, "retry_after=2")
         await wait_all_tasks_blocked()
@@ -434,8 +434,8 @@ async def test_after_a_close_frame_nothing_more_is_sent(dialogue: Dialogue) -> N
     async with trio.open_nursery() as closing:
         closing.start_soon(dialogue.websocket.close, CloseCode.NORMAL)
         await wait_all_tasks_blocked()
-        dialogue.websocket.write(data_frame(b"late"))
-        dialogue.websocket.outbox.write(data_frame(b"late"))
+        dialogue.websocket.write(text_frame(b"late"))
+        dialogue.websocket.outbox.write(text_frame(b"late"))
         dialogue.websocket.ping()
         await dialogue.say(Ping(b"?"))
         dialogue.peer.setblocking(True)
@@ -474,7 +474,7 @@ async def test_abandoning_forgets_what_waits_and_says_why(
 ) -> None:
     dialogue.fill()
     for _ in range(20):
-        dialogue.websocket.write(data_frame(b"forgotten"))
+        dialogue.websocket.write(text_frame(b"forgotten"))
     async with trio.open_nursery() as closing:
         closing.start_soon(dialogue.websocket.abandon, CloseCode.SLOW_CONSUMER, "too slow")
         await wait_all_tasks_blocked()
@@ -502,7 +502,7 @@ async def test_a_client_that_does_not_read_is_reported_to_the_inbox(
     dialogue: Dialogue, autojump_clock: MockClock
 ) -> None:
     for _ in range(200):
-        dialogue.websocket.write(data_frame(b"x" * 500))
+        dialogue.websocket.write(text_frame(b"x" * 500))
     assert dialogue.mail.failures == [OutboxFailure.OVERFLOW]
     await dialogue.websocket.abandon(CloseCode.SLOW_CONSUMER, "")
 
