@@ -42,10 +42,6 @@ class _Saying(NamedTuple):
     ref: RoomRef | None
     refusable: bool = True
 
-    @property
-    def room(self) -> str | None:
-        return self.event.room
-
 
 class Hub:
     """Emits of the pod's own code. No access rule applies: this is the server speaking.
@@ -153,7 +149,8 @@ class Hub:
         return _Saying(self._event(room, event, encode_data(data)), ref)
 
     def _event(self, room: str | None, name: str, encoded: bytes) -> Event:
-        return Event(room, name, encoded, self._event_ids(), 0, self._rooms.now())
+        said = (room, name, encoded, self._event_ids(), 0, self._rooms.now(), "", 0, 0)
+        return tuple.__new__(Event, said)  # past the generated constructor: see Speech
 
     def _emit(self, emit: _Saying, answer: _Awaited | None = None) -> Receipt:
         """Leave it with the room, or with the other pods' where nobody is in it here."""
@@ -195,21 +192,25 @@ class Hub:
             return None
         problem = self._excess(emit)
         if problem is None and self._uplink is not None:
-            problem = self._uplink.refusal(emit.room, len(emit.event.encoded))
+            problem = self._uplink.refusal(emit.event.room, len(emit.event.encoded))
         if problem is not None:
             return problem.message
-        if self._heard_here(emit) or self._outlook(emit.room) is not Scope.LOCAL:
+        if self._heard_here(emit) or self._outlook(emit.event.room) is not Scope.LOCAL:
             return None
-        where = "nobody is connected" if emit.room is None else f"nobody is in '{emit.room}'"
+        where = (
+            "nobody is connected"
+            if emit.event.room is None
+            else f"nobody is in '{emit.event.room}'"
+        )
         return f"{where} here, and no other pod can be told"
 
     def _excess(self, emit: _Saying) -> Problem | None:
-        return excess(self._largest, emit.room, emit.event.name, emit.event.encoded)
+        return excess(self._largest, emit.event.room, emit.event.name, emit.event.encoded)
 
     def _heard_here(self, emit: _Saying) -> bool:
-        if emit.room is None:
+        if emit.event.room is None:
             return bool(self._connected)
-        roster = self._rooms.roster(emit.room)
+        roster = self._rooms.roster(emit.event.room)
         return roster is not None and (roster.listens or roster.present > 0)
 
     def _outlook(self, room: str | None) -> Scope:
@@ -221,8 +222,8 @@ class Hub:
             problem = None if emit.refusable else self._excess(emit)  # then the room owns up to it
             if problem is not None:
                 return Receipt(event_id, Scope.REJECTED, problem.message)
-            return Receipt(event_id, self._outlook(emit.room))
-        path = emit.ref.path if emit.ref else emit.room
+            return Receipt(event_id, self._outlook(emit.event.room))
+        path = emit.ref.path if emit.ref else emit.event.room
         reason = f"{path} has ended"
         if delivery is Delivery.DROPPED:
             reason = f"the mailbox of {path} is full; emit more slowly"

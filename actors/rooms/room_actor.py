@@ -183,7 +183,7 @@ class RoomActor(Actor):
         nobody = plain and not self._roster.members
         speech.begin(Turn(message, event.id, answer, nobody=nobody))
         if plain:
-            speech.broadcast_encoded(event.name, event.encoded)
+            speech.say(event)
         else:
             await self._speech.hook(
                 self._room.on_server_emit(event.name, orjson.loads(event.encoded))

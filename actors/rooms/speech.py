@@ -126,6 +126,12 @@ class Speech:
             self.publish(event)
         return event_id
 
+    def say(self, event: Event) -> None:
+        """Tell everyone, here and on the other pods, what was measured (`excess`)."""
+        here = self._numbered(event.name, event.encoded, event.id)
+        self._put(here, len(event.encoded) + SMALL)
+        self.publish(here)
+
     def repeat(self, event: Event) -> None:
         """Tell everyone here what another pod said."""
         here = self._event(event.name, event.encoded, event.id, event)
@@ -229,12 +235,16 @@ class Speech:
     # Inside ---------------------------------------------------------------------------------
 
     def _event(self, name: str, encoded: bytes, event_id: str, origin: Event | None) -> Event:
-        """Give what is said its number in the room. Raises `WireError` for what cannot be said."""
-        roster, room, problem = self._roster, self._roster.name, self.excess(name, encoded)
+        """Make an event of what is said. Raises `WireError` for what cannot be said."""
+        problem = self.excess(name, encoded)
         if problem is not None:
-            raise WireError(problem.code, problem.message, room=room)
+            raise WireError(problem.code, problem.message, room=self._roster.name)
+        return self._numbered(name, encoded, event_id, 0 if origin is None else origin.replayed)
+
+    def _numbered(self, name: str, encoded: bytes, event_id: str, replayed: int = 0) -> Event:
+        """Give what is said its number in the room; its size is known to be none too large."""
+        roster, room = self._roster, self._roster.name
         roster.sequence = sequence = roster.sequence + 1
-        replayed = 0 if origin is None else origin.replayed
         # Past the generated constructor, which takes twice as long: each event that is told is one.
         numbered = (room, name, encoded, event_id, sequence, self._env.wall(), "", 0, replayed)
         event = tuple.__new__(Event, numbered)
