@@ -69,6 +69,7 @@ class Hub:
         self._everyone = everyone
         self._connected = connected if connected is not None else {}
         self._event_ids = event_ids
+        self._wall = rooms.wall
         self._uplink = uplink
         self._affinity = Affinity()
 
@@ -149,7 +150,7 @@ class Hub:
         return _Saying(self._event(room, event, encode_data(data)), ref)
 
     def _event(self, room: str | None, name: str, encoded: bytes) -> Event:
-        said = (room, name, encoded, self._event_ids(), 0, self._rooms.now(), "", 0, 0)
+        said = (room, name, encoded, self._event_ids(), 0, self._wall(), "", 0, 0)
         return tuple.__new__(Event, said)  # past the generated constructor: see Speech
 
     def _emit(self, emit: _Saying, answer: _Awaited | None = None) -> Receipt:
@@ -188,38 +189,35 @@ class Hub:
 
     def _refusal(self, emit: _Saying) -> str | None:
         """Say why nobody is to be told, or nobody would hear it; None when there is no reason."""
-        if not emit.refusable:
+        (room, name, encoded, *_), _, refusable = emit
+        if not refusable:
             return None
-        problem = self._excess(emit)
+        problem = excess(self._largest, room, name, encoded)
         if problem is None and self._uplink is not None:
-            problem = self._uplink.refusal(emit.event.room, len(emit.event.encoded))
+            problem = self._uplink.refusal(room, len(encoded))
         if problem is not None:
             return problem.message
-        if self._heard_here(emit) or self._outlook(emit.event.room) is not Scope.LOCAL:
+        if self._heard_here(room) or self._outlook(room) is not Scope.LOCAL:
             return None
-        where = (
-            "nobody is connected"
-            if emit.event.room is None
-            else f"nobody is in '{emit.event.room}'"
-        )
+        where = "nobody is connected" if room is None else f"nobody is in '{room}'"
         return f"{where} here, and no other pod can be told"
 
-    def _excess(self, emit: _Saying) -> Problem | None:
-        return excess(self._largest, emit.event.room, emit.event.name, emit.event.encoded)
-
-    def _heard_here(self, emit: _Saying) -> bool:
-        if emit.event.room is None:
+    def _heard_here(self, room: str | None) -> bool:
+        if room is None:
             return bool(self._connected)
-        roster = self._rooms.roster(emit.event.room)
+        roster = self._rooms.roster(room)
         return roster is not None and (roster.listens or roster.present > 0)
 
     def _outlook(self, room: str | None) -> Scope:
         return Scope.LOCAL if self._uplink is None else self._uplink.outlook(room)
 
+    def _excess(self, event: Event) -> Problem | None:
+        return excess(self._largest, event.room, event.name, event.encoded)
+
     def _receipt(self, emit: _Saying, delivery: Delivery) -> Receipt:
         event_id = emit.event.id
         if delivery:
-            problem = None if emit.refusable else self._excess(emit)  # then the room owns up to it
+            problem = None if emit.refusable else self._excess(emit.event)  # the room owns up to it
             if problem is not None:
                 return Receipt(event_id, Scope.REJECTED, problem.message)
             return Receipt(event_id, self._outlook(emit.event.room))

@@ -80,9 +80,10 @@ class Rooms:
     def __len__(self) -> int:
         return len(self._refs)
 
-    def now(self) -> float:
-        """Return the time (unix seconds) of the pod's rooms."""
-        return self._environment.wall()
+    @property
+    def wall(self) -> Callable[[], float]:
+        """The clock of the pod's rooms (unix seconds)."""
+        return self._environment.wall
 
     def find(self, name: str) -> RoomRef | None:
         """Return the room of that name if it runs."""

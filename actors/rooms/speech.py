@@ -133,8 +133,8 @@ class Speech:
         self.publish(here)
 
     def repeat(self, event: Event) -> None:
-        """Tell everyone here what another pod said."""
-        here = self._event(event.name, event.encoded, event.id, event)
+        """Tell everyone here what another pod said; the link has measured it."""
+        here = self._numbered(event.name, event.encoded, event.id, event.replayed)
         self._put(here, len(event.encoded) + SMALL)
 
     def relay(self, name: str, data: JSON) -> str:
