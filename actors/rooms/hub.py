@@ -24,7 +24,7 @@ __all__ = ["ChangeType", "Hub", "ThreadHub"]
 ChangeType = Literal["created", "updated", "deleted"]
 
 
-PATIENCE: Final = 5.0
+SEND_TIMEOUT: Final = 5.0
 """Seconds that `send_` calls wait for, where nothing else is said."""
 
 _TOO_BUSY: Final = "the room is too busy; emit more slowly, or allow it more time"
@@ -90,14 +90,14 @@ class Hub:
         changes = self._listeners(collection, event, document)
         return _worst([self._emit(change) for change in changes])
 
-    async def send_to_all(self, event: str, data: JSON, timeout: float = PATIENCE) -> Receipt:
+    async def send_to_all(self, event: str, data: JSON, timeout: float = SEND_TIMEOUT) -> Receipt:
         """Tell every connected client, and wait for what becomes of it."""
         self._affinity.check("Hub.send_to_all")
         emit = _Saying(self._event(None, event, encode_data(data)), self._everyone)
         return await self._send(emit, timeout)
 
     async def send_to_room(
-        self, room: str, event: str, data: JSON, timeout: float = PATIENCE
+        self, room: str, event: str, data: JSON, timeout: float = SEND_TIMEOUT
     ) -> Receipt:
         """Tell the members of a room, and wait for what becomes of it."""
         return await self._send(self._to_room(room, event, data), timeout)

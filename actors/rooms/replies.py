@@ -87,17 +87,17 @@ class Reply:
 
 
 class Replies:
-    """What one client is still owed, oldest first. `patience` is in seconds, `wall` unix seconds.
+    """What one client is still owed, oldest first. `timeout` is in seconds, `wall` unix seconds.
 
     The clock is passed in. What a request asks for is bounded elsewhere: by the mailboxes of
     rooms, by the rooms that one client may be in.
     """
 
-    __slots__ = ("_client", "_due", "_patience", "_wall")
+    __slots__ = ("_client", "_due", "_timeout", "_wall")
 
-    def __init__(self, client: Member, patience: float, wall: Callable[[], float]) -> None:
+    def __init__(self, client: Member, timeout: float, wall: Callable[[], float]) -> None:
         self._client: Member | None = client
-        self._patience = patience
+        self._timeout = timeout
         self._wall = wall
         self._due: dict[Reply, float] = {}
 
@@ -114,7 +114,7 @@ class Replies:
     ) -> Reply:
         """Return a new reply; `overdue` says what to answer when nobody has in time."""
         reply = Reply(self, request_id, room, overdue, event_id)
-        self._due[reply] = now + self._patience
+        self._due[reply] = now + self._timeout
         return reply
 
     def unasked(self, room: str, overdue: Callable[[Reply], Problem], event_id: str) -> Reply:

@@ -65,9 +65,9 @@ class StressTest(Service):
     async def _test(self, started: Callable[[], None]) -> None:
         started()
         try:
-            with trio.move_on_after(self._seconds) as patience:
+            with trio.move_on_after(self._seconds) as waiting:
                 await self._attend()
-            if patience.cancelled_caught:
+            if waiting.cancelled_caught:
                 self._failed(f"The test took longer than {self._seconds:g} s and was stopped.")
         except OSError as error:
             self._failed(f"The test could not be started: {error.strerror}.")
