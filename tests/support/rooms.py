@@ -21,6 +21,7 @@ from deployd.actors import (
     Room,
     RoomEnvironment,
     Roster,
+    Uplink,
     handles,
 )
 from deployd.actors.rooms.replies import Replies
@@ -72,12 +73,12 @@ async def join(room: ActorCell[Any], desk: Desk) -> Member:
 
 @asynccontextmanager
 async def room_of(
-    room_class: type[Room[Any]], count: int, **limits: Any
+    room_class: type[Room[Any]], count: int, uplink: Uplink | None = None, **limits: Any
 ) -> AsyncIterator[tuple[ActorCell[Any], list[Member], list[FakeSink]]]:
     """Run a room with so many members in it."""
     config = Config(limits=Limits(**limits))
     environment = RoomEnvironment(
-        config.limits, EventIds("pod"), lambda: 1_700_000_000.0, Batching.of(config)
+        config.limits, EventIds("pod"), lambda: 1_700_000_000.0, Batching.of(config), uplink
     )
     letters = DeadLetters()
 
