@@ -40,7 +40,7 @@ class Batching:
         )
 
 
-_Entry = tuple[Member | None, Member | None, PodMessage]
+_Entry = tuple[Sequence[Member] | None, Member | None, PodMessage]
 
 
 class _Frames:
@@ -69,7 +69,7 @@ class _Frames:
 
 
 class Batch:
-    """Messages in the order they were said, each for everyone, for all but one, or for one member.
+    """Messages in the order they were said, each for everyone, for all but one, or for some.
 
     `reached` counts how many members each event for everyone went to.
     """
@@ -96,10 +96,10 @@ class Batch:
         message: PodMessage,
         nbytes: int,
         *,
-        to: Member | None = None,
+        to: Sequence[Member] | None = None,
         but: Member | None = None,
     ) -> None:
-        """Append what is said to one member (`to`), or to everyone, perhaps `but` one.
+        """Append what is said to some members (`to`), or to everyone, perhaps `but` one.
 
         `nbytes` is what it takes on the wire at most.
         """
@@ -125,8 +125,7 @@ class Batch:
         deliveries = 0
         for (to, but), run in groupby(entries, key=lambda entry: entry[:2]):
             messages = [message for _, _, message in run]
-            audience = members if to is None else (to,)
-            reached = self._write_run(messages, audience, but)
+            reached = self._write_run(messages, members if to is None else to, but)
             if to is None:
                 self._reached.observe(reached, len(messages))
             deliveries += reached * len(messages)

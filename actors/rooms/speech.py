@@ -7,7 +7,7 @@ becomes of the hook.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -46,8 +46,8 @@ class Speech:
         self._batch = Batch(environment.batching, environment.meters.fan_out)
         self._born: list[float] = []
         self._answers: list[Callable[[], None]] = []
-        # What an event takes beside its data and its name.
         self._largest = environment.limits.max_buffer_bytes
+        # What an event takes beside its data and its name: each is measured, and no room renamed.
         self._overhead = size_of_event(roster.name, "", b"")
         self.turn: Turn = Turn()
         self.live = True
@@ -141,9 +141,7 @@ class Speech:
         """Tell the other pods alone, and not what comes from one of them."""
         self._affinity.check("Room.relay")
         encoded = encode_data(data)
-        problem = self.excess(name, encoded)
-        if problem is not None:
-            raise WireError(problem.code, problem.message, room=self._roster.name)
+        self._demand_room_for(name, encoded)
         turn = self.turn
         event_id = turn.relayed_as() or self._env.event_ids()
         if turn.origin is None:
@@ -151,19 +149,18 @@ class Speech:
             self.publish(Event(room, name, encoded, event_id, 0, now))
         return event_id
 
-    def send(self, members: Iterable[Member], name: str, data: JSON) -> str:
+    def send(self, members: Sequence[Member], name: str, data: JSON) -> str:
         """Tell some members the same, encoded once."""
         self._affinity.check("Room.send_to")
         event_id = self.turn.take_event_id(published=False) or self._env.event_ids()
         event = self._event(name, _encoded(data), event_id, self.turn.origin)
-        for member in members:
-            self._put(event, len(event.encoded) + SMALL, to=member)
+        self._put(event, len(event.encoded) + SMALL, to=members)
         return event_id
 
     def answer(self, client: Member, message: PodMessage) -> None:
         """Tell one client, in order with what else is said."""
         self._affinity.check("Room.tell_problem")
-        self._put(message, SMALL, to=client)
+        self._put(message, SMALL, to=(client,))
 
     def announce(self, message: PodMessage) -> None:
         """Tell everyone here something of the pod's own."""
@@ -236,10 +233,13 @@ class Speech:
 
     def _event(self, name: str, encoded: bytes, event_id: str, origin: Event | None) -> Event:
         """Make an event of what is said. Raises `WireError` for what cannot be said."""
+        self._demand_room_for(name, encoded)
+        return self._numbered(name, encoded, event_id, 0 if origin is None else origin.replayed)
+
+    def _demand_room_for(self, name: str, encoded: bytes) -> None:
         problem = self.excess(name, encoded)
         if problem is not None:
             raise WireError(problem.code, problem.message, room=self._roster.name)
-        return self._numbered(name, encoded, event_id, 0 if origin is None else origin.replayed)
 
     def _numbered(self, name: str, encoded: bytes, event_id: str, replayed: int = 0) -> Event:
         """Give what is said its number in the room; its size is known to be none too large."""
@@ -258,7 +258,7 @@ class Speech:
         message: PodMessage,
         nbytes: int,
         *,
-        to: Member | None = None,
+        to: Sequence[Member] | None = None,
         but: Member | None = None,
     ) -> None:
         self._batch.add(message, nbytes, to=to, but=but)

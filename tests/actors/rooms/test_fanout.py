@@ -56,7 +56,7 @@ def test_each_member_gets_its_frames_in_the_order_they_were_said(
     batch = Batch(Batching(1000), Histogram(FAN_OUT))
     expected: list[list[bytes]] = [[], [], []]
     for number, (kind, who) in enumerate(plan):
-        to = people[who] if kind == "to" else None
+        to = [people[who]] if kind == "to" else None
         but = people[who] if kind == "but" else None
         batch.add(said(number), 100, to=to, but=but)
         for index in range(3):
@@ -139,3 +139,15 @@ def test_a_protocol_of_binary_messages_gets_binary_frames() -> None:
     member.say(said(1))
     assert sink.data == b"".join(binary_frame(LINES.encode(said(n))) for n in range(2))
     assert sink.data[0] == 0x82
+
+
+def test_what_is_said_to_some_is_encoded_once_for_all_of_them() -> None:
+    people, sinks = members(5)
+    counting = Counting()
+    for member in people:
+        member.protocol = counting
+    batch = Batch(Batching(64), Histogram(FAN_OUT))
+    batch.add(said(0), 100, to=people[:4])
+    assert batch.write(people) == 4
+    assert counting.encoded == 1
+    assert [sink.data for sink in sinks] == [frame(0, LINES)] * 4 + [b""]
