@@ -12,12 +12,15 @@ TransportError
     ├── BrokerUnavailable  the world's: refused, silent, cut off; the supervisor tries again
     ├── BrokerRefused      the operator's: wrong credentials, wrong vhost, no permission
     ├── MessageTooLarge    the emitter's: above what this broker takes
+    ├── MessagesRefused    the operator's: a subject or key that this pod may not speak on
+    ├── SubscriptionRefused  the operator's: one that it may not hear
     ├── BrokerImportError  the operator's: the class that the settings name cannot be had
     └── EnvelopeError      somebody else's: what came from the broker is not a pod's
 """
 
 # ruff: noqa: A002 - `id` is the wire protocol's own word, and so are these names the field's
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 __all__ = [
@@ -31,7 +34,9 @@ __all__ = [
     "EnvelopeFault",
     "ListenError",
     "MessageTooLarge",
+    "MessagesRefused",
     "NoThread",
+    "SubscriptionRefused",
     "TooManyGuesses",
     "TransportError",
     "WireError",
@@ -117,8 +122,34 @@ class BrokerImportError(BrokerError):
     """The settings name a broker's class that is not there, or is none."""
 
 
+class MessagesRefused(BrokerError):
+    """Messages that this broker does not take, now or later; the connection is well.
+
+    `indexes` are their places in the batch. All others of it were taken.
+    """
+
+    def __init__(self, indexes: Sequence[int], sentence: str) -> None:
+        super().__init__(sentence)
+        self.indexes = tuple(indexes)
+
+
+class SubscriptionRefused(BrokerError):
+    """Channels that this broker does not let us hear; the connection is well.
+
+    The other channels of the call are heard.
+    """
+
+    def __init__(self, channels: Sequence[str], sentence: str) -> None:
+        super().__init__(sentence)
+        self.channels = tuple(channels)
+
+
 class MessageTooLarge(BrokerError):
-    """A message that this broker does not take; nothing of its batch was sent."""
+    """A message above what this broker takes, which its `max_payload` says by now.
+
+    Nothing of its batch was sent where that was known before; where the server said it, any
+    other message of the batch may have been taken.
+    """
 
     def __init__(self, channel: str, nbytes: int, limit: int) -> None:
         super().__init__(

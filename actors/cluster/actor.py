@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import ClassVar, Final
 
 import trio
@@ -222,6 +222,10 @@ class LinkActor(Actor):
             self._greeter.greeted(own)
         elif not self._canary.hears(channel, own):
             self._inbound.refuse(channel, _STRAY)
+
+    def unheard(self, channels: Sequence[Channel]) -> None:
+        """Subscribe again what the broker has ended by itself."""
+        self._link.subscriptions.unheard(channels)
 
     # What goes -----------------------------------------------------------------------------------
 

@@ -91,6 +91,14 @@ class Subscriptions:
             self._heard.add(channel)
         self._let_go(channels)
 
+    def unheard(self, channels: Iterable[Channel]) -> None:
+        """Note that a broker has ended these by itself: what is wanted of them is missing again."""
+        for channel in channels:
+            self._heard.discard(channel)
+            if channel in self.wanted:
+                self._missing[channel] = None
+        self._changed.set()
+
     def surplus(self, now: float, most: int) -> list[Channel]:
         """Take out some of what need not be heard any more."""
         surplus: list[Channel] = []

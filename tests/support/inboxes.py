@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import trio
 
@@ -23,6 +23,7 @@ class Heard:
     def __init__(self) -> None:
         self.messages: list[Message] = []
         self.losses: list[BrokerError] = []
+        self.silent: list[Channel] = []
         self._changed = trio.Event()
 
     def deliver(self, channel: Channel, payload: bytes) -> None:
@@ -33,6 +34,11 @@ class Heard:
     def lost(self, error: BrokerError) -> None:
         """Remember a loss."""
         self.losses.append(error)
+        self._wake()
+
+    def unheard(self, channels: Sequence[Channel]) -> None:
+        """Remember what is not heard any more."""
+        self.silent += channels
         self._wake()
 
     def _wake(self) -> None:

@@ -42,7 +42,7 @@ class MemoryBroker(Broker):
         self._prefix = prefix
         self._inbox: Inbox | None = None
         self._heard: set[Channel] = set()
-        self.endpoint = "memory"
+        self.endpoint = self.node = "memory"
 
     async def connect(self, inbox: Inbox, nursery: trio.Nursery) -> None:
         """Begin to take calls."""

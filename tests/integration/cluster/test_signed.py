@@ -99,6 +99,8 @@ class Ear:
 
     def lost(self, error: Exception) -> None: ...
 
+    def unheard(self, channels: Sequence[Channel]) -> None: ...
+
 
 def forgeries(pod: Pod) -> list[Message]:
     """Return what somebody who reaches the broker may want to say to this pod."""

@@ -27,6 +27,7 @@ class Echo:
 
     max_payload = 1000
     endpoint = "echo:1"
+    node = "echo"
 
     def __init__(self) -> None:
         self.channels: set[Channel] = set()
@@ -39,6 +40,9 @@ class Echo:
 
     async def subscribe(self, channels: Sequence[Channel]) -> None:
         self.channels.update(channels)
+
+    async def resubscribe(self, channels: Sequence[Channel]) -> None:
+        await self.subscribe(channels)
 
     async def unsubscribe(self, channels: Sequence[Channel]) -> None:
         self.channels.difference_update(channels)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -32,6 +32,8 @@ class Slow:
     def lost(self, error: BrokerError) -> None:
         self.losses.append(error)
         self.lose.set()
+
+    def unheard(self, channels: Sequence[str]) -> None: ...
 
     async def until_lost(self, number: int) -> None:
         while len(self.losses) < number:

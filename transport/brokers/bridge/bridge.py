@@ -97,7 +97,12 @@ class Incarnation:
             target=context.run, args=(self._run,), name=name, daemon=True
         )
         self.feed = ReceiveQueue(
-            inbox.deliver, self._lost, asyncio.Event(), self._to_trio, self._loop.post
+            inbox.deliver,
+            self._lost,
+            inbox.unheard,
+            asyncio.Event(),
+            self._to_trio,
+            self._loop.post,
         )
         self.closing = trio.Event()
         self.ended = trio.Event()

@@ -41,6 +41,11 @@ class Bridged(Broker):
         """Where the broker is, to show: never with a secret in it."""
         return self._driver.endpoint
 
+    @property
+    def node(self) -> str:  # type: ignore[override]  # the driver's, which may change
+        """Which server this connection is with; empty is unknown."""
+        return self._driver.node
+
     async def connect(self, inbox: Inbox, nursery: trio.Nursery) -> None:
         """Start the thread and let the driver open; once.
 
@@ -62,6 +67,10 @@ class Bridged(Broker):
     async def subscribe(self, channels: Sequence[Channel]) -> None:
         """Hear these channels."""
         await self._call(lambda: self._driver.subscribe(channels))
+
+    async def resubscribe(self, channels: Sequence[Channel]) -> None:
+        """Hear these channels again, which may be heard no more."""
+        await self._call(lambda: self._driver.resubscribe(channels))
 
     async def unsubscribe(self, channels: Sequence[Channel]) -> None:
         """Hear these channels no longer."""

@@ -20,6 +20,9 @@ class Feed(Protocol):
     def lost(self, error: BrokerError) -> None:
         """Note that the connection is gone or messages were; only the first call counts."""
 
+    def unheard(self, channels: Sequence[Channel]) -> None:
+        """Note that these are not heard any more, though the connection is well."""
+
 
 class Driver(Protocol):
     """A broker's client library behind the promises of `Broker`; runs on an asyncio loop.
@@ -30,12 +33,16 @@ class Driver(Protocol):
 
     max_payload: int
     endpoint: str
+    node: str
 
     async def open(self, feed: Feed) -> None:
         """Connect, and put into the feed from now on."""
 
     async def subscribe(self, channels: Sequence[Channel]) -> None:
         """See `Broker.subscribe`."""
+
+    async def resubscribe(self, channels: Sequence[Channel]) -> None:
+        """See `Broker.resubscribe`."""
 
     async def unsubscribe(self, channels: Sequence[Channel]) -> None:
         """See `Broker.unsubscribe`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol
 
 from ...errors import BrokerError
@@ -36,19 +36,21 @@ class ReceiveQueue:
     """The `Feed` of one incarnation: a bounded queue with one wake-up per empty -> non-empty.
 
     `to_trio` and `to_loop` call a function soon on the other side's thread. `put` is for the
-    loop's thread, `lost` for either, `report_loss` and `shut` for trio's.
+    loop's thread, `lost` and `unheard` for either, `report_loss` and `shut` for trio's.
     """
 
     def __init__(
         self,
         deliver: Callable[[Channel, bytes], None],
         lose: Callable[[BrokerError], None],
+        unheard: Callable[[Sequence[Channel]], None],
         has_room: LoopEvent,
         to_trio: Callable[[Callable[[], object]], object],
         to_loop: Callable[[Callable[[], object]], object],
     ) -> None:
         self._deliver = deliver
         self._lose = lose
+        self._unheard = unheard
         self._has_room = has_room
         self._to_trio = to_trio
         self._to_loop = to_loop
@@ -75,6 +77,10 @@ class ReceiveQueue:
             self._told = True
             self._lose(error)
 
+    def unheard(self, channels: Sequence[Channel]) -> None:
+        """Have it told soon that these are not heard any more."""
+        self._to_trio(lambda: self._report_unheard(tuple(channels)))
+
     def shut(self) -> None:
         """Drop what waits and whatever comes."""
         with self._lock:
@@ -82,6 +88,10 @@ class ReceiveQueue:
             self._waiting.clear()
             self._bytes = 0
         self._to_loop(self._has_room.set)
+
+    def _report_unheard(self, channels: Sequence[Channel]) -> None:
+        if self._open and not self._told:
+            self._unheard(channels)
 
     def _append(self, channel: Channel, payload: bytes) -> bool:
         with self._lock:

@@ -1,4 +1,4 @@
-"""What a broker is to a pod: five methods, and what they promise.
+"""What a broker is to a pod: six methods, and what they promise.
 
 A broker object is one incarnation of a link: it connects once, and when it is lost, closed or in
 doubt it is thrown away and the supervisor makes another. It never reconnects, never resubscribes
@@ -16,7 +16,11 @@ What every broker promises, and `conformance` checks:
    connection breaks, is told: `Inbox.lost`, once. Silence is never the answer.
 5. *Whole.* Payloads arrive byte for byte. One above `max_payload` is refused before it is sent.
 6. *Apart.* Deployments that share a server and differ in their prefix never hear each other.
-7. *Abandoned.* Every call may be cancelled, and then the object is only good for `close`, which
+7. *Proven again.* `resubscribe` makes anew what a broker may have lost of a subscription, and ends
+   nothing: what was heard before is heard all the while, though for a moment perhaps twice.
+8. *Apart from the rest.* What a broker refuses for a message (`MessageTooLarge`, `MessagesRefused`)
+   or a channel (`SubscriptionRefused`) is that one's trouble: the connection goes on.
+9. *Abandoned.* Every call may be cancelled, and then the object is only good for `close`, which
    may be called at any time, more than once, and leaves no thread, task or descriptor behind.
 
 Time-outs are the caller's: no call here has a deadline of its own, and any may hang for ever.
@@ -50,13 +54,17 @@ class Inbox(Protocol):
     def lost(self, error: BrokerError) -> None:
         """Learn that the connection is gone or messages were; only the first call counts."""
 
+    def unheard(self, channels: Sequence[Channel]) -> None:
+        """Learn that these are not heard any more, though the connection is well."""
+
 
 class Broker(ABC):
     """One incarnation of a connection to a broker. Its methods are for trio's thread.
 
     `publish`, `subscribe` and `unsubscribe` may be under way at the same time, and so may two
     `publish`. All raise `BrokerError`: `BrokerUnavailable` when the world is broken,
-    `BrokerRefused` when the broker does not let us in, `MessageTooLarge`.
+    `BrokerRefused` when the broker does not let us in. `publish` also raises `MessageTooLarge` and
+    `MessagesRefused`, `subscribe` and `resubscribe` `SubscriptionRefused`.
     """
 
     max_payload: int = 1024 * 1024
@@ -64,6 +72,11 @@ class Broker(ABC):
 
     endpoint: str = ""
     """Where the broker is, to show: never with a secret in it."""
+
+    node: str = ""
+    """Which server this connection is with, as that calls itself, when `connect` has returned: to
+    compare. What is subscribed on one is heard on it at once, elsewhere when the servers have told
+    each other. Empty is unknown."""
 
     @classmethod
     def from_settings(cls, settings: BrokerSettings) -> Broker:
@@ -77,6 +90,10 @@ class Broker(ABC):
     @abstractmethod
     async def subscribe(self, channels: Sequence[Channel]) -> None:
         """Hear these channels; one that is heard already is no error."""
+
+    async def resubscribe(self, channels: Sequence[Channel]) -> None:
+        """Hear these channels again, which may be heard no more without anybody knowing."""
+        await self.subscribe(channels)
 
     @abstractmethod
     async def unsubscribe(self, channels: Sequence[Channel]) -> None:

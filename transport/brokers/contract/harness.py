@@ -51,6 +51,7 @@ class RecordingInbox:
     def __init__(self) -> None:
         self.heard: list[Message] = []
         self.losses: list[BrokerError] = []
+        self.silent: list[Channel] = []
         self._changed = trio.Event()
 
     def deliver(self, channel: Channel, payload: bytes) -> None:
@@ -61,6 +62,11 @@ class RecordingInbox:
     def lost(self, error: BrokerError) -> None:
         """Remember a loss."""
         self.losses.append(error)
+        self._changed.set()
+
+    def unheard(self, channels: Sequence[Channel]) -> None:
+        """Remember what is not heard any more."""
+        self.silent += channels
         self._changed.set()
 
     def on(self, channel: Channel) -> list[bytes]:
@@ -75,6 +81,7 @@ class RecordingInbox:
                 self._changed = trio.Event()
         await trio.sleep(QUIET)
         expect(not self.losses, f"A healthy connection is not lost: {self.losses[:1]}")
+        expect(not self.silent, f"What is subscribed stays so: {self.silent[:1]}")
         expect(
             len(self.heard) == len(sent),
             f"{len(sent)} messages were published, and {len(self.heard)} arrived.",

@@ -65,6 +65,7 @@ class NatsDriver:
         self._subscriptions: dict[Channel, Subscription] = {}
         self._subscribing = Lock()
         self.max_payload = 1024 * 1024
+        self.node = ""
         self.endpoint = first
 
     async def open(self, feed: Feed) -> None:
@@ -99,6 +100,10 @@ class NatsDriver:
         await self._settle(connection)
         if self._routed:
             await sleep(ROUTE_GRACE)
+
+    async def resubscribe(self, channels: Sequence[Channel]) -> None:
+        """See `Broker.resubscribe`."""
+        await self.subscribe(channels)
 
     async def unsubscribe(self, channels: Sequence[Channel]) -> None:
         """Unsubscribe, and wait until the server has."""

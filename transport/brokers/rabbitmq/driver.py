@@ -69,6 +69,7 @@ class RabbitDriver:
         self._bound: set[Channel] = set()
         self._declaring, self._binding, self._sending = Lock(), Lock(), Lock()
         self.max_payload = MAX_PAYLOAD
+        self.node = ""
         self.endpoint = f"{settings.host}:{settings.port}"
 
     async def open(self, feed: Feed) -> None:
@@ -98,6 +99,10 @@ class RabbitDriver:
             await self._request(
                 [spec.Queue.Bind(**self._topology.binding(channel)) for channel in new]
             )
+
+    async def resubscribe(self, channels: Sequence[Channel]) -> None:
+        """See `Broker.resubscribe`."""
+        await self.subscribe(channels)
 
     async def unsubscribe(self, channels: Sequence[Channel]) -> None:
         """Unbind the queue, and wait until it is."""

@@ -34,6 +34,7 @@ class RedisClusterDriver:
     def __init__(self, settings: RedisSettings) -> None:
         self.max_payload = MAX_PAYLOAD
         self._seeds = read_servers(settings.nodes) or [read_server(settings)]
+        self.node = ""
         self.endpoint = ", ".join(map(str, self._seeds))
         self._login = read_login(settings)
         self._names = Names(settings.prefix, self._login.database)
@@ -66,6 +67,10 @@ class RedisClusterDriver:
         """See `Broker.subscribe`."""
         parts = self._split((self._names.name(channel), None) for channel in channels)
         await gather(*(node.subscribe([n for n, _ in part]) for node, part in parts))
+
+    async def resubscribe(self, channels: Sequence[Channel]) -> None:
+        """See `Broker.resubscribe`."""
+        await self.subscribe(channels)
 
     async def unsubscribe(self, channels: Sequence[Channel]) -> None:
         """See `Broker.unsubscribe`."""

@@ -37,6 +37,7 @@ class RedisDriver:
         self._sentinels = read_servers(settings.sentinels)
         self._master = settings.sentinel_master
         self._server = read_server(settings)
+        self.node = ""
         self.endpoint = ", ".join(map(str, self._sentinels or [self._server]))
         self._login = read_login(settings)
         self._names = Names(settings.prefix, self._login.database)
@@ -63,6 +64,10 @@ class RedisDriver:
     async def subscribe(self, channels: Sequence[Channel]) -> None:
         """See `Broker.subscribe`."""
         await self._opened.subscribe([self._names.name(channel) for channel in channels])
+
+    async def resubscribe(self, channels: Sequence[Channel]) -> None:
+        """See `Broker.resubscribe`."""
+        await self.subscribe(channels)
 
     async def unsubscribe(self, channels: Sequence[Channel]) -> None:
         """See `Broker.unsubscribe`."""
