@@ -55,7 +55,22 @@ class Redis:
         (), check=formats.nodes, help='Sentinels to ask for the master, "host:port".'
     )
     sentinel_master: str = setting("mymaster", help="Name by which Sentinel knows the master.")
+    sentinel_username: str = setting(
+        "", help="User to sign in to the sentinels as; empty is the default one."
+    )
+    sentinel_password: str = setting(
+        "",
+        secret=True,
+        help="Password of the sentinels; empty: none is shown, and where they want one the "
+        "server's.",
+    )
     ca_file: str = setting("", help="Certificates (PEM) to trust for TLS; empty: the system's.")
+    cert_file: str = setting(
+        "", help="Certificate (PEM) that the pod shows a server which asks for one; empty is none."
+    )
+    key_file: str = setting(
+        "", help="The key of `certFile` (PEM, without a password); empty: it is in the same file."
+    )
 
 
 @attrs.frozen
@@ -68,7 +83,9 @@ class RabbitMQ:
     password: str = setting("guest", secret=True, help="The user's password.")
     vhost: str = setting("/", help="Virtual host.")
     exchange: str = setting(
-        "deployd", help="Names of exchanges and queues begin so: it keeps deployments apart."
+        "deployd",
+        check=formats.exchange,
+        help="Names of exchanges and queues begin so: it keeps deployments apart.",
     )
     queue_length: int = setting(
         100_000, unit="messages", ge=1, help="What may wait for one pod; the oldest are dropped."
@@ -78,6 +95,12 @@ class RabbitMQ:
     )
     tls: bool = setting(False, help="Connect with TLS (amqps).")
     ca_file: str = setting("", help="Certificates (PEM) to trust for TLS; empty: the system's.")
+    cert_file: str = setting(
+        "", help="Certificate (PEM) that the pod shows a server which asks for one; empty is none."
+    )
+    key_file: str = setting(
+        "", help="The key of `certFile` (PEM, without a password); empty: it is in the same file."
+    )
 
 
 @attrs.frozen
@@ -90,6 +113,7 @@ class Nats:
     password: str = setting("", secret=True, help="The user's password.")
     token: str = setting("", secret=True, help="Token to sign in with; empty is none.")
     credentials_file: str = setting("", help="File of a user's JWT and key (.creds).")
+    nkey_file: str = setting("", help="File of a user's nkey: its seed, which begins with SU.")
     subject: str = setting(
         "deployd",
         check=formats.subject,
@@ -102,7 +126,16 @@ class Nats:
         (), check=formats.nodes, help='Servers of a cluster, "host:port", beside host and port.'
     )
     tls: bool = setting(False, help="Connect with TLS.")
+    tls_first: bool = setting(
+        False, help="Begin with TLS, as servers with `handshake_first` want it; needs `tls`."
+    )
     ca_file: str = setting("", help="Certificates (PEM) to trust for TLS; empty: the system's.")
+    cert_file: str = setting(
+        "", help="Certificate (PEM) that the pod shows a server which asks for one; empty is none."
+    )
+    key_file: str = setting(
+        "", help="The key of `certFile` (PEM, without a password); empty: it is in the same file."
+    )
 
 
 @attrs.frozen

@@ -16,6 +16,8 @@ from .redact import redact_text
 BROKERS = ("memory", "redis", "rabbitmq", "nats")
 ALGORITHMS = ("HS256", "HS384", "HS512")
 SIGNING_SECRET_BYTES = 32
+_EXCHANGE_BYTES = 100
+"""What the names of exchanges (127 bytes) leave, as each of them ends with a word of ours."""
 
 
 def origins(values: Sequence[str]) -> str | None:
@@ -140,6 +142,18 @@ def subject(value: str) -> str | None:
     if re.fullmatch(r"[A-Za-z0-9_=-]+(\.[A-Za-z0-9_=-]+)*", value):
         return None
     return 'words of letters, digits, "_", "=" and "-", joined by dots'
+
+
+def exchange(value: str) -> str | None:
+    """Check what names on RabbitMQ begin with; it keeps `amq.` for itself and takes 127 bytes."""
+    if value.startswith("amq."):
+        return 'a name that does not begin with "amq.", which RabbitMQ keeps for itself'
+    if re.fullmatch(rf"[A-Za-z0-9_.:@#,/+ -]{{1,{_EXCHANGE_BYTES}}}", value):
+        return None
+    return (
+        f"1 to {_EXCHANGE_BYTES} letters, digits, spaces and any of "
+        '"-", "_", ".", ":", "@", "#", ",", "/" and "+"'
+    )
 
 
 def _shown(value: str) -> str:

@@ -5,8 +5,10 @@ script can: SQLite would go on in a new and empty database. So they are fixed on
 """
 
 from pathlib import Path
+from typing import Any
 
 import attrs
+from attrs import AttrsInstance
 
 from .catalogue import ENTRIES
 from .schema import Config
@@ -20,22 +22,21 @@ def with_absolute_paths(config: Config, folder: Path) -> Config:
     def absolute(path: str) -> str:
         return str(folder / path) if path else path  # an absolute one is what this gives
 
-    server, collections, tls, broker = config.server, config.collections, config.tls, config.broker
-    nats = attrs.evolve(
-        broker.nats,
-        ca_file=absolute(broker.nats.ca_file),
-        credentials_file=absolute(broker.nats.credentials_file),
-    )
+    def files(section: AttrsInstance) -> dict[str, Any]:
+        names = [field.name for field in attrs.fields(type(section)) if _names_file(field.name)]
+        return {name: absolute(getattr(section, name)) for name in names}
+
+    server, collections, broker = config.server, config.collections, config.broker
     return attrs.evolve(
         config,
         server=attrs.evolve(server, data=absolute(server.data), public=absolute(server.public)),
         collections=attrs.evolve(collections, folder=absolute(collections.folder)),
-        tls=attrs.evolve(tls, cert_file=absolute(tls.cert_file), key_file=absolute(tls.key_file)),
+        tls=attrs.evolve(config.tls, **files(config.tls)),
         broker=attrs.evolve(
             broker,
-            redis=attrs.evolve(broker.redis, ca_file=absolute(broker.redis.ca_file)),
-            rabbitmq=attrs.evolve(broker.rabbitmq, ca_file=absolute(broker.rabbitmq.ca_file)),
-            nats=nats,
+            redis=attrs.evolve(broker.redis, **files(broker.redis)),
+            rabbitmq=attrs.evolve(broker.rabbitmq, **files(broker.rabbitmq)),
+            nats=attrs.evolve(broker.nats, **files(broker.nats)),
         ),
     )
 
@@ -45,6 +46,10 @@ def private_paths(config: Config) -> tuple[Path, ...]:
 
     Each setting whose name ends in `File` names one: keys, certificates, credentials.
     """
-    files = [e.value(config) for e in ENTRIES.values() if e.names[-1].endswith("_file")]
+    files = [e.value(config) for e in ENTRIES.values() if _names_file(e.names[-1])]
     named = [config.server.data, config.collections.folder, *map(str, filter(None, files))]
     return tuple(map(Path, named))
+
+
+def _names_file(setting: str) -> bool:
+    return setting.endswith("_file")

@@ -16,19 +16,25 @@ version can be let in when the tests have passed with it:
 from __future__ import annotations
 
 import logging
+import socket
 import ssl
+import struct
 from collections.abc import Sequence
+from contextlib import suppress
+from itertools import cycle
 from typing import Any, Final, Protocol
 
 from aiormq import spec
 from aiormq.abc import ChannelFrame
 from aiormq.channel import Channel
 from aiormq.connection import Connection, TransportFactory
+from aiormq.exceptions import ChannelInvalidStateError
 from pamqp.base import Frame
 from pamqp.frame import marshal
 from yarl import URL
 
 from ....config import RabbitMQ as RabbitMQSettings
+from ..addresses import bare_host
 from ..bridge import Future, StreamReader, StreamWriter, open_connection
 from .frames import Publication, Publications
 
@@ -37,12 +43,19 @@ __all__ = [
     "PublishingChannel",
     "RabbitConnection",
     "RabbitListener",
+    "RequestChannel",
     "SignInRefused",
     "silence_library",
 ]
 
 HEARTBEAT: Final = 10
 """Seconds: for the server, which frees the queue of a pod that vanished; links have canaries."""
+
+_NUMBERS: Final = 1000
+"""Channels that a connection has one after the other before a number comes again."""
+
+_RESET: Final = struct.pack("ii", 1, 0)
+"""Close with RST (SO_LINGER, 0 s)."""
 
 _FRAMES: Final = 64
 """Frames that may wait for a channel to be read from."""
@@ -57,7 +70,7 @@ class RabbitListener(Protocol):
     """Who is told what happens on a connection; none of it may raise."""
 
     def ended(self, error: BaseException | None) -> None:
-        """Learn that nothing is read any more, or that a channel is closed."""
+        """Learn that nothing is read any more, or that the channel that consumes is closed."""
 
     def blocked(self, reason: str) -> None:
         """Learn that the server takes nothing from this connection until an alarm has ended."""
@@ -106,7 +119,7 @@ class RabbitConnection(Connection):
     def __init__(
         self, settings: RabbitMQSettings, context: ssl.SSLContext | None, listener: RabbitListener
     ) -> None:
-        self._sockets = _Sockets(settings.host, settings.port, context)
+        self._sockets = _Sockets(bare_host(settings.host), settings.port, context)
         # For the credentials and options only: not every host or vhost fits into one.
         url = URL.build(
             scheme="amqp",
@@ -118,6 +131,8 @@ class RabbitConnection(Connection):
         super().__init__(url, transport_factory=self._sockets)
         self.vhost = settings.vhost
         self._listener = listener
+        self._numbers = cycle(range(1, _NUMBERS + 1))
+        self._is_blocked = False
 
     async def begin(self) -> None:
         """Connect and sign in."""
@@ -125,15 +140,28 @@ class RabbitConnection(Connection):
         self._reader_task.add_done_callback(self._reader_ended)
 
     def abandon(self) -> None:
-        """Close the socket now; say goodbye if the server takes it without a wait."""
+        """Close the socket now; say goodbye if the server takes it without a wait.
+
+        A server that has blocked the connection does not read it, and would keep it until its
+        alarm is over; its next heartbeat finds out when the socket was reset.
+        """
         writer = self._sockets.writer
         if writer is None:
             return
         transport = writer.transport
-        if not transport.is_closing() and not transport.get_write_buffer_size():
+        if self._is_blocked:
+            with suppress(OSError):  # it may be closed already
+                transport.get_extra_info("socket").setsockopt(
+                    socket.SOL_SOCKET, socket.SO_LINGER, _RESET
+                )
+        elif not transport.is_closing() and not transport.get_write_buffer_size():
             farewell = spec.Connection.Close(200, "", 0, 0)
             transport.write(marshal(farewell, 0))
         transport.abort()
+
+    def number(self) -> int:
+        """Return a number for a channel, that none has had for long: an old one may yet speak."""
+        return next(self._numbers)
 
     def _reader_ended(self, task: Any) -> None:
         self._listener.ended(None if task.cancelled() else task.exception())
@@ -152,17 +180,17 @@ class RabbitConnection(Connection):
     async def _Connection__handle_connection_blocked(  # noqa: N802
         self, frame: spec.Connection.Blocked
     ) -> None:
+        self._is_blocked = True
         self._listener.blocked(str(frame.reason or ""))
 
 
-class _OnlyChannel(Channel):
-    """The only channel of a connection, of a kind of our own; its end is the connection's."""
+class _OwnChannel(Channel):
+    """A channel of a kind of our own, that is used until somebody closes it."""
 
-    def __init__(
-        self, connection: RabbitConnection, listener: RabbitListener, confirms: bool
-    ) -> None:
-        super().__init__(connection, 1, publisher_confirms=confirms, frame_buffer=_FRAMES)
-        self._listener = listener
+    def __init__(self, connection: RabbitConnection, confirms: bool = False) -> None:
+        super().__init__(
+            connection, connection.number(), publisher_confirms=confirms, frame_buffer=_FRAMES
+        )
         connection.channels[self.number] = self
 
     @property
@@ -170,20 +198,22 @@ class _OnlyChannel(Channel):
         """Why the server has closed the channel, or None."""
         return self._close_exception
 
-    async def begin(self) -> None:
-        """Open the channel."""
-        await self.open()
-        self.closing.add_done_callback(self._ended)
+    @property
+    def is_good(self) -> bool:
+        """Whether the channel can be used: the server closes one for what it is asked."""
+        return self._close_exception is None and not self.is_closed
 
-    def _ended(self, closing: Future[Any]) -> None:
-        self._listener.ended(None if closing.cancelled() else closing.exception())
+    def demand_good(self) -> None:
+        """Raise what the library does when the channel is closed."""
+        if not self.is_good:
+            raise ChannelInvalidStateError("closed")
 
 
-class PublishingChannel(_OnlyChannel):
+class PublishingChannel(_OwnChannel):
     """A channel whose confirms are counted by batch."""
 
-    def __init__(self, connection: RabbitConnection, listener: RabbitListener) -> None:
-        super().__init__(connection, listener, confirms=True)
+    def __init__(self, connection: RabbitConnection) -> None:
+        super().__init__(connection, confirms=True)
         self._publications = Publications(self.number, self.max_content_size)
 
     async def send(self, publications: list[Publication]) -> Future[None]:
@@ -192,6 +222,7 @@ class PublishingChannel(_OnlyChannel):
         Returns when the system has taken the bytes, or most of them. Two calls at once are an
         error: what is written must be in the order of its tags.
         """
+        self.demand_good()
         confirmed: Future[None] = self.create_future()
         payload = self._publications.written(publications, confirmed)
         written: Future[None] = self.create_future()
@@ -204,19 +235,12 @@ class PublishingChannel(_OnlyChannel):
         self._publications.confirm(frame.delivery_tag, bool(frame.multiple), taken)
 
 
-class ConsumingChannel(_OnlyChannel):
-    """A channel that hands on what arrives, in order, at once."""
-
-    def __init__(self, connection: RabbitConnection, listener: RabbitListener) -> None:
-        super().__init__(connection, listener, confirms=False)
-        self.on_consumer_cancel_callbacks.add(lambda _: listener.cancelled())
-
-    async def consume(self, queue: str, acknowledged: bool = True) -> None:
-        """Have the server send what is in the queue."""
-        await self.basic_consume(queue, _never, no_ack=not acknowledged)
+class RequestChannel(_OwnChannel):
+    """A channel for exchanges and bindings: what is refused there costs no queue its consumer."""
 
     async def request(self, frames: Sequence[Frame]) -> None:
         """Send requests in one write, and return when the server has answered all of them."""
+        self.demand_good()
         # A task of the channel's own ends with it.
         await self.create_task(self._request(frames))
 
@@ -227,9 +251,30 @@ class ConsumingChannel(_OnlyChannel):
             for _ in frames:
                 await self.rpc_frames.get()
 
+
+class ConsumingChannel(_OwnChannel):
+    """A channel that hands on what arrives, in order, at once; its end is the connection's."""
+
+    def __init__(self, connection: RabbitConnection, listener: RabbitListener) -> None:
+        super().__init__(connection)
+        self._listener = listener
+        self.on_consumer_cancel_callbacks.add(lambda _: listener.cancelled())
+
+    async def begin(self) -> None:
+        """Open the channel."""
+        await self.open()
+        self.closing.add_done_callback(self._ended)
+
+    async def consume(self, queue: str, acknowledged: bool = True) -> None:
+        """Have the server send what is in the queue."""
+        await self.basic_consume(queue, _never, no_ack=not acknowledged)
+
     async def acknowledge(self, tag: int) -> None:
         """Say that all messages up to this one are handled."""
         await self.basic_ack(tag, multiple=True, wait=False)
+
+    def _ended(self, closing: Future[Any]) -> None:
+        self._listener.ended(None if closing.cancelled() else closing.exception())
 
     async def _on_deliver_frame(self, frame: Any) -> None:
         header: Any = await self._get_frame()

@@ -6,7 +6,10 @@ a task more, and what the server says of a connection does not reach its user.
 There are two connections, because a server with an alarm (memory, disk) stops reading from those
 that publish. `publish` returns when the server has confirmed the batch, that is when every queue
 of this server has it. Where the server dropped messages that waited for this pod, the link is lost:
-`rabbitmq_topology` has what is where.
+`topology` has what is where.
+
+A server answers what it refuses for a message with the end of the channel. The channel is opened
+again, what was not refused is published again, and nobody but the message's sender learns of it.
 """
 
 from __future__ import annotations
@@ -14,28 +17,32 @@ from __future__ import annotations
 import ssl
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import Final, TypeVar
-
-from aiormq import spec
-from pamqp.base import Frame
+from typing import Final
 
 from ....config import RabbitMQ as RabbitMQSettings
-from ...errors import BrokerError, BrokerRefused, BrokerUnavailable
+from ...errors import (
+    BrokerError,
+    BrokerUnavailable,
+    MessagesRefused,
+    SubscriptionRefused,
+)
+from ..addresses import written
 from ..bridge import Feed, Future, Lock
-from ..contract import Channel, Message
+from ..contract import Channel, Message, refuse_too_large
+from ..tls import client_context
+from .bindings import Bindings, ExchangeDenied
 from .client import ConsumingChannel, PublishingChannel, RabbitConnection, silence_library
 from .deliveries import Deliveries
 from .errors import LIBRARY_ERRORS, translate
 from .frames import Publication
-from .topology import Topology
+from .topology import Topology, kind_of
+from .troubles import Denied, Missing, TooLarge, trouble_of
 
 __all__ = ["MAX_PAYLOAD", "RabbitDriver"]
 
 MAX_PAYLOAD: Final = 8 * 2**20
-"""Bytes: below the `max_message_size` that servers come with, 16 MiB in 4.x and 128 in 3.x."""
-
-_BINDINGS: Final = 256
-"""Requests that are sent before answers are read."""
+"""Bytes: below the `max_message_size` that servers come with, 16 MiB in 4.x and 128 in 3.x. One
+that is lower is learned from its refusal, for no server tells it before."""
 
 _CHUNK: Final = 512
 """Messages that are written at a time."""
@@ -45,8 +52,8 @@ _CHUNK_BYTES: Final = 2**20
 _IN_FLIGHT: Final = 4
 """Chunks of one batch that may be unconfirmed."""
 
-
-_Channel = TypeVar("_Channel", PublishingChannel, ConsumingChannel)
+_TRIES: Final = 8
+"""Times that a batch is published while channels are closed for what others publish."""
 
 
 class RabbitDriver:
@@ -65,21 +72,22 @@ class RabbitDriver:
         self._failure: BrokerError | None = None
         self._closed = False
         self._deliveries: Deliveries | None = None
-        self._declared: set[str] = set()
-        self._bound: set[Channel] = set()
-        self._declaring, self._binding, self._sending = Lock(), Lock(), Lock()
+        self._bindings: Bindings | None = None
+        self._sending, self._opening = Lock(), Lock()
         self.max_payload = MAX_PAYLOAD
         self.node = ""
-        self.endpoint = f"{settings.host}:{settings.port}"
+        self.endpoint = written(settings.host, settings.port)
 
     async def open(self, feed: Feed) -> None:
         """Connect twice, and declare the queue."""
         silence_library()
-        context = tls(self._settings)
+        context = client_context("rabbitmq", self._settings) if self._settings.tls else None
         try:
-            self._publishing = PublishingChannel(await self._connect(context), self)
-            await self._publishing.begin()
-            self._consuming = ConsumingChannel(await self._connect(context), self)
+            self._publishing = PublishingChannel(await self._connect(context))
+            await self._publishing.open()
+            connection = await self._connect(context)
+            self._consuming = ConsumingChannel(connection, self)
+            self._bindings = Bindings(connection, self._topology, feed.unheard)
             await self._consuming.begin()
             await self._consume(self._consuming, feed)
         except LIBRARY_ERRORS as error:
@@ -87,52 +95,51 @@ class RabbitDriver:
             await self.close()
             raise failure from None
         self._feed = feed
-        self._connected(self._consuming)
+        self._connected()
 
     async def subscribe(self, channels: Sequence[Channel]) -> None:
         """Bind the queue, and wait until it is."""
-        async with self._binding:
-            new = [channel for channel in dict.fromkeys(channels) if channel not in self._bound]
-            await self._declare(new)
-            # From now on, for what was published meanwhile may arrive before the answer does.
-            self._bound.update(new)
-            await self._request(
-                [spec.Queue.Bind(**self._topology.binding(channel)) for channel in new]
-            )
+        await self._bind(channels)
 
     async def resubscribe(self, channels: Sequence[Channel]) -> None:
-        """See `Broker.resubscribe`."""
-        await self.subscribe(channels)
+        """Declare the exchanges again and bind again: the server leaves alone what it has."""
+        await self._bind(channels, again=True)
 
     async def unsubscribe(self, channels: Sequence[Channel]) -> None:
         """Unbind the queue, and wait until it is."""
-        async with self._binding:
-            old = [channel for channel in dict.fromkeys(channels) if channel in self._bound]
-            self._bound.difference_update(old)
-            await self._request(
-                [spec.Queue.Unbind(**self._topology.binding(channel)) for channel in old]
-            )
+        bindings = self._connected()
+        try:
+            await bindings.remove(channels)
+            self._connected()
+        except LIBRARY_ERRORS as error:
+            raise self._lose(self._translated(error)) from None
 
     async def publish(self, batch: Sequence[Message]) -> None:
         """Send the whole batch, and wait until the server has confirmed all of it."""
-        self._connected(self._publishing)
-        await self._declare([channel for channel, _ in batch])
-        pending: deque[Future[None]] = deque()
-        try:
-            for chunk in self._chunks(batch):
-                if len(pending) >= _IN_FLIGHT:
-                    await pending.popleft()
-                async with self._sending:
-                    pending.append(await self._connected(self._publishing).send(chunk))
-            for confirmed in pending:
-                await confirmed
-        except LIBRARY_ERRORS as error:
-            raise self._lose(self._translated(error)) from None
+        left, denied = batch, dict[str, str]()
+        for _ in range(_TRIES):
+            channel = await self._open_publishing()
+            try:
+                await self._connected().declare({kind_of(each) for each, _ in left})
+                await self._send(channel, left)
+                break
+            except ExchangeDenied as error:
+                denied[error.kind] = str(translate(error.reason, self._settings))
+            except LIBRARY_ERRORS as error:
+                denied.update(await self._mend(channel, error, left))
+            left = [message for message in batch if kind_of(message[0]) not in denied]
+        else:
+            raise self._lose(
+                BrokerUnavailable(f"{self.endpoint}: the server closes one channel after another.")
+            )
+        if denied:
+            places = [at for at, (each, _) in enumerate(batch) if kind_of(each) in denied]
+            raise MessagesRefused(places, next(iter(denied.values())))
 
     async def close(self) -> None:
         """Close the sockets: what was not yet confirmed is not waited for."""
         self._closed = True
-        self._publishing = self._consuming = None
+        self._publishing = self._consuming = self._bindings = None
         for connection in self._connections:
             connection.abandon()
         self._connections.clear()
@@ -149,7 +156,7 @@ class RabbitDriver:
         channel = self._topology.channel(exchange, key)
         if self._deliveries is not None:
             # A fanout sends what has another key, too.
-            wanted = channel in self._bound
+            wanted = self._bindings is not None and channel in self._bindings
             await self._deliveries.append(channel if wanted else None, payload, tag)
 
     def ended(self, error: BaseException | None) -> None:
@@ -180,7 +187,7 @@ class RabbitDriver:
 
     def _translated(self, error: BaseException | None) -> BrokerError:
         # A channel's calls fail before its end is told, and know less.
-        for channel in (self._publishing, self._consuming):
+        for channel in (self._publishing, self._bindings, self._consuming):
             error = error if channel is None or channel.reason is None else channel.reason
         return translate(error, self._settings)
 
@@ -204,25 +211,77 @@ class RabbitDriver:
         pump.add_done_callback(lambda _: self.ended(None))
         await consuming.consume(self._topology.queue)
 
-    async def _declare(self, channels: Sequence[Channel]) -> None:
-        kinds = {channel.partition(".")[0] for channel in channels}
-        if kinds <= self._declared:
-            return
-        async with self._declaring:
-            new = sorted(kinds - self._declared)
-            await self._request(
-                [spec.Exchange.Declare(**self._topology.exchange(kind)) for kind in new]
-            )
-            self._declared.update(new)
-
-    async def _request(self, frames: Sequence[Frame]) -> None:
+    async def _bind(self, channels: Sequence[Channel], again: bool = False) -> None:
+        bindings = self._connected()
         try:
-            for start in range(0, len(frames), _BINDINGS):
-                consuming = self._connected(self._consuming)
-                await consuming.request(frames[start : start + _BINDINGS])
-            self._connected(self._consuming)
+            denied = await bindings.add(channels, again)
+            self._connected()
         except LIBRARY_ERRORS as error:
             raise self._lose(self._translated(error)) from None
+        if denied:
+            kinds = {error.kind for error in denied}
+            refused = [channel for channel in channels if kind_of(channel) in kinds]
+            raise SubscriptionRefused(refused, str(translate(denied[0].reason, self._settings)))
+
+    async def _open_publishing(self) -> PublishingChannel:
+        """Return the channel to publish on; a new one where the server has closed the last."""
+        self._connected()
+        channel = self._publishing
+        if channel is not None and channel.is_good:
+            return channel
+        async with self._opening:
+            channel = self._publishing
+            if channel is None or not channel.is_good:
+                self._connected()
+                channel = self._publishing = PublishingChannel(self._connections[0])
+                try:
+                    await channel.open()
+                except LIBRARY_ERRORS as error:
+                    raise self._lose(self._translated(error)) from None
+            return channel
+
+    async def _send(self, channel: PublishingChannel, batch: Sequence[Message]) -> None:
+        pending: deque[Future[None]] = deque()
+        for chunk in self._chunks(batch):
+            if len(pending) >= _IN_FLIGHT:
+                await pending.popleft()
+            async with self._sending:
+                self._connected()
+                pending.append(await channel.send(chunk))
+        for confirmed in pending:
+            await confirmed
+
+    async def _mend(
+        self, channel: PublishingChannel, error: BaseException, batch: Sequence[Message]
+    ) -> dict[str, str]:
+        """Make good what the server closed the channel for, perhaps for somebody else's message.
+
+        Returns the kinds that it denies, with its reasons. Raises `MessageTooLarge` when the batch
+        holds what is too large, and `BrokerUnavailable` when it is the link's trouble.
+        """
+        reason = channel.reason
+        trouble = trouble_of(reason)
+        if trouble is not None and self._publishing is channel:
+            self._publishing = None  # what it was closed for explains nothing that comes later
+        match trouble:
+            case TooLarge(limit):
+                self.max_payload = min(limit, self.max_payload)
+                refuse_too_large(batch, self.max_payload)
+                return {}
+            case Missing(exchange):
+                try:
+                    await self._connected().restore(self._topology.kind(exchange))
+                except LIBRARY_ERRORS as failure:
+                    raise self._lose(self._translated(failure)) from None
+                except ExchangeDenied as refusal:
+                    return {refusal.kind: str(translate(refusal.reason, self._settings))}
+                return {}
+            case Denied(exchange):
+                kind = self._topology.kind(exchange)
+                if any(kind_of(each) == kind for each, _ in batch):
+                    return {kind: str(translate(reason, self._settings))}
+                return {}
+        raise self._lose(self._translated(error)) from None
 
     def _chunks(self, batch: Sequence[Message]) -> Iterator[list[Publication]]:
         chunk: list[Publication] = []
@@ -236,21 +295,9 @@ class RabbitDriver:
         if chunk:
             yield chunk
 
-    def _connected(self, channel: _Channel | None) -> _Channel:
+    def _connected(self) -> Bindings:
         if self._failure is not None:
             raise self._failure
-        if channel is None:
+        if self._bindings is None:
             raise BrokerUnavailable(f"{self.endpoint}: not connected.")
-        return channel
-
-
-def tls(settings: RabbitMQSettings) -> ssl.SSLContext | None:
-    """Return what TLS needs, or None without; `BrokerRefused` when `ca_file` is not good."""
-    if not settings.tls:
-        return None
-    try:
-        return ssl.create_default_context(cafile=settings.ca_file or None)
-    except OSError as error:
-        what = error.strerror or "it holds no certificate"
-        file = settings.ca_file
-        raise BrokerRefused(f"broker.rabbitmq.caFile: {file} cannot be used: {what}.") from None
+        return self._bindings

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import ssl
+import socket
+from typing import Final
 
 from aio_pika.exceptions import (
     AMQPConnectionError,
@@ -15,6 +16,8 @@ from aiormq.exceptions import ChannelAccessRefused
 
 from ....config import RabbitMQ as RabbitMQSettings
 from ...errors import BrokerError, BrokerRefused, BrokerUnavailable
+from ..addresses import written
+from ..tls import tls_sentence
 from .client import SignInRefused
 from .frames import NotTaken
 
@@ -23,21 +26,44 @@ __all__ = ["LIBRARY_ERRORS", "translate"]
 LIBRARY_ERRORS = (AMQPError, OSError, RuntimeError, SignInRefused, NotTaken, ValueError)
 """What leaves the library; a wrong state it calls `RuntimeError`, a wrong name `ValueError`."""
 
-_GONE = "the connection is gone"
+_GONE: Final = "the connection is gone"
 
 
 def translate(error: BaseException | None, settings: RabbitMQSettings) -> BrokerError:
     """Put a failure into a sentence."""
-    endpoint = f"{settings.host}:{settings.port}"
+    endpoint = written(settings.host, settings.port)
+    wrong = tls_sentence(error, "rabbitmq")
+    if wrong is not None:
+        return BrokerRefused(f"{endpoint} {wrong}.")
+    full = _full(error)
+    if full is not None:
+        return BrokerUnavailable(f"{endpoint}: {full}.")
     if isinstance(error, SignInRefused):
         return BrokerRefused(f"{endpoint}: {_sign_in(error, settings)}.")
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return BrokerRefused(
-            f"{endpoint}: {error.verify_message}: see broker.rabbitmq.caFile and host."
-        )
     if isinstance(error, ChannelClosed):
         return _channel(error, endpoint, settings)
     return BrokerUnavailable(f"{endpoint}: {_broken(error)}.")
+
+
+def _full(error: BaseException | None) -> str | None:
+    """Say what there is too much of, or what is down: no credentials help, but room does."""
+    if not isinstance(error, SignInRefused | ChannelClosed | ConnectionClosed):
+        return None
+    said = _short(error)
+    # It begins with whom it refused, which reads like a matter of rights.
+    told = said.rpartition(": ")[2]
+    for sign, sentence in _FULL:
+        if sign in told:
+            return f"{told}: {sentence}"
+    return None
+
+
+_FULL: Final = (
+    ("connection limit", "close other connections, or raise the limit of the server"),
+    ("queue limit", "delete other queues, or raise the limit of the vhost"),
+    ("channel limit", "raise the limit of the server; a pod needs three channels"),
+    ("is down", "look at the server's log, and start it with `rabbitmqctl restart_vhost`"),
+)
 
 
 def _sign_in(error: SignInRefused, settings: RabbitMQSettings) -> str:
@@ -72,6 +98,8 @@ def _broken(error: BaseException | None) -> str:
         return _short(error) or _GONE
     if isinstance(error, NotTaken):
         return "the server did not take a message"
+    if isinstance(error, socket.gaierror):
+        return "the name cannot be resolved; check broker.rabbitmq.host and the DNS"
     if isinstance(error, OSError) and not isinstance(error, AMQPConnectionError):
         return error.strerror or type(error).__name__
     if isinstance(error, ValueError):

@@ -18,7 +18,7 @@ from ....config import RabbitMQ as RabbitMQSettings
 from ..contract import Channel
 from .client import ConsumingChannel
 
-__all__ = ["QUEUE_BYTES", "Topology"]
+__all__ = ["QUEUE_BYTES", "Topology", "kind_of"]
 
 QUEUE_BYTES: Final = 128 * 2**20
 """Bytes that may wait for one pod on the server; the oldest messages are dropped."""
@@ -26,6 +26,11 @@ QUEUE_BYTES: Final = 128 * 2**20
 _FANOUT: Final = "all"
 
 _DROPPED: Final = "dropped"
+
+
+def kind_of(channel: Channel) -> str:
+    """Return the kind of a channel, each of which has an exchange."""
+    return channel.partition(".")[0]
 
 
 class Topology:
@@ -57,9 +62,13 @@ class Topology:
         exchange, key = self.address(channel)
         return {"queue": self.queue, "exchange": exchange, "routing_key": key}
 
+    def kind(self, exchange: str) -> str:
+        """Return the kind of channel that an exchange is for."""
+        return exchange.removeprefix(self._prefix)
+
     def channel(self, exchange: str, key: str) -> Channel:
         """Return the channel of an address."""
-        return f"{exchange.removeprefix(self._prefix)}.{key}"
+        return f"{self.kind(exchange)}.{key}"
 
     async def declare(self, consuming: ConsumingChannel) -> None:
         """Declare both queues, and have the server send what is dropped."""
