@@ -13,6 +13,7 @@ _renderer.exception_formatter = structlog.dev.plain_traceback
 
 pytest_plugins = [
     "support.browser",
+    "support.certificates",
     "support.nats_server",
     "support.postgres",
     "support.rabbitmq_server",

@@ -30,8 +30,9 @@ _SIZE: Final = 3
 class NatsServer(ServerProcess):
     """One server, with the lines of configuration that it is given."""
 
-    def __init__(self, folder: Path, configuration: str = "") -> None:
-        self.port = free_port()
+    def __init__(self, folder: Path, configuration: str = "", host: str = "127.0.0.1") -> None:
+        self.host, self.port = host, free_port()
+        self._silent = "handshake_first" in configuration
         self.file = folder / "nats.conf"
         self.configure(configuration)
         command: list[str | Path] = [program(), "-c", self.file, "-P", folder / "pid"]
@@ -39,17 +40,18 @@ class NatsServer(ServerProcess):
 
     def configure(self, configuration: str) -> None:
         """Write the configuration anew, for the next start or SIGHUP."""
-        self.file.write_text(f'listen: "127.0.0.1:{self.port}"\n{configuration}\n')
+        self.file.write_text(f'listen: "[{self.host}]:{self.port}"\n{configuration}\n')
 
     def settings(self, **changes: Any) -> Nats:
         """Return the settings of a pod that uses this server."""
-        return attrs.evolve(Nats(host="127.0.0.1", port=self.port), **changes)
+        return attrs.evolve(Nats(host=self.host, port=self.port), **changes)
 
     def _answers(self) -> bool:
         try:
-            with socket.create_connection(("127.0.0.1", self.port), 1) as sock:
+            with socket.create_connection((self.host, self.port), 1) as sock:
                 sock.settimeout(1)
-                return b"INFO" in sock.recv(4)
+                # With `handshake_first` it waits for the client to speak.
+                return self._silent or b"INFO" in sock.recv(4)
         except OSError:
             return False
 
@@ -85,8 +87,8 @@ def make_nats_server(
     """Start a server with lines of configuration; all are killed afterwards."""
     servers: list[NatsServer] = []
 
-    def make(configuration: str = "") -> NatsServer:
-        server = NatsServer(tmp_path_factory.mktemp("nats"), configuration)
+    def make(configuration: str = "", **where: str) -> NatsServer:
+        server = NatsServer(tmp_path_factory.mktemp("nats"), configuration, **where)
         servers.append(server)
         server.start()
         return server

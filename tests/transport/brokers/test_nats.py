@@ -8,7 +8,6 @@ import subprocess
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 
 import attrs
@@ -156,25 +155,6 @@ async def test_a_file_of_credentials_that_is_missing_is_refused(nats_server: Nat
     error = await refusal(nats_server.settings(credentials_file="/nowhere/pod.creds"))
     assert isinstance(error, BrokerRefused)
     assert "No such file" in str(error)
-
-
-async def test_a_user_without_permission_is_refused_and_told_which(
-    make_nats_server: MakeNatsServer,
-) -> None:
-    server = make_nats_server(
-        "authorization { users: [ { user: ann, password: x, permissions: "
-        '{ publish: "deployd.room.>", subscribe: "deployd.pod.>" } } ] }'
-    )
-    settings = server.settings(username="ann", password="x")
-    for channel, call in (("pod.a", "publish"), ("room.a", "subscribe")):
-        async with connected(settings) as (broker, heard):
-            publishes = partial(broker.publish, [("room.b", b""), (channel, b"")])
-            subscribes = partial(broker.subscribe, ["pod.b", channel])
-            with pytest.raises(BrokerRefused, match="permissions violation"):
-                await (publishes if call == "publish" else subscribes)()
-            await heard.until_lost()
-        assert isinstance(heard.losses[0], BrokerRefused)
-        assert "deployd.>" in str(heard.losses[0])
 
 
 async def test_credentials_that_change_while_connected_end_in_a_refusal(

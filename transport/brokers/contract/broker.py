@@ -28,21 +28,25 @@ Time-outs are the caller's: no call here has a deadline of its own, and any may 
 
 from __future__ import annotations
 
+import hashlib
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 import trio
 
 from ....config import Broker as BrokerSettings
 from ...errors import BrokerError, MessageTooLarge
 
-__all__ = ["Broker", "Channel", "Inbox", "Message", "refuse_too_large"]
+__all__ = ["Broker", "Channel", "Inbox", "Message", "node_name", "refuse_too_large"]
 
 Channel: TypeAlias = str
 """`kind.key`, made by `channels`: both of letters, digits, `_`, `=` and `-`, 200 bytes at most."""
 
 Message: TypeAlias = tuple[Channel, bytes]
+
+_NODE: Final = re.compile(r"[A-Za-z0-9_.:@-]{1,64}")
 
 
 class Inbox(Protocol):
@@ -75,8 +79,8 @@ class Broker(ABC):
 
     node: str = ""
     """Which server this connection is with, as that calls itself, when `connect` has returned: to
-    compare. What is subscribed on one is heard on it at once, elsewhere when the servers have told
-    each other. Empty is unknown."""
+    compare, made by `node_name`. What is subscribed on one is heard on it at once, elsewhere when
+    the servers have told each other. Empty is unknown."""
 
     @classmethod
     def from_settings(cls, settings: BrokerSettings) -> Broker:
@@ -120,3 +124,13 @@ def refuse_too_large(batch: Sequence[Message], max_payload: int) -> None:
     for channel, payload in batch:
         if len(payload) > max_payload:
             raise MessageTooLarge(channel, len(payload), max_payload)
+
+
+def node_name(name: object) -> str:
+    """Return what a server calls itself as `Broker.node`: what is odd or long in it is hashed.
+
+    Anything but a text is unknown, and so is an empty one.
+    """
+    if not isinstance(name, str) or not name or _NODE.fullmatch(name):
+        return name if isinstance(name, str) else ""
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()

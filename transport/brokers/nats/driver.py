@@ -5,6 +5,9 @@ What that promises in a cluster: subscribers of the same server have been sent t
 the routes to the other servers have them queued, in order; when this server dies at that moment
 they are lost, and its own clients, but not those of the others, learn that something was.
 
+What a server denies of a batch it says before its PONG, for each message and subscription apart:
+those are refused, all others are taken, and the connection goes on.
+
 A subscription is told to the other servers over the same routes. The server has no way to say when
 they know: `subscribe` waits for `ROUTE_GRACE` where there are routes, many times what they
 need, and a canary published through another server would be the only proof.
@@ -13,8 +16,8 @@ need, and a canary published through another server would be the only proof.
 from __future__ import annotations
 
 import random
-import ssl
-from collections.abc import Mapping, Sequence
+import socket
+from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from typing import Any, Final
 
@@ -22,9 +25,17 @@ from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 
 from ....config import Nats as NatsSettings
-from ...errors import BrokerError, BrokerRefused, BrokerUnavailable
+from ...errors import (
+    BrokerError,
+    BrokerRefused,
+    BrokerUnavailable,
+    MessagesRefused,
+    SubscriptionRefused,
+)
+from ..addresses import bare_host, read, written
 from ..bridge import Feed, Lock, addresses, sleep
-from ..contract import Channel, Message
+from ..contract import Channel, Message, node_name
+from ..tls import tls_sentence
 from .client import NatsConnection
 from .login import login
 
@@ -49,13 +60,21 @@ _REFUSALS: Final = (
 )
 """Parts of what a server says that only an operator can mend."""
 
+_FULL: Final = (
+    ("maximum connections", "raise its max_connections, or close others"),
+    ("maximum account", "raise the limit of the account, or close others"),
+    ("maximum payload", "it has lowered its max_payload"),
+)
+"""What is full, which no credentials mend."""
+
 
 class NatsDriver:
     """One connection to one of the servers that the settings name. It never reconnects."""
 
     def __init__(self, settings: NatsSettings) -> None:
-        first = f"{settings.host}:{settings.port}"
-        self._servers = list(dict.fromkeys((first, *settings.servers)))
+        first = written(settings.host, settings.port)
+        others = (written(*read(server)) for server in settings.servers)
+        self._servers = list(dict.fromkeys((first, *others)))
         self._settings = settings
         self._prefix = f"{settings.subject}."
         self._connection: NatsConnection | None = None
@@ -64,6 +83,9 @@ class NatsDriver:
         self._routed = False
         self._subscriptions: dict[Channel, Subscription] = {}
         self._subscribing = Lock()
+        self._refused: set[Channel] = set()
+        self._exceeding = 0
+        self._publishing: list[set[Channel]] = []
         self.max_payload = 1024 * 1024
         self.node = ""
         self.endpoint = first
@@ -89,21 +111,11 @@ class NatsDriver:
 
     async def subscribe(self, channels: Sequence[Channel]) -> None:
         """Subscribe, and wait until the server has, and its routes should have."""
-        connection = self._connected()
-        async with self._subscribing:
-            for channel in channels:
-                if channel not in self._subscriptions:
-                    subscription = await connection.subscribe(self._prefix + channel)
-                    # We never iterate, and it holds what holds it: 3.5 KB a room that has ended.
-                    subscription._message_iterator = None  # noqa: SLF001
-                    self._subscriptions[channel] = subscription
-        await self._settle(connection)
-        if self._routed:
-            await sleep(ROUTE_GRACE)
+        await self._subscribe([each for each in channels if each not in self._subscriptions])
 
     async def resubscribe(self, channels: Sequence[Channel]) -> None:
-        """See `Broker.resubscribe`."""
-        await self.subscribe(channels)
+        """Subscribe anew, and let the old subscription go when the server has the new one."""
+        await self._subscribe(channels)
 
     async def unsubscribe(self, channels: Sequence[Channel]) -> None:
         """Unsubscribe, and wait until the server has."""
@@ -118,9 +130,18 @@ class NatsDriver:
     async def publish(self, batch: Sequence[Message]) -> None:
         """Send the whole batch, and wait until the server has handled it."""
         connection = self._connected()
-        for channel, payload in batch:
-            await connection.publish(self._prefix + channel, payload)
-        await self._settle(connection)
+        unsayable: set[Channel] = set()
+        self._publishing.append(unsayable)
+        try:
+            for channel, payload in batch:
+                await connection.publish(self._prefix + channel, payload)
+            await self._settle(connection)
+        finally:
+            self._publishing.remove(unsayable)
+        if unsayable:
+            places = [at for at, (channel, _) in enumerate(batch) if channel in unsayable]
+            if places:  # else it was said of what another call publishes
+                raise MessagesRefused(places, self._denied("publish to", batch[places[0]][0]))
 
     async def close(self) -> None:
         """Close the socket: what was not yet confirmed is not waited for."""
@@ -141,19 +162,94 @@ class NatsDriver:
 
     def informed(self, info: Mapping[str, object], first: bool) -> None:
         """Note the server's limit; refuse one without the TLS that was asked for."""
-        if first and self._settings.tls and not info.get("tls_required"):
-            raise BrokerRefused(
-                f"{self.endpoint} offers no TLS: configure it there, or set broker.nats.tls off."
-            )
+        if first:
+            self._demand_tls(info)
+            self.node = node_name(info.get("server_id"))
         limit = info.get("max_payload")
         if isinstance(limit, int) and limit > 0:
             self.max_payload = limit if first else min(limit, self.max_payload)
         self._routed = bool(info.get("cluster", self._routed))
 
+    def unsayable(self, subject: str) -> None:
+        """Note it for the calls that are under way: it is said before their PONG."""
+        for refused in self._publishing:
+            refused.add(subject.removeprefix(self._prefix))
+
+    def unhearable(self, subject: str) -> None:
+        """Note it for the call that is under way, or have it told."""
+        channel = subject.removeprefix(self._prefix)
+        if self._subscribing.locked():
+            self._refused.add(channel)
+        else:
+            self._forget([channel])
+
+    def full(self) -> None:
+        """Count it for the call that is under way."""
+        self._exceeding += 1
+
     def ended(self) -> None:
         """Report what ended the connection."""
         if self._connection is not None:
             self._lose(self._translated(self._connection.last_error))
+
+    def _demand_tls(self, info: Mapping[str, object]) -> None:
+        """Refuse a server that wants other TLS than the settings, before anything is sent to it."""
+        required, settings = bool(info.get("tls_required")), self._settings
+        if settings.tls and not (required or info.get("tls_available")):
+            raise BrokerRefused(
+                f"{self.endpoint} offers no TLS: configure it there, or set broker.nats.tls off."
+            )
+        if required and not settings.tls:
+            raise BrokerRefused(f"{self.endpoint} wants TLS: set broker.nats.tls on.")
+        if info.get("tls_verify") and settings.tls and not settings.cert_file:
+            raise BrokerRefused(
+                f"{self.endpoint} wants a certificate of the pod: set broker.nats.certFile and "
+                "keyFile."
+            )
+
+    async def _subscribe(self, channels: Sequence[Channel]) -> None:
+        async with self._subscribing:
+            connection = self._connected()
+            self._refused, self._exceeding = set(), 0
+            asked = {
+                channel: await connection.subscribe(self._prefix + channel)
+                for channel in dict.fromkeys(channels)
+            }
+            await self._settle(connection)
+            # A server that is full takes none of what comes after.
+            full = set(list(asked)[len(asked) - self._exceeding :]) if self._exceeding else set()
+            refused = [channel for channel in asked if channel in self._refused | full]
+            for channel, subscription in asked.items():
+                # We never iterate, and it holds what holds it: 3.5 KB a room that has ended.
+                subscription._message_iterator = None  # noqa: SLF001
+                over: Subscription | None = subscription
+                if channel not in refused:
+                    over = self._subscriptions.get(channel)
+                    self._subscriptions[channel] = subscription
+                if over is not None:
+                    await over.unsubscribe()
+            self._forget(self._refused.difference(asked))
+        if self._routed and len(asked) > len(refused):
+            await sleep(ROUTE_GRACE)
+        if refused:
+            raise SubscriptionRefused(refused, self._why(refused[0], full))
+
+    def _why(self, channel: Channel, full: Set[Channel]) -> str:
+        if channel in full:
+            return f"{self.endpoint}: this user has too many subscriptions: raise max_subs."
+        return self._denied("subscribe to", channel)
+
+    def _forget(self, channels: Iterable[Channel]) -> None:
+        """Have it told that the server has ended these while others were subscribed."""
+        for channel in channels:
+            if self._subscriptions.pop(channel, None) is not None and self._feed is not None:
+                self._feed.unheard([channel])
+
+    def _denied(self, what: str, channel: Channel) -> str:
+        return (
+            f"{self.endpoint}: permissions violation: let this user {what} {self._prefix}>, and "
+            f"so {self._prefix}{channel}."
+        )
 
     async def _find(self) -> list[tuple[str, str]]:
         """Return the servers, each with the name that its certificate proves if not its own.
@@ -161,7 +257,7 @@ class NatsDriver:
         A cluster may hide behind one name: then each of its addresses is a server.
         """
         servers = [(server, "") for server in self._servers]
-        host, port = self._settings.host, self._settings.port
+        host, port = bare_host(self._settings.host), self._settings.port
         if self._settings.cluster:
             with suppress(OSError):  # connecting to the name will say so
                 found = [(address, host) for address in await addresses(host, port)]
@@ -181,7 +277,8 @@ class NatsDriver:
                 **options,
             )
         except (OSError, NatsError) as error:
-            raise self._translated(error) from None
+            said = connection.parting_words
+            raise self._translated(NatsError(said) if said else error) from None
         if not connection.is_connected:
             raise BrokerUnavailable(f"{server}: the server closed the connection at once.")
 
@@ -210,16 +307,20 @@ class NatsDriver:
         # Without a read loop `settle` returns at once, and proves nothing.
         self._connected()
 
-    def _translated(self, error: Exception | None) -> BrokerError:
+    def _translated(self, error: BaseException | None) -> BrokerError:
         """Put a failure into a sentence: what servers say holds no secret, ours might."""
+        wrong = tls_sentence(error, "nats")
+        if wrong is not None:
+            return BrokerRefused(f"{self.endpoint} {wrong}.")
         if isinstance(error, NatsError):
             said = str(error).removeprefix("nats: ").strip("'\"").lower()
             if any(refusal in said for refusal in _REFUSALS):
                 return BrokerRefused(f"{self.endpoint}: {said[:200]}: {self._remedy(said)}.")
-            return BrokerUnavailable(f"{self.endpoint}: {said[:200]}.")
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return BrokerRefused(
-                f"{self.endpoint}: {error.verify_message}: see broker.nats.caFile and host."
+            full = next((remedy for sign, remedy in _FULL if sign in said), "")
+            return BrokerUnavailable(f"{self.endpoint}: {said[:200]}{full and f': {full}'}.")
+        if isinstance(error, socket.gaierror):
+            return BrokerUnavailable(
+                f"{self.endpoint}: the name cannot be resolved; check broker.nats.host and the DNS."
             )
         if isinstance(error, OSError):
             what = error.strerror or type(error).__name__
@@ -229,6 +330,8 @@ class NatsDriver:
     def _remedy(self, said: str) -> str:
         if "permissions" in said:
             return f"let this user publish and subscribe to {self._prefix}>"
+        if self._settings.nkey_file:
+            return "see broker.nats.nkeyFile"
         if self._settings.credentials_file:
             return "see broker.nats.credentialsFile"
         if self._settings.token:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,6 +9,7 @@ from nats.aio.client import RawCredentials
 
 from ....config import Nats as NatsSettings
 from ...errors import BrokerRefused
+from ..tls import client_context
 
 __all__ = ["login"]
 
@@ -23,8 +23,11 @@ def login(settings: NatsSettings) -> dict[str, Any]:
     """
     options: dict[str, Any] = {}
     if settings.tls:
-        options["tls"] = _tls(settings.ca_file)
-    if settings.credentials_file:
+        options["tls"] = client_context("nats", settings)
+        options["tls_handshake_first"] = settings.tls_first
+    if settings.nkey_file:
+        options["nkeys_seed_str"] = _nkey(settings.nkey_file)
+    elif settings.credentials_file:
         options["user_credentials"] = _credentials(settings.credentials_file)
     elif settings.username:
         options.update(user=settings.username, password=settings.password)
@@ -33,23 +36,29 @@ def login(settings: NatsSettings) -> dict[str, Any]:
     return options
 
 
-def _tls(ca_file: str) -> ssl.SSLContext:
+def _nkey(file: str) -> str:
+    where = f"broker.nats.nkeyFile: {file}"
+    lines = [line.strip() for line in _text(file, where, "a seed").splitlines()]
+    # `nk -gen user` writes the seed alone, `nsc` with its marks around it.
+    seed = _after(_MARKS[1], lines) or next((line for line in lines if line), "")
+    if not seed.startswith("SU") or not _is_seed(seed):
+        raise BrokerRefused(f"{where} holds no user's seed: make it with `nk -gen user`.")
+    return seed
+
+
+def _text(file: str, where: str, what: str) -> str:
     try:
-        return ssl.create_default_context(cafile=ca_file or None)
+        return Path(file).read_text(encoding="ascii")
     except OSError as error:
-        what = error.strerror or "it holds no certificate"
-        raise BrokerRefused(f"broker.nats.caFile: {ca_file} cannot be used: {what}.") from None
+        raise BrokerRefused(f"{where} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise BrokerRefused(f"{where} is not a file of {what}.") from None
 
 
 def _credentials(file: str) -> RawCredentials:
     """Read and check the file: nats-py reads one without its marks for ever."""
     where = f"broker.nats.credentialsFile: {file}"
-    try:
-        text = Path(file).read_text(encoding="ascii")
-    except OSError as error:
-        raise BrokerRefused(f"{where} cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError:
-        raise BrokerRefused(f"{where} is not a file of credentials (.creds).") from None
+    text = _text(file, where, "credentials (.creds)")
     lines = [line.strip() for line in text.splitlines()]
     values = [_after(mark, lines) for mark in _MARKS]
     if not all(values) or not _is_seed(values[1]):
