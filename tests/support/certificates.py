@@ -50,12 +50,12 @@ class BrokerFiles:
     pod_key: str
 
     @property
-    def ca(self) -> dict[str, str | bool]:
+    def ca(self) -> dict[str, str]:
         """Settings of a pod that trusts the server and shows nothing."""
         return {"ca_file": self.authority}
 
     @property
-    def own(self) -> dict[str, str | bool]:
+    def own(self) -> dict[str, str]:
         """Settings of a pod that also shows a certificate."""
         return {"ca_file": self.authority, "cert_file": self.pod, "key_file": self.pod_key}
 

@@ -16,13 +16,20 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 import pytest
-import trustme
 
 from deployd.config.brokers import Redis
 
+from .certificates import BrokerFiles
 from .servers import ServerProcess, free_port, not_installed
 
-__all__ = ["MakeRedisCluster", "MakeRedisServer", "RedisCluster", "RedisServer", "RedisTls"]
+__all__ = [
+    "MakeRedisCluster",
+    "MakeRedisSentinel",
+    "MakeRedisServer",
+    "RedisCluster",
+    "RedisServer",
+    "RedisTls",
+]
 
 _SECONDS: Final = 60
 
@@ -31,11 +38,17 @@ class RedisServer(ServerProcess):
     """One server; `arguments` are of its command line, such as `--maxclients 10`."""
 
     def __init__(
-        self, folder: Path, *arguments: str, login: Sequence[str] = (), file: Path | None = None
+        self,
+        folder: Path,
+        *arguments: str,
+        login: Sequence[str] = (),
+        file: Path | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
     ) -> None:
-        self.port = free_port()
+        self.host, self.port = host, port or free_port()
         self._login = login
-        words = f"--port {self.port} --bind 127.0.0.1 --dir {folder}".split()
+        words = f"--port {self.port} --bind {host} --dir {folder}".split()
         rest = ["--save", "", *arguments] if file is None else ["--sentinel"]
         command: list[str | Path] = [program(), *([file] if file else []), *words, *rest]
         super().__init__(command, folder, lambda: "PONG" in self.ask("PING"))
@@ -43,7 +56,15 @@ class RedisServer(ServerProcess):
     def ask(self, *command: str | int) -> str:
         """Return what the server answers to a command, errors too; empty when it does not."""
         done = subprocess.run(
-            ["redis-cli", "-p", str(self.port), *self._login, *(str(word) for word in command)],
+            [
+                "redis-cli",
+                "-h",
+                self.host,
+                "-p",
+                str(self.port),
+                *self._login,
+                *(str(word) for word in command),
+            ],
             capture_output=True,
             text=True,
             timeout=_SECONDS,
@@ -59,7 +80,7 @@ class RedisServer(ServerProcess):
 
     def settings(self, **changes: Any) -> Redis:
         """Return the settings of a pod that uses this server."""
-        return attrs.evolve(Redis(host="127.0.0.1", port=self.port), **changes)
+        return attrs.evolve(Redis(host=self.host, port=self.port), **changes)
 
 
 class RedisCluster:
@@ -109,15 +130,19 @@ class RedisCluster:
 
 @attrs.frozen
 class RedisTls:
-    """A server that speaks only TLS, and files of the authority it trusts and of a stranger."""
+    """A server that speaks only TLS."""
 
     server: RedisServer
     port: int
-    authority: Path
-    stranger: Path
+    files: BrokerFiles
+
+    def settings(self, host: str = "localhost", **changes: Any) -> Redis:
+        """Return the settings of a pod that uses this server."""
+        return Redis(url=f"rediss://{host}:{self.port}", **changes)
 
 
 MakeRedisServer: TypeAlias = Callable[..., RedisServer]
+MakeRedisSentinel: TypeAlias = Callable[..., RedisServer]
 MakeRedisCluster: TypeAlias = Callable[..., RedisCluster]
 
 
@@ -148,20 +173,27 @@ def make_redis_server(
 
 
 @pytest.fixture
-def redis_tls(make_redis_server: MakeRedisServer, tmp_path: Path) -> RedisTls:
+def make_redis_tls(
+    make_redis_server: MakeRedisServer, broker_files: BrokerFiles
+) -> Callable[..., RedisTls]:
+    """Start servers with TLS; `clients` is whether they ask for a certificate."""
+
+    def make(clients: str = "no", *, expired: bool = False, host: str = "127.0.0.1") -> RedisTls:
+        files, port = broker_files, free_port()
+        cert, key = (files.expired, files.expired_key) if expired else (files.cert, files.key)
+        words = (
+            f"--tls-port {port} --tls-auth-clients {clients} --tls-ca-cert-file {files.authority} "
+            f"--tls-cert-file {cert} --tls-key-file {key}"
+        )
+        return RedisTls(make_redis_server(*words.split(), host=host), port, files)
+
+    return make
+
+
+@pytest.fixture
+def redis_tls(make_redis_tls: Callable[..., RedisTls]) -> RedisTls:
     """A server with TLS."""
-    authority, port = trustme.CA(), free_port()
-    certificate = authority.issue_cert("localhost")
-    files = [tmp_path / name for name in ("ca.pem", "other.pem", "cert.pem", "key.pem")]
-    authority.cert_pem.write_to_path(files[0])
-    trustme.CA().cert_pem.write_to_path(files[1])
-    certificate.cert_chain_pems[0].write_to_path(files[2])
-    certificate.private_key_pem.write_to_path(files[3])
-    server = make_redis_server(
-        *("--tls-port", str(port), "--tls-auth-clients", "no", "--tls-ca-cert-file", str(files[0])),
-        *("--tls-cert-file", str(files[2]), "--tls-key-file", str(files[3])),
-    )
-    return RedisTls(server, port, files[0], files[1])
+    return make_redis_tls()
 
 
 @pytest.fixture(scope="session")
@@ -195,6 +227,17 @@ def redis_sentinels(
         yield master, replica, sentinels
 
 
+@pytest.fixture
+def make_redis_sentinel(
+    servers_wanted: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[MakeRedisSentinel]:
+    """Start sentinels for one test: `make_redis_sentinel(port, "requirepass x", login=[...])`."""
+    with ExitStack() as stack:
+        yield lambda port, *lines, **options: _sentinel(
+            stack, tmp_path_factory, port, *lines, **options
+        )
+
+
 def _started(
     stack: ExitStack, folders: pytest.TempPathFactory, *arguments: str, **options: Any
 ) -> RedisServer:
@@ -212,15 +255,23 @@ def _cluster(stack: ExitStack, folders: pytest.TempPathFactory, node_timeout: in
     return cluster
 
 
-def _sentinel(stack: ExitStack, folders: pytest.TempPathFactory, port: int) -> RedisServer:
+def _sentinel(
+    stack: ExitStack,
+    folders: pytest.TempPathFactory,
+    port: int,
+    *lines: str,
+    master: str = "127.0.0.1",
+    **options: Any,
+) -> RedisServer:
     folder = folders.mktemp("sentinel")
     file = folder / "sentinel.conf"
-    file.write_text(
-        f"sentinel monitor mymaster 127.0.0.1 {port} 2\n"
-        "sentinel down-after-milliseconds mymaster 1000\n"
-        "sentinel failover-timeout mymaster 3000\n"
+    own = (
+        f"sentinel monitor mymaster {master} {port} 2",
+        "sentinel down-after-milliseconds mymaster 1000",
+        "sentinel failover-timeout mymaster 3000",
     )
-    sentinel = RedisServer(folder, file=file)
+    file.write_text("\n".join((*lines, *own, "")))
+    sentinel = RedisServer(folder, file=file, **options)
     stack.callback(sentinel.kill)
     sentinel.start()
     return sentinel

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from redis import exceptions
 from redis.crc import key_slot
 
 from deployd.config.brokers import Redis
-from deployd.transport import BrokerRefused, BrokerUnavailable
+from deployd.transport import BrokerError, BrokerRefused, BrokerUnavailable
 from deployd.transport.brokers.redis.cluster import RedisClusterDriver
 from deployd.transport.brokers.redis.connection import pack
 from deployd.transport.brokers.redis.driver import RedisDriver, redis_driver
@@ -18,9 +20,11 @@ from deployd.transport.brokers.redis.login import (
     Login,
     ServerAddress,
     read_login,
+    read_sentinel_logins,
     read_server,
     read_servers,
 )
+from deployd.transport.brokers.redis.masters import Look, choose
 from deployd.transport.brokers.redis.node import Names
 from deployd.transport.brokers.redis.slots import Slots
 
@@ -37,6 +41,57 @@ def test_a_url_takes_the_place_of_the_other_settings() -> None:
     assert read_server(Redis(url="redis://other")) == ServerAddress("other", 6379)
     assert "p/w" not in repr(read_login(url))
     assert read_servers(("a:1", "[::1]:2")) == [A, ServerAddress("::1", 2)]
+
+
+def test_sentinels_are_asked_with_what_they_may_want() -> None:
+    def passwords(**changes: Any) -> list[tuple[str, str]]:
+        return [(each.username, each.password) for each in read_sentinel_logins(Redis(**changes))]
+
+    assert passwords() == [("", "")]
+    assert passwords(username="u", password="p") == [("", ""), ("u", "p")]
+    own = {"sentinel_username": "s", "sentinel_password": "own"}
+    assert passwords(username="u", password="p", **own) == [("s", "own")]
+
+
+HOSTS = [ServerAddress(host, 1, "a") for host in ("10.0.0.1", "10.0.0.2", "10.0.0.3")]
+DOWN, REFUSED = BrokerUnavailable("down"), BrokerRefused("refused")
+
+
+@pytest.mark.parametrize(
+    ("seen", "chosen"),
+    [
+        (["x", "x", DOWN], 0),  # one server of two addresses
+        ([DOWN, "x", DOWN], 1),
+        ([DOWN, "", REFUSED], 1),  # whoever may not ask is believed
+        (["", "x", "x"], 0),
+    ],
+)
+def test_of_several_addresses_the_masters_is_taken(
+    seen: Sequence[str | BrokerError], chosen: int
+) -> None:
+    assert choose(A, looks(seen)) == HOSTS[chosen]
+
+
+@pytest.mark.parametrize(
+    ("seen", "kind", "sentence"),
+    [
+        (["x", DOWN, "y"], BrokerUnavailable, "10.0.0.1:1 and 10.0.0.3:1"),
+        ([DOWN, DOWN, DOWN], BrokerUnavailable, "down"),
+        ([DOWN, REFUSED, DOWN], BrokerRefused, "refused"),
+    ],
+)
+def test_addresses_without_a_master_or_with_two_are_told(
+    seen: Sequence[str | BrokerError], kind: type[BrokerError], sentence: str
+) -> None:
+    with pytest.raises(kind, match=sentence):
+        choose(A, looks(seen))
+
+
+def looks(seen: Sequence[str | BrokerError]) -> list[Look]:
+    return [
+        Look(server, each) if isinstance(each, str) else Look(server, error=each)
+        for server, each in zip(HOSTS, seen, strict=True)
+    ]
 
 
 def test_nodes_or_the_word_cluster_mean_a_cluster() -> None:
@@ -99,8 +154,10 @@ def test_views_agree_on_who_serves_what_whatever_the_addresses() -> None:
         ),
         (
             exceptions.ConnectionError("max number of clients reached"),
-            "max number of clients reached",
+            "raise its maxclients",
         ),
+        (exceptions.ResponseError("BUSY Redis is busy running a script."), "SCRIPT KILL"),
+        (exceptions.ResponseError("MISCONF Redis is configured to save RDB"), "give it room"),
         (exceptions.ConnectionError(), "a:1 is out of reach: ConnectionError"),
         (socket.gaierror(-2, "Name or service not known"), "a:1 cannot be resolved"),
         (ConnectionResetError(104, "Connection reset by peer"), "Connection reset by peer"),
@@ -117,14 +174,11 @@ def test_troubles_of_the_world_are_unavailability(error: Exception, sentence: st
     ("error", "sentence"),
     [
         (
-            exceptions.ResponseError("SELECT is not allowed in cluster mode"),
-            r"broker\.redis\.database",
-        ),
-        (
             exceptions.ResponseError("DENIED Redis is running in protected mode because"),
             "protected mode",
         ),
         (exceptions.ResponseError("unknown command 'SPUBLISH', with args"), "Redis 7"),
+        (exceptions.AuthenticationError("Authentication required."), "broker.redis.password"),
     ],
     ids=lambda value: type(value).__name__,
 )

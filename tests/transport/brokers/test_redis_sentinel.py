@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-import attrs
+from typing import Any
+
 import pytest
 import trio
 
@@ -9,15 +10,15 @@ from deployd.transport import BrokerRefused, BrokerUnavailable
 from support.inboxes import HANGS, wait_until
 from support.redis_links import connect, linked
 from support.redis_pods import talking
-from support.redis_server import RedisServer
+from support.redis_server import MakeRedisSentinel, MakeRedisServer, RedisServer
 
 HALL = "room.hall"
 Sentinels = tuple[RedisServer, RedisServer, list[RedisServer]]
 
 
-def settings(sentinels: list[RedisServer], master: str = "mymaster") -> Redis:
+def settings(sentinels: list[RedisServer], master: str = "mymaster", **changes: Any) -> Redis:
     nodes = tuple(f"127.0.0.1:{sentinel.port}" for sentinel in sentinels)
-    return Redis(sentinels=nodes, sentinel_master=master)
+    return Redis(sentinels=nodes, sentinel_master=master, **changes)
 
 
 async def test_sentinel_leads_to_the_master_and_after_a_failover_to_the_next(
@@ -70,10 +71,51 @@ async def test_a_replica_that_a_sentinel_names_is_not_believed(
     assert master.ask("ROLE").startswith("master")
 
 
-async def test_a_sentinel_with_a_password_gets_the_masters(redis_sentinels: Sentinels) -> None:
+async def test_a_master_with_a_password_is_signed_in_to(redis_sentinels: Sentinels) -> None:
     master, _, sentinels = redis_sentinels
-    for server in (master, *sentinels):
-        server.ask("CONFIG", "SET", "requirepass", "word")
+    master.ask("CONFIG", "SET", "requirepass", "word")
     with pytest.raises(BrokerRefused, match=r"broker\.redis\.password"):
         await connect(settings(sentinels))
-    await connect(attrs.evolve(settings(sentinels), password="word"))
+    await connect(settings(sentinels, password="word"))
+
+
+async def test_sentinels_may_have_a_password_of_their_own_or_the_masters(
+    make_redis_server: MakeRedisServer, make_redis_sentinel: MakeRedisSentinel
+) -> None:
+    master = make_redis_server("--requirepass", "word", login=["-a", "word"])
+    for sentinels_own, changes in (
+        ("word", {}),
+        ("own", {"sentinel_password": "own"}),
+        ("own", {"sentinel_password": "own", "sentinel_username": "default"}),
+    ):
+        sentinel = make_redis_sentinel(
+            master.port,
+            f"requirepass {sentinels_own}",
+            "sentinel auth-pass mymaster word",
+            login=["-a", sentinels_own],
+        )
+        await connect(settings([sentinel], password="word", **changes))
+    for changes in ({}, {"sentinel_password": "wrong"}):
+        with pytest.raises(BrokerRefused, match=r"sentinelUsername and .*sentinelPassword") as said:
+            await connect(settings([sentinel], password="word", **changes))
+        assert "wrong" not in str(said.value)
+
+
+async def test_sentinels_that_call_one_master_by_two_names_do_not_end_the_link(
+    make_redis_server: MakeRedisServer, make_redis_sentinel: MakeRedisSentinel
+) -> None:
+    master = make_redis_server()
+    names = ("sentinel resolve-hostnames yes", "sentinel announce-hostnames yes")
+    by_name = make_redis_sentinel(master.port, *names, master="localhost")
+    by_address = make_redis_sentinel(master.port)
+    words = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mymaster")
+    assert by_name.ask(*words).split()[0] == "localhost"
+    assert by_address.ask(*words).split()[0] == "127.0.0.1"
+    for order in ([by_name, by_address], [by_address, by_name]):
+        async with linked(settings(order), HALL) as (_, heard):
+            # Each second one of them is believed, whoever answers first.
+            await trio.sleep(1.2)
+            order[0].freeze()
+            await trio.sleep(1.2)
+            order[0].thaw()
+            assert not heard.losses

@@ -16,6 +16,7 @@ from .bridge import (
     gather,
     open_connection,
     sleep,
+    within,
 )
 from .bridged import Bridged
 from .driver import Driver, Feed
@@ -39,4 +40,5 @@ __all__ = [
     "gather",
     "open_connection",
     "sleep",
+    "within",
 ]

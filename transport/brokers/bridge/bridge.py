@@ -41,6 +41,7 @@ __all__ = [
     "gather",
     "open_connection",
     "sleep",
+    "within",
 ]
 
 CancelledError = asyncio.CancelledError
@@ -62,6 +63,9 @@ _DRIVER_CLOSE: Final = 0.4
 
 _JOIN: Final = 0.05
 """Seconds for a thread to end that has nothing left to do."""
+
+_NEXT_ADDRESS: Final = 0.6
+"""Seconds that an address of a name may take to answer where there is another to try."""
 
 _Function: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
@@ -257,10 +261,47 @@ class DisposableLoop(asyncio.SelectorEventLoop):
         self._opened: weakref.WeakSet[asyncio.BaseTransport] = weakref.WeakSet()
 
     async def create_connection(self, *args: Any, **options: Any) -> Any:
-        """Connect as asyncio does, and remember the transport: it is closed with the loop."""
-        transport, protocol = await super().create_connection(*args, **options)
+        """Connect as asyncio does, and remember the transport: it is closed with the loop.
+
+        Of a name with several addresses one that does not answer keeps nobody for ever.
+        """
+        factory, host, port = (*args, None, None)[:3]
+        host, port = options.pop("host", host), options.pop("port", port)
+        if host is not None and options.get("sock") is None:
+            sock = await self._any_address(host, port)
+            if options.get("ssl"):
+                options.setdefault("server_hostname", host)
+            options["sock"], host, port = sock, None, None
+        transport, protocol = await super().create_connection(factory, host, port, **options)
         self._opened.add(transport)
         return transport, protocol
+
+    async def _any_address(self, host: str, port: int) -> socket.socket:
+        """Return a socket that is connected to the first address that answers.
+
+        asyncio's own race for one (RFC 8305) loses sockets when it is cancelled.
+        """
+        found = await self.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        errors: list[OSError] = []
+        for place, (family, kind, protocol, _, address) in enumerate(found, 1):
+            try:
+                sock = socket.socket(family, kind, protocol)
+            except OSError as error:  # there is no IPv6 here, or no descriptor left
+                errors.append(error)
+                continue
+            try:
+                sock.setblocking(False)
+                async with asyncio.timeout(_NEXT_ADDRESS if place < len(found) else None):
+                    await self.sock_connect(sock, address)
+            except OSError as error:  # TimeoutError is one
+                sock.close()
+                errors.append(error)
+            except BaseException:
+                sock.close()
+                raise
+            else:
+                return sock
+        raise errors[0]
 
     async def getaddrinfo(
         self,
@@ -348,10 +389,20 @@ def beside(
 
 
 async def addresses(host: str, port: int) -> list[str]:
-    """Look up all addresses of a name, as `host:port`. Raises `OSError` when there is none."""
+    """Look up all addresses of a name, without the port, in the system's order.
+
+    Raises `OSError` when there is none.
+    """
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    hosts = dict.fromkeys(str(address[0]) for *_, address in found)
-    return [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host in hosts]
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+async def within(seconds: float, attempt: Coroutine[Any, Any, T]) -> T:
+    """Return its result, or raise `BrokerUnavailable` when it takes longer: there are others."""
+    try:
+        return await asyncio.wait_for(attempt, seconds)
+    except TimeoutError:
+        raise BrokerUnavailable(f"It did not answer within {seconds:g} s.") from None
 
 
 async def ended(tasks: Iterable[Task[Any]]) -> None:

@@ -260,8 +260,8 @@ class NatsDriver:
         host, port = bare_host(self._settings.host), self._settings.port
         if self._settings.cluster:
             with suppress(OSError):  # connecting to the name will say so
-                found = [(address, host) for address in await addresses(host, port)]
-                return [*found, *servers[1:]]
+                found = await addresses(host, port)
+                return [*((written(address, port), host) for address in found), *servers[1:]]
         return servers
 
     async def _connect(self, server: str, timeout: int, options: Mapping[str, Any]) -> None:

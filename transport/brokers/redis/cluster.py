@@ -14,10 +14,11 @@ from typing import TypeVar
 from redis.crc import key_slot
 
 from ....config import Redis as RedisSettings
-from ...errors import BrokerRefused, BrokerUnavailable
+from ...errors import BrokerRefused, BrokerUnavailable, MessagesRefused, SubscriptionRefused
 from ..bridge import Feed, first, gather
 from ..contract import Channel, Message
 from .connection import visit
+from .errors import translate
 from .login import Login, ServerAddress, read_login, read_server, read_servers
 from .node import MAX_PAYLOAD, SHARDED, Names, RedisNode
 from .periodic_check import PeriodicCheck
@@ -65,11 +66,14 @@ class RedisClusterDriver:
 
     async def subscribe(self, channels: Sequence[Channel]) -> None:
         """See `Broker.subscribe`."""
-        parts = self._split((self._names.name(channel), None) for channel in channels)
-        await gather(*(node.subscribe([n for n, _ in part]) for node, part in parts))
+        parts = self._split((self._names.name(each), each) for each in channels)
+        results = await gather(*(node.subscribe([n for n, _ in part]) for node, part in parts))
+        denied = _denied(parts, results)
+        if denied:
+            raise SubscriptionRefused([channel for channel, _ in denied], denied[0][1])
 
     async def resubscribe(self, channels: Sequence[Channel]) -> None:
-        """See `Broker.resubscribe`."""
+        """Subscribe again: a master leaves alone what it has, and slots that move end the link."""
         await self.subscribe(channels)
 
     async def unsubscribe(self, channels: Sequence[Channel]) -> None:
@@ -79,8 +83,14 @@ class RedisClusterDriver:
 
     async def publish(self, batch: Sequence[Message]) -> None:
         """See `Broker.publish`."""
-        parts = self._split((self._names.name(channel), payload) for channel, payload in batch)
-        await gather(*(node.publish(part) for node, part in parts))
+        names = [self._names.name(channel) for channel, _ in batch]
+        parts = self._split((name, place) for place, name in enumerate(names))
+        results = await gather(
+            *(node.publish((name, batch[place][1]) for name, place in part) for node, part in parts)
+        )
+        denied = _denied(parts, results)
+        if denied:
+            raise MessagesRefused(sorted(place for place, _ in denied), denied[0][1])
 
     async def close(self) -> None:
         """Let go of all connections."""
@@ -110,6 +120,18 @@ class RedisClusterDriver:
         for node, view in zip(self._nodes.values(), views, strict=True):
             if not view.agrees(self._slots):
                 raise BrokerUnavailable(f"{node.server} says that slots of the cluster moved.")
+
+
+def _denied(
+    parts: Sequence[tuple[RedisNode, list[tuple[bytes, T]]]],
+    results: Sequence[Sequence[tuple[int, Exception]]],
+) -> list[tuple[T, str]]:
+    """Return what masters have denied of their parts, each with the reason."""
+    return [
+        (part[place][1], str(translate(error, node.server)))
+        for (node, part), result in zip(parts, results, strict=True)
+        for place, error in result
+    ]
 
 
 async def _view(seed: ServerAddress, login: Login) -> Slots:

@@ -13,8 +13,9 @@ from typing import Final, TypeAlias
 
 from redis.exceptions import RedisError, ResponseError
 
-from ...errors import BrokerError, BrokerUnavailable
+from ...errors import BrokerError, BrokerRefused, BrokerUnavailable
 from ..bridge import CancelledError, Future, Task, beside, ended
+from ..tls import causes
 from .errors import translate
 from .login import Login, Plain, Secure, ServerAddress
 
@@ -59,7 +60,7 @@ class RedisConnection:
         try:
             await connection.connect()
         except (RedisError, OSError) as error:
-            raise translate(error, self.server) from error
+            raise self._not_let_in(error) from error
         if self._failure is not None:  # closed meanwhile
             await connection.cut()
             raise self._failure
@@ -93,8 +94,12 @@ class RedisConnection:
         replies = await self.ask(commands, leaving)
         for reply in replies:
             if isinstance(reply, ResponseError):
-                raise self._fail(translate(reply, self.server))
+                raise self.fail(translate(reply, self.server))
         return replies
+
+    def fail(self, error: BrokerError) -> BrokerError:
+        """End it for what it has replied; returns the first failure, to be raised."""
+        return self._fail(error)
 
     async def close(self) -> None:
         """Close the socket, in any state; more than once is fine."""
@@ -105,6 +110,19 @@ class RedisConnection:
             await connection.cut()
         if self._reader is not None:
             await ended([self._reader])
+
+    def _not_let_in(self, error: Exception) -> BrokerError:
+        said = "" if self._connection is None else self._connection.parting_words
+        told = translate(ResponseError(said) if said else error, self.server)
+        if said or isinstance(told, BrokerRefused) or not _is_hang_up(error):
+            return told
+        why = "it has too many clients (maxclients)"
+        if self._login.tls and not self._login.cert_file:
+            why += (
+                ", or asks for a certificate (tls-auth-clients): set broker.redis.certFile and "
+                "keyFile"
+            )
+        return BrokerUnavailable(f"{str(told).rstrip('.')}: a server hangs up so when {why}.")
 
     def _connected(self) -> Plain | Secure:
         connection = self._connection
@@ -151,6 +169,12 @@ class RedisConnection:
             for pipeline in self._pipelines:
                 pipeline.finish()
         return self._failure
+
+
+def _is_hang_up(error: Exception) -> bool:
+    """Whether the connection was made, and then broken, and not by a server that is not there."""
+    kinds = (ConnectionResetError, BrokenPipeError, EOFError)
+    return any(isinstance(cause, kinds) for cause in causes(error)) or "closed" in str(error)
 
 
 class _Pipeline:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import socket
-import ssl
-from collections.abc import Iterator
 from typing import Final
 
 from redis.exceptions import (
@@ -20,8 +18,9 @@ from redis.exceptions import (
 )
 
 from ...errors import BrokerError, BrokerRefused, BrokerUnavailable
+from ..tls import causes, tls_sentence
 
-__all__ = ["translate"]
+__all__ = ["is_of_channel", "translate"]
 
 _REFUSALS: Final[tuple[tuple[str, str], ...]] = (
     (
@@ -42,14 +41,6 @@ _REFUSALS: Final[tuple[tuple[str, str], ...]] = (
             "{where} refuses the user or the password; correct broker.redis.username or "
             "broker.redis.password."
         ),
-    ),
-    (
-        "DB index is out of range",
-        "{where} has no such database; lower broker.redis.database.",
-    ),
-    (
-        "SELECT is not allowed in cluster mode",
-        "{where} is a node of a cluster, which has no databases; set broker.redis.database to 0.",
     ),
     (
         "cluster support disabled",
@@ -74,21 +65,37 @@ _OLD: Final = (
 )
 _DENIED: Final = (
     "{where} denies the user a command or a channel; let the ACL of broker.redis.username have the "
-    "commands publish, subscribe and unsubscribe (in a cluster spublish, ssubscribe, sunsubscribe "
-    "and cluster; with Sentinel role too) and the channels of broker.redis.prefix."
-)
-_UNTRUSTED: Final = (
-    "{where} shows a certificate that is not trusted or not its own; set broker.redis.caFile to "
-    "the certificates to trust, and name the server as its certificate does."
+    "commands publish, subscribe, unsubscribe, role and info (in a cluster spublish, ssubscribe, "
+    "sunsubscribe and cluster) and the channels of broker.redis.prefix."
 )
 _STATES: Final[tuple[tuple[type[Exception], str], ...]] = (
     (ReadOnlyError, "{where} is a replica and takes nothing; the master is elsewhere."),
     (OutOfMemoryError, "{where} is out of memory; raise its maxmemory."),
-    (BusyLoadingError, "{where} is still loading its data."),
-    (MasterDownError, "{where} has lost its master."),
-    (ClusterDownError, "{where} says that its cluster is down."),
+    (BusyLoadingError, "{where} is still loading its data; it lets the pod in when it has."),
+    (MasterDownError, "{where} is a replica that has lost its master; the master is elsewhere."),
+    (
+        ClusterDownError,
+        "{where} says that its cluster is down; look for the masters that are missing.",
+    ),
     (MovedError, "{where} has given slots of the cluster away."),
 )
+_CAUSES: Final[tuple[tuple[str, str], ...]] = (
+    (
+        "max number of clients",
+        "{where} has no connection left; raise its maxclients, or find who has so many.",
+    ),
+    ("BUSY ", "{where} is busy with a script; end it with SCRIPT KILL."),
+    (
+        "MISCONF ",
+        "{where} cannot save to its disk and takes nothing; give it room, or see its log.",
+    ),
+)
+"""What a reply says of the server's own trouble, where redis-py has no class for it."""
+
+
+def is_of_channel(reply: object) -> bool:
+    """Whether a reply denies the user one channel, not the command for all of them."""
+    return isinstance(reply, NoPermissionError) and "channel" in str(reply)
 
 
 def translate(error: BaseException, where: object) -> BrokerError:
@@ -98,13 +105,19 @@ def translate(error: BaseException, where: object) -> BrokerError:
     """
     if isinstance(error, BrokerError):
         return error
+    wrong = tls_sentence(error, "redis")
+    if wrong is not None:
+        return BrokerRefused(f"{where} {wrong}.")
     refusal = _refusal(error)
     if refusal:
         return BrokerRefused(refusal.format(where=where))
+    for sign, sentence in _CAUSES:
+        if sign in str(error):
+            return BrokerUnavailable(sentence.format(where=where))
     for kind, sentence in _STATES:
         if isinstance(error, kind):
             return BrokerUnavailable(sentence.format(where=where))
-    if any(isinstance(cause, socket.gaierror) for cause in _causes(error)):
+    if any(isinstance(cause, socket.gaierror) for cause in causes(error)):
         return BrokerUnavailable(f"{where} cannot be resolved; check the host's name and the DNS.")
     return BrokerUnavailable(f"{where} is out of reach: {_quoted(error)}.")
 
@@ -120,23 +133,11 @@ def _refusal(error: BaseException) -> str | None:
         return _DENIED
     if isinstance(error, AuthenticationError | AuthenticationWrongNumberOfArgsError):
         return _REFUSALS[3][1]
-    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error)):
-        return _UNTRUSTED
     return None
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield the error and what it was raised for; redis-py wraps without naming a cause."""
-    seen: BaseException | None = error
-    for _ in range(10):
-        if seen is None:
-            return
-        yield seen
-        seen = seen.__cause__ or seen.__context__
-
-
 def _quoted(error: BaseException) -> str:
-    for cause in _causes(error):
+    for cause in causes(error):
         if isinstance(cause, OSError) and cause.strerror:
             return cause.strerror
     text = str(error).partition(",")[0].strip(" .")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ssl
+import re
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -10,23 +10,36 @@ import attrs
 from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection
 
 from ....config import Redis as RedisSettings
-from ...errors import BrokerRefused
-from ..bridge import WriteTransport
+from ..addresses import bare_host, read, written
+from ..bridge import StreamReader, WriteTransport
+from ..tls import client_context
 
-__all__ = ["Login", "Plain", "Secure", "ServerAddress", "read_login", "read_server", "read_servers"]
+__all__ = [
+    "Login",
+    "Plain",
+    "Secure",
+    "ServerAddress",
+    "read_login",
+    "read_sentinel_logins",
+    "read_server",
+    "read_servers",
+]
 
 _PORT: Final = 6379
 
+_ERROR: Final = re.compile(rb"-([^\r\n]+)\r\n")
+
 
 class ServerAddress(NamedTuple):
-    """One server's address."""
+    """One server's address. `name` is what its certificate proves, where that is not the host."""
 
     host: str
     port: int
+    name: str = ""
 
     def __str__(self) -> str:
         """`host:port`, as in messages and settings."""
-        return f"{self.host}:{self.port}"
+        return written(self.host, self.port)
 
 
 @attrs.frozen
@@ -38,16 +51,20 @@ class Login:
     database: int = 0
     tls: bool = False
     ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
 
     def connection(self, server: ServerAddress) -> Plain | Secure:
         """Return a connection that is not open yet and never opens itself again.
 
-        Raises `BrokerRefused` when the file of certificates cannot be read.
+        Raises `BrokerRefused` when a file of certificates is not good.
         """
         if not self.tls:
             return Plain(**self._arguments(server))
         connection = Secure(**self._arguments(server))
-        connection.ssl_context.context = self._trust()
+        # redis-py adds a file to the certificates of the system; here it takes their place.
+        connection.ssl_context.context = client_context("redis", self)
+        connection.proves = server.name
         return connection
 
     def _arguments(self, server: ServerAddress) -> dict[str, Any]:
@@ -56,7 +73,8 @@ class Login:
             "port": server.port,
             "username": self.username or None,
             "password": self.password or None,
-            "db": self.database,
+            # Publish and subscribe knows no databases, and users may not be let to select one.
+            "db": 0,
             # RESP2: on a connection that listens, every reply and message is one list.
             "protocol": 2,
             # Time-outs are the caller's.
@@ -64,21 +82,25 @@ class Login:
             "socket_connect_timeout": None,
         }
 
-    def _trust(self) -> ssl.SSLContext:
-        # redis-py adds a file to the certificates of the system; here it takes their place.
-        try:
-            return ssl.create_default_context(cafile=self.ca_file or None)
-        except OSError as error:
-            raise BrokerRefused(
-                "The certificates to trust cannot be read; give broker.redis.caFile a file in "
-                f"PEM format ({type(error).__name__})."
-            ) from error
-
 
 class _Cut(AbstractConnection):
     """What a connection of redis-py lacks: an end that does not wait for a peer that hangs."""
 
     _held: WriteTransport | None = None
+    _heard: StreamReader | None = None
+
+    @property
+    def parting_words(self) -> str:
+        """What the server said before it hung up: to who is one too many it says so, and is gone.
+
+        redis-py fails at writing then, and reads nothing more.
+        """
+        said = _ERROR.search(bytes(getattr(self._heard, "_buffer", b"")))
+        return said[1].decode(errors="replace") if said is not None else ""
+
+    async def _connect(self) -> None:
+        await super()._connect()  # type: ignore[no-untyped-call, safe-super]
+        self._heard = self._reader
 
     async def connect(self) -> None:
         """Connect and sign in."""
@@ -103,11 +125,18 @@ class Plain(_Cut, Connection):
 class Secure(_Cut, SSLConnection):
     """A connection over TLS, the server's certificate and name verified."""
 
+    proves: str = ""
+    """The name in its certificate; empty: the host."""
+
+    def _connection_arguments(self) -> dict[str, Any]:
+        arguments = dict(super()._connection_arguments())
+        return {**arguments, "server_hostname": self.proves} if self.proves else arguments
+
 
 def read_server(settings: RedisSettings) -> ServerAddress:
     """Return the server that `url`, or else `host` and `port`, names."""
     if not settings.url:
-        return ServerAddress(settings.host, settings.port)
+        return ServerAddress(bare_host(settings.host), settings.port)
     url = urlsplit(settings.url)
     return ServerAddress(url.hostname or settings.host, url.port or _PORT)
 
@@ -123,12 +152,24 @@ def read_login(settings: RedisSettings) -> Login:
         database=int(url.path.strip("/") or 0),
         tls=url.scheme == "rediss",
         ca_file=settings.ca_file,
+        cert_file=settings.cert_file,
+        key_file=settings.key_file,
     )
+
+
+def read_sentinel_logins(settings: RedisSettings) -> list[Login]:
+    """Return how to sign in to the sentinels: what is tried first comes first.
+
+    Without a password of their own most of them want none, and some have the server's.
+    """
+    login = attrs.evolve(read_login(settings), database=0)
+    if settings.sentinel_password:
+        user, password = settings.sentinel_username, settings.sentinel_password
+        return [attrs.evolve(login, username=user, password=password)]
+    bare = attrs.evolve(login, username="", password="")
+    return [bare, login] if login.password else [bare]
 
 
 def read_servers(nodes: tuple[str, ...]) -> list[ServerAddress]:
     """Return the servers of a list such as `("redis-1:6379",)`."""
-    return [
-        ServerAddress(host.strip("[]"), int(port))
-        for host, _, port in (n.rpartition(":") for n in nodes)
-    ]
+    return [ServerAddress(*read(node)) for node in nodes]

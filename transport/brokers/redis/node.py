@@ -16,6 +16,7 @@ from ...errors import BrokerUnavailable
 from ..bridge import Feed, gather
 from ..contract import Channel
 from .connection import RedisConnection, Reply, pack
+from .errors import is_of_channel, translate
 from .login import Login, ServerAddress
 
 __all__ = [
@@ -27,12 +28,15 @@ __all__ = [
     "PubSubCommands",
     "RedisNode",
     "check_master",
+    "run_id",
 ]
 
 MAX_PAYLOAD: Final = 8 * 2**20
 """Bytes. Redis takes 512 MB, but it cuts a subscriber off for whom 32 MB wait."""
 
 ROLE: Final = pack(b"ROLE")
+
+_INFO: Final = pack(b"INFO", b"server")
 
 
 @attrs.frozen
@@ -95,14 +99,27 @@ class RedisNode:
         """Connect and sign in, twice."""
         await gather(self.speaker.open(), self._listener.open())
 
-    async def publish(self, messages: Iterable[tuple[bytes, bytes]]) -> None:
-        """Hand over (name, payload)s; all were taken on return."""
-        command = self._commands.publish
-        await self.speaker.order([pack(command, name, payload) for name, payload in messages])
+    async def publish(
+        self, messages: Iterable[tuple[bytes, bytes]], proven: bool = False
+    ) -> list[tuple[int, ResponseError]]:
+        """Hand over (name, payload)s; all were taken on return but those whose places it returns.
 
-    async def subscribe(self, names: Sequence[bytes]) -> None:
-        """Hear these; one command each, so that each has one reply."""
-        await self._listener.order([pack(self._commands.subscribe, name) for name in names])
+        `proven` is whether the server must still be the master after the last of them: a replica
+        takes a PUBLISH as well, and nobody else hears it. Raises `BrokerUnavailable` then.
+        """
+        command = self._commands.publish
+        commands = [pack(command, name, payload) for name, payload in messages]
+        if not proven:
+            return self._denied(self.speaker, await self.speaker.ask(commands))
+        *replies, role = await self.speaker.ask([*commands, ROLE])
+        if is_replica(role):
+            raise self.speaker.fail(a_replica(self.server))
+        return self._denied(self.speaker, replies)
+
+    async def subscribe(self, names: Sequence[bytes]) -> list[tuple[int, ResponseError]]:
+        """Hear these but those whose places it returns; one command, and so one reply, each."""
+        commands = [pack(self._commands.subscribe, name) for name in names]
+        return self._denied(self._listener, await self._listener.ask(commands))
 
     async def unsubscribe(self, names: Sequence[bytes]) -> None:
         """Hear these no longer."""
@@ -113,22 +130,63 @@ class RedisNode:
         """Close both connections, in any state."""
         await gather(self.speaker.close(), self._listener.close())
 
+    async def run_id(self) -> str:
+        """Return which run of which server both connections are with; empty is unknown.
+
+        Raises `BrokerUnavailable` when they are with two, as behind an address that has moved.
+        """
+        runs = await gather(run_id(self.speaker), run_id(self._listener))
+        if runs[0] != runs[1]:
+            raise BrokerUnavailable(f"{self.server} is two servers: its address has moved.")
+        return runs[0]
+
+    def _denied(
+        self, connection: RedisConnection, replies: Sequence[Reply]
+    ) -> list[tuple[int, ResponseError]]:
+        """Return what was denied for its channel; whatever else is denied ends the link."""
+        denied = []
+        for place, reply in enumerate(replies):
+            if isinstance(reply, ResponseError):
+                if not is_of_channel(reply):
+                    raise connection.fail(translate(reply, self.server))
+                denied.append((place, reply))
+        return denied
+
     async def _hear(self, name: bytes, payload: bytes) -> None:
         await self._feed.put(self._names.channel(name), payload)
 
 
-async def check_master(connection: RedisConnection, required: bool) -> None:
-    """Raise `BrokerUnavailable` when the server is no master, which hears nobody else's messages.
+async def check_master(connection: RedisConnection, required: bool) -> bool:
+    """Return whether the server says that it is the master, or else does not tell.
 
-    Users who may not ask for the role are let through, unless it is `required`.
+    Raises `BrokerUnavailable` when it is none, for it hears nobody else's messages. Users who may
+    not ask for the role are let through, unless it is `required`.
     """
-    replies = await (connection.order if required else connection.ask)([ROLE])
-    if not isinstance(replies[0], ResponseError) and _role(replies[0]) != b"master":
-        raise BrokerUnavailable(
-            f"{connection.server} is a replica; name the master, or the sentinels in "
-            "broker.redis.sentinels."
-        )
+    (role,) = await (connection.order if required else connection.ask)([ROLE])
+    if is_replica(role):
+        raise a_replica(connection.server)
+    return not isinstance(role, ResponseError)
 
 
-def _role(reply: Reply) -> Reply:
-    return reply[0] if isinstance(reply, list) and reply else None
+async def run_id(connection: RedisConnection) -> str:
+    """Return what tells this run of this server from all others; empty where it may not be asked.
+
+    An address does not: two names may lead to one server, and one name to two.
+    """
+    (info,) = await connection.ask([_INFO])
+    lines = info.split(b"\r\n") if isinstance(info, bytes) else []
+    return next((line[7:].decode() for line in lines if line.startswith(b"run_id:")), "")
+
+
+def is_replica(role: Reply) -> bool:
+    """Whether a reply to ROLE is another one than a master's; an error tells nothing."""
+    if isinstance(role, ResponseError):
+        return False
+    return not (isinstance(role, list) and role and role[0] == b"master")
+
+
+def a_replica(server: ServerAddress) -> BrokerUnavailable:
+    """Return the error for a server that is one."""
+    return BrokerUnavailable(
+        f"{server} is a replica; name the master, or the sentinels in broker.redis.sentinels."
+    )

@@ -17,7 +17,7 @@ _INTERVAL: Final = 1.0
 class PeriodicCheck:
     """Calls `check` every second until it raises, of which `lost` then learns."""
 
-    def __init__(self, check: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, check: Callable[[], Awaitable[object]]) -> None:
         self._check = check
         self._task: Task[None] | None = None
 
