@@ -216,6 +216,31 @@ class Rushed(MemoryBroker):
         await super().publish(now)
 
 
+class Letting(MemoryBroker):
+    """Lets go before it subscribes again."""
+
+    async def resubscribe(self, channels: Sequence[Channel]) -> None:
+        await self.unsubscribe(channels)
+        await trio.sleep(0.001)
+        await self.subscribe(channels)
+
+
+class Piling(MemoryBroker):
+    """Hears what it has subscribed again once more each time."""
+
+    def __init__(self, bus: MemoryBus) -> None:
+        super().__init__(bus)
+        self.times = 1
+
+    async def resubscribe(self, channels: Sequence[Channel]) -> None:
+        await self.subscribe(channels)
+        self.times += 1
+
+    def hear(self, channel: Channel, payload: bytes) -> None:
+        for _ in range(self.times):
+            super().hear(channel, payload)
+
+
 class Probing(MemoryBroker):
     """Proves itself by a channel that nobody serves."""
 
@@ -231,6 +256,8 @@ class Probing(MemoryBroker):
         (Reordering, "order"),
         (Cutting, "whole"),
         (Lingering, "unsubscribed"),
+        (Letting, "resubscribed"),
+        (Piling, "resubscribed"),
         (Early, "subscribed"),
         (Deaf, "own messages"),
         (CaseBlind, "names"),

@@ -36,6 +36,7 @@ from .delivery_checks import (
     check_order,
     check_own,
     check_probes,
+    check_resubscribed,
     check_subscribed,
     check_taken,
     check_unsubscribed,
@@ -76,6 +77,7 @@ async def _refuses(broker: Broker) -> None:
     calls: Sequence[Callable[[], Awaitable[None]]] = (
         lambda: broker.publish([(fresh(), b"")]),
         lambda: broker.subscribe([fresh()]),
+        lambda: broker.resubscribe([fresh()]),
         lambda: broker.unsubscribe([fresh()]),
     )
     for call in calls:
@@ -93,6 +95,7 @@ async def check_cancelled(make: Make) -> None:
     calls: Sequence[Callable[[Broker], Awaitable[None]]] = (
         lambda broker: broker.publish([(channel, bytes(1000))] * 500),
         lambda broker: broker.subscribe([fresh() for _ in range(500)]),
+        lambda broker: broker.resubscribe([channel, *(fresh() for _ in range(500))]),
         lambda broker: broker.unsubscribe([channel]),
     )
     for call in calls:
@@ -168,6 +171,7 @@ CHECKS: Final[Mapping[str, Check]] = MappingProxyType(
         "nothing to do": check_nothing_to_do,
         "order": check_order,
         "subscribed": check_subscribed,
+        "resubscribed": check_resubscribed,
         "unsubscribed": check_unsubscribed,
         "own messages": check_own,
         "idempotent": check_idempotent,

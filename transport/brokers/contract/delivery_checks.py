@@ -24,6 +24,7 @@ __all__ = [
     "check_order",
     "check_own",
     "check_probes",
+    "check_resubscribed",
     "check_subscribed",
     "check_taken",
     "check_unsubscribed",
@@ -89,6 +90,34 @@ async def check_unsubscribed(make: Make) -> None:
         await subscriber.subscribe([gone])
         await publisher.publish([(gone, b"3"), (kept, b"3")])
         await inbox.hears([(gone, b"3"), (kept, b"3")])
+
+
+async def check_resubscribed(make: Make) -> None:
+    """Expect `resubscribe` to lose nothing of what is heard, and to begin what is not."""
+    channels, late = [fresh() for _ in range(10)], fresh()
+    sent = [(channels[number % 10], b"%d" % number) for number in range(1000)]
+    async with two(make) as (publisher, subscriber, inbox):
+        await subscriber.subscribe(channels)
+        all_sent = False
+
+        async def publish() -> None:
+            nonlocal all_sent
+            for start in range(0, 1000, 20):
+                await publisher.publish(sent[start : start + 20])
+            all_sent = True
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(publish)
+            while not all_sent:
+                await subscriber.resubscribe(channels)
+        await inbox.hears_again(sent)
+        await subscriber.resubscribe([late, late])
+        await publisher.publish([(late, b"1"), (channels[0], b"1")])
+        await inbox.hears([(late, b"1"), (channels[0], b"1")])
+        await subscriber.unsubscribe([late, channels[0]])
+        await trio.sleep(QUIET)
+        await publisher.publish([(late, b"2"), (channels[0], b"2"), (channels[1], b"2")])
+        await inbox.hears([(channels[1], b"2")])
 
 
 async def check_own(make: Make) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final, TypeAlias
@@ -91,6 +92,27 @@ class RecordingInbox:
             expect(
                 self.on(channel) == published,
                 f"Messages on {channel} arrive whole, once and in their order.",
+            )
+        self.heard.clear()
+
+    async def hears_again(self, sent: Sequence[Message]) -> None:
+        """Expect these messages, different on each channel, each once or twice and in order."""
+        with trio.move_on_after(TIMEOUT):
+            while len(set(self.heard)) < len(sent) and not self.losses:
+                await self._changed.wait()
+                self._changed = trio.Event()
+        await trio.sleep(QUIET)
+        expect(not self.losses, f"A healthy connection is not lost: {self.losses[:1]}")
+        expect(not self.silent, f"What is subscribed again is heard all the while: {self.silent}")
+        expect(
+            max(Counter(self.heard).values(), default=0) <= 2,
+            "What is subscribed again is heard twice at most.",
+        )
+        for channel in {channel for channel, _ in (*sent, *self.heard)}:
+            published = [payload for sent_to, payload in sent if sent_to == channel]
+            expect(
+                list(dict.fromkeys(self.on(channel))) == published,
+                f"Messages on {channel} are all heard, in order, while it is subscribed again.",
             )
         self.heard.clear()
 
