@@ -20,6 +20,7 @@ INSIDE = {
         "transport.http",
         "transport.brokers.contract",
         "transport.brokers.bridge",
+        "transport.brokers.network",
         "transport.brokers.nats",
         "transport.brokers.rabbitmq",
         "transport.brokers.redis",

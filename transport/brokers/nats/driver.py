@@ -32,10 +32,9 @@ from ...errors import (
     MessagesRefused,
     SubscriptionRefused,
 )
-from ..addresses import bare_host, read, written
 from ..bridge import Feed, Lock, addresses, sleep
 from ..contract import Channel, Message, node_name
-from ..tls import tls_sentence
+from ..network import bare_host, read, tls_sentence, written
 from .client import NatsConnection
 from .login import login
 

@@ -9,7 +9,7 @@ from nats.aio.client import RawCredentials
 
 from ....config import Nats as NatsSettings
 from ...errors import BrokerRefused
-from ..tls import client_context
+from ..network import client_context
 
 __all__ = ["login"]
 

@@ -34,8 +34,8 @@ from pamqp.frame import marshal
 from yarl import URL
 
 from ....config import RabbitMQ as RabbitMQSettings
-from ..addresses import bare_host
 from ..bridge import Future, StreamReader, StreamWriter, open_connection
+from ..network import bare_host
 from .frames import Publication, Publications
 
 __all__ = [

@@ -26,10 +26,9 @@ from ...errors import (
     MessagesRefused,
     SubscriptionRefused,
 )
-from ..addresses import written
 from ..bridge import Feed, Future, Lock
 from ..contract import Channel, Message, refuse_too_large
-from ..tls import client_context
+from ..network import client_context, written
 from .bindings import Bindings, ExchangeDenied
 from .client import ConsumingChannel, PublishingChannel, RabbitConnection, silence_library
 from .deliveries import Deliveries

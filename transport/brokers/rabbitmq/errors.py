@@ -16,8 +16,7 @@ from aiormq.exceptions import ChannelAccessRefused
 
 from ....config import RabbitMQ as RabbitMQSettings
 from ...errors import BrokerError, BrokerRefused, BrokerUnavailable
-from ..addresses import written
-from ..tls import tls_sentence
+from ..network import tls_sentence, written
 from .client import SignInRefused
 from .frames import NotTaken
 

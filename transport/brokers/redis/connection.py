@@ -15,7 +15,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from ...errors import BrokerError, BrokerRefused, BrokerUnavailable
 from ..bridge import CancelledError, Future, Task, beside, ended
-from ..tls import causes
+from ..network import causes
 from .errors import translate
 from .login import Login, Plain, Secure, ServerAddress
 

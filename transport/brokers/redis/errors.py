@@ -18,7 +18,7 @@ from redis.exceptions import (
 )
 
 from ...errors import BrokerError, BrokerRefused, BrokerUnavailable
-from ..tls import causes, tls_sentence
+from ..network import causes, tls_sentence
 
 __all__ = ["is_of_channel", "translate"]
 

@@ -10,9 +10,8 @@ import attrs
 from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection
 
 from ....config import Redis as RedisSettings
-from ..addresses import bare_host, read, written
 from ..bridge import StreamReader, WriteTransport
-from ..tls import client_context
+from ..network import bare_host, client_context, read, written
 
 __all__ = [
     "Login",

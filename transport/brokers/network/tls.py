@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Iterator
 from typing import Final, Protocol
 
-from ..errors import BrokerRefused
+from ...errors import BrokerRefused
 
 __all__ = ["TlsFiles", "causes", "client_context", "tls_sentence"]
 
