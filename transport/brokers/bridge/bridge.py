@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import ipaddress
 import socket
 import threading
 import weakref
@@ -267,7 +268,7 @@ class DisposableLoop(asyncio.SelectorEventLoop):
         """
         factory, host, port = (*args, None, None)[:3]
         host, port = options.pop("host", host), options.pop("port", port)
-        if host is not None and options.get("sock") is None:
+        if host is not None and options.get("sock") is None and not _is_address(host):
             sock = await self._any_address(host, port)
             if options.get("ssl"):
                 options.setdefault("server_hostname", host)
@@ -364,6 +365,15 @@ class DisposableLoop(asyncio.SelectorEventLoop):
         # Another `stop` may arrive meanwhile, which `run_until_complete` calls an error.
         with suppress(RuntimeError):
             self.run_until_complete(coroutine)
+
+
+def _is_address(host: str) -> bool:
+    """Whether there is nothing to look up, for which asyncio needs no thread."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _settle(setter: Callable[[Any], object], answer: asyncio.Future[Any], outcome: object) -> None:
