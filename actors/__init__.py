@@ -8,14 +8,30 @@ from ..transport import JSON, Scope
 from .clients import (
     AccessPolicy,
     Audience,
+    Backpressure,
     ConnectionActor,
     ConnectionEnvironment,
     Heartbeat,
     Listening,
     Notices,
+    Session,
     connection_cell,
 )
-from .cluster import Degraded, Healed, Link, LinkActor, Listeners, OutageCode, Uplink
+from .cluster import (
+    About,
+    Degraded,
+    Gap,
+    Handoff,
+    Healed,
+    Hint,
+    Link,
+    LinkActor,
+    Listeners,
+    OutageCode,
+    Uplink,
+    read_hints,
+    write_hints,
+)
 from .rooms import (
     Batching,
     EventIds,
@@ -79,6 +95,7 @@ from .runtime import (
 
 __all__ = [
     "JSON",
+    "About",
     "AccessPolicy",
     "Actor",
     "ActorCell",
@@ -90,6 +107,7 @@ __all__ = [
     "Affinity",
     "AskTimeout",
     "Audience",
+    "Backpressure",
     "BaseExceptionRaised",
     "Batching",
     "Conflate",
@@ -105,8 +123,11 @@ __all__ = [
     "EventIds",
     "Exit",
     "ExitKind",
+    "Gap",
+    "Handoff",
     "Healed",
     "Heartbeat",
+    "Hint",
     "Hub",
     "Later",
     "Link",
@@ -132,6 +153,7 @@ __all__ = [
     "Rooms",
     "Roster",
     "Scope",
+    "Session",
     "StatePolicy",
     "ThreadHub",
     "Timer",
@@ -150,5 +172,7 @@ __all__ = [
     "handles",
     "load_room_classes",
     "own_up",
+    "read_hints",
     "size_of",
+    "write_hints",
 ]

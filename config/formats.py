@@ -137,6 +137,13 @@ def signing_secret(value: str) -> str | None:
     return f"a text of {SIGNING_SECRET_BYTES} bytes at least, made at random, or nothing"
 
 
+def pod_name(value: str) -> str | None:
+    """Check the name of a pod."""
+    if re.fullmatch(r"[A-Za-z0-9_.-]{0,64}", value):
+        return None
+    return 'at most 64 letters, digits, ".", "_" and "-"'
+
+
 def subject(value: str) -> str | None:
     """Check what NATS subjects begin with: tokens joined by dots, without wildcards."""
     if re.fullmatch(r"[A-Za-z0-9_=-]+(\.[A-Za-z0-9_=-]+)*", value):

@@ -78,6 +78,12 @@ class Network:
 class Server:
     """Where the pod listens and keeps its things."""
 
+    name: str = setting(
+        "",
+        check=formats.pod_name,
+        help="What other pods and operators know this one by, the same at each start; what it "
+        "could not say before it ended is said by the next start of that name. Empty: its id.",
+    )
     host: str = setting(
         "127.0.0.1",
         help='Address to listen on; in a container `"0.0.0.0"` (DEPLOYD_SERVER__HOST).',

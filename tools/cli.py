@@ -15,7 +15,9 @@ from ..supervisors import SupervisorError
 from ..transport import TransportError
 from .common import ToolError
 from .config import config
+from .pods import pods
 from .serve import serve
+from .simulator.command import simulate
 from .stress.command import stress
 from .token import token
 from .tree import tree
@@ -92,7 +94,7 @@ def cli() -> None:
     """Real-time pods: WebSocket connections and rooms as supervised actors."""
 
 
-for command in (serve, token, tree, config, stress):
+for command in (serve, token, tree, pods, config, stress, simulate):
     cli.add_command(command)
 
 

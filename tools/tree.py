@@ -22,6 +22,7 @@ from .common import (
     data_option,
     known_key,
     parse_address,
+    printable,
     read_settings,
     screen,
 )
@@ -131,11 +132,11 @@ def most_telling(children: Sequence[Branch], limit: int) -> list[Branch]:
 
 
 def _label(branch: Branch, above: str) -> Text:
-    label = Text(_printable(branch.path.removeprefix(above)), "bold")
-    label.append(f"  {_printable(branch.kind)}", "dim")
-    label.append(f"  {_printable(branch.status)}", STYLES.get(branch.status, "yellow"))
+    label = Text(printable(branch.path.removeprefix(above)), "bold")
+    label.append(f"  {printable(branch.kind)}", "dim")
+    label.append(f"  {printable(branch.status)}", STYLES.get(branch.status, "yellow"))
     for text, style in _remarks(branch):
-        label.append(f"  {_printable(text)}", style)
+        label.append(f"  {printable(text)}", style)
     return label
 
 
@@ -156,8 +157,3 @@ def _remarks(branch: Branch) -> Iterator[tuple[str, str]]:
             yield detail.reason, style
     elif branch.detail.last_exit:
         yield f"last exit: {branch.detail.last_exit}", "red"
-
-
-def _printable(text: str) -> str:
-    """Keep what a pod says from steering the terminal."""
-    return "".join(character if character.isprintable() else "�" for character in text)

@@ -2,18 +2,22 @@
 
 from .access import AccessPolicy, Listening
 from .audience import Audience
+from .backpressure import Backpressure
 from .connection import ConnectionActor, connection_cell
 from .environment import ConnectionEnvironment
 from .heartbeat import Heartbeat
 from .notices import Notices
+from .session import Session
 
 __all__ = [
     "AccessPolicy",
     "Audience",
+    "Backpressure",
     "ConnectionActor",
     "ConnectionEnvironment",
     "Heartbeat",
     "Listening",
     "Notices",
+    "Session",
     "connection_cell",
 ]

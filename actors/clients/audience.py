@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...transport import Event
-from ..cluster import DEGRADED, HEALED, Degraded, Healed
-from ..rooms import RoomRef, Rooms, Roster, hand_over, own_up
+from ..cluster import DEGRADED, HEALED, Degraded, Gap, Healed
+from ..rooms import RoomRef, Rooms, Roster, hand_over, own_up, tell_gap
 from .notices import Notices
 
 __all__ = ["Audience"]
@@ -39,6 +39,13 @@ class Audience:
             own_up(self._everyone, self._roster, count)
         else:
             self._rooms.missed(room, count)
+
+    def gap(self, gap: Gap) -> None:
+        """Tell a room of what has not come from other pods."""
+        if gap.room is None:
+            tell_gap(self._everyone, self._roster, gap)
+        else:
+            self._rooms.gap(gap.room, gap)
 
     def degraded(self, outage: Degraded) -> None:
         """Tell the rooms' hooks and the clients."""

@@ -2,9 +2,10 @@
 
 from .actor import LinkActor
 from .breaker import Breaker, BreakerState
+from .handoff import Handoff, Hint, read_hints, write_hints
 from .inbound import Listeners
-from .link import Link
-from .outage import DEGRADED, HEALED, Degraded, Healed, OutageCode
+from .link import About, Link
+from .outage import DEGRADED, HEALED, Degraded, Gap, Healed, OutageCode
 from .publication import CHARACTER, Settle, weight
 from .uplink import Uplink
 
@@ -12,15 +13,21 @@ __all__ = [
     "CHARACTER",
     "DEGRADED",
     "HEALED",
+    "About",
     "Breaker",
     "BreakerState",
     "Degraded",
+    "Gap",
+    "Handoff",
     "Healed",
+    "Hint",
     "Link",
     "LinkActor",
     "Listeners",
     "OutageCode",
     "Settle",
     "Uplink",
+    "read_hints",
     "weight",
+    "write_hints",
 ]

@@ -7,16 +7,24 @@ from typing import ClassVar, Final
 
 import trio
 
-from ...config import redact_text
-from ...transport import JSON, BrokerError, BrokerRefused, EnvelopeError, EnvelopeFault
-from ...transport.brokers import Greeting, greeting
-from ...transport.brokers.contract import EVERYONE, Broker, Channel, pod_channel
+from ...config import get_logger, redact_text
+from ...transport import (
+    JSON,
+    BrokerError,
+    BrokerRefused,
+    EnvelopeError,
+    EnvelopeFault,
+    SubscriptionRefused,
+)
+from ...transport.brokers import Beat, Probe
+from ...transport.brokers.contract import Broker, Channel, pod_channel
 from ..runtime import Actor, BaseExceptionRaised, EnvironmentFailure, failure_of, handles
 from .awake_timeout import AwakeTimeouts
 from .breaker import PROOFS
 from .canary import Canary
 from .effects import perform
-from .greeter import Greeter
+from .gossip import Gossip, MarkedBeat
+from .handoff import Hint, publications_of
 from .inbound import Inbound, Listeners
 from .link import Link
 from .outbound import Outbound
@@ -37,6 +45,8 @@ REUNION: Final = 1.5
 """Seconds, beside the longest backoff, that the other pods may take to come back before what
 waited is replayed without them."""
 CLOSING: Final = 1.0
+
+_log = get_logger("realtime")
 
 _STRAY: Final = EnvelopeError("it is a probe of another pod, or astray", EnvelopeFault.MISPLACED)
 
@@ -72,11 +82,12 @@ class LinkActor(Actor):
             listeners,
             link.state.counters,
             link.deduplicator,
+            link.sequences,
+            link.wall,
             link.subscriptions.wanted,
             link.largest,
             link.seal,
         )
-        self._greeter = Greeter(link.pod_id, link.state.peers)
         self._timeouts = AwakeTimeouts(link.settings.timeout)
         self._broker: Broker | None = None
         self._error: BrokerError | None = None
@@ -153,7 +164,7 @@ class LinkActor(Actor):
                 wall,
                 reason,
                 refused=isinstance(cause, BrokerRefused),
-                missed=link.deduplicator.missed,
+                missed=link.sequences.missed,
                 waiting=waiting,
             )
         )
@@ -172,10 +183,13 @@ class LinkActor(Actor):
         await timeouts.answer_of(broker, broker.connect(self, nursery))
         link.figures.endpoint = redact_text(broker.endpoint)
         self._outbound = Outbound(link, broker, timeouts, joined=self._joined)
+        self._gossip = Gossip(
+            link, self._listeners, self._outbound.say_in_time, self._renew, broker.node
+        )
         self._canary = Canary(broker, self._outbound.say, link.pod_id, timeouts)
-        own = dict.fromkeys((*self._canary.channels, pod_channel(link.pod_id)))
-        await timeouts.answer_of(broker, broker.subscribe(list(own)))
+        await self._subscribe_own(broker)
         link.subscriptions.begin_anew()
+        link.proofs.clear()
         await self._subscribe_missing(broker)
         for proof in range(PROOFS):
             if proof:
@@ -183,7 +197,7 @@ class LinkActor(Actor):
             await self._prove()
         # Who came into a room while the breaker was half open was not made to wait for this.
         await self._subscribe_missing(broker)
-        nursery.start_soon(self._until_lost, self._greeter.run, self._outbound.say_in_time)
+        nursery.start_soon(self._until_lost, self._gossip.run)
         nursery.start_soon(self._until_lost, self._replay)
         nursery.start_soon(self._until_lost, self._keep_subscriptions, broker)
         while True:
@@ -201,25 +215,62 @@ class LinkActor(Actor):
             await self._subscribe_missing(broker)
             while surplus := subscriptions.surplus(trio.current_time(), SUBSCRIBE_AT_A_TIME):
                 await self._timeouts.answer_of(broker, broker.unsubscribe(surplus))
-            with trio.move_on_at(subscriptions.next_due()):
+            with trio.move_on_at(subscriptions.next_look()):
                 await change.wait()
 
+    async def _subscribe_own(self, broker: Broker) -> None:
+        own = dict.fromkeys((*self._canary.channels, pod_channel(self._link.pod_id)))
+        try:
+            await self._timeouts.answer_of(broker, broker.subscribe(list(own)))
+        except SubscriptionRefused as error:  # without these there is no link
+            raise BrokerRefused(str(error)) from error
+
     async def _subscribe_missing(self, broker: Broker) -> None:
-        subscriptions = self._link.subscriptions
-        while missing := subscriptions.missing(SUBSCRIBE_AT_A_TIME):
-            await self._timeouts.answer_of(broker, broker.subscribe(missing))
-            subscriptions.heard(missing)
+        """Subscribe what rooms want; what the broker denies is tried again after a while."""
+        link = self._link
+        while missing := link.subscriptions.missing(SUBSCRIBE_AT_A_TIME, link.clock()):
+            denied: tuple[Channel, ...] = ()
+            try:
+                await self._timeouts.answer_of(broker, broker.subscribe(missing))
+            except SubscriptionRefused as error:
+                denied = error.channels
+                _log.warning("the broker lets this pod not hear rooms", reason=str(error))
+                link.subscriptions.denied(denied, link.clock() + link.settings.auth_retry)
+            heard = [channel for channel in missing if channel not in denied]
+            link.subscriptions.subscribed(heard)
+            link.proofs.begin(heard, link.clock(), self._gossip.witnesses())
+            self._gossip.wake()
+
+    async def _renew(self, channels: Sequence[Channel]) -> None:
+        """Make subscriptions anew that bring nothing; whose permission is gone is only told."""
+        broker = self._outbound.broker
+        try:
+            await self._timeouts.answer_of(broker, broker.resubscribe(channels))
+        except SubscriptionRefused as error:
+            _log.warning("the broker lets this pod not hear rooms", reason=str(error))
 
     # What comes: the broker's inbox -----------------------------------------------------------
 
     def deliver(self, channel: Channel, payload: bytes) -> None:
         """Take a message from the broker."""
-        self._canary.comes()
+        now = self._link.clock()
+        self._canary.comes(now)
+        sounds = self._link.proofs.sounds
+        if channel in sounds:
+            sounds[channel] = now
         own = self._inbound.receive(channel, payload)
+        if self._inbound.holes:
+            holes, self._inbound.holes = self._inbound.holes, []
+            for hole in holes:
+                self._gossip.missing(hole)
         if own is None:
             return
-        if isinstance(own, Greeting):
-            self._greeter.greeted(own)
+        if isinstance(own, Beat):
+            self._gossip.hears(own)
+        elif not isinstance(own, Probe):
+            self._gossip.asked(own)
+        elif channel not in self._canary.channels:
+            self._gossip.proven(channel, own.origin, own.nonce)
         elif not self._canary.hears(channel, own):
             self._inbound.refuse(channel, _STRAY)
 
@@ -233,41 +284,74 @@ class LinkActor(Actor):
     async def _take(self, publication: Publication) -> None:
         """Take an event, and along with it those that wait behind it: one turn for a batch."""
         batch, outbox, weight = [publication], self._link.outbox, 0
+        beat: MarkedBeat | None = None
         while outbox and len(batch) < MOST_PUBLICATIONS and weight < MOST_BYTES:
-            publication = outbox.pop()
-            batch.append(publication)
-            weight += publication.nbytes
+            next_one = outbox.pop()
+            if isinstance(next_one, MarkedBeat):
+                beat = next_one
+                break
+            batch.append(next_one)
+            weight += next_one.nbytes
         self._state.taken(batch)
+        await self._hand_over(self._publish, batch)
+        if beat is not None:
+            await self._hand_over(self._gossip.said, beat)
+
+    @handles(MarkedBeat)
+    async def _take_beat(self, beat: MarkedBeat) -> None:
+        """Say a beat, behind all that it tells of."""
+        await self._hand_over(self._gossip.said, beat)
+
+    async def _hand_over(self, part: Callable[..., Awaitable[None]], what: object) -> None:
         if self._error is None:  # else what is in flight is in doubt, and so is this
             try:
                 with trio.CancelScope() as self._handing:
-                    await self._until_lost(self._hand_over, batch)
+                    await self._until_lost(part, what)
             finally:
                 self._handing = None
         if self._error is not None:
             self._scope.cancel()
 
-    async def _hand_over(self, batch: list[Publication]) -> None:
-        taken, too_large = await self._outbound.publish(batch)
-        self._perform(self._state.confirmed(taken, too_large))
+    async def _publish(self, batch: list[Publication]) -> None:
+        taken, too_large, denied = await self._outbound.publish(batch)
+        self._perform(self._state.confirmed(taken, too_large, denied))
 
     async def _replay(self) -> None:
         """Say again what waited, when the other pods can hear it; then all is well again."""
         state, link = self._state, self._link
+        unheard = 0
+        hints = () if link.handoff is None else link.handoff.hints
+        if hints:  # whom it knew before it ended, this pod does not know: all get time to come back
+            await self._gossip.acquaintance(link.settings.max_backoff + REUNION)
         if state.buffer:
-            await self._greeter.reunion(link.settings.max_backoff + REUNION)
+            longest = link.settings.auth_retry if state.was_refused else link.settings.max_backoff
+            unheard = await self._gossip.reunion(longest + REUNION)
+        # First, for what is said in the meantime waits too.
+        await self._gossip.until_proven(self._timeouts.seconds)
+        await self._hand_on(hints)
         while waited := state.replay(link.clock(), MOST_PUBLICATIONS, MOST_BYTES):
             state.replay_confirmed(*await self._outbound.publish(waited, replayed=True))
-        self._perform(state.healed(link.wall(), link.deduplicator.missed))
+        self._perform(state.healed(link.wall(), link.sequences.missed, unheard))
+
+    async def _hand_on(self, hints: Sequence[Hint]) -> None:
+        """Say what an earlier life of this pod was not able to, before anything that waits now."""
+        link, oldest = self._link, self._link.wall() - self._link.message_ttl
+        for hint in hints:
+            publications = publications_of(hint, oldest)
+            said = await self._outbound.hand_on(hint, publications)
+            self._state.handed_on(said, len(hint.events) - len(publications))
+        if hints and link.handoff is not None:
+            link.handoff.said()
 
     async def _say_last_words(self) -> None:
         outbox = self._link.outbox
         with trio.move_on_after(LAST_WORDS):
             while outbox:
-                await self._take(outbox.pop())
+                last = outbox.pop()
+                if isinstance(last, Publication):
+                    await self._take(last)
             if self._state.breaker.closed:
-                bye = greeting(self._link.pod_id, "bye")
-                await self._outbound.say_in_time([(EVERYONE, bye)])
+                await self._gossip.bye()
 
     def describe(self) -> Mapping[str, JSON]:
         """Show how the link is: the same as the broker's health."""

@@ -77,9 +77,9 @@ class Canary:
             with trio.move_on_at(due):
                 await self._back.wait()
 
-    def comes(self) -> None:
+    def comes(self, now: float) -> None:
         """Note that something came: the pod is not deaf, however late its probe is."""
-        self._heard_at = trio.current_time()
+        self._heard_at = now
 
     def hears(self, channel: str, message: Probe) -> bool:
         """Take a probe, and say whether it belongs on this channel; an older one proves nothing."""

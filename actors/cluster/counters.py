@@ -20,10 +20,11 @@ REMEMBERED: Final = 20
 class Counters:
     """Events, but where something else is said. `round_trip` is the last canary's, in seconds.
 
-    Five say what did not reach the other pods and never will: `cut_off` (said while the broker was
+    Six say what did not reach the other pods and never will: `cut_off` (said while the broker was
     away, or never proven to have got there), `overflowed` (no room in the outbox or buffer),
-    `expired` (older than `messageTTL`), `too_large`, and `unspeakable` (a name that no room or
-    event may have, or data that is nested too deep). `undelivered` came from others and found no
+    `expired` (older than `messageTTL`), `too_large`, `unspeakable` (a name that no room or
+    event may have, or data that is nested too deep), and `denied` (the broker does not let this
+    pod speak there). `undelivered` came from others and found no
     room in a room's mailbox, or was larger than what clients take. `refused` counts messages of
     the broker, by what was wrong.
     """
@@ -37,6 +38,7 @@ class Counters:
     expired: int = 0
     too_large: int = 0
     unspeakable: int = 0
+    denied: int = 0
     undelivered: int = 0
     refused: dict[EnvelopeFault, int] = field(factory=lambda: dict.fromkeys(EnvelopeFault, 0))
     connects: int = 0
@@ -64,6 +66,7 @@ class Counters:
             "expired": self.expired,
             "too_large": self.too_large,
             "unspeakable": self.unspeakable,
+            "denied": self.denied,
         }
 
     def begin_outage(self, missed: int) -> None:

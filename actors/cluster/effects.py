@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from ...config import get_logger
 from .breaker import BreakerState
@@ -14,6 +15,18 @@ __all__ = ["perform"]
 
 _log = get_logger("realtime")
 
+_AWAY: Final = "switched to the memory broker: the other pods are out of reach"
+_BEGINNINGS: Final = {
+    OutageCode.STARTING: _AWAY,
+    OutageCode.CUT_OFF: _AWAY,
+    OutageCode.PARTITIONED: "pods are not heard any more, though the broker is well",
+}
+_ENDS: Final = {
+    OutageCode.STARTING: "joined the other pods",
+    OutageCode.CUT_OFF: "back on the broker",
+    OutageCode.PARTITIONED: "no pod is missing any more",
+}
+
 
 def perform(effects: Iterable[Effect], state: BreakerState, listeners: Listeners) -> None:
     """Do what was decided, in its order; `state` is the breaker's by now. Nothing here waits."""
@@ -23,11 +36,7 @@ def perform(effects: Iterable[Effect], state: BreakerState, listeners: Listeners
                 if publication.settle is not None:
                     publication.settle(effect.scope)
         elif isinstance(effect, Degraded):
-            _log.warning(
-                "switched to the memory broker: the other pods are out of reach",
-                reason=effect.detail,
-                state=state.value,
-            )
+            _log.warning(_BEGINNINGS[effect.code], reason=effect.detail, state=state.value)
             listeners.degraded(effect)
         elif isinstance(effect, Healed):
             _write_down(effect)
@@ -39,7 +48,7 @@ def perform(effects: Iterable[Effect], state: BreakerState, listeners: Listeners
 def _write_down(healed: Healed) -> None:
     told = healed.code is not OutageCode.STARTING
     (_log.warning if told else _log.info)(
-        "back on the broker" if told else "joined the other pods",
+        _ENDS[healed.code],
         seconds=round(healed.seconds, 3),
         lost=healed.lost,
         replayed=healed.replayed,

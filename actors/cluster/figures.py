@@ -8,6 +8,7 @@ from typing import Any
 from ...transport import JSON
 from ..runtime import Mailbox
 from .deduplicator import Deduplicator
+from .sequences import Sequences
 from .state import LinkState
 from .subscriptions import Subscriptions
 
@@ -26,6 +27,7 @@ class LinkFigures:
         state: LinkState,
         subscriptions: Subscriptions,
         deduplicator: Deduplicator,
+        sequences: Sequences,
         outbox: Mailbox[Any],
         clock: Callable[[], float],
         *,
@@ -36,6 +38,7 @@ class LinkFigures:
         self._state = state
         self._subscriptions = subscriptions
         self._deduplicator = deduplicator
+        self._sequences = sequences
         self._outbox = outbox
         self._clock = clock
         self._signed = signed
@@ -60,6 +63,7 @@ class LinkFigures:
             "reconnects": max(0, counters.connects - 1),
             "outages": counters.trips,
             "pods": 1 + len(state.peers),
+            "missing_pods": 0 if state.peers.partition is None else state.peers.partition.missing,
             "subscriptions": len(self._subscriptions),
             "outbox": outbox.waiting,
             "outbox_bytes": outbox.bytes,
@@ -69,12 +73,13 @@ class LinkFigures:
             "received": counters.received,
             "replayed": counters.replayed,
             "lost": counters.lost,
-            "missed": deduplicator.missed,
+            "missed": self._sequences.missed,
             "dropped": {
                 "overflowed": counters.overflowed,
                 "expired": counters.expired,
                 "too_large": counters.too_large,
                 "unspeakable": counters.unspeakable,
+                "denied": counters.denied,
                 "undelivered": counters.undelivered,
                 "duplicates": deduplicator.duplicates,
                 "own": deduplicator.own,

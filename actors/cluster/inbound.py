@@ -7,7 +7,7 @@ and changes nothing else here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 from ...config import get_logger
@@ -15,8 +15,10 @@ from ...transport import EnvelopeError, EnvelopeFault, Event
 from ...transport.brokers import (
     ENVELOPE_BYTES,
     SIGNATURE_BYTES,
+    AskEcho,
+    AskSince,
+    Beat,
     Envelope,
-    Greeting,
     Probe,
     Signer,
     unpack,
@@ -24,9 +26,10 @@ from ...transport.brokers import (
 from ...transport.brokers.contract import EVERYONE, Channel, pod_channel, room_channel
 from .counters import Counters
 from .deduplicator import Deduplicator
-from .outage import Degraded, Healed
+from .outage import Degraded, Gap, Healed
 from .packing import MOST_BYTES
 from .publication import CHARACTER, weight
+from .sequences import Hole, Sequences
 
 __all__ = ["Inbound", "Listeners"]
 
@@ -56,6 +59,9 @@ class Listeners(Protocol):
     def missed(self, room: str | None, count: int) -> None:
         """Tell a room that so many events of other pods were not let in."""
 
+    def gap(self, gap: Gap) -> None:
+        """Tell a room of events that have not come, or that it hears everything again."""
+
     def degraded(self, outage: Degraded) -> None:
         """Tell that the pods are cut off."""
 
@@ -77,6 +83,8 @@ class Inbound:
         listeners: Listeners,
         counters: Counters,
         deduplicator: Deduplicator,
+        sequences: Sequences,
+        wall: Callable[[], float],
         rooms: Mapping[Channel, str | None],
         largest: int,
         seal: Signer | None = None,
@@ -84,12 +92,16 @@ class Inbound:
         self._listeners = listeners
         self._counters = counters
         self._deduplicator = deduplicator
+        self._sequences = sequences
+        self._wall = wall
+        self.holes: list[Hole] = []
+        """What was found to be missing, for the link to tell."""
         self._rooms = rooms
         self._largest = largest
         self._seal = seal
-        self._greeted_on = (EVERYONE, pod_channel(pod_id))
+        self._own_channel = pod_channel(pod_id)
 
-    def receive(self, channel: Channel, payload: bytes) -> Greeting | Probe | None:
+    def receive(self, channel: Channel, payload: bytes) -> Probe | Beat | AskSince | AskEcho | None:
         """Take what came on a channel; return what is for the link itself, and for no room."""
         try:
             if self._seal is not None:
@@ -121,13 +133,15 @@ class Inbound:
             raise EnvelopeError("it is larger than all messages of pods", _TOO_LARGE)
 
     def _take(
-        self, channel: Channel, message: Envelope | Greeting | Probe, nbytes: int
-    ) -> Greeting | Probe | None:
+        self, channel: Channel, message: Envelope | Probe | Beat | AskSince | AskEcho, nbytes: int
+    ) -> Probe | Beat | AskSince | AskEcho | None:
         if isinstance(message, Envelope):
             self._admit(channel, message, nbytes)
             return None
-        if isinstance(message, Greeting) and channel not in self._greeted_on:
+        if isinstance(message, Beat) and channel not in (EVERYONE, self._own_channel):
             raise EnvelopeError("it is a greeting where events belong", EnvelopeFault.MISPLACED)
+        if isinstance(message, AskSince | AskEcho) and channel != self._own_channel:
+            raise EnvelopeError("it asks one pod, and came to many", EnvelopeFault.MISPLACED)
         return message
 
     def _admit(self, channel: Channel, envelope: Envelope, nbytes: int) -> None:
@@ -138,6 +152,10 @@ class Inbound:
             self._declare(channel, len(events))
             raise EnvelopeError("it joins more than pods join in a message", _TOO_LARGE)
         fresh = self._deduplicator.admit(envelope)
+        if fresh:
+            hole = self._sequences.follow(envelope, fresh, self._wall())
+            if hole is not None:
+                self.holes.append(hole)
         if nbytes > self._largest - NAMES:
             fresh = self._without_large(channel, room, fresh)
         if fresh:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import trio
@@ -11,19 +11,35 @@ from attrs import frozen
 from ...config import Broker as BrokerSettings
 from ...config import Limits, get_logger
 from ...transport.brokers import Signer
-from ..runtime import Mailbox, Overflow
+from ...transport.brokers.contract import Channel
+from ..runtime import Delivery, Mailbox, Overflow
 from .deduplicator import Deduplicator
 from .figures import LinkFigures
+from .gaps import Gaps
+from .handoff import Handoff, hints_of
+from .proofs import Proofs
 from .publication import Publication
+from .sequences import Sequences
 from .state import LinkState
 from .subscriptions import Subscriptions
 from .uplink import Uplink
 
-__all__ = ["Link"]
+__all__ = ["About", "Link"]
 
 DEFAULT_LARGEST: Final = Limits().max_buffer_bytes
 
 _log = get_logger("realtime")
+
+
+@frozen
+class About:
+    """What a pod says of itself in its beats; `load` is the share of a processor, 0 to 1."""
+
+    name: str = ""
+    version: str = ""
+    connections: int = 0
+    rooms: int = 0
+    load: float = 0.0
 
 
 @frozen(eq=False)
@@ -41,6 +57,9 @@ class Link:
     state: LinkState
     subscriptions: Subscriptions
     deduplicator: Deduplicator
+    sequences: Sequences
+    proofs: Proofs
+    gaps: Gaps
     outbox: Mailbox[Any]
     seal: Signer | None
     figures: LinkFigures
@@ -48,6 +67,9 @@ class Link:
     largest: int
     wall: Callable[[], float]
     clock: Callable[[], float]
+    about: Callable[[], About]
+    message_ttl: float
+    handoff: Handoff | None
 
     @classmethod
     def of(
@@ -58,11 +80,14 @@ class Link:
         wall: Callable[[], float],
         clock: Callable[[], float] = trio.current_time,
         largest: int = DEFAULT_LARGEST,
+        about: Callable[[], About] = About,
+        handoff: Handoff | None = None,
     ) -> Link:
         """Make the link of a pod; `message_ttl` is how long (seconds) an event may wait."""
         epoch = int(wall() * 1000)
         state = LinkState(pod_id, settings, message_ttl, largest, clock(), wall())
         subscriptions, deduplicator = Subscriptions(settings.linger), Deduplicator(pod_id)
+        sequences, proofs, gaps = Sequences(), Proofs(pod_id), Gaps()
         seal = Signer.of(settings, pod_id, epoch, wall)
         outbox: Mailbox[Any] = Mailbox(
             max_messages=settings.outbox_messages,
@@ -76,6 +101,9 @@ class Link:
             state=state,
             subscriptions=subscriptions,
             deduplicator=deduplicator,
+            sequences=sequences,
+            proofs=proofs,
+            gaps=gaps,
             outbox=outbox,
             seal=seal,
             figures=LinkFigures(
@@ -83,15 +111,31 @@ class Link:
                 state,
                 subscriptions,
                 deduplicator,
+                sequences,
                 outbox,
                 clock,
                 signed=seal is not None,
             ),
-            uplink=Uplink(state, subscriptions, deduplicator, outbox, clock),
+            uplink=Uplink(state, subscriptions, sequences, proofs, gaps, outbox, clock),
             largest=largest,
             wall=wall,
             clock=clock,
+            about=about,
+            message_ttl=message_ttl,
+            handoff=handoff,
         )
+
+    def heard(self, channels: Iterable[Channel]) -> None:
+        """Note channels that are proven to be heard: what is said there now is owed to this pod."""
+        now, wanted = self.clock(), self.subscriptions.wanted
+        for channel in channels:
+            if channel in wanted:
+                self.sequences.entered(wanted[channel], now)
+        self.subscriptions.proven(channels)
+
+    def stand_in_line(self, message: object) -> bool:
+        """Put what is no event behind all events that wait to be said; False when it is full."""
+        return self.outbox.put_nowait(message, keyed=False) is Delivery.ACCEPTED
 
     def take_outbox(self) -> list[Publication]:
         """Take out all that waits to be said."""
@@ -103,7 +147,13 @@ class Link:
         return waiting
 
     def ended(self) -> None:
-        """Count what waits as lost, for there will be no other connection."""
+        """Keep what waits for the next start; what cannot be kept is lost, and counted."""
         left = self.state.ended()
-        if left:
-            _log.warning("stopped before these could be sent", events=left)
+        if not left:
+            return
+        kept = self.handoff is not None and self.handoff.keep(
+            hints_of(self.pod_id, self.epoch, left)
+        )
+        if not kept:
+            self.state.lost(len(left))
+        _log.warning("stopped before these could be sent", events=len(left), kept=kept)

@@ -10,7 +10,7 @@ from attrs import frozen
 
 from ...transport import JSON
 
-__all__ = ["DEGRADED", "HEALED", "Degraded", "Healed", "OutageCode"]
+__all__ = ["DEGRADED", "HEALED", "Degraded", "Gap", "Healed", "OutageCode"]
 
 DEGRADED = "system:degraded"
 HEALED = "system:healed"
@@ -23,6 +23,10 @@ class OutageCode(StrEnum):
     """The pod has not reached the others yet."""
     CUT_OFF = "cut_off"
     """It has lost them, or cannot reach them; whose fault that is, root may read."""
+    PARTITIONED = "partitioned"
+    """The broker is well, and pods that were heard are not any more: dead, or cut off."""
+    MISSED = "missed"
+    """Events of one room have not come, or found no place here; the pods hear each other."""
 
 
 _PUBLIC: Final[Mapping[OutageCode, str]] = {
@@ -30,6 +34,10 @@ _PUBLIC: Final[Mapping[OutageCode, str]] = {
     "missing until 'system:healed' comes.",
     OutageCode.CUT_OFF: "The other pods are out of reach; what is said there may be missing until "
     "'system:healed' comes.",
+    OutageCode.PARTITIONED: "Some pods are not heard any more: they have ended, or are cut off "
+    "from this one; what is said there may be missing until 'system:healed' comes.",
+    OutageCode.MISSED: "Events of this room have not come and will not; read again what you keep "
+    "of it.",
 }
 
 
@@ -39,11 +47,13 @@ class Degraded:
 
     `since` is in unix seconds: what others said after it may have been missed here. `detail` is
     for who runs the pod: it may name hosts, users and settings, and only root is told it.
+    `missing` is how many pods are not heard, where the code is `partitioned`.
     """
 
     code: OutageCode
     since: float
     detail: str = ""
+    missing: int = 0
 
     @property
     def reason(self) -> str:
@@ -57,7 +67,36 @@ class Degraded:
             "reason": self.reason,
             "since": round(self.since, 3),
         }
+        if self.code is OutageCode.PARTITIONED:
+            told["missing"] = self.missing
         return {**told, "detail": self.detail} if root else told
+
+
+@frozen
+class Gap:
+    """A hole in what a room was to hear: `missed` events since `since` (unix seconds).
+
+    They were said by other pods and have not come, or found no place here. `whole_at` is when the
+    room was found to hear everything again, or None as long as that is not proven.
+    """
+
+    room: str | None
+    missed: int
+    since: float
+    whole_at: float | None = None
+
+    def to_json(self) -> JSON:
+        """Return what the room's members are told."""
+        told: dict[str, JSON] = {
+            "code": OutageCode.MISSED.value,
+            "since": round(self.since, 3),
+            "missed": self.missed,
+        }
+        if self.room is not None:
+            told["room"] = self.room
+        if self.whole_at is None:
+            return {**told, "reason": _PUBLIC[OutageCode.MISSED]}
+        return {**told, "seconds": round(max(0.0, self.whole_at - self.since), 3)}
 
 
 @frozen
@@ -66,7 +105,8 @@ class Healed:
 
     `lost` events of this pod did not reach the others, `replayed` did so late, `missed` of the
     others' are known by now not to have come. `seconds` is from `since` to the healing, `code` that
-    of the outage.
+    of the outage. `given_up` pods were missing for so long that they are taken to be gone;
+    `unheard` pods were not back when what waited was replayed, and may have missed it.
     """
 
     since: float
@@ -75,13 +115,18 @@ class Healed:
     replayed: int
     missed: int
     code: OutageCode = OutageCode.CUT_OFF
+    given_up: int = 0
+    unheard: int = 0
 
     def to_json(self) -> JSON:
         """Return what clients are told."""
-        return {
+        told: dict[str, JSON] = {
+            "code": self.code.value,
             "since": round(self.since, 3),
             "seconds": round(self.seconds, 3),
             "lost": self.lost,
             "replayed": self.replayed,
             "missed": self.missed,
         }
+        more: dict[str, JSON] = {"given_up": self.given_up, "unheard": self.unheard}
+        return {**told, **{name: count for name, count in more.items() if count}}

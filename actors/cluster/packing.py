@@ -36,15 +36,22 @@ class Packer:
         """Whether an event is small enough for a message."""
         return publication.nbytes + _header(publication.event.room) <= self.limit
 
-    def pack(self, publications: Sequence[Publication], *, replayed: bool = False) -> list[Message]:
-        """Return the messages that carry these events."""
+    def pack(
+        self, publications: Sequence[Publication], *, replayed: bool = False
+    ) -> list[tuple[Message, list[Publication]]]:
+        """Return the messages that carry these events, each with those that it carries."""
         rooms: dict[str | None, list[Publication]] = {}
         for publication in publications:
             rooms.setdefault(publication.event.room, []).append(publication)
         return [
             (
-                room_channel(room),
-                pack(self.origin, self.epoch, room, [_written(p.event, replayed) for p in piece]),
+                (
+                    room_channel(room),
+                    pack(
+                        self.origin, self.epoch, room, [_written(p.event, replayed) for p in piece]
+                    ),
+                ),
+                piece,
             )
             for room, waiting in rooms.items()
             for piece in self._pieces(waiting)

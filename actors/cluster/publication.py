@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from ...transport import Event, Scope
 from ...transport.brokers import EVENT_BYTES
 
-__all__ = ["CHARACTER", "Buffer", "Numbering", "Publication", "Settle", "weight"]
+__all__ = ["CHARACTER", "Buffer", "Publication", "Settle", "weight"]
 
 Settle = Callable[[Scope], None]
 """Learns how far an event has got; called once, on trio's thread, and must not wait or raise."""
 
 CHARACTER: Final = 6
 """Bytes that one character of a name takes in JSON at most."""
-NUMBERED_ROOMS: Final = 65_536
-"""Rooms whose events are numbered; beyond it the ones silent for longest begin anew."""
 
 
 class Publication(NamedTuple):
@@ -36,24 +34,6 @@ class Publication(NamedTuple):
 def weight(name: str, encoded: bytes) -> int:
     """Return the bytes that an event takes at most, where it waits and in an envelope."""
     return len(encoded) + CHARACTER * len(name) + EVENT_BYTES
-
-
-class Numbering:
-    """Numbers a pod's events in each room, those too that are lost here: receivers then know."""
-
-    __slots__ = ("_last",)
-
-    def __init__(self) -> None:
-        self._last: OrderedDict[str | None, int] = OrderedDict()
-
-    def next(self, room: str | None) -> int:
-        """Return the number of the next event in a room, from 1 on."""
-        last = self._last
-        number = last[room] = last.get(room, 0) + 1
-        last.move_to_end(room)
-        if number == 1 and len(last) > NUMBERED_ROOMS:
-            last.popitem(last=False)
-        return number
 
 
 class Buffer:

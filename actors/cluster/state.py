@@ -23,9 +23,10 @@ from ...transport import Event, Problem, Scope
 from ...transport.brokers import EVENT_BYTES
 from .breaker import Breaker
 from .counters import BreakerHistory, Counters
+from .membership import Peers
+from .numbering import Numbering
 from .outage import Degraded, Healed, OutageCode
-from .peers import Peers
-from .publication import CHARACTER, Buffer, Numbering, Publication, Settle, weight
+from .publication import CHARACTER, Buffer, Publication, Settle, weight
 
 __all__ = ["Effect", "LinkState", "Settled", "StillAway"]
 
@@ -74,13 +75,14 @@ class LinkState:
         self.replaying: list[Publication] = []
         self.limit: float = math.inf
         self.tried = False
+        self.was_refused = False
         # Who comes before the first try is over must know that it may miss something.
-        self.degraded: Degraded | None = Degraded(OutageCode.STARTING, wall, self.breaker.reason)
+        self.outage: Degraded | None = Degraded(OutageCode.STARTING, wall, self.breaker.reason)
         self._pod_id = pod_id
         self._largest = largest
         self._policy = settings.policy
         self._policies = PatternMap(settings.policies)
-        self._numbering = Numbering()
+        self.numbering = Numbering()
         # Nothing is in the way: what most events meet, so they need ask nothing else. It is not so
         # while the breaker is open, nor while what is buffered must not be overtaken.
         self._open_road = False
@@ -88,6 +90,18 @@ class LinkState:
         self._ended = False
 
     # What a room says ------------------------------------------------------------------------
+
+    @property
+    def degraded(self) -> Degraded | None:
+        """What keeps this pod from hearing all others: an outage of the link, or of some of them.
+
+        It is what a client that comes now is told.
+        """
+        return self.outage or self.peers.partition
+
+    def held(self, room: str | None) -> bool:
+        """Whether what is said in a room may wait here: its numbers are not for the others yet."""
+        return not self._open_road and self.policy(room) is FailurePolicy.BUFFER
 
     def policy(self, room: str | None) -> FailurePolicy:
         """Return what an outage means for a room."""
@@ -124,7 +138,7 @@ class LinkState:
         """Give an event its number among this pod's in the room, whatever becomes of it."""
         room, name, encoded, event_id, _, time, *_ = said
         numbered = (
-            *(room, name, encoded, event_id, self._numbering.next(room), time),
+            *(room, name, encoded, event_id, self.numbering.next(room, now), time),
             *(self._pod_id, 0, 0),
         )
         # Past the generated constructors, which take as long again: each event that goes is two.
@@ -178,7 +192,7 @@ class LinkState:
             self.tried = True
             self.counters.connects += 1
             self._open_road = not self.buffer
-            self.peers.begin()
+            self.peers.begin(now)
 
     def seconds_deaf(self, now: float) -> float:
         """Return the seconds since the link was last proven; 0 while the breaker is closed."""
@@ -189,14 +203,24 @@ class LinkState:
         self.in_flight += publications
 
     def confirmed(
-        self, publications: Sequence[Publication], too_large: Sequence[Publication]
+        self,
+        publications: Sequence[Publication],
+        too_large: Sequence[Publication],
+        denied: Sequence[Publication] = (),
     ) -> list[Effect]:
         """Note what of that in flight the broker has taken, and what it never will: all of it."""
         self.in_flight = []
-        self.counters.published += len(publications)
+        # The broker has it; but where nobody who is known hears anything, that reaches no pod.
+        alone = self.peers.partition is not None and not self.peers.heard
+        if alone:
+            self.counters.cut_off += len(publications)
+        else:
+            self.counters.published += len(publications)
         self.counters.too_large += len(too_large)
-        effects: list[Effect] = [Settled(too_large, Scope.LOCAL)] if too_large else []
-        return [*effects, Settled(publications, Scope.CLUSTER)]
+        self.counters.denied += len(denied)
+        never = [*too_large, *denied]
+        effects: list[Effect] = [Settled(never, Scope.LOCAL)] if never else []
+        return [*effects, Settled(publications, Scope.LOCAL if alone else Scope.CLUSTER)]
 
     def replay(self, now: float, max_messages: int, max_bytes: int) -> Sequence[Publication]:
         """Take the oldest of what waited, to be said again; empty when nothing waits."""
@@ -205,28 +229,33 @@ class LinkState:
         return self.replaying
 
     def replay_confirmed(
-        self, publications: Sequence[Publication], too_large: Sequence[Publication]
+        self,
+        publications: Sequence[Publication],
+        too_large: Sequence[Publication],
+        denied: Sequence[Publication] = (),
     ) -> None:
         """Note what of the replay the broker has taken: whoever waited was told `queued`."""
         self.replaying = []
         self.counters.published += len(publications)
         self.counters.replayed += len(publications)
         self.counters.too_large += len(too_large)
+        self.counters.denied += len(denied)
 
-    def healed(self, wall: float, missed: int) -> list[Effect]:
+    def healed(self, wall: float, missed: int, unheard: int = 0) -> list[Effect]:
         """End the outage: the link is proven and nothing waits, so events go straight on again.
 
-        `missed` is what has not come from other pods since the pod started.
+        `missed` is what has not come from other pods since the pod started, `unheard` how many
+        pods that were known were not back when what waited was replayed.
         """
         if not self.breaker.closed or self.buffer or self.replaying:
             return []
-        self._open_road = True
-        outage, self.degraded = self.degraded, None
+        self._open_road, self.was_refused = True, False
+        outage, self.outage = self.outage, None
         if outage is None:
             return []
         seconds = max(0.0, wall - outage.since)
         figures = self.counters.outage(missed)
-        return [Healed(outage.since, seconds, *figures, code=outage.code)]
+        return [Healed(outage.since, seconds, *figures, code=outage.code, unheard=unheard)]
 
     # How a connection ends -------------------------------------------------------------------
 
@@ -248,12 +277,15 @@ class LinkState:
         was = self.breaker
         self._move(was.tripped(now, reason, refused=refused), wall)
         self.tried = True
+        self.was_refused |= refused
         self.counters.trips += was.closed
         effects: list[Effect] = []
-        if self.degraded is None or self.degraded.code is OutageCode.STARTING:
-            self.degraded = Degraded(OutageCode.CUT_OFF, self._proven_at, reason)
+        before = self.peers.lost()
+        if self.outage is None or self.outage.code is OutageCode.STARTING:
+            since = self._proven_at if before is None else min(before.since, self._proven_at)
+            self.outage = Degraded(OutageCode.CUT_OFF, since, reason)
             self.counters.begin_outage(missed)
-            effects.append(self.degraded)
+            effects.append(self.outage)
         elif was.reason != reason:
             effects.append(StillAway(reason))
         return [*effects, *self._take_back(now, waiting)]
@@ -264,12 +296,20 @@ class LinkState:
             self._move(self.breaker.tripped(now, "the link has stopped"), wall)
         return self._take_back(now, waiting)
 
-    def ended(self) -> int:
-        """Count what waits as lost, for there will be no other connection; return how many."""
+    def ended(self) -> list[Publication]:
+        """Take out what waits, for there will be no other connection; nothing is kept any more."""
         self._ended = True
-        left = len(self.buffer.take(len(self.buffer), self.buffer.nbytes))
-        self.counters.cut_off += left
-        return left
+        return self.buffer.take(len(self.buffer), self.buffer.nbytes)
+
+    def lost(self, count: int) -> None:
+        """Count what waited and will never be said."""
+        self.counters.cut_off += count
+
+    def handed_on(self, said: int, expired: int) -> None:
+        """Note what of an earlier life of this pod was said now, and what was too old for it."""
+        self.counters.published += said
+        self.counters.replayed += said
+        self.counters.expired += expired
 
     # Inside ----------------------------------------------------------------------------------
 

@@ -32,6 +32,7 @@ class Subscriptions:
         self._leaving: dict[Channel, float] = {}
         self._heard: set[Channel] = set()
         self._missing: dict[Channel, None] = {}
+        self._denied: dict[Channel, float] = {}
         self._awaited: dict[Channel, trio.Event] = {}
         self._changed = trio.Event()
 
@@ -80,15 +81,30 @@ class Subscriptions:
         self._changed = trio.Event()
         return self._changed
 
-    def missing(self, most: int) -> list[Channel]:
-        """Return some of what is wanted and not heard yet."""
+    def missing(self, most: int, now: float) -> list[Channel]:
+        """Return some of what is wanted, not heard yet, and not denied a while ago."""
+        while self._denied and next(iter(self._denied.values())) <= now:
+            channel = next(iter(self._denied))
+            del self._denied[channel]
+            if channel in self.wanted and channel not in self._heard:
+                self._missing[channel] = None
         return list(islice(self._missing, most))
 
-    def heard(self, channels: Iterable[Channel]) -> None:
-        """Note what is heard now; what is no longer wanted by now goes the way of all such."""
+    def denied(self, channels: Iterable[Channel], until: float) -> None:
+        """Note what the broker does not let this pod hear: to be tried again then."""
+        for channel in channels:
+            self._missing.pop(channel, None)
+            self._heard.discard(channel)
+            self._denied[channel] = until
+
+    def subscribed(self, channels: Iterable[Channel]) -> None:
+        """Note what the broker brings from now on, where it is not at a distance from others."""
         for channel in channels:
             self._missing.pop(channel, None)
             self._heard.add(channel)
+
+    def proven(self, channels: Iterable[Channel]) -> None:
+        """Note what is proven to be heard from the other pods: nobody need wait for it."""
         self._let_go(channels)
 
     def unheard(self, channels: Iterable[Channel]) -> None:
@@ -118,9 +134,14 @@ class Subscriptions:
             return -math.inf
         return next(iter(self._leaving.values()), math.inf)
 
+    def next_look(self) -> float:
+        """Return when there is something to let go or to try again; never is infinity."""
+        return min(self.next_due(), next(iter(self._denied.values()), math.inf))
+
     def begin_anew(self) -> None:
         """Hear nothing: a new connection has no subscriptions."""
         self._heard.clear()
+        self._denied.clear()
         self._missing = dict.fromkeys(self.wanted)
 
     def give_up(self) -> None:

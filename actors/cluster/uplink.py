@@ -13,9 +13,11 @@ from ...transport import Event, Problem, Scope
 from ...transport.brokers import DEEPEST, may_be_said, too_deep
 from ...transport.brokers.contract import room_channel
 from ..runtime import Delivery, Mailbox
-from .deduplicator import Deduplicator
+from .gaps import Gaps
 from .outage import Degraded
+from .proofs import Proofs
 from .publication import Settle
+from .sequences import Sequences
 from .state import LinkState
 from .subscriptions import Subscriptions
 
@@ -34,13 +36,17 @@ class Uplink:
         self,
         state: LinkState,
         subscriptions: Subscriptions,
-        deduplicator: Deduplicator,
+        sequences: Sequences,
+        proofs: Proofs,
+        gaps: Gaps,
         outbox: Mailbox[Any],
         clock: Callable[[], float],
     ) -> None:
         self._state = state
         self._subscriptions = subscriptions
-        self._deduplicator = deduplicator
+        self._sequences = sequences
+        self._proofs = proofs
+        self._gaps = gaps
         self._outbox = outbox
         self._clock = clock
 
@@ -82,13 +88,19 @@ class Uplink:
         channel = room_channel(room)
         if not self._subscriptions.wants(channel):
             # What was said since its last member left is not missed.
-            self._deduplicator.forget(room)
+            self._sequences.forget(room)
         self._subscriptions.want(channel, room)
+        if self._subscriptions.hears(channel):  # it lingers: nobody has to wait, but is it true?
+            self._sequences.entered(room, self._clock())
+            self._proofs.watch(channel, self._clock())
 
     def leave(self, room: str | None) -> None:
         """Hear a room no longer, after a while: its last member has gone."""
-        self._subscriptions.unwant(room_channel(room), self._clock())
-        self._deduplicator.forget(room)
+        channel = room_channel(room)
+        self._subscriptions.unwant(channel, self._clock())
+        self._proofs.forget([channel])
+        self._sequences.forget(room)
+        self._gaps.forget(room)
 
     async def heard(self, room: str) -> None:
         """Return when a room that was entered is heard, or cannot be for now."""

@@ -7,7 +7,7 @@ from .problems import room_closed
 from .receipt import Receipt
 from .replies import Replies, Reply, settle_unheard
 from .room import Room
-from .rooms import RoomRef, Rooms, hand_over, load_room_classes, own_up
+from .rooms import RoomRef, Rooms, hand_over, load_room_classes, own_up, tell_gap
 from .roster import EventIds, RoomEmit, RoomEnvironment, Roster, ServerEmit, StatePolicy
 from .seat import Seat, Standing, same_person
 
@@ -37,4 +37,5 @@ __all__ = [
     "room_closed",
     "same_person",
     "settle_unheard",
+    "tell_gap",
 ]

@@ -8,7 +8,7 @@ from typing import Any
 import trio
 from structlog.typing import FilteringBoundLogger
 
-from ...transport import Failed, Joined, Problem
+from ...transport import Joined, Problem
 from ..runtime import failure_of
 from . import problems
 from .attendance import Attendance
@@ -37,6 +37,7 @@ class Membership:
         self._room = room
         self._roster = roster
         self._wall = environment.wall
+        self._event_ids = environment.event_ids
         self._speech = speech
         self._attendance = attendance
 
@@ -69,8 +70,10 @@ class Membership:
             self._speech.flush()  # what was said before is not for the one who stays
             missed = seat.stay()
             if missed:
-                told = Failed(problems.missed_meanwhile(self._name, missed), self._wall())
-                self._speech.answer(seat.client, told)
+                now = self._wall()
+                for gap in problems.closed_gap(self._roster.name, missed, now, now):
+                    told = problems.told_of_gap(gap, self._event_ids(), now)
+                    self._speech.answer(seat.client, told)
             await self._speech.alone(self._room.on_identity(seat))
 
     async def departed(self, message: Departed) -> None:

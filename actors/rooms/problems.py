@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from ...transport import Problem
+from typing import Final
+
+from attrs import evolve
+
+from ...transport import Event, Problem, encode_data
+from ..cluster import DEGRADED, HEALED, Gap
 
 __all__ = [
     "cannot_hear",
+    "closed_gap",
     "crashed",
-    "events_missed",
     "failed_to",
     "may_not_enter",
     "may_not_say",
     "may_not_stay",
-    "missed_meanwhile",
     "no_member",
     "room_closed",
+    "told_of_gap",
 ]
+
+MOMENT: Final = 1.0
+"""Seconds that something may have been on its way before it was found to have no place here."""
 
 
 def room_closed(room: str) -> Problem:
@@ -67,18 +75,16 @@ def crashed(room: str, *, heard: bool) -> Problem:
     )
 
 
-def missed_meanwhile(room: str, events: int) -> Problem:
-    """Say how much a member was not told while the room was to say whether it stays."""
-    sentence = (
-        f"You were not told up to {events} events of the room '{room}', "
-        "while it was to say whether you may stay."
-    )
-    return Problem("events_missed", sentence, room)
+def told_of_gap(gap: Gap, event_id: str, now: float) -> Event:
+    """Say what has not come to a room, or that it hears everything again; `now` is unix seconds."""
+    name = DEGRADED if gap.whole_at is None else HEALED
+    return Event(gap.room, name, encode_data(gap.to_json()), event_id, 0, now)
 
 
-def events_missed(room: str, events: int) -> Problem:
-    """Say how much was said that the members of a room will not hear."""
-    sentence = (
-        f"{events} events were missed: they were too large, or came too fast from other pods."
-    )
-    return Problem("events_missed", sentence, room)
+def closed_gap(room: str | None, missed: int, since: float, now: float) -> tuple[Gap, Gap]:
+    """Return the beginning and the end of a gap that was over when it was found.
+
+    `since` is when the first of what is missed was said by the clock of who said it, or infinity.
+    """
+    gap = Gap(room, missed, min(since, now) - MOMENT)
+    return gap, evolve(gap, whole_at=now)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, cast
 from structlog.typing import FilteringBoundLogger
 
 from ...transport import JSON, Problem
-from ..cluster import Degraded, Healed
+from ..cluster import Degraded, Gap, Healed
 from ..runtime import ActorDefinitionError, ActorRef, Exit, Handling, Timer
 from .hooks import check_hooks
 from .member import Member
@@ -227,6 +227,13 @@ class Room(Handling, Generic[S]):
 
     async def on_healed(self, healed: Healed) -> None:
         """React to hearing the other pods again; members are told without it."""
+
+    async def on_gap(self, gap: Gap) -> None:
+        """React to events of other pods that have not come here; members are told without it.
+
+        Called when a hole is found, with all that this gap has missed so far, and once more, with
+        `whole_at`, when the room is known to hear everything again.
+        """
 
     async def on_drain(self) -> None:
         """Hand over what must not end with this pod, before its clients are sent to others.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Final, cast
 
@@ -10,7 +11,7 @@ import orjson
 from attrs import evolve
 
 from ...transport import JSON, Failed, Problem, encode_data
-from ..cluster import Degraded, Healed
+from ..cluster import Degraded, Gap, Healed
 from ..runtime import Actor, Draining, Exit, Handler, handler_of, handles
 from . import problems
 from .attendance import Attendance
@@ -209,6 +210,8 @@ class RoomActor(Actor):
             self._roster.owns_up = False
         if self._roster.undelivered:
             self._own_up()
+        while self._roster.gaps:
+            await self._tell_gap(self._roster.gaps.popleft())
         if not message.events:
             return
         for event in message.events:
@@ -272,10 +275,21 @@ class RoomActor(Actor):
     # Inside --------------------------------------------------------------------------------
 
     def _own_up(self) -> None:
-        """Tell the members how much was said that they will not hear."""
-        missed, self._roster.undelivered = self._roster.undelivered, 0
-        self._roster.lost += missed
-        self._speech.announce(self._failed(problems.events_missed(self._name, missed)))
+        """Tell the members how much was said that they will not hear: the room hears all else."""
+        roster, now = self._roster, self._environment.wall()
+        missed, roster.undelivered = roster.undelivered, 0
+        since, roster.undelivered_since = roster.undelivered_since, math.inf
+        roster.lost += missed
+        roster.gaps.extend(problems.closed_gap(roster.name, missed, since, now))
+        if not roster.owns_up:
+            roster.owns_up = True
+            roster.signal(RemoteEmits((), 0))
+
+    async def _tell_gap(self, gap: Gap) -> None:
+        """Tell the members of what has not come, and then the room itself."""
+        env = self._environment
+        self._speech.announce(problems.told_of_gap(gap, env.event_ids(), env.wall()))
+        await self._speech.alone(self._room.on_gap(gap))
 
     @property
     def _name(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -10,7 +11,7 @@ import trio
 
 from ...config import ClassNotFound, Limits, PatternMap, load_class
 from ...transport import Asker, Event, Grant, Problem, Shares, is_reserved_room
-from ..cluster import Degraded, Healed
+from ..cluster import Degraded, Gap, Healed
 from ..runtime import (
     ActorCell,
     ActorRef,
@@ -150,6 +151,12 @@ class Rooms:
         if ref is not None and roster is not None:
             own_up(ref, roster, count)
 
+    def gap(self, name: str, gap: Gap) -> None:
+        """Have the room of that name tell its members of what has not come from other pods."""
+        ref, roster = self._refs.get(name), self._rosters.get(name)
+        if ref is not None and roster is not None:
+            tell_gap(ref, roster, gap)
+
     def tell_all(self, message: Degraded | Healed) -> None:
         """Tell every room, whatever else waits for it."""
         for ref in self._refs.values():
@@ -269,16 +276,26 @@ def hand_over(ref: RoomRef, roster: Roster[Any], events: Sequence[Event], nbytes
         weight = nbytes // len(events)
         missed = sum(not ref.tell(RemoteEmits([event], weight)) for event in events)
     if missed:
-        own_up(ref, roster, missed)
+        own_up(ref, roster, missed, events[0].time)
     return missed
 
 
-def own_up(ref: RoomRef, roster: Roster[Any], missed: int) -> None:
+def own_up(ref: RoomRef, roster: Roster[Any], missed: int, since: float = math.inf) -> None:
     """Have a room tell its members how many events of other pods they will not hear.
 
-    One signal waits at most, however much is missed: a flood of it costs a number.
+    One signal waits at most, however much is missed: a flood of it costs a number. `since` (unix
+    seconds, of the clock of who said it) is when the first of them was said, if that is known.
     """
     roster.undelivered += missed
+    roster.undelivered_since = min(since, roster.undelivered_since)
+    if not roster.owns_up:
+        roster.owns_up = True
+        ref.signal(RemoteEmits((), 0))
+
+
+def tell_gap(ref: RoomRef, roster: Roster[Any], gap: Gap) -> None:
+    """Have a room tell of a gap, whatever else waits for it; one signal waits at most."""
+    roster.gaps.append(gap)
     if not roster.owns_up:
         roster.owns_up = True
         ref.signal(RemoteEmits((), 0))

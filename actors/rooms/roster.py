@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import enum
+import math
+from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Generic
+from typing import Any, Final, Generic
 
 from attrs import field, frozen, mutable
 from typing_extensions import TypeVar
 
 from ...config import Limits
 from ...transport import JSON, Event, Meters
-from ..cluster import Uplink
+from ..cluster import Gap, Uplink
 from ..runtime import ActorRef, Returnable
 from .fanout import Batching
 from .member import Member
@@ -29,6 +31,9 @@ __all__ = [
 ]
 
 S = TypeVar("S", default=None)
+
+MOST_GAPS: Final = 16
+"""Gaps that wait to be told while a room is busy; each tells of all since it began."""
 
 
 @frozen
@@ -138,10 +143,11 @@ class Roster(Generic[S]):
     come in, of whom `withdrawn` do not any more. `ref` is the room's address.
 
     `takes_batches` is whether other pods' events may come several in a message: not where a hook
-    sees each, for one that crashes it must take no other along. `undelivered` counts those that
-    found no place in the mailbox and that members do not know of yet; `owns_up` is whether a
-    signal is on its way that has them told. `listens` is whether
-    a hook hears what the pod says although nobody is in; before it runs that may not be known.
+    sees each, for one that crashes it must take no other along. `undelivered` counts those (said
+    since `undelivered_since`, unix seconds, or just now) that found no place in the mailbox and
+    that members do not know of yet, `gaps` what has not come at all; `owns_up` is whether a signal
+    is on its way that has them told. `listens` is whether a hook hears what the pod says although
+    nobody is in; before it runs that may not be known.
     `half_heard` is whether what crashed the room had said something that is out. `attended` learns
     whether anybody is in, whenever that may have changed.
     """
@@ -160,7 +166,9 @@ class Roster(Generic[S]):
     takes_batches: bool = True
     listens: bool = True
     undelivered: int = 0
+    undelivered_since: float = math.inf
     owns_up: bool = False
+    gaps: deque[Gap] = field(factory=lambda: deque(maxlen=MOST_GAPS))
     half_heard: bool = False
     attended: Callable[[bool], None] = _unwatched
 

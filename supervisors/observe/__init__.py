@@ -3,7 +3,8 @@
 from .census import mailboxes, restarts, rooms_by_pattern
 from .metrics import Exporter
 from .overview import counts_of
-from .process import Process, read_process
+from .pods import pods_of
+from .process import LoadMeter, Process, read_process
 from .samples import Sample, Samples, quantile, summary
 from .views import DashboardRoom, Views
 from .watched import Watched
@@ -11,6 +12,7 @@ from .watched import Watched
 __all__ = [
     "DashboardRoom",
     "Exporter",
+    "LoadMeter",
     "Process",
     "Sample",
     "Samples",
@@ -18,6 +20,7 @@ __all__ = [
     "Watched",
     "counts_of",
     "mailboxes",
+    "pods_of",
     "quantile",
     "read_process",
     "restarts",

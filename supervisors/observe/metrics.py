@@ -235,10 +235,17 @@ def _link(of: Link) -> Iterator[Metric]:
         "link",
         {link: len(of.state.buffer)},
     )
+    peers = of.state.peers
+    missing = 0 if peers.partition is None else peers.partition.missing
+    yield _gauge(
+        "deployd_pods", "Pods that are taken to be there, this one included.", 1 + len(peers)
+    )
+    yield _gauge("deployd_pods_missing", "Pods that are not heard: dead, or cut off.", missing)
+    yield _gauge("deployd_room_gaps", "Rooms that lack events and are looked into.", len(of.gaps))
     for name, about, count in (
         ("published", "Events the broker took.", counters.published),
         ("received", "Events of other pods.", counters.received),
-        ("missed", "Events of other pods that never came.", of.deduplicator.missed),
+        ("missed", "Events of other pods that never came.", of.sequences.missed),
         ("undelivered", "Events that a busy room had no place for.", counters.undelivered),
         ("replayed", "Buffered events sent after an outage.", counters.replayed),
         ("reconnects", "Connections after the first.", max(0, counters.connects - 1)),

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import resource
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 from attrs import frozen
 
-__all__ = ["Process", "read_process"]
+__all__ = ["LoadMeter", "Process", "read_process"]
 
 _PROC: Final = Path("/proc")
 
@@ -29,6 +30,29 @@ class Process:
     resident_bytes: int | None = None
     virtual_bytes: int | None = None
     started_at: float | None = None
+
+
+class LoadMeter:
+    """How much of a processor this process has used since it was asked last: 0 to 1.
+
+    `clock` is steady seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._at, self._used = clock(), _used()
+
+    def __call__(self) -> float:
+        """Return the share, and begin to count anew."""
+        now, used = self._clock(), _used()
+        share = (used - self._used) / max(0.001, now - self._at)
+        self._at, self._used = now, used
+        return min(1.0, max(0.0, share))
+
+
+def _used() -> float:
+    times = os.times()
+    return times.user + times.system
 
 
 def read_process(proc: Path = _PROC) -> Process:

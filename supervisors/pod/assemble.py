@@ -13,6 +13,7 @@ import trio
 from attrs import frozen
 
 from ...actors import (
+    About,
     Audience,
     Batching,
     Hub,
@@ -38,13 +39,14 @@ from ...transport.brokers import load_broker
 from ...transport.brokers.contract import Broker
 from ...transport.http import Keyring
 from ..child import ChildSpec
-from ..observe import DashboardRoom, Exporter, Views, Watched
+from ..observe import DashboardRoom, Exporter, LoadMeter, Views, Watched
 from ..supervisor import Supervisor
 from .basis import Basis, make_basis
 from .broker import broker_branch
 from .clients import ClientTree
 from .collections import CollectionTree
 from .health import Health
+from .hints import HintFile
 from .janitor import Janitor
 from .listeners import Served, make_listener, make_metrics_listener
 from .rooms import RoomTree
@@ -94,7 +96,7 @@ def assemble(
 
     basis = make_basis(config, keys, wall, dev=dev, port=lambda: listener.address[1])
     make_broker = broker or load_broker(config.broker, config.message_ttl)
-    link = None if make_broker is None else _link(basis)
+    link = None if make_broker is None else _link(basis, rooms=lambda: len(rooms.directory))
     uplink = None if link is None else link.uplink
     documented = _needs_definitions(config, link)
     own = _own_rooms(
@@ -174,14 +176,22 @@ def assemble(
     )
 
 
-def _link(basis: Basis) -> Link:
-    config = basis.config
+def _link(basis: Basis, rooms: Callable[[], int]) -> Link:
+    """Make the link; `rooms` counts those that run, when the pod does."""
+    config, version, load = basis.config, metadata.version("deployd"), LoadMeter(time.monotonic)
+    name = config.server.name
+
+    def about() -> About:
+        return About(name, version, len(basis.members), rooms(), load())
+
     return Link.of(
         basis.pod_id,
         config.broker,
         config.message_ttl,
         basis.wall,
         largest=config.limits.max_buffer_bytes,
+        about=about,
+        handoff=HintFile(Path(config.server.data), name) if name else None,
     )
 
 

@@ -16,6 +16,7 @@ from ...config import Audit, Config, get_logger, private_paths, read_origin
 from ...documents.http import AuthView, auth_routes, catalogue_routes, collection_routes
 from ...documents.store import database_files, database_url
 from ...transport import (
+    JSON,
     Attempts,
     ClientProtocol,
     Listener,
@@ -40,7 +41,7 @@ from ...transport.http import (
     stress_routes,
 )
 from ..description import node_to_json
-from ..observe import Exporter, Views, Watched
+from ..observe import Exporter, Views, Watched, pods_of
 from .collections import CollectionTree
 from .health import Health
 from .stress import StressRunner
@@ -251,6 +252,9 @@ class _Pages:
 
     def tree(self) -> Mapping[str, object]:
         return node_to_json(self._watched.root().describe())
+
+    def pods(self) -> Mapping[str, JSON]:
+        return pods_of(self._watched)
 
     def connections(self) -> int:
         return len(self._watched.members)

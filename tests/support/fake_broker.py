@@ -7,14 +7,25 @@ from collections.abc import Sequence
 import trio
 
 from deployd.transport import BrokerRefused, BrokerUnavailable
-from deployd.transport.brokers.contract import Broker, Channel, Inbox, Message
+from deployd.transport.brokers.contract import (
+    Broker,
+    Channel,
+    Inbox,
+    Message,
+    refuse_too_large,
+)
 from deployd.transport.brokers.memory import MemoryBroker, MemoryBus
 
 __all__ = ["FakeBroker", "FakeBus"]
 
 
 class FakeBus(MemoryBus):
-    """The fake server: `kill` and `start`, `freeze` and `thaw`, `deafen`, `refuse`."""
+    """The fake server: `kill` and `start`, `freeze` and `thaw`, `refuse`.
+
+    Who listens to a channel that is `deaf` hears nothing there until it subscribes again; what is
+    published on one that is `dropping` is taken, and lost. Brokers of another `side` hear each
+    other not at all.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -24,6 +35,8 @@ class FakeBus(MemoryBus):
         self.up, self.reason = True, "connection reset"
         self.refusing = False
         self.deaf: set[Channel] = set()
+        self.renewed: list[Channel] = []
+        self.dropping: set[Channel] = set()
         self._thawed = trio.Event()
         self._thawed.set()
 
@@ -64,6 +77,7 @@ class FakeBroker(MemoryBroker):
         self.server = bus
         self.endpoint = "fake:1"
         self.inbox: Inbox | None = None
+        self.side = 0
 
     def cut(self, reason: str) -> None:
         """Lose the connection."""
@@ -86,6 +100,12 @@ class FakeBroker(MemoryBroker):
         await self._answer()
         await super().subscribe(channels)
 
+    async def resubscribe(self, channels: Sequence[Channel]) -> None:
+        """Hear these again: what was silently gone is made anew."""
+        await self.subscribe(channels)
+        self.server.renewed += channels
+        self.server.deaf.difference_update(channels)
+
     async def unsubscribe(self, channels: Sequence[Channel]) -> None:
         """Hear these channels no longer."""
         await self._answer()
@@ -95,7 +115,12 @@ class FakeBroker(MemoryBroker):
         """Take a batch; a server that is killed in the middle took it or not."""
         await self._answer()
         self.server.published.extend(batch)
-        await super().publish(batch)
+        refuse_too_large(batch, self.max_payload)
+        for channel, payload in batch:
+            if channel not in self.server.dropping:
+                for listener in self.server.listeners(channel):
+                    if not isinstance(listener, FakeBroker) or listener.side == self.side:
+                        listener.hear(channel, payload)
         await self._answer()
 
     def hear(self, channel: Channel, payload: bytes) -> None:

@@ -15,6 +15,8 @@ from deployd.actors import (
     DeadLetters,
     Degraded,
     EventIds,
+    Gap,
+    Handoff,
     Healed,
     Link,
     Notices,
@@ -65,7 +67,10 @@ class _Everyone:
         return self._pod.deliver(None, message.events, message.nbytes) == 0
 
     def signal(self, message: RemoteEmits) -> None:
-        self._pod.deliver(None, message.events, message.nbytes)
+        roster = self._pod.roster
+        roster.owns_up = False
+        while roster.gaps:
+            self._pod.gaps.append((trio.current_time(), roster.gaps.popleft()))
 
 
 @define(eq=False, slots=False)
@@ -80,6 +85,7 @@ class SimPod:
     settings: BrokerSettings
     heard: list[Heard] = field(factory=list)
     outages: list[tuple[float, Degraded | Healed]] = field(factory=list)
+    gaps: list[tuple[float, Gap]] = field(factory=list)
     joined: float | None = None
     settled: dict[str, list[Scope]] = field(factory=dict)
     broker: FakeBroker | None = None
@@ -88,6 +94,7 @@ class SimPod:
     visits: dict[str | None, int] = field(factory=dict)
     make: Callable[[], Broker] | None = None
     ttl: float = 60.0
+    handoff: Handoff | None = None
 
     def __attrs_post_init__(self) -> None:
         config = evolve(Config(), broker=self.settings, message_ttl=self.ttl)
@@ -99,11 +106,13 @@ class SimPod:
             self.ttl,
             trio.current_time,
             largest=config.limits.max_buffer_bytes,
+            handoff=self.handoff,
         )
         self.uplink, self.state = self.link.uplink, self.link.state
         notices = Notices({}, self.ids, trio.current_time, self.settings.notice_window)
         everyone = cast("RoomRef", _Everyone(self))
-        audience = Audience(cast("Rooms", self), everyone, Roster(name=None), notices)
+        self.roster: Roster[Any] = Roster(name=None)
+        audience = Audience(cast("Rooms", self), everyone, self.roster, notices)
         branch = broker_branch(
             config, self.link, audience, notices, self._connect, self.dead_letters
         )
@@ -127,6 +136,9 @@ class SimPod:
             for e in events
         ]
         return 0
+
+    def gap(self, room: str, gap: Gap) -> None:
+        self.gaps.append((trio.current_time(), gap))
 
     def tell_all(self, message: Degraded | Healed) -> None:
         if isinstance(message, Healed) and not self.outages:
@@ -182,6 +194,11 @@ class SimPod:
     @property
     def well(self) -> bool:
         return self.closed and self.uplink.degraded is None
+
+    @property
+    def healed(self) -> bool:
+        """Whether the link carries messages and nothing waits, though pods may be missing."""
+        return self.closed and self.state.outage is None
 
     def data(self, room: str | None = None) -> list[object]:
         """Return what was heard in a room, in order."""

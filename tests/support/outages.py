@@ -82,7 +82,7 @@ class Talk:
             if message["type"] == "receipt":
                 receipt = (message["data"]["scope"], time.time())
                 self.receipts.setdefault(message["id"], []).append(receipt)
-            elif message.get("room") == "tea":
+            elif message.get("room") == "tea" and not message["event"].startswith("system:"):
                 self._hear(name, message["data"])
             else:
                 self._note(name, message)

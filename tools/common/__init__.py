@@ -3,7 +3,7 @@
 from .address import Address, ask, parse_address
 from .errors import AccessDenied, BadAddress, NotAPod, ToolError, Unreachable
 from .keys import key_place, known_key
-from .screen import screen
+from .screen import printable, screen
 from .settings import (
     DEFAULT_FILE,
     config_option,
@@ -28,6 +28,7 @@ __all__ = [
     "known_key",
     "make_default_file",
     "parse_address",
+    "printable",
     "read_settings",
     "screen",
     "settings_file",

@@ -14,3 +14,8 @@ def screen() -> Console:
     if not console.is_terminal:
         console.width = PIPE_WIDTH
     return console
+
+
+def printable(text: str) -> str:
+    """Keep what a pod says from steering the terminal."""
+    return "".join(character if character.isprintable() else "�" for character in text)

@@ -8,8 +8,8 @@ meaning of what is there gets another `v`, and is not read by pods that do not k
 
 `o` origin pod, `e` epoch (when that pod began to count, unix ms), `r` room (absent: everyone),
 `m` events: sequence in this room, id, event, data, time (unix s), hops, replayed.
-In place of `r` and `m` a probe has `p`, a nonce, and a greeting `g`, its word. What `signing` signs
-has `k` and `s` at its end.
+In place of `r` and `m` a probe has `p`, a nonce; what pods say of themselves and ask each other
+stands in `beats`. What `signing` signs has `k` and `s` at its end.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from attrs import frozen
 
 from ..errors import EnvelopeError, EnvelopeFault
 from ..protocols import JSON, Event
+from .beats import LONGEST_NONCE, AskEcho, AskSince, Beat, read_ask, read_beat
 from .message_rules import (
     demand_change,
     demand_room,
@@ -37,9 +38,7 @@ __all__ = [
     "EVENT_BYTES",
     "MOST_EVENTS",
     "Envelope",
-    "Greeting",
     "Probe",
-    "greeting",
     "pack",
     "probe",
     "unpack",
@@ -55,7 +54,6 @@ LARGEST_NUMBER: Final = 2**53 - 1
 """Of an event or an epoch: beyond it neither doubles nor JavaScript count (ECMA-262, 21.1.2.6)."""
 LATEST: Final = 253_402_300_800.0
 """The year 10000, in unix seconds."""
-WORDS: Final = frozenset(("hello", "here", "bye"))
 ENVELOPE_BYTES: Final = 2048
 """More than the header of any envelope takes: a room's name may be written in escapes."""
 EVENT_BYTES: Final = 256
@@ -77,18 +75,10 @@ class Envelope:
 
 @frozen
 class Probe:
-    """What a pod sends itself, to prove that it hears what it sends."""
+    """What proves that a channel is heard: a pod's own, or one that it was asked for."""
 
     origin: str
     nonce: str
-
-
-@frozen
-class Greeting:
-    """What a pod says of itself: `hello` when its link closes, `here` as the answer, `bye`."""
-
-    origin: str
-    word: str
 
 
 def pack(origin: str, epoch: int, room: str | None, events: Sequence[tuple[object, ...]]) -> bytes:
@@ -105,12 +95,7 @@ def probe(origin: str, nonce: str) -> bytes:
     return orjson.dumps({"v": VERSION, "o": origin, "p": nonce})
 
 
-def greeting(origin: str, word: str) -> bytes:
-    """Encode a greeting."""
-    return orjson.dumps({"v": VERSION, "o": origin, "g": word})
-
-
-def unpack(payload: bytes) -> Envelope | Greeting | Probe:
+def unpack(payload: bytes) -> Envelope | Probe | Beat | AskSince | AskEcho:
     """Read what may come from anybody who reaches the broker.
 
     Raises `EnvelopeError`, whose message says what is wrong with it. Takes time and memory in
@@ -123,7 +108,9 @@ def unpack(payload: bytes) -> Envelope | Greeting | Probe:
     if "p" in message:
         return Probe(origin, _nonce(message["p"]))
     if "g" in message:
-        return Greeting(origin, _word(message["g"]))
+        return read_beat(origin, message)
+    if "ask" in message:
+        return read_ask(origin, message["ask"])
     return _envelope(origin, message)
 
 
@@ -141,14 +128,8 @@ def _read(payload: bytes) -> dict[str, JSON]:
 
 
 def _nonce(value: JSON) -> str:
-    if type(value) is not str or not 0 < len(value) <= LONGEST_ID:
-        raise EnvelopeError(f"its nonce is not a text of at most {LONGEST_ID} characters")
-    return value
-
-
-def _word(value: JSON) -> str:
-    if type(value) is not str or value not in WORDS:
-        raise EnvelopeError("it greets with a word that is not known here")
+    if type(value) is not str or not 0 < len(value) <= LONGEST_NONCE:
+        raise EnvelopeError(f"its nonce is not a text of at most {LONGEST_NONCE} characters")
     return value
 
 

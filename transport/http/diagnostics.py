@@ -30,6 +30,9 @@ class DiagnosticsView(Protocol):
     def broker_health(self) -> Mapping[str, object]:
         """Return how each link to the other pods is."""
 
+    def pods(self) -> Mapping[str, JSON]:
+        """Return the pods that this one knows, and who hears whom."""
+
     def realtime(self) -> Mapping[str, JSON]:
         """Return the pod at a glance."""
 
@@ -68,6 +71,7 @@ def diagnostics_routes(pod: DiagnosticsView) -> list[Route]:
 
     return [
         shown("/_dashboard/api/actors", lambda _: pod.tree()),
+        shown("/_dashboard/api/pods", lambda _: pod.pods()),
         shown("/_dashboard/api/metrics/realtime", lambda _: pod.realtime()),
         shown("/_dashboard/api/metrics/detailed", lambda _: pod.detailed()),
         shown("/_dashboard/api/realtime/broker/health", lambda _: pod.broker_health()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,6 +15,7 @@ import trio.testing
 from attrs import evolve
 
 from deployd.actors import Degraded, Healed
+from deployd.actors import Gap as RoomGap
 from deployd.transport import Scope
 from deployd.transport.brokers import Envelope, unpack
 from deployd.transport.brokers.contract import Channel, Inbox, Message
@@ -198,27 +200,45 @@ class Chaos:
         ]
 
     def _history(self, pod: SimPod) -> PodHistory:
-        gaps, begin = [], 0.0
+        gaps, begin = [], math.inf
         if pod.joined is not None:
-            gaps.append(Gap(begin, pod.joined))
+            gaps.append(Gap(0.0, pod.joined))
         for at, news in pod.outages:
             if isinstance(news, Degraded):
-                begin = news.since
+                begin = min(begin, news.since)  # until all is well, the first of them counts
             else:
                 assert isinstance(news, Healed)
                 gaps.append(Gap(begin, at))
+                begin = math.inf
+        absences = {room: list(gone) for room, gone in self.absences[pod.name].items()}
+        for room, told in room_gaps(pod.gaps):
+            if room is None:
+                gaps.append(told)
+            else:
+                absences.setdefault(room, []).append(told)
         counters = pod.state.counters
         return PodHistory(
             [Hearing(heard.id, heard.room, heard.sequence, heard.visit) for heard in pod.heard],
             gaps,
-            self.absences[pod.name],
+            absences,
             counters.lost,
             counters.expired,
-            pod.link.deduplicator.missed,
+            pod.link.sequences.missed,
         )
 
     def _taken(self, id_: str) -> list[float]:
         return self.bus.taken.get(id_, [])
+
+
+def room_gaps(told: Sequence[tuple[float, RoomGap]]) -> list[tuple[str | None, Gap]]:
+    """Return the times of which rooms were told that they have missed something."""
+    open_, closed = dict[str | None, float](), []
+    for at, gap in told:
+        if gap.whole_at is None:
+            open_[gap.room] = min(gap.since, open_.get(gap.room, gap.since))
+        else:
+            closed.append((gap.room, Gap(open_.pop(gap.room), at)))
+    return [*closed, *((room, Gap(since)) for room, since in open_.items())]
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -73,7 +73,7 @@ async def test_what_the_other_pods_would_not_take_is_never_said_to_be_theirs(
         await trio.testing.wait_all_tasks_blocked()
         assert a.outcome(taken) is Scope.CLUSTER
         assert [heard.id for heard in b.heard] == [taken]
-        assert (a.state.counters.unspeakable, b.link.deduplicator.missed) == (1, 0)
+        assert (a.state.counters.unspeakable, b.link.sequences.missed) == (1, 0)
 
 
 @pytest.mark.parametrize("taken", [False, True])
@@ -167,7 +167,8 @@ async def test_what_was_taken_while_the_last_canary_flew_is_after_since(
         """What it publishes arrives 0.4 s later."""
 
         async def publish(self, batch: Sequence[Message]) -> None:
-            sent.append(trio.current_time())
+            if batch[0][0].startswith("pod."):
+                sent.append(trio.current_time())
             await trio.sleep(0.4)
             await super().publish(batch)
 
@@ -175,7 +176,7 @@ async def test_what_was_taken_while_the_last_canary_flew_is_after_since(
     pod.make = lambda: Slow(bus)
     async with links([pod]):
         await passes(lambda: pod.well)
-        await passes(lambda: len(sent) == 7)  # three proofs, hello, and three canaries
+        await passes(lambda: len(sent) == 6)  # three proofs, and three canaries
         await trio.sleep(0.5)
         pod.cut()
         await trio.testing.wait_all_tasks_blocked()
@@ -310,7 +311,7 @@ async def test_what_is_said_while_nobody_is_in_a_room_is_not_missed(
         a.say("tea", 6)
         await trio.sleep(0.1)
         assert b.data("tea")[-1] == 6
-        assert b.link.deduplicator.missed == 0
+        assert b.link.sequences.missed == 0
 
 
 async def test_a_client_that_comes_before_the_first_try_is_over_is_told_and_told_again(

@@ -6,7 +6,7 @@ import pytest
 import trio
 import trio.testing
 
-from deployd.actors import Degraded, Healed
+from deployd.actors import Degraded, Healed, OutageCode
 from deployd.actors.cluster import BreakerState
 from deployd.transport import Scope
 from deployd.transport.brokers.contract import pod_channel
@@ -97,10 +97,12 @@ async def test_a_pod_that_has_gone_deaf_finds_out_by_itself(
         assert b.well
         await trio.sleep(20)
         assert not a.closed
-        assert b.well
-        assert b.outages == []
+        assert b.closed
+        [(_, told)] = b.outages  # a says nothing while it does not trust its link
+        assert isinstance(told, Degraded)
+        assert (told.code, told.missing) == (OutageCode.PARTITIONED, 1)
         bus.deaf.clear()
-        await passes(lambda: a.well)
+        await passes(lambda: a.well and b.well)
 
 
 async def test_a_broker_that_refuses_us_is_asked_every_thirty_seconds_at_most(

@@ -15,11 +15,11 @@ from deployd.actors.cluster import subscriptions as subscriptions_module
 from deployd.actors.cluster.counters import BreakerHistory
 from deployd.actors.cluster.deduplicator import Deduplicator
 from deployd.actors.cluster.packing import Packer
-from deployd.actors.cluster.peers import Peers
 from deployd.actors.cluster.publication import Buffer, Publication, weight
+from deployd.actors.cluster.sequences import Sequences
 from deployd.actors.cluster.subscriptions import Subscriptions
 from deployd.transport import Event
-from deployd.transport.brokers import Envelope, Greeting, unpack
+from deployd.transport.brokers import Envelope, unpack
 from deployd.transport.brokers.contract import room_channel
 
 
@@ -184,13 +184,13 @@ class SubscriptionsMachine(RuleBasedStateMachine):
 
     @rule(channel=CHANNELS, meanwhile=st.sampled_from(["want", "unwant", "nothing"]))
     def link_turns(self, channel: str, meanwhile: str) -> None:
-        missing = self.subscriptions.missing(100)
+        missing = self.subscriptions.missing(100, self.now)
         if meanwhile == "want":
             self.want(channel)
         elif meanwhile == "unwant":
             self.unwant(channel)
         self.broker |= set(missing)
-        self.subscriptions.heard(missing)
+        self.subscriptions.subscribed(missing)
         surplus = self.subscriptions.surplus(self.now, 100)
         assert not set(surplus) & self.wanted
         self.broker -= set(surplus)
@@ -202,7 +202,7 @@ class SubscriptionsMachine(RuleBasedStateMachine):
 
     @invariant()
     def what_is_wanted_is_heard_or_missing(self) -> None:
-        missing = set(self.subscriptions.missing(100))
+        missing = set(self.subscriptions.missing(100, self.now))
         assert missing == self.wanted - self.broker
         assert {
             c for c in ("room.a", "room.b", "room.c") if self.subscriptions.hears(c)
@@ -221,11 +221,15 @@ TestSubscriptionsMachine.settings = settings(max_examples=60, stateful_step_coun
 def test_a_room_that_comes_back_within_the_linger_costs_nothing() -> None:
     subscriptions = Subscriptions(5.0)
     subscriptions.want("room.a", "a")
-    subscriptions.heard(subscriptions.missing(9))
+    subscriptions.subscribed(subscriptions.missing(9, 0.0))
     subscriptions.unwant("room.a", 10.0)
     assert subscriptions.surplus(14.9, 9) == []
     subscriptions.want("room.a", "a")
-    assert (subscriptions.missing(9), subscriptions.surplus(99.0, 9), subscriptions.next_due()) == (
+    assert (
+        subscriptions.missing(9, 0.0),
+        subscriptions.surplus(99.0, 9),
+        subscriptions.next_due(),
+    ) == (
         [],
         [],
         math.inf,
@@ -239,7 +243,7 @@ def test_beyond_the_bound_the_oldest_channels_are_let_go_at_once(
     subscriptions = Subscriptions(5.0)
     for n in range(5):
         subscriptions.want(f"room.{n}", str(n))
-    subscriptions.heard(subscriptions.missing(9))
+    subscriptions.subscribed(subscriptions.missing(9, 0.0))
     for n in range(5):
         subscriptions.unwant(f"room.{n}", 0.0)
     assert subscriptions.next_due() <= 0.0
@@ -269,12 +273,15 @@ def envelope(numbers: Sequence[int], origin: str = "p", room: str | None = "a") 
 def test_nothing_comes_out_twice_and_gaps_are_counted(
     arrivals: list[tuple[str, str | None, list[int]]],
 ) -> None:
-    deduplicator = Deduplicator("me")
+    deduplicator, sequences = Deduplicator("me"), Sequences()
     out: list[str] = []
     last: dict[tuple[str, str | None], int] = {}
     missed = total = 0
     for origin, room, numbers in arrivals:
-        fresh = deduplicator.admit(envelope(numbers, origin, room))
+        message = envelope(numbers, origin, room)
+        fresh = deduplicator.admit(message)
+        if fresh:
+            sequences.follow(message, fresh, 0.0)
         total += len(numbers)
         for event in fresh:
             out.append(event.id)
@@ -283,30 +290,32 @@ def test_nothing_comes_out_twice_and_gaps_are_counted(
             last[origin, room] = max(before, event.sequence)
     assert len(out) == len(set(out))
     assert deduplicator.duplicates == total - len(out)
-    assert deduplicator.missed == missed
+    assert sequences.missed == missed
 
 
 def test_what_a_pod_said_itself_is_not_for_it() -> None:
     deduplicator = Deduplicator("p")
     assert deduplicator.admit(envelope([1, 2])) == []
-    assert (deduplicator.own, deduplicator.missed, deduplicator.duplicates) == (2, 0, 0)
+    assert (deduplicator.own, deduplicator.duplicates) == (2, 0)
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     from deployd.actors.cluster import deduplicator as module
+    from deployd.actors.cluster import sequences as followed
 
     monkeypatch.setattr(module, "REMEMBERED_EVENTS", 10)
-    monkeypatch.setattr(module, "REMEMBERED_ROOMS", 3)
-    monkeypatch.setattr(module, "REMEMBERED_ORIGINS", 2)
-    deduplicator = Deduplicator("me")
+    monkeypatch.setattr(followed, "REMEMBERED_ROOMS", 3)
+    monkeypatch.setattr(followed, "REMEMBERED_ORIGINS", 2)
+    deduplicator, sequences = Deduplicator("me"), Sequences()
     for n in range(1, 50):
-        deduplicator.admit(envelope([n], origin=f"o{n % 7}", room=f"r{n % 5}"))
+        message = envelope([n], origin=f"o{n % 7}", room=f"r{n % 5}")
+        sequences.follow(message, deduplicator.admit(message), 0.0)
     assert len(deduplicator._young) + len(deduplicator._old) <= 2 * 10
     for n in range(40, 50):
         assert not deduplicator.admit(envelope([n], origin=f"o{n % 7}", room=f"r{n % 5}"))
     assert deduplicator.duplicates == 10
-    assert len(deduplicator._last) == 3
-    assert all(len(origins) <= 2 for origins in deduplicator._last.values())
+    assert len(sequences._orders) == 3
+    assert all(len(origins) <= 2 for origins in sequences._orders.values())
 
 
 # Buffer --------------------------------------------------------------------------------------
@@ -375,7 +384,7 @@ def test_messages_keep_the_limit_and_each_rooms_order(
     publications = [publication(n, room, size) for n, (room, size) in enumerate(said, start=1)]
     fit = [p for p in publications if packer.fits(p)]
     heard: dict[str | None, list[int]] = {}
-    for channel, payload in packer.pack(fit):
+    for (channel, payload), _ in packer.pack(fit):
         assert len(payload) <= limit
         message = unpack(payload)
         assert isinstance(message, Envelope)
@@ -395,54 +404,5 @@ def test_an_event_that_fits_is_within_the_limit_whatever_its_names(
     for size in range(2, 16_384, 64):
         one = publication(2**53, character * length, size, name=character * length)
         if packer.fits(one):
-            [(_, payload)] = packer.pack([one], replayed=True)
+            [((_, payload), _)] = packer.pack([one], replayed=True)
             assert len(payload) <= 16_384
-
-
-# Peers ---------------------------------------------------------------------------------------
-
-
-def complete(peers: Peers) -> bool:
-    return peers.complete
-
-
-async def test_a_replay_waits_for_all_that_were_known() -> None:
-    peers = Peers("me")
-    for pod in ("me", "a", "b"):
-        peers.greeted(Greeting(pod, "here"))
-    assert len(peers) == 2
-    peers.begin()
-    peers.greeted(Greeting("a", "here"))
-    assert not complete(peers)
-    peers.greeted(Greeting("b", "hello"))
-    assert complete(peers)
-    assert peers.take_owed() == ["b"]
-
-
-async def test_who_said_goodbye_is_not_waited_for() -> None:
-    peers = Peers("me")
-    for pod in ("a", "b"):
-        peers.greeted(Greeting(pod, "here"))
-    peers.greeted(Greeting("a", "bye"))
-    peers.begin()
-    peers.greeted(Greeting("b", "bye"))
-    assert complete(peers)
-    assert len(peers) == 0
-
-
-async def test_who_does_not_come_back_is_forgotten() -> None:
-    peers = Peers("me")
-    peers.greeted(Greeting("a", "here"))
-    peers.begin()
-    assert peers.give_up() == 1
-    assert complete(peers)
-    assert len(peers) == 0
-
-
-async def test_strangers_that_say_hello_are_bounded() -> None:
-    peers = Peers("me")
-    for n in range(3000):
-        peers.greeted(Greeting(f"pod{n}", "hello"))
-    assert len(peers) == 1024
-    assert len(peers._owed) <= 1024
-    assert len(peers.take_owed()) <= 1024

@@ -44,7 +44,7 @@ async def test_what_waited_is_replayed_in_order_once_and_before_what_is_said_lat
                 assert pod.data(f"kept-{1 + parity}") == expected
             assert all(heard.replayed for heard in pod.heard[:5000])
             assert not pod.heard[-1].replayed
-            assert pod.link.deduplicator.missed == 0
+            assert pod.link.sequences.missed == 0
         healed = a.outages[-1][1]
         assert isinstance(healed, Healed)
         assert (healed.lost, healed.replayed) == (0, n)
@@ -96,12 +96,15 @@ async def test_a_pod_that_never_comes_back_is_not_waited_for_for_long(
             nursery.cancel_scope.cancel()
         a.say("kept-1", 1)
         bus.start()
-        assert await passes(lambda: a.well) <= SETTINGS.max_backoff + 1.5 + 2.5
+        assert await passes(lambda: a.healed) <= SETTINGS.max_backoff + 1.5 + 2.5
         assert len(a.state.peers) == 0
+        healed = a.outages[-1][1]
+        assert isinstance(healed, Healed)
+        assert healed.unheard == 1
         a.cut()
         await trio.testing.wait_all_tasks_blocked()
         a.say("kept-1", 2)
-        assert await passes(lambda: a.well) <= 3
+        assert await passes(lambda: a.healed) <= 3
 
 
 async def test_a_buffer_that_is_full_or_too_old_loses_and_says_so(
@@ -129,7 +132,7 @@ async def test_a_buffer_that_is_full_or_too_old_loses_and_says_so(
         assert (counters.expired, counters.overflowed, counters.lost) == (8, 2, 10)
         a.say("kept-1", 12)
         await trio.testing.wait_all_tasks_blocked()
-        assert b.link.deduplicator.missed == 2  # 10 and 11; what came before 8 was never followed
+        assert b.link.sequences.missed == 2  # 10 and 11; what came before 8 was never followed
 
 
 async def test_bytes_bound_the_buffer_too(autojump_clock: trio.testing.MockClock) -> None:
@@ -229,7 +232,7 @@ async def test_what_is_too_large_is_refused_first_and_lost_alone(
         ]
         assert b.data("tea") == [1, 2]
         assert (a.state.counters.too_large, a.state.counters.lost) == (1, 1)
-        assert b.link.deduplicator.missed == 1
+        assert b.link.sequences.missed == 1
         assert a.outages == []
 
 
@@ -296,16 +299,16 @@ async def test_the_sequences_of_rooms_that_are_silent_for_longest_are_given_up(
     bus = FakeBus()
     async with sim_pods(bus, 2, ROOMS) as [a, b]:
         await passes(lambda: a.well and b.well)
-        from deployd.actors.cluster import publication
+        from deployd.actors.cluster import numbering
 
-        most, publication.NUMBERED_ROOMS = publication.NUMBERED_ROOMS, 4  # type: ignore[misc]
+        most, numbering.NUMBERED_ROOMS = numbering.NUMBERED_ROOMS, 4  # type: ignore[misc]
         try:
             for n in range(20):
                 a.say("tea", n)
                 a.say(f"other-{n}", n)
             await trio.testing.wait_all_tasks_blocked()
         finally:
-            publication.NUMBERED_ROOMS = most  # type: ignore[misc]
+            numbering.NUMBERED_ROOMS = most  # type: ignore[misc]
         assert [heard.sequence for heard in b.heard if heard.room == "tea"] == list(range(1, 21))
 
 

@@ -16,7 +16,7 @@ from deployd.actors.cluster.publication import Publication
 from deployd.actors.cluster.state import Effect, LinkState, Settled, StillAway
 from deployd.config import Broker, FailurePolicy
 from deployd.transport import Event, Scope
-from deployd.transport.brokers import Greeting
+from deployd.transport.brokers import Beat
 
 SETTINGS = Broker(
     type="redis",
@@ -174,7 +174,7 @@ def test_a_link_that_is_not_closed_does_not_heal() -> None:
 
 def test_peers_that_were_known_are_awaited_when_the_link_closes() -> None:
     state = well()
-    state.peers.greeted(Greeting("other", "here"))
+    state.peers.note(Beat("other", 1), 100.0, 1100.0)
     state.proven(101.0, 1101.0, 0.0)
     waiting = [state.peers.complete]  # it was closed already
     state.tripped(110.0, 1110.0, "reset")
@@ -259,7 +259,7 @@ def test_when_there_will_be_no_other_connection_what_waits_is_lost_and_nothing_m
     state = made()
     for _ in range(3):
         assert state.admit(say(state, "kept-a")) is Scope.QUEUED
-    assert state.ended() == 3
+    state.lost(len(state.ended()))
     assert state.admit(say(state, "kept-a")) is Scope.LOCAL
     assert (state.counters.cut_off, len(state.buffer)) == (4, 0)
 
@@ -504,7 +504,8 @@ class LinkMachine(RuleBasedStateMachine):
         if dice == 6:
             self.it_ends("stopped")
             self.ended = True
-            self.left_at_the_end = self.state.ended()
+            self.left_at_the_end = len(self.state.ended())
+            self.state.lost(self.left_at_the_end)
             assert not self.state.buffer
 
     def nothing_is_under_way(self) -> None:

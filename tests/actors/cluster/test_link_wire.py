@@ -12,10 +12,15 @@ from hypothesis import strategies as st
 
 from deployd.transport import EnvelopeError, Event
 from deployd.transport.brokers import (
+    AskEcho,
+    AskSince,
+    Beat,
     Envelope,
-    Greeting,
+    Mark,
     Probe,
-    greeting,
+    ask_echo,
+    ask_since,
+    beat,
     pack,
     probe,
     unpack,
@@ -89,9 +94,28 @@ def test_what_is_packed_comes_out_the_same(
         assert (heard.room, heard.origin) == (room, "pod1")
 
 
-def test_probes_and_greetings_come_out_the_same() -> None:
+def test_probes_beats_and_questions_come_out_the_same() -> None:
     assert unpack(probe("pod1", "nonce")) == Probe("pod1", "nonce")
-    assert unpack(greeting("pod1", "hello")) == Greeting("pod1", "hello")
+    said = Beat(
+        "pod1",
+        7,
+        "hello",
+        3,
+        2.5,
+        "ann",
+        "1.0",
+        "NX-1",
+        120,
+        14,
+        0.25,
+        ("pod2", "pod3"),
+        2,
+        (Mark("tea", 1, 4, 0.82, 0.015), Mark(None, 2, 2, 0.0, 0.0)),
+    )
+    assert unpack(beat(said)) == said
+    assert unpack(ask_since("pod1", 12)) == AskSince("pod1", 12)
+    asked = AskEcho("pod1", "f00d", ("room.tea", "all.pods"))
+    assert unpack(ask_echo("pod1", "f00d", asked.channels)) == asked
 
 
 EVENT = [7, "id-1", "said", {}, 1764072000.5, 0, 0]

@@ -56,6 +56,9 @@ async def test_a_killed_broker_is_told_and_comes_back_with_an_account() -> None:
         assert [m["event"] for m in heard if m not in replayed] == ["system:healed"]
         healed = await ann.expect("emit", event="system:healed")
         assert (healed["data"]["lost"], healed["data"]["replayed"]) == (1, 3)
+        for event in ("system:degraded", "system:healed"):  # Ann's 1 in the room of tea
+            gap = await bob.expect("emit", event=event, room="tea")
+            assert (gap["data"]["code"], gap["data"]["missed"]) == ("missed", 1)
         await ann.send("emit", room="tea", event="said", data=5, id=5)
         await ann.expect("emit", data=5)
         assert (await ann.expect("receipt", id=5))["data"]["scope"] == "cluster"

@@ -212,6 +212,7 @@ async def test_what_a_link_did_is_told_while_its_broker_hangs() -> None:
         }
         assert lost == {
             "outage": 3, "expired": 2, "overflow": 0, "too_large": 0, "unspeakable": 0,
+            "denied": 0,
         }  # fmt: skip
 
 

@@ -151,7 +151,7 @@ class Clings(Room[None]):
 async def linked(pod: Pod, peers: int) -> None:
     """Return when the pod's link carries messages, and it knows so many others."""
     assert pod.link is not None
-    while not pod.link.state.breaker.closed or len(pod.link.state.peers) < peers:
+    while pod.link.state.outage is not None or len(pod.link.state.peers) < peers:
         await trio.lowlevel.checkpoint()
 
 

@@ -22,6 +22,7 @@ from deployd.actors import (
     ActorError,
     Degraded,
     Exit,
+    Gap,
     Healed,
     Member,
     OutageCode,
@@ -121,6 +122,9 @@ class Bound(Room[int]):
     async def on_healed(self, healed: Healed) -> None:
         self.fail("on_healed")
 
+    async def on_gap(self, gap: Gap) -> None:
+        self.fail("on_gap")
+
     async def on_drain(self) -> None:
         self.fail("on_drain")
 
@@ -137,7 +141,15 @@ class Bound(Room[int]):
 PLACES = [
     *("__init__", "initial_state", "on_start", "on_stop", "on_idle", "on_lost"),
     *("authorize_join", "authorize_emit", "on_join", "on_leave", "on_message"),
-    *("on_server_emit", "on_remote_emit", "on_degraded", "on_healed", "on_drain", "on_identity"),
+    *(
+        "on_server_emit",
+        "on_remote_emit",
+        "on_degraded",
+        "on_healed",
+        "on_gap",
+        "on_drain",
+        "on_identity",
+    ),
     *("handler", "after", "every"),
 ]
 NEVER_UP = ("__init__", "initial_state", "on_start")
@@ -189,6 +201,7 @@ async def provoke(pod: Pod, talk: Talk, room: str) -> None:
     assert not patience.cancelled_caught
     remote = Event(room, "said", b"1", f"other-{room}", 1, 0.0)
     pod.rooms.deliver(room, [remote], 100)
+    pod.rooms.gap(room, Gap(room, 1, 0.0))
     orjson.dumps(node_to_json(pod.tree()))
     token = pod.tokens.sign(room, username=room, is_root=False, ttl=60.0)
     await talk.ask("auth", f"{room} auth", token=token)

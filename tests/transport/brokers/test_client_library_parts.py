@@ -6,6 +6,7 @@ is for. What the parts do is tried by `test_nats`, `test_rabbitmq` and `test_red
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -54,7 +55,7 @@ def test_nats_knows_subscriptions_by_number_and_its_transport_by_name() -> None:
     assert client._transport is None, "_transport is not the connection's transport any more"
 
 
-@pytest.mark.parametrize("name", ["_read_loop", "_process_msg", "_process_info"])
+@pytest.mark.parametrize("name", ["_read_loop", "_process_msg", "_process_info", "_process_err"])
 def test_nats_calls_what_we_override_with_what_we_take(name: str) -> None:
     theirs = getattr(Client, name, None)
     assert theirs is not None, f"nats-py's client has no {name} any more: nothing calls ours"
@@ -68,6 +69,23 @@ def test_nats_still_calls_what_we_override() -> None:
         assert f"self.{name}(" in source, f"nats-py's client does not call {name} any more"
     parser = inspect.getsource(__import__("nats.protocol.parser", fromlist=["parser"]))
     assert "_process_msg(" in parser, "nats-py's parser hands messages to something else now"
+
+
+def test_nats_has_an_errors_line_in_its_parser_and_its_reader_in_its_transport() -> None:
+    assert Client()._ps.buf == b"", "NatsConnection reads a denied subject from _ps.buf"
+    transport = TcpTransport()  # type: ignore[no-untyped-call]
+    assert "_io_reader" in vars(transport), "NatsConnection reads parting words from _io_reader"
+
+
+def test_asyncio_keeps_what_was_not_read_in_a_buffer() -> None:
+    loop = asyncio.new_event_loop()
+    try:
+        reader = asyncio.StreamReader(loop=loop)
+        assert getattr(reader, "_buffer", None) == b"", (
+            "what a server said before it hung up is read from StreamReader._buffer"
+        )
+    finally:
+        loop.close()
 
 
 def test_nats_keeps_the_bare_writer_in_its_transport() -> None:
@@ -135,3 +153,16 @@ def test_redis_keeps_its_writer_by_name_and_forgets_it_when_it_disconnects() -> 
             f"{function.__qualname__} does not know _writer, whose transport we abort"
         )
     assert "nowait" in parameters(AbstractConnection.disconnect), "disconnect has no `nowait`"
+
+
+def test_redis_connects_by_what_we_override_and_keeps_its_reader_by_name() -> None:
+    assert Connection()._reader is None, "a new connection of redis-py has a reader already"
+    assert parameters(Connection._connect) == ["self"]
+    assert "_connect" in names_in(
+        AbstractConnection.connect_check_health
+    ) or "_connect" in names_in(AbstractConnection.connect), (
+        "redis-py connects by something else than _connect"
+    )
+    assert "_connection_arguments" in names_in(Connection._connect), (
+        "Secure names the host to prove in _connection_arguments, which nothing calls"
+    )

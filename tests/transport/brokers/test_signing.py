@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from deployd.config import Broker
 from deployd.transport import EnvelopeError, EnvelopeFault, Scope
-from deployd.transport.brokers import SIGNATURE_BYTES, Signer, greeting, pack, probe, unpack
+from deployd.transport.brokers import SIGNATURE_BYTES, Beat, Signer, beat, pack, probe, unpack
 from deployd.transport.brokers import replay as replay_module
 from deployd.transport.brokers.replay import WIDTH, Replays
 from support.fake_broker import FakeBroker, FakeBus
@@ -23,9 +23,9 @@ MESSAGES = [
     pack("pod1", 1, "tea", [(1, "id", "said", orjson.Fragment(b'{"a":"}\\"s\\":"}'), 1.5, 0, 0)]),
     pack("pod1", 1, None, [(2**53 - 1, "i" * 64, "x" * 1024, [], 0.0, 8, 1)]),
     probe("pod1", "nonce"),
-    greeting("pod1", "hello"),
-    greeting("pod1", "here"),
-    greeting("pod1", "bye"),
+    beat(Beat("pod1", 1, "hello")),
+    beat(Beat("pod1", 1, "here")),
+    beat(Beat("pod1", 1, "bye")),
 ]
 
 

@@ -80,6 +80,9 @@ class Pod:
     def links(self) -> Sequence[Mapping[str, JSON]]:
         return [{"type": "redis", "state": "open", "endpoint": "cache.example", "reason": "secret"}]
 
+    def pods(self) -> Mapping[str, JSON]:
+        return {"shown": "pods"}
+
     def realtime(self) -> Mapping[str, JSON]:
         return {"shown": "realtime"}
 

@@ -1,0 +1,322 @@
+"""What pods say of themselves over one connection, and what they do about what they hear."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+import trio
+from attrs import evolve, frozen
+
+from ...transport.brokers import (
+    MOST_HEARD,
+    MOST_MARKS,
+    AskEcho,
+    AskSince,
+    Beat,
+    Mark,
+    ask_since,
+    beat,
+    probe,
+)
+from ...transport.brokers.contract import EVERYONE, Channel, Message, pod_channel, room_channel
+from .effects import perform
+from .inbound import Listeners
+from .link import Link
+from .sequences import Hole
+
+__all__ = ["Gossip", "MarkedBeat"]
+
+INTERVAL: Final = 1.0
+"""Seconds between beats, with up to `CROWD` pods; with more they beat more slowly, so that what a
+pod hears of all others together stays the same."""
+CROWD: Final = 100
+TICK: Final = 0.25
+"""Seconds between looks at who is silent and what is missing."""
+MOST_ASKED: Final = 64
+"""Questions of other pods that may wait for their answer; those beyond are asked again."""
+MOST_ECHOED: Final = 1000
+"""Probes that a pod says for others between two looks."""
+
+Say = Callable[[Sequence[Message]], Awaitable[None]]
+
+
+@frozen
+class MarkedBeat:
+    """A beat that stands in the outbox, behind all the events that it tells of, since `at`."""
+
+    said: Beat
+    at: float
+
+
+class Gossip:
+    """Says beats, answers questions, looks after the subscriptions: of one connection.
+
+    `say` hands messages to the broker in time, `renew` makes subscriptions anew; both raise
+    `BrokerError`. `node` is the broker's server that this pod is with.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        listeners: Listeners,
+        say: Say,
+        renew: Callable[[Sequence[Channel]], Awaitable[None]],
+        node: str,
+    ) -> None:
+        self._link = link
+        self._listeners = listeners
+        self._say = say
+        self._renew = renew
+        self._node = node
+        self._asked: list[AskSince | AskEcho] = []
+        self._questions: list[AskSince] = []
+        self._echoed = 0
+        self._waiting: MarkedBeat | None = None
+        self._wake = trio.Event()
+        self._reunited = trio.Event()
+        self._all_proven = trio.Event()
+
+    # What comes ----------------------------------------------------------------------------
+
+    def hears(self, said: Beat) -> None:
+        """Take a beat, of whomever."""
+        link, state = self._link, self._link.state
+        now, wall = link.clock(), link.wall()
+        news = state.peers.note(said, now, wall)
+        if state.peers.owed or (news is not None and news.came):
+            self._wake.set()
+        if state.peers.complete:
+            self._reunited.set()
+        if news is None:
+            return
+        lacking = link.sequences.marked(said, now, wall)
+        if lacking:
+            link.proofs.doubt(room_channel(room) for room in lacking)
+            self._wake.set()
+        if news.after is not None and (news.after or len(link.subscriptions.wanted) > 1):
+            self._want(AskSince(said.origin, news.after))
+
+    def asked(self, question: AskSince | AskEcho) -> None:
+        """Take a question of another pod."""
+        if question.origin != self._link.pod_id and len(self._asked) < MOST_ASKED:
+            self._asked.append(question)
+            self._wake.set()
+
+    def proven(self, channel: Channel, origin: str, nonce: str) -> None:
+        """Take a probe that came on a channel."""
+        proven = self._link.proofs.hears(channel, origin, nonce)
+        if proven:
+            self._link.heard(proven)
+            self._note_proven()
+            self._wake.set()
+
+    def wake(self) -> None:
+        """Look at what is to be done, soon."""
+        self._wake.set()
+
+    # What goes -----------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Beat, answer and look after things until cancelled."""
+        link = self._link
+        await self._say([(EVERYONE, beat(self._plain("hello")))])
+        next_beat = link.clock() + self.interval
+        last_look = link.clock()
+        while True:
+            now = link.clock()
+            late = now - last_look - 2 * TICK
+            if late > 0:
+                link.state.peers.excuse(late)
+            last_look = now
+            await self._answer()
+            if now >= next_beat:
+                next_beat = max(next_beat + self.interval, now)
+                await self._beat()
+            self._look()
+            await self._prove()
+            self._echoed = 0
+            with trio.move_on_at(min(now + TICK, max(link.proofs.next_step(), now))):
+                await self._wake.wait()
+            self._wake = trio.Event()
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two beats of this pod."""
+        return INTERVAL * max(1.0, len(self._link.state.peers) / CROWD)
+
+    async def said(self, marked: MarkedBeat) -> None:
+        """Say a beat that stood in line: all before it has been said."""
+        if marked is self._waiting:
+            self._waiting = None
+        stood = self._link.clock() - marked.at
+        marks = tuple(
+            Mark(room, first, last, first_age + stood, last_age + stood)
+            for room, first, last, first_age, last_age in marked.said.marks
+        )
+        await self._say([(EVERYONE, beat(evolve(marked.said, marks=marks)))])
+
+    async def bye(self) -> None:
+        """Tell the others that this pod goes."""
+        await self._say([(EVERYONE, beat(self._plain("bye")))])
+
+    async def reunion(self, seconds: float) -> int:
+        """Return when all that were known are heard again; or how many are not, in that time."""
+        peers = self._link.state.peers
+        self._reunited = trio.Event()
+        if not peers.complete:
+            with trio.move_on_after(seconds):
+                await self._reunited.wait()
+        return peers.give_up()
+
+    async def acquaintance(self, seconds: float) -> None:
+        """Wait for pods that come back after an outage, as long as they may take for it."""
+        await trio.sleep(seconds)
+
+    async def until_proven(self, seconds: float) -> None:
+        """Return when all that was subscribed is proven to be heard, or after so long."""
+        self._all_proven = trio.Event()
+        self._note_proven()
+        with trio.move_on_after(seconds):
+            await self._all_proven.wait()
+
+    def _note_proven(self) -> None:
+        if self._link.proofs.done:
+            self._all_proven.set()
+
+    async def _beat(self) -> None:
+        link = self._link
+        if self._waiting is not None:  # the broker is slow: who we are is said at once
+            await self._say([(EVERYONE, beat(self._plain("here")))])
+            return
+        numbering = link.state.numbering
+        marks = numbering.marks(link.clock(), MOST_MARKS, link.state.held)
+        self._doubt_own(marks)
+        said = self._made("here", marks=marks, number=numbering.beat)
+        self._waiting = MarkedBeat(said, link.clock())
+        if not link.stand_in_line(self._waiting):
+            self._waiting = None  # who misses this beat asks for what it told
+
+    def _doubt_own(self, marks: Sequence[Mark]) -> None:
+        """Doubt the rooms in which this pod has spoken and does not hear itself."""
+        link, now = self._link, self._link.clock()
+        sounds = link.proofs.sounds
+        link.proofs.doubt(
+            channel
+            for channel, mark in ((room_channel(mark.room), mark) for mark in marks)
+            if sounds.get(channel, now) < now - mark.last_age - TICK
+        )
+
+    async def _answer(self) -> None:
+        peers = self._link.state.peers
+        for other in peers.take_owed():
+            await self._say([(pod_channel(other), beat(self._plain("here")))])
+        questions, self._questions = self._questions, []
+        for wanted in questions:
+            asking = ask_since(self._link.pod_id, wanted.number)
+            await self._say([(pod_channel(wanted.origin), asking)])
+        asked, self._asked = self._asked, []
+        for question in asked:
+            if isinstance(question, AskSince):
+                await self._tell_since(question)
+            else:
+                await self._echo(question)
+
+    async def _tell_since(self, question: AskSince) -> None:
+        numbering = self._link.state.numbering
+        held = self._link.state.held
+        marks = numbering.since(question.number, self._link.clock(), held)
+        pieces = [marks[i : i + MOST_MARKS] for i in range(0, len(marks), MOST_MARKS)] or [[]]
+        for piece in pieces:
+            number = numbering.beat if piece is pieces[-1] else question.number
+            said = self._made("here", marks=tuple(piece), number=number, after=question.number)
+            await self._say([(pod_channel(question.origin), beat(said))])
+
+    async def _echo(self, asked: AskEcho) -> None:
+        self._echoed += len(asked.channels)
+        if self._echoed <= MOST_ECHOED:
+            own = probe(self._link.pod_id, asked.nonce)
+            await self._say([(channel, own) for channel in asked.channels])
+
+    def _want(self, question: AskSince) -> None:
+        if len(self._questions) < MOST_ASKED:
+            self._questions.append(question)
+            self._wake.set()
+
+    def _look(self) -> None:
+        link = self._link
+        now, wall = link.clock(), link.wall()
+        effects = link.state.peers.look(now, wall)
+        if link.state.peers.complete:
+            self._reunited.set()
+        perform(effects, link.state.breaker.state, self._listeners)
+        # Its own beats come back on it: where they do not, this pod hears nobody's.
+        if link.proofs.sounds.get(EVERYONE, now) < now - 1.5 * self.interval:
+            link.proofs.doubt([EVERYONE])
+        for hole in link.sequences.due(now):
+            self.missing(hole)
+        for gap in link.gaps.whole(wall, self._is_whole):
+            self._listeners.gap(gap)
+
+    def missing(self, hole: Hole) -> None:
+        """Tell a room of what it has missed, and find out whether it hears anything."""
+        link = self._link
+        self._listeners.gap(link.gaps.found(hole))
+        link.proofs.doubt([room_channel(hole.room)])
+        self._wake.set()
+
+    def _is_whole(self, room: str | None) -> bool:
+        link, channel = self._link, room_channel(room)
+        if channel not in link.subscriptions.wanted:
+            return True
+        # A hole puts its channel under proof, so this is a proof that came after it.
+        return not link.proofs.under_proof(channel) and not link.sequences.doubts(room)
+
+    async def _prove(self) -> None:
+        steps = self._link.proofs.step(self._link.clock(), self.witnesses())
+        if steps.renew:
+            await self._renew(steps.renew)
+        if steps.messages:
+            await self._say(steps.messages)
+
+    def witnesses(self) -> list[str]:
+        """Return a pod on each other server of the broker, for each pod another where it can."""
+        by_node: dict[str, str] = {}
+        for pod, peer in self._link.state.peers.known.items():
+            node = peer.beat.node
+            if peer.missing or not node or node == self._node:
+                continue
+            if node not in by_node or self._rank(pod) < self._rank(by_node[node]):
+                by_node[node] = pod
+        return list(by_node.values())
+
+    def _rank(self, pod: str) -> bytes:
+        return hashlib.blake2b(f"{self._link.pod_id} {pod}".encode(), digest_size=8).digest()
+
+    def _plain(self, word: str) -> Beat:
+        """Return a beat that tells of no room: it shows who misses one that did."""
+        number = self._link.state.numbering.beat
+        return self._made(word, number=number, after=number)
+
+    def _made(
+        self, word: str, *, number: int, marks: tuple[Mark, ...] = (), after: int | None = None
+    ) -> Beat:
+        link = self._link
+        about = link.about()
+        return Beat(
+            origin=link.pod_id,
+            epoch=link.epoch,
+            word=word,
+            number=number,
+            interval=self.interval,
+            name=about.name,
+            version=about.version,
+            node=self._node,
+            connections=about.connections,
+            rooms=about.rooms,
+            load=about.load,
+            hears=tuple(link.state.peers.heard[:MOST_HEARD]),
+            after=after,
+            marks=marks,
+        )

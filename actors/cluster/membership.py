@@ -1,0 +1,248 @@
+"""The other pods, as far as this one hears them: pure.
+
+Each pod beats about once a second on the channel that all hear. Who is not heard for a while is
+missing: it may be dead, or cut off from this pod, and that cannot be told from here. After a longer
+while it is not counted any more, but remembered as missing until it is heard again, has said
+goodbye, or another pod has come under its name.
+
+    heard ──SILENCE──► missing ──FORGOTTEN──► missing, and not counted ──REMEMBERED──► given up
+      ▲ └──bye, replaced──► gone ◄──────────────┴────────────────┘
+      └── a beat ──────────────┘
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from attrs import define, frozen
+
+from ...transport.brokers import Beat
+from .outage import Degraded, Healed, OutageCode
+
+__all__ = ["FORGOTTEN", "Peer", "Peers"]
+
+MOST_KNOWN: Final = 1024
+"""Pods that are known; with more, those that come are passed over: nobody pushes a real one out."""
+SILENCE: Final = 2.5
+"""Beats' intervals after which a pod that is not heard is missing."""
+FORGOTTEN: Final = 8.0
+"""Seconds after which a pod that is missing is not counted any more, nor awaited by a replay
+that begins later."""
+REMEMBERED: Final = 600.0
+"""Seconds after which it is not even missing any more."""
+PROVEN: Final = 2
+"""Beats that make of a voice a pod whose silence means something."""
+
+
+@define
+class Peer:
+    """Another pod: its last beat, when that came (steady seconds, and unix), how many came.
+
+    `number` is that of the last beat whose marks are known here, or None before the first;
+    `counted` is whether the pod is taken to be there.
+    """
+
+    beat: Beat
+    heard_at: float
+    heard_wall: float
+    beats: int = 1
+    number: int | None = None
+    counted: bool = True
+    missing: bool = False
+    missing_since: float = 0.0
+
+
+@frozen
+class Heard:
+    """What a beat was news of: a pod that is new or back, and marks that were missed before it.
+
+    `after` is the number of the last beat whose marks are known, where some were missed since.
+    """
+
+    peer: Peer
+    came: bool
+    after: int | None
+
+
+class Peers:
+    """Who is there, who is missing, who is awaited, and who is owed a beat in return.
+
+    `now` is steady seconds in which this pod was awake, `wall` unix seconds.
+    """
+
+    def __init__(self, pod_id: str) -> None:
+        self._pod_id = pod_id
+        self._known: dict[str, Peer] = {}
+        self._awaited: set[str] = set()
+        self._owed: dict[str, None] = {}
+        self._told: Degraded | None = None
+        self._given_up = 0
+
+    def __len__(self) -> int:
+        """Return how many other pods are taken to be there."""
+        return sum(peer.counted for peer in self._known.values())
+
+    @property
+    def known(self) -> Mapping[str, Peer]:
+        """Every pod that is heard or missing, by its id; to look at."""
+        return self._known
+
+    @property
+    def heard(self) -> list[str]:
+        """The ids of those that are heard."""
+        return [pod for pod, peer in self._known.items() if not peer.missing]
+
+    @property
+    def partition(self) -> Degraded | None:
+        """What was told last of pods that are missing, while any is."""
+        return self._told
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that were known when the link closed are heard again, or not expected."""
+        return not self._awaited
+
+    @property
+    def owed(self) -> bool:
+        """Whether somebody said hello and has no answer yet."""
+        return bool(self._owed)
+
+    def take_owed(self) -> list[str]:
+        """Return who said hello and has no answer yet."""
+        owed, self._owed = list(self._owed), {}
+        return owed
+
+    # The link ------------------------------------------------------------------------------
+
+    def begin(self, now: float) -> None:
+        """Await all that are known: our link has just closed, and theirs may not have yet."""
+        self._awaited = {pod for pod, peer in self._known.items() if peer.counted}
+        for peer in self._known.values():
+            if not peer.missing:
+                peer.heard_at = now
+
+    def lost(self) -> Degraded | None:
+        """Tell nothing more of who is missing: nobody is heard over a link that is gone.
+
+        Returns what was told of it, of which the outage that begins is a part.
+        """
+        told, self._told = self._told, None
+        for peer in self._known.values():
+            if peer.counted:
+                peer.missing = False
+        return told
+
+    def give_up(self) -> int:
+        """Await nobody any more; return how many have not come back."""
+        gone, self._awaited = self._awaited, set()
+        for pod in gone:
+            peer = self._known[pod]
+            peer.counted = False
+            self._is_missing(peer)
+        return len(gone)
+
+    def excuse(self, seconds: float) -> None:
+        """Hold it against nobody that this pod itself has slept so long."""
+        for peer in self._known.values():
+            peer.heard_at += seconds
+
+    # What is heard -------------------------------------------------------------------------
+
+    def note(self, beat: Beat, now: float, wall: float) -> Heard | None:
+        """Take a beat; None where it tells of no pod that is there."""
+        pod = beat.origin
+        if pod == self._pod_id:
+            return None
+        peer = self._known.get(pod)
+        if beat.word == "bye":
+            if peer is not None and beat.epoch >= peer.beat.epoch:
+                self._leave(pod)
+            return None
+        if peer is not None and beat.epoch < peer.beat.epoch:
+            return None
+        if beat.word == "hello" and len(self._owed) < MOST_KNOWN:
+            self._owed[pod] = None
+        self._awaited.discard(pod)
+        if peer is None:
+            if len(self._known) >= MOST_KNOWN:
+                return None
+            peer = self._known[pod] = Peer(beat, now, wall)
+            came = True
+        else:
+            came = peer.missing
+            peer.beat, peer.heard_at, peer.heard_wall = beat, now, wall
+            peer.beats += 1
+            peer.counted, peer.missing = True, False
+        return Heard(peer, came, self._follow(peer, beat))
+
+    def look(self, now: float, wall: float) -> list[Degraded | Healed]:
+        """See who has fallen silent and who is back; return what is to be told of it."""
+        for pod, peer in list(self._known.items()):
+            silent = now - peer.heard_at
+            if silent <= SILENCE * peer.beat.interval:
+                continue
+            if peer.beats < PROVEN or self._is_replaced(peer):
+                self._leave(pod)
+                continue
+            self._is_missing(peer)
+            if silent > FORGOTTEN:
+                peer.counted = False  # though a replay may wait longer for it
+            if silent > REMEMBERED:
+                self._leave(pod)
+                self._given_up += 1
+        return self._tell(wall)
+
+    # Inside ----------------------------------------------------------------------------------
+
+    def _follow(self, peer: Peer, beat: Beat) -> int | None:
+        """Note whose marks are known; return after which beat some are missing, or None."""
+        known = peer.number
+        if known is None:
+            peer.number = beat.number
+            return 0
+        begins = beat.number - 1 if beat.after is None else beat.after
+        if begins <= known < beat.number:
+            peer.number = known = beat.number
+        return known if beat.number > known else None
+
+    @staticmethod
+    def _is_missing(peer: Peer) -> None:
+        if not peer.missing:
+            peer.missing, peer.missing_since = True, peer.heard_wall - peer.beat.interval
+
+    def _is_replaced(self, peer: Peer) -> bool:
+        """Whether a pod that began later has the name of one that is silent: it is in its place."""
+        name, epoch = peer.beat.name, peer.beat.epoch
+        return bool(name) and any(
+            other.beat.name == name and other.beat.epoch > epoch for other in self._known.values()
+        )
+
+    def _leave(self, pod: str) -> None:
+        self._known.pop(pod, None)
+        self._awaited.discard(pod)
+        self._owed.pop(pod, None)
+
+    def _tell(self, wall: float) -> list[Degraded | Healed]:
+        missing = [peer for peer in self._known.values() if peer.missing]
+        told = self._told
+        if not missing:
+            if told is None:
+                return []
+            self._told = None
+            given_up, self._given_up = self._given_up, 0
+            seconds = max(0.0, wall - told.since)
+            return [Healed(told.since, seconds, 0, 0, 0, OutageCode.PARTITIONED, given_up=given_up)]
+        if told is not None and told.missing == len(missing):
+            return []
+        since = min(peer.missing_since for peer in missing)
+        if told is not None:
+            since = min(since, told.since)
+        self._told = Degraded(OutageCode.PARTITIONED, since, _names(missing), missing=len(missing))
+        return [self._told]
+
+
+def _names(missing: Iterable[Peer]) -> str:
+    names = sorted(peer.beat.name or peer.beat.origin for peer in missing)
+    shown = ", ".join(names[:10]) + (" …" if len(names) > 10 else "")
+    return f"not heard: {shown}; dead or cut off, that cannot be known here"

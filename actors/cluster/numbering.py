@@ -1,0 +1,108 @@
+"""The numbers of what a pod says in each room, and what of them the others have not been told."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from typing import Final
+
+from attrs import define
+
+from ...transport.brokers import Mark, may_be_said
+
+__all__ = ["Numbering"]
+
+NUMBERED_ROOMS: Final = 65_536
+"""Rooms whose events are numbered; beyond it the ones silent for longest begin anew."""
+MOST_ANSWERED: Final = 4096
+"""Rooms that a pod which missed beats is told of: the last ones that were spoken in."""
+MOST_TOLD: Final = 8192
+"""Marks that are remembered with their first number, for those who missed them."""
+
+
+@define
+class _Said:
+    """A room's last number, and what the others know of it: as of the beat `told_in`.
+
+    `first_at` is when the first of those was said that they do not know, in steady seconds.
+    """
+
+    last: int = 0
+    told: int = 0
+    told_in: int = 0
+    first_at: float = 0.0
+    last_at: float = 0.0
+
+
+class Numbering:
+    """Numbers a pod's events in each room, those too that are lost here: receivers then know.
+
+    `now` is in seconds of any steady clock. `beat` counts the beats that told of any.
+    """
+
+    __slots__ = ("_said", "_told", "_untold", "beat")
+
+    def __init__(self) -> None:
+        self._said: OrderedDict[str | None, _Said] = OrderedDict()
+        self._untold: dict[str | None, None] = {}
+        self._told: deque[tuple[int, str | None, int, float]] = deque(maxlen=MOST_TOLD)
+        self.beat = 0
+
+    def next(self, room: str | None, now: float) -> int:
+        """Return the number of the next event in a room, from 1 on."""
+        said = self._said.get(room)
+        if said is None:
+            said = self._said[room] = _Said()
+            if len(self._said) > NUMBERED_ROOMS:
+                self._untold.pop(self._said.popitem(last=False)[0], None)
+        else:
+            self._said.move_to_end(room)
+        number = said.last = said.last + 1
+        said.last_at = now
+        if number == said.told + 1:
+            said.first_at = now
+            self._untold[room] = None
+        return number
+
+    def marks(self, now: float, most: int, held: Callable[[str | None], bool]) -> tuple[Mark, ...]:
+        """Return what the next beat tells of, `most` rooms, under a number of its own.
+
+        What is said in a room that is `held` still waits here: who was told its number would take
+        it for lost. Such a room is told of when it is held no more.
+        """
+        marks = []
+        for room in [room for room in self._untold if not held(room)][:most]:
+            del self._untold[room]
+            said = self._said[room]
+            if may_be_said(room, "created"):  # else it never leaves this pod
+                ages = max(0.0, now - said.first_at), max(0.0, now - said.last_at)
+                first = said.told + 1 if said.told < said.last else 0
+                marks.append(Mark(room, first, said.last, *ages))
+                self._told.append((self.beat + 1, room, first, said.first_at))
+            said.told, said.told_in = said.last, self.beat + 1
+        self.beat += 1
+        return tuple(marks)
+
+    def since(self, beat: int, now: float, held: Callable[[str | None], bool]) -> list[Mark]:
+        """Return how far this pod has come in each room of which a later beat has told.
+
+        A beat that was lost with its connection may have told of what is `held` by now: that is
+        told anew when it is not any more.
+        """
+        marks, firsts = [], dict[str | None, tuple[int, float]]()
+        for told_in, room, first, first_at in reversed(self._told):
+            if told_in <= beat:
+                break
+            firsts[room] = first, first_at
+        for room, said in reversed(self._said.items()):
+            if said.told_in <= beat:
+                continue
+            if held(room):
+                self._untold[room] = None
+            elif may_be_said(room, "created"):
+                first, first_at = firsts.get(room, (0, said.last_at))
+                ages = max(0.0, now - first_at), max(0.0, now - said.last_at)
+                marks.append(Mark(room, first, said.told, *ages))
+            if len(marks) >= MOST_ANSWERED:
+                break
+        return marks

@@ -1,0 +1,180 @@
+"""How far the other pods have come in each room, as heard and as they say: what is missing here."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from typing import Final, TypeAlias
+
+from attrs import define, frozen
+
+from ...transport import Event
+from ...transport.brokers import Beat, Envelope
+
+__all__ = ["Hole", "Sequences"]
+
+REMEMBERED_ROOMS: Final = 65_536
+REMEMBERED_ORIGINS: Final = 1024
+REMEMBERED_ORDERS: Final = 262_144
+"""Rooms, pods in each, and pods in all rooms together, whose order is followed."""
+LONGEST_GAP: Final = 999_999
+"""Events that one hole counts as at most: a number that somebody made up must not stand above all
+that a pod really missed."""
+MOST_SUSPECTED: Final = 16_384
+"""Holes that may be waited for; beyond it the oldest are taken for what they seem."""
+GRACE: Final = 1.0
+"""Seconds that an event may come after the beat that tells of it, on a way of its own."""
+SLACK: Final = 0.25
+"""Seconds before what is known: an event was said before it, or the word of it, came here."""
+
+_Origin: TypeAlias = tuple[str, int]
+
+
+@frozen
+class Hole:
+    """So many events of a room were said by another pod and have not come. `since` is unix s."""
+
+    room: str | None
+    missed: int
+    since: float
+
+
+@define
+class _Progress:
+    """The first and last number of a pod in a room since that is followed; when the last came."""
+
+    first: int
+    last: int
+    at: float
+
+
+@frozen
+class _Suspicion:
+    room: str | None
+    origin: _Origin
+    first: int
+    last: int
+    since: float
+    due: float
+
+
+class Sequences:
+    """Counts what should have come: pure, and bounded.
+
+    An origin numbers all it says in a room, whether the broker took it or not. So the first event
+    after a hole tells how many this pod has missed, whoever lost them; and where nothing comes
+    after it, the origin's next beat does. `now` is steady seconds, `wall` unix seconds.
+    """
+
+    def __init__(self) -> None:
+        self._orders: OrderedDict[str | None, dict[_Origin, _Progress]] = OrderedDict()
+        self._count = 0
+        self._entered: dict[str | None, float] = {}
+        self._suspected: deque[_Suspicion] = deque()
+        self.missed = 0
+
+    def entered(self, room: str | None, now: float) -> None:
+        """Follow a room: from now on whatever is said there is owed to this pod."""
+        self._entered.setdefault(room, now)
+
+    def forget(self, room: str | None) -> None:
+        """Follow a room no longer: nobody here listens, so nothing can be missed."""
+        self._entered.pop(room, None)
+        self._count -= len(self._orders.pop(room, ()))
+
+    def doubts(self, room: str | None) -> bool:
+        """Whether something of a room is awaited that may be lost."""
+        return any(suspicion.room == room for suspicion in self._suspected)
+
+    def follow(self, envelope: Envelope, fresh: Sequence[Event], wall: float) -> Hole | None:
+        """Note events that have come; return what is missing before or among them."""
+        room = envelope.room
+        orders = self._orders.setdefault(room, {})
+        self._orders.move_to_end(room)
+        origin = (envelope.origin, envelope.epoch)
+        order = orders.pop(origin, None)
+        if order is None:
+            self._count += 1
+            order = _Progress(fresh[0].sequence, fresh[0].sequence - 1, wall)
+        last, missed, since = order.last, 0, order.at
+        for event in fresh:
+            gap = event.sequence - last - 1
+            if gap >= 0:
+                last = event.sequence
+            if gap > 0:
+                missed += min(gap, LONGEST_GAP)
+        order.last, order.at = last, wall
+        orders[origin] = order
+        self._bound(orders)
+        if not missed:
+            return None
+        self.missed += missed
+        return Hole(room, missed, since - SLACK)
+
+    def marked(self, beat: Beat, now: float, wall: float) -> list[str | None]:
+        """Take what a beat tells of the rooms that are followed; return those that lack something.
+
+        What lacks is not a hole yet: an event may be on its way still.
+        """
+        lacking = []
+        origin = (beat.origin, beat.epoch)
+        for room, first, last, first_age, last_age in beat.marks:
+            entered = self._entered.get(room)
+            if entered is None:
+                continue
+            order = self._orders.get(room, {}).get(origin)
+            if order is not None and order.last >= last and (first >= order.first or not first):
+                continue
+            if now - last_age <= entered:
+                continue  # all of it was said before anybody here was to hear it
+            if order is None:
+                owed = first if first and now - first_age > entered else last
+            elif 0 < first < order.first <= last and now - first_age > entered:
+                owed = first
+            elif order.last < last:
+                owed = order.last + 1
+            else:
+                continue
+            since = wall - first_age - SLACK
+            self._suspected.append(_Suspicion(room, origin, owed, last, since, now + GRACE))
+            lacking.append(room)
+        return lacking
+
+    def due(self, now: float) -> list[Hole]:
+        """Return what was awaited long enough: it is missed."""
+        holes = []
+        suspected = self._suspected
+        while suspected and (suspected[0].due <= now or len(suspected) > MOST_SUSPECTED):
+            suspicion = suspected.popleft()
+            entered = self._entered.get(suspicion.room)
+            if entered is None or entered > suspicion.due - GRACE:
+                continue  # who was to hear it has left
+            hole = self._judge(suspicion.room, suspicion.origin, suspicion)
+            if hole is not None:
+                holes.append(hole)
+        return holes
+
+    # Inside ----------------------------------------------------------------------------------
+
+    def _judge(self, room: str | None, origin: _Origin, suspicion: _Suspicion) -> Hole | None:
+        orders = self._orders.setdefault(room, {})
+        order = orders.pop(origin, None)
+        if order is None:
+            self._count += 1
+            order = _Progress(suspicion.first, suspicion.first - 1, suspicion.since)
+        before = max(0, order.first - suspicion.first)
+        missed = before + max(0, suspicion.last - max(order.last, suspicion.first - 1))
+        order.first = min(order.first, suspicion.first)
+        order.last = max(order.last, suspicion.last)
+        orders[origin] = order
+        self._bound(orders)
+        missed = min(missed, LONGEST_GAP)
+        self.missed += missed
+        return Hole(room, missed, suspicion.since) if missed else None
+
+    def _bound(self, orders: dict[_Origin, _Progress]) -> None:
+        if len(orders) > REMEMBERED_ORIGINS:
+            del orders[next(iter(orders))]
+            self._count -= 1
+        while len(self._orders) > REMEMBERED_ROOMS or self._count > REMEMBERED_ORDERS:
+            self._count -= len(self._orders.popitem(last=False)[1])

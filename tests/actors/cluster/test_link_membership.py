@@ -1,0 +1,207 @@
+"""Who is there, who is missing, who is awaited: against a clock that is passed in."""
+
+from __future__ import annotations
+
+from deployd.actors.cluster import Degraded, Healed, OutageCode
+from deployd.actors.cluster.membership import FORGOTTEN, MOST_KNOWN, REMEMBERED, Peers
+from deployd.transport.brokers import Beat
+
+
+def hail(pod: str, word: str = "here", number: int = 1, name: str = "", epoch: int = 1) -> Beat:
+    return Beat(pod, epoch, word, number, name=name)
+
+
+def note(peers: Peers, *pods: str, at: float = 0.0, word: str = "here", number: int = 1) -> None:
+    for pod in pods:
+        peers.note(hail(pod, word, number), at, 1000.0 + at)
+
+
+def proven(*pods: str) -> Peers:
+    """Return peers that have heard two beats of each of these."""
+    peers = Peers("me")
+    note(peers, *pods, number=1)
+    note(peers, *pods, number=2)
+    return peers
+
+
+def complete(peers: Peers) -> bool:
+    return peers.complete
+
+
+def test_a_replay_waits_for_all_that_were_known() -> None:
+    peers = Peers("me")
+    note(peers, "me", "a", "b")
+    assert len(peers) == 2
+    peers.begin(1.0)
+    note(peers, "a")
+    assert not complete(peers)
+    note(peers, "b", word="hello")
+    assert complete(peers)
+    assert peers.take_owed() == ["b"]
+
+
+def test_who_said_goodbye_is_not_waited_for() -> None:
+    peers = Peers("me")
+    note(peers, "a", "b")
+    note(peers, "a", word="bye")
+    peers.begin(1.0)
+    note(peers, "b", word="bye")
+    assert complete(peers)
+    assert len(peers) == 0
+
+
+def test_who_does_not_come_back_is_forgotten() -> None:
+    peers = proven("a")
+    peers.begin(1.0)
+    assert peers.give_up() == 1
+    assert complete(peers)
+    peers.look(1.0 + FORGOTTEN + 0.1, 1010.0)
+    assert len(peers) == 0
+
+
+def test_strangers_that_say_hello_are_bounded_and_push_nobody_out() -> None:
+    peers = proven("real")
+    for n in range(3000):
+        note(peers, f"pod{n}", word="hello")
+    assert len(peers) == MOST_KNOWN == 1024
+    assert "real" in peers.known
+    assert len(peers.take_owed()) <= 1024
+
+
+def test_a_stranger_that_is_heard_once_is_never_called_missing() -> None:
+    peers = Peers("me")
+    note(peers, "ghost", word="hello")
+    assert peers.look(5.0, 1005.0) == []
+    assert len(peers) == 0
+
+
+def test_who_is_not_heard_is_told_missing_within_three_seconds_and_not_before_two() -> None:
+    peers = proven("a", "b")
+    note(peers, "b", at=2.0, number=3)
+    assert peers.look(2.4, 1002.4) == []
+    [told] = peers.look(2.6, 1002.6)
+    assert isinstance(told, Degraded)
+    assert (told.code, told.missing, told.since) == (OutageCode.PARTITIONED, 1, 999.0)
+    assert peers.look(2.7, 1002.7) == []  # once
+    assert peers.partition == told
+    assert len(peers) == 2  # it is taken to be there for a while
+
+
+def test_another_that_is_missing_is_told_with_the_time_of_the_first() -> None:
+    peers = proven("a", "b")
+    note(peers, "b", at=2.0, number=3)
+    peers.look(2.6, 1002.6)
+    [told] = peers.look(4.6, 1004.6)
+    assert isinstance(told, Degraded)
+    assert (told.missing, told.since) == (2, 999.0)
+
+
+def test_a_partition_ends_when_all_are_heard() -> None:
+    peers = proven("a")
+    peers.look(3.0, 1003.0)
+    note(peers, "a", at=30.0, number=9)
+    [told] = peers.look(30.1, 1030.1)
+    assert isinstance(told, Healed)
+    assert (told.code, told.given_up) == (OutageCode.PARTITIONED, 0)
+    assert round(told.seconds, 1) == 31.1
+    assert peers.partition is None
+
+
+def test_a_partition_does_not_end_because_time_has_passed() -> None:
+    peers = proven("a")
+    peers.look(3.0, 1003.0)
+    assert peers.look(60.0, 1060.0) == []
+    assert len(peers) == 0  # not counted
+    assert peers.partition is not None  # and yet not known to be gone
+
+
+def test_who_stays_away_for_long_is_given_up_and_that_is_said() -> None:
+    peers = proven("a")
+    peers.look(3.0, 1003.0)
+    [told] = peers.look(REMEMBERED + 1.0, 1601.0)
+    assert isinstance(told, Healed)
+    assert told.given_up == 1
+
+
+def test_who_says_goodbye_while_it_is_missing_is_gone() -> None:
+    peers = proven("a")
+    peers.look(3.0, 1003.0)
+    note(peers, "a", at=4.0, word="bye")
+    [told] = peers.look(4.1, 1004.1)
+    assert isinstance(told, Healed)
+
+
+def test_a_pod_that_comes_under_the_name_of_one_that_is_missing_is_in_its_place() -> None:
+    peers = Peers("me")
+    for number in (1, 2):
+        peers.note(hail("old", number=number, name="ann", epoch=5), 0.0, 1000.0)
+    peers.look(3.0, 1003.0)
+    peers.note(hail("new", name="ann", epoch=9), 4.0, 1004.0)
+    [told] = peers.look(4.1, 1004.1)
+    assert isinstance(told, Healed)
+    assert list(peers.known) == ["new"]
+
+
+def test_what_a_pod_slept_is_held_against_nobody() -> None:
+    peers = proven("a")
+    peers.excuse(20.0)
+    assert peers.look(21.0, 1021.0) == []
+
+
+def test_nobody_is_missing_over_a_link_that_is_gone_and_all_get_time_to_come_back() -> None:
+    peers = proven("a")
+    peers.look(3.0, 1003.0)
+    peers.lost()
+    assert peers.partition is None
+    peers.begin(6.0)
+    assert peers.look(8.0, 1008.0) == []
+    assert len(peers.look(8.6, 1008.6)) == 1
+
+
+def test_beats_that_were_missed_are_noticed_and_asked_for_until_they_are_answered() -> None:
+    peers = Peers("me")
+    first = peers.note(hail("a", number=4), 0.0, 1000.0)
+    assert first is not None
+    assert (first.came, first.after) == (True, 0)
+    steps = []
+    for beat in (
+        hail("a", number=5),
+        hail("a", number=8),  # 6 and 7 have not come
+        hail("a", number=9),
+        Beat("a", 1, "here", 9, after=5),  # the answer
+        hail("a", number=10),
+        Beat("a", 1, "here", 10, after=10),  # a plain one
+        Beat("a", 1, "here", 12, after=12),  # which shows that two are missing
+    ):
+        news = peers.note(beat, 1.0, 1001.0)
+        assert news is not None
+        steps.append(news.after)
+    assert steps == [None, 5, 5, None, None, None, 10]
+
+
+def test_a_beat_of_an_older_life_changes_nothing() -> None:
+    peers = Peers("me")
+    peers.note(hail("a", epoch=9), 0.0, 1000.0)
+    assert peers.note(hail("a", "bye", epoch=3), 1.0, 1001.0) is None
+    assert peers.note(hail("a", epoch=3, number=7), 1.0, 1001.0) is None
+    assert len(peers) == 1
+
+
+def test_a_replay_that_waits_for_a_pod_goes_on_to_wait_when_it_is_not_counted_any_more() -> None:
+    peers = proven("a")
+    peers.begin(1.0)
+    peers.look(1.0 + FORGOTTEN + 0.1, 1010.0)
+    assert len(peers) == 0
+    assert not complete(peers)
+    note(peers, "a", at=20.0, number=3)
+    assert complete(peers)
+
+
+def test_a_pod_that_is_back_under_its_name_before_it_was_missed_is_never_missing() -> None:
+    peers = Peers("me")
+    for number in (1, 2):
+        peers.note(hail("old", number=number, name="ann", epoch=5), 0.0, 1000.0)
+    for number in (1, 2):
+        peers.note(hail("new", number=number, name="ann", epoch=9), 1.0 + number, 1001.0)
+    assert peers.look(3.5, 1003.5) == []
+    assert list(peers.known) == ["new"]

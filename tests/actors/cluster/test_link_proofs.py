@@ -1,0 +1,98 @@
+"""Whether subscriptions live: probes that come back, that do not, and what is done then."""
+
+from __future__ import annotations
+
+import orjson
+
+from deployd.actors.cluster.proofs import DOUBT, SILENT, TOGETHER, Proofs
+from deployd.transport.brokers.contract import Message
+
+
+def nonce_of(messages: list[Message]) -> str:
+    read = orjson.loads(messages[0][1])
+    return str(read["p"] if "p" in read else read["ask"]["echo"])
+
+
+def begun(*channels: str, witnesses: tuple[str, ...] = ()) -> tuple[Proofs, list[Message]]:
+    it = Proofs("me")
+    it.begin(channels, 0.0, witnesses)
+    return it, list(it.step(0.0, witnesses).messages)
+
+
+def test_a_channel_is_proven_when_its_own_probe_comes_back() -> None:
+    it, said = begun("room.tea")
+    assert [channel for channel, _ in said] == ["room.tea"]
+    assert it.under_proof("room.tea")
+    assert it.hears("room.tea", "me", "another") == ()
+    assert it.hears("room.cake", "me", nonce_of(said)) == ()
+    assert it.hears("room.tea", "me", nonce_of(said)) == ("room.tea",)
+    assert it.done
+
+
+def test_it_is_proven_to_each_other_server_too() -> None:
+    it, said = begun("room.tea", witnesses=("ann", "bob"))
+    assert [channel for channel, _ in said] == ["room.tea", "pod.ann", "pod.bob"]
+    nonce = nonce_of(said)
+    assert it.hears("room.tea", "me", nonce) == ()
+    assert it.hears("room.tea", "bob", nonce) == ()
+    assert it.hears("room.tea", "ann", nonce) == ("room.tea",)
+
+
+def test_a_witness_that_is_gone_is_not_waited_for() -> None:
+    it, said = begun("room.tea", witnesses=("ann",))
+    it.hears("room.tea", "me", nonce_of(said))
+    it.step(1.0, ())  # what is awaited is asked for anew, of those that are there
+    assert it.hears("room.tea", "me", nonce_of(said)) == ("room.tea",)
+
+
+def test_of_many_that_were_subscribed_together_the_last_prove_all() -> None:
+    channels = [f"room.{n}" for n in range(50)]
+    it, said = begun(*channels)
+    assert [channel for channel, _ in said] == channels[-TOGETHER:]
+    proven: tuple[str, ...] = ()
+    for channel, _ in said:
+        assert proven == ()
+        proven = it.hears(channel, "me", nonce_of(said))
+    assert set(proven) == set(channels)
+
+
+def test_a_probe_is_said_again_ever_more_slowly_and_the_subscription_made_anew() -> None:
+    it, _ = begun("room.tea")
+    said, renewed, now = 0, [], 0.0
+    while now < 4.0:
+        now += 0.01
+        steps = it.step(now, ())
+        said += len(steps.messages)
+        if steps.renew:
+            assert list(steps.renew) == ["room.tea"]
+            renewed.append(now)
+    assert 8 <= said <= 14
+    assert DOUBT <= renewed[0] <= 1.3
+    assert 3 <= len(renewed) <= 5
+
+
+def test_where_nothing_comes_for_long_it_is_proven_again_and_elsewhere_not() -> None:
+    it = Proofs("me")
+    for channel in ("room.silent", "room.loud"):
+        it.watch(channel, 0.0)
+    for channel, payload in it.step(0.0, ()).messages:
+        it.hears(channel, "me", str(orjson.loads(payload)["p"]))
+    assert it.done
+    asked: list[str] = []
+    for second in range(1, int(SILENT * 1.25) + 3):
+        it.sounds["room.loud"] = float(second)
+        asked += [channel for channel, _ in it.step(float(second), ()).messages]
+    assert "room.silent" in asked
+    assert "room.loud" not in asked
+
+
+def test_what_nobody_wants_is_not_looked_after() -> None:
+    it, said = begun("room.tea", "room.cake")
+    it.forget(["room.tea"])
+    assert it.hears("room.cake", "me", nonce_of(said)) == ("room.tea", "room.cake")
+    assert it.done
+    assert it.step(100.0, ()).messages == [] or all(
+        channel != "room.tea" for channel, _ in it.step(101.0, ()).messages
+    )
+    it.clear()
+    assert it.step(200.0, ()).messages == []

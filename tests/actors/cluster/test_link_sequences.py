@@ -1,0 +1,190 @@
+"""What should have come: from the numbers of what did, and from what the others say of theirs."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deployd.actors.cluster.numbering import Numbering
+from deployd.actors.cluster.sequences import GRACE, Hole, Sequences
+from deployd.transport import Event
+from deployd.transport.brokers import Beat, Envelope, Mark
+
+
+def never(room: str | None) -> bool:
+    return False
+
+
+def heard(it: Sequences, *numbers: int, room: str = "tea", wall: float = 1000.0) -> Hole | None:
+    events = [Event(room, "said", b"1", f"id-{n}", n, 0.0, "p") for n in numbers]
+    return it.follow(Envelope("p", 1, room, events), events, wall)
+
+
+def told(it: Sequences, *marks: Mark, now: float) -> list[str | None]:
+    return it.marked(Beat("p", 1, marks=marks), now, 1000.0 + now)
+
+
+def entered(at: float = 0.0, room: str = "tea") -> Sequences:
+    it = Sequences()
+    it.entered(room, at)
+    return it
+
+
+def test_what_was_said_last_and_has_not_come_is_missed_after_a_moment() -> None:
+    it = entered()
+    heard(it, 1, 2)
+    assert told(it, Mark("tea", 1, 5, 0.9, 0.1), now=10.0) == ["tea"]
+    assert it.due(10.0 + GRACE - 0.01) == []
+    [hole] = it.due(10.0 + GRACE)
+    assert (hole.room, hole.missed) == ("tea", 3)
+    assert hole.since <= 1009.1  # when the first of what the beat tells was said
+    assert it.missed == 3
+    assert it.due(99.0) == []
+
+
+def test_what_comes_after_the_beat_that_tells_of_it_is_not_missed() -> None:
+    it = entered()
+    heard(it, 1)
+    told(it, Mark("tea", 1, 3, 0.9, 0.0), now=10.0)
+    heard(it, 2, 3)
+    assert it.due(20.0) == []
+    assert it.missed == 0
+
+
+def test_what_was_said_before_anybody_came_is_not_owed() -> None:
+    it = entered(at=9.9)
+    assert told(it, Mark("tea", 4, 6, 0.8, 0.2), now=10.0) == []
+    assert it.due(20.0) == []
+
+
+def test_what_was_said_after_somebody_came_is_owed_though_nothing_ever_came() -> None:
+    it = entered(at=9.0)
+    assert told(it, Mark("tea", 4, 6, 0.8, 0.2), now=10.0) == ["tea"]
+    [hole] = it.due(12.0)
+    assert hole.missed == 3
+
+
+def test_of_what_was_said_around_somebodys_coming_the_last_at_least_is_owed() -> None:
+    it = entered(at=9.5)
+    told(it, Mark("tea", 4, 6, 0.8, 0.2), now=10.0)
+    [hole] = it.due(12.0)
+    assert hole.missed == 1
+
+
+def test_what_is_missing_before_the_first_that_came_is_found() -> None:
+    it = entered(at=0.0)
+    heard(it, 3)
+    assert it.missed == 0  # for it is not known yet what came before
+    assert told(it, Mark("tea", 1, 3, 0.5, 0.1), now=10.0) == ["tea"]
+    [hole] = it.due(12.0)
+    assert hole.missed == 2
+    assert told(it, Mark("tea", 0, 3, 5.0, 5.0), now=14.0) == []  # once
+
+
+def test_a_room_that_nobody_is_in_lacks_nothing() -> None:
+    it = entered()
+    heard(it, 1)
+    told(it, Mark("tea", 1, 9, 0.9, 0.1), now=10.0)
+    it.forget("tea")
+    assert it.due(20.0) == []
+    assert told(it, Mark("tea", 1, 9, 0.9, 0.1), now=21.0) == []
+
+
+def test_a_hole_among_what_came_is_known_at_once_and_since_the_last_that_came() -> None:
+    it = entered()
+    assert heard(it, 1, wall=1000.0) is None
+    hole = heard(it, 4, wall=1005.0)
+    assert hole is not None
+    assert (hole.missed, hole.since) == (2, 999.75)
+    assert told(it, Mark("tea", 1, 4, 5.0, 0.1), now=10.0) == []
+
+
+def test_an_answer_that_knows_no_first_number_tells_of_what_lacks() -> None:
+    it = entered()
+    heard(it, 1, 2)
+    assert told(it, Mark("tea", 0, 7, 3.0, 3.0), now=10.0) == ["tea"]
+    [hole] = it.due(12.0)
+    assert hole.missed == 5
+
+
+def test_a_beat_tells_of_each_room_once_and_of_so_many_at_most() -> None:
+    numbering = Numbering()
+    for room in ("a", "b", "c"):
+        for _ in range(3):
+            numbering.next(room, 5.0)
+    first = numbering.marks(6.0, 2, never)
+    assert first == (Mark("a", 1, 3, 1.0, 1.0), Mark("b", 1, 3, 1.0, 1.0))
+    numbering.next("a", 6.5)
+    second = numbering.marks(7.0, 9, never)
+    assert second == (Mark("c", 1, 3, 2.0, 2.0), Mark("a", 4, 4, 0.5, 0.5))
+    assert numbering.marks(8.0, 9, never) == ()
+    assert numbering.beat == 3
+
+
+def test_a_room_whose_events_wait_is_told_of_when_they_do_not_any_more() -> None:
+    numbering = Numbering()
+    numbering.next("kept", 1.0)
+    assert numbering.marks(2.0, 9, lambda room: room == "kept") == ()
+    assert numbering.since(0, 2.0, never) == []
+    assert numbering.marks(3.0, 9, never) == (Mark("kept", 1, 1, 2.0, 2.0),)
+    # The beat was lost with its connection, and what it told of waits again.
+    assert numbering.since(1, 4.0, lambda room: room == "kept") == []
+    assert numbering.marks(5.0, 9, never) == (Mark("kept", 0, 1, 4.0, 4.0),)
+
+
+def test_who_missed_beats_is_told_of_all_rooms_that_they_told_of() -> None:
+    numbering = Numbering()
+    for beat in range(1, 5):
+        numbering.next(f"room-{beat}", float(beat))
+        numbering.marks(float(beat), 9, never)
+    numbering.next("room-1", 9.0)  # not told yet
+    assert [(m.room, m.last) for m in numbering.since(2, 9.0, never)] == [
+        ("room-4", 1),
+        ("room-3", 1),
+    ]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["tea", "cake"]),
+            st.integers(1, 3),
+            st.booleans(),  # whether what is said comes
+            st.booleans(),  # whether there is a beat
+            st.booleans(),  # and whether that comes
+        ),
+        max_size=30,
+    )
+)
+@settings(max_examples=200, deadline=None)
+def test_whatever_is_lost_each_event_has_come_or_is_missed(
+    steps: list[tuple[str, int, bool, bool, bool]],
+) -> None:
+    numbering, it, holes = Numbering(), Sequences(), list[Hole]()
+    lacking = set[str | None]()
+    for room in ("tea", "cake"):
+        it.entered(room, 0.0)
+    now, said, came, known = 1.0, 0, 0, 0
+    for room, count, arrives, beats, beat_arrives in steps:
+        numbers = [numbering.next(room, now) for _ in range(count)]
+        said += count
+        now += 0.5
+        if arrives:
+            hole = heard(it, *numbers, room=room)
+            holes += [] if hole is None else [hole]
+            came += count
+        else:
+            lacking.add(room)
+        if beats:
+            marks = numbering.marks(now, 9, never)
+            if beat_arrives and numbering.beat == known + 1:
+                told(it, *marks, now=now)
+                known += 1
+        holes += it.due(now)
+    now += 5.0
+    numbering.next("other", now)
+    told(it, *numbering.marks(now, 9, never), now=now)
+    told(it, *numbering.since(known, now, never), now=now)
+    holes += it.due(now + GRACE)
+    assert {hole.room for hole in holes} == lacking
+    assert sum(hole.missed for hole in holes) == it.missed == said - came

@@ -1,0 +1,251 @@
+"""What no canary sees: pods that do not hear each other, subscriptions that are gone, lost ends."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+import trio.testing
+from attrs import evolve
+
+from deployd.actors import Degraded, Gap, Healed, OutageCode
+from deployd.transport import Scope
+from deployd.transport.brokers.contract import EVERYONE, Channel, pod_channel, room_channel
+from support.fake_broker import FakeBroker, FakeBus
+from support.links import SETTINGS, SimPod, links, passes, sim_pods
+
+TEA = room_channel("tea")
+
+
+async def acquainted(*pods: SimPod) -> None:
+    """Wait until all hear each other, and their rooms."""
+    await passes(lambda: all(pod.well and len(pod.state.peers) == len(pods) - 1 for pod in pods))
+    await trio.sleep(2.5)
+
+
+async def test_the_last_event_is_missed_within_three_seconds_though_nothing_comes_after_it(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    bus = FakeBus()
+    async with sim_pods(bus, 2, ["tea"]) as [a, b]:
+        await acquainted(a, b)
+        a.say("tea", 1)
+        await trio.testing.wait_all_tasks_blocked()
+        bus.dropping.add(TEA)
+        said_at = trio.current_time()
+        said = a.say("tea", 2)
+        await trio.testing.wait_all_tasks_blocked()
+        bus.dropping.clear()
+        assert a.outcome(said) is Scope.CLUSTER  # the broker took it
+        assert await passes(lambda: b.gaps) <= 3
+        _, gap = b.gaps[0]
+        assert (gap.room, gap.missed, gap.whole_at) == ("tea", 1, None)
+        assert gap.since <= said_at
+        await passes(lambda: len(b.gaps) == 2)  # and it hears all again
+        assert b.gaps[1][1] == evolve(gap, whole_at=b.gaps[1][1].whole_at)
+        await trio.sleep(10)
+        assert len(b.gaps) == 2
+        assert a.gaps == []
+        assert b.link.sequences.missed == 1
+
+
+async def test_a_subscription_that_is_gone_is_found_where_anything_is_said_and_made_anew(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    bus = FakeBus()
+    async with sim_pods(bus, 2, ["tea", "cake"]) as [a, b]:
+        await acquainted(a, b)
+        bus.deaf.add(TEA)
+        began = trio.current_time()
+        for n in range(20):
+            a.say("tea", n)
+            a.say("cake", n)
+            await trio.sleep(0.2)
+        assert b.gaps[0][0] - began <= 3
+        assert TEA in bus.renewed
+        await trio.sleep(3)
+        last = b.gaps[-1][1]
+        heard = {heard.data for heard in b.heard if heard.room == "tea"}
+        assert last.whole_at is not None
+        assert last.missed == 20 - len(heard)
+        assert 19 in heard  # it is mended
+        assert b.data("cake") == list(range(20))
+        assert b.outages == a.outages == []  # the link was well all the time
+
+
+async def test_a_subscription_that_is_gone_is_found_in_thirty_seconds_where_nothing_is_said(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    bus = FakeBus()
+    async with sim_pods(bus, 1, ["tea"]) as [a]:
+        await passes(lambda: a.well)
+        bus.deaf.add(TEA)
+        await passes(lambda: TEA in bus.renewed, 30)
+        assert not a.gaps
+        assert not a.outages
+
+
+async def test_a_channel_of_everyone_that_is_gone_is_made_anew_and_no_pod_called_missing_for_long(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    bus = FakeBus()
+    async with sim_pods(bus, 2, ["tea"]) as [a, b]:
+        await acquainted(a, b)
+        bus.deaf.add(EVERYONE)
+        await passes(lambda: EVERYONE in bus.renewed, 4)
+        await trio.sleep(3)
+        assert a.well
+        assert b.well
+
+
+async def test_pods_that_a_broker_has_split_tell_it_on_both_sides_and_until_it_is_over(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    bus = FakeBus()
+    async with sim_pods(bus, 2, ["tea"]) as [a, b]:
+        await acquainted(a, b)
+        assert isinstance(b.broker, FakeBroker)
+        b.broker.side = 1
+        cut_at = trio.current_time()
+        receipts = []
+        for n in range(300):
+            receipts.append((trio.current_time(), a.say("tea", n)))
+            await trio.sleep(0.1)
+        for pod in (a, b):
+            [(at, told)] = pod.outages
+            assert isinstance(told, Degraded)
+            assert (told.code, told.missing) == (OutageCode.PARTITIONED, 1)
+            assert told.since <= cut_at
+            assert at - cut_at <= 3
+            assert pod.closed  # the broker is well
+            assert len(pod.state.peers) == 0
+        told_at = a.outages[0][0]
+        assert {a.outcome(id_) for at, id_ in receipts if at > told_at + 0.1} == {Scope.LOCAL}
+        b.broker.side = 0
+        await passes(lambda: a.well and b.well, 3)
+        await passes(lambda: b.gaps, 3)
+        await trio.sleep(1)
+        assert isinstance(b.outages[-1][1], Healed)
+        assert b.gaps[-1][1].missed == b.link.sequences.missed == 300
+        assert b.gaps[-1][1].whole_at is not None
+
+
+async def test_dead_pods_are_not_counted_and_pods_that_come_late_are_within_ten_seconds(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    bus = FakeBus()
+    async with sim_pods(bus, 1) as [a]:
+        await passes(lambda: a.well)
+        for n in range(4):
+            pod = SimPod(f"late{n}", bus, SETTINGS)
+            async with trio.open_nursery() as nursery:
+                await nursery.start(pod.run)
+                await passes(lambda: len(a.state.peers) >= 1, 10)
+                await trio.sleep(2)
+                assert a.link.figures.health()["pods"] == 2
+                pod.broker = None
+                nursery.cancel_scope.cancel()  # without a goodbye
+            await passes(lambda: len(a.state.peers) == 0, 10)
+        assert a.link.figures.health()["pods"] == 1
+        assert a.link.figures.health()["missing_pods"] == 4  # dead or cut off: who knows?
+
+
+async def test_a_pod_that_says_goodbye_is_missing_to_nobody(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    bus = FakeBus()
+    a, b = SimPod("a", bus, SETTINGS), SimPod("b", bus, SETTINGS)
+    async with links([a]):
+        async with links([b]):
+            await acquainted(a, b)
+        assert len(a.state.peers) == 0
+        await trio.sleep(10)
+        assert a.outages == []
+
+
+class Distant(FakeBroker):
+    """A connection to a server of its own: others hear of its subscriptions 0.3 s later."""
+
+    async def subscribe(self, channels: list[Channel]) -> None:  # type: ignore[override]
+        self.node = f"server of {id(self)}"
+        self.since = {**getattr(self, "since", {}), **dict.fromkeys(channels, trio.current_time())}
+        await super().subscribe(channels)
+
+    def hear(self, channel: Channel, payload: bytes) -> None:
+        own = b'"o":"%b"' % self.owner.encode() in payload
+        if own or trio.current_time() - self.since.get(channel, 0.0) >= 0.3:
+            super().hear(channel, payload)
+
+    owner = ""
+
+
+async def test_who_comes_in_waits_until_the_room_is_heard_from_another_server(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    bus = FakeBus()
+    a, b = SimPod("a", bus, SETTINGS), SimPod("b", bus, SETTINGS)
+    for pod in (a, b):
+
+        def make(name: str = pod.name) -> Distant:
+            broker = Distant(bus)
+            broker.node, broker.owner = f"server of {name}", name
+            return broker
+
+        pod.make = make
+    async with links([a, b]):
+        await acquainted(a, b)
+        for n in range(5):
+            began = trio.current_time()
+            await b.come(f"room-{n}")
+            assert 0.3 <= trio.current_time() - began <= 1.0
+            a.say(f"room-{n}", n)
+            await trio.sleep(0.01)
+            assert b.data(f"room-{n}") == [n]
+
+
+@pytest.mark.parametrize("busy", [0, 200])
+async def test_what_a_pod_hears_and_says_does_not_grow_with_what_the_others_say_elsewhere(
+    autojump_clock: trio.testing.MockClock, busy: int
+) -> None:
+    bus, heard = FakeBus(), 0
+
+    class Counted(FakeBroker):
+        def hear(self, channel: Channel, payload: bytes) -> None:
+            nonlocal heard
+            heard += 1
+            super().hear(channel, payload)
+
+    one, others = SimPod("one", bus, SETTINGS), [SimPod(f"p{n}", bus, SETTINGS) for n in range(15)]
+    one.make = lambda: Counted(bus)
+    async with links([one, *others]):
+        for pod in others:
+            await pod.come(f"room of {pod.name}")
+        await trio.sleep(5)
+        before, said_before = heard, one.state.counters.published
+        for n in range(busy):
+            for pod in others:
+                pod.say(f"room of {pod.name}", n)
+            await trio.sleep(0.05)
+        await trio.sleep(10 - busy * 0.05)
+        # Ten seconds: a beat a second of each, its own included, and canaries, both ways.
+        assert 16 * 9 <= heard - before <= 16 * 11 + 15
+        assert one.state.counters.published == said_before
+        assert one.gaps == []
+
+
+async def test_a_gap_of_everyone_is_told_to_everyone(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    bus = FakeBus()
+    async with sim_pods(bus, 2) as [a, b]:
+        await acquainted(a, b)
+        a.say(None, 1)
+        await trio.testing.wait_all_tasks_blocked()
+        bus.dropping.add(EVERYONE)
+        a.say(None, 2)
+        await trio.testing.wait_all_tasks_blocked()
+        bus.dropping.clear()
+        await passes(lambda: b.gaps, 3)
+        gap = b.gaps[0][1]
+        assert isinstance(gap, Gap)
+        assert (gap.room, gap.missed) == (None, 1)
+        assert pod_channel(a.name) not in bus.renewed

@@ -1,0 +1,112 @@
+"""Histories that break a rule, one for each: the oracle cannot be talked out of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from deployd.tools.simulator import RULES, judge
+from deployd.tools.simulator.history import (
+    Answered,
+    Entered,
+    Gone,
+    Hearing,
+    Paused,
+    Record,
+    Resumed,
+    Spoken,
+    Told,
+    View,
+)
+
+A, B = "a", "b"
+BEGIN: list[Record] = [Entered(1.0, A, 0, "r"), Entered(1.0, B, 1, "r")]
+END: list[Record] = [View(30.0, 0, 1, 2, ""), View(30.0, 1, 1, 2, "")]
+
+
+def said(number: int, at: float, scope: str = "cluster") -> list[Record]:
+    """Say something, hear it oneself, and get the receipt."""
+    receipt = Answered(at + 0.02, A, number, scope)
+    return [Spoken(at, A, 0, "r", number), Hearing(at + 0.01, A, "r", A, number), receipt]
+
+
+def heard(number: int, at: float, by: str = B) -> Hearing:
+    return Hearing(at, by, "r", A, number)
+
+
+def told(
+    at: float, since: float, until: float | None = None, room: str | None = "r", who: str = B
+) -> Told:
+    return Told(at, who, room, "missed" if room else "cut_off", since, until, 1)
+
+
+def broken(*records: Record | list[Record], end: list[Record] = END) -> set[str]:
+    middle = [one for some in records for one in (some if isinstance(some, list) else [some])]
+    return {violation.rule for violation in judge([*BEGIN, *middle, *end])}
+
+
+def test_a_history_in_which_all_is_well_breaks_no_rule() -> None:
+    assert not broken(said(1, 2.0), heard(1, 2.1), said(2, 3.0), heard(2, 3.1))
+
+
+def test_a_hole_that_was_declared_in_time_breaks_no_rule() -> None:
+    assert not broken(said(1, 2.0), told(4.0, 1.9), told(5.0, 1.9, 4.9))
+    assert not broken(said(1, 2.0), told(4.0, 1.9, room=None), told(5.0, 1.9, 4.9, room=None))
+
+
+@pytest.mark.parametrize(
+    ("rule", "records"),
+    [
+        ("order", [*said(1, 2.0), *said(2, 2.2), heard(2, 3.0), heard(1, 3.1)]),
+        ("duplicate", [*said(1, 2.0), heard(1, 2.1), heard(1, 2.2)]),
+        ("invention", [heard(9, 2.0)]),
+        ("receipt", [Spoken(2.0, A, 0, "r", 1), heard(1, 2.1, A), heard(1, 2.1)]),
+        ("receipt", [*said(1, 2.0), heard(1, 2.1), Answered(2.2, A, 1, "local")]),
+        ("false receipt", [*said(1, 2.0, "rejected"), heard(1, 2.1)]),
+        ("late", [*said(1, 2.0), told(5.1, 1.9), told(6.0, 1.9, 5.9)]),
+        ("healing", [*said(1, 2.0), told(4.0, 1.9)]),
+    ],
+)
+def test_a_history_that_breaks_one_rule_breaks_just_that(rule: str, records: list[Record]) -> None:
+    assert broken(records) == {rule}
+
+
+def test_what_never_came_and_of_which_nobody_was_told_is_undeclared_and_its_receipt_false() -> None:
+    assert broken(said(1, 2.0)) == {"undeclared", "false receipt"}
+    assert broken(said(1, 2.0, "local")) == {"undeclared"}
+
+
+@pytest.mark.parametrize(
+    "notice",
+    [
+        told(4.0, 2.5, 2.9),  # of a time that began later
+        told(4.0, 1.0, 1.9),  # of one that was over
+        told(4.0, 1.9, 2.9, room="another"),
+        told(4.0, 1.9, 2.9, who=A),
+    ],
+)
+def test_a_hole_is_declared_by_what_covers_it_alone(notice: Told) -> None:
+    assert "undeclared" in broken(said(1, 2.0), notice)
+
+
+def test_a_pod_that_counts_wrong_in_the_end_or_stays_degraded_breaks_a_rule() -> None:
+    assert broken(end=[View(30.0, 0, 2, 2, ""), END[1]]) == {"membership"}
+    assert broken(end=[View(30.0, 0, 1, 2, "cut_off"), END[1]]) == {"healing"}
+
+
+def test_who_was_not_in_the_room_has_missed_nothing() -> None:
+    assert not broken(said(1, 0.5)[:1], Answered(0.6, A, 1, "cluster"))
+    assert not broken(Gone(1.5, B, "r"), said(1, 2.0))
+    assert not broken(said(1, 2.0), Gone(3.0, B, None))
+
+
+def test_who_slept_is_told_in_time_after_it_woke() -> None:
+    slept: list[Record] = [Paused(2.5, 1), Resumed(12.5, 1)]
+    assert not broken(said(1, 2.0), slept, told(14.9, 1.9), told(15.0, 1.9, 14.9))
+    assert broken(said(1, 2.0), slept, told(15.2, 1.9), told(15.3, 1.9, 15.2)) == {"late"}
+
+
+def test_each_rule_can_be_asked_alone() -> None:
+    history = [*BEGIN, *said(1, 2.0), *END]
+    assert {v.rule for v in judge(history, ["undeclared"])} == {"undeclared"}
+    assert not judge(history, ["order"])
+    assert all(rule.__doc__ for rule in RULES.values())

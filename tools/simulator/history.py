@@ -1,0 +1,117 @@
+"""What was seen of a run, by those who were told: what an oracle judges."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import NamedTuple, TypeAlias
+
+__all__ = [
+    "Answered",
+    "Entered",
+    "Gone",
+    "Hearing",
+    "Paused",
+    "Record",
+    "Resumed",
+    "Spoken",
+    "Told",
+    "View",
+    "digest",
+]
+
+
+class Entered(NamedTuple):
+    """A client's join was acknowledged. `at` is seconds since the run began, here and below."""
+
+    at: float
+    client: str
+    pod: int
+    room: str
+
+
+class Gone(NamedTuple):
+    """A client has left a room, or all of them (`room` None): it is gone, or its pod."""
+
+    at: float
+    client: str
+    room: str | None
+
+
+class Spoken(NamedTuple):
+    """A client emitted; `number` counts what it says, and is the request's id."""
+
+    at: float
+    client: str
+    pod: int
+    room: str
+    number: int
+
+
+class Answered(NamedTuple):
+    """An emit got its receipt: a scope, or `error:` and a code."""
+
+    at: float
+    client: str
+    number: int
+    scope: str
+
+
+class Hearing(NamedTuple):
+    """A client heard what another, or it itself, has said."""
+
+    at: float
+    client: str
+    room: str
+    speaker: str
+    number: int
+
+
+class Told(NamedTuple):
+    """A client was told of a hole, of one room or (None) of all, by `since` and `until`.
+
+    `until` is None as long as it is open: `system:degraded`, and then `system:healed`.
+    """
+
+    at: float
+    client: str
+    room: str | None
+    code: str
+    since: float
+    until: float | None
+    missed: int
+
+
+class Paused(NamedTuple):
+    """A pod does nothing from now on."""
+
+    at: float
+    pod: int
+
+
+class Resumed(NamedTuple):
+    """It goes on."""
+
+    at: float
+    pod: int
+
+
+class View(NamedTuple):
+    """What a pod thinks at the end: how many others there are, and whether it is degraded."""
+
+    at: float
+    pod: int
+    peers: int
+    live: int
+    degraded: str
+
+
+Record: TypeAlias = Entered | Gone | Spoken | Answered | Hearing | Told | Paused | Resumed | View
+
+
+def digest(history: Iterable[Record]) -> str:
+    """Return what two runs have in common only where they were the same."""
+    whole = hashlib.blake2b(digest_size=8)
+    for record in history:
+        whole.update(repr(record).encode())
+    return whole.hexdigest()

@@ -1,0 +1,318 @@
+"""Judges what was seen of a run: pure. Each rule returns what breaks it, in sentences."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Final, TypeAlias
+
+from attrs import define, field, frozen
+
+from .history import (
+    Answered,
+    Entered,
+    Gone,
+    Hearing,
+    Paused,
+    Record,
+    Resumed,
+    Spoken,
+    Told,
+    View,
+)
+
+__all__ = ["RULES", "Violation", "judge"]
+
+IN_TIME: Final = 3.0
+"""Seconds within which those whom a hole concerns are told of it."""
+ANSWERED: Final = 8.0
+"""Seconds within which an emit is answered, whatever becomes of it."""
+LATE: Final = 1.0
+"""Seconds that an event may be on its way when nothing is wrong."""
+ROUNDED: Final = 0.002
+"""Seconds by which what is written in milliseconds may be off, twice."""
+ALL_HEAR: Final = frozenset({"cluster", "queued", "local"})
+
+
+@frozen
+class Violation:
+    """A rule that is broken, and how; `at` is seconds since the run began."""
+
+    rule: str
+    at: float
+    sentence: str
+
+    def __str__(self) -> str:
+        """Say it in a line."""
+        return f"{self.at:6.3f} s {self.rule}: {self.sentence}"
+
+
+@define
+class _Stay:
+    """A client in a room, from the acknowledgement on. `heard` is when it first heard what."""
+
+    client: str
+    pod: int
+    room: str
+    begin: float
+    end: float
+    heard: dict[tuple[str, int], float] = field(factory=dict)
+
+
+@define
+class _Outage:
+    """What a client was told: `told_at`, of the time from `since` to `until`."""
+
+    room: str | None
+    code: str
+    told_at: float
+    since: float
+    until: float | None = None
+
+
+class _Seen:
+    """A history, put in order for the rules."""
+
+    def __init__(self, history: Sequence[Record]) -> None:
+        self.history = history
+        self.end = history[-1].at if history else 0.0
+        self.stays: list[_Stay] = []
+        self.said: dict[tuple[str, int], Spoken] = {}
+        self.answers: dict[tuple[str, int], list[Answered]] = defaultdict(list)
+        self.outages: dict[str, list[_Outage]] = defaultdict(list)
+        self.gone: dict[str, float] = {}
+        self.pauses: dict[int, list[tuple[float, float]]] = defaultdict(list)
+        self.told: list[Told] = []
+        self.strays: list[Hearing] = []
+        self.heard: list[tuple[_Stay, Hearing]] = []
+        self._open: dict[tuple[str, str], _Stay] = {}
+        self._paused: dict[int, float] = {}
+        for record in history:
+            self._take(record)
+        for pod, at in self._paused.items():
+            self.pauses[pod].append((at, self.end))
+
+    def _take(self, record: Record) -> None:
+        match record:
+            case Entered():
+                self._join(record)
+            case Gone():
+                self._part(record)
+            case Spoken():
+                self.said[record.client, record.number] = record
+            case Answered():
+                self.answers[record.client, record.number].append(record)
+            case Hearing():
+                self._hear(record)
+            case Told():
+                self._tell(record)
+            case Paused():
+                self._paused[record.pod] = record.at
+            case Resumed():
+                self.pauses[record.pod].append((self._paused.pop(record.pod), record.at))
+
+    def _join(self, joined: Entered) -> None:
+        key = joined.client, joined.room
+        if key not in self._open:
+            stay = _Stay(joined.client, joined.pod, joined.room, joined.at, self.end)
+            self._open[key] = stay
+            self.stays.append(stay)
+
+    def _part(self, gone: Gone) -> None:
+        if gone.room is None:
+            self.gone[gone.client] = gone.at
+        for key in [key for key in self._open if key[0] == gone.client]:
+            if gone.room is None or key[1] == gone.room:
+                self._open.pop(key).end = gone.at
+
+    def _hear(self, heard: Hearing) -> None:
+        stay = self._open.get((heard.client, heard.room))
+        if stay is None:
+            self.strays.append(heard)
+        else:
+            self.heard.append((stay, heard))
+            stay.heard.setdefault((heard.speaker, heard.number), heard.at)
+
+    def _tell(self, told: Told) -> None:
+        self.told.append(told)
+        outages = self.outages[told.client]
+        ongoing = [o for o in outages if o.until is None and _same(o, told)]
+        if told.until is None:
+            outages.append(_Outage(told.room, told.code, told.at, told.since))
+            return
+        if not ongoing:
+            outages.append(_Outage(told.room, told.code, told.at, told.since, told.until))
+        for outage in ongoing:
+            outage.until = told.until
+
+    def awake(self, pod: int, at: float, seconds: float) -> float:
+        """Return when a pod has been awake for so many seconds since a time."""
+        due = at + seconds
+        for begin, end in self.pauses[pod]:
+            if end > at and begin < due:
+                due += end - max(begin, at)
+        return due
+
+
+def _same(outage: _Outage, told: Told) -> bool:
+    if told.room is not None or outage.room is not None:
+        return outage.room == told.room
+    return (outage.code == "partitioned") == (told.code == "partitioned")
+
+
+# The rules ------------------------------------------------------------------------------------
+
+_Rule: TypeAlias = Callable[[_Seen], Iterator[tuple[float, str]]]
+
+
+def _order(seen: _Seen) -> Iterator[tuple[float, str]]:
+    """Hear what one client says in a room in its order."""
+    last: dict[tuple[int, str], int] = {}
+    for stay, heard in seen.heard:
+        key = id(stay), heard.speaker
+        if heard.number < last.get(key, 0):
+            yield heard.at, f"{_what(heard)} came to {heard.client} after {last[key]}"
+        last[key] = max(heard.number, last.get(key, 0))
+
+
+def _duplicates(seen: _Seen) -> Iterator[tuple[float, str]]:
+    """Hear nothing twice."""
+    known: set[tuple[int, str, int]] = set()
+    for stay, heard in seen.heard:
+        key = id(stay), heard.speaker, heard.number
+        if key in known:
+            yield heard.at, f"{_what(heard)} came twice to {heard.client}"
+        known.add(key)
+
+
+def _inventions(seen: _Seen) -> Iterator[tuple[float, str]]:
+    """Hear what was said, before, in that room, by who is in it."""
+    for heard in seen.strays:
+        yield heard.at, f"{_what(heard)} came to {heard.client}, who is not in {heard.room}"
+    for _, heard in seen.heard:
+        said = seen.said.get((heard.speaker, heard.number))
+        if said is None or said.room != heard.room or said.at > heard.at:
+            yield heard.at, f"{_what(heard)} came to {heard.client} and was never said there"
+
+
+def _receipts(seen: _Seen) -> Iterator[tuple[float, str]]:
+    """Answer each emit once, in time."""
+    for key, said in seen.said.items():
+        answers = seen.answers.get(key, ())
+        if len(answers) > 1:
+            scopes = ", ".join(answer.scope for answer in answers)
+            yield answers[1].at, f"{_what(said)} was answered {len(answers)} times: {scopes}"
+        due = seen.awake(said.pod, said.at, ANSWERED)
+        if due < min(seen.end, seen.gone.get(said.client, seen.end)) and (
+            not answers or answers[0].at > due
+        ):
+            yield due, f"{_what(said)} has no answer after {ANSWERED:g} s"
+
+
+def _false_receipts(seen: _Seen) -> Iterator[tuple[float, str]]:
+    """Let nobody hear what was rejected; and all hear of the cluster's, or be told."""
+    for _, heard in seen.heard:
+        for answer in seen.answers.get((heard.speaker, heard.number), ()):
+            if answer.scope == "rejected":
+                yield heard.at, f"{_what(heard)} was rejected, and came to {heard.client}"
+    for said, stay, declared in _holes(seen):
+        if declared is None and _scope(seen, said) == "cluster":
+            yield said.at, f"{_what(said)} is 'cluster', and {stay.client} is told nothing"
+
+
+def _undeclared(seen: _Seen) -> Iterator[tuple[float, str]]:
+    """Tell somebody of what it should have heard, and did not."""
+    for said, stay, declared in _holes(seen):
+        if declared is None:
+            scope = _scope(seen, said)
+            yield said.at, f"{_what(said)} ({scope}) never came to {stay.client} on pod {stay.pod}"
+
+
+def _late(seen: _Seen) -> Iterator[tuple[float, str]]:
+    """Tell it in time."""
+    for said, stay, declared in _holes(seen):
+        due = seen.awake(stay.pod, said.at, IN_TIME) + ROUNDED
+        if declared is not None and declared > due:
+            seconds = declared - said.at
+            yield due, f"{stay.client} was told of {_what(said)} only after {seconds:.3f} s"
+
+
+def _membership(seen: _Seen) -> Iterator[tuple[float, str]]:
+    """Know all the other pods in the end, and no more."""
+    for view in seen.history:
+        if isinstance(view, View) and view.peers != view.live - 1:
+            yield view.at, f"pod {view.pod} counts {view.peers} others of {view.live - 1}"
+
+
+def _healing(seen: _Seen) -> Iterator[tuple[float, str]]:
+    """Tell nothing to be wrong any more in the end."""
+    for view in seen.history:
+        if isinstance(view, View) and view.degraded:
+            yield view.at, f"pod {view.pod} is still degraded: {view.degraded}"
+    for client, outages in seen.outages.items():
+        for outage in outages:
+            if outage.until is None and client not in seen.gone:
+                where = "everything" if outage.room is None else outage.room
+                yield seen.end, f"{client} is not told that {where} is well again ({outage.code})"
+
+
+RULES: Final[Mapping[str, _Rule]] = {
+    "order": _order,
+    "duplicate": _duplicates,
+    "invention": _inventions,
+    "receipt": _receipts,
+    "false receipt": _false_receipts,
+    "undeclared": _undeclared,
+    "late": _late,
+    "membership": _membership,
+    "healing": _healing,
+}
+"""What must hold, by name."""
+
+
+def judge(history: Sequence[Record], rules: Collection[str] = RULES.keys()) -> list[Violation]:
+    """Return all that breaks these rules, in the order of time."""
+    seen = _Seen(history)
+    found = [Violation(name, at, sentence) for name in rules for at, sentence in RULES[name](seen)]
+    return sorted(found, key=lambda violation: violation.at)
+
+
+def _holes(seen: _Seen) -> Iterator[tuple[Spoken, _Stay, float | None]]:
+    """Yield what a client in the room should have heard and did not, and when it was told of it.
+
+    None is for never. Whoever did not stay long enough to be told is passed over, and so is what
+    was refused.
+    """
+    by_room: dict[str, list[_Stay]] = defaultdict(list)
+    for stay in seen.stays:
+        by_room[stay.room].append(stay)
+    for said in seen.said.values():
+        if _scope(seen, said) not in ALL_HEAR:
+            continue
+        for stay in by_room[said.room]:
+            if not stay.begin < said.at < stay.end or (said.client, said.number) in stay.heard:
+                continue
+            if stay.end > seen.awake(stay.pod, said.at, IN_TIME) + LATE:
+                yield said, stay, _declared(seen, said, stay)
+
+
+def _declared(seen: _Seen, said: Spoken, stay: _Stay) -> float | None:
+    times = [
+        outage.told_at
+        for outage in seen.outages[stay.client]
+        if outage.room in (None, said.room)
+        and outage.since <= said.at + ROUNDED
+        and (outage.until is None or said.at <= outage.until + ROUNDED)
+    ]
+    return min(times, default=None)
+
+
+def _scope(seen: _Seen, said: Spoken) -> str:
+    answers = seen.answers.get((said.client, said.number))
+    # Who has no answer, for its pod has died, may have been heard or not: nobody was promised it.
+    return answers[0].scope if answers else "unanswered"
+
+
+def _what(record: Spoken | Hearing) -> str:
+    speaker = record.speaker if isinstance(record, Hearing) else record.client
+    return f"{record.number} of {speaker} in {record.room}"

@@ -1,0 +1,158 @@
+"""A simulated pod: the real parts, put together as ever, without ports, threads and processes."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from contextvars import Context, copy_context
+from typing import Final, cast
+
+import trio
+from attrs import evolve
+
+from ...actors import ConnectionEnvironment, Link
+from ...config import Broker as BrokerSettings
+from ...config import Config, FailurePolicy, Secrets
+from ...supervisors import Supervisor
+from ...supervisors.pod import Parts, assemble
+from ...transport import WebSocketLimits
+from .chance import POD
+from .client import Visit
+from .history import Record, View
+from .network import Connection, SimulatedNetwork
+
+__all__ = ["SimulatedPod"]
+
+EPOCH: Final = 1_800_000_000.0
+"""Unix seconds at which a run begins."""
+SETTINGS: Final = BrokerSettings(
+    type="simulated:Broker",
+    enabled=True,
+    notice_window=0.0,
+    policies={"kept-*": FailurePolicy.BUFFER, "strict-*": FailurePolicy.REJECT},
+)
+_KEYS: Final = Secrets("m" * 64, "j" * 64)
+_BARE: Final = Config(broker=SETTINGS)
+_NO_SOCKET: Final = WebSocketLimits(1, 1, 1, 1, 1.0, 1)
+LOOK: Final = 1.0
+"""Seconds between looks at what clients are owed."""
+
+
+class SimulatedPod:
+    """One life of a pod. `skew` is how many seconds its wall clock is wrong."""
+
+    def __init__(
+        self, number: int, node: int, skew: float, network: SimulatedNetwork, history: list[Record]
+    ) -> None:
+        self.number = number
+        self.clients: dict[int, Visit] = {}
+        self._network = network
+        self._history = history
+        self._skew = skew
+        self._scope = trio.CancelScope()
+        self._ended = trio.Event()
+        self._context: Context = copy_context()
+        self._context.run(POD.set, number)
+        name = f"pod{number}"
+        config = evolve(_BARE, server=evolve(_BARE.server, name=name, api_enabled=False))
+        self._parts: Parts = assemble(
+            config,
+            _KEYS,
+            {},
+            broker=lambda: Connection(network, number, node),
+            wall=lambda: EPOCH + trio.current_time() + skew,
+        )
+        self._link = cast("Link", self._parts.watched.link)
+        tree = self._parts.tree
+        branch = [] if tree.broker is None else [tree.broker]
+        self._root = Supervisor("pod", [*branch, *tree.rooms.children()])
+        self._environment = self._make_environment(config)
+
+    def _make_environment(self, config: Config) -> ConnectionEnvironment:
+        parts, basis = self._parts, self._parts.basis
+        return ConnectionEnvironment(
+            limits=config.limits,
+            auth=config.auth,
+            websocket=_NO_SOCKET,
+            access=parts.tree.clients.access,
+            tokens=basis.tokens,
+            rooms=parts.watched.rooms,
+            hub=parts.hub,
+            heartbeat=parts.tree.clients.heartbeat,
+            members=basis.members,
+            event_ids=basis.event_ids,
+            wall=basis.wall,
+            everyone=parts.tree.rooms.everyone,
+            meters=basis.meters,
+            uplink=self._link.uplink,
+            premises=basis.premises,
+            audit=basis.audit,
+            retry_after=random.random,
+        )
+
+    # Life ----------------------------------------------------------------------------------
+
+    def start(self, nursery: trio.Nursery) -> None:
+        """Begin to run, as tasks of this pod."""
+        self.do(nursery.start_soon, self._run)
+
+    async def _run(self) -> None:
+        try:
+            with self._scope:
+                async with trio.open_nursery() as nursery:
+                    self._nursery = nursery
+                    nursery.start_soon(self._look)
+                    await self._root.run(lambda: None)
+                    nursery.cancel_scope.cancel()
+        finally:
+            self._ended.set()
+
+    async def _look(self) -> None:
+        while True:
+            await trio.sleep(LOOK)
+            for client in list(self.clients.values()):
+                client.look()
+
+    def crash(self) -> None:
+        """Die in this moment, without a word to anybody."""
+        self._network.abandon(self.number)
+        for client in self.clients.values():
+            client.vanish()
+        self.clients.clear()
+        self._scope.cancel()
+
+    def stop(self) -> None:
+        """Stop as it is told to: its clients go first."""
+        for number in list(self.clients):
+            self.do(self.depart, number)
+        self.do(self._root.request_stop, "stopped")
+
+    async def ended(self) -> None:
+        """Return when nothing of it runs any more."""
+        await self._ended.wait()
+
+    def do(self, what: Callable[..., object], *args: object) -> None:
+        """Do something as a task of this pod would: what it starts belongs to it."""
+        self._context.run(what, *args)
+
+    # Clients -------------------------------------------------------------------------------
+
+    def welcome(self, number: int, name: str) -> Visit:
+        """Let a client come."""
+        client = Visit(name, self.number, self._environment, self._history, self._since)
+        self.clients[number] = client
+        self.do(client.come, self._nursery)
+        return client
+
+    def depart(self, number: int) -> None:
+        """Let a client go."""
+        self.clients.pop(number).go()
+
+    def _since(self, wall: float) -> float:
+        return wall - EPOCH - self._skew
+
+    def view(self, live: int) -> View:
+        """Say how this pod sees the others."""
+        degraded = self._link.state.degraded
+        code = "" if degraded is None else degraded.code.value
+        return View(trio.current_time(), self.number, len(self._link.state.peers), live, code)

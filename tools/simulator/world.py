@@ -1,0 +1,172 @@
+"""Runs a plan: whole pods, a broker's model and clients, in one loop on a virtual clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+import trio
+import trio.testing
+from attrs import define, field
+
+from .chance import Pauses, seeded
+from .client import Visit
+from .history import Paused, Record, Resumed
+from .injection import inject
+from .network import SimulatedNetwork
+from .plan import Act, Deed, Fault, Kind, RunPlan
+from .pod import SimulatedPod
+
+__all__ = ["run"]
+
+STOPPING: Final = 20.0
+"""Seconds after which a pod that stops is killed."""
+
+
+def run(plan: RunPlan) -> list[Record]:
+    """Run a plan from its beginning to its end, and return all that was seen. Always the same."""
+    with seeded(plan.seed) as pauses:
+        world = World(plan, pauses)
+        clock = trio.testing.MockClock(autojump_threshold=0)
+        trio.run(world.live, clock=clock, strict_exception_groups=True)
+    return world.history
+
+
+@define
+class _Visitor:
+    """A client over all its visits: the rooms it wants to be in, whether it wants to be there."""
+
+    number: int
+    home: int
+    visits: int = 0
+    present: bool = False
+    rooms: dict[str, None] = field(factory=dict)
+
+    def wants(self, deed: Deed) -> None:
+        """Note what it wants, whether its pod is there or not."""
+        if deed.act is Act.COME:
+            self.present = True
+        elif deed.act is Act.GO:
+            self.present = False
+            self.rooms.clear()
+        elif deed.act is Act.JOIN and self.present:
+            self.rooms[deed.room] = None
+        elif deed.act is Act.LEAVE:
+            self.rooms.pop(deed.room, None)
+
+
+def _act(pod: SimulatedPod, client: Visit, deed: Deed, visitor: _Visitor) -> None:
+    if deed.act is Act.GO:
+        pod.do(pod.depart, deed.client)
+    elif deed.act is Act.JOIN:
+        pod.do(client.join, deed.room)
+    elif deed.act is Act.LEAVE:
+        pod.do(client.leave, deed.room)
+    elif deed.act is Act.SAY and deed.room in visitor.rooms:
+        pod.do(client.say, deed.room, deed.size)
+
+
+class World:
+    """What runs. `history` is what was seen so far."""
+
+    def __init__(self, plan: RunPlan, pauses: Pauses) -> None:
+        self.history: list[Record] = []
+        self._plan = plan
+        self._pauses = pauses
+        self._network = SimulatedNetwork(plan.nodes, plan.spread, plan.seed)
+        self._pods: dict[int, SimulatedPod] = {}
+        self._visitors = [_Visitor(n, home) for n, home in enumerate(plan.homes)]
+
+    async def live(self) -> None:
+        """Do all that is planned, when it is due."""
+        async with trio.open_nursery() as nursery:
+            for number in range(self._plan.pods):
+                self._start(number, nursery)
+            for fault in self._plan.faults:
+                nursery.start_soon(self._befall, fault, nursery)
+            for deed in self._plan.deeds:
+                await trio.sleep_until(deed.at)
+                self._do(deed)
+            await trio.sleep_until(self._plan.length)
+            for pod in self._pods.values():
+                self.history.append(pod.view(len(self._pods)))
+            for pod in self._pods.values():
+                pod.crash()
+            nursery.cancel_scope.cancel()
+
+    # What clients do -------------------------------------------------------------------------
+
+    def _do(self, deed: Deed) -> None:
+        visitor = self._visitors[deed.client]
+        visitor.wants(deed)
+        pod = self._pods.get(visitor.home)
+        if pod is None or visitor.home in self._pauses:
+            return
+        client = pod.clients.get(deed.client)
+        if client is not None:
+            _act(pod, client, deed, visitor)
+        elif visitor.present:
+            self._visit(pod, visitor)
+
+    def _visit(self, pod: SimulatedPod, visitor: _Visitor) -> None:
+        visitor.visits += 1
+        client = pod.welcome(visitor.number, f"client{visitor.number}.{visitor.visits}")
+        for room in visitor.rooms:
+            pod.do(client.join, room)
+
+    # What goes wrong ---------------------------------------------------------------------------
+
+    async def _befall(self, fault: Fault, nursery: trio.Nursery) -> None:
+        await trio.sleep_until(fault.at)
+        if fault.kind in (Kind.CRASH, Kind.STOP):
+            await self._end(fault, nursery)
+            return
+        undo = self._pause(fault.pod) if fault.kind is Kind.PAUSE else inject(self._network, fault)
+        if undo is not None:
+            await trio.sleep(fault.seconds)
+            undo()
+
+    def _pause(self, pod: int) -> Callable[[], object] | None:
+        if pod in self._pauses or pod not in self._pods:
+            return None
+        self._pauses.pause(pod)
+        self.history.append(Paused(trio.current_time(), pod))
+        return partial(self._resume, pod)
+
+    def _resume(self, pod: int) -> None:
+        if pod in self._pauses:
+            self._pauses.resume(pod)
+            self.history.append(Resumed(trio.current_time(), pod))
+
+    # Pods that end -------------------------------------------------------------------------------
+
+    def _start(self, number: int, nursery: trio.Nursery) -> None:
+        plan = self._plan
+        pod = SimulatedPod(
+            number, plan.places[number], plan.skews[number], self._network, self.history
+        )
+        self._pods[number] = pod
+        pod.start(nursery)
+
+    async def _end(self, fault: Fault, nursery: trio.Nursery) -> None:
+        pod = self._pods.pop(fault.pod, None)
+        if pod is None:
+            return
+        if fault.kind is Kind.STOP and fault.pod not in self._pauses:
+            pod.stop()
+            with trio.move_on_after(STOPPING):
+                await pod.ended()
+        self._resume(fault.pod)
+        pod.crash()
+        await pod.ended()
+        await trio.sleep(fault.seconds)
+        self._start(fault.pod, nursery)
+        await trio.sleep(0.5)
+        back = self._pods.get(fault.pod)
+        if back is None or fault.pod in self._pauses:
+            return
+        for visitor in self._visitors:
+            at_home = visitor.home == fault.pod and visitor.present
+            if at_home and visitor.number not in back.clients:
+                self._visit(back, visitor)
