@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Final
 
 import attrs
-import cattrs
 import click
-import orjson
 from rich.table import Table
 from rich.text import Text
 
-from .common import (
-    Address,
-    NotAPod,
-    ask,
-    config_option,
-    data_option,
-    known_key,
-    parse_address,
-    printable,
-    read_settings,
-    screen,
-)
+from .common import Address, Asked, pod_options, printable, screen, structured
 
 PATH: Final = "/_dashboard/api/pods"
 HEADINGS: Final = (
@@ -60,34 +46,19 @@ class ClusterAnswer:
 
 
 @click.command()
-@click.option("--url", default="http://localhost:2403", show_default=True, help="Where it listens.")
-@click.option("--key", metavar="KEY", help="Its master key; else the data folder's, sent to "
-              "this machine only.")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print what the pod answers instead.")
-@data_option
-@config_option
+@pod_options
 def pods(url: str, key: str | None, as_json: bool, data: str | None, file: Path) -> None:
     """Show the pods that a pod hears, those it misses, and who of them hears whom."""
-    address = parse_address(url)
-    if key is None and address.is_loopback:
-        folder = read_settings(file, os.environ, {"server.data": data}).config.server.data
-        key = known_key(Path(folder), os.environ)
-    answer = ask(address, PATH, key)
+    asked = Asked(PATH, url, key, data, file)
     if as_json:
-        click.echo(orjson.dumps(answer, option=orjson.OPT_INDENT_2))
+        asked.print_json()
         return
-    screen().print(draw(read_cluster(answer, address)))
+    screen().print(draw(read_cluster(asked.answer, asked.address)))
 
 
 def read_cluster(answer: object, address: Address) -> ClusterAnswer:
     """Structure what a pod answered. Raises `NotAPod`."""
-    try:
-        return cattrs.structure(answer, ClusterAnswer)
-    except (cattrs.BaseValidationError, TypeError) as error:  # TypeError: it is not even an object
-        raise NotAPod(
-            f"What answers at {address} is no pod of this version (it sent no pods); name "
-            "another with --url."
-        ) from error
+    return structured(answer, ClusterAnswer, address, "pods")
 
 
 def draw(cluster: ClusterAnswer) -> Table:

@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 import attrs
-import cattrs
 import click
-import orjson
 from rich.text import Text
 from rich.tree import Tree
 
-from .common import (
-    Address,
-    NotAPod,
-    ask,
-    config_option,
-    data_option,
-    known_key,
-    parse_address,
-    printable,
-    read_settings,
-    screen,
-)
+from .common import Address, Asked, pod_options, printable, screen, structured
 
 PATH: Final = "/_dashboard/api/actors"
 STYLES: Final = {"running": "green", "starting": "cyan", "stopping": "cyan", "stopped": "red"}
@@ -74,38 +60,23 @@ class Branch:
 
 
 @click.command()
-@click.option("--url", default="http://localhost:2403", show_default=True, help="Where it listens.")
-@click.option("--key", metavar="KEY", help="Its master key; else the data folder's, sent to "
-              "this machine only.")  # fmt: skip
+@pod_options
 @click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True,
               help="Children drawn of each supervisor; restarted ones come first.")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print what the pod answers instead.")
-@data_option
-@config_option
 def tree(
     url: str, key: str | None, limit: int, as_json: bool, data: str | None, file: Path
 ) -> None:
     """Draw the live supervision tree of a pod: who runs, who was restarted, what waits."""
-    address = parse_address(url)
-    if key is None and address.is_loopback:
-        folder = read_settings(file, os.environ, {"server.data": data}).config.server.data
-        key = known_key(Path(folder), os.environ)
-    answer = ask(address, PATH, key)
+    asked = Asked(PATH, url, key, data, file)
     if as_json:
-        click.echo(orjson.dumps(answer, option=orjson.OPT_INDENT_2))
+        asked.print_json()
         return
-    screen().print(draw(read_tree(answer, address), limit))
+    screen().print(draw(read_tree(asked.answer, asked.address), limit))
 
 
 def read_tree(answer: object, address: Address) -> Branch:
     """Structure what a pod answered. Raises `NotAPod`."""
-    try:
-        return cattrs.structure(answer, Branch)
-    except (cattrs.BaseValidationError, TypeError) as error:  # TypeError: it is not even an object
-        raise NotAPod(
-            f"What answers at {address} is no pod of this version (it sent no tree); name "
-            "another with --url."
-        ) from error
+    return structured(answer, Branch, address, "tree")
 
 
 def draw(branch: Branch, limit: int, above: str = "") -> Tree:

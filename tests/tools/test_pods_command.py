@@ -6,9 +6,8 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from deployd.tools import pods as pods_module
 from deployd.tools.cli import cli
-from deployd.tools.common import Address, NotAPod
+from deployd.tools.common import Address, NotAPod, asking
 from deployd.tools.pods import ClusterAnswer, PodLine, draw, read_cluster
 
 HERE = Address("http", "localhost", 2403)
@@ -38,7 +37,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         paths.append(path)
         return ANSWER
 
-    monkeypatch.setattr(pods_module, "ask", ask)
+    monkeypatch.setattr(asking, "ask", ask)
     return paths
 
 

@@ -9,9 +9,8 @@ from rich.console import Console
 
 from deployd.config import load_secrets
 from deployd.supervisors import Node, Status, node_to_json
-from deployd.tools import tree as tree_module
 from deployd.tools.cli import cli
-from deployd.tools.common import Address, NotAPod
+from deployd.tools.common import Address, NotAPod, asking
 from deployd.tools.tree import Branch, Detail, Figures, MailboxLevel, draw, most_telling, read_tree
 
 HERE = Address("http", "localhost", 2403)
@@ -53,7 +52,7 @@ class Pod:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.asked: list[tuple[str, str, str | None]] = []
-        monkeypatch.setattr(tree_module, "ask", self.ask)
+        monkeypatch.setattr(asking, "ask", self.ask)
 
     def ask(self, address: Address, path: str, key: str | None) -> object:
         self.asked.append((str(address), path, key))

@@ -1,6 +1,7 @@
 """What the commands share: where settings and keys lie, how a pod is asked, where is printed."""
 
 from .address import Address, ask, parse_address
+from .asking import Asked, pod_options, structured
 from .errors import AccessDenied, BadAddress, NotAPod, ToolError, Unreachable
 from .keys import key_place, known_key
 from .screen import printable, screen
@@ -17,6 +18,7 @@ __all__ = [
     "DEFAULT_FILE",
     "AccessDenied",
     "Address",
+    "Asked",
     "BadAddress",
     "NotAPod",
     "ToolError",
@@ -28,8 +30,10 @@ __all__ = [
     "known_key",
     "make_default_file",
     "parse_address",
+    "pod_options",
     "printable",
     "read_settings",
     "screen",
     "settings_file",
+    "structured",
 ]
