@@ -322,7 +322,7 @@ class LinkActor(Actor):
         unheard = 0
         hints = () if link.handoff is None else link.handoff.hints
         if hints:  # whom it knew before it ended, this pod does not know: all get time to come back
-            await self._gossip.acquaintance(link.settings.max_backoff + REUNION)
+            await trio.sleep(link.settings.max_backoff + REUNION)
         if state.buffer:
             longest = link.settings.auth_retry if state.was_refused else link.settings.max_backoff
             unheard = await self._gossip.reunion(longest + REUNION)

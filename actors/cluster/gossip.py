@@ -170,10 +170,6 @@ class Gossip:
                 await self._reunited.wait()
         return peers.give_up()
 
-    async def acquaintance(self, seconds: float) -> None:
-        """Wait for pods that come back after an outage, as long as they may take for it."""
-        await trio.sleep(seconds)
-
     async def until_proven(self, seconds: float) -> None:
         """Return when all that was subscribed is proven to be heard, or after so long."""
         self._all_proven = trio.Event()

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-import orjson
 from attrs import frozen
 
 from ...transport import EnvelopeError, Event
 from ...transport.brokers import Envelope, pack, unpack
+from .packing import written
 from .publication import Publication, weight
 
 __all__ = ["Handoff", "Hint", "hints_of", "publications_of", "read_hints", "write_hints"]
@@ -65,7 +65,7 @@ def publications_of(hint: Hint, oldest: float) -> list[Publication]:
 def write_hints(hints: Iterable[Hint]) -> bytes:
     """Encode hints: one envelope an event and line, as they are said on the broker."""
     return b"".join(
-        pack(hint.origin, hint.epoch, hint.room, [_written(event)]) + b"\n"
+        pack(hint.origin, hint.epoch, hint.room, [written(event, replayed=False)]) + b"\n"
         for hint in hints
         for event in hint.events
     )
@@ -83,8 +83,3 @@ def read_hints(written: bytes) -> list[Hint]:
             whose = (envelope.origin, envelope.epoch, envelope.room)
             found.setdefault(whose, []).extend(envelope.events)
     return [Hint(*whose, events) for whose, events in found.items()]
-
-
-def _written(event: Event) -> tuple[object, ...]:
-    data = orjson.Fragment(event.encoded)
-    return (event.sequence, event.id, event.name, data, event.time, 0, 0)

@@ -139,7 +139,7 @@ class Peers:
         for pod in gone:
             peer = self._known[pod]
             peer.counted = False
-            self._is_missing(peer)
+            self._miss(peer)
         return len(gone)
 
     def excuse(self, seconds: float) -> None:
@@ -185,7 +185,7 @@ class Peers:
             if peer.beats < PROVEN or self._is_replaced(peer):
                 self._leave(pod)
                 continue
-            self._is_missing(peer)
+            self._miss(peer)
             if silent > FORGOTTEN:
                 peer.counted = False  # though a replay may wait longer for it
             if silent > REMEMBERED:
@@ -207,7 +207,8 @@ class Peers:
         return known if beat.number > known else None
 
     @staticmethod
-    def _is_missing(peer: Peer) -> None:
+    def _miss(peer: Peer) -> None:
+        """Note that a pod is missing, and since when."""
         if not peer.missing:
             peer.missing, peer.missing_since = True, peer.heard_wall - peer.beat.interval
 

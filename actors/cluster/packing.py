@@ -13,7 +13,7 @@ from ...transport.brokers import ENVELOPE_BYTES, MOST_EVENTS, pack
 from ...transport.brokers.contract import Message, room_channel
 from .publication import CHARACTER, Publication
 
-__all__ = ["Packer"]
+__all__ = ["Packer", "written"]
 
 MOST_BYTES: Final = 256 * 1024
 """Bytes of one message: large enough that its header costs nothing, small enough to be handled
@@ -48,7 +48,7 @@ class Packer:
                 (
                     room_channel(room),
                     pack(
-                        self.origin, self.epoch, room, [_written(p.event, replayed) for p in piece]
+                        self.origin, self.epoch, room, [written(p.event, replayed) for p in piece]
                     ),
                 ),
                 piece,
@@ -75,7 +75,8 @@ def _header(room: str | None) -> int:
     return ENVELOPE_BYTES + CHARACTER * len(room or "")
 
 
-def _written(event: Event, replayed: bool) -> tuple[object, ...]:
+def written(event: Event, replayed: bool) -> tuple[object, ...]:
+    """Return an event as it stands in an envelope."""
     return (
         event.sequence,
         event.id,

@@ -88,14 +88,8 @@ class Sequences:
 
     def follow(self, envelope: Envelope, fresh: Sequence[Event], wall: float) -> Hole | None:
         """Note events that have come; return what is missing before or among them."""
-        room = envelope.room
-        orders = self._orders.setdefault(room, {})
-        self._orders.move_to_end(room)
-        origin = (envelope.origin, envelope.epoch)
-        order = orders.pop(origin, None)
-        if order is None:
-            self._count += 1
-            order = _Progress(fresh[0].sequence, fresh[0].sequence - 1, wall)
+        room, origin = envelope.room, (envelope.origin, envelope.epoch)
+        order = self._progress(room, origin, fresh[0].sequence, wall)
         last, missed, since = order.last, 0, order.at
         for event in fresh:
             gap = event.sequence - last - 1
@@ -104,8 +98,6 @@ class Sequences:
             if gap > 0:
                 missed += min(gap, LONGEST_GAP)
         order.last, order.at = last, wall
-        orders[origin] = order
-        self._bound(orders)
         if not missed:
             return None
         self.missed += missed
@@ -149,32 +141,36 @@ class Sequences:
             entered = self._entered.get(suspicion.room)
             if entered is None or entered > suspicion.due - GRACE:
                 continue  # who was to hear it has left
-            hole = self._judge(suspicion.room, suspicion.origin, suspicion)
+            hole = self._judge(suspicion)
             if hole is not None:
                 holes.append(hole)
         return holes
 
     # Inside ----------------------------------------------------------------------------------
 
-    def _judge(self, room: str | None, origin: _Origin, suspicion: _Suspicion) -> Hole | None:
+    def _judge(self, suspicion: _Suspicion) -> Hole | None:
+        room, first, since = suspicion.room, suspicion.first, suspicion.since
+        order = self._progress(room, suspicion.origin, first, since)
+        before = max(0, order.first - first)
+        missed = before + max(0, suspicion.last - max(order.last, first - 1))
+        order.first = min(order.first, first)
+        order.last = max(order.last, suspicion.last)
+        missed = min(missed, LONGEST_GAP)
+        self.missed += missed
+        return Hole(room, missed, since) if missed else None
+
+    def _progress(self, room: str | None, origin: _Origin, first: int, at: float) -> _Progress:
+        """Return how far a pod has come in a room, begun at a number where it is new here."""
         orders = self._orders.setdefault(room, {})
+        self._orders.move_to_end(room)
         order = orders.pop(origin, None)
         if order is None:
             self._count += 1
-            order = _Progress(suspicion.first, suspicion.first - 1, suspicion.since)
-        before = max(0, order.first - suspicion.first)
-        missed = before + max(0, suspicion.last - max(order.last, suspicion.first - 1))
-        order.first = min(order.first, suspicion.first)
-        order.last = max(order.last, suspicion.last)
+            order = _Progress(first, first - 1, at)
         orders[origin] = order
-        self._bound(orders)
-        missed = min(missed, LONGEST_GAP)
-        self.missed += missed
-        return Hole(room, missed, suspicion.since) if missed else None
-
-    def _bound(self, orders: dict[_Origin, _Progress]) -> None:
         if len(orders) > REMEMBERED_ORIGINS:
             del orders[next(iter(orders))]
             self._count -= 1
         while len(self._orders) > REMEMBERED_ROOMS or self._count > REMEMBERED_ORDERS:
             self._count -= len(self._orders.popitem(last=False)[1])
+        return order

@@ -281,9 +281,7 @@ class RoomActor(Actor):
         since, roster.undelivered_since = roster.undelivered_since, math.inf
         roster.lost += missed
         roster.gaps.extend(problems.closed_gap(roster.name, missed, since, now))
-        if not roster.owns_up:
-            roster.owns_up = True
-            roster.signal(RemoteEmits((), 0))
+        roster.call_to_own_up(roster.ref)
 
     async def _tell_gap(self, gap: Gap) -> None:
         """Tell the members of what has not come, and then the room itself."""

@@ -288,17 +288,13 @@ def own_up(ref: RoomRef, roster: Roster[Any], missed: int, since: float = math.i
     """
     roster.undelivered += missed
     roster.undelivered_since = min(since, roster.undelivered_since)
-    if not roster.owns_up:
-        roster.owns_up = True
-        ref.signal(RemoteEmits((), 0))
+    roster.call_to_own_up(ref)
 
 
 def tell_gap(ref: RoomRef, roster: Roster[Any], gap: Gap) -> None:
     """Have a room tell of a gap, whatever else waits for it; one signal waits at most."""
     roster.gaps.append(gap)
-    if not roster.owns_up:
-        roster.owns_up = True
-        ref.signal(RemoteEmits((), 0))
+    roster.call_to_own_up(ref)
 
 
 def load_room_classes(bindings: Mapping[str, str]) -> dict[str, type[Room[Any]]]:

@@ -177,6 +177,12 @@ class Roster(Generic[S]):
         """How many are in at this moment."""
         return len(self.members) - len(self.leaving)
 
+    def call_to_own_up(self, ref: ActorRef[Any] | None) -> None:
+        """Have the room at that address tell what it owes: one signal waits, however much it is."""
+        if ref is not None and not self.owns_up:
+            self.owns_up = True
+            ref.signal(RemoteEmits((), 0))
+
     def signal(self, message: object) -> None:
         """Let the room know of something that must not get lost."""
         if self.ref is not None:

@@ -32,22 +32,28 @@ class Process:
     started_at: float | None = None
 
 
-class LoadMeter:
-    """How much of a processor this process has used since it was asked last: 0 to 1.
+SHORTEST: Final = 0.5
+"""Seconds over which a load is measured, at least."""
 
-    `clock` is steady seconds.
+
+class LoadMeter:
+    """How much of a processor this process has used lately: 0 to 1.
+
+    `clock` is steady seconds. Who asks again at once is told the same.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._at, self._used = clock(), _used()
+        self._at, self._used, self._share = clock(), _used(), 0.0
 
     def __call__(self) -> float:
-        """Return the share, and begin to count anew."""
-        now, used = self._clock(), _used()
-        share = (used - self._used) / max(0.001, now - self._at)
-        self._at, self._used = now, used
-        return min(1.0, max(0.0, share))
+        """Return the share since it was measured last."""
+        now = self._clock()
+        if now - self._at >= SHORTEST:
+            used = _used()
+            self._share = min(1.0, max(0.0, (used - self._used) / (now - self._at)))
+            self._at, self._used = now, used
+        return self._share
 
 
 def _used() -> float:
@@ -57,8 +63,7 @@ def _used() -> float:
 
 def read_process(proc: Path = _PROC) -> Process:
     """Ask the system, in well below a millisecond."""
-    times = os.times()
-    cpu_seconds = times.user + times.system
+    cpu_seconds = _used()
     max_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         # The name of the process, in brackets, may have any characters in it.

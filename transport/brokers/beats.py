@@ -11,7 +11,7 @@ how far it has come in each room in which it spoke since the beat before.
 the broker that the pod is with, `c` and `r` its connections and rooms, `l` its load, `h` whom it
 hears, `q` its marks: room (null: everyone), first and last number since the beat before, and how
 long ago (ms) each was said. With `a` the beat answers a pod that missed some: its marks are of all
-that was said after beat `a`, and their first number is 0.
+that was said after beat `a`; a first number of 0 is one that is not known any more.
 
     {"v":1,"o":"77aa0912","ask":{"since":12}}
     {"v":1,"o":"77aa0912","ask":{"echo":"f00d…","on":["room.lobby"]}}
@@ -36,7 +36,7 @@ from .contract import Channel
 from .message_rules import demand_room
 
 __all__ = [
-    "LONGEST_NONCE",
+    "LARGEST_NUMBER",
     "MOST_ECHOES",
     "MOST_HEARD",
     "MOST_MARKS",
@@ -47,6 +47,7 @@ __all__ = [
     "ask_echo",
     "ask_since",
     "beat",
+    "demand_nonce",
     "read_ask",
     "read_beat",
 ]
@@ -60,9 +61,10 @@ MOST_ECHOES: Final = 500
 """Channels that one question asks probes on."""
 LONGEST_NAME: Final = 64
 LONGEST_NONCE: Final = 64
-LARGEST: Final = 2**53 - 1
+LARGEST_NUMBER: Final = 2**53 - 1
+"""Of an event, a beat or an epoch: beyond it neither doubles nor JavaScript count (ECMA-262,
+21.1.2.6)."""
 LONGEST_INTERVAL: Final = 60.0
-_POD: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _CHANNEL: Final = re.compile(r"[a-z]{1,8}\.[A-Za-z0-9_=-]{1,200}")
 
 
@@ -181,9 +183,7 @@ def read_ask(origin: str, asked: JSON) -> AskSince | AskEcho:
     if type(asked) is dict and "since" in asked:
         return AskSince(origin, _whole(asked["since"]))
     if type(asked) is dict and "echo" in asked:
-        nonce, channels = asked["echo"], asked.get("on")
-        if type(nonce) is not str or not 0 < len(nonce) <= LONGEST_NONCE:
-            raise EnvelopeError(f"its nonce is not a text of at most {LONGEST_NONCE} characters")
+        nonce, channels = demand_nonce(asked["echo"]), asked.get("on")
         if type(channels) is not list or len(channels) > MOST_ECHOES:
             raise EnvelopeError(f"it asks for probes on more than {MOST_ECHOES} channels")
         named = [c for c in channels if type(c) is str and _CHANNEL.fullmatch(c) is not None]
@@ -193,8 +193,15 @@ def read_ask(origin: str, asked: JSON) -> AskSince | AskEcho:
     raise EnvelopeError("it asks for what is not known here")
 
 
+def demand_nonce(value: JSON) -> str:
+    """Return the nonce of a probe; raise `EnvelopeError` for what is none."""
+    if type(value) is not str or not 0 < len(value) <= LONGEST_NONCE:
+        raise EnvelopeError(f"its nonce is not a text of at most {LONGEST_NONCE} characters")
+    return value
+
+
 def _whole(value: JSON) -> int:
-    if type(value) is not int or not 0 <= value <= LARGEST:
+    if type(value) is not int or not 0 <= value <= LARGEST_NUMBER:
         raise EnvelopeError("a number of it is none that it may have")
     return value
 

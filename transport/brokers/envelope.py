@@ -23,7 +23,15 @@ from attrs import frozen
 
 from ..errors import EnvelopeError, EnvelopeFault
 from ..protocols import JSON, Event
-from .beats import LONGEST_NONCE, AskEcho, AskSince, Beat, read_ask, read_beat
+from .beats import (
+    LARGEST_NUMBER,
+    AskEcho,
+    AskSince,
+    Beat,
+    demand_nonce,
+    read_ask,
+    read_beat,
+)
 from .message_rules import (
     demand_change,
     demand_room,
@@ -50,8 +58,6 @@ MAX_HOPS: Final = 8
 MOST_EVENTS: Final = 1024
 """Events of one message: what a pod packs, and takes."""
 LONGEST_ID: Final = 64
-LARGEST_NUMBER: Final = 2**53 - 1
-"""Of an event or an epoch: beyond it neither doubles nor JavaScript count (ECMA-262, 21.1.2.6)."""
 LATEST: Final = 253_402_300_800.0
 """The year 10000, in unix seconds."""
 ENVELOPE_BYTES: Final = 2048
@@ -106,7 +112,7 @@ def unpack(payload: bytes) -> Envelope | Probe | Beat | AskSince | AskEcho:
     if type(origin) is not str or _POD.fullmatch(origin) is None:
         raise EnvelopeError("its origin is no name of a pod")
     if "p" in message:
-        return Probe(origin, _nonce(message["p"]))
+        return Probe(origin, demand_nonce(message["p"]))
     if "g" in message:
         return read_beat(origin, message)
     if "ask" in message:
@@ -125,12 +131,6 @@ def _read(payload: bytes) -> dict[str, JSON]:
     if type(version) is not int or version != VERSION:
         raise EnvelopeError(f"it is not of version {VERSION}")
     return message
-
-
-def _nonce(value: JSON) -> str:
-    if type(value) is not str or not 0 < len(value) <= LONGEST_NONCE:
-        raise EnvelopeError(f"its nonce is not a text of at most {LONGEST_NONCE} characters")
-    return value
 
 
 def _envelope(origin: str, message: dict[str, JSON]) -> Envelope:
