@@ -14,6 +14,7 @@ from ...transport import (
     BrokerRefused,
     EnvelopeError,
     EnvelopeFault,
+    MessagesRefused,
     SubscriptionRefused,
 )
 from ...transport.brokers import Beat, Probe
@@ -205,7 +206,10 @@ class LinkActor(Actor):
             await self._prove()
 
     async def _prove(self) -> None:
-        round_trip = await self._canary.prove()
+        try:
+            round_trip = await self._canary.prove()
+        except MessagesRefused as error:  # who may not speak to itself has no link
+            raise BrokerRefused(str(error)) from error
         self._state.proven(self._link.clock(), self._link.wall(), round_trip)
 
     async def _keep_subscriptions(self, broker: Broker) -> None:

@@ -9,6 +9,8 @@ from typing import Final
 import trio
 from attrs import evolve, frozen
 
+from ...config import get_logger
+from ...transport import MessagesRefused
 from ...transport.brokers import (
     MOST_HEARD,
     MOST_MARKS,
@@ -38,6 +40,8 @@ MOST_ASKED: Final = 64
 """Questions of other pods that may wait for their answer; those beyond are asked again."""
 MOST_ECHOED: Final = 1000
 """Probes that a pod says for others between two looks."""
+
+_log = get_logger("realtime")
 
 Say = Callable[[Sequence[Message]], Awaitable[None]]
 
@@ -72,7 +76,7 @@ class Gossip:
         self._node = node
         self._asked: list[AskSince | AskEcho] = []
         self._questions: list[AskSince] = []
-        self._echoed = 0
+        self._echoed = self._denied = 0
         self._waiting: MarkedBeat | None = None
         self._wake = trio.Event()
         self._reunited = trio.Event()
@@ -106,9 +110,11 @@ class Gossip:
 
     def proven(self, channel: Channel, origin: str, nonce: str) -> None:
         """Take a probe that came on a channel."""
-        proven = self._link.proofs.hears(channel, origin, nonce)
-        if proven:
-            self._link.heard(proven)
+        self._proved(self._link.proofs.hears(channel, origin, nonce))
+
+    def _proved(self, channels: Sequence[Channel]) -> None:
+        if channels:
+            self._link.heard(channels)
             self._note_proven()
             self._wake.set()
 
@@ -121,7 +127,7 @@ class Gossip:
     async def run(self) -> None:
         """Beat, answer and look after things until cancelled."""
         link = self._link
-        await self._say([(EVERYONE, beat(self._plain("hello")))])
+        await self._tell([(EVERYONE, beat(self._plain("hello")))])
         next_beat = link.clock() + self.interval
         last_look = link.clock()
         while True:
@@ -155,11 +161,11 @@ class Gossip:
             Mark(room, first, last, first_age + stood, last_age + stood)
             for room, first, last, first_age, last_age in marked.said.marks
         )
-        await self._say([(EVERYONE, beat(evolve(marked.said, marks=marks)))])
+        await self._tell([(EVERYONE, beat(evolve(marked.said, marks=marks)))])
 
     async def bye(self) -> None:
         """Tell the others that this pod goes."""
-        await self._say([(EVERYONE, beat(self._plain("bye")))])
+        await self._tell([(EVERYONE, beat(self._plain("bye")))])
 
     async def reunion(self, seconds: float) -> int:
         """Return when all that were known are heard again; or how many are not, in that time."""
@@ -181,10 +187,21 @@ class Gossip:
         if self._link.proofs.done:
             self._all_proven.set()
 
+    async def _tell(self, messages: Sequence[Message]) -> None:
+        """Say messages; what the broker denies of them is not said, and no trouble of the link."""
+        try:
+            await self._say(messages)
+        except MessagesRefused as error:
+            self._denied += len(error.indexes)
+            if self._denied.bit_count() == 1:  # the first, and each time the number doubles
+                _log.warning("the broker lets this pod not speak to pods", reason=str(error))
+            channels = [messages[index][0] for index in error.indexes]
+            self._proved(self._link.proofs.unsayable(channels))
+
     async def _beat(self) -> None:
         link = self._link
         if self._waiting is not None:  # the broker is slow: who we are is said at once
-            await self._say([(EVERYONE, beat(self._plain("here")))])
+            await self._tell([(EVERYONE, beat(self._plain("here")))])
             return
         numbering = link.state.numbering
         marks = numbering.marks(link.clock(), MOST_MARKS, link.state.held)
@@ -207,11 +224,11 @@ class Gossip:
     async def _answer(self) -> None:
         peers = self._link.state.peers
         for other in peers.take_owed():
-            await self._say([(pod_channel(other), beat(self._plain("here")))])
+            await self._tell([(pod_channel(other), beat(self._plain("here")))])
         questions, self._questions = self._questions, []
         for wanted in questions:
             asking = ask_since(self._link.pod_id, wanted.number)
-            await self._say([(pod_channel(wanted.origin), asking)])
+            await self._tell([(pod_channel(wanted.origin), asking)])
         asked, self._asked = self._asked, []
         for question in asked:
             if isinstance(question, AskSince):
@@ -227,13 +244,13 @@ class Gossip:
         for piece in pieces:
             number = numbering.beat if piece is pieces[-1] else question.number
             said = self._made("here", marks=tuple(piece), number=number, after=question.number)
-            await self._say([(pod_channel(question.origin), beat(said))])
+            await self._tell([(pod_channel(question.origin), beat(said))])
 
     async def _echo(self, asked: AskEcho) -> None:
         self._echoed += len(asked.channels)
         if self._echoed <= MOST_ECHOED:
             own = probe(self._link.pod_id, asked.nonce)
-            await self._say([(channel, own) for channel in asked.channels])
+            await self._tell([(channel, own) for channel in asked.channels])
 
     def _want(self, question: AskSince) -> None:
         if len(self._questions) < MOST_ASKED:
@@ -274,7 +291,7 @@ class Gossip:
         if steps.renew:
             await self._renew(steps.renew)
         if steps.messages:
-            await self._say(steps.messages)
+            await self._tell(steps.messages)
 
     def witnesses(self) -> list[str]:
         """Return a pod on each other server of the broker, for each pod another where it can."""

@@ -99,6 +99,8 @@ class Proofs:
             trial = self._under.get(channel)
             if trial is not None:
                 self._pass(trial, channel)
+                if not trial.awaited:  # who came with it waits all the same
+                    self.doubt(other for other in trial.group if other in self.sounds)
 
     def clear(self) -> None:
         """Begin anew: the connection is another one."""
@@ -118,14 +120,19 @@ class Proofs:
     def hears(self, channel: Channel, origin: str, nonce: str) -> tuple[Channel, ...]:
         """Take a probe; return the channels that are proven by it, all that were subscribed so."""
         trial = self._trials.get(nonce)
-        awaited = None if trial is None else trial.awaited.get(channel)
-        if trial is None or awaited is None:
-            return ()
-        awaited.discard(origin)
-        if awaited:
-            return ()
-        self._pass(trial, channel)
-        return () if trial.awaited else trial.group
+        return () if trial is None else self._came(trial, channel, origin)
+
+    def unsayable(self, channels: Iterable[Channel]) -> tuple[Channel, ...]:
+        """Note where this pod may not speak: its own probe proves nothing there.
+
+        Returns the channels that are proven without it, as `hears` does.
+        """
+        proven: list[Channel] = []
+        for channel in channels:
+            trial = self._under.get(channel)
+            if trial is not None:
+                proven += self._came(trial, channel, self._pod_id)
+        return tuple(proven)
 
     def next_step(self) -> float:
         """Return when there is something to do at the latest, or infinity."""
@@ -189,6 +196,16 @@ class Proofs:
         for pod, channels in asked.items():
             messages.append((pod_channel(pod), ask_echo(self._pod_id, trial.nonce, channels)))
         return messages
+
+    def _came(self, trial: _Trial, channel: Channel, origin: str) -> tuple[Channel, ...]:
+        awaited = trial.awaited.get(channel)
+        if awaited is None:
+            return ()
+        awaited.discard(origin)
+        if awaited:
+            return ()
+        self._pass(trial, channel)
+        return () if trial.awaited else trial.group
 
     def _pass(self, trial: _Trial, channel: Channel) -> None:
         trial.awaited.pop(channel, None)

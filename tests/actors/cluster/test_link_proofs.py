@@ -96,3 +96,25 @@ def test_what_nobody_wants_is_not_looked_after() -> None:
     )
     it.clear()
     assert it.step(200.0, ()).messages == []
+
+
+def test_who_waits_for_a_channel_is_not_forgotten_with_those_that_were_to_prove_it() -> None:
+    channels = [f"room.{n}" for n in range(TOGETHER + 3)]
+    it, _ = begun(*channels)
+    it.forget(channels[3:])  # all that the proof was made of
+    said = list(it.step(1.0, ()).messages)
+    assert sorted(channel for channel, _ in said) == channels[:3]
+    proven = [it.hears(channel, "me", nonce_of(said)) for channel, _ in said]
+    assert set(proven[-1]) == set(channels[:3])
+    assert it.done
+
+
+def test_where_this_pod_may_not_speak_the_word_of_the_others_is_enough() -> None:
+    it, said = begun("room.tea", "room.cake", witnesses=("ann",))
+    assert it.unsayable(["room.tea", "pod.ann"]) == ()
+    assert it.hears("room.tea", "ann", nonce_of(said)) == ()
+    it.hears("room.cake", "me", nonce_of(said))
+    assert it.hears("room.cake", "ann", nonce_of(said)) == ("room.tea", "room.cake")
+    it, said = begun("room.tea")
+    assert it.unsayable(["room.tea"]) == ("room.tea",)
+    assert it.done

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 import trio
 import trio.testing
 from attrs import evolve
 
 from deployd.actors import Degraded, Gap, Healed, OutageCode
-from deployd.transport import Scope
-from deployd.transport.brokers.contract import EVERYONE, Channel, pod_channel, room_channel
+from deployd.actors.cluster import BreakerState
+from deployd.transport import MessagesRefused, Scope
+from deployd.transport.brokers.contract import EVERYONE, Channel, Message, pod_channel, room_channel
 from support.fake_broker import FakeBroker, FakeBus
 from support.links import SETTINGS, SimPod, links, passes, sim_pods
 
@@ -249,3 +252,55 @@ async def test_a_gap_of_everyone_is_told_to_everyone(
         assert isinstance(gap, Gap)
         assert (gap.room, gap.missed) == (None, 1)
         assert pod_channel(a.name) not in bus.renewed
+
+
+class Muted(FakeBroker):
+    """A connection that may hear everything, and not speak on some channels."""
+
+    silent: tuple[Channel, ...] = (TEA, EVERYONE)
+
+    async def publish(self, batch: Sequence[Message]) -> None:
+        denied = [n for n, (channel, _) in enumerate(batch) if channel in self.silent]
+        await super().publish([one for n, one in enumerate(batch) if n not in denied])
+        if denied:
+            raise MessagesRefused(denied, "fake:1 lets this pod not speak here.")
+
+
+async def test_where_a_pod_may_not_speak_is_no_trouble_of_its_link(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    bus = FakeBus()
+    a, b = SimPod("a", bus, SETTINGS), SimPod("b", bus, SETTINGS)
+    b.make = lambda: Muted(bus)
+    async with links([a, b]):
+        await passes(lambda: a.closed and b.closed)
+        began = trio.current_time()
+        await b.come("tea")
+        assert trio.current_time() - began <= 1
+        a.say("tea", 1)
+        await trio.sleep(0.1)
+        assert b.data("tea") == [1]
+        told = b.say("tea", 2)
+        await trio.sleep(30)
+        assert b.outcome(told) is Scope.LOCAL
+        assert b.state.counters.denied == 1
+        assert b.state.counters.trips == 0
+        assert TEA not in bus.renewed
+
+
+async def test_a_pod_that_may_not_speak_to_itself_is_refused_and_does_not_try_again_soon(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    bus = FakeBus()
+    pod = SimPod("a", bus, SETTINGS)
+
+    def make() -> FakeBroker:
+        broker = Muted(bus)
+        broker.silent = (pod_channel("a"),)
+        return broker
+
+    pod.make = make
+    async with links([pod]):
+        await passes(lambda: pod.state.breaker.state is BreakerState.AUTH)
+        await trio.sleep(20)
+        assert len(pod.attempts) == 1
