@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import nkeys  # type: ignore[import-untyped]
@@ -14,54 +12,19 @@ import trio
 
 from deployd.config.brokers import Nats
 from deployd.transport import (
-    BrokerError,
     BrokerRefused,
     BrokerUnavailable,
     MessagesRefused,
     SubscriptionRefused,
 )
-from deployd.transport.brokers.bridge.bridged import Bridged
-from deployd.transport.brokers.nats.driver import NatsDriver
 from support.certificates import BrokerFiles
-from support.inboxes import HANGS, Heard, wait_until
+from support.inboxes import wait_until
 from support.nats_fakes import scripted_server
+from support.nats_links import ROOM, connected, refusal, works
 from support.nats_server import MakeNatsServer, NatsServer
 from support.servers import free_port
 
-ROOM, UPPER, POD = "room.a", "room.A", "pod.a"
-
-
-@asynccontextmanager
-async def connected(settings: Nats) -> AsyncIterator[tuple[Bridged, Heard]]:
-    broker, heard = Bridged(NatsDriver(settings)), Heard()
-    async with trio.open_nursery() as nursery:
-        try:
-            with trio.fail_after(2 * HANGS):
-                await broker.connect(heard, nursery)
-                yield broker, heard
-        finally:
-            with trio.CancelScope(shield=True):
-                await broker.close()
-
-
-async def refusal(settings: Nats) -> BrokerError:
-    """Return why it does not connect."""
-    with pytest.RaisesGroup(BrokerError, flatten_subgroups=True, allow_unwrapped=True) as caught:
-        async with connected(settings):
-            pytest.fail("connected")
-    error: BaseException = caught.value
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, BrokerError)
-    return error
-
-
-async def works(settings: Nats) -> bool:
-    async with connected(settings) as (broker, heard):
-        await broker.subscribe([ROOM])
-        await broker.publish([(ROOM, b"hello")])
-        await heard.until_heard(1)
-    return heard.messages == [(ROOM, b"hello")]
+UPPER, POD = "room.A", "pod.a"
 
 
 async def reload(server: NatsServer, configuration: str) -> None:
