@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import trio
@@ -45,15 +45,21 @@ class Losses:
 
 
 class SimulatedNetwork:
-    """The servers of a broker, and who is connected. `spread` is of interest, in seconds."""
+    """The servers of a broker, and who is connected. `spread` is of interest, in seconds.
 
-    def __init__(self, nodes: int, spread: float, seed: int) -> None:
+    `met` is told of a pod to which something of another one is on its way, once until it is
+    forgotten by `begin`.
+    """
+
+    def __init__(self, nodes: int, spread: float, seed: int, met: Callable[[int], object]) -> None:
+        self._tell_met = met
+        self._met: set[int] = set()
         self.servers = [BrokerNode(number) for number in range(nodes)]
         self.connections: dict[Connection, None] = {}
         self.limit = LIMIT
         self.denied: dict[int, set[Channel]] = {}
         self.losses: dict[int, Losses] = {}
-        self._spread = spread
+        self.spread = spread
         self._chance = random.Random(seed)  # noqa: S311 - chance, not secrecy
         self._cut: dict[frozenset[int], int] = {}
         self._joined: dict[frozenset[int], float] = {}
@@ -105,6 +111,10 @@ class SimulatedNetwork:
         for connection in self.of(pod):
             connection.lose("connection reset")
 
+    def begin(self, pod: int) -> None:
+        """Note that a pod begins a life."""
+        self._met.discard(pod)
+
     def abandon(self, pod: int) -> None:
         """Forget a pod that is dead."""
         for connection in self.of(pod):
@@ -155,6 +165,9 @@ class SimulatedNetwork:
                 continue
             losses = self.losses.get(connection.pod)
             copies = 1 if losses is None else self._copies(losses, channel)
+            if copies and source.pod != connection.pod and connection.pod not in self._met:
+                self._met.add(connection.pod)
+                self._tell_met(connection.pod)
             for _ in range(copies):
                 connection.take(
                     channel, payload, now + self.way() + (0.001 if there != here else 0)
@@ -164,7 +177,7 @@ class SimulatedNetwork:
         road = frozenset((here, there))
         if road in self._cut or not self.servers[there].up:
             return False
-        return now >= max(since, self._joined.get(road, 0.0)) + self._spread
+        return now >= max(since, self._joined.get(road, 0.0)) + self.spread
 
     def _copies(self, losses: Losses, channel: Channel) -> int:
         dropped = losses.dropped.get(channel, losses.dropped.get(None, 0))
@@ -181,6 +194,7 @@ class Connection(Broker):
         self.server = network.servers[node]
         self.endpoint = f"simulated:{node}"
         self.node = f"node{node}"
+        self.routed = len(network.servers) > 1 and network.spread > 0
         self.max_payload = network.limit
         self.inbox: Inbox | None = None
         self.heard: dict[Channel, float] = {}

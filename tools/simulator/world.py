@@ -12,7 +12,7 @@ from attrs import define, field
 
 from .chance import Pauses, seeded
 from .client import Visit
-from .history import Paused, Record, Resumed
+from .history import Began, Met, Paused, Record, Resumed
 from .injection import inject
 from .network import SimulatedNetwork
 from .plan import Act, Deed, Fault, Kind, RunPlan
@@ -74,7 +74,7 @@ class World:
         self.history: list[Record] = []
         self._plan = plan
         self._pauses = pauses
-        self._network = SimulatedNetwork(plan.nodes, plan.spread, plan.seed)
+        self._network = SimulatedNetwork(plan.nodes, plan.spread, plan.seed, self._meet)
         self._pods: dict[int, SimulatedPod] = {}
         self._visitors = [_Visitor(n, home) for n, home in enumerate(plan.homes)]
 
@@ -139,6 +139,9 @@ class World:
             self._pauses.resume(pod)
             self.history.append(Resumed(trio.current_time(), pod))
 
+    def _meet(self, pod: int) -> None:
+        self.history.append(Met(trio.current_time(), pod))
+
     # Pods that end -------------------------------------------------------------------------------
 
     def _start(self, number: int, nursery: trio.Nursery) -> None:
@@ -147,6 +150,8 @@ class World:
             number, plan.places[number], plan.skews[number], self._network, self.history
         )
         self._pods[number] = pod
+        self._network.begin(number)
+        self.history.append(Began(trio.current_time(), number))
         pod.start(nursery)
 
     async def _end(self, fault: Fault, nursery: trio.Nursery) -> None:

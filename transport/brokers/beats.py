@@ -9,9 +9,9 @@ how far it has come in each room in which it spoke since the beat before.
 `g` is `hello` when a link has closed (who hears it answers with a beat), `here`, and `bye`. Of `b`:
 `n` the number of this beat among those with marks, `i` the seconds to the next, `at` the server of
 the broker that the pod is with, `c` and `r` its connections and rooms, `l` its load, `h` whom it
-hears, `q` its marks: room (null: everyone), first and last number since the beat before, and how
-long ago (ms) each was said. With `a` the beat answers a pod that missed some: its marks are of all
-that was said after beat `a`; a first number of 0 is one that is not known any more.
+hears, `m` whom it misses, `q` its marks: room (null: everyone), first and last number since the
+beat before, and how long ago (ms) each was said. With `a` the beat answers a pod that missed some:
+its marks are of all that was said after beat `a`; a first number of 0 is not known any more.
 
     {"v":1,"o":"77aa0912","ask":{"since":12}}
     {"v":1,"o":"77aa0912","ask":{"echo":"f00d…","on":["room.lobby"]}}
@@ -56,7 +56,7 @@ WORDS: Final = frozenset(("hello", "here", "bye"))
 MOST_MARKS: Final = 256
 """Rooms that one beat tells of; what it leaves out is told by the next."""
 MOST_HEARD: Final = 256
-"""Pods that a beat names as heard."""
+"""Pods that a beat names as heard, and as missing."""
 MOST_ECHOES: Final = 500
 """Channels that one question asks probes on."""
 LONGEST_NAME: Final = 64
@@ -83,7 +83,7 @@ class Mark(NamedTuple):
 
 @frozen
 class Beat:
-    """What a pod says of itself; see above. `interval` is in seconds, `load` from 0 to 1."""
+    """What a pod says of itself, whom it hears and misses; `interval` in s, `load` from 0 to 1."""
 
     origin: str
     epoch: int
@@ -97,6 +97,7 @@ class Beat:
     rooms: int = 0
     load: float = 0.0
     hears: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
     after: int | None = None
     marks: tuple[Mark, ...] = ()
 
@@ -131,6 +132,8 @@ def beat(said: Beat) -> bytes:
         "l": round(said.load, 3),
         "h": said.hears,
     }
+    if said.missing:
+        body["m"] = said.missing
     if said.after is not None:
         body["a"] = said.after
     if said.marks:
@@ -173,6 +176,7 @@ def read_beat(origin: str, message: dict[str, JSON]) -> Beat:
         _whole(body.get("r")),
         _seconds(body.get("l"), 1.0),
         _pods(body.get("h")),
+        _pods(body.get("m", [])),
         None if after is None else _whole(after),
         _marks(body.get("q", [])),
     )
@@ -220,10 +224,10 @@ def _text(value: JSON) -> str:
 
 def _pods(value: JSON) -> tuple[str, ...]:
     if type(value) is not list or len(value) > MOST_HEARD:
-        raise EnvelopeError(f"it hears more than {MOST_HEARD} pods", EnvelopeFault.TOO_LARGE)
+        raise EnvelopeError(f"it names more than {MOST_HEARD} pods", EnvelopeFault.TOO_LARGE)
     named = tuple(pod for pod in value if type(pod) is str and len(pod) <= LONGEST_NAME)
     if len(named) < len(value):
-        raise EnvelopeError("it hears what is no pod")
+        raise EnvelopeError("it names what is no pod")
     return named
 
 
