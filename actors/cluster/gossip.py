@@ -99,7 +99,7 @@ class Gossip:
             self._reunited.set()
         if news is None:
             return
-        lacking = link.sequences.marked(said, now, wall)
+        lacking = link.sequences.marked(said, now, wall, news.late)
         if lacking:
             link.proofs.doubt(room_channel(room) for room in lacking)
             self._wake.set()
@@ -165,7 +165,8 @@ class Gossip:
             Mark(room, first, last, first_age + stood, last_age + stood)
             for room, first, last, first_age, last_age in marked.said.marks
         )
-        await self._tell([(EVERYONE, beat(evolve(marked.said, marks=marks)))])
+        now_said = evolve(marked.said, marks=marks, clock=self._link.clock())
+        await self._tell([(EVERYONE, beat(now_said))])
 
     async def bye(self) -> None:
         """Tell the others that this pod goes."""
@@ -350,6 +351,7 @@ class Gossip:
             load=about.load,
             hears=tuple(link.state.peers.heard[:MOST_HEARD]),
             missing=tuple(link.state.peers.missing[:MOST_HEARD]),
+            clock=link.clock(),
             after=after,
             marks=marks,
         )

@@ -12,6 +12,7 @@ goodbye, or another pod has come under its name.
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -32,14 +33,19 @@ FORGOTTEN: Final = 8.0
 that begins later."""
 REMEMBERED: Final = 600.0
 """Seconds after which it is not even missing any more."""
+WINDOW: Final = 60.0
+"""Seconds after which clocks are compared anew: they drift."""
+LATEST: Final = 30.0
+"""Seconds that a beat may be late at most: a clock that somebody made up proves nothing."""
 PROVEN: Final = 2
 """Beats that make of a voice a pod whose silence means something."""
 
 
 @define
 class Peer:
-    """Another pod: its last beat, when that came (steady seconds, and unix), how many came.
+    """Another pod: its last beat, when that came, how many came.
 
+    `heard_at` is steady seconds, `heard_wall` unix seconds, less what the beat was late.
     `number` is that of the last beat whose marks are known here, or None before the first;
     `counted` is whether the pod is taken to be there.
     """
@@ -52,6 +58,16 @@ class Peer:
     counted: bool = True
     missing: bool = False
     missing_since: float = 0.0
+    offsets: tuple[float, float] = (math.inf, math.inf)
+    offsets_since: float = -math.inf
+
+    def late(self, beat: Beat, now: float) -> float:
+        """Return how much longer (seconds) a beat was on its way than the fastest of a while."""
+        if now - self.offsets_since > WINDOW:
+            self.offsets, self.offsets_since = (math.inf, self.offsets[0]), now
+        offset = now - beat.clock
+        self.offsets = min(offset, self.offsets[0]), self.offsets[1]
+        return min(offset - min(self.offsets), LATEST)
 
 
 @frozen
@@ -59,11 +75,13 @@ class Heard:
     """What a beat was news of: a pod that is new or back, and marks that were missed before it.
 
     `after` is the number of the last beat whose marks are known, where some were missed since.
+    `late` is how much longer (seconds) it was on its way than the fastest of a while.
     """
 
     peer: Peer
     came: bool
     after: int | None
+    late: float
 
 
 class Peers:
@@ -191,10 +209,12 @@ class Peers:
             self._replace(beat)
         else:
             came = peer.missing
-            peer.beat, peer.heard_at, peer.heard_wall = beat, now, wall
+            peer.beat, peer.heard_at = beat, now
             peer.beats += 1
             peer.counted, peer.missing = True, False
-        return Heard(peer, came, self._follow(peer, beat))
+        late = peer.late(beat, now)
+        peer.heard_wall = wall - late
+        return Heard(peer, came, self._follow(peer, beat), late)
 
     def look(self, now: float, wall: float) -> list[Degraded | Healed]:
         """See who has fallen silent and who is back; return what is to be told of it."""

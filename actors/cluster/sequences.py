@@ -106,13 +106,14 @@ class Sequences:
         self.missed += missed
         return Hole(room, missed, since - SLACK)
 
-    def marked(self, beat: Beat, now: float, wall: float) -> list[str | None]:
+    def marked(self, beat: Beat, now: float, wall: float, late: float) -> list[str | None]:
         """Take what a beat tells of the rooms that are followed; return those that lack something.
 
-        What lacks is not a hole yet: an event may be on its way still.
+        What lacks is not a hole yet: an event may be on its way still. `late` is how many seconds
+        longer than others this beat was on its way.
         """
         lacking = []
-        origin = (beat.origin, beat.epoch)
+        origin, then = (beat.origin, beat.epoch), now - late
         for room, first, last, first_age, last_age in beat.marks:
             entered = self._entered.get(room)
             if entered is None:
@@ -120,17 +121,17 @@ class Sequences:
             order = self._orders.get(room, {}).get(origin)
             if order is not None and order.last >= last and (first >= order.first or not first):
                 continue
-            if now - last_age <= entered:
+            if then - last_age <= entered:
                 continue  # all of it was said before anybody here was to hear it
             if order is None:
-                owed = first if first and now - first_age > entered else last
-            elif 0 < first < order.first <= last and now - first_age > entered:
+                owed = first if first and then - first_age > entered else last
+            elif 0 < first < order.first <= last and then - first_age > entered:
                 owed = first
             elif order.last < last:
                 owed = order.last + 1
             else:
                 continue
-            since = wall - first_age
+            since = wall - late - first_age
             if order is not None and owed < first:  # a beat was missed that told of these
                 since = min(since, order.at)
             whole = _Suspicion(room, origin, owed, last, since - SLACK, now)

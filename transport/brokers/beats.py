@@ -3,15 +3,17 @@
 A beat goes to everyone about once a second. It says who the pod is, how it is, whom it hears, and
 how far it has come in each room in which it spoke since the beat before.
 
-    {"v":1,"o":"9f3c21aa","e":1764072000123,"g":"here","b":{"n":17,"i":1.0,"name":"ann","ver":"1.0",
-     "at":"NBX3…","c":120,"r":14,"l":0.2,"h":["77aa0912"],"q":[["lobby",41,43,820,15]]}}
+    {"v":1,"o":"9f3c21aa","e":1764072000123,"g":"here","b":{"n":17,"i":1.0,"t":81500,"name":"ann",
+     "ver":"1.0","at":"NBX3…","c":120,"r":14,"l":0.2,"h":["77aa0912"],"q":[["lobby",41,43,820,15]]}}
 
 `g` is `hello` when a link has closed (who hears it answers with a beat), `here`, and `bye`. Of `b`:
-`n` the number of this beat among those with marks, `i` the seconds to the next, `at` the server of
-the broker that the pod is with, `c` and `r` its connections and rooms, `l` its load, `h` whom it
-hears, `m` whom it misses, `q` its marks: room (null: everyone), first and last number since the
-beat before, and how long ago (ms) each was said. With `a` the beat answers a pod that missed some:
-its marks are of all that was said after beat `a`; a first number of 0 is not known any more.
+`n` the number of this beat among those with marks, `i` the seconds to the next, `t` when it was
+said by a steady clock of the pod's own (ms: who compares two knows which was longer on its way),
+`at` the server of the broker that the pod is with, `c` and `r` its connections and rooms, `l` its
+load, `h` whom it hears, `m` whom it misses, `q` its marks: room (null: everyone), first and last
+number since the beat before, and how long ago (ms) each was said. With `a` the beat answers a pod
+that missed some: its marks are of all that was said after beat `a`; a first number of 0 is not
+known any more.
 
     {"v":1,"o":"77aa0912","ask":{"since":12}}
     {"v":1,"o":"77aa0912","ask":{"echo":"f00d…","on":["room.lobby"]}}
@@ -83,7 +85,10 @@ class Mark(NamedTuple):
 
 @frozen
 class Beat:
-    """What a pod says of itself, whom it hears and misses; `interval` in s, `load` from 0 to 1."""
+    """What a pod says of itself, whom it hears and misses; see above.
+
+    `interval` and `clock` are in seconds, `load` from 0 to 1.
+    """
 
     origin: str
     epoch: int
@@ -98,6 +103,7 @@ class Beat:
     load: float = 0.0
     hears: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    clock: float = 0.0
     after: int | None = None
     marks: tuple[Mark, ...] = ()
 
@@ -124,6 +130,7 @@ def beat(said: Beat) -> bytes:
     body: dict[str, object] = {
         "n": said.number,
         "i": said.interval,
+        "t": round(said.clock * 1000),
         "name": said.name,
         "ver": said.version,
         "at": said.node,
@@ -177,6 +184,7 @@ def read_beat(origin: str, message: dict[str, JSON]) -> Beat:
         _seconds(body.get("l"), 1.0),
         _pods(body.get("h")),
         _pods(body.get("m", [])),
+        _whole(body.get("t")) / 1000,
         None if after is None else _whole(after),
         _marks(body.get("q", [])),
     )

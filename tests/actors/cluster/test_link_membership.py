@@ -13,7 +13,7 @@ def hail(pod: str, word: str = "here", number: int = 1, name: str = "", epoch: i
 
 def note(peers: Peers, *pods: str, at: float = 0.0, word: str = "here", number: int = 1) -> None:
     for pod in pods:
-        peers.note(hail(pod, word, number), at, 1000.0 + at)
+        peers.note(Beat(pod, 1, word, number, clock=at), at, 1000.0 + at)
 
 
 def proven(*pods: str) -> Peers:
@@ -196,6 +196,9 @@ def test_an_outage_begins_before_what_the_last_beats_have_told_of() -> None:
     note(peers, "b", at=5.6, number=3)
     assert peers.lost(1005.8) == 1004.0
     assert Peers("me").lost(1005.8) == 1005.8
+    peers.note(Beat("a", 1, number=4, clock=6.0), 7.5, 1007.5)  # it was 1.5 s late
+    peers.note(Beat("b", 1, number=4, clock=7.5), 7.5, 1007.5)
+    assert peers.lost(1008.0) == 1005.0
 
 
 def test_what_a_pod_slept_is_held_against_nobody() -> None:
@@ -233,6 +236,25 @@ def test_beats_that_were_missed_are_noticed_and_asked_for_until_they_are_answere
         assert news is not None
         steps.append(news.after)
     assert steps == [None, 5, 5, None, None, None, 10]
+
+
+def test_a_beat_that_was_longer_on_its_way_than_the_fastest_is_late_by_the_difference() -> None:
+    peers, late = Peers("me"), []
+    for at, clock in ((1.0, 70.9), (2.0, 71.99), (3.8, 73.0), (4.0, 74.0), (5.0, 0.0)):
+        news = peers.note(Beat("a", 1, clock=clock), at, 1000.0 + at)
+        assert news is not None
+        late.append(round(news.late, 3))
+    assert late == [0.0, 0.0, 0.79, 0.0, 30.0]
+
+
+def test_clocks_that_drift_are_compared_anew() -> None:
+    peers = Peers("me")
+    peers.note(Beat("a", 1, clock=0.0), 0.0, 1000.0)
+    for minute in range(1, 4):
+        now = minute * 61.0
+        news = peers.note(Beat("a", 1, clock=now - 1.0), now, 1000.0 + now)
+    assert news is not None
+    assert news.late == 0.0
 
 
 def test_a_beat_of_an_older_life_changes_nothing() -> None:

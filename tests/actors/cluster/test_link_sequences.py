@@ -20,8 +20,8 @@ def heard(it: Sequences, *numbers: int, room: str = "tea", wall: float = 1000.0)
     return it.follow(Envelope("p", 1, room, events), events, wall)
 
 
-def told(it: Sequences, *marks: Mark, now: float) -> list[str | None]:
-    return it.marked(Beat("p", 1, marks=marks), now, 1000.0 + now)
+def told(it: Sequences, *marks: Mark, now: float, late: float = 0.0) -> list[str | None]:
+    return it.marked(Beat("p", 1, marks=marks), now, 1000.0 + now, late)
 
 
 def entered(at: float = 0.0, room: str = "tea") -> Sequences:
@@ -51,6 +51,16 @@ def test_what_was_said_a_second_before_the_beat_that_tells_of_it_is_not_awaited(
     told(it, Mark("tea", 2, 2, 1.5, 1.5), now=10.0)
     [hole] = it.due(10.0)
     assert hole.missed == 1
+
+
+def test_a_beat_that_was_long_on_its_way_tells_of_what_was_said_as_much_earlier() -> None:
+    it = entered()
+    heard(it, 1)
+    told(it, Mark("tea", 2, 2, 0.5, 0.5), now=10.0, late=0.9)
+    [hole] = it.due(12.0)
+    assert hole.since <= 1000.0 + 10.0 - 0.5 - 0.9
+    it = entered(at=9.0)
+    assert told(it, Mark("tea", 4, 6, 0.8, 0.2), now=10.0, late=0.9) == []
 
 
 def test_a_hole_of_which_a_beat_told_that_was_missed_begins_when_the_last_came() -> None:
