@@ -23,7 +23,7 @@ from ...transport.brokers import (
     probe,
 )
 from ...transport.brokers.contract import EVERYONE, Channel, Message, pod_channel, room_channel
-from .effects import perform
+from .effects import perform, write_down_name
 from .inbound import Listeners
 from .link import Link
 from .sequences import Hole
@@ -284,6 +284,9 @@ class Gossip:
         if link.state.peers.complete:
             self._reunited.set()
         perform(effects, link.state.breaker.state, self._listeners)
+        renamed = link.name.look(link.state.peers.known)
+        if renamed is not None:
+            write_down_name(renamed)
         # Its own beats come back on it: where they do not, this pod hears nobody's.
         if link.proofs.sounds.get(EVERYONE, now) < now - 1.5 * self.interval:
             link.proofs.doubt([EVERYONE])
@@ -343,7 +346,7 @@ class Gossip:
             word=word,
             number=number,
             interval=self.interval,
-            name=about.name,
+            name=link.name.name,
             version=about.version,
             node=self._node,
             connections=about.connections,

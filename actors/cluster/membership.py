@@ -22,7 +22,7 @@ from attrs import define, frozen
 from ...transport.brokers import Beat, Miss
 from .outage import Degraded, Healed, OutageCode
 
-__all__ = ["FORGOTTEN", "Peer", "Peers"]
+__all__ = ["FORGOTTEN", "PROVEN", "Peer", "Peers"]
 
 MOST_KNOWN: Final = 1024
 """Pods that are known; with more, those that come are passed over: nobody pushes a real one out."""
@@ -256,10 +256,14 @@ class Peers:
             peer.missing, peer.missing_since = True, peer.heard_wall - peer.beat.interval
 
     def _is_replaced(self, peer: Peer) -> bool:
-        """Whether a pod that began later has the name of one that is silent: it is in its place."""
+        """Whether a pod that began later has the name of one that is silent: it is in its place.
+
+        One beat proves no name: who comes says its own before it can know who else has it.
+        """
         name, epoch = peer.beat.name, peer.beat.epoch
         return bool(name) and any(
-            other.beat.name == name and other.beat.epoch > epoch for other in self._known.values()
+            other.beat.name == name and other.beat.epoch > epoch and other.beats >= PROVEN
+            for other in self._known.values()
         )
 
     def _leave(self, pod: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,17 +18,57 @@ _log = get_logger("realtime")
 class HintFile:
     """Keeps the hints of a pod of this name in its folder; this is the link's `Handoff`.
 
+    It belongs to one pod at a time: who claims it first has it until it is released, or that
+    process ends. To all others there is nothing in it, and nothing can be kept.
+
     What is kept is bounded by `broker.bufferMessages` and `bufferBytes`, as what waited was; what
     a life before has left counts too, so at most twice as much lies there.
     """
 
     def __init__(self, folder: Path, pod_name: str) -> None:
         self._path = folder / f"queued-{pod_name}.jsonl"
+        self._lock_path = folder / f"queued-{pod_name}.lock"
+        self._lock: int | None = None
         self._hints: Sequence[Hint] | None = None
+
+    def claim(self) -> bool:
+        """Have the file for this pod; False, and written down, where another pod has it.
+
+        The lock is on a file beside it, which stays: what is written takes the place of what was
+        there, and a lock on that would go with it (flock(2)).
+        """
+        lock = -1
+        try:
+            self._lock_path.parent.mkdir(parents=True, exist_ok=True)
+            lock = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if lock >= 0:
+                os.close(lock)
+            if isinstance(error, BlockingIOError):
+                _log.warning(
+                    "another pod has the file for events that wait for the broker",
+                    file=str(self._path),
+                    remedy="give each pod a server.name or a server.data of its own; what waits "
+                    "when this one stops is lost",
+                )
+            else:
+                self._complain("cannot be kept", error)
+            return False
+        self._lock = lock
+        return True
+
+    def release(self) -> None:
+        """Let another pod have it: this one has ended."""
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            os.close(lock)
 
     @property
     def hints(self) -> Sequence[Hint]:
         """What the life before has left, and this one has not said yet."""
+        if self._lock is None:
+            return ()
         if self._hints is None:
             try:
                 self._hints = read_hints(self._path.read_bytes())
@@ -39,9 +81,10 @@ class HintFile:
 
     def keep(self, hints: Sequence[Hint]) -> bool:
         """Write these and those not said yet, all or nothing; False where that failed."""
+        if self._lock is None:
+            return False
         unfinished = self._path.with_suffix(".tmp")
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
             unfinished.write_bytes(write_hints([*self.hints, *hints]))
             unfinished.replace(self._path)
         except OSError as error:
@@ -51,6 +94,8 @@ class HintFile:
 
     def said(self) -> None:
         """Remove the file: the broker has what was in it."""
+        if self._lock is None:
+            return
         self._hints = ()
         try:
             self._path.unlink(missing_ok=True)
