@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
@@ -27,6 +26,7 @@ from .effects import perform, write_down_name
 from .inbound import Listeners
 from .link import Link
 from .sequences import Hole
+from .witnesses import witnesses
 
 __all__ = ["Gossip", "MarkedBeat"]
 
@@ -317,18 +317,8 @@ class Gossip:
             await self._tell(steps.messages)
 
     def witnesses(self) -> list[str]:
-        """Return a pod on each other server of the broker, for each pod another where it can."""
-        by_node: dict[str, str] = {}
-        for pod, peer in self._link.state.peers.known.items():
-            node = peer.beat.node
-            if peer.missing or not node or node == self._node:
-                continue
-            if node not in by_node or self._rank(pod) < self._rank(by_node[node]):
-                by_node[node] = pod
-        return list(by_node.values())
-
-    def _rank(self, pod: str) -> bytes:
-        return hashlib.blake2b(f"{self._link.pod_id} {pod}".encode(), digest_size=8).digest()
+        """Return a pod on each other server of the broker."""
+        return witnesses(self._link.pod_id, self._node, self._link.state.peers.known)
 
     def _plain(self, word: str) -> Beat:
         """Return a beat that tells of no room: it shows who misses one that did."""
