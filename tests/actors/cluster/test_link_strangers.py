@@ -252,7 +252,7 @@ def test_whatever_strangers_say_real_pods_that_beat_are_heard_and_all_can_be_sho
 ) -> None:
     counters, sequences, peers = Counters(), Sequences(), Peers("me")
     inbound = Inbound(
-        *("me", Nobody(), counters, Deduplicator("me"), sequences),  # type: ignore[arg-type]
+        *("me", Nobody(), counters, Deduplicator("me"), sequences),
         lambda: 1000.0,
         {EVERYONE: None},
         LARGEST,
