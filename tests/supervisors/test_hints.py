@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from subprocess import PIPE, Popen
 
+import pytest
 import structlog
 
 from deployd.actors import Hint
@@ -25,6 +26,7 @@ def life(folder: Path, name: str = "ann") -> Iterator[HintFile]:
     assert it.claim()
     yield it
     it.release()
+    assert not it.keep([])  # it has ended
 
 
 def test_what_one_life_keeps_the_next_of_that_name_has_until_it_is_said(tmp_path: Path) -> None:
@@ -52,16 +54,46 @@ def test_no_two_pods_read_or_write_one_file_and_the_second_says_whose_it_is(tmp_
         second = HintFile(tmp_path, "ann")
         with structlog.testing.capture_logs() as lines:
             assert not second.claim()
-        assert second.hints == ()
-        assert not second.keep([hint(2)])
-        second.said()
-        second.release()  # of what it does not have
+            assert second.hints == ()
+            assert not second.keep([hint(2)])
+            second.said()
+            second.release()  # of what it does not have
     [line] = lines
     assert line["file"] == str(tmp_path / "queued-ann.jsonl")
     assert "server.name" in line["remedy"]
     with life(tmp_path) as third:
         assert third.hints == [hint(1)]
     assert HintFile(tmp_path, "ann").hints == ()  # of who has claimed nothing
+
+
+@pytest.mark.parametrize("when", ["it is back on the broker", "it ends"])
+def test_what_an_old_pod_leaves_is_not_lost_where_the_new_one_has_begun(
+    tmp_path: Path, when: str
+) -> None:
+    with life(tmp_path) as old:
+        new = HintFile(tmp_path, "ann")
+        assert not new.claim()
+        assert len(new.hints) == 0
+        assert old.keep([hint(1)])
+    if when == "it ends":
+        assert new.keep([hint(2)])
+        new.release()
+        with life(tmp_path) as next_one:
+            assert [event.sequence for h in next_one.hints for event in h.events] == [1, 2]
+    else:
+        assert list(new.hints) == [hint(1)]
+        assert not HintFile(tmp_path, "ann").claim()
+        new.said()
+        new.release()
+        with life(tmp_path) as next_one:
+            assert next_one.hints == ()
+
+
+def test_a_pod_that_claims_nothing_touches_no_folder(tmp_path: Path) -> None:
+    it = HintFile(tmp_path / "data", "ann")
+    assert it.hints == ()
+    assert not it.keep([hint(1)])
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_file_of_a_pod_that_was_killed_is_free(tmp_path: Path) -> None:

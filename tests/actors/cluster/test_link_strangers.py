@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from deployd.actors.cluster import Degraded
 from deployd.actors.cluster.counters import Counters
 from deployd.actors.cluster.deduplicator import Deduplicator
+from deployd.actors.cluster.gossip import CROWD, INTERVAL
 from deployd.actors.cluster.inbound import Inbound
-from deployd.actors.cluster.membership import MOST_KNOWN, PROVEN, Peers
+from deployd.actors.cluster.membership import LONGEST, MOST_KNOWN, PROVEN, SHORTEST, Peers
 from deployd.actors.cluster.names import PodName
 from deployd.actors.cluster.sequences import Sequences
 from deployd.actors.cluster.witnesses import MOST_WITNESSES, witnesses
@@ -104,6 +105,21 @@ def test_a_pod_that_beats_at_all_times_is_not_missing_between_two_beats() -> Non
     assert len(peers.look(2.6, 1002.6)) == 1
 
 
+def test_a_pod_among_as_many_as_are_known_is_believed_how_seldom_it_beats() -> None:
+    assert INTERVAL == SHORTEST
+    assert INTERVAL * (MOST_KNOWN + 1) / CROWD <= LONGEST
+
+
+@pytest.mark.parametrize("age", [-1, 1e13, 2**63])
+def test_a_mark_of_something_that_was_said_before_there_were_pods_is_none(age: float) -> None:
+    body = {"n": 1, "i": 1.0, "name": "", "ver": "", "at": "", "c": 0, "r": 0, "l": 0, "h": []}
+    for ages in ([0, age], [age, 0]):
+        with pytest.raises(EnvelopeError):
+            unpack(encoded("ann", 1, "here", {**body, "q": [["tea", 1, 2, *ages]]}))
+    old = unpack(encoded("ann", 1, "here", {**body, "q": [["tea", 1, 2, 1e11, 0]]}))
+    assert isinstance(old, Beat)
+
+
 def test_a_pod_that_beats_once_a_minute_is_missing_after_half_of_one() -> None:
     peers = Peers("me")
     two_of(peers, "ann", interval=60.0)
@@ -174,9 +190,9 @@ def test_a_look_at_as_many_pods_as_are_known_takes_no_longer_for_their_names() -
 
 def test_no_more_servers_are_asked_than_a_broker_has_and_the_longest_known_first() -> None:
     peers = Peers("me")
+    note(peers, 0.0, *(hail(f"false{n}", 1, node=f"made{n}") for n in range(500)))
     for n in range(3):
         note(peers, 0.0, *(hail(f"true{n}", i, node=f"node{n}") for i in range(5)))
-    note(peers, 0.0, *(hail(f"false{n}", 1, node=f"made{n}") for n in range(500)))
     asked = witnesses("me", "node0", peers.known)
     assert len(asked) == MOST_WITNESSES
     assert {"true1", "true2"} <= set(asked)

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from deployd.config import Config
 from deployd.supervisors import Pod
+from deployd.supervisors.pod.hints import HintFile
 from support.clients import KEYS, connected, pod_config, until
 from support.fake_broker import FakeBroker, FakeBus
 from support.joined import two_pods
@@ -71,6 +72,8 @@ async def test_of_two_pods_of_one_name_the_second_takes_another_and_none_of_what
             assert not b.parts.hints.keep([])
             assert a.parts.hints is not None
             assert a.parts.hints.keep([])
+            assert not HintFile(tmp_path, "ann").claim()
+        assert HintFile(tmp_path, "ann").claim()  # who has ended leaves it to the next
     told = {line["event"]: line for line in lines if "remedy" in line}
     assert told["another pod has the name of this one"]["other"] == a.pod_id
     assert told["another pod has the file for events that wait for the broker"]
