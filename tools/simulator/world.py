@@ -7,10 +7,9 @@ from functools import partial
 from typing import Final
 
 import trio
-import trio.testing
 from attrs import define, field
 
-from .chance import Pauses, seeded
+from .chance import LeapingClock, Pauses, seeded
 from .client import Visit
 from .history import Paused, Record, Resumed
 from .injection import inject
@@ -28,8 +27,7 @@ def run(plan: RunPlan) -> list[Record]:
     """Run a plan from its beginning to its end, and return all that was seen. Always the same."""
     with seeded(plan.seed) as pauses:
         world = World(plan, pauses)
-        clock = trio.testing.MockClock(autojump_threshold=0)
-        trio.run(world.live, clock=clock, strict_exception_groups=True)
+        trio.run(world.live, clock=LeapingClock(), strict_exception_groups=True)
     return world.history
 
 
