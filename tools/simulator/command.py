@@ -17,9 +17,10 @@ import click
 import structlog
 from attrs import evolve, frozen
 
+from .faults import BrokerName
 from .history import digest
 from .oracle import RULES, Violation, judge
-from .plan import BROKERS, BrokerName, RunPlan, plan
+from .plan import BROKERS, RunPlan, plan
 from .shrink import shrink
 from .world import run
 

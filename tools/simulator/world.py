@@ -11,10 +11,11 @@ from attrs import define, field
 
 from .chance import LeapingClock, Pauses, seeded
 from .client import Visit
+from .faults import Fault, Kind
 from .history import Paused, Record, Resumed
 from .injection import inject
-from .network import SimulatedNetwork
-from .plan import Act, Deed, Fault, Kind, RunPlan
+from .models import network_of
+from .plan import Act, Deed, RunPlan
 from .pod import SimulatedPod
 
 __all__ = ["run"]
@@ -61,6 +62,10 @@ def _act(pod: SimulatedPod, client: Visit, deed: Deed, visitor: _Visitor) -> Non
         pod.do(client.join, deed.room)
     elif deed.act is Act.LEAVE:
         pod.do(client.leave, deed.room)
+    elif deed.act is Act.STALL:
+        client.stall()
+    elif deed.act is Act.GO_ON:
+        client.go_on()
     elif deed.act is Act.SAY and deed.room in visitor.rooms:
         pod.do(client.say, deed.room, deed.size)
 
@@ -72,7 +77,7 @@ class World:
         self.history: list[Record] = []
         self._plan = plan
         self._pauses = pauses
-        self._network = SimulatedNetwork(plan.nodes, plan.spread, plan.seed)
+        self._network = network_of(plan)
         self._pods: dict[int, SimulatedPod] = {}
         self._visitors = [_Visitor(n, home) for n, home in enumerate(plan.homes)]
 
@@ -80,7 +85,7 @@ class World:
         """Do all that is planned, when it is due."""
         async with trio.open_nursery() as nursery:
             for number in range(self._plan.pods):
-                self._start(number, nursery)
+                self._start(number, self._plan.skews[number], nursery)
             for fault in self._plan.faults:
                 nursery.start_soon(self._befall, fault, nursery)
             for deed in self._plan.deeds:
@@ -96,6 +101,11 @@ class World:
     # What clients do -------------------------------------------------------------------------
 
     def _do(self, deed: Deed) -> None:
+        if deed.act is Act.ANNOUNCE:
+            speaker = self._pods.get(deed.client)
+            if speaker is not None and deed.client not in self._pauses:
+                speaker.announce()
+            return
         visitor = self._visitors[deed.client]
         visitor.wants(deed)
         pod = self._pods.get(visitor.home)
@@ -139,11 +149,8 @@ class World:
 
     # Pods that end -------------------------------------------------------------------------------
 
-    def _start(self, number: int, nursery: trio.Nursery) -> None:
-        plan = self._plan
-        pod = SimulatedPod(
-            number, plan.places[number], plan.skews[number], self._network, self.history
-        )
+    def _start(self, number: int, skew: float, nursery: trio.Nursery) -> None:
+        pod = SimulatedPod(number, self._plan, skew, self._network, self.history)
         self._pods[number] = pod
         pod.start(nursery)
 
@@ -159,7 +166,7 @@ class World:
         pod.crash()
         await pod.ended()
         await trio.sleep(fault.seconds)
-        self._start(fault.pod, nursery)
+        self._start(fault.pod, float(fault.amount), nursery)
         await trio.sleep(0.5)
         back = self._pods.get(fault.pod)
         if back is None or fault.pod in self._pauses:
