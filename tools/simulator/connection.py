@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
@@ -13,7 +14,7 @@ from attrs import define, field
 
 from ...transport import BrokerError, BrokerUnavailable, MessagesRefused
 from ...transport.brokers.contract import Broker, Channel, Inbox, Message, refuse_too_large
-from .network import SLOWEST, BrokerNode, SimulatedNetwork, Source
+from .network import LIMIT, SLOWEST, BrokerNode, SimulatedNetwork, Source
 
 __all__ = ["Connection", "Handing"]
 
@@ -65,13 +66,15 @@ class Connection(Broker, Generic[N]):
 
     subscribes_twice: bool = True
     """Whether `subscribe` asks the server for what the pod believes to have."""
+    tells_limit: bool = True
+    """Whether the server says how large a message may be before it refuses one."""
 
     def __init__(self, network: N, pod: int, place: int) -> None:
         self.pod = pod
         self.place = place
         self.servers: Sequence[BrokerNode] = ()
         self.endpoint = f"simulated:{place}"
-        self.max_payload = network.limit
+        self.max_payload = LIMIT
         self.heard: dict[Channel, float] = {}
         self.bound: dict[Channel, None] = {}
         self._network = network
@@ -105,7 +108,8 @@ class Connection(Broker, Generic[N]):
         self.servers = tuple(await self._find())
         if self._why != "not connected":
             raise BrokerUnavailable(f"{self.endpoint}: {self._why}.")
-        self.max_payload = self._network.limit
+        if self.tells_limit:
+            self.max_payload = self._network.limit
         self._inbox = inbox
         self._network.connections[self] = None
         for server in self.servers:
@@ -197,14 +201,14 @@ class Connection(Broker, Generic[N]):
 
     async def _deliver(self, line: _Line) -> None:
         server = line.server
-        while True:
+        while self._inbox is not None:
             if not line.queue:
                 line.wake = trio.Event()
-                await line.wake.wait()
+                await self._until(line.wake.wait)
                 continue
-            await trio.sleep_until(line.queue[0][0])
+            await self._until(trio.sleep_forever, line.queue[0][0])
             if server.thawed is not None:
-                await server.thawed.wait()
+                await self._until(server.thawed.wait)
             soon = trio.current_time() + SLOWEST  # what comes about now comes in one turn
             while line.queue and line.queue[0][0] <= soon and self._inbox is not None:
                 *_, channel, payload = heappop(line.queue)
@@ -243,25 +247,24 @@ class Connection(Broker, Generic[N]):
             await self._thawed(server)
 
     async def _wait(self, seconds: float) -> None:
-        """Wait for a way and so long, or until the connection ends."""
-        with trio.CancelScope(deadline=trio.current_time() + self._network.way() + seconds) as over:
-            await self._until_over(over, trio.sleep_forever)
+        """Wait for a way and so long."""
+        due = trio.current_time() + self._network.way() + seconds
+        await self._until(trio.sleep_forever, due)
         self._demand_connected()
 
     async def _thawed(self, server: BrokerNode) -> None:
         while server.thawed is not None:
-            with trio.CancelScope() as over:
-                await self._until_over(over, server.thawed.wait)
+            await self._until(server.thawed.wait)
             self._demand_connected()
 
-    async def _until_over(
-        self, over: trio.CancelScope, wait: Callable[[], Awaitable[object]]
-    ) -> None:
-        self._waiting[over] = None
-        try:
-            await wait()
-        finally:
-            del self._waiting[over]
+    async def _until(self, wait: Callable[[], Awaitable[object]], due: float = math.inf) -> None:
+        """Wait for something until a time, or until the connection ends."""
+        with trio.CancelScope(deadline=due) as over:
+            self._waiting[over] = None
+            try:
+                await wait()
+            finally:
+                del self._waiting[over]
 
     def _demand_connected(self) -> None:
         if self._inbox is None:

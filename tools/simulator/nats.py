@@ -53,7 +53,15 @@ class NatsConnection(Connection[SimulatedNetwork]):
         """Hear these channels, and let the routes carry that."""
         new = [channel for channel in channels if channel not in self.bound]
         await super().subscribe(channels)
-        if new and len(self._network.servers) > 1:
+        await self._spread(new)
+
+    async def resubscribe(self, channels: Sequence[Channel]) -> None:
+        """Hear these again, as above."""
+        await super().resubscribe(channels)
+        await self._spread(channels)
+
+    async def _spread(self, channels: Sequence[Channel]) -> None:
+        if channels and len(self._network.servers) > 1:
             await self._wait(GRACE)
 
     def _handle(

@@ -57,6 +57,7 @@ class SimulatedPod:
         history: list[Record],
     ) -> None:
         self.number = number
+        self.running = False
         self.clients: dict[int, Visit] = {}
         self._network = network
         self._history = history
@@ -114,7 +115,7 @@ class SimulatedPod:
         try:
             with self._scope:
                 async with trio.open_nursery() as nursery:
-                    self._nursery = nursery
+                    self._nursery, self.running = nursery, True
                     nursery.start_soon(self._look)
                     await self._root.run(lambda: None)
                     nursery.cancel_scope.cancel()

@@ -51,7 +51,10 @@ class RabbitNetwork(SimulatedNetwork):
 class RabbitConnection(Connection[RabbitNetwork]):
     """Two connections to one node, of which the model makes one."""
 
-    subscribes_twice = False
+    subscribes_twice = tells_limit = False
+
+    _taken: int
+    """Bytes that the channel takes: what the server's limit was when it was opened."""
 
     async def _find(self) -> Sequence[BrokerNode]:
         server = self._network.servers[self.place]
@@ -59,7 +62,7 @@ class RabbitConnection(Connection[RabbitNetwork]):
             await server.thawed.wait()
         if not server.up:
             raise BrokerUnavailable(f"{self.endpoint}: connection refused.")
-        self.node = ""
+        self._taken = self._network.limit
         return [server]
 
     async def subscribe(self, channels: Sequence[Channel]) -> None:
@@ -106,18 +109,23 @@ class RabbitConnection(Connection[RabbitNetwork]):
         for position, place in enumerate(part):
             channel, payload = batch[place]
             before = [batch[taken] for taken in part[:position]]
-            if len(payload) > network.limit:
-                self.max_payload = network.limit
-                handing.error = MessageTooLarge(channel, len(payload), network.limit)
-                self._take(server, before)
+            if len(payload) > self._taken:
+                self.max_payload = self._taken
+                handing.error = MessageTooLarge(channel, len(payload), self._taken)
+                self._reopen(server, before)
                 return
             if kind_of(channel) in kinds:
                 handing.refused.extend(at for at in part if kind_of(batch[at][0]) in kinds)
-                if network.chance(50):  # else the channel was closed before
-                    self._take(server, before)
+                self._reopen(server, before)
                 part = [at for at in part if at not in handing.refused]
                 break
         self._take(server, [batch[place] for place in part])
+
+    def _reopen(self, server: BrokerNode, before: Sequence[Message]) -> None:
+        """Open the channel anew, which was closed behind what came before, or ahead of it."""
+        if self._network.chance(50):
+            self._take(server, before)
+        self._taken = self._network.limit
 
     def _take(self, server: BrokerNode, messages: Sequence[Message]) -> None:
         for channel, payload in messages:

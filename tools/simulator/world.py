@@ -103,13 +103,13 @@ class World:
     def _do(self, deed: Deed) -> None:
         if deed.act is Act.ANNOUNCE:
             speaker = self._pods.get(deed.client)
-            if speaker is not None and deed.client not in self._pauses:
+            if speaker is not None and speaker.running and deed.client not in self._pauses:
                 speaker.announce()
             return
         visitor = self._visitors[deed.client]
         visitor.wants(deed)
         pod = self._pods.get(visitor.home)
-        if pod is None or visitor.home in self._pauses:
+        if pod is None or not pod.running or visitor.home in self._pauses:
             return
         client = pod.clients.get(deed.client)
         if client is not None:
