@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import ClassVar, Final
 
 import trio
@@ -18,7 +19,7 @@ from ...transport import (
     SubscriptionRefused,
 )
 from ...transport.brokers import Beat, Probe
-from ...transport.brokers.contract import Broker, Channel, pod_channel
+from ...transport.brokers.contract import EVERYONE, Broker, Channel, pod_channel
 from ..runtime import Actor, BaseExceptionRaised, EnvironmentFailure, failure_of, handles
 from .awake_timeout import AwakeTimeouts
 from .breaker import PROOFS
@@ -189,6 +190,8 @@ class LinkActor(Actor):
         )
         self._canary = Canary(broker, self._outbound.say, link.pod_id, timeouts)
         await self._subscribe_own(broker)
+        if broker.routed and not self._state.peers.known:
+            await self._acquaint(broker)
         link.subscriptions.begin_anew()
         link.proofs.clear()
         await self._subscribe_missing(broker)
@@ -228,6 +231,12 @@ class LinkActor(Actor):
             await self._timeouts.answer_of(broker, broker.subscribe(list(own)))
         except SubscriptionRefused as error:  # without these there is no link
             raise BrokerRefused(str(error)) from error
+
+    async def _acquaint(self, broker: Broker) -> None:
+        """Find out who is there, before a room's subscription is proven by the others."""
+        with suppress(SubscriptionRefused):  # then nobody can be found
+            await self._timeouts.answer_of(broker, broker.subscribe([EVERYONE]))
+            await self._gossip.acquaint()
 
     async def _subscribe_missing(self, broker: Broker) -> None:
         """Subscribe what rooms want; what the broker denies is tried again after a while."""

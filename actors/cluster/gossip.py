@@ -34,6 +34,10 @@ INTERVAL: Final = 1.0
 """Seconds between beats, with up to `CROWD` pods; with more they beat more slowly, so that what a
 pod hears of all others together stays the same."""
 CROWD: Final = 100
+FIRST_HELLO: Final = 0.05
+"""Seconds, doubled each time, after which a pod that nobody answers says hello again."""
+LISTENED: Final = 1.25
+"""Seconds after which a pod that nobody answers is alone: the others beat once in them."""
 TICK: Final = 0.25
 """Seconds between looks at who is silent and what is missing."""
 MOST_ASKED: Final = 64
@@ -95,7 +99,7 @@ class Gossip:
             self._reunited.set()
         if news is None:
             return
-        lacking = link.sequences.marked(said, now, wall)
+        lacking = link.sequences.marked(said, now, wall, news.late)
         if lacking:
             link.proofs.doubt(room_channel(room) for room in lacking)
             self._wake.set()
@@ -128,8 +132,8 @@ class Gossip:
         """Beat, answer and look after things until cancelled."""
         link = self._link
         await self._tell([(EVERYONE, beat(self._plain("hello")))])
-        next_beat = link.clock() + self.interval
-        last_look = link.clock()
+        # What was said while there was no link is lost, and whoever missed it is to know.
+        next_beat = last_look = link.clock()
         while True:
             now = link.clock()
             late = now - last_look - 2 * TICK
@@ -161,11 +165,27 @@ class Gossip:
             Mark(room, first, last, first_age + stood, last_age + stood)
             for room, first, last, first_age, last_age in marked.said.marks
         )
-        await self._tell([(EVERYONE, beat(evolve(marked.said, marks=marks)))])
+        now_said = evolve(marked.said, marks=marks, clock=self._link.clock())
+        await self._tell([(EVERYONE, beat(now_said))])
 
     async def bye(self) -> None:
         """Tell the others that this pod goes."""
         await self._tell([(EVERYONE, beat(self._plain("bye")))])
+
+    async def acquaint(self) -> None:
+        """Find out who is there, where other servers do not know yet what is heard on this one.
+
+        Says hello until somebody answers, and everybody whom they hear: the first answers may find
+        no way here. Who hears nobody for `LISTENED` is taken to be alone.
+        """
+        peers, wait = self._link.state.peers, FIRST_HELLO
+        with trio.move_on_after(LISTENED):
+            while not peers.acquainted:
+                await self._tell([(EVERYONE, beat(self._plain("hello")))])
+                self._wake = trio.Event()
+                with trio.move_on_after(wait):
+                    await self._wake.wait()
+                wait *= 2
 
     async def reunion(self, seconds: float) -> int:
         """Return when all that were known are heard again; or how many are not, in that time."""
@@ -330,6 +350,8 @@ class Gossip:
             rooms=about.rooms,
             load=about.load,
             hears=tuple(link.state.peers.heard[:MOST_HEARD]),
+            missing=tuple(link.state.peers.missing[:MOST_HEARD]),
+            clock=link.clock(),
             after=after,
             marks=marks,
         )

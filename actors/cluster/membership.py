@@ -12,6 +12,8 @@ goodbye, or another pod has come under its name.
 
 from __future__ import annotations
 
+import math
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -31,14 +33,19 @@ FORGOTTEN: Final = 8.0
 that begins later."""
 REMEMBERED: Final = 600.0
 """Seconds after which it is not even missing any more."""
+WINDOW: Final = 60.0
+"""Seconds after which clocks are compared anew: they drift."""
+LATEST: Final = 30.0
+"""Seconds that a beat may be late at most: a clock that somebody made up proves nothing."""
 PROVEN: Final = 2
 """Beats that make of a voice a pod whose silence means something."""
 
 
 @define
 class Peer:
-    """Another pod: its last beat, when that came (steady seconds, and unix), how many came.
+    """Another pod: its last beat, when that came, how many came.
 
+    `heard_at` is steady seconds, `heard_wall` unix seconds, less what the beat was late.
     `number` is that of the last beat whose marks are known here, or None before the first;
     `counted` is whether the pod is taken to be there.
     """
@@ -51,6 +58,16 @@ class Peer:
     counted: bool = True
     missing: bool = False
     missing_since: float = 0.0
+    offsets: tuple[float, float] = (math.inf, math.inf)
+    offsets_since: float = -math.inf
+
+    def late(self, beat: Beat, now: float) -> float:
+        """Return how much longer (seconds) a beat was on its way than the fastest of a while."""
+        if now - self.offsets_since > WINDOW:
+            self.offsets, self.offsets_since = (math.inf, self.offsets[0]), now
+        offset = now - beat.clock
+        self.offsets = min(offset, self.offsets[0]), self.offsets[1]
+        return min(offset - min(self.offsets), LATEST)
 
 
 @frozen
@@ -58,11 +75,13 @@ class Heard:
     """What a beat was news of: a pod that is new or back, and marks that were missed before it.
 
     `after` is the number of the last beat whose marks are known, where some were missed since.
+    `late` is how much longer (seconds) it was on its way than the fastest of a while.
     """
 
     peer: Peer
     came: bool
     after: int | None
+    late: float
 
 
 class Peers:
@@ -76,6 +95,7 @@ class Peers:
         self._known: dict[str, Peer] = {}
         self._awaited: set[str] = set()
         self._owed: dict[str, None] = {}
+        self._left: OrderedDict[str, None] = OrderedDict()
         self._told: Degraded | None = None
         self._given_up = 0
 
@@ -94,6 +114,11 @@ class Peers:
         return [pod for pod, peer in self._known.items() if not peer.missing]
 
     @property
+    def missing(self) -> list[str]:
+        """The ids of those that were heard and are not any more."""
+        return [pod for pod, peer in self._known.items() if peer.missing]
+
+    @property
     def partition(self) -> Degraded | None:
         """What was told last of pods that are missing, while any is."""
         return self._told
@@ -102,6 +127,13 @@ class Peers:
     def complete(self) -> bool:
         """Whether all that were known when the link closed are heard again, or not expected."""
         return not self._awaited
+
+    @property
+    def acquainted(self) -> bool:
+        """Whether anybody is heard, and everybody whom they hear."""
+        heard = [peer for peer in self._known.values() if not peer.missing]
+        named = {pod for peer in heard for pod in peer.beat.hears}
+        return bool(heard) and named <= {self._pod_id, *self._known}
 
     @property
     def owed(self) -> bool:
@@ -122,16 +154,20 @@ class Peers:
             if not peer.missing:
                 peer.heard_at = now
 
-    def lost(self) -> Degraded | None:
+    def lost(self, wall: float) -> float:
         """Tell nothing more of who is missing: nobody is heard over a link that is gone.
 
-        Returns what was told of it, of which the outage that begins is a part.
+        Returns since when (unix seconds, `wall` at the latest) what others said may have been
+        missed: what was told of it is a part of the outage that begins, and nobody has said yet
+        what came before a pod's last beat.
         """
         told, self._told = self._told, None
+        since = wall if told is None else told.since
         for peer in self._known.values():
             if peer.counted:
+                since = min(since, peer.heard_wall - peer.beat.interval)
                 peer.missing = False
-        return told
+        return since
 
     def give_up(self) -> int:
         """Await nobody any more; return how many have not come back."""
@@ -168,13 +204,17 @@ class Peers:
             if len(self._known) >= MOST_KNOWN:
                 return None
             peer = self._known[pod] = Peer(beat, now, wall)
+            self._left.pop(pod, None)
             came = True
+            self._replace(beat)
         else:
             came = peer.missing
-            peer.beat, peer.heard_at, peer.heard_wall = beat, now, wall
+            peer.beat, peer.heard_at = beat, now
             peer.beats += 1
             peer.counted, peer.missing = True, False
-        return Heard(peer, came, self._follow(peer, beat))
+        late = peer.late(beat, now)
+        peer.heard_wall = wall - late
+        return Heard(peer, came, self._follow(peer, beat), late)
 
     def look(self, now: float, wall: float) -> list[Degraded | Healed]:
         """See who has fallen silent and who is back; return what is to be told of it."""
@@ -223,27 +263,48 @@ class Peers:
         self._known.pop(pod, None)
         self._awaited.discard(pod)
         self._owed.pop(pod, None)
+        self._left[pod] = None
+        if len(self._left) > MOST_KNOWN:
+            self._left.popitem(last=False)
+
+    def _replace(self, beat: Beat) -> None:
+        """Miss nobody in whose place another has come."""
+        for pod, peer in list(self._known.items()):
+            if peer.missing and beat.name == peer.beat.name and self._is_replaced(peer):
+                self._leave(pod)
+
+    def _rumoured(self) -> set[str]:
+        """Return who is missed by pods that are heard, and was never heard here.
+
+        Who begins while pods are cut off from each other knows of it by those who began earlier.
+        """
+        named = {
+            pod for peer in self._known.values() if not peer.missing for pod in peer.beat.missing
+        }
+        return named.difference(self._known, self._left, (self._pod_id,))
 
     def _tell(self, wall: float) -> list[Degraded | Healed]:
-        missing = [peer for peer in self._known.values() if peer.missing]
+        missing, rumoured = [self._known[pod] for pod in self.missing], self._rumoured()
         told = self._told
-        if not missing:
+        count = len(missing) + len(rumoured)
+        if not count:
             if told is None:
                 return []
             self._told = None
             given_up, self._given_up = self._given_up, 0
             seconds = max(0.0, wall - told.since)
             return [Healed(told.since, seconds, 0, 0, 0, OutageCode.PARTITIONED, given_up=given_up)]
-        if told is not None and told.missing == len(missing):
+        if told is not None and told.missing == count:
             return []
-        since = min(peer.missing_since for peer in missing)
+        since = min([wall, *(peer.missing_since for peer in missing)])
         if told is not None:
             since = min(since, told.since)
-        self._told = Degraded(OutageCode.PARTITIONED, since, _names(missing), missing=len(missing))
+        names = [*(peer.beat.name or peer.beat.origin for peer in missing), *rumoured]
+        self._told = Degraded(OutageCode.PARTITIONED, since, _shown(names), missing=count)
         return [self._told]
 
 
-def _names(missing: Iterable[Peer]) -> str:
-    names = sorted(peer.beat.name or peer.beat.origin for peer in missing)
+def _shown(names: Iterable[str]) -> str:
+    names = sorted(names)
     shown = ", ".join(names[:10]) + (" …" if len(names) > 10 else "")
     return f"not heard: {shown}; dead or cut off, that cannot be known here"

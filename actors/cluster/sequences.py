@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+import heapq
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
-from attrs import define, frozen
+from attrs import define, evolve, frozen
 
 from ...transport import Event
 from ...transport.brokers import Beat, Envelope
@@ -23,7 +24,8 @@ that a pod really missed."""
 MOST_SUSPECTED: Final = 16_384
 """Holes that may be waited for; beyond it the oldest are taken for what they seem."""
 GRACE: Final = 1.0
-"""Seconds that an event may come after the beat that tells of it, on a way of its own."""
+"""Seconds that an event may be on its way longer than the beat that tells of it, for it may have
+a way of its own: so one that was said a second before the beat is not awaited any more."""
 SLACK: Final = 0.25
 """Seconds before what is known: an event was said before it, or the word of it, came here."""
 
@@ -55,7 +57,7 @@ class _Suspicion:
     first: int
     last: int
     since: float
-    due: float
+    began: float
 
 
 class Sequences:
@@ -70,7 +72,8 @@ class Sequences:
         self._orders: OrderedDict[str | None, dict[_Origin, _Progress]] = OrderedDict()
         self._count = 0
         self._entered: dict[str | None, float] = {}
-        self._suspected: deque[_Suspicion] = deque()
+        self._suspected: list[tuple[float, int, _Suspicion]] = []  # a heap, by when they are due
+        self._suspicions = 0
         self.missed = 0
 
     def entered(self, room: str | None, now: float) -> None:
@@ -84,7 +87,7 @@ class Sequences:
 
     def doubts(self, room: str | None) -> bool:
         """Whether something of a room is awaited that may be lost."""
-        return any(suspicion.room == room for suspicion in self._suspected)
+        return any(suspicion.room == room for _, _, suspicion in self._suspected)
 
     def follow(self, envelope: Envelope, fresh: Sequence[Event], wall: float) -> Hole | None:
         """Note events that have come; return what is missing before or among them."""
@@ -103,13 +106,14 @@ class Sequences:
         self.missed += missed
         return Hole(room, missed, since - SLACK)
 
-    def marked(self, beat: Beat, now: float, wall: float) -> list[str | None]:
+    def marked(self, beat: Beat, now: float, wall: float, late: float) -> list[str | None]:
         """Take what a beat tells of the rooms that are followed; return those that lack something.
 
-        What lacks is not a hole yet: an event may be on its way still.
+        What lacks is not a hole yet: an event may be on its way still. `late` is how many seconds
+        longer than others this beat was on its way.
         """
         lacking = []
-        origin = (beat.origin, beat.epoch)
+        origin, then = (beat.origin, beat.epoch), now - late
         for room, first, last, first_age, last_age in beat.marks:
             entered = self._entered.get(room)
             if entered is None:
@@ -117,18 +121,23 @@ class Sequences:
             order = self._orders.get(room, {}).get(origin)
             if order is not None and order.last >= last and (first >= order.first or not first):
                 continue
-            if now - last_age <= entered:
+            if then - last_age <= entered:
                 continue  # all of it was said before anybody here was to hear it
             if order is None:
-                owed = first if first and now - first_age > entered else last
-            elif 0 < first < order.first <= last and now - first_age > entered:
+                owed = first if first and then - first_age > entered else last
+            elif 0 < first < order.first <= last and then - first_age > entered:
                 owed = first
             elif order.last < last:
                 owed = order.last + 1
             else:
                 continue
-            since = wall - first_age - SLACK
-            self._suspected.append(_Suspicion(room, origin, owed, last, since, now + GRACE))
+            since = wall - late - first_age
+            if order is not None and owed < first:  # a beat was missed that told of these
+                since = min(since, order.at)
+            whole = _Suspicion(room, origin, owed, last, since - SLACK, now)
+            if owed < last:  # the oldest of them is due first, and shows that there is a hole
+                self._suspect(evolve(whole, last=owed), now + GRACE - first_age)
+            self._suspect(whole, now + GRACE - last_age)
             lacking.append(room)
         return lacking
 
@@ -136,10 +145,10 @@ class Sequences:
         """Return what was awaited long enough: it is missed."""
         holes = []
         suspected = self._suspected
-        while suspected and (suspected[0].due <= now or len(suspected) > MOST_SUSPECTED):
-            suspicion = suspected.popleft()
+        while suspected and (suspected[0][0] <= now or len(suspected) > MOST_SUSPECTED):
+            _, _, suspicion = heapq.heappop(suspected)
             entered = self._entered.get(suspicion.room)
-            if entered is None or entered > suspicion.due - GRACE:
+            if entered is None or entered > suspicion.began:
                 continue  # who was to hear it has left
             hole = self._judge(suspicion)
             if hole is not None:
@@ -148,11 +157,15 @@ class Sequences:
 
     # Inside ----------------------------------------------------------------------------------
 
+    def _suspect(self, suspicion: _Suspicion, due: float) -> None:
+        self._suspicions += 1
+        heapq.heappush(self._suspected, (due, self._suspicions, suspicion))
+
     def _judge(self, suspicion: _Suspicion) -> Hole | None:
         room, first, since = suspicion.room, suspicion.first, suspicion.since
         order = self._progress(room, suspicion.origin, first, since)
         before = max(0, order.first - first)
-        missed = before + max(0, suspicion.last - max(order.last, first - 1))
+        missed = before + max(0, suspicion.last - order.last)
         order.first = min(order.first, first)
         order.last = max(order.last, suspicion.last)
         missed = min(missed, LONGEST_GAP)

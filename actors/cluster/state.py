@@ -280,9 +280,8 @@ class LinkState:
         self.was_refused |= refused
         self.counters.trips += was.closed
         effects: list[Effect] = []
-        before = self.peers.lost()
+        since = self.peers.lost(self._proven_at)
         if self.outage is None or self.outage.code is OutageCode.STARTING:
-            since = self._proven_at if before is None else min(before.since, self._proven_at)
             self.outage = Degraded(OutageCode.CUT_OFF, since, reason)
             self.counters.begin_outage(missed)
             effects.append(self.outage)

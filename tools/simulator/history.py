@@ -9,9 +9,11 @@ from typing import Final, NamedTuple, TypeAlias
 __all__ = [
     "EVERYBODY",
     "Answered",
+    "Began",
     "Entered",
     "Gone",
     "Hearing",
+    "Met",
     "Paused",
     "Record",
     "Resumed",
@@ -100,6 +102,23 @@ class Resumed(NamedTuple):
     pod: int
 
 
+class Began(NamedTuple):
+    """A pod begins a life."""
+
+    at: float
+    pod: int
+
+
+class Met(NamedTuple):
+    """Something came from another pod, for the first time in this pod's life.
+
+    Before, it cannot know that there is any.
+    """
+
+    at: float
+    pod: int
+
+
 class View(NamedTuple):
     """What a pod thinks at the end: how many others there are, and whether it is degraded."""
 
@@ -110,7 +129,9 @@ class View(NamedTuple):
     degraded: str
 
 
-Record: TypeAlias = Entered | Gone | Spoken | Answered | Hearing | Told | Paused | Resumed | View
+Record: TypeAlias = (
+    Entered | Gone | Spoken | Answered | Hearing | Told | Paused | Resumed | Began | Met | View
+)
 
 
 def digest(history: Iterable[Record]) -> str:

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 from ...transport.brokers.contract import Channel, room_channel
 from .faults import Fault, Kind
-from .network import SimulatedNetwork
+from .network import NOBODY, SimulatedNetwork
 from .rabbitmq import RabbitNetwork
 from .redis import RedisNetwork
 from .strangers import forged, rubbish
@@ -17,9 +17,6 @@ from .strangers import forged, rubbish
 __all__ = ["inject"]
 
 Undo: TypeAlias = Callable[[], object]
-
-NOBODY: Final = -1
-"""Stands for a pod where there is none."""
 
 
 def inject(network: SimulatedNetwork, fault: Fault) -> Undo | None:

@@ -30,6 +30,7 @@ class NatsConnection(Connection[SimulatedNetwork]):
     ) -> None:
         super().__init__(network, pod, place)
         self._roams = roams
+        self.routed = len(network.servers) > 1
 
     async def _find(self) -> Sequence[BrokerNode]:
         candidates = [self._network.servers[self.place]]

@@ -18,6 +18,7 @@ from ...transport.brokers.contract import Channel
 __all__ = [
     "FASTEST",
     "LIMIT",
+    "NOBODY",
     "SLOWEST",
     "BrokerNode",
     "SimulatedNetwork",
@@ -35,6 +36,8 @@ LIMIT: Final = 1024 * 1024
 """Bytes that a message may have, until a plan says otherwise."""
 REMEMBERED: Final = 50
 """Messages that a stranger has listened to, to say them again."""
+NOBODY: Final = -1
+"""Stands for a pod where somebody else speaks."""
 
 
 @define(eq=False)
@@ -98,6 +101,7 @@ class SimulatedNetwork:
 
     `spread` is how long (seconds) it takes until the other servers know what is subscribed on one,
     `road` how long a message takes from one to another at most. `signed` is whether pods sign.
+    `tell_met` is told of a pod that something of another one has come to, once in its life.
     """
 
     def __init__(
@@ -107,10 +111,12 @@ class SimulatedNetwork:
         self.connections: dict[Subscriber, None] = {}
         self.limit = LIMIT
         self.signed = False
+        self.spread = spread
+        self.tell_met: Callable[[int], object] = lambda _: None
+        self._met: set[int] = set()
         self.denied: dict[int, set[Channel]] = {}
         self.losses: dict[int, Losses] = {}
         self.said: list[tuple[Channel, bytes]] = []
-        self._spread = spread
         self._road = road
         self._chance = random.Random(seed)  # noqa: S311 - chance, not secrecy
         self._cut: dict[frozenset[int], int] = {}
@@ -184,6 +190,16 @@ class SimulatedNetwork:
         for connection in self.of(pod):
             connection.lose("connection reset")
 
+    def begin(self, pod: int) -> None:
+        """Note that a pod begins a life."""
+        self._met.discard(pod)
+
+    def meet(self, pod: int, other: int) -> None:
+        """Note that something of another pod, or of its own, has come to a pod."""
+        if pod not in self._met and other not in (pod, NOBODY):
+            self._met.add(pod)
+            self.tell_met(pod)
+
     def abandon(self, pod: int) -> None:
         """Forget a pod that is dead."""
         for connection in self.of(pod):
@@ -248,7 +264,7 @@ class SimulatedNetwork:
             return False
         if since <= self._forgotten.get((here, there), -1.0):
             return False
-        return now >= max(since, self._joined.get(road, 0.0)) + self._spread
+        return now >= max(since, self._joined.get(road, 0.0)) + self.spread
 
     def _copies(self, losses: Losses, channel: Channel) -> int:
         dropped = losses.dropped.get(channel, losses.dropped.get(None, 0))

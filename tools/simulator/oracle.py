@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
@@ -10,9 +11,11 @@ from attrs import define, field, frozen
 
 from .history import (
     Answered,
+    Began,
     Entered,
     Gone,
     Hearing,
+    Met,
     Paused,
     Record,
     Resumed,
@@ -49,13 +52,17 @@ class Violation:
 
 @define
 class _Stay:
-    """A client in a room, from the acknowledgement on. `heard` is when it first heard what."""
+    """A client in a room, from the acknowledgement on. `heard` is when it first heard what.
+
+    `met` is when its pod could first know of another one.
+    """
 
     client: str
     pod: int
     room: str
     begin: float
     end: float
+    met: float
     heard: dict[tuple[str, int], float] = field(factory=dict)
 
 
@@ -82,6 +89,7 @@ class _Seen:
         self.outages: dict[str, list[_Outage]] = defaultdict(list)
         self.gone: dict[str, float] = {}
         self.pauses: dict[int, list[tuple[float, float]]] = defaultdict(list)
+        self.met: dict[int, float] = defaultdict(lambda: math.inf)
         self.told: list[Told] = []
         self.strays: list[Hearing] = []
         self.heard: list[tuple[_Stay, Hearing]] = []
@@ -106,6 +114,15 @@ class _Seen:
                 self._hear(record)
             case Told():
                 self._tell(record)
+            case Began() | Met() | Paused() | Resumed():
+                self._live(record)
+
+    def _live(self, record: Began | Met | Paused | Resumed) -> None:
+        match record:
+            case Began():
+                self.met[record.pod] = math.inf
+            case Met():
+                self._meet(record)
             case Paused():
                 self._paused[record.pod] = record.at
             case Resumed():
@@ -114,9 +131,16 @@ class _Seen:
     def _join(self, joined: Entered) -> None:
         key = joined.client, joined.room
         if key not in self._open:
-            stay = _Stay(joined.client, joined.pod, joined.room, joined.at, self.end)
+            met = self.met[joined.pod]
+            stay = _Stay(joined.client, joined.pod, joined.room, joined.at, self.end, met)
             self._open[key] = stay
             self.stays.append(stay)
+
+    def _meet(self, met: Met) -> None:
+        self.met[met.pod] = met.at
+        for stay in self._open.values():
+            if stay.pod == met.pod:
+                stay.met = met.at
 
     def _part(self, gone: Gone) -> None:
         if gone.room is None:
@@ -144,6 +168,10 @@ class _Seen:
             outages.append(_Outage(told.room, told.code, told.at, told.since, told.until))
         for outage in ongoing:
             outage.until = told.until
+
+    def due(self, said: Spoken, stay: _Stay) -> float:
+        """Return by when a client is to be told that it did not hear something."""
+        return self.awake(stay.pod, max(said.at, stay.met), IN_TIME)
 
     def awake(self, pod: int, at: float, seconds: float) -> float:
         """Return when a pod has been awake for so many seconds since a time."""
@@ -231,7 +259,7 @@ def _undeclared(seen: _Seen) -> Iterator[tuple[float, str]]:
 def _late(seen: _Seen) -> Iterator[tuple[float, str]]:
     """Tell it in time."""
     for said, stay, declared in _holes(seen):
-        due = seen.awake(stay.pod, said.at, IN_TIME) + ROUNDED
+        due = seen.due(said, stay) + ROUNDED
         if declared is not None and declared > due:
             seconds = declared - said.at
             yield due, f"{stay.client} was told of {_what(said)} only after {seconds:.3f} s"
@@ -292,7 +320,7 @@ def _holes(seen: _Seen) -> Iterator[tuple[Spoken, _Stay, float | None]]:
         for stay in by_room[said.room]:
             if not stay.begin < said.at < stay.end or (said.client, said.number) in stay.heard:
                 continue
-            if stay.end > seen.awake(stay.pod, said.at, IN_TIME) + LATE:
+            if stay.end > seen.due(said, stay) + LATE:
                 yield said, stay, _declared(seen, said, stay)
 
 

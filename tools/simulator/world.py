@@ -12,7 +12,7 @@ from attrs import define, field
 from .chance import LeapingClock, Pauses, seeded
 from .client import Visit
 from .faults import Fault, Kind
-from .history import Paused, Record, Resumed
+from .history import Began, Met, Paused, Record, Resumed
 from .injection import inject
 from .models import network_of
 from .plan import Act, Deed, RunPlan
@@ -78,6 +78,7 @@ class World:
         self._plan = plan
         self._pauses = pauses
         self._network = network_of(plan)
+        self._network.tell_met = self._meet
         self._pods: dict[int, SimulatedPod] = {}
         self._visitors = [_Visitor(n, home) for n, home in enumerate(plan.homes)]
 
@@ -147,11 +148,16 @@ class World:
             self._pauses.resume(pod)
             self.history.append(Resumed(trio.current_time(), pod))
 
+    def _meet(self, pod: int) -> None:
+        self.history.append(Met(trio.current_time(), pod))
+
     # Pods that end -------------------------------------------------------------------------------
 
     def _start(self, number: int, skew: float, nursery: trio.Nursery) -> None:
         pod = SimulatedPod(number, self._plan, skew, self._network, self.history)
         self._pods[number] = pod
+        self._network.begin(number)
+        self.history.append(Began(trio.current_time(), number))
         pod.start(nursery)
 
     async def _end(self, fault: Fault, nursery: trio.Nursery) -> None:

@@ -3,15 +3,17 @@
 A beat goes to everyone about once a second. It says who the pod is, how it is, whom it hears, and
 how far it has come in each room in which it spoke since the beat before.
 
-    {"v":1,"o":"9f3c21aa","e":1764072000123,"g":"here","b":{"n":17,"i":1.0,"name":"ann","ver":"1.0",
-     "at":"NBX3…","c":120,"r":14,"l":0.2,"h":["77aa0912"],"q":[["lobby",41,43,820,15]]}}
+    {"v":1,"o":"9f3c21aa","e":1764072000123,"g":"here","b":{"n":17,"i":1.0,"t":81500,"name":"ann",
+     "ver":"1.0","at":"NBX3…","c":120,"r":14,"l":0.2,"h":["77aa0912"],"q":[["lobby",41,43,820,15]]}}
 
 `g` is `hello` when a link has closed (who hears it answers with a beat), `here`, and `bye`. Of `b`:
-`n` the number of this beat among those with marks, `i` the seconds to the next, `at` the server of
-the broker that the pod is with, `c` and `r` its connections and rooms, `l` its load, `h` whom it
-hears, `q` its marks: room (null: everyone), first and last number since the beat before, and how
-long ago (ms) each was said. With `a` the beat answers a pod that missed some: its marks are of all
-that was said after beat `a`; a first number of 0 is one that is not known any more.
+`n` the number of this beat among those with marks, `i` the seconds to the next, `t` when it was
+said by a steady clock of the pod's own (ms: who compares two knows which was longer on its way),
+`at` the server of the broker that the pod is with, `c` and `r` its connections and rooms, `l` its
+load, `h` whom it hears, `m` whom it misses, `q` its marks: room (null: everyone), first and last
+number since the beat before, and how long ago (ms) each was said. With `a` the beat answers a pod
+that missed some: its marks are of all that was said after beat `a`; a first number of 0 is not
+known any more.
 
     {"v":1,"o":"77aa0912","ask":{"since":12}}
     {"v":1,"o":"77aa0912","ask":{"echo":"f00d…","on":["room.lobby"]}}
@@ -56,7 +58,7 @@ WORDS: Final = frozenset(("hello", "here", "bye"))
 MOST_MARKS: Final = 256
 """Rooms that one beat tells of; what it leaves out is told by the next."""
 MOST_HEARD: Final = 256
-"""Pods that a beat names as heard."""
+"""Pods that a beat names as heard, and as missing."""
 MOST_ECHOES: Final = 500
 """Channels that one question asks probes on."""
 LONGEST_NAME: Final = 64
@@ -83,7 +85,10 @@ class Mark(NamedTuple):
 
 @frozen
 class Beat:
-    """What a pod says of itself; see above. `interval` is in seconds, `load` from 0 to 1."""
+    """What a pod says of itself, whom it hears and misses; see above.
+
+    `interval` and `clock` are in seconds, `load` from 0 to 1.
+    """
 
     origin: str
     epoch: int
@@ -97,6 +102,8 @@ class Beat:
     rooms: int = 0
     load: float = 0.0
     hears: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    clock: float = 0.0
     after: int | None = None
     marks: tuple[Mark, ...] = ()
 
@@ -123,6 +130,7 @@ def beat(said: Beat) -> bytes:
     body: dict[str, object] = {
         "n": said.number,
         "i": said.interval,
+        "t": round(said.clock * 1000),
         "name": said.name,
         "ver": said.version,
         "at": said.node,
@@ -131,6 +139,8 @@ def beat(said: Beat) -> bytes:
         "l": round(said.load, 3),
         "h": said.hears,
     }
+    if said.missing:
+        body["m"] = said.missing
     if said.after is not None:
         body["a"] = said.after
     if said.marks:
@@ -173,6 +183,8 @@ def read_beat(origin: str, message: dict[str, JSON]) -> Beat:
         _whole(body.get("r")),
         _seconds(body.get("l"), 1.0),
         _pods(body.get("h")),
+        _pods(body.get("m", [])),
+        _whole(body.get("t")) / 1000,
         None if after is None else _whole(after),
         _marks(body.get("q", [])),
     )
@@ -220,10 +232,10 @@ def _text(value: JSON) -> str:
 
 def _pods(value: JSON) -> tuple[str, ...]:
     if type(value) is not list or len(value) > MOST_HEARD:
-        raise EnvelopeError(f"it hears more than {MOST_HEARD} pods", EnvelopeFault.TOO_LARGE)
+        raise EnvelopeError(f"it names more than {MOST_HEARD} pods", EnvelopeFault.TOO_LARGE)
     named = tuple(pod for pod in value if type(pod) is str and len(pod) <= LONGEST_NAME)
     if len(named) < len(value):
-        raise EnvelopeError("it hears what is no pod")
+        raise EnvelopeError("it names what is no pod")
     return named
 
 

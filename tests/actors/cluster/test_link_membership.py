@@ -13,7 +13,7 @@ def hail(pod: str, word: str = "here", number: int = 1, name: str = "", epoch: i
 
 def note(peers: Peers, *pods: str, at: float = 0.0, word: str = "here", number: int = 1) -> None:
     for pod in pods:
-        peers.note(hail(pod, word, number), at, 1000.0 + at)
+        peers.note(Beat(pod, 1, word, number, clock=at), at, 1000.0 + at)
 
 
 def proven(*pods: str) -> Peers:
@@ -142,6 +142,65 @@ def test_a_pod_that_comes_under_the_name_of_one_that_is_missing_is_in_its_place(
     assert list(peers.known) == ["new"]
 
 
+def test_nobody_is_missing_in_whose_place_another_is_as_soon_as_that_says_hello() -> None:
+    peers = proven("a")
+    for number in (1, 2):
+        peers.note(hail("old", number=number, name="ann", epoch=5), 0.0, 1000.0)
+    note(peers, "a", at=2.9, number=3)
+    peers.look(3.0, 1003.0)
+    assert peers.missing == ["old"]
+    peers.note(hail("new", "hello", name="ann", epoch=9), 3.0, 1003.0)
+    assert peers.missing == []
+
+
+def test_who_is_missed_by_others_is_missed_here_though_never_heard_until_they_miss_it_no_more() -> (
+    None
+):
+    peers = proven("a", "b")
+    peers.note(Beat("b", 1, number=3, missing=("c", "me", "a")), 1.0, 1001.0)
+    note(peers, "a", at=1.0, number=3)
+    [told] = peers.look(1.1, 1001.1)
+    assert isinstance(told, Degraded)
+    assert (told.missing, told.since) == (1, 1001.1)
+    assert "c" in told.detail
+    assert peers.missing == []  # it is not said on
+    note(peers, "a", "b", at=2.0, number=4)
+    [healed] = peers.look(2.1, 1002.1)
+    assert isinstance(healed, Healed)
+
+
+def test_who_has_left_is_not_missed_because_others_did_not_hear_that() -> None:
+    peers = proven("a", "c")
+    note(peers, "c", word="bye", at=1.0)
+    peers.note(Beat("a", 1, number=3, missing=("c",)), 1.0, 1001.0)
+    assert peers.look(1.1, 1001.1) == []
+    note(peers, "c", at=1.2)  # it has not, after all
+    note(peers, "c", at=1.3, number=2)
+    note(peers, "a", at=3.9, number=4)
+    [told] = peers.look(4.0, 1004.0)
+    assert isinstance(told, Degraded)
+
+
+def test_who_is_there_is_known_when_all_whom_others_hear_are_heard() -> None:
+    peers = Peers("me")
+    assert not peers.acquainted
+    peers.note(Beat("a", 1, number=1, hears=("b", "me")), 0.0, 1000.0)
+    assert not peers.acquainted
+    note(peers, "b")
+    assert peers.acquainted
+
+
+def test_an_outage_begins_before_what_the_last_beats_have_told_of() -> None:
+    peers = proven("a", "b")
+    note(peers, "a", at=5.0, number=3)
+    note(peers, "b", at=5.6, number=3)
+    assert peers.lost(1005.8) == 1004.0
+    assert Peers("me").lost(1005.8) == 1005.8
+    peers.note(Beat("a", 1, number=4, clock=6.0), 7.5, 1007.5)  # it was 1.5 s late
+    peers.note(Beat("b", 1, number=4, clock=7.5), 7.5, 1007.5)
+    assert peers.lost(1008.0) == 1005.0
+
+
 def test_what_a_pod_slept_is_held_against_nobody() -> None:
     peers = proven("a")
     peers.excuse(20.0)
@@ -150,8 +209,8 @@ def test_what_a_pod_slept_is_held_against_nobody() -> None:
 
 def test_nobody_is_missing_over_a_link_that_is_gone_and_all_get_time_to_come_back() -> None:
     peers = proven("a")
-    peers.look(3.0, 1003.0)
-    peers.lost()
+    [told] = peers.look(3.0, 1003.0)
+    assert peers.lost(1003.5) == told.since
     assert peers.partition is None
     peers.begin(6.0)
     assert peers.look(8.0, 1008.0) == []
@@ -177,6 +236,25 @@ def test_beats_that_were_missed_are_noticed_and_asked_for_until_they_are_answere
         assert news is not None
         steps.append(news.after)
     assert steps == [None, 5, 5, None, None, None, 10]
+
+
+def test_a_beat_that_was_longer_on_its_way_than_the_fastest_is_late_by_the_difference() -> None:
+    peers, late = Peers("me"), []
+    for at, clock in ((1.0, 70.9), (2.0, 71.99), (3.8, 73.0), (4.0, 74.0), (5.0, 0.0)):
+        news = peers.note(Beat("a", 1, clock=clock), at, 1000.0 + at)
+        assert news is not None
+        late.append(round(news.late, 3))
+    assert late == [0.0, 0.0, 0.79, 0.0, 30.0]
+
+
+def test_clocks_that_drift_are_compared_anew() -> None:
+    peers = Peers("me")
+    peers.note(Beat("a", 1, clock=0.0), 0.0, 1000.0)
+    for minute in range(1, 4):
+        now = minute * 61.0
+        news = peers.note(Beat("a", 1, clock=now - 1.0), now, 1000.0 + now)
+    assert news is not None
+    assert news.late == 0.0
 
 
 def test_a_beat_of_an_older_life_changes_nothing() -> None:

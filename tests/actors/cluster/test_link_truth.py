@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import pytest
 import trio
@@ -11,6 +12,7 @@ from attrs import evolve
 
 from deployd.actors import Degraded, Gap, Healed, OutageCode
 from deployd.actors.cluster import BreakerState
+from deployd.tools.simulator.network import Connection, SimulatedNetwork
 from deployd.transport import MessagesRefused, Scope
 from deployd.transport.brokers.contract import EVERYONE, Channel, Message, pod_channel, room_channel
 from support.fake_broker import FakeBroker, FakeBus
@@ -49,6 +51,69 @@ async def test_the_last_event_is_missed_within_three_seconds_though_nothing_come
         assert len(b.gaps) == 2
         assert a.gaps == []
         assert b.link.sequences.missed == 1
+
+
+async def test_what_was_said_while_a_link_was_gone_is_told_as_soon_as_it_is_back(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    bus = FakeBus()
+    async with sim_pods(bus, 2, ["tea"]) as [a, b]:
+        await acquainted(a, b)
+        a.cut()
+        await trio.testing.wait_all_tasks_blocked()
+        said = a.say("tea", 1)
+        assert a.outcome(said) is Scope.LOCAL
+        await trio.sleep(1.2)
+        await passes(lambda: a.well)
+        assert await passes(lambda: b.gaps, 1) <= 0.3
+
+
+async def test_what_was_lost_of_a_pod_that_died_after_it_is_a_part_of_the_outage_that_followed(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    bus = FakeBus()
+    async with sim_pods(bus, 2, ["tea"]) as [a, b]:
+        await acquainted(a, b)
+        await trio.sleep(0.4)
+        assert a.broker is not None
+        a.broker.side = 1  # nobody hears what it says, and it will not come back
+        said_at = trio.current_time()
+        a.say("tea", 1)
+        await trio.sleep(1.5)
+        bus.kill()
+        await trio.testing.wait_all_tasks_blocked()
+        [(_, told)] = b.outages
+        assert isinstance(told, Degraded)
+        assert told.since <= said_at
+
+
+async def test_a_pod_that_has_just_begun_is_in_a_room_when_pods_on_other_servers_reach_it(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    network = SimulatedNetwork(2, 0.3, 1, lambda pod: None)
+    a, b = [
+        SimPod(f"pod{n}", FakeBus(), SETTINGS, make=partial(Connection, network, n, n))
+        for n in range(2)
+    ]
+    async with trio.open_nursery() as nursery:
+        await nursery.start(a.run)
+        await passes(lambda: a.well)
+        await nursery.start(b.run)
+        b.uplink.enter("tea")
+        await passes(lambda: b.closed)
+        await b.uplink.heard("tea")
+        a.say("tea", 1)
+        await passes(lambda: b.data("tea") == [1], 0.1)
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_pod_that_begins_alone_on_servers_that_tell_each_other_late_listens_for_a_beat(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    network = SimulatedNetwork(2, 0.1, 1, lambda pod: None)
+    a = SimPod("pod0", FakeBus(), SETTINGS, make=partial(Connection, network, 0, 0))
+    async with links([a]):
+        assert 1.25 <= await passes(lambda: a.well) <= 2
 
 
 async def test_a_subscription_that_is_gone_is_found_where_anything_is_said_and_made_anew(

@@ -109,6 +109,8 @@ def test_probes_beats_and_questions_come_out_the_same() -> None:
         14,
         0.25,
         ("pod2", "pod3"),
+        ("pod4",),
+        81.5,
         2,
         (Mark("tea", 1, 4, 0.82, 0.015), Mark(None, 2, 2, 0.0, 0.0)),
     )

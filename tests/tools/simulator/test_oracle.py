@@ -7,9 +7,11 @@ import pytest
 from deployd.tools.simulator import RULES, judge
 from deployd.tools.simulator.history import (
     Answered,
+    Began,
     Entered,
     Gone,
     Hearing,
+    Met,
     Paused,
     Record,
     Resumed,
@@ -19,7 +21,10 @@ from deployd.tools.simulator.history import (
 )
 
 A, B = "a", "b"
-BEGIN: list[Record] = [Entered(1.0, A, 0, "r"), Entered(1.0, B, 1, "r")]
+BEGIN: list[Record] = [
+    *(Began(0.0, 0), Began(0.0, 1), Met(0.1, 0), Met(0.1, 1)),
+    *(Entered(1.0, A, 0, "r"), Entered(1.0, B, 1, "r")),
+]
 END: list[Record] = [View(30.0, 0, 1, 2, ""), View(30.0, 1, 1, 2, "")]
 
 
@@ -103,6 +108,16 @@ def test_who_slept_is_told_in_time_after_it_woke() -> None:
     slept: list[Record] = [Paused(2.5, 1), Resumed(12.5, 1)]
     assert not broken(said(1, 2.0), slept, told(14.9, 1.9), told(15.0, 1.9, 14.9))
     assert broken(said(1, 2.0), slept, told(15.2, 1.9), told(15.3, 1.9, 15.2)) == {"late"}
+
+
+def test_who_knows_of_no_other_pod_is_told_in_time_after_it_could() -> None:
+    anew: list[Record] = [Gone(1.1, B, None), Began(1.2, 1), Entered(1.5, B, 1, "r")]
+    told_late: list[Record] = [told(14.9, 1.9), told(15.0, 1.9, 14.9)]
+    assert not broken(anew, said(1, 2.0), Met(12.0, 1), told_late)
+    assert broken(anew, said(1, 2.0), Met(11.5, 1), told_late) == {"late"}
+    assert broken(anew, said(1, 2.0), Met(11.5, 1)) == {"undeclared", "false receipt"}
+    assert not broken(anew, said(1, 2.0))
+    assert "undeclared" in broken(Gone(1.1, B, None), anew[2], said(1, 2.0))
 
 
 def test_each_rule_can_be_asked_alone() -> None:

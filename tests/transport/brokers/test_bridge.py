@@ -28,6 +28,7 @@ class Echo:
     max_payload = 1000
     endpoint = "echo:1"
     node = "echo"
+    routed = False
 
     def __init__(self) -> None:
         self.channels: set[Channel] = set()

@@ -46,6 +46,11 @@ class Bridged(Broker):
         """Which server this connection is with; empty is unknown."""
         return self._driver.node
 
+    @property
+    def routed(self) -> bool:  # type: ignore[override]  # the driver's, which may change
+        """Whether other servers learn only later what is subscribed on this one."""
+        return self._driver.routed
+
     async def connect(self, inbox: Inbox, nursery: trio.Nursery) -> None:
         """Start the thread and let the driver open; once.
 

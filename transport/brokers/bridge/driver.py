@@ -34,6 +34,7 @@ class Driver(Protocol):
     max_payload: int
     endpoint: str
     node: str
+    routed: bool
 
     async def open(self, feed: Feed) -> None:
         """Connect, and put into the feed from now on."""

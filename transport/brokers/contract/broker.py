@@ -82,6 +82,10 @@ class Broker(ABC):
     compare, made by `node_name`. What is subscribed on one is heard on it at once, elsewhere when
     the servers have told each other. Empty is unknown."""
 
+    routed: bool = False
+    """Whether there are other servers that learn only later what is subscribed on this one; known
+    when `connect` has returned."""
+
     @classmethod
     def from_settings(cls, settings: BrokerSettings) -> Broker:
         """Make one from the settings, for each incarnation; `broker.options` are its own."""

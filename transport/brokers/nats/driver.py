@@ -79,7 +79,6 @@ class NatsDriver:
         self._connection: NatsConnection | None = None
         self._feed: Feed | None = None
         self._failure: BrokerError | None = None
-        self._routed = False
         self._subscriptions: dict[Channel, Subscription] = {}
         self._subscribing = Lock()
         self._refused: set[Channel] = set()
@@ -87,6 +86,7 @@ class NatsDriver:
         self._publishing: list[set[Channel]] = []
         self.max_payload = 1024 * 1024
         self.node = ""
+        self.routed = False
         self.endpoint = first
 
     async def open(self, feed: Feed) -> None:
@@ -167,7 +167,7 @@ class NatsDriver:
         limit = info.get("max_payload")
         if isinstance(limit, int) and limit > 0:
             self.max_payload = limit if first else min(limit, self.max_payload)
-        self._routed = bool(info.get("cluster", self._routed))
+        self.routed = bool(info.get("cluster", self.routed))
 
     def unsayable(self, subject: str) -> None:
         """Note it for the calls that are under way: it is said before their PONG."""
@@ -228,7 +228,7 @@ class NatsDriver:
                 if over is not None:
                     await over.unsubscribe()
             self._forget(self._refused.difference(asked))
-        if self._routed and len(asked) > len(refused):
+        if self.routed and len(asked) > len(refused):
             await sleep(ROUTE_GRACE)
         if refused:
             raise SubscriptionRefused(refused, self._why(refused[0], full))

@@ -75,6 +75,7 @@ class RabbitDriver:
         self._sending, self._opening = Lock(), Lock()
         self.max_payload = MAX_PAYLOAD
         self.node = ""
+        self.routed = False
         self.endpoint = written(settings.host, settings.port)
 
     async def open(self, feed: Feed) -> None:

@@ -36,6 +36,7 @@ class RedisClusterDriver:
         self.max_payload = MAX_PAYLOAD
         self._seeds = read_servers(settings.nodes) or [read_server(settings)]
         self.node = ""
+        self.routed = False
         self.endpoint = ", ".join(map(str, self._seeds))
         self._login = read_login(settings)
         self._names = Names(settings.prefix, self._login.database)

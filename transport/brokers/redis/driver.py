@@ -45,6 +45,7 @@ class RedisDriver:
             self._login,
         )
         self.node = ""
+        self.routed = False
         self.endpoint = ", ".join(map(str, self._sentinels.servers or [self._server]))
         self._names = Names(settings.prefix, self._login.database)
         self._node: RedisNode | None = None
