@@ -39,21 +39,21 @@ class _Line:
 
     def __init__(self, server: BrokerNode) -> None:
         self.server = server
-        self.queue: list[tuple[float, int, Source, Channel, bytes]] = []
+        self.queue: list[tuple[float, int, float, Source, Channel, bytes]] = []
         self.wake = trio.Event()
         self._last: dict[Source, float] = {}
         self._number = 0
 
-    def add(self, source: Source, due: float, channel: Channel, payload: bytes) -> None:
-        due = max(self._last.get(source, 0.0), due + self.server.slow)
+    def add(self, source: Source, reached: float, channel: Channel, payload: bytes) -> None:
+        due = max(self._last.get(source, 0.0), reached + self.server.slow)
         self._last[source] = due
         self._number += 1
-        heappush(self.queue, (due, self._number, source, channel, payload))
+        heappush(self.queue, (due, self._number, reached, source, channel, payload))
         self.wake.set()
 
     def forget(self, node: int, now: float) -> None:
         """Lose what another server had not brought here yet."""
-        self.queue = [said for said in self.queue if said[2][0] != node or said[0] <= now]
+        self.queue = [said for said in self.queue if said[3][0] != node or said[2] <= now]
         heapify(self.queue)
 
 
@@ -211,7 +211,7 @@ class Connection(Broker, Generic[N]):
                 await self._until(server.thawed.wait)
             soon = trio.current_time() + SLOWEST  # what comes about now comes in one turn
             while line.queue and line.queue[0][0] <= soon and self._inbox is not None:
-                _, _, (_, speaker), channel, payload = heappop(line.queue)
+                _, _, _, (_, speaker), channel, payload = heappop(line.queue)
                 self._network.meet(self.pod, speaker)
                 self._inbox.deliver(channel, payload)
 
