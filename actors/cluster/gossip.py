@@ -350,7 +350,7 @@ class Gossip:
             rooms=about.rooms,
             load=about.load,
             hears=tuple(link.state.peers.heard[:MOST_HEARD]),
-            missing=tuple(link.state.peers.missing[:MOST_HEARD]),
+            misses=tuple(link.state.peers.misses(link.wall())[:MOST_HEARD]),
             clock=link.clock(),
             after=after,
             marks=marks,

@@ -19,7 +19,7 @@ from typing import Final
 
 from attrs import define, frozen
 
-from ...transport.brokers import Beat
+from ...transport.brokers import Beat, Miss
 from .outage import Degraded, Healed, OutageCode
 
 __all__ = ["FORGOTTEN", "Peer", "Peers"]
@@ -113,10 +113,13 @@ class Peers:
         """The ids of those that are heard."""
         return [pod for pod, peer in self._known.items() if not peer.missing]
 
-    @property
-    def missing(self) -> list[str]:
-        """The ids of those that were heard and are not any more."""
-        return [pod for pod, peer in self._known.items() if peer.missing]
+    def misses(self, wall: float) -> list[Miss]:
+        """Return those that were heard and are not any more, for other pods to know."""
+        return [
+            Miss(pod, max(0.0, wall - peer.missing_since))
+            for pod, peer in self._known.items()
+            if peer.missing
+        ]
 
     @property
     def partition(self) -> Degraded | None:
@@ -273,18 +276,23 @@ class Peers:
             if peer.missing and beat.name == peer.beat.name and self._is_replaced(peer):
                 self._leave(pod)
 
-    def _rumoured(self) -> set[str]:
-        """Return who is missed by pods that are heard, and was never heard here.
+    def _rumoured(self) -> dict[str, float]:
+        """Return who is missed by pods that are heard and was never heard here, and since when.
 
         Who begins while pods are cut off from each other knows of it by those who began earlier.
         """
-        named = {
-            pod for peer in self._known.values() if not peer.missing for pod in peer.beat.missing
+        return {
+            miss.pod: peer.heard_wall - miss.age
+            for peer in self._known.values()
+            if not peer.missing
+            for miss in peer.beat.misses
+            if miss.pod not in self._known and miss.pod not in self._left
+            if miss.pod != self._pod_id
         }
-        return named.difference(self._known, self._left, (self._pod_id,))
 
     def _tell(self, wall: float) -> list[Degraded | Healed]:
-        missing, rumoured = [self._known[pod] for pod in self.missing], self._rumoured()
+        missing = [peer for peer in self._known.values() if peer.missing]
+        rumoured = self._rumoured()
         told = self._told
         count = len(missing) + len(rumoured)
         if not count:
@@ -296,7 +304,7 @@ class Peers:
             return [Healed(told.since, seconds, 0, 0, 0, OutageCode.PARTITIONED, given_up=given_up)]
         if told is not None and told.missing == count:
             return []
-        since = min([wall, *(peer.missing_since for peer in missing)])
+        since = min([*rumoured.values(), *(peer.missing_since for peer in missing)])
         if told is not None:
             since = min(since, told.since)
         names = [*(peer.beat.name or peer.beat.origin for peer in missing), *rumoured]

@@ -10,10 +10,10 @@ how far it has come in each room in which it spoke since the beat before.
 `n` the number of this beat among those with marks, `i` the seconds to the next, `t` when it was
 said by a steady clock of the pod's own (ms: who compares two knows which was longer on its way),
 `at` the server of the broker that the pod is with, `c` and `r` its connections and rooms, `l` its
-load, `h` whom it hears, `m` whom it misses, `q` its marks: room (null: everyone), first and last
-number since the beat before, and how long ago (ms) each was said. With `a` the beat answers a pod
-that missed some: its marks are of all that was said after beat `a`; a first number of 0 is not
-known any more.
+load, `h` whom it hears, `m` whom it misses and since when (ms), `q` its marks: room (null:
+everyone), first and last number since the beat before, and how long ago (ms) each was said. With
+`a` the beat answers a pod that missed some: its marks are of all that was said after beat `a`; a
+first number of 0 is not known any more.
 
     {"v":1,"o":"77aa0912","ask":{"since":12}}
     {"v":1,"o":"77aa0912","ask":{"echo":"f00d…","on":["room.lobby"]}}
@@ -46,6 +46,7 @@ __all__ = [
     "AskSince",
     "Beat",
     "Mark",
+    "Miss",
     "ask_echo",
     "ask_since",
     "beat",
@@ -83,6 +84,13 @@ class Mark(NamedTuple):
     last_age: float
 
 
+class Miss(NamedTuple):
+    """A pod that was heard and is not any more, and for how long (s) it has not been."""
+
+    pod: str
+    age: float
+
+
 @frozen
 class Beat:
     """What a pod says of itself, whom it hears and misses; see above.
@@ -102,7 +110,7 @@ class Beat:
     rooms: int = 0
     load: float = 0.0
     hears: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
+    misses: tuple[Miss, ...] = ()
     clock: float = 0.0
     after: int | None = None
     marks: tuple[Mark, ...] = ()
@@ -139,8 +147,8 @@ def beat(said: Beat) -> bytes:
         "l": round(said.load, 3),
         "h": said.hears,
     }
-    if said.missing:
-        body["m"] = said.missing
+    if said.misses:
+        body["m"] = [(miss.pod, round(miss.age * 1000)) for miss in said.misses]
     if said.after is not None:
         body["a"] = said.after
     if said.marks:
@@ -183,7 +191,7 @@ def read_beat(origin: str, message: dict[str, JSON]) -> Beat:
         _whole(body.get("r")),
         _seconds(body.get("l"), 1.0),
         _pods(body.get("h")),
-        _pods(body.get("m", [])),
+        _misses(body.get("m", [])),
         _whole(body.get("t")) / 1000,
         None if after is None else _whole(after),
         _marks(body.get("q", [])),
@@ -232,11 +240,21 @@ def _text(value: JSON) -> str:
 
 def _pods(value: JSON) -> tuple[str, ...]:
     if type(value) is not list or len(value) > MOST_HEARD:
-        raise EnvelopeError(f"it names more than {MOST_HEARD} pods", EnvelopeFault.TOO_LARGE)
+        raise EnvelopeError(f"it hears more than {MOST_HEARD} pods", EnvelopeFault.TOO_LARGE)
     named = tuple(pod for pod in value if type(pod) is str and len(pod) <= LONGEST_NAME)
     if len(named) < len(value):
-        raise EnvelopeError("it names what is no pod")
+        raise EnvelopeError("it hears what is no pod")
     return named
+
+
+def _misses(value: JSON) -> tuple[Miss, ...]:
+    if type(value) is not list or len(value) > MOST_HEARD:
+        raise EnvelopeError(f"it misses more than {MOST_HEARD} pods", EnvelopeFault.TOO_LARGE)
+    if not all(type(one) is list and len(one) == 2 for one in value):
+        raise EnvelopeError("it misses what is no pod")
+    pods = _pods([one[0] for one in value if type(one) is list])
+    ages = [_seconds(one[1], math.inf) / 1000 for one in value if type(one) is list]
+    return tuple(map(Miss, pods, ages))
 
 
 def _marks(value: JSON) -> tuple[Mark, ...]:

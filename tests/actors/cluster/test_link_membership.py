@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from deployd.actors.cluster import Degraded, Healed, OutageCode
 from deployd.actors.cluster.membership import FORGOTTEN, MOST_KNOWN, REMEMBERED, Peers
-from deployd.transport.brokers import Beat
+from deployd.transport.brokers import Beat, Miss
 
 
 def hail(pod: str, word: str = "here", number: int = 1, name: str = "", epoch: int = 1) -> Beat:
@@ -148,22 +148,23 @@ def test_nobody_is_missing_in_whose_place_another_is_as_soon_as_that_says_hello(
         peers.note(hail("old", number=number, name="ann", epoch=5), 0.0, 1000.0)
     note(peers, "a", at=2.9, number=3)
     peers.look(3.0, 1003.0)
-    assert peers.missing == ["old"]
+    assert [miss.pod for miss in peers.misses(1003.0)] == ["old"]
     peers.note(hail("new", "hello", name="ann", epoch=9), 3.0, 1003.0)
-    assert peers.missing == []
+    assert peers.misses(1003.0) == []
 
 
 def test_who_is_missed_by_others_is_missed_here_though_never_heard_until_they_miss_it_no_more() -> (
     None
 ):
     peers = proven("a", "b")
-    peers.note(Beat("b", 1, number=3, missing=("c", "me", "a")), 1.0, 1001.0)
+    misses = (Miss("c", 0.4), Miss("me", 1), Miss("a", 1))
+    peers.note(Beat("b", 1, number=3, clock=1.0, misses=misses), 1.0, 1001.0)
     note(peers, "a", at=1.0, number=3)
     [told] = peers.look(1.1, 1001.1)
     assert isinstance(told, Degraded)
-    assert (told.missing, told.since) == (1, 1001.1)
+    assert (told.missing, told.since) == (1, 1000.6)
     assert "c" in told.detail
-    assert peers.missing == []  # it is not said on
+    assert peers.misses(1003.0) == []  # it is not said on
     note(peers, "a", "b", at=2.0, number=4)
     [healed] = peers.look(2.1, 1002.1)
     assert isinstance(healed, Healed)
@@ -172,7 +173,7 @@ def test_who_is_missed_by_others_is_missed_here_though_never_heard_until_they_mi
 def test_who_has_left_is_not_missed_because_others_did_not_hear_that() -> None:
     peers = proven("a", "c")
     note(peers, "c", word="bye", at=1.0)
-    peers.note(Beat("a", 1, number=3, missing=("c",)), 1.0, 1001.0)
+    peers.note(Beat("a", 1, number=3, clock=1.0, misses=(Miss("c", 1),)), 1.0, 1001.0)
     assert peers.look(1.1, 1001.1) == []
     note(peers, "c", at=1.2)  # it has not, after all
     note(peers, "c", at=1.3, number=2)
