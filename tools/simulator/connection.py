@@ -35,18 +35,23 @@ class Handing:
 
 
 class _Line:
-    """What a server has under way to a pod: none overtakes another of the same source."""
+    """What is under way to a pod by way of a server: none overtakes another of the same source.
+
+    `queue` has when each is due at the pod, and when it has reached that server.
+    """
 
     def __init__(self, server: BrokerNode) -> None:
         self.server = server
         self.queue: list[tuple[float, int, float, Source, Channel, bytes]] = []
         self.wake = trio.Event()
-        self._last: dict[Source, float] = {}
+        self._last: dict[Source, tuple[float, float]] = {}
         self._number = 0
 
     def add(self, source: Source, reached: float, channel: Channel, payload: bytes) -> None:
-        due = max(self._last.get(source, 0.0), reached + self.server.slow)
-        self._last[source] = due
+        before = self._last.get(source, (0.0, 0.0))
+        reached = max(before[0], reached)
+        due = max(before[1], reached + self.server.slow)
+        self._last[source] = reached, due
         self._number += 1
         heappush(self.queue, (due, self._number, reached, source, channel, payload))
         self.wake.set()
@@ -190,9 +195,9 @@ class Connection(Broker, Generic[N]):
             self.bound.pop(channel, None)
             self._inbox.unheard([channel])
 
-    def take(self, channel: Channel, payload: bytes, due: float, source: Source) -> None:
-        """Take a message on its way to the pod."""
-        self._lines[self.server_of(channel)].add(source, due, channel, payload)
+    def take(self, channel: Channel, payload: bytes, reached: float, source: Source) -> None:
+        """Take a message that reaches its server at a time, on its way to the pod."""
+        self._lines[self.server_of(channel)].add(source, reached, channel, payload)
 
     def forget_source(self, node: int) -> None:
         """Lose what a server that died had not brought to this one yet."""

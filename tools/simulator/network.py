@@ -80,8 +80,8 @@ class Subscriber(Protocol):
     def server_of(self, channel: Channel) -> BrokerNode:
         """Return the server that it hears a channel from."""
 
-    def take(self, channel: Channel, payload: bytes, due: float, source: Source) -> None:
-        """Take a message on its way to the pod."""
+    def take(self, channel: Channel, payload: bytes, reached: float, source: Source) -> None:
+        """Take a message that reaches its server at a time, on its way to the pod."""
 
     def end(self, channel: Channel) -> None:
         """Have a subscription ended by the server, which says so."""
