@@ -17,10 +17,10 @@ from typing import Any, Final
 import pytest
 import trio
 
-from deployd.tools.simulator.nats import GRACE, NatsConnection
+from deployd.tools.simulator.nats import GRACE, SimulatedNats
 from deployd.tools.simulator.network import SimulatedNetwork
-from deployd.tools.simulator.rabbitmq import RabbitConnection, RabbitNetwork
-from deployd.tools.simulator.redis import RedisConnection, RedisNetwork
+from deployd.tools.simulator.rabbitmq import RabbitNetwork, SimulatedRabbit
+from deployd.tools.simulator.redis import RedisNetwork, SimulatedRedis
 from deployd.transport.brokers.bridge.bridged import Bridged
 from deployd.transport.brokers.contract import Broker
 from deployd.transport.brokers.contract.conformance import Make
@@ -335,12 +335,12 @@ def model_maker(name: str) -> Make:
 def _model(kind: str, nodes: int) -> tuple[SimulatedNetwork, Callable[[int, int], Broker]]:
     if kind == "nats":
         network = SimulatedNetwork(nodes, seed=1, spread=GRACE / 2)
-        return network, partial(NatsConnection, network)
+        return network, partial(SimulatedNats, network)
     if kind == "redis":
         redis = RedisNetwork(nodes, seed=1, sharded=nodes > 1)
-        return redis, partial(RedisConnection, redis)
+        return redis, partial(SimulatedRedis, redis)
     rabbit = RabbitNetwork(nodes, seed=1)
-    return rabbit, partial(RabbitConnection, rabbit)
+    return rabbit, partial(SimulatedRabbit, rabbit)
 
 
 @asynccontextmanager

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ...transport.brokers.contract import Broker
-from .nats import NatsConnection
+from .nats import SimulatedNats
 from .network import SimulatedNetwork
 from .plan import RunPlan
-from .rabbitmq import RabbitConnection, RabbitNetwork
-from .redis import RedisConnection, RedisNetwork
+from .rabbitmq import RabbitNetwork, SimulatedRabbit
+from .redis import RedisNetwork, SimulatedRedis
 
 __all__ = ["connections_of", "network_of"]
 
@@ -33,7 +33,7 @@ def connections_of(plan: RunPlan, network: SimulatedNetwork, pod: int) -> Callab
     """Return what makes a pod's connections, one for each incarnation of its link."""
     place = plan.places[pod]
     if isinstance(network, RedisNetwork):
-        return lambda: RedisConnection(network, pod, place)
+        return lambda: SimulatedRedis(network, pod, place)
     if isinstance(network, RabbitNetwork):
-        return lambda: RabbitConnection(network, pod, place)
-    return lambda: NatsConnection(network, pod, place, roams=plan.roams)
+        return lambda: SimulatedRabbit(network, pod, place)
+    return lambda: SimulatedNats(network, pod, place, roams=plan.roams)

@@ -12,7 +12,7 @@ from ...transport.brokers.contract import Channel, Message
 from .connection import Connection, Handing
 from .network import BrokerNode, SimulatedNetwork
 
-__all__ = ["GRACE", "NatsConnection"]
+__all__ = ["GRACE", "SimulatedNats"]
 
 GRACE: Final = 0.05
 """Seconds that the driver gives the routes to carry a subscription: its `ROUTE_GRACE`."""
@@ -20,7 +20,7 @@ STEP: Final = 1.0
 """Seconds that a server may take to let a pod in where there are others to try."""
 
 
-class NatsConnection(Connection[SimulatedNetwork]):
+class SimulatedNats(Connection[SimulatedNetwork]):
     """A connection to one of the servers; a pod that `roams` knows all, and tries any of them."""
 
     subscribes_twice = False

@@ -11,7 +11,7 @@ from ...transport.brokers.contract import Channel, Message
 from .connection import Connection, Handing
 from .network import SLOWEST, BrokerNode, SimulatedNetwork
 
-__all__ = ["RabbitConnection", "RabbitNetwork", "kind_of"]
+__all__ = ["RabbitNetwork", "SimulatedRabbit", "kind_of"]
 
 
 def kind_of(channel: Channel) -> str:
@@ -48,7 +48,7 @@ class RabbitNetwork(SimulatedNetwork):
             connection.lose("the pod's queue was deleted")
 
 
-class RabbitConnection(Connection[RabbitNetwork]):
+class SimulatedRabbit(Connection[RabbitNetwork]):
     """Two connections to one node, of which the model makes one."""
 
     subscribes_twice = tells_limit = False

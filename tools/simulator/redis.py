@@ -11,7 +11,7 @@ from ...transport.brokers.contract import Channel, Message
 from .connection import Connection, Handing
 from .network import SLOWEST, BrokerNode, SimulatedNetwork
 
-__all__ = ["RedisConnection", "RedisNetwork"]
+__all__ = ["RedisNetwork", "SimulatedRedis"]
 
 SLOTS: Final = 12
 """Of which each master serves as many."""
@@ -100,11 +100,11 @@ class RedisNetwork(SimulatedNetwork):
     def tell_moved(self) -> None:
         """Have all links ask who serves what, as they do each second."""
         for connection in list(self.connections):
-            if isinstance(connection, RedisConnection) and connection.owners != self.owners:
+            if isinstance(connection, SimulatedRedis) and connection.owners != self.owners:
                 connection.lose("slots of the cluster moved")
 
 
-class RedisConnection(Connection[RedisNetwork]):
+class SimulatedRedis(Connection[RedisNetwork]):
     """Connections to the master, or to all masters of a cluster. `owners` is what it knows."""
 
     def __init__(self, network: RedisNetwork, pod: int, place: int) -> None:

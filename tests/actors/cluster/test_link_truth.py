@@ -12,7 +12,7 @@ from attrs import evolve
 
 from deployd.actors import Degraded, Gap, Healed, OutageCode
 from deployd.actors.cluster import BreakerState
-from deployd.tools.simulator.nats import NatsConnection
+from deployd.tools.simulator.nats import SimulatedNats
 from deployd.tools.simulator.network import SimulatedNetwork
 from deployd.transport import MessagesRefused, Scope
 from deployd.transport.brokers.contract import EVERYONE, Channel, Message, pod_channel, room_channel
@@ -93,7 +93,7 @@ async def test_a_pod_that_has_just_begun_is_in_a_room_when_pods_on_other_servers
 ) -> None:
     network = SimulatedNetwork(2, 1, spread=0.3)
     a, b = [
-        SimPod(f"pod{n}", FakeBus(), SETTINGS, make=partial(NatsConnection, network, n, n))
+        SimPod(f"pod{n}", FakeBus(), SETTINGS, make=partial(SimulatedNats, network, n, n))
         for n in range(2)
     ]
     async with trio.open_nursery() as nursery:
@@ -112,7 +112,7 @@ async def test_a_pod_that_begins_alone_on_servers_that_tell_each_other_late_list
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     network = SimulatedNetwork(2, 1, spread=0.1)
-    a = SimPod("pod0", FakeBus(), SETTINGS, make=partial(NatsConnection, network, 0, 0))
+    a = SimPod("pod0", FakeBus(), SETTINGS, make=partial(SimulatedNats, network, 0, 0))
     async with links([a]):
         assert 1.25 <= await passes(lambda: a.well) <= 2
 

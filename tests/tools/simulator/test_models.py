@@ -11,10 +11,10 @@ import trio.testing
 
 from deployd.tools.simulator.faults import WEIGHTS, Fault, Kind
 from deployd.tools.simulator.injection import inject
-from deployd.tools.simulator.nats import NatsConnection
+from deployd.tools.simulator.nats import SimulatedNats
 from deployd.tools.simulator.network import SimulatedNetwork
-from deployd.tools.simulator.rabbitmq import RabbitConnection, RabbitNetwork
-from deployd.tools.simulator.redis import RedisConnection, RedisNetwork
+from deployd.tools.simulator.rabbitmq import RabbitNetwork, SimulatedRabbit
+from deployd.tools.simulator.redis import RedisNetwork, SimulatedRedis
 from deployd.transport import BrokerUnavailable
 from deployd.transport.brokers.contract import Broker, room_channel
 from support.broker_stages import joined
@@ -39,7 +39,7 @@ async def test_interest_is_known_elsewhere_in_its_own_time(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     network = SimulatedNetwork(2, 1, spread=0.3)
-    speaker, hearer = (NatsConnection(network, n, n) for n in range(2))
+    speaker, hearer = (SimulatedNats(network, n, n) for n in range(2))
     async with joined(speaker), joined(hearer, HALL) as (_, heard):
         for number in range(8):
             await speaker.publish([(HALL, b"%d" % number)])
@@ -54,7 +54,7 @@ async def test_what_one_says_stays_in_order_and_what_others_say_may_overtake_it(
     orders = set()
     for seed in range(20):
         network = SimulatedNetwork(2, seed, road=0.05)
-        far, near, hearer = (NatsConnection(network, n, n % 2) for n in (0, 1, 3))
+        far, near, hearer = (SimulatedNats(network, n, n % 2) for n in (0, 1, 3))
         async with joined(far), pair(near, hearer) as (_, heard):
             for number in range(0, 6, 2):
                 await far.publish([(HALL, b"%d" % number)])
@@ -70,7 +70,7 @@ async def test_what_is_between_two_servers_is_lost_with_the_one_that_had_it(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     network = SimulatedNetwork(2, 1, road=0.05)
-    speaker, hearer = (NatsConnection(network, n, n) for n in range(2))
+    speaker, hearer = (SimulatedNats(network, n, n) for n in range(2))
     async with pair(speaker, hearer) as (own, heard):
         lost = 0
         for number in range(20):
@@ -90,11 +90,11 @@ async def test_a_pod_that_knows_all_servers_goes_to_one_that_is_up(
     network = SimulatedNetwork(3, 1)
     network.kill(0)
     network.lame(1)
-    roaming = NatsConnection(network, 0, 0, roams=True)
+    roaming = SimulatedNats(network, 0, 0, roams=True)
     async with joined(roaming):
         assert [server.number for server in roaming.servers] == [2]
     with pytest.RaisesGroup(BrokerUnavailable, flatten_subgroups=True):
-        async with joined(NatsConnection(network, 0, 0)):
+        async with joined(SimulatedNats(network, 0, 0)):
             pytest.fail("connected")
 
 
@@ -102,11 +102,11 @@ async def test_a_master_that_is_cut_off_goes_on_until_it_is_found_to_be_none(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     network = RedisNetwork(2, 1)
-    beside, across = RedisConnection(network, 0, 0), RedisConnection(network, 1, 1)
+    beside, across = SimulatedRedis(network, 0, 0), SimulatedRedis(network, 1, 1)
     async with pair(beside, across) as (_, heard):
         network.split(0, 1)
         assert heard.losses
-        async with joined(RedisConnection(network, 1, 1), HALL) as (new, other):
+        async with joined(SimulatedRedis(network, 1, 1), HALL) as (new, other):
             await beside.publish([(HALL, b"1")])
             await new.publish([(HALL, b"2")])
             await trio.sleep(1)
@@ -120,15 +120,15 @@ async def test_a_failover_leads_all_to_the_replica(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     network = RedisNetwork(2, 1)
-    async with pair(RedisConnection(network, 0, 0), RedisConnection(network, 1, 1)) as (_, heard):
+    async with pair(SimulatedRedis(network, 0, 0), SimulatedRedis(network, 1, 1)) as (_, heard):
         take_over = inject(network, Fault(1.0, Kind.FAILOVER))
         assert heard.losses
         with pytest.RaisesGroup(BrokerUnavailable, flatten_subgroups=True):
-            async with joined(RedisConnection(network, 0, 0)):
+            async with joined(SimulatedRedis(network, 0, 0)):
                 pytest.fail("connected")
         assert take_over is not None
         take_over()
-        async with joined(RedisConnection(network, 0, 0)) as (broker, _):
+        async with joined(SimulatedRedis(network, 0, 0)) as (broker, _):
             assert broker.node == "node1"
 
 
@@ -136,7 +136,7 @@ async def test_a_node_that_has_forgotten_another_remembers_what_is_bound_again(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     network = RabbitNetwork(2, 1)
-    speaker, hearer = (RabbitConnection(network, n, n) for n in range(2))
+    speaker, hearer = (SimulatedRabbit(network, n, n) for n in range(2))
     async with pair(speaker, hearer) as (_, heard):
         inject(network, Fault(1.0, Kind.FORGET_SIDE, node=0, other=1))
         await speaker.publish([(HALL, b"1")])
@@ -154,7 +154,7 @@ async def test_a_batch_that_is_refused_ends_the_link_taken_or_not(
     taken = 0
     for seed in range(20):
         network = RabbitNetwork(1, seed)
-        speaker, hearer = (RabbitConnection(network, n, 0) for n in range(2))
+        speaker, hearer = (SimulatedRabbit(network, n, 0) for n in range(2))
         async with pair(speaker, hearer) as (own, heard):
             undo = inject(network, Fault(1.0, Kind.NACK, pod=0, amount=100))
             with pytest.raises(BrokerUnavailable, match="refused a message"):
@@ -172,7 +172,7 @@ async def test_what_is_confirmed_late_was_delivered_long_before(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     network = RabbitNetwork(1, 1)
-    speaker, hearer = (RabbitConnection(network, n, 0) for n in range(2))
+    speaker, hearer = (SimulatedRabbit(network, n, 0) for n in range(2))
     async with pair(speaker, hearer) as (_, heard), trio.open_nursery() as nursery:
         inject(network, Fault(1.0, Kind.LATE, amount=3000))
         began = trio.current_time()
@@ -192,10 +192,10 @@ async def test_what_was_under_way_when_a_connection_ends_was_taken_or_not(
     taken = 0
     for seed in range(20):
         network = SimulatedNetwork(1, seed)
-        speaker, hearer = (NatsConnection(network, n, 0) for n in range(2))
+        speaker, hearer = (SimulatedNats(network, n, 0) for n in range(2))
         async with pair(speaker, hearer) as (_, heard), trio.open_nursery() as nursery:
 
-            async def speak(speaker: NatsConnection = speaker) -> None:
+            async def speak(speaker: SimulatedNats = speaker) -> None:
                 with pytest.raises(BrokerUnavailable):
                     await speaker.publish([(HALL, b"1")])
 
