@@ -82,7 +82,8 @@ class Server:
         "",
         check=formats.pod_name,
         help="What other pods and operators know this one by, the same at each start; what it "
-        "could not say before it ended is said by the next start of that name. Empty: its id.",
+        "could not say before it ended is said by the next start of that name. While another pod "
+        "has it, this one is called by it and a number. Empty: its id.",
     )
     host: str = setting(
         "127.0.0.1",

@@ -34,6 +34,8 @@ class PodLine:
     load: float = 0.0
     heard_seconds: float = 0.0
     hears: tuple[str, ...] = ()
+    wanted_name: str = ""
+    name_taken_by: str = ""
 
 
 @attrs.frozen
@@ -65,7 +67,14 @@ def draw(cluster: ClusterAnswer) -> Table:
     """Draw a row a pod: how it is, and which of those shown here it does not hear."""
     breaker = "no broker" if cluster.breaker is None else f"breaker {cluster.breaker}"
     title = f"{len(cluster.pods)} pods, as {printable(cluster.pod)} sees them; {breaker}"
-    table = Table(title=title, title_justify="left")
+    taken = [
+        f"{printable(pod.id)} was to be called {printable(pod.wanted_name)}, as pod "
+        f"{printable(pod.name_taken_by)} is: give each a server.name of its own"
+        for pod in cluster.pods
+        if pod.name_taken_by
+    ]
+    caption = Text("\n".join(taken), "yellow") if taken else None
+    table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
     for heading in HEADINGS:
         table.add_column(heading, justify="right" if heading in NUMBERS else "left")
     there = [pod.id for pod in cluster.pods if pod.state != "missing"]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Final
 
 from ...config import get_logger
 from .breaker import BreakerState
 from .inbound import Listeners
+from .names import Renamed
 from .outage import Degraded, Healed, OutageCode
 from .state import Effect, Settled
 
-__all__ = ["perform"]
+__all__ = ["perform", "write_down_name"]
 
 _log = get_logger("realtime")
 
@@ -53,4 +55,24 @@ def _write_down(healed: Healed) -> None:
         lost=healed.lost,
         replayed=healed.replayed,
         missed=healed.missed,
+    )
+
+
+def write_down_name(renamed: Renamed) -> None:
+    """Write down that a pod has another name, or its own again: the first time, then ever less."""
+    if renamed.times.bit_count() != 1:
+        return
+    holder = renamed.holder
+    if holder is None:
+        _log.info("this pod has its name back", name=renamed.name)
+        return
+    began = datetime.fromtimestamp(holder.epoch / 1000, UTC)  # an elder's: no later than this pod's
+    _log.warning(
+        "another pod has the name of this one",
+        wanted=renamed.wanted,
+        name=renamed.name,
+        other=holder.origin,
+        since=began.isoformat(timespec="seconds"),
+        remedy="give each pod a server.name of its own, or none; it is this one's again when the "
+        "other has gone",
     )

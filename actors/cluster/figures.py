@@ -8,6 +8,7 @@ from typing import Any
 from ...transport import JSON
 from ..runtime import Mailbox
 from .deduplicator import Deduplicator
+from .names import PodName
 from .sequences import Sequences
 from .state import LinkState
 from .subscriptions import Subscriptions
@@ -24,6 +25,7 @@ class LinkFigures:
     def __init__(
         self,
         kind: str,
+        name: PodName,
         state: LinkState,
         subscriptions: Subscriptions,
         deduplicator: Deduplicator,
@@ -35,6 +37,7 @@ class LinkFigures:
     ) -> None:
         self.kind = kind
         self.endpoint = ""
+        self._name = name
         self._state = state
         self._subscriptions = subscriptions
         self._deduplicator = deduplicator
@@ -52,8 +55,11 @@ class LinkFigures:
         """Show how the link is. Times are seconds; everything else is counted since the start."""
         state, deduplicator, outbox = self._state, self._deduplicator, self._outbox.statistics()
         breaker, counters = state.breaker, state.counters
+        holder = self._name.holder
         return {
             "type": self.kind,
+            "name": self._name.name,
+            "name_taken_by": "" if holder is None else holder.origin,
             "active": self.kind if breaker.closed else "memory",
             "endpoint": self.endpoint,
             "state": breaker.state.value,

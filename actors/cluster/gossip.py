@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
@@ -23,10 +22,11 @@ from ...transport.brokers import (
     probe,
 )
 from ...transport.brokers.contract import EVERYONE, Channel, Message, pod_channel, room_channel
-from .effects import perform
+from .effects import perform, write_down_name
 from .inbound import Listeners
 from .link import Link
 from .sequences import Hole
+from .witnesses import witnesses
 
 __all__ = ["Gossip", "MarkedBeat"]
 
@@ -284,6 +284,9 @@ class Gossip:
         if link.state.peers.complete:
             self._reunited.set()
         perform(effects, link.state.breaker.state, self._listeners)
+        renamed = link.name.look(link.state.peers.known)
+        if renamed is not None:
+            write_down_name(renamed)
         # Its own beats come back on it: where they do not, this pod hears nobody's.
         if link.proofs.sounds.get(EVERYONE, now) < now - 1.5 * self.interval:
             link.proofs.doubt([EVERYONE])
@@ -314,18 +317,8 @@ class Gossip:
             await self._tell(steps.messages)
 
     def witnesses(self) -> list[str]:
-        """Return a pod on each other server of the broker, for each pod another where it can."""
-        by_node: dict[str, str] = {}
-        for pod, peer in self._link.state.peers.known.items():
-            node = peer.beat.node
-            if peer.missing or not node or node == self._node:
-                continue
-            if node not in by_node or self._rank(pod) < self._rank(by_node[node]):
-                by_node[node] = pod
-        return list(by_node.values())
-
-    def _rank(self, pod: str) -> bytes:
-        return hashlib.blake2b(f"{self._link.pod_id} {pod}".encode(), digest_size=8).digest()
+        """Return a pod on each other server of the broker."""
+        return witnesses(self._link.pod_id, self._node, self._link.state.peers.known)
 
     def _plain(self, word: str) -> Beat:
         """Return a beat that tells of no room: it shows who misses one that did."""
@@ -343,7 +336,7 @@ class Gossip:
             word=word,
             number=number,
             interval=self.interval,
-            name=about.name,
+            name=link.name.name,
             version=about.version,
             node=self._node,
             connections=about.connections,

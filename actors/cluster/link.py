@@ -17,6 +17,7 @@ from .deduplicator import Deduplicator
 from .figures import LinkFigures
 from .gaps import Gaps
 from .handoff import Handoff, hints_of
+from .names import PodName
 from .proofs import Proofs
 from .publication import Publication
 from .sequences import Sequences
@@ -35,7 +36,6 @@ _log = get_logger("realtime")
 class About:
     """What a pod says of itself in its beats; `load` is the share of a processor, 0 to 1."""
 
-    name: str = ""
     version: str = ""
     connections: int = 0
     rooms: int = 0
@@ -53,6 +53,7 @@ class Link:
 
     pod_id: str
     epoch: int
+    name: PodName
     settings: BrokerSettings
     state: LinkState
     subscriptions: Subscriptions
@@ -82,9 +83,14 @@ class Link:
         largest: int = DEFAULT_LARGEST,
         about: Callable[[], About] = About,
         handoff: Handoff | None = None,
+        name: str = "",
     ) -> Link:
-        """Make the link of a pod; `message_ttl` is how long (seconds) an event may wait."""
+        """Make the link of a pod; `message_ttl` is how long (seconds) an event may wait.
+
+        `name` is what the pod is to be called, where no other has the name.
+        """
         epoch = int(wall() * 1000)
+        pod_name = PodName(name, epoch, pod_id)
         state = LinkState(pod_id, settings, message_ttl, largest, clock(), wall())
         subscriptions, deduplicator = Subscriptions(settings.linger), Deduplicator(pod_id)
         sequences, proofs, gaps = Sequences(), Proofs(pod_id), Gaps()
@@ -97,6 +103,7 @@ class Link:
         return cls(
             pod_id=pod_id,
             epoch=epoch,
+            name=pod_name,
             settings=settings,
             state=state,
             subscriptions=subscriptions,
@@ -108,6 +115,7 @@ class Link:
             seal=seal,
             figures=LinkFigures(
                 settings.type,
+                pod_name,
                 state,
                 subscriptions,
                 deduplicator,

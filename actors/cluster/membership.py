@@ -22,12 +22,17 @@ from attrs import define, frozen
 from ...transport.brokers import Beat, Miss
 from .outage import Degraded, Healed, OutageCode
 
-__all__ = ["FORGOTTEN", "Peer", "Peers"]
+__all__ = ["FORGOTTEN", "PROVEN", "Peer", "Peers"]
 
 MOST_KNOWN: Final = 1024
-"""Pods that are known; with more, those that come are passed over: nobody pushes a real one out."""
+"""Pods that are known. With more, who comes takes the place of one that is not proven, or else is
+passed over: nobody pushes a real one out, and those that somebody made up make room."""
 SILENCE: Final = 2.5
 """Beats' intervals after which a pod that is not heard is missing."""
+SHORTEST: Final = 1.0
+LONGEST: Final = 12.0
+"""Seconds between beats that are believed: of few pods, and of as many as are known (`gossip`). Who
+says less would be missing between two beats, who says more never."""
 FORGOTTEN: Final = 8.0
 """Seconds after which a pod that is missing is not counted any more, nor awaited by a replay
 that begins later."""
@@ -69,6 +74,11 @@ class Peer:
         self.offsets = min(offset, self.offsets[0]), self.offsets[1]
         return min(offset - min(self.offsets), LATEST)
 
+    @property
+    def interval(self) -> float:
+        """Seconds to its next beat, as far as that is believed."""
+        return min(max(SHORTEST, self.beat.interval), LONGEST)
+
 
 @frozen
 class Heard:
@@ -93,6 +103,7 @@ class Peers:
     def __init__(self, pod_id: str) -> None:
         self._pod_id = pod_id
         self._known: dict[str, Peer] = {}
+        self._unproven: dict[str, None] = {}
         self._awaited: set[str] = set()
         self._owed: dict[str, None] = {}
         self._left: OrderedDict[str, None] = OrderedDict()
@@ -168,7 +179,7 @@ class Peers:
         since = wall if told is None else told.since
         for peer in self._known.values():
             if peer.counted:
-                since = min(since, peer.heard_wall - peer.beat.interval)
+                since = min(since, peer.heard_wall - peer.interval)
                 peer.missing = False
         return since
 
@@ -189,31 +200,41 @@ class Peers:
     # What is heard -------------------------------------------------------------------------
 
     def note(self, beat: Beat, now: float, wall: float) -> Heard | None:
-        """Take a beat; None where it tells of no pod that is there."""
+        """Take a beat; None where it tells of no pod that is there.
+
+        A pod draws its id at its start, so under one id there is one epoch: what comes with another
+        is nobody's word against a pod that is heard, however late it says that it began.
+        """
         pod = beat.origin
         if pod == self._pod_id:
             return None
         peer = self._known.get(pod)
+        if peer is not None and beat.epoch != peer.beat.epoch:
+            if now - peer.heard_at <= SILENCE * peer.interval:
+                return None
+            peer.number = None
         if beat.word == "bye":
-            if peer is not None and beat.epoch >= peer.beat.epoch:
+            if peer is not None:
                 self._leave(pod)
-            return None
-        if peer is not None and beat.epoch < peer.beat.epoch:
             return None
         if beat.word == "hello" and len(self._owed) < MOST_KNOWN:
             self._owed[pod] = None
         self._awaited.discard(pod)
         if peer is None:
             if len(self._known) >= MOST_KNOWN:
-                return None
+                if not self._unproven:
+                    return None
+                self._drop(next(iter(self._unproven)))
             peer = self._known[pod] = Peer(beat, now, wall)
             self._left.pop(pod, None)
+            self._unproven[pod] = None
             came = True
             self._replace(beat)
         else:
             came = peer.missing
             peer.beat, peer.heard_at = beat, now
             peer.beats += 1
+            self._unproven.pop(pod, None)
             peer.counted, peer.missing = True, False
         late = peer.late(beat, now)
         peer.heard_wall = wall - late
@@ -221,11 +242,13 @@ class Peers:
 
     def look(self, now: float, wall: float) -> list[Degraded | Healed]:
         """See who has fallen silent and who is back; return what is to be told of it."""
+        newest = self._newest()
         for pod, peer in list(self._known.items()):
             silent = now - peer.heard_at
-            if silent <= SILENCE * peer.beat.interval:
+            if silent <= SILENCE * peer.interval:
                 continue
-            if peer.beats < PROVEN or self._is_replaced(peer):
+            replaced = peer.beat.epoch < newest.get(peer.beat.name, -1)
+            if peer.beats < PROVEN or replaced:
                 self._leave(pod)
                 continue
             self._miss(peer)
@@ -234,6 +257,8 @@ class Peers:
             if silent > REMEMBERED:
                 self._leave(pod)
                 self._given_up += 1
+        if len(self._known) >= MOST_KNOWN:
+            self._make_room()
         return self._tell(wall)
 
     # Inside ----------------------------------------------------------------------------------
@@ -244,6 +269,9 @@ class Peers:
         if known is None:
             peer.number = beat.number
             return 0
+        if beat.after is None and beat.number < known:  # what was known so far was made up
+            peer.number = beat.number
+            return None
         begins = beat.number - 1 if beat.after is None else beat.after
         if begins <= known < beat.number:
             peer.number = known = beat.number
@@ -253,27 +281,42 @@ class Peers:
     def _miss(peer: Peer) -> None:
         """Note that a pod is missing, and since when."""
         if not peer.missing:
-            peer.missing, peer.missing_since = True, peer.heard_wall - peer.beat.interval
+            peer.missing, peer.missing_since = True, peer.heard_wall - peer.interval
 
-    def _is_replaced(self, peer: Peer) -> bool:
-        """Whether a pod that began later has the name of one that is silent: it is in its place."""
-        name, epoch = peer.beat.name, peer.beat.epoch
-        return bool(name) and any(
-            other.beat.name == name and other.beat.epoch > epoch for other in self._known.values()
-        )
+    def _newest(self) -> dict[str, int]:
+        """Return when the latest of each name began: an earlier one that is silent is replaced."""
+        newest: dict[str, int] = {}
+        for peer in self._known.values():
+            name, epoch = peer.beat.name, peer.beat.epoch
+            if name:
+                newest[name] = max(epoch, newest.get(name, epoch))
+        return newest
 
-    def _leave(self, pod: str) -> None:
+    def _make_room(self) -> None:
+        """Give up the missing pod that was heard least: there is no place for those that come."""
+        missing = [(peer.beats, pod) for pod, peer in self._known.items() if peer.missing]
+        if missing:
+            self._leave(min(missing)[1])
+            self._given_up += 1
+
+    def _drop(self, pod: str) -> None:
         self._known.pop(pod, None)
+        self._unproven.pop(pod, None)
         self._awaited.discard(pod)
         self._owed.pop(pod, None)
+
+    def _leave(self, pod: str) -> None:
+        self._drop(pod)
         self._left[pod] = None
         if len(self._left) > MOST_KNOWN:
             self._left.popitem(last=False)
 
     def _replace(self, beat: Beat) -> None:
         """Miss nobody in whose place another has come."""
+        if not beat.name or self._told is None:  # else there is nobody that is missed
+            return
         for pod, peer in list(self._known.items()):
-            if peer.missing and beat.name == peer.beat.name and self._is_replaced(peer):
+            if peer.missing and peer.beat.name == beat.name and peer.beat.epoch < beat.epoch:
                 self._leave(pod)
 
     def _rumoured(self) -> dict[str, float]:
@@ -281,14 +324,16 @@ class Peers:
 
         Who begins while pods are cut off from each other knows of it by those who began earlier.
         """
-        return {
-            miss.pod: peer.heard_wall - miss.age
-            for peer in self._known.values()
-            if not peer.missing
-            for miss in peer.beat.misses
-            if miss.pod not in self._known and miss.pod not in self._left
-            if miss.pod != self._pod_id
-        }
+        rumoured: dict[str, float] = {}
+        for peer in self._known.values():
+            if peer.missing or peer.beats < PROVEN:
+                continue
+            for pod, age in peer.beat.misses:
+                if len(rumoured) >= MOST_KNOWN:
+                    return rumoured
+                if pod not in self._known and pod not in self._left and pod != self._pod_id:
+                    rumoured[pod] = peer.heard_wall - age
+        return rumoured
 
     def _tell(self, wall: float) -> list[Degraded | Healed]:
         missing = [peer for peer in self._known.values() if peer.missing]

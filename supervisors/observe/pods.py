@@ -17,12 +17,16 @@ def pods_of(pod: Watched) -> Mapping[str, JSON]:
     `state` is `self`, `heard` or `missing`: dead, or cut off, which cannot be told from here.
     `since` (unix seconds) is when a missing pod was last known to be there, `heard_seconds` how
     long ago it was last heard, `hears` whom it said that it hears. A pod that is alone shows
-    itself.
+    itself. Where another pod has the name that this one was to have (`wanted_name`), that is
+    `name_taken_by`.
     """
     link = pod.link
+    wanted = pod.config.server.name
+    holder = None if link is None else link.name.holder
     own: dict[str, JSON] = {
         "id": pod.pod_id,
-        "name": pod.config.server.name,
+        "name": wanted if link is None else link.name.name,
+        **({} if holder is None else {"wanted_name": wanted, "name_taken_by": holder.origin}),
         "version": pod.version,
         "state": "self",
         "connections": len(pod.members),

@@ -58,7 +58,10 @@ __all__ = ["Parts", "assemble"]
 
 @frozen(kw_only=True, eq=False)
 class Parts:
-    """What a pod is made of: `tree` says what hangs below `root`, `watched` what can be seen."""
+    """What a pod is made of: `tree` says what hangs below `root`, `watched` what can be seen.
+
+    `hints` are claimed and released by whoever runs it.
+    """
 
     basis: Basis
     hub: Hub
@@ -67,6 +70,7 @@ class Parts:
     exporter: Exporter
     tree: PodTree
     root: Supervisor
+    hints: HintFile | None
 
 
 def assemble(
@@ -96,7 +100,12 @@ def assemble(
 
     basis = make_basis(config, keys, wall, dev=dev, port=lambda: listener.address[1])
     make_broker = broker or load_broker(config.broker, config.message_ttl)
-    link = None if make_broker is None else _link(basis, rooms=lambda: len(rooms.directory))
+    link: Link | None = None
+    hints: HintFile | None = None
+    if make_broker is not None:
+        if config.server.name:
+            hints = HintFile(Path(config.server.data), config.server.name)
+        link = _link(basis, lambda: len(rooms.directory), hints)
     uplink = None if link is None else link.uplink
     documented = _needs_definitions(config, link)
     own = _own_rooms(
@@ -173,16 +182,16 @@ def assemble(
         exporter=exporter,
         tree=tree,
         root=root,
+        hints=hints,
     )
 
 
-def _link(basis: Basis, rooms: Callable[[], int]) -> Link:
+def _link(basis: Basis, rooms: Callable[[], int], hints: HintFile | None) -> Link:
     """Make the link; `rooms` counts those that run, when the pod does."""
     config, version, load = basis.config, metadata.version("deployd"), LoadMeter(time.monotonic)
-    name = config.server.name
 
     def about() -> About:
-        return About(name, version, len(basis.members), rooms(), load())
+        return About(version, len(basis.members), rooms(), load())
 
     return Link.of(
         basis.pod_id,
@@ -191,7 +200,8 @@ def _link(basis: Basis, rooms: Callable[[], int]) -> Link:
         basis.wall,
         largest=config.limits.max_buffer_bytes,
         about=about,
-        handoff=HintFile(Path(config.server.data), name) if name else None,
+        handoff=hints,
+        name=config.server.name,
     )
 
 

@@ -85,6 +85,9 @@ class Pod:
         tree.listener.open()
         if tree.metrics is not None:
             tree.metrics.open()
+        hints = self.parts.hints
+        if hints is not None:
+            hints.claim()
         try:
             with self._cut_off:
                 async with trio.open_nursery() as nursery:
@@ -93,6 +96,8 @@ class Pod:
                     nursery.cancel_scope.cancel()
         finally:
             root.terminated(Exit.shutdown("pod stopped"))
+            if hints is not None:  # the link has left what it could not say
+                hints.release()
             tree.listener.close()
             if tree.metrics is not None:
                 tree.metrics.close()

@@ -77,7 +77,8 @@ class _Everyone:
 class SimPod:
     """One pod's link; `settled` are the outcomes by event id, in their order.
 
-    `joined` is when it first was back from the time before its first connection.
+    `joined` is when it first was back from the time before its first connection; `name` is its id,
+    and `called` what `server.name` would be.
     """
 
     name: str
@@ -95,6 +96,7 @@ class SimPod:
     make: Callable[[], Broker] | None = None
     ttl: float = 60.0
     handoff: Handoff | None = None
+    called: str = ""
 
     def __attrs_post_init__(self) -> None:
         config = evolve(Config(), broker=self.settings, message_ttl=self.ttl)
@@ -107,6 +109,7 @@ class SimPod:
             trio.current_time,
             largest=config.limits.max_buffer_bytes,
             handoff=self.handoff,
+            name=self.called,
         )
         self.uplink, self.state = self.link.uplink, self.link.state
         notices = Notices({}, self.ids, trio.current_time, self.settings.notice_window)

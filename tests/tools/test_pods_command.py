@@ -69,6 +69,20 @@ def test_what_is_no_pod_is_named(answer: object) -> None:
         read_cluster(answer, HERE)
 
 
+def test_it_says_whose_name_another_pod_has_and_what_to_do() -> None:
+    line = PodLine("b1", "self", name="ann-2", wanted_name="ann", name_taken_by="a1")
+    shown = drawn(ClusterAnswer("b1", "closed", (line,)))
+    assert "ann-2 b1" in shown
+    assert "b1 was to be called ann, as pod a1 is" in shown
+    assert "server.name" in shown
+    assert "server.name" not in drawn(ClusterAnswer("a1", "closed", (PodLine("a1", "self"),)))
+
+
 def test_a_pod_cannot_steer_the_terminal() -> None:
-    line = PodLine("x\x1b[31m", "heard\x1b[0m", name="\x07")
+    line = PodLine(
+        *("x\x1b[31m", "heard\x1b[0m"),
+        name="\x07",
+        wanted_name="\x1b[31m",
+        name_taken_by="\x1b[31m",
+    )
     assert "\x1b[31m" not in drawn(ClusterAnswer("a", None, (line,)))

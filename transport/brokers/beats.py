@@ -24,7 +24,6 @@ channels: who hears it there is heard by that pod.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -68,6 +67,8 @@ LARGEST_NUMBER: Final = 2**53 - 1
 """Of an event, a beat or an epoch: beyond it neither doubles nor JavaScript count (ECMA-262,
 21.1.2.6)."""
 LONGEST_INTERVAL: Final = 60.0
+OLDEST: Final = 1e9
+"""Seconds since something was said: thirty years, more than any pod has run."""
 _CHANNEL: Final = re.compile(r"[a-z]{1,8}\.[A-Za-z0-9_=-]{1,200}")
 
 
@@ -241,7 +242,11 @@ def _text(value: JSON) -> str:
 def _pods(value: JSON) -> tuple[str, ...]:
     if type(value) is not list or len(value) > MOST_HEARD:
         raise EnvelopeError(f"it hears more than {MOST_HEARD} pods", EnvelopeFault.TOO_LARGE)
-    named = tuple(pod for pod in value if type(pod) is str and len(pod) <= LONGEST_NAME)
+    named = tuple(
+        pod
+        for pod in value
+        if type(pod) is str and len(pod) <= LONGEST_NAME and pod.isascii() and pod.isprintable()
+    )
     if len(named) < len(value):
         raise EnvelopeError("it hears what is no pod")
     return named
@@ -253,7 +258,7 @@ def _misses(value: JSON) -> tuple[Miss, ...]:
     if not all(type(one) is list and len(one) == 2 for one in value):
         raise EnvelopeError("it misses what is no pod")
     pods = _pods([one[0] for one in value if type(one) is list])
-    ages = [_seconds(one[1], math.inf) / 1000 for one in value if type(one) is list]
+    ages = [_seconds(one[1], 1000 * OLDEST) / 1000 for one in value if type(one) is list]
     return tuple(map(Miss, pods, ages))
 
 
@@ -269,5 +274,5 @@ def _mark(raw: JSON) -> Mark:
     first, last = _whole(raw[1]), _whole(raw[2])
     if not first <= last:
         raise EnvelopeError("a mark of it ends before it begins")
-    ages = [_seconds(age, math.inf) / 1000 for age in raw[3:5]]
+    ages = [_seconds(age, 1000 * OLDEST) / 1000 for age in raw[3:5]]
     return Mark(demand_room(raw[0]), first, last, ages[0], ages[1])

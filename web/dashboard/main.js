@@ -3,13 +3,15 @@
 import { byId, write } from '/self-test/dom.js';
 import { Feed } from './feed.js';
 import { show, showStress } from './panels.js';
+import { forgetPods, showPods } from './pods.js';
 import { showTree } from './tree.js';
 import { time } from './words.js';
 
-const TREE = 5; // ticks between two readings of the tree
-let ticks = 0;
-let readingTree = false;
 const feed = new Feed();
+const readings = [
+  reading('/_dashboard/api/pods', 2, showPods, 'pods-note', 'The pods are'),
+  reading('/_dashboard/api/actors', 5, showTree, 'tree-note', 'The tree is'),
+];
 
 feed.addEventListener('snapshot', ({ detail }) => {
   byId('login').hidden = true;
@@ -21,7 +23,7 @@ feed.addEventListener('snapshot', ({ detail }) => {
 feed.addEventListener('stress', ({ detail }) => detail && showStress(detail));
 feed.addEventListener('tick', () => {
   status();
-  if (feed.fresh && ticks++ % TREE === 0) readTree();
+  if (feed.fresh) for (const one of readings) one.tick();
 });
 feed.addEventListener('login', () => {
   byId('panels').hidden = true;
@@ -33,7 +35,8 @@ feed.addEventListener('login', () => {
     form.hidden = false;
     byId('master-key').focus();
   }
-  ticks = 0;
+  for (const one of readings) one.again();
+  forgetPods();
   status();
 });
 
@@ -74,15 +77,20 @@ function status() {
   write(byId('age'), [age, why, again].filter(Boolean).join(' · '));
 }
 
-async function readTree() {
-  if (readingTree) return;
-  readingTree = true;
-  try {
-    showTree(await feed.get('/_dashboard/api/actors'));
-    write(byId('tree-note'), '');
-  } catch (error) {
-    write(byId('tree-note'), `The tree is old: ${error.message}.`);
-  } finally {
-    readingTree = false;
-  }
+/** What is asked for every so many ticks, once at a time; what is old is called so. */
+function reading(path, every, show, note, what) {
+  let ticks = 0;
+  let busy = false;
+  const read = async () => {
+    busy = true;
+    try {
+      show(await feed.get(path));
+      write(byId(note), '');
+    } catch (error) {
+      write(byId(note), `${what} old: ${error.message}.`);
+    } finally {
+      busy = false;
+    }
+  };
+  return { tick: () => ticks++ % every || busy || read(), again: () => (ticks = 0) };
 }

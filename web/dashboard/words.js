@@ -29,6 +29,9 @@ export function pairs(object) {
 export function alarms({ ready, not_ready_because: because, links, connections, process }) {
   const found = [];
   for (const link of links || []) {
+    const { missing_pods: missing = 0, name_taken_by: other, name } = link;
+    if (missing) found.push(`Not heard: ${missing} of the other pods, dead or cut off.`);
+    if (other) found.push(`Pod ${other} has the name of this one, which is called ${name}: give each its own.`);
     if (!link.state || link.state === 'closed') continue;
     const why = link.reason ? ` ${link.reason}` : '';
     found.push(`Degraded: the breaker of ${link.type} is ${link.state}. This pod is alone.${why}`);

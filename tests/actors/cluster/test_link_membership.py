@@ -137,7 +137,9 @@ def test_a_pod_that_comes_under_the_name_of_one_that_is_missing_is_in_its_place(
         peers.note(hail("old", number=number, name="ann", epoch=5), 0.0, 1000.0)
     peers.look(3.0, 1003.0)
     peers.note(hail("new", name="ann", epoch=9), 4.0, 1004.0)
-    [told] = peers.look(4.1, 1004.1)
+    assert peers.look(4.1, 1004.1) == []  # what it says first it says before it knows who has it
+    peers.note(hail("new", name="ann", epoch=9, number=2), 5.0, 1005.0)
+    [told] = peers.look(5.1, 1005.1)
     assert isinstance(told, Healed)
     assert list(peers.known) == ["new"]
 
