@@ -16,6 +16,7 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 import pytest
+from redis.crc import key_slot
 
 from deployd.config.brokers import Redis
 
@@ -117,6 +118,26 @@ class RedisCluster:
     def masters(self) -> list[RedisServer]:
         """Return the nodes that are masters now, as the living ones say."""
         return [node for node in self.nodes if node.ask("ROLE").startswith("master")]
+
+    def owner(self, channel: str) -> tuple[int, RedisServer]:
+        """Return the slot of a channel and the master that serves it."""
+        slot = key_slot(f"deployd:db0:{channel}".encode())
+        for node in self.masters():
+            mine = [line for line in node.ask("CLUSTER", "NODES").splitlines() if "myself" in line]
+            for words in mine[0].split()[8:]:
+                first, _, last = words.partition("-")
+                if int(first) <= slot <= int(last or first):
+                    return slot, node
+        raise AssertionError(slot)
+
+    def move_slot(self, channel: str) -> None:
+        """Have another master serve the slot of a channel."""
+        slot, source = self.owner(channel)
+        target = next(node for node in self.masters() if node is not source)
+        # As a node that imports it the new owner claims the slot louder than the old one did.
+        target.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", self.name(source))
+        for node in (target, source):
+            assert node.ask("CLUSTER", "SETSLOT", slot, "NODE", self.name(target)) == "OK"
 
     def name(self, node: RedisServer) -> str:
         """Return a node's id."""

@@ -20,9 +20,9 @@ from ...actors import (
     Session,
 )
 from ...transport import NATIVE, ClientMessage, Emit, Event, Failed, Join, Leave, encode_data
-from .history import Answered, Entered, Gone, Hearing, Record, Spoken, Told
+from .history import EVERYBODY, Answered, Entered, Gone, Hearing, Record, Spoken, Told
 
-__all__ = ["Visit"]
+__all__ = ["SAID", "Visit"]
 
 SAID: Final = "said"
 _SMALLEST: Final = 64
@@ -39,7 +39,6 @@ class Visit:
     """
 
     deflates = False
-    lagging = False
     written = waiting = (0, 0)
 
     def __init__(
@@ -52,6 +51,8 @@ class Visit:
     ) -> None:
         self.name = name
         self.live = True
+        self.lagging = False
+        self._taken = trio.Event()
         self._pod = pod
         self._env = environment
         self._history = history
@@ -68,11 +69,21 @@ class Visit:
     def come(self, nursery: trio.Nursery) -> None:
         """Be there, and be warned of an outage, as a connection does."""
         self._env.members[self.name] = self._member
+        self._history.append(Entered(trio.current_time(), self.name, self._pod, EVERYBODY))
         self.session.attach(nursery.start_soon)
         outage = None if self._env.uplink is None else self._env.uplink.degraded
         if outage is not None:
             data = encode_data(outage.to_json())
             self._member.say(Event(None, "system:degraded", data, "", 0, self._env.wall()))
+
+    def stall(self) -> None:
+        """Take nothing: what is written waits, and is counted as told all the same."""
+        self.lagging, self._taken = True, trio.Event()
+
+    def go_on(self) -> None:
+        """Take it."""
+        self.lagging = False
+        self._taken.set()
 
     def join(self, room: str) -> None:
         """Ask to be let in."""
@@ -102,6 +113,7 @@ class Visit:
         if self.live:
             self._history.append(Gone(trio.current_time(), self.name, None))
             self.live = False
+            self.go_on()
 
     def look(self) -> None:
         """Have answered what is overdue."""
@@ -122,15 +134,19 @@ class Visit:
                 self._hear(orjson.loads(payload))
 
     async def flushed(self) -> None:
-        """Return: nothing ever waits."""
+        """Return when nothing waits."""
         await trio.lowlevel.checkpoint()
+        if self.lagging:
+            await self._taken.wait()
 
     def _hear(self, told: dict[str, Any]) -> None:
         now, kind = trio.current_time(), told["type"]
         if kind == "emit":
             if told["event"] == SAID:
                 data = told["data"]
-                heard = Hearing(now, self.name, told["room"], data["by"], data["number"])
+                heard = Hearing(
+                    now, self.name, told.get("room") or EVERYBODY, data["by"], data["number"]
+                )
                 self._history.append(heard)
             elif told["event"] in ("system:degraded", "system:healed"):
                 self._history.append(self._outage(now, told["event"], told["data"]))
@@ -149,7 +165,8 @@ class Visit:
         since = self._since(data["since"])
         until = since + data["seconds"] if event == "system:healed" else None
         missed = data.get("missed", 0)
-        return Told(now, self.name, data.get("room"), data["code"], since, until, missed)
+        room = data.get("room") or (EVERYBODY if data["code"] == "missed" else None)
+        return Told(now, self.name, room, data["code"], since, until, missed)
 
 
 def _payloads(data: bytes) -> Iterator[bytes]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 __all__ = [
+    "EVERYBODY",
     "Answered",
     "Began",
     "Entered",
@@ -21,6 +22,9 @@ __all__ = [
     "View",
     "digest",
 ]
+
+EVERYBODY: Final = "everybody"
+"""Stands for the room of all who are connected."""
 
 
 class Entered(NamedTuple):

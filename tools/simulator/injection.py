@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final, TypeAlias
 
 from ...transport.brokers.contract import Channel, room_channel
-from .network import SimulatedNetwork
-from .plan import Fault, Kind
+from .faults import Fault, Kind
+from .network import NOBODY, SimulatedNetwork
+from .rabbitmq import RabbitNetwork
+from .redis import RedisNetwork
+from .strangers import forged, rubbish
 
 __all__ = ["inject"]
 
@@ -28,6 +32,39 @@ def _kill(network: SimulatedNetwork, fault: Fault) -> Undo:
     return partial(network.start, fault.node)
 
 
+def _lame(network: SimulatedNetwork, fault: Fault) -> Undo:
+    network.lame(fault.node)
+    return partial(network.start, fault.node)
+
+
+def _failover(network: SimulatedNetwork, fault: Fault) -> Undo | None:
+    if not isinstance(network, RedisNetwork):
+        return None
+    old = network.master
+    network.kill(old)
+
+    def take_over() -> None:
+        network.start(old)
+        if network.master == old:
+            network.promote()
+
+    return take_over
+
+
+def _demote(network: SimulatedNetwork, fault: Fault) -> Undo | None:
+    if not isinstance(network, RedisNetwork):
+        return None
+    network.promote()
+    return network.tell_replicas
+
+
+def _move(network: SimulatedNetwork, fault: Fault) -> Undo | None:
+    if not isinstance(network, RedisNetwork):
+        return None
+    network.move(room_channel(fault.room))
+    return network.tell_moved
+
+
 def _freeze(network: SimulatedNetwork, fault: Fault) -> Undo:
     network.freeze(fault.node)
     return partial(network.thaw, fault.node)
@@ -43,10 +80,21 @@ def _cut(network: SimulatedNetwork, fault: Fault) -> None:
 
 
 def _forget(network: SimulatedNetwork, fault: Fault) -> None:
-    network.forget(
-        None if fault.kind is Kind.FORGET_ALL else fault.pod,
-        room_channel(fault.room) if fault.kind is Kind.FORGET else None,
-    )
+    network.forget(fault.pod, room_channel(fault.room))
+
+
+def _forget_side(network: SimulatedNetwork, fault: Fault) -> None:
+    network.forget_side(fault.node, fault.other)
+
+
+def _delete_queue(network: SimulatedNetwork, fault: Fault) -> None:
+    if isinstance(network, RabbitNetwork):
+        network.delete_queue(fault.pod)
+
+
+def _delete_exchange(network: SimulatedNetwork, fault: Fault) -> None:
+    if isinstance(network, RabbitNetwork):
+        network.delete_exchange(("room", "pod", "all")[fault.amount % 3])
 
 
 def _end(network: SimulatedNetwork, fault: Fault) -> None:
@@ -66,6 +114,18 @@ def _double(network: SimulatedNetwork, fault: Fault) -> Undo:
     return partial(setattr, losses, "doubled", 0)
 
 
+def _refuse(network: SimulatedNetwork, fault: Fault) -> Undo:
+    losses = network.losses_of(fault.pod)
+    losses.nacked = fault.amount
+    return partial(setattr, losses, "nacked", 0)
+
+
+def _confirm_late(network: SimulatedNetwork, fault: Fault) -> Undo:
+    server = network.servers[fault.node]
+    server.late = fault.amount / 1000
+    return partial(setattr, server, "late", 0.0)
+
+
 def _delay(network: SimulatedNetwork, fault: Fault) -> Undo:
     server = network.servers[fault.node]
     server.slow = fault.amount / 1000
@@ -82,19 +142,43 @@ def _limit(network: SimulatedNetwork, fault: Fault) -> None:
     network.limit = fault.amount
 
 
+def _stranger(network: SimulatedNetwork, fault: Fault) -> Undo:
+    draw = random.Random(fault.at)  # noqa: S311 - chance, not secrecy
+
+    def write() -> None:
+        said = list(network.said)
+        server = next((each for each in network.servers if each.up), None)
+        if server is None:
+            return
+        messages = [*rubbish(draw), *(forged(draw, said) if network.signed else ())]
+        for channel, payload in messages:
+            network.carry(NOBODY, server, channel, payload)
+
+    write()
+    return write
+
+
 _HOW: Final[Mapping[Kind, Callable[[SimulatedNetwork, Fault], Undo | None]]] = {
     Kind.KILL: _kill,
+    Kind.LAME: _lame,
+    Kind.FAILOVER: _failover,
+    Kind.DEMOTE: _demote,
+    Kind.MOVE: _move,
     Kind.FREEZE: _freeze,
     Kind.SPLIT: _split,
     Kind.CUT: _cut,
     Kind.FORGET: _forget,
-    Kind.FORGET_POD: _forget,
-    Kind.FORGET_ALL: _forget,
+    Kind.FORGET_POD: _delete_queue,
+    Kind.FORGET_ALL: _delete_exchange,
+    Kind.FORGET_SIDE: _forget_side,
     Kind.UNHEARD: _end,
     Kind.DROP: _drop,
     Kind.DROP_ALL: _drop,
     Kind.DUPLICATE: _double,
     Kind.DELAY: _delay,
+    Kind.LATE: _confirm_late,
+    Kind.NACK: _refuse,
     Kind.DENY: _deny,
     Kind.LIMIT: _limit,
+    Kind.STRANGER: _stranger,
 }

@@ -1,68 +1,127 @@
 """A model of a broker: servers, the roads between them, and all that they may forget or lose.
 
-One model stands for the three that pods know, by its parameters and by the faults that a plan
-draws for each: NATS has several servers whose interest spreads in its own time, Redis a master and
-what was one, RabbitMQ mirrored nodes whose exchanges, bindings and queues can be lost.
+What servers of every kind have is here. What Redis, NATS and RabbitMQ each do in their own way,
+their drivers included, stands with the pod's end of it: `redis`, `nats` and `rabbitmq`.
 """
 
 from __future__ import annotations
 
 import random
-from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, Protocol, TypeAlias
 
 import trio
 from attrs import define, field
 
-from ...transport import BrokerUnavailable, MessagesRefused, MessageTooLarge
-from ...transport.brokers.contract import Broker, Channel, Inbox, Message
+from ...transport.brokers.contract import Channel
 
-__all__ = ["BrokerNode", "Connection", "SimulatedNetwork"]
+__all__ = [
+    "FASTEST",
+    "LIMIT",
+    "NOBODY",
+    "SLOWEST",
+    "BrokerNode",
+    "SimulatedNetwork",
+    "Source",
+    "Subscriber",
+]
+
+Source: TypeAlias = tuple[int, int]
+"""The server and the pod that say something: what they say stays in order."""
 
 FASTEST: Final = 0.0004
 SLOWEST: Final = 0.002
 """Seconds that a way takes, between these."""
 LIMIT: Final = 1024 * 1024
+"""Bytes that a message may have, until a plan says otherwise."""
+REMEMBERED: Final = 50
+"""Messages that a stranger has listened to, to say them again."""
+NOBODY: Final = -1
+"""Stands for a pod where somebody else speaks."""
 
 
 @define(eq=False)
 class BrokerNode:
-    """A node: whether it is up, frozen, slow."""
+    """A server: whether it is up, takes connections, is frozen, slow, or late to confirm.
+
+    `asked` is what was written to it while it was frozen: it comes to that when it goes on, and
+    who has written it may have given it up by then.
+    """
 
     number: int
     up: bool = True
+    lame: bool = False
     thawed: trio.Event | None = None
     slow: float = 0.0
+    late: float = 0.0
+    asked: list[Callable[[], object]] = field(factory=list)
 
 
 @define(eq=False)
 class Losses:
-    """What does not reach a pod, or twice: in percent, by channel (None: on all)."""
+    """What does not reach a pod, or twice, and what it is told not to be taken: in percent.
+
+    `dropped` is by channel (None: on all).
+    """
 
     dropped: dict[Channel | None, int] = field(factory=dict)
     doubled: int = 0
+    nacked: int = 0
+
+
+class Subscriber(Protocol):
+    """A pod's connection, as servers know it. `heard` is what is subscribed, and since when."""
+
+    pod: int
+    place: int
+    servers: Sequence[BrokerNode]
+    heard: dict[Channel, float]
+
+    def server_of(self, channel: Channel) -> BrokerNode:
+        """Return the server that it hears a channel from."""
+
+    def take(self, channel: Channel, payload: bytes, reached: float, source: Source) -> None:
+        """Take a message that reaches its server at a time, on its way to the pod."""
+
+    def end(self, channel: Channel) -> None:
+        """Have a subscription ended by the server, which says so."""
+
+    def lose(self, reason: str) -> None:
+        """End, and tell the pod."""
+
+    def die(self, reason: str) -> None:
+        """End without a word."""
+
+    def forget_source(self, node: int) -> None:
+        """Lose what a server that died had not brought to this one yet."""
 
 
 class SimulatedNetwork:
-    """The servers of a broker, and who is connected. `spread` is of interest, in seconds.
+    """The servers of a broker, and who is connected.
 
-    `met` is told of a pod to which something of another one is on its way, once until it is
-    forgotten by `begin`.
+    `spread` is how long (seconds) it takes until the other servers know what is subscribed on one,
+    `road` how long a message takes from one to another at most. `signed` is whether pods sign.
+    `tell_met` is told of a pod that something of another one has come to, once in its life.
     """
 
-    def __init__(self, nodes: int, spread: float, seed: int, met: Callable[[int], object]) -> None:
-        self._tell_met = met
-        self._met: set[int] = set()
+    def __init__(
+        self, nodes: int, seed: int, *, spread: float = 0.0, road: float = SLOWEST
+    ) -> None:
         self.servers = [BrokerNode(number) for number in range(nodes)]
-        self.connections: dict[Connection, None] = {}
+        self.connections: dict[Subscriber, None] = {}
         self.limit = LIMIT
+        self.signed = False
+        self.spread = spread
+        self.tell_met: Callable[[int], object] = lambda _: None
+        self._met: set[int] = set()
         self.denied: dict[int, set[Channel]] = {}
         self.losses: dict[int, Losses] = {}
-        self.spread = spread
+        self.said: list[tuple[Channel, bytes]] = []
+        self._road = road
         self._chance = random.Random(seed)  # noqa: S311 - chance, not secrecy
         self._cut: dict[frozenset[int], int] = {}
         self._joined: dict[frozenset[int], float] = {}
+        self._forgotten: dict[tuple[int, int], float] = {}
 
     # What goes wrong -------------------------------------------------------------------------
 
@@ -70,16 +129,28 @@ class SimulatedNetwork:
         """Cut everybody off from a server and let nobody in until `start`."""
         server = self.servers[node]
         server.up = False
+        server.asked.clear()
         self.thaw(node)
         for connection in list(self.connections):
-            if connection.server is server:
+            if server in connection.servers:
                 connection.lose("connection reset")
+            else:
+                connection.forget_source(node)
 
     def start(self, node: int) -> None:
         """Let them in again; it knows of the others what it is told anew."""
-        self.servers[node].up = True
+        server = self.servers[node]
+        server.up, server.lame = True, False
         for other in range(len(self.servers)):
             self._joined[frozenset((node, other))] = trio.current_time()
+
+    def lame(self, node: int) -> None:
+        """Have a server say that it is about to stop: it takes nobody any more, and goes on."""
+        server = self.servers[node]
+        server.lame = True
+        for connection in list(self.connections):
+            if server in connection.servers:
+                connection.lose("the server is about to stop")
 
     def freeze(self, node: int) -> None:
         """Let a server do nothing until `thaw`."""
@@ -88,8 +159,12 @@ class SimulatedNetwork:
             server.thawed = trio.Event()
 
     def thaw(self, node: int) -> None:
-        """Let it go on."""
-        thawed, self.servers[node].thawed = self.servers[node].thawed, None
+        """Let it go on, first with what was asked of it meanwhile."""
+        server = self.servers[node]
+        thawed, server.thawed = server.thawed, None
+        asked, server.asked = server.asked, []
+        for handle in asked:
+            handle()
         if thawed is not None:
             thawed.set()
 
@@ -106,6 +181,10 @@ class SimulatedNetwork:
             del self._cut[road]
             self._joined[road] = trio.current_time()
 
+    def forget_side(self, node: int, other: int) -> None:
+        """Let a server forget what is subscribed on another, until it is subscribed again."""
+        self._forgotten[node, other] = trio.current_time()
+
     def cut(self, pod: int) -> None:
         """Reset a pod's connections."""
         for connection in self.of(pod):
@@ -115,31 +194,32 @@ class SimulatedNetwork:
         """Note that a pod begins a life."""
         self._met.discard(pod)
 
+    def meet(self, pod: int, other: int) -> None:
+        """Note that something of another pod, or of its own, has come to a pod."""
+        if pod not in self._met and other not in (pod, NOBODY):
+            self._met.add(pod)
+            self.tell_met(pod)
+
     def abandon(self, pod: int) -> None:
         """Forget a pod that is dead."""
         for connection in self.of(pod):
-            connection.die()
+            connection.die("closed")
 
-    def forget(self, pod: int | None, channel: Channel | None) -> None:
-        """Lose subscriptions in silence: of a pod or (None) all, of a channel or all."""
-        for connection in list(self.connections):
-            if pod is None or connection.pod == pod:
-                if channel is None:
-                    connection.heard.clear()
-                else:
-                    connection.heard.pop(channel, None)
+    def forget(self, pod: int, channel: Channel) -> None:
+        """Lose a pod's subscription in silence."""
+        for connection in self.of(pod):
+            connection.heard.pop(channel, None)
 
     def end(self, pod: int, channel: Channel) -> None:
         """End a subscription, and say so."""
         for connection in self.of(pod):
-            if connection.heard.pop(channel, None) is not None and connection.inbox is not None:
-                connection.inbox.unheard([channel])
+            connection.end(channel)
 
     def losses_of(self, pod: int) -> Losses:
         """Return what does not reach a pod, to be changed."""
         return self.losses.setdefault(pod, Losses())
 
-    def of(self, pod: int) -> list[Connection]:
+    def of(self, pod: int) -> list[Subscriber]:
         """Return the connections of a pod."""
         return [connection for connection in self.connections if connection.pod == pod]
 
@@ -153,29 +233,36 @@ class SimulatedNetwork:
         """Draw whether something comes to pass."""
         return self._chance.randrange(100) < percent
 
-    def carry(self, source: Connection, channel: Channel, payload: bytes) -> None:
-        """Bring a message to all who hear the channel, as far as is known where it was said."""
-        now, here = trio.current_time(), source.server.number
+    def shuffled(self) -> list[BrokerNode]:
+        """Draw an order of the servers."""
+        return self._chance.sample(self.servers, len(self.servers))
+
+    def carry(self, pod: int, server: BrokerNode, channel: Channel, payload: bytes) -> None:
+        """Bring what a pod says to a server to all who hear the channel, as far as it knows."""
+        now, here = trio.current_time(), server.number
+        self.said.append((channel, payload))
+        del self.said[:-REMEMBERED]
         for connection in self.connections:
             since = connection.heard.get(channel)
             if since is None:
                 continue
-            there = connection.server.number
-            if there != here and not self._knows(here, there, since, now):
+            there = connection.server_of(channel).number
+            if there != here and not self.knows(here, there, since, now):
                 continue
             losses = self.losses.get(connection.pod)
             copies = 1 if losses is None else self._copies(losses, channel)
-            if copies and source.pod != connection.pod and connection.pod not in self._met:
-                self._met.add(connection.pod)
-                self._tell_met(connection.pod)
             for _ in range(copies):
-                connection.take(
-                    channel, payload, now + self.way() + (0.001 if there != here else 0)
-                )
+                way = self.way()
+                if there != here:
+                    way += self._chance.uniform(FASTEST, self._road)
+                connection.take(channel, payload, now + way, (here, pod))
 
-    def _knows(self, here: int, there: int, since: float, now: float) -> bool:
+    def knows(self, here: int, there: int, since: float, now: float) -> bool:
+        """Whether a server knows what was subscribed on another at a time."""
         road = frozenset((here, there))
         if road in self._cut or not self.servers[there].up:
+            return False
+        if since <= self._forgotten.get((here, there), -1.0):
             return False
         return now >= max(since, self._joined.get(road, 0.0)) + self.spread
 
@@ -184,119 +271,3 @@ class SimulatedNetwork:
         if dropped and self.chance(dropped):
             return 0
         return 2 if losses.doubled and self.chance(losses.doubled) else 1
-
-
-class Connection(Broker):
-    """One incarnation of a pod's link to a server of the network."""
-
-    def __init__(self, network: SimulatedNetwork, pod: int, node: int) -> None:
-        self.pod = pod
-        self.server = network.servers[node]
-        self.endpoint = f"simulated:{node}"
-        self.node = f"node{node}"
-        self.routed = len(network.servers) > 1 and network.spread > 0
-        self.max_payload = network.limit
-        self.inbox: Inbox | None = None
-        self.heard: dict[Channel, float] = {}
-        self._network = network
-        self._queue: deque[tuple[float, Channel, bytes]] = deque()
-        self._last = 0.0
-        self._wake = trio.Event()
-
-    async def connect(self, inbox: Inbox, nursery: trio.Nursery) -> None:
-        """Connect if the server is there."""
-        await trio.sleep(self._network.way())
-        if not self.server.up:
-            raise BrokerUnavailable(f"{self.endpoint}: connection refused.")
-        await self._thawed()
-        self.inbox = inbox
-        self._network.connections[self] = None
-        nursery.start_soon(self._deliver)
-
-    async def subscribe(self, channels: Sequence[Channel]) -> None:
-        """Hear these channels."""
-        await self._turn()
-        now = trio.current_time()
-        for channel in channels:
-            self.heard.setdefault(channel, now)
-
-    async def resubscribe(self, channels: Sequence[Channel]) -> None:
-        """Hear these again."""
-        await self.subscribe(channels)
-
-    async def unsubscribe(self, channels: Sequence[Channel]) -> None:
-        """Hear these channels no longer."""
-        await self._turn()
-        for channel in channels:
-            self.heard.pop(channel, None)
-
-    async def publish(self, batch: Sequence[Message]) -> None:
-        """Take a batch; a server that dies in the middle took it or not."""
-        await self._turn()
-        network = self._network
-        denied, refused = network.denied.get(self.pod, ()), []
-        for index, (channel, payload) in enumerate(batch):
-            if len(payload) > network.limit:
-                self.max_payload = network.limit
-                raise MessageTooLarge(channel, len(payload), network.limit)
-            if channel in denied:
-                refused.append(index)
-                continue
-            network.carry(self, channel, payload)
-        # The way back is seldom of interest, and costs a turn of the loop: one in four takes it.
-        if network.chance(25):
-            await self._turn()
-        else:
-            await self._thawed()
-        if refused:
-            raise MessagesRefused(refused, "simulated: denied; allow it.")
-
-    async def close(self) -> None:
-        """Let go."""
-        self.die()
-        await trio.lowlevel.checkpoint()
-
-    def lose(self, reason: str) -> None:
-        """End, and tell the pod."""
-        inbox = self.inbox
-        self.die()
-        if inbox is not None:
-            inbox.lost(BrokerUnavailable(f"{self.endpoint}: {reason}."))
-
-    def die(self) -> None:
-        """End without a word."""
-        self._network.connections.pop(self, None)
-        self.inbox = None
-        self.heard.clear()
-        self._queue.clear()
-
-    def take(self, channel: Channel, payload: bytes, due: float) -> None:
-        """Take a message on its way to the pod; none overtakes another."""
-        self._last = due = max(self._last, due + self.server.slow)
-        self._queue.append((due, channel, payload))
-        self._wake.set()
-
-    async def _deliver(self) -> None:
-        queue = self._queue
-        while True:
-            if not queue:
-                self._wake = trio.Event()
-                await self._wake.wait()
-                continue
-            await trio.sleep_until(queue[0][0])
-            if self.server.thawed is not None:
-                await self.server.thawed.wait()
-            soon = trio.current_time() + SLOWEST  # what comes about now comes in one turn
-            while queue and queue[0][0] <= soon and self.inbox is not None:
-                _, channel, payload = queue.popleft()
-                self.inbox.deliver(channel, payload)
-
-    async def _turn(self) -> None:
-        await trio.sleep(self._network.way() + self.server.slow)
-        await self._thawed()
-        if self.inbox is None:
-            raise BrokerUnavailable(f"{self.endpoint}: connection reset.")
-
-    async def _thawed(self) -> None:
-        if self.server.thawed is not None:
-            await self.server.thawed.wait()

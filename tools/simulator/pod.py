@@ -12,14 +12,16 @@ from attrs import evolve
 
 from ...actors import ConnectionEnvironment, Link
 from ...config import Broker as BrokerSettings
-from ...config import Config, FailurePolicy, Secrets
+from ...config import Config, FailurePolicy, Secrets, Server
 from ...supervisors import Supervisor
 from ...supervisors.pod import Parts, assemble
 from ...transport import WebSocketLimits
 from .chance import POD
-from .client import Visit
-from .history import Record, View
-from .network import Connection, SimulatedNetwork
+from .client import SAID, Visit
+from .history import EVERYBODY, Answered, Gone, Record, Spoken, View
+from .models import connections_of
+from .network import SimulatedNetwork
+from .plan import RunPlan
 
 __all__ = ["SimulatedPod"]
 
@@ -33,18 +35,29 @@ SETTINGS: Final = BrokerSettings(
 )
 _KEYS: Final = Secrets("m" * 64, "j" * 64)
 _BARE: Final = Config(broker=SETTINGS)
+_SIGNED: Final = Config(broker=evolve(SETTINGS, secret="s" * 64))
 _NO_SOCKET: Final = WebSocketLimits(1, 1, 1, 1, 1.0, 1)
 LOOK: Final = 1.0
 """Seconds between looks at what clients are owed."""
+
+
+def _server(name: str) -> Server:
+    return evolve(_BARE.server, name=name, api_enabled=False)
 
 
 class SimulatedPod:
     """One life of a pod. `skew` is how many seconds its wall clock is wrong."""
 
     def __init__(
-        self, number: int, node: int, skew: float, network: SimulatedNetwork, history: list[Record]
+        self,
+        number: int,
+        plan: RunPlan,
+        skew: float,
+        network: SimulatedNetwork,
+        history: list[Record],
     ) -> None:
         self.number = number
+        self.running = False
         self.clients: dict[int, Visit] = {}
         self._network = network
         self._history = history
@@ -53,13 +66,15 @@ class SimulatedPod:
         self._ended = trio.Event()
         self._context: Context = copy_context()
         self._context.run(POD.set, number)
+        self._voice = f"pod{number}@{trio.current_time():.3f}"
+        self._announced = 0
         name = f"pod{number}"
-        config = evolve(_BARE, server=evolve(_BARE.server, name=name, api_enabled=False))
+        config = evolve(_SIGNED if plan.signed else _BARE, server=_server(name))
         self._parts: Parts = assemble(
             config,
             _KEYS,
             {},
-            broker=lambda: Connection(network, number, node),
+            broker=connections_of(plan, network, number),
             wall=lambda: EPOCH + trio.current_time() + skew,
         )
         self._link = cast("Link", self._parts.watched.link)
@@ -100,7 +115,7 @@ class SimulatedPod:
         try:
             with self._scope:
                 async with trio.open_nursery() as nursery:
-                    self._nursery = nursery
+                    self._nursery, self.running = nursery, True
                     nursery.start_soon(self._look)
                     await self._root.run(lambda: None)
                     nursery.cancel_scope.cancel()
@@ -119,12 +134,14 @@ class SimulatedPod:
         for client in self.clients.values():
             client.vanish()
         self.clients.clear()
+        self._fall_silent()
         self._scope.cancel()
 
     def stop(self) -> None:
         """Stop as it is told to: its clients go first."""
         for number in list(self.clients):
             self.do(self.depart, number)
+        self._fall_silent()
         self.do(self._root.request_stop, "stopped")
 
     async def ended(self) -> None:
@@ -134,6 +151,24 @@ class SimulatedPod:
     def do(self, what: Callable[..., object], *args: object) -> None:
         """Do something as a task of this pod would: what it starts belongs to it."""
         self._context.run(what, *args)
+
+    # What it says itself --------------------------------------------------------------------
+
+    def announce(self) -> None:
+        """Say something to everybody, as code of the application would."""
+        self._announced += 1
+        said = Spoken(trio.current_time(), self._voice, self.number, EVERYBODY, self._announced)
+        self._history.append(said)
+        self.do(self._nursery.start_soon, self._tell_everybody, self._announced)
+
+    async def _tell_everybody(self, number: int) -> None:
+        receipt = await self._parts.hub.send_to_all(SAID, {"by": self._voice, "number": number})
+        answer = Answered(trio.current_time(), self._voice, number, receipt.scope.value)
+        self._history.append(answer)
+
+    def _fall_silent(self) -> None:
+        """Say nothing more: nobody is owed an answer."""
+        self._history.append(Gone(trio.current_time(), self._voice, None))
 
     # Clients -------------------------------------------------------------------------------
 

@@ -7,15 +7,15 @@ from functools import partial
 from typing import Final
 
 import trio
-import trio.testing
 from attrs import define, field
 
-from .chance import Pauses, seeded
+from .chance import LeapingClock, Pauses, seeded
 from .client import Visit
+from .faults import Fault, Kind
 from .history import Began, Met, Paused, Record, Resumed
 from .injection import inject
-from .network import SimulatedNetwork
-from .plan import Act, Deed, Fault, Kind, RunPlan
+from .models import network_of
+from .plan import Act, Deed, RunPlan
 from .pod import SimulatedPod
 
 __all__ = ["run"]
@@ -28,8 +28,7 @@ def run(plan: RunPlan) -> list[Record]:
     """Run a plan from its beginning to its end, and return all that was seen. Always the same."""
     with seeded(plan.seed) as pauses:
         world = World(plan, pauses)
-        clock = trio.testing.MockClock(autojump_threshold=0)
-        trio.run(world.live, clock=clock, strict_exception_groups=True)
+        trio.run(world.live, clock=LeapingClock(), strict_exception_groups=True)
     return world.history
 
 
@@ -63,6 +62,10 @@ def _act(pod: SimulatedPod, client: Visit, deed: Deed, visitor: _Visitor) -> Non
         pod.do(client.join, deed.room)
     elif deed.act is Act.LEAVE:
         pod.do(client.leave, deed.room)
+    elif deed.act is Act.STALL:
+        client.stall()
+    elif deed.act is Act.GO_ON:
+        client.go_on()
     elif deed.act is Act.SAY and deed.room in visitor.rooms:
         pod.do(client.say, deed.room, deed.size)
 
@@ -74,7 +77,8 @@ class World:
         self.history: list[Record] = []
         self._plan = plan
         self._pauses = pauses
-        self._network = SimulatedNetwork(plan.nodes, plan.spread, plan.seed, self._meet)
+        self._network = network_of(plan)
+        self._network.tell_met = self._meet
         self._pods: dict[int, SimulatedPod] = {}
         self._visitors = [_Visitor(n, home) for n, home in enumerate(plan.homes)]
 
@@ -82,7 +86,7 @@ class World:
         """Do all that is planned, when it is due."""
         async with trio.open_nursery() as nursery:
             for number in range(self._plan.pods):
-                self._start(number, nursery)
+                self._start(number, self._plan.skews[number], nursery)
             for fault in self._plan.faults:
                 nursery.start_soon(self._befall, fault, nursery)
             for deed in self._plan.deeds:
@@ -98,10 +102,15 @@ class World:
     # What clients do -------------------------------------------------------------------------
 
     def _do(self, deed: Deed) -> None:
+        if deed.act is Act.ANNOUNCE:
+            speaker = self._pods.get(deed.client)
+            if speaker is not None and speaker.running and deed.client not in self._pauses:
+                speaker.announce()
+            return
         visitor = self._visitors[deed.client]
         visitor.wants(deed)
         pod = self._pods.get(visitor.home)
-        if pod is None or visitor.home in self._pauses:
+        if pod is None or not pod.running or visitor.home in self._pauses:
             return
         client = pod.clients.get(deed.client)
         if client is not None:
@@ -144,11 +153,8 @@ class World:
 
     # Pods that end -------------------------------------------------------------------------------
 
-    def _start(self, number: int, nursery: trio.Nursery) -> None:
-        plan = self._plan
-        pod = SimulatedPod(
-            number, plan.places[number], plan.skews[number], self._network, self.history
-        )
+    def _start(self, number: int, skew: float, nursery: trio.Nursery) -> None:
+        pod = SimulatedPod(number, self._plan, skew, self._network, self.history)
         self._pods[number] = pod
         self._network.begin(number)
         self.history.append(Began(trio.current_time(), number))
@@ -166,7 +172,7 @@ class World:
         pod.crash()
         await pod.ended()
         await trio.sleep(fault.seconds)
-        self._start(fault.pod, nursery)
+        self._start(fault.pod, float(fault.amount), nursery)
         await trio.sleep(0.5)
         back = self._pods.get(fault.pod)
         if back is None or fault.pod in self._pauses:

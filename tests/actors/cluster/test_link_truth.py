@@ -12,7 +12,8 @@ from attrs import evolve
 
 from deployd.actors import Degraded, Gap, Healed, OutageCode
 from deployd.actors.cluster import BreakerState
-from deployd.tools.simulator.network import Connection, SimulatedNetwork
+from deployd.tools.simulator.nats import SimulatedNats
+from deployd.tools.simulator.network import SimulatedNetwork
 from deployd.transport import MessagesRefused, Scope
 from deployd.transport.brokers.contract import EVERYONE, Channel, Message, pod_channel, room_channel
 from support.fake_broker import FakeBroker, FakeBus
@@ -91,9 +92,9 @@ async def test_what_was_lost_of_a_pod_that_died_after_it_is_a_part_of_the_outage
 async def test_a_pod_that_has_just_begun_is_in_a_room_when_pods_on_other_servers_reach_it(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    network = SimulatedNetwork(2, 0.3, 1, lambda pod: None)
+    network = SimulatedNetwork(2, 1, spread=0.3)
     a, b = [
-        SimPod(f"pod{n}", FakeBus(), SETTINGS, make=partial(Connection, network, n, n))
+        SimPod(f"pod{n}", FakeBus(), SETTINGS, make=partial(SimulatedNats, network, n, n))
         for n in range(2)
     ]
     async with trio.open_nursery() as nursery:
@@ -111,8 +112,8 @@ async def test_a_pod_that_has_just_begun_is_in_a_room_when_pods_on_other_servers
 async def test_a_pod_that_begins_alone_on_servers_that_tell_each_other_late_listens_for_a_beat(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    network = SimulatedNetwork(2, 0.1, 1, lambda pod: None)
-    a = SimPod("pod0", FakeBus(), SETTINGS, make=partial(Connection, network, 0, 0))
+    network = SimulatedNetwork(2, 1, spread=0.1)
+    a = SimPod("pod0", FakeBus(), SETTINGS, make=partial(SimulatedNats, network, 0, 0))
     async with links([a]):
         assert 1.25 <= await passes(lambda: a.well) <= 2
 

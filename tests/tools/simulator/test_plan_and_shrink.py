@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployd.tools.simulator import plan
-from deployd.tools.simulator.plan import CALM, Act, Kind, RunPlan
+from deployd.tools.simulator.faults import Kind
+from deployd.tools.simulator.plan import CALM, Act, RunPlan
 from deployd.tools.simulator.shrink import shrink
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import random
 import secrets
+import time
 
 import trio
 import trio._core._run as trio_run
-import trio.testing
 
 from deployd.tools.simulator import digest, plan, run
-from deployd.tools.simulator.chance import POD, seeded
+from deployd.tools.simulator.chance import POD, LeapingClock, seeded
 
 
 def test_a_seed_gives_the_same_plan_and_the_same_history() -> None:
@@ -76,5 +76,26 @@ def test_what_belongs_to_a_paused_pod_waits_and_then_runs_late() -> None:
                 await trio.sleep(4.5)
                 pauses.resume(1)
 
-        trio.run(both, clock=trio.testing.MockClock(autojump_threshold=0))
+        trio.run(both, clock=LeapingClock())
     assert ran == [(0, 1.0), (1, 5.0)]
+
+
+def test_the_clock_leaps_to_what_is_due_next_and_costs_no_time() -> None:
+    async def sleep() -> list[float]:
+        woken: list[float] = []
+
+        async def wake(at: float) -> None:
+            await trio.sleep_until(at)
+            woken.append(trio.current_time())
+
+        async with trio.open_nursery() as nursery:
+            for at in (7200.0, 1.0, 3600.0):
+                nursery.start_soon(wake, at)
+            with trio.move_on_after(0.5):
+                await trio.sleep_forever()
+            woken.append(trio.current_time())
+        return woken
+
+    began = time.monotonic()
+    assert trio.run(sleep, clock=LeapingClock()) == [0.5, 1.0, 3600.0, 7200.0]
+    assert time.monotonic() - began < 10

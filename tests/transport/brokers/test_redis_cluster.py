@@ -8,7 +8,6 @@ from functools import partial
 import attrs
 import pytest
 import trio
-from redis.crc import key_slot
 
 from deployd.transport import BrokerRefused, BrokerUnavailable
 from deployd.transport.brokers.redis.node import SHARDED
@@ -28,27 +27,6 @@ def settling_cluster(redis_cluster: RedisCluster) -> Iterator[RedisCluster]:
     redis_cluster.settle()
 
 
-def owner(cluster: RedisCluster, channel: str) -> tuple[int, RedisServer]:
-    """Return the slot of a channel and the master that serves it."""
-    slot = key_slot(f"deployd:db0:{channel}".encode())
-    for node in cluster.masters():
-        mine = [line for line in node.ask("CLUSTER", "NODES").splitlines() if "myself" in line]
-        for words in mine[0].split()[8:]:
-            first, _, last = words.partition("-")
-            if int(first) <= slot <= int(last or first):
-                return slot, node
-    raise AssertionError(slot)
-
-
-def move_slot(cluster: RedisCluster, channel: str) -> None:
-    slot, source = owner(cluster, channel)
-    target = next(node for node in cluster.masters() if node is not source)
-    # As a node that imports it the new owner claims the slot louder than the old one did.
-    target.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", cluster.name(source))
-    for node in (target, source):
-        assert node.ask("CLUSTER", "SETSLOT", slot, "NODE", cluster.name(target)) == "OK"
-
-
 def replica_of(cluster: RedisCluster, master: RedisServer) -> RedisServer:
     return next(
         node for node in cluster.nodes if f"slave\n127.0.0.1\n{master.port}" in node.ask("ROLE")
@@ -58,7 +36,7 @@ def replica_of(cluster: RedisCluster, master: RedisServer) -> RedisServer:
 async def test_probes_prove_every_master(redis_cluster: RedisCluster) -> None:
     async with linked(redis_cluster.settings()) as (broker, heard):
         probes = broker.probes("pod.a")
-        assert {owner(redis_cluster, probe)[1].port for probe in probes} == {
+        assert {redis_cluster.owner(probe)[1].port for probe in probes} == {
             node.port for node in redis_cluster.masters()
         }
         assert len(probes) == 3
@@ -92,14 +70,14 @@ async def test_a_cluster_has_no_databases(redis_cluster: RedisCluster) -> None:
 
 async def test_one_connection_that_is_cut_ends_the_link(redis_cluster: RedisCluster) -> None:
     async with linked(redis_cluster.settings(), HALL) as (_, heard):
-        node = owner(redis_cluster, HALL)[1]
+        node = redis_cluster.owner(HALL)[1]
         chosen = [client for client in node.clients() if client.get("ssub", "0") == "1"]
         node.ask("CLIENT", "KILL", "ID", chosen[0]["id"])
         await heard.until_lost()
 
 
 async def test_a_frozen_master_does_not_delay_close(settling_cluster: RedisCluster) -> None:
-    node = owner(settling_cluster, HALL)[1]
+    node = settling_cluster.owner(HALL)[1]
     async with linked(settling_cluster.settings(), HALL) as (broker, _):
         node.freeze()
         with trio.move_on_after(0.2) as patience:
@@ -129,7 +107,7 @@ async def test_a_slot_that_moves_ends_the_links_that_know_it_elsewhere(
         linked(settling_cluster.settings(), ROOMS[0]) as (_, hearer),
         linked(settling_cluster.settings()) as (sender, bystander),
     ):
-        move_slot(settling_cluster, ROOMS[0])
+        settling_cluster.move_slot(ROOMS[0])
         await hearer.until_lost()
         with pytest.raises(BrokerUnavailable, match="slots"):
             await sender.publish([(ROOMS[0], b"")])
@@ -140,16 +118,16 @@ async def test_a_topology_that_changes_ends_even_an_idle_link(
     settling_cluster: RedisCluster,
 ) -> None:
     async with linked(settling_cluster.settings()) as (_, heard):
-        move_slot(settling_cluster, ROOMS[0])
+        settling_cluster.move_slot(ROOMS[0])
         await heard.until_lost()
 
 
 def kill_a_master(cluster: RedisCluster) -> None:
-    owner(cluster, ROOMS[0])[1].kill()
+    cluster.owner(ROOMS[0])[1].kill()
 
 
 def hand_over(cluster: RedisCluster) -> None:
-    assert replica_of(cluster, owner(cluster, ROOMS[0])[1]).ask("CLUSTER", "FAILOVER") == "OK"
+    assert replica_of(cluster, cluster.owner(ROOMS[0])[1]).ask("CLUSTER", "FAILOVER") == "OK"
 
 
 @pytest.mark.parametrize(
@@ -162,7 +140,9 @@ async def test_a_failover_loses_nothing_in_silence(
 
 
 async def test_a_slot_that_moves_loses_nothing_in_silence(settling_cluster: RedisCluster) -> None:
-    await lose_nothing_in_silence(settling_cluster, partial(move_slot, channel=ROOMS[0]))
+    await lose_nothing_in_silence(
+        settling_cluster, partial(RedisCluster.move_slot, channel=ROOMS[0])
+    )
 
 
 async def lose_nothing_in_silence(
