@@ -19,7 +19,14 @@ SPOKEN: Final = 21.0
 """Seconds until which clients speak."""
 CALM: Final = 18.0
 """Seconds until which all faults are over."""
+LAST_WORDS: Final = 26.5
 LENGTH: Final = 30.0
+"""Seconds from which on each client says something once more, which is to reach all, and the end."""
+SILENCE: Final = 28.0
+"""Seconds that it lasts longer in the runs in which nobody speaks for so long, and a subscription is
+lost in the meantime: silent ones are proven within half a minute."""
+SILENT: Final = 0.15
+"""How many of all runs are those."""
 WRONG: Final = 600.0
 SIGNED_WRONG: Final = 20.0
 """Seconds that a clock may be wrong: minutes, or less than `replayWindow` between any two."""
@@ -58,7 +65,8 @@ class RunPlan:
     `skews` are how wrong (seconds) the pods' clocks are at first. `sharded` is a Redis cluster;
     where pods `roam` they know all servers of NATS, and connect to any. `spread` is how long
     (seconds) a node's interest takes to be known to the others, `road` how long a message takes
-    from one to another at most. `signed` is whether pods have a secret.
+    from one to another at most. `signed` is whether pods have a secret. From `last_words` (seconds)
+    on everything is well again, and what is said reaches everybody.
     """
 
     seed: int
@@ -74,6 +82,7 @@ class RunPlan:
     sharded: bool = False
     roams: bool = False
     signed: bool = False
+    last_words: float = LAST_WORDS
     length: float = LENGTH
 
     @property
@@ -105,11 +114,18 @@ def plan(seed: int, broker: BrokerName | None = None) -> RunPlan:
         signed=draw.random() < 0.25,
     )
     faults = [_fault(draw, made) for _ in range(draw.choice((0, 1, 1, 2, 2, 3)))]
+    skews = tuple(_skew(draw, made) for _ in range(pods))
+    deeds = _deeds(draw, clients, pods)
+    silence = SILENCE if draw.random() < SILENT else 0.0
+    if silence:
+        faults.append(_loss(draw, made))
     return evolve(
         made,
-        skews=tuple(_skew(draw, made) for _ in range(pods)),
+        skews=skews,
         faults=tuple(sorted(faults, key=lambda fault: fault.at)),
-        deeds=tuple(_deeds(draw, clients, pods)),
+        deeds=(*deeds, *_last_words(deeds, LAST_WORDS + silence)),
+        last_words=LAST_WORDS + silence,
+        length=LENGTH + silence,
     )
 
 
@@ -153,6 +169,28 @@ def _fault(draw: random.Random, made: RunPlan) -> Fault:
         room=draw.choice(ROOMS),
         amount=skew if kind in (Kind.CRASH, Kind.STOP) else amount,
     )
+
+
+def _loss(draw: random.Random, made: RunPlan) -> Fault:
+    """Draw what nobody notices as long as nobody speaks."""
+    return Fault(
+        at=round(draw.uniform(SPOKEN + 2, LAST_WORDS - 1), 3),
+        kind=draw.choice((Kind.FORGET, Kind.FORGET_ALL))
+        if made.broker == "rabbitmq"
+        else Kind.FORGET,
+        pod=draw.randrange(made.pods),
+        room=draw.choice(ROOMS),
+        amount=draw.randrange(3),
+    )
+
+
+def _last_words(deeds: Sequence[Deed], at: float) -> list[Deed]:
+    """Let each client say something in each of its rooms."""
+    joined = dict.fromkeys((deed.client, deed.room) for deed in deeds if deed.act is Act.JOIN)
+    return [
+        Deed(round(at + 0.01 * number, 3), client, Act.SAY, room)
+        for number, (client, room) in enumerate(joined)
+    ]
 
 
 def _possible(kind: Kind, made: RunPlan) -> Kind:
