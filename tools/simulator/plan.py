@@ -21,10 +21,10 @@ CALM: Final = 18.0
 """Seconds until which all faults are over."""
 LAST_WORDS: Final = 26.5
 LENGTH: Final = 30.0
-"""Seconds from which on each client says something once more, which is to reach all, and the end."""
+"""Seconds from which on each client says something once more that is to reach all, and the end."""
 SILENCE: Final = 28.0
-"""Seconds that it lasts longer in the runs in which nobody speaks for so long, and a subscription is
-lost in the meantime: silent ones are proven within half a minute."""
+"""Seconds that it lasts longer where nobody speaks for so long and a subscription is lost in the
+meantime: silent ones are proven within half a minute."""
 SILENT: Final = 0.15
 """How many of all runs are those."""
 WRONG: Final = 600.0
