@@ -19,7 +19,10 @@ SPOKEN: Final = 21.0
 """Seconds until which clients speak."""
 CALM: Final = 18.0
 """Seconds until which all faults are over."""
-LENGTH: Final = 30.0
+LISTENED: Final = 5.0
+"""Seconds after the last word in which all that is to be told is told."""
+HEALED: Final = 12.0
+"""Seconds after the last fault in which all must be well again."""
 WRONG: Final = 600.0
 SIGNED_WRONG: Final = 20.0
 """Seconds that a clock may be wrong: minutes, or less than `replayWindow` between any two."""
@@ -74,7 +77,7 @@ class RunPlan:
     sharded: bool = False
     roams: bool = False
     signed: bool = False
-    length: float = LENGTH
+    length: float = CALM + HEALED
 
     @property
     def pods(self) -> int:
@@ -105,11 +108,13 @@ def plan(seed: int, broker: BrokerName | None = None) -> RunPlan:
         signed=draw.random() < 0.25,
     )
     faults = [_fault(draw, made) for _ in range(draw.choice((0, 1, 1, 2, 2, 3)))]
+    ends = [fault.at + fault.seconds for fault in faults]
     return evolve(
         made,
         skews=tuple(_skew(draw, made) for _ in range(pods)),
         faults=tuple(sorted(faults, key=lambda fault: fault.at)),
         deeds=tuple(_deeds(draw, clients, pods)),
+        length=max(SPOKEN + LISTENED, max(ends, default=0.0) + HEALED),
     )
 
 

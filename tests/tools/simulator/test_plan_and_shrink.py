@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from deployd.tools.simulator import plan
 from deployd.tools.simulator.faults import Kind
-from deployd.tools.simulator.plan import CALM, Act, RunPlan
+from deployd.tools.simulator.plan import CALM, HEALED, LISTENED, Act, RunPlan
 from deployd.tools.simulator.shrink import shrink
 
 
@@ -20,7 +20,10 @@ def test_all_faults_are_over_before_the_calm_and_name_what_is_there(seed: int) -
         assert 0 <= fault.node < made.nodes
         assert fault.kind is not Kind.SPLIT or fault.node != fault.other
         assert str(fault)
-    assert all(deed.at < made.length - 5 for deed in made.deeds)
+        assert fault.at + fault.seconds <= made.length - HEALED
+    said = [deed.at for deed in made.deeds if deed.act in (Act.SAY, Act.ANNOUNCE)]
+    assert max(said) <= made.length - LISTENED
+    assert all(deed.at < made.length for deed in made.deeds)
     assert list(made.deeds) == sorted(made.deeds, key=lambda deed: deed.at)
 
 
