@@ -186,6 +186,7 @@ class Connection(Broker, Generic[N]):
         self.bound.clear()
         for line in self._lines.values():
             line.queue.clear()
+            line.wake.set()
         for scope in self._waiting:
             scope.cancel()
 
@@ -209,9 +210,10 @@ class Connection(Broker, Generic[N]):
         while self._inbox is not None:
             if not line.queue:
                 line.wake = trio.Event()
-                await self._until(line.wake.wait)
+                await line.wake.wait()
                 continue
-            await self._until(trio.sleep_forever, line.queue[0][0])
+            if line.queue[0][0] > trio.current_time() + SLOWEST:
+                await self._until(trio.sleep_forever, line.queue[0][0])
             if server.thawed is not None:
                 await self._until(server.thawed.wait)
             soon = trio.current_time() + SLOWEST  # what comes about now comes in one turn

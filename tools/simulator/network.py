@@ -7,6 +7,7 @@ their drivers included, stands with the pod's end of it: `redis`, `nats` and `ra
 from __future__ import annotations
 
 import random
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol, TypeAlias
 
@@ -116,7 +117,7 @@ class SimulatedNetwork:
         self._met: set[int] = set()
         self.denied: dict[int, set[Channel]] = {}
         self.losses: dict[int, Losses] = {}
-        self.said: list[tuple[Channel, bytes]] = []
+        self.said: deque[tuple[Channel, bytes]] = deque(maxlen=REMEMBERED)
         self._road = road
         self._chance = random.Random(seed)  # noqa: S311 - chance, not secrecy
         self._cut: dict[frozenset[int], int] = {}
@@ -241,7 +242,6 @@ class SimulatedNetwork:
         """Bring what a pod says to a server to all who hear the channel, as far as it knows."""
         now, here = trio.current_time(), server.number
         self.said.append((channel, payload))
-        del self.said[:-REMEMBERED]
         for connection in self.connections:
             since = connection.heard.get(channel)
             if since is None:

@@ -101,7 +101,7 @@ class World:
             nursery.cancel_scope.cancel()
 
     async def _note_calm(self) -> None:
-        await trio.sleep_until(self._plan.last_words - 0.001)
+        await trio.sleep_until(self._plan.last_words)
         self.history.append(Calm(trio.current_time()))
 
     # What clients do -------------------------------------------------------------------------

@@ -7,23 +7,26 @@ from hypothesis import strategies as st
 
 from deployd.tools.simulator import plan
 from deployd.tools.simulator.faults import Kind
-from deployd.tools.simulator.plan import CALM, LAST_WORDS, SPOKEN, Act, RunPlan
+from deployd.tools.simulator.plan import CALM, HEALED, SILENCE, Act, RunPlan
 from deployd.tools.simulator.shrink import shrink
 
 
 @given(st.integers(0, 2**32))
 def test_all_faults_are_over_before_the_calm_and_name_what_is_there(seed: int) -> None:
     made = plan(seed)
-    silent = made.last_words > LAST_WORDS
+    ended = made.last_words - HEALED
     for fault in made.faults:
-        last = SPOKEN < fault.at < LAST_WORDS and not fault.seconds  # one that only silence hides
-        assert fault.at + fault.seconds <= CALM or (silent and last)
+        silent = fault.at == made.last_words - SILENCE and not fault.seconds
+        assert fault.at + fault.seconds <= min(CALM, ended) or silent
         assert 0 <= fault.pod < made.pods
         assert 0 <= fault.node < made.nodes
         assert fault.kind is not Kind.SPLIT or fault.node != fault.other
         assert str(fault)
-    assert all(deed.at < made.length - 2.5 for deed in made.deeds)
-    assert {deed.act for deed in made.deeds if deed.at >= made.last_words} == {Act.SAY}
+    last = [deed for deed in made.deeds if deed.at > made.last_words and deed.act is Act.SAY]
+    assert {deed.room for deed in last} == {
+        deed.room for deed in made.deeds if deed.act is Act.JOIN
+    }
+    assert all(deed.at < made.length - 3 for deed in last)
     assert list(made.deeds) == sorted(made.deeds, key=lambda deed: deed.at)
 
 
