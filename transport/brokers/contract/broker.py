@@ -10,8 +10,9 @@ What every broker promises, and `conformance` checks:
    flush or a reply), not when bytes were written. If it raises, any of them may have been taken.
 2. *Order.* Messages of one publisher on one channel arrive in the order they were published, over
    batches too, when each batch was awaited before the next.
-3. *Subscribed.* When `subscribe` has returned, what anybody publishes to those channels afterwards
-   is delivered; when `unsubscribe` has returned, delivery ends soon.
+3. *Subscribed.* When `subscribe` has returned, what is published to those channels afterwards on
+   the same server (`node`) is delivered; what is published on another is from soon on, when the
+   servers have told each other. When `unsubscribe` has returned, delivery ends soon.
 4. *At most once.* A message is delivered once or not at all. Who cannot keep up, and whose
    connection breaks, is told: `Inbox.lost`, once. Silence is never the answer.
 5. *Whole.* Payloads arrive byte for byte. One above `max_payload` is refused before it is sent.
