@@ -30,6 +30,7 @@ from .handoff import Hint, publications_of
 from .inbound import Inbound, Listeners
 from .link import Link
 from .outbound import Outbound
+from .patience import Patience
 from .publication import Publication
 from .state import Effect
 
@@ -90,7 +91,10 @@ class LinkActor(Actor):
             link.largest,
             link.seal,
         )
-        self._timeouts = AwakeTimeouts(link.settings.timeout)
+        settings = link.settings
+        self._timeouts = AwakeTimeouts(
+            Patience(settings.timeout, settings.canary_interval, link.round_trips)
+        )
         self._broker: Broker | None = None
         self._error: BrokerError | None = None
         self._scope = trio.CancelScope()
@@ -213,6 +217,7 @@ class LinkActor(Actor):
             round_trip = await self._canary.prove()
         except MessagesRefused as error:  # who may not speak to itself has no link
             raise BrokerRefused(str(error)) from error
+        self._link.round_trips.note(round_trip)
         self._state.proven(self._link.clock(), self._link.wall(), round_trip)
 
     async def _keep_subscriptions(self, broker: Broker) -> None:
@@ -267,7 +272,7 @@ class LinkActor(Actor):
     def deliver(self, channel: Channel, payload: bytes) -> None:
         """Take a message from the broker."""
         now = self._link.clock()
-        self._canary.comes(now)
+        self._timeouts.heard()
         sounds = self._link.proofs.sounds
         if channel in sounds:
             sounds[channel] = now
