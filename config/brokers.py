@@ -191,7 +191,7 @@ class Broker:
         16 * MIB, unit="bytes", ge=1, help="What may wait for a broker that is slow."
     )
     timeout: float = setting(
-        1.35,
+        1.3,
         unit="seconds",
         gt=0,
         help="How long the broker may take for anything it is asked, beside the usual round trip.",

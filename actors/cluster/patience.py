@@ -22,7 +22,9 @@ STRAYS: Final = 4
 """How many times as far as usual one may stray."""
 UNKNOWN: Final = 0.5
 """Seconds that a round trip is taken for before any was measured: connecting takes several."""
-SLOWEST: Final = 1.5
+QUICK: Final = 0.25
+"""Seconds of a round trip that the time-out itself has room for."""
+SLOWEST: Final = 1.75
 """Seconds that are called usual at most: a broker that hangs is noticed, however slow it was."""
 
 
@@ -54,6 +56,8 @@ class RoundTrips:
 class Patience:
     """Decides when a broker has kept this pod waiting for too long.
 
+    A second's pause of it, and what a near one takes when there is much to do, fit into `timeout`.
+
     `timeout` and `interval` are the settings, `heard_at` is when anything came from the broker.
     """
 
@@ -65,7 +69,7 @@ class Patience:
     @property
     def limit(self) -> float:
         """Seconds that the broker may take for anything it is asked while nothing else comes."""
-        return self.timeout + self.trips.usual
+        return self.timeout + max(0.0, self.trips.usual - QUICK)
 
     def due(self, began: float) -> float:
         """Return until when to wait for what was asked at `began`.

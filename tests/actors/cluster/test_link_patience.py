@@ -12,7 +12,7 @@ import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployd.actors.cluster.patience import SLOWEST, UNKNOWN, Patience, RoundTrips
+from deployd.actors.cluster.patience import QUICK, SLOWEST, UNKNOWN, Patience, RoundTrips
 from deployd.transport.brokers.contract import Channel, Inbox, Message
 from support.fake_broker import FakeBroker, FakeBus
 from support.links import SETTINGS, SimPod, links, passes, sim_pods
@@ -24,52 +24,53 @@ def patience(*trips: float, heard_at: float = -1.0) -> Patience:
     round_trips = RoundTrips()
     for seconds in trips:
         round_trips.note(seconds)
-    return Patience(1.3, 0.15, round_trips, heard_at)
+    return Patience(1.3, 0.1, round_trips, heard_at)
 
 
 def test_a_round_trip_that_was_never_measured_is_taken_for_one_that_takes_a_while() -> None:
-    assert patience().limit == 1.3 + UNKNOWN
+    assert patience().limit == 1.3 + UNKNOWN - QUICK
 
 
-def test_a_broker_that_is_near_is_given_little_more_than_the_time_out() -> None:
-    assert patience(*[0.001] * 20).limit == pytest.approx(1.3, abs=0.002)
+@pytest.mark.parametrize("way", [0.0, 0.001, 0.05])
+def test_a_broker_that_is_near_is_given_the_time_out(way: float) -> None:
+    assert patience(*[way, 2 * way] * 20).limit == 1.3
 
 
 def test_one_slow_answer_makes_room_for_others_at_once_and_for_some_time() -> None:
     slow = patience(*[0.001] * 20, 1.0)
-    assert slow.limit > 1.3 + 1.0
+    assert slow.limit > 1.3 + 0.8
     for _ in range(60):
         slow.trips.note(0.001)
-    assert slow.limit == pytest.approx(1.3, abs=0.01)
+    assert slow.limit == 1.3
 
 
-@given(st.lists(st.floats(0.4, 1.6), min_size=1, max_size=200))
+@given(st.integers())
 def test_a_way_of_half_a_second_give_or_take_three_tenths_never_exceeds_it(
-    trips: list[float],
+    seed: int,
 ) -> None:
-    way = RoundTrips()
-    for seconds in trips:
-        way.note(seconds)
-        assert Patience(1.3, 0.15, way).limit > 1.6
+    slow, chance = patience(), random.Random(seed)
+    for _ in range(300):
+        slow.trips.note(chance.uniform(0.2, 0.8) + chance.uniform(0.2, 0.8))
+        assert slow.limit > 1.6
 
 
 @given(st.lists(st.floats(0, 100), max_size=50))
 def test_however_slow_it_was_a_broker_that_hangs_is_noticed(trips: list[float]) -> None:
-    assert patience(*trips).limit <= 1.3 + max(SLOWEST, UNKNOWN)
+    assert patience(*trips).limit <= 1.3 + SLOWEST - QUICK
 
 
 def test_silence_counts_from_the_last_that_was_heard_and_what_is_asked_from_when_it_was() -> None:
     near = patience(0.0)
     assert near.due(10.0) == pytest.approx(11.3)
     near.heard_at = 9.9
-    assert near.due(10.0) == pytest.approx(9.9 + 0.15 + 1.3)
+    assert near.due(10.0) == pytest.approx(9.9 + 0.1 + 1.3)
     near.heard_at = 9.0
     assert near.due(10.0) == pytest.approx(11.3)
 
 
 def test_a_broker_that_brings_other_things_has_twice_the_time_and_no_more() -> None:
     near = patience(0.0, heard_at=10.5)
-    assert near.due(10.0) == pytest.approx(10.5 + 0.15 + 1.3)
+    assert near.due(10.0) == pytest.approx(10.5 + 0.1 + 1.3)
     near.heard_at = 12.5
     assert near.due(10.0) == pytest.approx(10.0 + 2 * 1.3)
 
