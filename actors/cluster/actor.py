@@ -28,6 +28,7 @@ from .effects import perform
 from .gossip import Gossip, MarkedBeat
 from .handoff import Hint, publications_of
 from .inbound import Inbound, Listeners
+from .line import Line
 from .link import Link
 from .outbound import Outbound
 from .patience import Patience
@@ -80,9 +81,16 @@ class LinkActor(Actor):
         self._listeners = listeners
         self._make_broker = make_broker
         self._joined = joined
+        settings = link.settings
+        self._timeouts = AwakeTimeouts(
+            Patience(settings.timeout, settings.canary_interval, link.round_trips)
+        )
+        self._line = Line(
+            listeners, link.state.counters, self._timeouts, link.state.peers, link.clock
+        )
         self._inbound = Inbound(
             link.pod_id,
-            listeners,
+            self._line,
             link.state.counters,
             link.deduplicator,
             link.sequences,
@@ -90,10 +98,6 @@ class LinkActor(Actor):
             link.subscriptions.wanted,
             link.largest,
             link.seal,
-        )
-        settings = link.settings
-        self._timeouts = AwakeTimeouts(
-            Patience(settings.timeout, settings.canary_interval, link.round_trips)
         )
         self._broker: Broker | None = None
         self._error: BrokerError | None = None
@@ -127,6 +131,7 @@ class LinkActor(Actor):
         with self._scope:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._timeouts.run)
+                nursery.start_soon(self._line.run)
                 nursery.start_soon(self._until_lost, self._connect, broker, nursery)
                 await loop()
                 await self._until_lost(self._say_last_words)
@@ -291,6 +296,10 @@ class LinkActor(Actor):
             self._gossip.proven(channel, own.origin, own.nonce)
         elif not self._canary.hears(channel, own):
             self._inbound.refuse(channel, _STRAY)
+
+    def full(self, resume: Callable[[], object]) -> bool:
+        """Say whether a room is full, and what comes is to be kept until it has place."""
+        return self._line.full(resume)
 
     def unheard(self, channels: Sequence[Channel]) -> None:
         """Subscribe again what the broker has ended by itself."""

@@ -32,6 +32,9 @@ class AwakeTimeouts:
     def __init__(self, patience: Patience) -> None:
         self._patience = patience
         self._stalled = 0.0
+        self.slept = 0.0
+        """Seconds in which this pod's loop was held up."""
+        self._asleep_since: float | None = None
         self._began: dict[trio.CancelScope, float] = {}
 
     @property
@@ -46,7 +49,18 @@ class AwakeTimeouts:
 
     def awake(self) -> float:
         """Return the time (seconds) in which this pod was awake."""
-        return trio.current_time() - self._stalled
+        now = trio.current_time() if self._asleep_since is None else self._asleep_since
+        return now - self._stalled
+
+    @contextmanager
+    def asleep(self) -> Iterator[None]:
+        """Count the time in the block as one in which this pod was not awake."""
+        self._asleep_since = began = trio.current_time()
+        try:
+            yield
+        finally:
+            self._asleep_since = None
+            self._stalled += trio.current_time() - began
 
     def heard(self) -> None:
         """Note that something came from the broker: it does not hang."""
@@ -78,11 +92,15 @@ class AwakeTimeouts:
         """Look at the clock until cancelled."""
         while True:
             now = trio.current_time()
-            next_look = max(now, min([now + TICK, *map(self._due, self._began)]))
+            dues = map(self._due, self._began) if self._asleep_since is None else ()
+            next_look = max(now, min([now + TICK, *dues]))
             await trio.sleep_until(next_look)
+            if self._asleep_since is not None:
+                continue
             late = trio.current_time() - next_look
             if late > STALL:
                 self._stalled += late
+                self.slept += late
                 # What came while it was late was heard before it.
                 self._patience.heard_at = min(self._patience.heard_at, self.awake())
             now = trio.current_time()

@@ -32,7 +32,7 @@ from __future__ import annotations
 import hashlib
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol, TypeAlias
 
 import trio
@@ -51,10 +51,17 @@ _NODE: Final = re.compile(r"[A-Za-z0-9_.:@-]{1,64}")
 
 
 class Inbox(Protocol):
-    """Where a broker puts what it hears. Both are for trio's thread, never wait, never raise."""
+    """Where a broker puts what it hears. All are for trio's thread, never wait, never raise."""
 
     def deliver(self, channel: Channel, payload: bytes) -> None:
         """Take a message."""
+
+    def full(self, resume: Callable[[], object]) -> bool:
+        """Say whether the next message had better wait until `resume` is called: soon, and once.
+
+        Asked after each message by brokers that can keep what comes; others lose nothing by it
+        that they would not have lost.
+        """
 
     def lost(self, error: BrokerError) -> None:
         """Learn that the connection is gone or messages were; only the first call counts."""

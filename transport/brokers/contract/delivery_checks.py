@@ -16,6 +16,7 @@ from .harness import QUIET, ContractBroken, Make, connected, expect, fresh, join
 __all__ = [
     "check_batches",
     "check_concurrent",
+    "check_full",
     "check_idempotent",
     "check_limit",
     "check_many_channels",
@@ -202,6 +203,20 @@ async def check_concurrent(make: Make) -> None:
             for channel in channels:
                 nursery.start_soon(publish, channel)
                 nursery.start_soon(subscriber.subscribe, [fresh()])
+        await inbox.hears(sent)
+
+
+async def check_full(make: Make) -> None:
+    """Expect nothing to be lost of what comes while the inbox is full, and all in order."""
+    channel = fresh()
+    sent = [(channel, b"%d" % number) for number in range(5000)]
+    async with two(make) as (publisher, subscriber, inbox):
+        await joined(publisher, subscriber, inbox, [channel])
+        inbox.holding = True
+        for start in range(0, 5000, 500):
+            await publisher.publish(sent[start : start + 500])
+        await trio.sleep(QUIET)
+        inbox.let_go()
         await inbox.hears(sent)
 
 

@@ -62,6 +62,8 @@ class RecordingInbox:
         self.losses: list[BrokerError] = []
         self.silent: list[Channel] = []
         self.proven: set[Channel] = set()
+        self.holding = False
+        self._resume: Callable[[], object] | None = None
         self._changed = trio.Event()
 
     def deliver(self, channel: Channel, payload: bytes) -> None:
@@ -71,6 +73,19 @@ class RecordingInbox:
         else:
             self.heard.append((channel, payload))
         self._changed.set()
+
+    def full(self, resume: Callable[[], object]) -> bool:
+        """Want what comes to be kept while `holding`, and say so."""
+        if self.holding:
+            self._resume = resume
+        return self.holding
+
+    def let_go(self) -> None:
+        """Take what was kept."""
+        self.holding = False
+        resume, self._resume = self._resume, None
+        if resume is not None:
+            resume()
 
     def lost(self, error: BrokerError) -> None:
         """Remember a loss."""
