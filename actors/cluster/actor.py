@@ -28,7 +28,7 @@ from .effects import perform
 from .gossip import Gossip, MarkedBeat
 from .handoff import Hint, publications_of
 from .inbound import Inbound, Listeners
-from .line import Line
+from .line import ReceivingLine
 from .link import Link
 from .outbound import Outbound
 from .patience import Patience
@@ -85,7 +85,7 @@ class LinkActor(Actor):
         self._timeouts = AwakeTimeouts(
             Patience(settings.timeout, settings.canary_interval, link.round_trips)
         )
-        self._line = Line(
+        self._line = ReceivingLine(
             listeners, link.state.counters, self._timeouts, link.state.peers, link.clock
         )
         self._inbound = Inbound(

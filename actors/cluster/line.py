@@ -20,7 +20,7 @@ from .counters import Counters
 from .inbound import Listeners
 from .membership import Peers
 
-__all__ = ["Lenience", "Line"]
+__all__ = ["Lenience", "ReceivingLine"]
 
 STUCK: Final = 0.5
 """Seconds that the line waits for a room that takes nothing. Then what is for it is lost, and told
@@ -69,7 +69,7 @@ class _Rest:
         return _Rest(self.room, events, self.nbytes * count // len(self.events))
 
 
-class Line:
+class ReceivingLine:
     """Hands events to rooms in the order they come; of one connection.
 
     `run` does the waiting. A broker that asks `full` keeps meanwhile what comes behind; one that

@@ -222,7 +222,7 @@ class Connection(Broker, Generic[N]):
                 _, _, _, (_, speaker), channel, payload = heappop(line.queue)
                 self._network.meet(self.pod, speaker)
                 self._inbox.deliver(channel, payload)
-                if self._inbox is not None and self._inbox.full(self._resumed.set):
+                if self._inbox.full(self._resumed.set):
                     await self._until(self._resumed.wait)
                     self._resumed = trio.Event()
 
