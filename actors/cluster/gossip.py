@@ -283,7 +283,8 @@ class Gossip:
     def _look(self) -> None:
         link = self._link
         now, wall = link.clock(), link.wall()
-        effects = link.state.peers.look(now, wall)
+        # What is still on its way here is no silence.
+        effects = link.state.peers.look(now - link.round_trips.usual, wall)
         if link.state.peers.complete:
             self._reunited.set()
         perform(effects, link.state.breaker.state, self._listeners)

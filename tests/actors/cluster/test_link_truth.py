@@ -278,7 +278,7 @@ async def test_who_comes_in_waits_until_the_room_is_heard_from_another_server(
 async def test_what_a_pod_hears_and_says_does_not_grow_with_what_the_others_say_elsewhere(
     autojump_clock: trio.testing.MockClock, busy: int
 ) -> None:
-    bus, heard = FakeBus(), 0
+    bus, heard, settings = FakeBus(), 0, evolve(SETTINGS, canary_interval=1.0)
 
     class Counted(FakeBroker):
         def hear(self, channel: Channel, payload: bytes) -> None:
@@ -286,16 +286,16 @@ async def test_what_a_pod_hears_and_says_does_not_grow_with_what_the_others_say_
             heard += 1
             super().hear(channel, payload)
 
-    one, others = SimPod("one", bus, SETTINGS), [SimPod(f"p{n}", bus, SETTINGS) for n in range(15)]
+    one, *others = (SimPod(name, bus, settings) for name in ["one", *(f"p{n}" for n in range(15))])
     one.make = lambda: Counted(bus)
     async with links([one, *others]):
         for pod in others:
-            await pod.come(f"room of {pod.name}")
+            await pod.come(f"room-of-{pod.name}")
         await trio.sleep(5)
         before, said_before = heard, one.state.counters.published
         for n in range(busy):
             for pod in others:
-                pod.say(f"room of {pod.name}", n)
+                pod.say(f"room-of-{pod.name}", n)
             await trio.sleep(0.05)
         await trio.sleep(10 - busy * 0.05)
         # Ten seconds: a beat a second of each, its own included, and canaries, both ways.
