@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from contextvars import Context, ContextVar, copy_context
+from contextvars import ContextVar, copy_context
 
 import trio
 
@@ -25,11 +25,11 @@ class Attributed(trio.abc.Instrument):
         self._since = 0.0
 
     @staticmethod
-    def context(owner: int) -> Context:
-        """Return a context whose tasks are of this owner, and those that they start."""
+    def own(owner: int, nursery: trio.Nursery, run: Callable[[], Awaitable[object]]) -> None:
+        """Start a task of this owner; so are those that it starts."""
         context = copy_context()
         context.run(_OWNER.set, owner)
-        return context
+        context.run(lambda: nursery.start_soon(run))
 
     def before_task_step(self, task: trio.lowlevel.Task) -> None:
         """Begin to count."""

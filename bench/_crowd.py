@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import tempfile
 import time
 from collections.abc import Sequence
@@ -30,21 +31,22 @@ MEASURED: Final = 20.0
 SECRET: Final = "a secret for the benches, of 32 bytes and more"
 
 
-async def served_beside(kind: str, others: int, *, signed: bool = False) -> float:
+async def served_beside(kind: str, others: int, spread: float, *, signed: bool = False) -> float:
     """Return the processor time, a share of a core, of a pod beside so many that only beat.
 
-    Nobody is connected to it. One connection speaks for all the others.
+    Nobody is connected to it. One connection speaks for all the others, within `spread` seconds
+    from each full one on, which stands for their clocks.
     """
-    secret = {"secret": SECRET} if signed else {}
+    secret = SECRET if signed else ""
     server: Any
     with broker_server(kind) as (server, where), tempfile.TemporaryDirectory() as folder:
-        settings = broker_settings(kind, server, attrs.evolve(STANDARD, **secret))
+        settings = broker_settings(kind, server, attrs.evolve(STANDARD, secret=secret))
         async with (
-            serving(Path(folder), {"broker": {**where, **secret}}) as pod,
+            serving(Path(folder), {"broker": {**where, "secret": secret}}) as pod,
             trio.open_nursery() as nursery,
         ):
             if others:
-                nursery.start_soon(_beat_for, settings, others)
+                nursery.start_soon(_beat_for, settings, others, spread)
             await trio.sleep(SETTLED)
             before, began = _processor_time(pod.pid), time.monotonic()
             await trio.sleep(MEASURED)
@@ -64,26 +66,26 @@ class _Deaf:
     def unheard(self, channels: Sequence[Channel]) -> None: ...
 
 
-async def _beat_for(settings: BrokerSettings, pods: int) -> None:
-    """Say a beat a second for each of so many pods, one after the other."""
+async def _beat_for(settings: BrokerSettings, pods: int, spread: float) -> None:
+    """Say a beat a second for each of so many pods."""
     make = load_broker(settings, 60.0)
     assert make is not None
     broker, epoch = make(), int(time.time() * 1000)
-    names = [f"{number:08x}" for number in range(pods)]
+    names = tuple(f"{number:08x}" for number in range(pods))
     seals = [Signer.of(settings, name, epoch, time.time) for name in names]
     async with trio.open_nursery() as nursery:
         await broker.connect(_Deaf(), nursery)
         try:
-            due = trio.current_time()
             for number in count(1):
-                for name, seal in zip(names, seals, strict=True):
-                    said = beat(
-                        Beat(name, epoch, "here", number, name=f"pod-{name}", hears=tuple(names))
-                    )
+                full = trio.current_time() + 1 - time.time() % 1
+                moments = sorted(random.uniform(0, spread) for _ in names)
+                for name, seal, moment in zip(names, seals, moments, strict=True):
+                    made = Beat(name, epoch, "here", number, name=f"pod-{name}", hears=names)
+                    said = beat(made)
                     payload = said if seal is None else seal.sign(EVERYONE, said)
-                    await broker.publish([(EVERYONE, payload)])
-                    due += 1 / pods
-                    await trio.sleep_until(due)
+                    await trio.sleep_until(full + moment)
+                    # Each has a connection of its own, and does not wait for the others.
+                    nursery.start_soon(broker.publish, [(EVERYONE, payload)])
         finally:
             with trio.CancelScope(shield=True):
                 await broker.close()

@@ -25,15 +25,12 @@ from ...transport.brokers.contract import EVERYONE, Channel, Message, pod_channe
 from .effects import perform, write_down_name
 from .inbound import Listeners
 from .link import Link
+from .pace import interval, until_next
 from .sequences import Hole
 from .witnesses import witnesses
 
 __all__ = ["Gossip", "MarkedBeat"]
 
-INTERVAL: Final = 1.0
-"""Seconds between beats, with up to `CROWD` pods; with more they beat more slowly, so that what a
-pod hears of all others together stays the same."""
-CROWD: Final = 100
 FIRST_HELLO: Final = 0.05
 """Seconds, doubled each time, after which a pod that nobody answers says hello again."""
 LISTENED: Final = 1.25
@@ -145,19 +142,20 @@ class Gossip:
             last_look = now
             await self._answer()
             if now >= next_beat:
-                next_beat = max(next_beat + self.interval, now)
+                next_beat = now + until_next(link.wall(), self.interval)
                 await self._beat()
             self._look()
             await self._prove()
             self._echoed = 0
-            with trio.move_on_at(min(now + TICK, max(link.proofs.next_step(), now))):
+            next_step = max(link.proofs.next_step(), now)
+            with trio.move_on_at(min(now + TICK, next_beat, next_step)):
                 await self._wake.wait()
             self._wake = trio.Event()
 
     @property
     def interval(self) -> float:
         """Seconds between two beats of this pod."""
-        return INTERVAL * max(1.0, len(self._link.state.peers) / CROWD)
+        return interval(len(self._link.state.peers))
 
     async def said(self, marked: MarkedBeat) -> None:
         """Say a beat that stood in line: all before it has been said."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import pairwise
 
 import pytest
 import trio
@@ -15,6 +16,7 @@ from deployd.actors.cluster import BreakerState
 from deployd.tools.simulator.nats import SimulatedNats
 from deployd.tools.simulator.network import SimulatedNetwork
 from deployd.transport import MessagesRefused, Scope
+from deployd.transport.brokers import Beat, unpack
 from deployd.transport.brokers.contract import EVERYONE, Channel, Message, pod_channel, room_channel
 from support.fake_broker import FakeBroker, FakeBus
 from support.links import SETTINGS, SimPod, links, passes, sim_pods
@@ -278,30 +280,61 @@ async def test_who_comes_in_waits_until_the_room_is_heard_from_another_server(
 async def test_what_a_pod_hears_and_says_does_not_grow_with_what_the_others_say_elsewhere(
     autojump_clock: trio.testing.MockClock, busy: int
 ) -> None:
-    bus, heard, settings = FakeBus(), 0, evolve(SETTINGS, canary_interval=1.0)
+    bus, heard, nbytes = FakeBus(), 0, 0
+    settings = evolve(SETTINGS, canary_interval=1.0)
 
     class Counted(FakeBroker):
         def hear(self, channel: Channel, payload: bytes) -> None:
-            nonlocal heard
-            heard += 1
+            nonlocal heard, nbytes
+            heard, nbytes = heard + 1, nbytes + len(payload)
             super().hear(channel, payload)
 
     one, *others = (SimPod(name, bus, settings) for name in ["one", *(f"p{n}" for n in range(15))])
     one.make = lambda: Counted(bus)
     async with links([one, *others]):
-        for pod in others:
-            await pod.come(f"room-of-{pod.name}")
+        for number, pod in enumerate(others):
+            await pod.come(f"room-{number // 2}")  # the last is alone in its room
         await trio.sleep(5)
-        before, said_before = heard, one.state.counters.published
+        before, bytes_before, said_before = heard, nbytes, one.state.counters.published
         for n in range(busy):
-            for pod in others:
-                pod.say(f"room-of-{pod.name}", n)
+            for number, pod in enumerate(others):
+                pod.say(f"room-{number // 2}", n)
             await trio.sleep(0.05)
         await trio.sleep(10 - busy * 0.05)
+        assert [len(pod.heard) for pod in others] == [busy] * 14 + [0]
         # Ten seconds: a beat a second of each, its own included, and canaries, both ways.
         assert 16 * 9 <= heard - before <= 16 * 11 + 15
+        # A beat names the pods that are heard; a mark of the one room of each adds some 30 bytes.
+        assert nbytes - bytes_before <= 16 * 11 * 300
         assert one.state.counters.published == said_before
         assert one.gaps == []
+
+
+async def test_pods_that_begin_at_different_times_beat_in_step_and_no_clock_silences_any(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    bus = FakeBus()
+    beats: dict[str, list[float]] = {}
+
+    class Listening(FakeBroker):
+        def hear(self, channel: Channel, payload: bytes) -> None:
+            message = unpack(payload)
+            if channel == EVERYONE and isinstance(message, Beat) and message.word == "here":
+                beats.setdefault(message.origin, []).append(trio.current_time())
+            super().hear(channel, payload)
+
+    one, others = SimPod("one", bus, SETTINGS), [SimPod(f"p{n}", bus, SETTINGS) for n in range(5)]
+    one.make = lambda: Listening(bus)
+    async with links([one]), trio.open_nursery() as nursery:
+        for pod in others:
+            await trio.sleep(0.37)
+            await nursery.start(pod.run)
+        await trio.sleep(10)
+        for times in beats.values():
+            gaps = [after - before for before, after in pairwise(times)]
+            assert all(0.74 <= gap <= 1.26 for gap in gaps)
+            assert all(abs(time - round(time)) < 0.01 for time in times[-5:])
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_gap_of_everyone_is_told_to_everyone(
