@@ -34,8 +34,7 @@ LONGEST: Final = 12.0
 """Seconds between beats that are believed: of few pods, and of as many as are known (`gossip`). Who
 says less would be missing between two beats, who says more never."""
 FORGOTTEN: Final = 8.0
-"""Seconds after which a pod that is missing is not counted any more, nor awaited by a replay
-that begins later."""
+"""Seconds after which a pod that is missing is not counted any more."""
 REMEMBERED: Final = 600.0
 """Seconds after which it is not even missing any more."""
 WINDOW: Final = 60.0
@@ -53,7 +52,8 @@ class Peer:
     `heard_at` is steady seconds, more where that is held against nobody, `heard_wall` unix seconds,
     less what the beat was late; `came_at` and `last_at` are when its first and last beat came.
     `number` is that of the last beat whose marks are known here, or None before the first;
-    `counted` is whether the pod is taken to be there.
+    `counted` is whether the pod is taken to be there, `expected` whether a replay waits for it: no
+    more when one has, in vain.
     """
 
     beat: Beat
@@ -64,6 +64,7 @@ class Peer:
     beats: int = 1
     number: int | None = None
     counted: bool = True
+    expected: bool = True
     missing: bool = False
     missing_since: float = 0.0
     offsets: tuple[float, float] = (math.inf, math.inf)
@@ -165,8 +166,11 @@ class Peers:
     # The link ------------------------------------------------------------------------------
 
     def begin(self, now: float) -> None:
-        """Await all that are known: our link has just closed, and theirs may not have yet."""
-        self._awaited = {pod for pod, peer in self._known.items() if peer.counted}
+        """Await all that are known: our link has just closed, and theirs may not have yet.
+
+        Those too that were missing before: what cut them off may be what cut this pod off.
+        """
+        self._awaited = {pod for pod, peer in self._known.items() if peer.expected}
         for peer in self._known.values():
             if not peer.missing:
                 peer.heard_at = now
@@ -187,13 +191,13 @@ class Peers:
         return since
 
     def give_up(self) -> int:
-        """Await nobody any more; return how many have not come back."""
+        """Await nobody any more; return how many are not there, who were awaited before too."""
         gone, self._awaited = self._awaited, set()
         for pod in gone:
             peer = self._known[pod]
-            peer.counted = False
+            peer.counted = peer.expected = False
             self._miss(peer)
-        return len(gone)
+        return len(self.missing)
 
     def excuse(self, seconds: float) -> None:
         """Hold it against nobody that this pod itself has slept so long."""
@@ -238,7 +242,7 @@ class Peers:
             peer.beat, peer.heard_at, peer.last_at = beat, now, now
             peer.beats += 1
             self._unproven.pop(pod, None)
-            peer.counted, peer.missing = True, False
+            peer.counted, peer.missing, peer.expected = True, False, True
         late = peer.late(beat, now)
         peer.heard_wall = wall - late
         return Heard(peer, came, self._follow(peer, beat), late)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import pytest
 import trio
 import trio.testing
 
 from deployd.actors import Healed
-from deployd.transport import BrokerUnavailable, Scope
+from deployd.transport import BrokerRefused, BrokerUnavailable, Scope
 from deployd.transport.brokers.contract import Message, room_channel
 from support.fake_broker import FakeBroker, FakeBus
 from support.links import SETTINGS, SimPod, links, passes, sim_pods
@@ -82,6 +83,45 @@ async def test_the_replay_waits_for_pods_that_come_back_later(
         assert b.data("kept-1") == c.data("kept-1") == list(range(10))
 
 
+async def test_the_replay_waits_for_a_pod_that_was_cut_off_long_before_and_comes_back_last(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    bus, out = FakeBus(), dict.fromkeys("abc", False)
+
+    class Gate(FakeBroker):
+        """Lets nobody in who is out."""
+
+        name = ""
+
+        async def connect(self, inbox: object, nursery: trio.Nursery) -> None:
+            if out[self.name]:
+                raise BrokerRefused("fake:1 refuses the password.")
+            await super().connect(inbox, nursery)  # type: ignore[arg-type]
+
+    def make(name: str) -> FakeBroker:
+        gate = Gate(bus)
+        gate.name = name
+        return gate
+
+    pods = a, b, c = [SimPod(name, bus, SETTINGS) for name in "abc"]
+    for pod in pods:
+        pod.make = partial(make, pod.name)
+    async with links(pods, ROOMS):
+        await passes(lambda: all(pod.well and len(pod.state.peers) == 2 for pod in pods))
+        await trio.sleep(5)
+        for pod in pods:  # each is asked again after 30 s, and they were 9 s apart
+            out[pod.name] = True
+            pod.cut()
+            await trio.sleep(9)
+        b.say("kept-1", "b")
+        await trio.sleep(5)  # a is asked for the second time, in vain
+        out.update(a=False, b=False, c=False)
+        await passes(lambda: b.closed and c.closed, 30)
+        assert not a.closed
+        await passes(lambda: all(pod.healed for pod in pods), 40)
+        assert a.data("kept-1") == c.data("kept-1") == ["b"]
+
+
 async def test_a_pod_that_never_comes_back_is_not_waited_for_for_long(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
@@ -105,6 +145,9 @@ async def test_a_pod_that_never_comes_back_is_not_waited_for_for_long(
         await trio.testing.wait_all_tasks_blocked()
         a.say("kept-1", 2)
         assert await passes(lambda: a.healed) <= 3
+        healed = a.outages[-1][1]
+        assert isinstance(healed, Healed)
+        assert healed.unheard == 1  # not waited for again, and as deaf as before
 
 
 async def test_a_buffer_that_is_full_or_too_old_loses_and_says_so(
