@@ -1,0 +1,251 @@
+"""The faults that a server or the way to it can have, one by one, with the times they take.
+
+    python bench/faults.py --broker redis --fault 1
+
+Two pods in this process with the settings that nobody changed, but for notices without a window; a
+real server, a proxy before each pod, and a conversation that is judged as the tests judge it:
+`tests/support/outages.py`. Prints the rows of the table in docs/faults.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from statistics import median
+from typing import Any, Final
+
+import attrs
+import trio
+from _brokers import BROKERS, broker_server
+from _report import machine
+
+from deployd.config import Logging, configure_logging
+from support.joined import well
+from support.outages import STANDARD, Scene, in_thread, scene
+
+LASTS: Final = 1.0
+"""Seconds that a fault lasts when both pods have noticed it."""
+PATIENCE: Final = 40.0
+"""Seconds for anything to come about."""
+
+DELETE_QUEUES: Final = (
+    "[rabbit_amqqueue:delete_with(amqqueue:get_name(Q), false, false, <<>>)"
+    ' || Q <- rabbit_amqqueue:list(<<"/">>)].'
+)
+
+Step = Callable[[Scene], Awaitable[None]]
+
+
+@attrs.frozen
+class Fault:
+    """A fault of the catalogue: how it begins and ends, and which pods notice it."""
+
+    number: int
+    name: str
+    begin: Step
+    end: Step
+    kinds: Sequence[str] = tuple(BROKERS)
+    pods: Sequence[int] = (0, 1)
+
+
+@attrs.frozen
+class Times:
+    """Seconds to notice it on all pods concerned, to tell a client, and to heal after its end."""
+
+    detect: float
+    tell: float
+    heal: float
+
+
+def on_server(do: Callable[[Any], object]) -> Step:
+    """Do something to the server."""
+
+    async def step(it: Scene) -> None:
+        await in_thread(partial(do, it.server))
+
+    return step
+
+
+def on_ways(do: Callable[[Any], object], *pods: int) -> Step:
+    """Do something to the pods' ways to the server."""
+
+    async def step(it: Scene) -> None:
+        await trio.lowlevel.checkpoint()
+        for pod in pods or (0, 1):
+            do(it.proxies[pod])
+
+    return step
+
+
+def both(*steps: Step) -> Step:
+    """Do one after the other."""
+
+    async def step(it: Scene) -> None:
+        for one in steps:
+            await one(it)
+
+    return step
+
+
+async def nothing(_: Scene) -> None:
+    """The fault is over by itself."""
+    await trio.lowlevel.checkpoint()
+
+
+def put(**values: object) -> Callable[[Any], None]:
+    """Return what sets attributes of a proxy."""
+
+    def do(proxy: Any) -> None:
+        for name, value in values.items():
+            setattr(proxy, name, value)
+
+    return do
+
+
+heal: Final = on_ways(lambda proxy: proxy.heal())
+start: Final = on_server(lambda server: server.start())
+kill: Final = on_server(lambda server: server.kill())
+
+FAULTS: Final = (
+    Fault(1, "killed, started again", kill, start),
+    Fault(
+        2, "stopped, started again", on_server(lambda s: s.terminate()), start, ("nats", "redis")
+    ),
+    Fault(3, "frozen", on_server(lambda s: s.freeze()), on_server(lambda s: s.thaw())),
+    Fault(5, "both ways swallow everything", on_ways(lambda p: p.blackhole()), heal),
+    Fault(6, "the way in swallows everything", on_ways(put(swallow_in=True)), heal),
+    Fault(
+        7,
+        "half-open, and the server another",
+        both(on_ways(put(withhold_fin=True)), on_ways(lambda p: p.blackhole()), kill, start),
+        heal,
+    ),
+    Fault(8, "reset", on_ways(lambda p: p.reset()), nothing),
+    Fault(11, "cut in mid-message", on_ways(put(cut_after=333), 1), heal, pods=(1,)),
+    Fault(
+        13,
+        "killed, and its end withheld",
+        both(on_ways(put(withhold_fin=True)), kill),
+        both(heal, start),
+    ),
+    Fault(
+        14,
+        "accepts and says nothing",
+        both(on_ways(put(mute=True)), on_ways(lambda p: p.reset())),
+        heal,
+    ),
+    Fault(
+        18,
+        "memory alarm",
+        on_server(lambda s: s.ctl("set_vm_memory_high_watermark", "0.00001")),
+        on_server(lambda s: s.ctl("set_vm_memory_high_watermark", "0.6")),
+        ("rabbitmq",),
+    ),
+    Fault(
+        21,
+        "made a replica, and a master again",
+        on_server(lambda s: s.ask("REPLICAOF", "127.0.0.1", 1)),
+        on_server(lambda s: s.ask("REPLICAOF", "NO", "ONE")),
+        ("redis",),
+    ),
+    Fault(
+        24,
+        "the pods' queues deleted",
+        on_server(lambda s: s.ctl("eval", DELETE_QUEUES)),
+        nothing,
+        ("rabbitmq",),
+    ),
+)
+
+
+async def measure(fault: Fault, kind: str) -> Times:
+    """Bring a fault about and end it, and return the times; fails where something was untrue."""
+    with broker_server(kind) as (server, _):
+        async with scene(kind, server, STANDARD) as it:
+            await it.hears_more()
+            before = it.trips()
+            began = trio.current_time()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(fault.begin, it)
+                await soon(lambda: all(it.trips()[pod] > before[pod] for pod in fault.pods))
+                detected = trio.current_time()
+                await soon(lambda: told(it, "system:degraded"))
+                degraded = trio.current_time()
+            await trio.sleep(LASTS)
+            await fault.end(it)
+            ended = degraded if fault.end is nothing else trio.current_time()
+            await soon(lambda: all(map(well, it.pods)) and told(it, "system:healed"))
+            healed = trio.current_time()
+            await it.hears_more()
+    return Times(detected - began, degraded - began, healed - ended)
+
+
+def told(it: Scene, event: str) -> bool:
+    """Whether Bob was told this last."""
+    return bool(it.talk.told) and it.talk.told[-1][0] == event
+
+
+async def soon(condition: Callable[[], bool]) -> None:
+    """Return when it holds; nobody tells of it."""
+    with trio.fail_after(PATIENCE):
+        while not condition():  # noqa: ASYNC110
+            await trio.sleep(0.001)
+
+
+def row(fault: Fault, figures: Mapping[str, Sequence[Times]]) -> str:
+    """Return a row of the table: medians, for each broker."""
+    cells = [f"{fault.number} {fault.name}"]
+    for kind in BROKERS:
+        found = figures.get(kind, ())
+        each = zip(*map(attrs.astuple, found), strict=True)
+        cells.append(", ".join(f"{median(values):.2f}" for values in each) if found else "")
+    return f"| {' | '.join(cells)} |"
+
+
+def main() -> int:
+    """Measure, print, and return the exit code."""
+    options = _options()
+    configure_logging(Logging(level="CRITICAL"), tty=False, stream=sys.stderr)
+    print(machine())
+    print("load of the machine:", *(f"{one:.1f}" for one in os.getloadavg()))
+    print(f"seconds to notice, to tell, to heal; medians of {options.rounds}\n")
+    print(f"| fault | {' | '.join(BROKERS)} |\n| --- |{' ---: |' * len(BROKERS)}")
+    good = True
+    for fault in FAULTS:
+        if options.fault and fault.number not in options.fault:
+            continue
+        figures: dict[str, list[Times]] = {}
+        for kind in options.broker or BROKERS:
+            if kind not in fault.kinds:
+                continue
+            for _ in range(options.rounds):
+                try:
+                    figures.setdefault(kind, []).append(trio.run(measure, fault, kind))
+                except BaseExceptionGroup as error:
+                    good = False
+                    print(f"  {fault.number} {kind}: {causes(error)}", file=sys.stderr)
+        print(row(fault, figures))
+        sys.stdout.flush()
+    return 0 if good else 1
+
+
+def causes(error: BaseException) -> str:
+    """Name what went wrong, without the groups around it."""
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(map(causes, error.exceptions))
+    return f"{type(error).__name__}: {error}"[:500]
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--broker", choices=list(BROKERS), action="append")
+    parser.add_argument("--fault", type=int, action="append")
+    parser.add_argument("--rounds", type=int, default=3)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
