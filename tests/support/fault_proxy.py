@@ -30,7 +30,8 @@ class FaultProxy:
     """Faults by name; "in" is towards the client, "out" towards the server.
 
     `latency` and `jitter` are seconds each way, `bandwidth` bytes a second and direction,
-    `cut_after` bytes that a connection may still carry inwards before both ends are closed.
+    `cut_after` bytes that a connection may still carry inwards before both ends are closed,
+    `flip_every` how many bytes (on average) come inwards to a bit that is flipped.
     `mute` accepts and says nothing, `withhold_fin` tells neither end that the other has closed.
     """
 
@@ -44,6 +45,7 @@ class FaultProxy:
     jitter: float = 0.0
     bandwidth: float = math.inf
     cut_after: float = math.inf
+    flip_every: float = math.inf
     slice_bytes: int = CHUNK
     accepted: int = 0
     seed: int = 7
@@ -61,7 +63,7 @@ class FaultProxy:
         """Have no faults any more."""
         self.swallow_in = self.swallow_out = self.mute = self.withhold_fin = False
         self.latency = self.jitter = 0.0
-        self.bandwidth = self.cut_after = math.inf
+        self.bandwidth = self.cut_after = self.flip_every = math.inf
         self.slice_bytes = CHUNK
 
     def reset(self) -> None:
@@ -130,9 +132,16 @@ class FaultProxy:
                     await send.send((due, bytes(data)))
                     return
                 carried += len(data) if self.cut_after < math.inf else 0
+                if inwards and self._random.random() < len(data) / self.flip_every:
+                    data = self._flipped(data)
                 delay = self.latency + self._random.uniform(-self.jitter, self.jitter)
                 due = max(due, trio.current_time() + max(0.0, delay))
                 await send.send((due, bytes(data)))
+
+    def _flipped(self, data: bytes | bytearray) -> bytearray:
+        flipped = bytearray(data)
+        flipped[self._random.randrange(len(data))] ^= 1 << self._random.randrange(8)
+        return flipped
 
     async def _deliver(
         self, receive: trio.MemoryReceiveChannel[tuple[float, bytes]], sink: trio.SocketStream

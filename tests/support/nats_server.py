@@ -22,7 +22,14 @@ from deployd.config.brokers import Nats
 
 from .servers import PATIENCE, ServerProcess, free_port, not_installed
 
-__all__ = ["MakeNatsServer", "NatsServer", "make_nats_server", "nats_cluster", "nats_server"]
+__all__ = [
+    "MakeNatsServer",
+    "NatsServer",
+    "make_nats_server",
+    "nats_cluster",
+    "nats_server",
+    "until_joined",
+]
 
 _SIZE: Final = 3
 
@@ -118,13 +125,13 @@ def nats_cluster(
         server.spawn()
     for server in servers:
         server.wait()
-    _until_joined(servers)
+    until_joined(servers)
     yield servers
     for server in servers:
         server.kill()
 
 
-def _until_joined(servers: list[NatsServer]) -> None:
+def until_joined(servers: list[NatsServer]) -> None:
     """Return when what is published at any of them is heard at each.
 
     Their logs do not tell: two servers open several routes to each other, and close some again.

@@ -130,6 +130,8 @@ class Scene:
     proxies: Sequence[FaultProxy]
     pods: Sequence[Pod]
     talk: Talk
+    namespace: str
+    """What their names begin with on the server."""
     began: float = 0.0
 
     @property
@@ -184,19 +186,23 @@ class Scene:
 
 @asynccontextmanager
 async def scene(
-    kind: str, server: Any, base: Broker = FAST, **changes: Any
+    kind: str, server: Any, base: Broker = FAST, other: Any = None, **changes: Any
 ) -> AsyncIterator[Scene]:
-    """Join two pods and let Ann talk; judge what everybody heard when the block has ended."""
-    namespace = {_NAMESPACE[kind]: f"t{uuid4().hex}", **changes}
+    """Join two pods and let Ann talk; judge what everybody heard when the block has ended.
+
+    `other` is the server of the second pod, where it is another one.
+    """
+    namespace = f"t{uuid4().hex}"
+    changes = {_NAMESPACE[kind]: namespace, **changes}
     # What thousands of tests have left takes a full collection 0.4 s, in which no pod notices
     # anything; the pods end this when they end.
     gc.collect()
     gc.freeze()
     async with AsyncExitStack() as stack:
         proxies, pods = [], []
-        for _ in range(2):
-            proxy = await stack.enter_async_context(fault_proxy(server.port))
-            broker = broker_settings(kind, server, base, port=proxy.port, **namespace)
+        for place in (server, other or server):
+            proxy = await stack.enter_async_context(fault_proxy(place.port))
+            broker = broker_settings(kind, place, base, port=proxy.port, **changes)
             config = attrs.evolve(pod_config(message_rate_limit=100_000.0), broker=broker)
             pods.append(await stack.enter_async_context(open_pod(config, keys=KEYS)))
             proxies.append(proxy)
@@ -206,7 +212,7 @@ async def scene(
         [bob] = await stack.enter_async_context(connected(pods[1]))
         for client in (ann, lea, bob):
             await client.join("tea")
-        it = Scene(server, proxies, pods, Talk())
+        it = Scene(server, proxies, pods, Talk(), namespace)
         async with trio.open_nursery() as nursery:
             for name, client in (("ann", ann), ("lea", lea), ("bob", bob)):
                 nursery.start_soon(it.talk.listen, name, client)

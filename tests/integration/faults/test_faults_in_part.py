@@ -1,0 +1,91 @@
+"""Faults of the catalogue that a pod's own probes do not see: only a part of a broker has them."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import attrs
+import pytest
+
+from deployd.actors.cluster import OutageCode
+from deployd.supervisors import Pod
+from support.clients import until
+from support.fault_proxy import fault_proxy
+from support.nats_server import MakeNatsServer, until_joined
+from support.outages import FAST, STANDARD, Scene, in_thread, scene
+from support.rabbitmq_server import RabbitServer
+from support.servers import free_port
+
+CLUSTER = 'cluster {{ name: two, listen: "127.0.0.1:{}", no_advertise: true, routes: [{}] }}'
+
+
+async def test_31_pods_on_two_servers_that_are_split_are_told_so_on_both_sides(
+    make_nats_server: MakeNatsServer,
+) -> None:
+    port = free_port()
+    first = make_nats_server(CLUSTER.format(port, ""))
+    async with fault_proxy(port) as road:
+        url = f'"nats-route://127.0.0.1:{road.port}"'
+        second = make_nats_server(CLUSTER.format(free_port(), url))
+        await in_thread(partial(until_joined, [first, second]))
+        async with scene("nats", first, STANDARD, other=second) as it:
+            await it.fault(road.blackhole)
+            await until(lambda: all(map(parted, it.pods)))
+            assert [pod.link and len(pod.link.state.peers.missing) for pod in it.pods] == [1, 1]
+            road.heal()
+            road.reset()  # what was swallowed is gone, and the servers begin anew
+            await it.healed()
+            assert it.trips() == [0, 0]
+
+
+def parted(pod: Pod) -> bool:
+    """Whether a pod's clients were told that it does not hear another."""
+    assert pod.link is not None
+    outage = pod.link.state.degraded
+    return outage is not None and outage.code is OutageCode.PARTITIONED
+
+
+@pytest.mark.parametrize("what", ["exchange", "binding"])
+async def test_32_what_a_room_is_heard_by_is_made_anew_and_its_members_are_told_what_they_missed(
+    rabbitmq_server: RabbitServer, what: str
+) -> None:
+    async with scene("rabbitmq", rabbitmq_server, STANDARD) as it:
+        room = f'rabbit_misc:r(<<"/">>, exchange, <<"{it.namespace}.room">>)'
+        if what == "exchange":
+            words = f"rabbit_exchange:delete({room}, false, <<>>)."
+        else:
+            words = (
+                f"[rabbit_binding:remove(B, <<>>) || B <- rabbit_binding:list_for_source({room})]."
+            )
+        await it.hears_more()
+        await in_thread(partial(rabbitmq_server.ctl, "eval", words))
+        await until(lambda: missed(it) > 0)
+        await until(lambda: it.talk.told[-1][0] == "system:healed")
+        await it.hears_more()
+        assert {data["code"] for _, data, _ in it.talk.told} == {"missed"}
+        assert it.trips() == [0, 0]
+
+
+def missed(it: Scene) -> int:
+    """How many words Bob was told that he misses."""
+    return sum(data["missed"] for event, data, _ in it.talk.told if event == "system:degraded")
+
+
+@pytest.mark.parametrize("kind", ["nats", "redis", "rabbitmq"])
+async def test_40_where_bits_flip_nothing_is_heard_that_was_not_said(
+    kind: str, request: pytest.FixtureRequest
+) -> None:
+    server = request.getfixturevalue(f"{kind}_server")
+    base = attrs.evolve(FAST, secret="a secret that all pods have, of 32 bytes")
+    async with scene(kind, server, base) as it:
+        await it.fault(lambda: setattr(it.far, "flip_every", 5_000))
+        await until(lambda: noticed(it.pods[1]) >= 10)
+        it.far.heal()
+        await it.healed()
+
+
+def noticed(pod: Pod) -> int:
+    """How many messages a pod has refused, and connections given up."""
+    assert pod.link is not None
+    counters = pod.link.state.counters
+    return counters.trips + sum(counters.refused.values())
