@@ -145,6 +145,13 @@ FAULTS: Final = (
         ("rabbitmq",),
     ),
     Fault(
+        19,
+        "disk alarm",
+        on_server(lambda s: s.ctl("set_disk_free_limit", "1000000000000000")),
+        on_server(lambda s: s.ctl("set_disk_free_limit", "50000000")),
+        ("rabbitmq",),
+    ),
+    Fault(
         21,
         "made a replica, and a master again",
         on_server(lambda s: s.ask("REPLICAOF", "127.0.0.1", 1)),

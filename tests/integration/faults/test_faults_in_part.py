@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import attrs
@@ -89,3 +90,24 @@ def noticed(pod: Pod) -> int:
     assert pod.link is not None
     counters = pod.link.state.counters
     return counters.trips + sum(counters.refused.values())
+
+
+@pytest.mark.parametrize(
+    ("alarm", "over"),
+    [
+        (("set_vm_memory_high_watermark", "0.00001"), ("set_vm_memory_high_watermark", "0.6")),
+        (("set_disk_free_limit", "1000000000000000"), ("set_disk_free_limit", "50000000")),
+    ],
+    ids=["memory", "disk"],
+)
+async def test_18_19_a_broker_without_memory_or_disk_takes_nothing_and_is_left_until_it_does(
+    rabbitmq_server: RabbitServer, alarm: Sequence[str], over: Sequence[str]
+) -> None:
+    async with scene("rabbitmq", rabbitmq_server, STANDARD) as it:
+        await it.hears_more()
+        try:
+            await in_thread(partial(rabbitmq_server.ctl, *alarm))
+            await until(lambda: all(trips > 0 for trips in it.trips()))
+        finally:
+            await in_thread(partial(rabbitmq_server.ctl, *over))
+        await it.healed()
