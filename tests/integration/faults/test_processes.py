@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -15,6 +17,7 @@ import trio
 from websockets.exceptions import ConnectionClosed
 
 from support.clients import Client, connected, until
+from support.nats_server import NatsServer
 from support.outages import in_thread
 from support.processes import Served, serving
 
@@ -135,3 +138,25 @@ async def test_pods_outlive_their_broker_and_each_other(
         await cid.pod.kill()
         await all_hear_each_other([ann, bob], "without Cid")
         assert (ann.gone, bob.gone, ann.notices, bob.notices) == (False, False, [], [])
+
+
+async def test_34_a_pod_that_is_frozen_is_missed_and_tells_its_clients_so_when_it_goes_on(
+    nats_server: NatsServer, tmp_path: Path
+) -> None:
+    async with three(tmp_path, "nats", nats_server) as everybody:
+        ann, bob, cid = everybody
+        await all_hear_each_other(everybody, "at first")
+        for someone in everybody:
+            someone.notices.clear()
+        os.kill(cid.pod.pid, signal.SIGSTOP)
+        try:
+            await until(lambda: ann.notices == bob.notices == ["system:degraded"])
+            await ann.say("what Cid sleeps through", id=1)
+            await until(lambda: 1 in ann.receipts)
+        finally:
+            os.kill(cid.pod.pid, signal.SIGCONT)
+        await all_hear_each_other(everybody, "again")
+        await until(lambda: all(s.notices[-1:] == ["system:healed"] for s in (ann, bob)))
+        told = "system:degraded" in cid.notices
+        assert told or "what Cid sleeps through" in cid.heard
+        assert not any(someone.gone for someone in everybody)
