@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PACKAGES := config transport actors documents supervisors tools web
 SOURCES := $(PACKAGES) tests examples bench conftest.py
 
-.PHONY: run test check lint types lock install install-dev bench bench-failover bench-operations soak repeat containers clean
+.PHONY: run test check lint types lock install install-dev bench bench-pods bench-faults bench-failover bench-operations soak repeat containers clean
 
 run: $(VENV)/run.stamp ## install what a pod needs and serve on http://localhost:2403
 	@$(BIN)/deployd serve --dev --config config/realtime.json --data data
@@ -32,6 +32,12 @@ bench: $(VENV)/dev.stamp ## print the figures that README.md and the changelog q
 	@$(BIN)/python bench/slow_client.py
 	@$(BIN)/python bench/changes.py
 	@$(BIN)/python bench/rest.py
+
+bench-pods: $(VENV)/dev.stamp ## what other pods cost a pod, up to two hundred; a quarter of an hour
+	@$(BIN)/python bench/pods.py
+
+bench-faults: $(VENV)/dev.stamp ## the catalogue of faults against real servers, with the times they take; a quarter of an hour
+	@$(BIN)/python bench/faults.py
 
 bench-failover: $(VENV)/dev.stamp ## kill, freeze and restart Redis, RabbitMQ and NATS between two pods; more than an hour
 	@$(BIN)/python bench/failover.py $(FAILOVER)
