@@ -15,6 +15,7 @@ import attrs
 import trio
 from _brokers import broker_server
 
+from deployd.actors.cluster.gossip import HEARD_AGAIN
 from deployd.config import Broker as BrokerSettings
 from deployd.transport import BrokerError
 from deployd.transport.brokers import Beat, Signer, beat
@@ -80,8 +81,8 @@ async def _beat_for(settings: BrokerSettings, pods: int, spread: float) -> None:
                 full = trio.current_time() + 1 - time.time() % 1
                 moments = sorted(random.uniform(0, spread) for _ in names)
                 for name, seal, moment in zip(names, seals, moments, strict=True):
-                    made = Beat(name, epoch, "here", number, name=f"pod-{name}", hears=names)
-                    said = beat(made)
+                    hears = names if number % HEARD_AGAIN == 1 else None
+                    said = beat(Beat(name, epoch, "here", number, name=f"pod-{name}", hears=hears))
                     payload = said if seal is None else seal.sign(EVERYONE, said)
                     await trio.sleep_until(full + moment)
                     # Each has a connection of its own, and does not wait for the others.

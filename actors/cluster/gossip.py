@@ -35,6 +35,8 @@ FIRST_HELLO: Final = 0.05
 """Seconds, doubled each time, after which a pod that nobody answers says hello again."""
 LISTENED: Final = 1.25
 """Seconds after which a pod that nobody answers is alone: the others beat once in them."""
+HEARD_AGAIN: Final = 10
+"""Beats after which a pod says again whom it hears, though that is as before: one may be lost."""
 TICK: Final = 0.25
 """Seconds between looks at who is silent and what is missing."""
 RENEWED: Final = 2.5
@@ -82,6 +84,8 @@ class Gossip:
         self._echoed = self._denied = 0
         self._renew_at = 0.0
         self._waiting: MarkedBeat | None = None
+        self._heard_said: tuple[str, ...] | None = None
+        self._heard_again = 0
         self._wake = trio.Event()
         self._reunited = trio.Event()
         self._all_proven = trio.Event()
@@ -227,10 +231,23 @@ class Gossip:
         numbering = link.state.numbering
         marks = numbering.marks(link.clock(), MOST_MARKS, link.state.held)
         self._doubt_own(marks)
-        said = self._made("here", marks=marks, number=numbering.beat)
+        made = self._made("here", marks=marks, number=numbering.beat)
+        said = evolve(made, hears=self._news_of_hearing())
         self._waiting = MarkedBeat(said, link.clock())
         if not link.stand_in_line(self._waiting):
             self._waiting = None  # who misses this beat asks for what it told
+
+    def _news_of_hearing(self) -> tuple[str, ...] | None:
+        """Return whom this pod hears, or None where it has said so not long ago."""
+        heard = self._heard()
+        if heard == self._heard_said and self._heard_again > 0:
+            self._heard_again -= 1
+            return None
+        self._heard_said, self._heard_again = heard, HEARD_AGAIN - 1
+        return heard
+
+    def _heard(self) -> tuple[str, ...]:
+        return tuple(self._link.state.peers.heard[:MOST_HEARD])
 
     def _doubt_own(self, marks: Sequence[Mark]) -> None:
         """Doubt the rooms in which this pod has spoken and does not hear itself."""
@@ -352,7 +369,7 @@ class Gossip:
             connections=about.connections,
             rooms=about.rooms,
             load=about.load,
-            hears=tuple(link.state.peers.heard[:MOST_HEARD]),
+            hears=self._heard(),
             misses=tuple(link.state.peers.misses(link.wall())[:MOST_HEARD]),
             clock=link.clock(),
             after=after,

@@ -53,7 +53,7 @@ class Peer:
     less what the beat was late; `came_at` and `last_at` are when its first and last beat came.
     `number` is that of the last beat whose marks are known here, or None before the first;
     `counted` is whether the pod is taken to be there, `expected` whether a replay waits for it: no
-    more when one has, in vain.
+    more when one has, in vain; `hears` whom it said last that it hears.
     """
 
     beat: Beat
@@ -65,6 +65,7 @@ class Peer:
     number: int | None = None
     counted: bool = True
     expected: bool = True
+    hears: tuple[str, ...] = ()
     missing: bool = False
     missing_since: float = 0.0
     offsets: tuple[float, float] = (math.inf, math.inf)
@@ -150,7 +151,7 @@ class Peers:
     def acquainted(self) -> bool:
         """Whether anybody is heard, and everybody whom they hear."""
         heard = [peer for peer in self._known.values() if not peer.missing]
-        named = {pod for peer in heard for pod in peer.beat.hears}
+        named = {pod for peer in heard for pod in peer.hears}
         return bool(heard) and named <= {self._pod_id, *self._known}
 
     @property
@@ -197,7 +198,7 @@ class Peers:
             peer = self._known[pod]
             peer.counted = peer.expected = False
             self._miss(peer)
-        return len(self.missing)
+        return sum(peer.missing for peer in self._known.values())
 
     def excuse(self, seconds: float) -> None:
         """Hold it against nobody that this pod itself has slept so long."""
@@ -243,6 +244,8 @@ class Peers:
             peer.beats += 1
             self._unproven.pop(pod, None)
             peer.counted, peer.missing, peer.expected = True, False, True
+        if beat.hears is not None:
+            peer.hears = beat.hears
         late = peer.late(beat, now)
         peer.heard_wall = wall - late
         return Heard(peer, came, self._follow(peer, beat), late)

@@ -54,7 +54,7 @@ def _others(link: Link) -> list[JSON]:
             "rooms": peer.beat.rooms,
             "load": peer.beat.load,
             "interval": peer.beat.interval,
-            "hears": list(peer.beat.hears),
+            "hears": list(peer.hears),
         }
         for pod, peer in link.state.peers.known.items()
     ]

@@ -10,10 +10,10 @@ how far it has come in each room in which it spoke since the beat before.
 `n` the number of this beat among those with marks, `i` the seconds to the next, `t` when it was
 said by a steady clock of the pod's own (ms: who compares two knows which was longer on its way),
 `at` the server of the broker that the pod is with, `c` and `r` its connections and rooms, `l` its
-load, `h` whom it hears, `m` whom it misses and since when (ms), `q` its marks: room (null:
-everyone), first and last number since the beat before, and how long ago (ms) each was said. With
-`a` the beat answers a pod that missed some: its marks are of all that was said after beat `a`; a
-first number of 0 is not known any more.
+load, `h` whom it hears (absent: as it said before), `m` whom it misses and since when (ms), `q` its
+marks: room (null: everyone), first and last number since the beat before, and how long ago (ms)
+each was said. With `a` the beat answers a pod that missed some: its marks are of all that was said
+after beat `a`; a first number of 0 is not known any more.
 
     {"v":1,"o":"77aa0912","ask":{"since":12}}
     {"v":1,"o":"77aa0912","ask":{"echo":"f00d…","on":["room.lobby"]}}
@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 import orjson
 from attrs import frozen
@@ -110,7 +110,7 @@ class Beat:
     connections: int = 0
     rooms: int = 0
     load: float = 0.0
-    hears: tuple[str, ...] = ()
+    hears: tuple[str, ...] | None = ()
     misses: tuple[Miss, ...] = ()
     clock: float = 0.0
     after: int | None = None
@@ -146,8 +146,9 @@ def beat(said: Beat) -> bytes:
         "c": said.connections,
         "r": said.rooms,
         "l": round(said.load, 3),
-        "h": said.hears,
     }
+    if said.hears is not None:
+        body["h"] = said.hears
     if said.misses:
         body["m"] = [(miss.pod, round(miss.age * 1000)) for miss in said.misses]
     if said.after is not None:
@@ -191,7 +192,7 @@ def read_beat(origin: str, message: dict[str, JSON]) -> Beat:
         _whole(body.get("c")),
         _whole(body.get("r")),
         _seconds(body.get("l"), 1.0),
-        _pods(body.get("h")),
+        _pods(body["h"]) if "h" in body else None,
         _misses(body.get("m", [])),
         _whole(body.get("t")) / 1000,
         None if after is None else _whole(after),
@@ -242,14 +243,15 @@ def _text(value: JSON) -> str:
 def _pods(value: JSON) -> tuple[str, ...]:
     if type(value) is not list or len(value) > MOST_HEARD:
         raise EnvelopeError(f"it hears more than {MOST_HEARD} pods", EnvelopeFault.TOO_LARGE)
-    named = tuple(
-        pod
-        for pod in value
-        if type(pod) is str and len(pod) <= LONGEST_NAME and pod.isascii() and pod.isprintable()
-    )
-    if len(named) < len(value):
+    if value and set(map(type, value)) != {str}:
         raise EnvelopeError("it hears what is no pod")
-    return named
+    named = cast("list[str]", value)
+    together = "".join(named)
+    if max(map(len, named), default=0) > LONGEST_NAME or not (
+        together.isascii() and together.isprintable()
+    ):
+        raise EnvelopeError("it hears what is no pod")
+    return tuple(named)
 
 
 def _misses(value: JSON) -> tuple[Miss, ...]:

@@ -295,3 +295,12 @@ def test_a_pod_that_is_back_under_its_name_before_it_was_missed_is_never_missing
         peers.note(hail("new", number=number, name="ann", epoch=9), 1.0 + number, 1001.0)
     assert peers.look(3.5, 1003.5) == []
     assert list(peers.known) == ["new"]
+
+
+def test_whom_a_pod_hears_is_as_it_said_last_where_a_beat_says_nothing_of_it() -> None:
+    peers = Peers("me")
+    for number, hears in enumerate((("b", "me"), None, ("me",), None), 1):
+        peers.note(Beat("a", 1, number=number, hears=hears), float(number), 1000.0 + number)
+        if number == 2:
+            assert peers.known["a"].hears == ("b", "me")
+    assert peers.known["a"].hears == ("me",)

@@ -7,6 +7,7 @@ import re
 
 import orjson
 import pytest
+from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -116,6 +117,7 @@ def test_probes_beats_and_questions_come_out_the_same() -> None:
         (Mark("tea", 1, 4, 0.82, 0.015), Mark(None, 2, 2, 0.0, 0.0)),
     )
     assert unpack(beat(said)) == said
+    assert unpack(beat(evolve(said, hears=None))) == evolve(said, hears=None)
     assert unpack(ask_since("pod1", 12)) == AskSince("pod1", 12)
     asked = AskEcho("pod1", "f00d", ("room.tea", "all.pods"))
     assert unpack(ask_echo("pod1", "f00d", asked.channels)) == asked
