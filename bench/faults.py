@@ -32,8 +32,7 @@ PATIENCE: Final = 40.0
 """Seconds for anything to come about."""
 
 DELETE_QUEUES: Final = (
-    "[rabbit_amqqueue:delete_with(amqqueue:get_name(Q), false, false, <<>>)"
-    ' || Q <- rabbit_amqqueue:list(<<"/">>)].'
+    '[rabbit_amqqueue:delete(Q, false, false, <<>>) || Q <- rabbit_amqqueue:list(<<"/">>)].'
 )
 
 Step = Callable[[Scene], Awaitable[None]]

@@ -138,10 +138,10 @@ class FaultProxy:
                 due = max(due, trio.current_time() + max(0.0, delay))
                 await send.send((due, bytes(data)))
 
-    def _flipped(self, data: bytes | bytearray) -> bytearray:
+    def _flipped(self, data: bytes) -> bytes:
         flipped = bytearray(data)
         flipped[self._random.randrange(len(data))] ^= 1 << self._random.randrange(8)
-        return flipped
+        return bytes(flipped)
 
     async def _deliver(
         self, receive: trio.MemoryReceiveChannel[tuple[float, bytes]], sink: trio.SocketStream
