@@ -12,9 +12,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from functools import partial
+from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import attrs
@@ -23,24 +26,58 @@ from _brokers import BROKERS, broker_server
 from _report import machine
 
 from deployd.config import Logging, configure_logging
+from deployd.supervisors import Pod
+from support.fault_proxy import fault_proxy
 from support.joined import well
 from support.outages import STANDARD, Scene, in_thread, scene
+from support.servers import free_port
 
 LASTS: Final = 1.0
 """Seconds that a fault lasts when both pods have noticed it."""
 PATIENCE: Final = 40.0
 """Seconds for anything to come about."""
 
+CLUSTER: Final = 'cluster {{ name: two, listen: "127.0.0.1:{}", no_advertise: true, routes: [{}] }}'
 DELETE_QUEUES: Final = (
     '[rabbit_amqqueue:delete(Q, false, false, <<>>) || Q <- rabbit_amqqueue:list(<<"/">>)].'
 )
 
 Step = Callable[[Scene], Awaitable[None]]
+Place = Callable[[str], AbstractAsyncContextManager[Scene]]
+
+
+@asynccontextmanager
+async def one_server(kind: str) -> AsyncIterator[Scene]:
+    """Join two pods on one server."""
+    with broker_server(kind) as (server, _):
+        async with scene(kind, server, STANDARD) as it:
+            yield it
+
+
+@asynccontextmanager
+async def two_servers(kind: str) -> AsyncIterator[Scene]:
+    """Join two pods on a server of NATS each; the scene's `server` is the road between them."""
+    from support.nats_server import NatsServer, until_joined  # as `_brokers` does: it needs pytest
+
+    with ExitStack() as stack:
+        first, second = (Path(stack.enter_context(TemporaryDirectory())) for _ in range(2))
+        port = free_port()
+        servers = [NatsServer(first, CLUSTER.format(port, ""))]
+        async with fault_proxy(port) as road:
+            url = f'"nats-route://127.0.0.1:{road.port}"'
+            servers.append(NatsServer(second, CLUSTER.format(free_port(), url)))
+            for server in servers:
+                stack.callback(server.kill)
+                await in_thread(server.start)
+            await in_thread(partial(until_joined, servers))
+            async with scene(kind, servers[0], STANDARD, other=servers[1]) as it:
+                it.server = road
+                yield it
 
 
 @attrs.frozen
 class Fault:
-    """A fault of the catalogue: how it begins and ends, and which pods notice it."""
+    """A fault of the catalogue: how it begins and ends, and which pods' own links notice it."""
 
     number: int
     name: str
@@ -48,6 +85,7 @@ class Fault:
     end: Step
     kinds: Sequence[str] = tuple(BROKERS)
     pods: Sequence[int] = (0, 1)
+    place: Place = one_server
 
 
 @attrs.frozen
@@ -102,6 +140,25 @@ def put(**values: object) -> Callable[[Any], None]:
             setattr(proxy, name, value)
 
     return do
+
+
+async def swallow(it: Scene) -> None:
+    """Let nothing pass between the servers."""
+    await trio.lowlevel.checkpoint()
+    it.server.blackhole()
+
+
+async def join(it: Scene) -> None:
+    """Let everything pass again; what was swallowed is gone, and the servers begin anew."""
+    await trio.lowlevel.checkpoint()
+    it.server.heal()
+    it.server.reset()
+
+
+async def delete_exchange(it: Scene) -> None:
+    """Delete what all rooms are said on."""
+    name = f'rabbit_misc:r(<<"/">>, exchange, <<"{it.namespace}.room">>)'
+    await on_server(lambda s: s.ctl("eval", f"rabbit_exchange:delete({name}, false, <<>>)."))(it)
 
 
 heal: Final = on_ways(lambda proxy: proxy.heal())
@@ -164,29 +221,36 @@ FAULTS: Final = (
         nothing,
         ("rabbitmq",),
     ),
+    Fault(31, "two servers split", swallow, join, ("nats",), place=two_servers),
+    Fault(32, "a room's exchange deleted", delete_exchange, nothing, ("rabbitmq",), pods=()),
 )
 
 
 async def measure(fault: Fault, kind: str) -> Times:
     """Bring a fault about and end it, and return the times; fails where something was untrue."""
-    with broker_server(kind) as (server, _):
-        async with scene(kind, server, STANDARD) as it:
-            await it.hears_more()
-            before = it.trips()
-            began = trio.current_time()
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(fault.begin, it)
-                await soon(lambda: all(it.trips()[pod] > before[pod] for pod in fault.pods))
-                detected = trio.current_time()
-                await soon(lambda: told(it, "system:degraded"))
-                degraded = trio.current_time()
-            await trio.sleep(LASTS)
-            await fault.end(it)
-            ended = degraded if fault.end is nothing else trio.current_time()
-            await soon(lambda: all(map(well, it.pods)) and told(it, "system:healed"))
-            healed = trio.current_time()
-            await it.hears_more()
-    return Times(detected - began, degraded - began, healed - ended)
+    async with fault.place(kind) as it:
+        await it.hears_more()
+        notices = len(it.talk.told)
+        began = trio.current_time()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(fault.begin, it)
+            await soon(lambda: all(parted(it.pods[pod]) for pod in fault.pods))
+            noticed = trio.current_time()
+            await soon(lambda: len(it.talk.told) > notices)
+            degraded = trio.current_time()
+        await trio.sleep(LASTS)
+        await fault.end(it)
+        ended = degraded if fault.end is nothing else trio.current_time()
+        await soon(lambda: all(map(well, it.pods)) and told(it, "system:healed"))
+        healed = trio.current_time()
+        await it.hears_more()
+    return Times((noticed if fault.pods else degraded) - began, degraded - began, healed - ended)
+
+
+def parted(pod: Pod) -> bool:
+    """Whether a pod's link has noticed that it is not well, now or before."""
+    assert pod.link is not None
+    return pod.link.state.counters.trips > 0 or pod.link.state.degraded is not None
 
 
 def told(it: Scene, event: str) -> bool:
