@@ -123,6 +123,14 @@ def test_probes_beats_and_questions_come_out_the_same() -> None:
     assert unpack(ask_echo("pod1", "f00d", asked.channels)) == asked
 
 
+@pytest.mark.parametrize("named", [7, None, ["pod2"], {}, "x" * 65])
+def test_a_beat_that_hears_what_is_no_pod_is_refused(named: object) -> None:
+    message = orjson.loads(beat(Beat("pod1", 7, hears=("pod2",))))
+    message["b"]["h"].append(named)
+    with pytest.raises(EnvelopeError, match="no pod"):
+        unpack(orjson.dumps(message))
+
+
 EVENT = [7, "id-1", "said", {}, 1764072000.5, 0, 0]
 
 
