@@ -172,7 +172,7 @@ def show_served(kinds: Sequence[str], others: int, *, signed: bool) -> bool:
 def main() -> int:
     """Measure, print, and return the exit code."""
     options = _options()
-    configure_logging(Logging(level="ERROR"), tty=False, stream=sys.stderr)
+    configure_logging(Logging(level="CRITICAL"), tty=False, stream=sys.stderr)
     print(machine())
     load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
     print(f"load of the machine (1, 5, 15 minutes): {load}")
