@@ -244,8 +244,7 @@ class Peers:
             peer.beats += 1
             self._unproven.pop(pod, None)
             peer.counted, peer.missing, peer.expected = True, False, True
-        if beat.hears is not None:
-            peer.hears = beat.hears
+        peer.hears = peer.hears if beat.hears is None else beat.hears
         late = peer.late(beat, now)
         peer.heard_wall = wall - late
         return Heard(peer, came, self._follow(peer, beat), late)
