@@ -20,8 +20,10 @@ CROWD: Final = 100
 STEP: Final = 0.25
 """Seconds, of the interval: those who count a pod more or less beat in step all the same."""
 NUDGE: Final = 0.25
-"""Share of the interval by which a beat comes sooner or later to get into step: however the wall
-clock jumps, nobody is silent for long."""
+"""Share of the interval by which a beat comes sooner to get into step."""
+EARLY: Final = 0.1
+"""Share of it by which one may have come too soon, so that the next comes later: no clock, whatever
+it does, has a pod be silent for longer."""
 
 
 def interval(others: int) -> float:
@@ -32,6 +34,5 @@ def interval(others: int) -> float:
 def until_next(wall: float, seconds: float) -> float:
     """Return the seconds until the beat that comes so many after the one at this wall time."""
     past = wall % seconds
-    late = past if past <= seconds / 2 else past - seconds
-    most = NUDGE * seconds
-    return seconds - min(max(late, -most), most)
+    late = past if past < (1 - EARLY) * seconds else past - seconds
+    return seconds - min(late, NUDGE * seconds)

@@ -23,17 +23,17 @@ def test_what_a_pod_hears_of_all_others_together_does_not_grow_beyond_a_hundred_
 
 
 @given(WALL, SECONDS)
-def test_no_beat_is_more_than_a_quarter_early_or_late_whatever_the_clock_says(
+def test_no_beat_is_more_than_a_quarter_early_or_a_tenth_late_whatever_the_clock_says(
     wall: float, seconds: float
 ) -> None:
-    assert 0.75 * seconds <= until_next(wall, seconds) <= 1.25 * seconds
+    assert 0.75 * seconds <= until_next(wall, seconds) <= 1.1 * seconds + 1e-6
 
 
 @given(WALL, SECONDS)
-def test_the_third_beat_of_any_pod_is_in_step_and_so_are_those_after_it(
+def test_the_fifth_beat_of_any_pod_is_in_step_and_so_are_those_after_it(
     wall: float, seconds: float
 ) -> None:
-    for _ in range(2):
+    for _ in range(4):
         wall += until_next(wall, seconds)
     for _ in range(3):
         assert abs(wall / seconds - round(wall / seconds)) < 1e-6
@@ -43,4 +43,4 @@ def test_the_third_beat_of_any_pod_is_in_step_and_so_are_those_after_it(
 def test_a_beat_that_was_a_little_late_is_followed_by_one_in_time() -> None:
     assert until_next(100.25, 1.0) == 0.75
     assert until_next(100.125, 1.0) == 0.875
-    assert until_next(99.875, 1.0) == 1.125
+    assert until_next(99.9375, 1.0) == 1.0625
