@@ -6,7 +6,7 @@ import os
 import random
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
@@ -65,6 +65,9 @@ class _Deaf:
         raise error
 
     def unheard(self, channels: Sequence[Channel]) -> None: ...
+
+    def full(self, resume: Callable[[], object]) -> bool:
+        return False
 
 
 async def _beat_for(settings: BrokerSettings, pods: int, spread: float) -> None:
