@@ -211,6 +211,7 @@ class LinkActor(Actor):
         # Who came into a room while the breaker was half open was not made to wait for this.
         await self._subscribe_missing(broker)
         nursery.start_soon(self._until_lost, self._gossip.run)
+        nursery.start_soon(self._gossip.watch)
         nursery.start_soon(self._until_lost, self._replay)
         nursery.start_soon(self._until_lost, self._keep_subscriptions, broker)
         while True:

@@ -82,7 +82,7 @@ class Gossip:
         self._asked: list[AskSince | AskEcho] = []
         self._questions: list[AskSince] = []
         self._echoed = self._denied = 0
-        self._renew_at = 0.0
+        self._renew_at = self._all_said_at = 0.0
         self._waiting: MarkedBeat | None = None
         self._heard_said: tuple[str, ...] | None = None
         self._heard_again = 0
@@ -133,28 +133,40 @@ class Gossip:
     # What goes -----------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Beat, answer and look after things until cancelled."""
+        """Beat, answer and prove subscriptions until cancelled: all that waits for the broker."""
         link = self._link
+        self._all_said_at = link.clock()
         await self._tell([(EVERYONE, beat(self._plain("hello")))])
         # What was said while there was no link is lost, and whoever missed it is to know.
-        next_beat = last_look = link.clock()
+        next_beat = link.clock()
         while True:
             now = link.clock()
-            late = now - last_look - 2 * TICK
-            if late > 0:
-                link.state.peers.excuse(late)
-            last_look = now
             await self._answer()
             if now >= next_beat:
                 next_beat = now + until_next(link.wall(), self.interval)
                 await self._beat()
-            self._look()
             await self._prove()
             self._echoed = 0
             next_step = max(link.proofs.next_step(), now)
             with trio.move_on_at(min(now + TICK, next_beat, next_step)):
                 await self._wake.wait()
             self._wake = trio.Event()
+
+    async def watch(self) -> None:
+        """See who is silent and what is missing until cancelled, whatever the broker keeps waiting.
+
+        What the loop was late is held against nobody.
+        """
+        link = self._link
+        last_look = link.clock()
+        while True:
+            await trio.sleep(TICK)
+            now = link.clock()
+            late = now - last_look - 2 * TICK
+            if late > 0:
+                link.state.peers.excuse(late)
+            last_look = now
+            self._look()
 
     @property
     def interval(self) -> float:
@@ -164,7 +176,7 @@ class Gossip:
     async def said(self, marked: MarkedBeat) -> None:
         """Say a beat that stood in line: all before it has been said."""
         if marked is self._waiting:
-            self._waiting = None
+            self._waiting, self._all_said_at = None, self._link.clock()
         stood = self._link.clock() - marked.at
         marks = tuple(
             Mark(room, first, last, first_age + stood, last_age + stood)
@@ -350,7 +362,10 @@ class Gossip:
     def _plain(self, word: str) -> Beat:
         """Return a beat that tells of no room: it shows who misses one that did."""
         number = self._link.state.numbering.beat
-        return self._made(word, number=number, after=number)
+        said = self._made(word, number=number, after=number)
+        if self._waiting is None:
+            return said
+        return evolve(said, behind=self._link.clock() - self._all_said_at)
 
     def _made(
         self, word: str, *, number: int, marks: tuple[Mark, ...] = (), after: int | None = None

@@ -79,6 +79,15 @@ class Peer:
         self.offsets = min(offset, self.offsets[0]), self.offsets[1]
         return min(offset - min(self.offsets), LATEST)
 
+    def take(self, beat: Beat, now: float) -> None:
+        """Take the next beat. A pod whose words wait for its broker is there, and not heard."""
+        self.beat, self.last_at = beat, now
+        self.beats += 1
+        self.expected = True
+        self.heard_at = max(self.heard_at, now - beat.behind)
+        if now - self.heard_at <= SILENCE * self.interval:
+            self.counted, self.missing = True, False
+
     @property
     def interval(self) -> float:
         """Seconds to its next beat, as far as that is believed."""
@@ -240,13 +249,11 @@ class Peers:
             self._replace(beat)
         else:
             came = peer.missing
-            peer.beat, peer.heard_at, peer.last_at = beat, now, now
-            peer.beats += 1
             self._unproven.pop(pod, None)
-            peer.counted, peer.missing, peer.expected = True, False, True
+            peer.take(beat, now)
         peer.hears = peer.hears if beat.hears is None else beat.hears
         late = peer.late(beat, now)
-        peer.heard_wall = wall - late
+        peer.heard_wall = wall - late - beat.behind
         return Heard(peer, came, self._follow(peer, beat), late)
 
     def look(self, now: float, wall: float) -> list[Degraded | Healed]:
