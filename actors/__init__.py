@@ -46,6 +46,7 @@ from .rooms import (
     StatePolicy,
     ThreadHub,
     hand_over,
+    hand_over_in_turn,
     load_room_classes,
     own_up,
 )
@@ -169,6 +170,7 @@ __all__ = [
     "error_text",
     "failure_of",
     "hand_over",
+    "hand_over_in_turn",
     "handles",
     "load_room_classes",
     "own_up",

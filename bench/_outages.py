@@ -15,7 +15,7 @@ from attrs import frozen
 
 from support.crossing import Verdict
 
-__all__ = ["Outage", "freeze", "kill", "show"]
+__all__ = ["Outage", "freeze", "kill", "show", "told"]
 
 BEFORE: Final = 4.0
 """Seconds of load before the broker is hurt."""
@@ -76,11 +76,11 @@ async def _outage(name: str, both: Pair, hurt: Step, cure: Step, away: float) ->
         await trio.sleep(BEFORE)
         began = trio.current_time()
         await hurt()
-        detected = await _told(both, "system:degraded") - began
+        detected = await told(both, "system:degraded") - began
         await trio.sleep_until(began + away)
         await cure()
         back = trio.current_time()
-        healed = await _told(both, "system:healed") - back
+        healed = await told(both, "system:healed") - back
         ended = trio.current_time()
         await trio.sleep(1.0)
         await traffic.settle()
@@ -101,7 +101,7 @@ async def _outage(name: str, both: Pair, hurt: Step, cure: Step, away: float) ->
     )
 
 
-async def _told(both: Pair, event: str) -> float:
+async def told(both: Pair, event: str) -> float:
     """Return when the clients of both pods have been told."""
     with trio.fail_after(HEAL):
         for ear in (both.near, both.far):

@@ -16,11 +16,12 @@ import trio
 from _brokers import BROKERS, broker_server
 from _crossing import idle_latency
 from _outages import freeze, kill, show
+from _phases import phases
 from _report import machine
 from _restarts import many_restarts
 from _throughput import throughput
 
-PARTS = ("kill", "freeze", "restarts", "latency", "throughput")
+PARTS = ("kill", "freeze", "phases", "restarts", "latency", "throughput")
 
 
 def main() -> int:
@@ -43,6 +44,9 @@ async def _part(kind: str, part: str, options: argparse.Namespace) -> bool:
             return show(await kill(server, broker), 0.5)
         if part == "freeze":
             return show(await freeze(server, broker, options.frozen), 3.0)
+        if part == "phases":
+            idle = await phases(server, broker, options.phases, load=False)
+            return await phases(server, broker, options.phases, load=True) and idle
         if part == "restarts":
             return await many_restarts(server, broker, options.restarts)
         if part == "latency":
@@ -55,6 +59,7 @@ def _options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--broker", choices=list(BROKERS), action="append")
     parser.add_argument("--part", choices=PARTS, action="append")
     parser.add_argument("--restarts", type=int, default=200)
+    parser.add_argument("--phases", type=int, default=10, help="freezes, and pauses")
     parser.add_argument("--frozen", type=float, default=20.0, help="seconds of SIGSTOP")
     options = parser.parse_args(arguments)
     options.broker = options.broker or list(BROKERS)

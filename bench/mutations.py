@@ -120,7 +120,8 @@ def _no_poison_rule() -> None:
 
 def _membership_never_forgets() -> None:
     membership.FORGOTTEN = membership.REMEMBERED = math.inf  # type: ignore[misc]
-    Peers._is_replaced = lambda self, peer: False  # type: ignore[method-assign]
+    Peers._youngest = lambda self: {}  # type: ignore[method-assign]
+    Peers._replace = lambda self, beat: None  # type: ignore[method-assign]
 
 
 def _join_unproven() -> None:
@@ -154,7 +155,7 @@ def _no_hole_among_what_came() -> None:
         )
         order.last, order.at = max(order.last, fresh[-1].sequence), wall
 
-    Sequences.follow = follow  # type: ignore[assignment,method-assign]
+    Sequences.follow = follow  # type: ignore[method-assign]
 
 
 def _no_partition_told() -> None:
@@ -186,7 +187,7 @@ def _outages_begin_when_they_are_noticed() -> None:
 
     def late(self: LinkState, now: float, wall: float, *args: Any, **more: Any) -> Any:
         self._proven_at = wall
-        Peers.lost = lambda peers, since: wall  # type: ignore[method-assign]
+        Peers.lost = lambda self, wall: wall  # type: ignore[method-assign]
         return tripped(self, now, wall, *args, **more)
 
     LinkState.tripped = late  # type: ignore[method-assign]

@@ -191,10 +191,16 @@ class Broker:
         16 * MIB, unit="bytes", ge=1, help="What may wait for a broker that is slow."
     )
     timeout: float = setting(
-        1.8, unit="seconds", gt=0, help="How long the broker may take for anything it is asked."
+        1.3,
+        unit="seconds",
+        gt=0,
+        help="How long the broker may take for anything it is asked, beside the usual round trip.",
     )
     canary_interval: float = setting(
-        1.0, unit="seconds", gt=0, help="How often the link proves that it hears itself."
+        0.1,
+        unit="seconds",
+        gt=0,
+        help="How soon after each proof the link proves again that it hears itself.",
     )
     max_backoff: float = setting(
         2.0, unit="seconds", gt=0, le=5, help="Longest wait before the broker is tried again."

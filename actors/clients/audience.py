@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from ...transport import Event
 from ..cluster import DEGRADED, HEALED, Degraded, Gap, Healed
-from ..rooms import RoomRef, Rooms, Roster, hand_over, own_up, tell_gap
+from ..rooms import RoomRef, Rooms, Roster, hand_over, hand_over_in_turn, own_up, tell_gap
 from .notices import Notices
 
 __all__ = ["Audience"]
@@ -33,12 +34,18 @@ class Audience:
             return hand_over(self._everyone, self._roster, events, nbytes)
         return self._rooms.deliver(room, events, nbytes)
 
-    def missed(self, room: str | None, count: int) -> None:
+    async def deliver_in_turn(self, room: str | None, events: Sequence[Event], nbytes: int) -> int:
+        """Hand the first of them to a room when it has place; return how many are left."""
+        if room is None:
+            return await hand_over_in_turn(self._everyone, self._roster, events, nbytes)
+        return await self._rooms.deliver_in_turn(room, events, nbytes)
+
+    def missed(self, room: str | None, count: int, since: float = math.inf) -> None:
         """Tell a room that so many events of other pods were not let in."""
         if room is None:
-            own_up(self._everyone, self._roster, count)
+            own_up(self._everyone, self._roster, count, since)
         else:
-            self._rooms.missed(room, count)
+            self._rooms.missed(room, count, since)
 
     def gap(self, gap: Gap) -> None:
         """Tell a room of what has not come from other pods."""

@@ -28,8 +28,10 @@ from .effects import perform
 from .gossip import Gossip, MarkedBeat
 from .handoff import Hint, publications_of
 from .inbound import Inbound, Listeners
+from .line import ReceivingLine
 from .link import Link
 from .outbound import Outbound
+from .patience import Patience
 from .publication import Publication
 from .state import Effect
 
@@ -79,9 +81,16 @@ class LinkActor(Actor):
         self._listeners = listeners
         self._make_broker = make_broker
         self._joined = joined
+        settings = link.settings
+        self._timeouts = AwakeTimeouts(
+            Patience(settings.timeout, settings.canary_interval, link.round_trips)
+        )
+        self._line = ReceivingLine(
+            listeners, link.state.counters, self._timeouts, link.state.peers, link.clock
+        )
         self._inbound = Inbound(
             link.pod_id,
-            listeners,
+            self._line,
             link.state.counters,
             link.deduplicator,
             link.sequences,
@@ -90,7 +99,6 @@ class LinkActor(Actor):
             link.largest,
             link.seal,
         )
-        self._timeouts = AwakeTimeouts(link.settings.timeout)
         self._broker: Broker | None = None
         self._error: BrokerError | None = None
         self._scope = trio.CancelScope()
@@ -123,6 +131,7 @@ class LinkActor(Actor):
         with self._scope:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._timeouts.run)
+                nursery.start_soon(self._line.run)
                 nursery.start_soon(self._until_lost, self._connect, broker, nursery)
                 await loop()
                 await self._until_lost(self._say_last_words)
@@ -213,6 +222,7 @@ class LinkActor(Actor):
             round_trip = await self._canary.prove()
         except MessagesRefused as error:  # who may not speak to itself has no link
             raise BrokerRefused(str(error)) from error
+        self._link.round_trips.note(round_trip)
         self._state.proven(self._link.clock(), self._link.wall(), round_trip)
 
     async def _keep_subscriptions(self, broker: Broker) -> None:
@@ -267,7 +277,7 @@ class LinkActor(Actor):
     def deliver(self, channel: Channel, payload: bytes) -> None:
         """Take a message from the broker."""
         now = self._link.clock()
-        self._canary.comes(now)
+        self._timeouts.heard()
         sounds = self._link.proofs.sounds
         if channel in sounds:
             sounds[channel] = now
@@ -286,6 +296,10 @@ class LinkActor(Actor):
             self._gossip.proven(channel, own.origin, own.nonce)
         elif not self._canary.hears(channel, own):
             self._inbound.refuse(channel, _STRAY)
+
+    def full(self, resume: Callable[[], object]) -> bool:
+        """Say whether a room is full, and what comes is to be kept until it has place."""
+        return self._line.full(resume)
 
     def unheard(self, channels: Sequence[Channel]) -> None:
         """Subscribe again what the broker has ended by itself."""

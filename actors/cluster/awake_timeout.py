@@ -14,59 +14,99 @@ import trio
 
 from ...transport import BrokerUnavailable
 from ...transport.brokers.contract import Broker
+from .patience import Patience
 
 __all__ = ["AwakeTimeouts"]
 
 TICK: Final = 0.1
-"""Seconds between looks at the clock: what a time-out may be late."""
-STALL: Final = 0.25
+"""Seconds between looks at the clock at most."""
+STALL: Final = 0.1
 """Seconds that a look may be late before the pod itself is taken for the slow one."""
 
 T = TypeVar("T")
 
 
 class AwakeTimeouts:
-    """Limits what one incarnation of a link waits for; counts while `run` runs.
+    """Limits what one incarnation of a link waits for; counts while `run` runs."""
 
-    `seconds` is how long the broker may take for anything it is asked.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
+    def __init__(self, patience: Patience) -> None:
+        self._patience = patience
         self._stalled = 0.0
-        self._due: dict[trio.CancelScope, float] = {}
+        self.slept = 0.0
+        """Seconds in which this pod's loop was held up."""
+        self._asleep_since: float | None = None
+        self._began: dict[trio.CancelScope, float] = {}
+
+    @property
+    def seconds(self) -> float:
+        """How long the broker may take, now, for anything that it is asked."""
+        return self._patience.limit
+
+    @property
+    def heard_at(self) -> float:
+        """When something came from the broker last, in the time of `awake`."""
+        return self._patience.heard_at
+
+    def awake(self) -> float:
+        """Return the time (seconds) in which this pod was awake."""
+        now = trio.current_time() if self._asleep_since is None else self._asleep_since
+        return now - self._stalled
+
+    @contextmanager
+    def asleep(self) -> Iterator[None]:
+        """Count the time in the block as one in which this pod was not awake."""
+        self._asleep_since = began = trio.current_time()
+        try:
+            yield
+        finally:
+            self._asleep_since = None
+            self._stalled += trio.current_time() - began
+
+    def heard(self) -> None:
+        """Note that something came from the broker: it does not hang."""
+        self._patience.heard_at = self.awake()
 
     async def answer_of(self, broker: Broker, call: Awaitable[T]) -> T:
         """Return what a call of the broker returns; raise `BrokerUnavailable` when it is late."""
         with self.limit():
-            return await call
+            answer = await call
+            self.heard()
+            return answer
         raise BrokerUnavailable(
-            f"{broker.endpoint} did not answer within {self.seconds:g} s; "
+            f"{broker.endpoint} did not answer within {self.seconds:.2g} s; "
             "it hangs, or the way to it does."
         )
 
     @contextmanager
     def limit(self) -> Iterator[None]:
-        """Cancel what is in the block after so many seconds in which the pod was awake."""
+        """Cancel what is in the block when the broker has kept it waiting for too long."""
         scope = trio.CancelScope()
-        self._due[scope] = self._awake() + self.seconds
+        self._began[scope] = self.awake()
         try:
             with scope:
                 yield
         finally:
-            del self._due[scope]
+            self._began.pop(scope, None)
 
     async def run(self) -> None:
         """Look at the clock until cancelled."""
         while True:
-            began = trio.current_time()
-            await trio.sleep(TICK)
-            late = trio.current_time() - began - TICK
+            now = trio.current_time()
+            dues = map(self._due, self._began) if self._asleep_since is None else ()
+            next_look = max(now, min([now + TICK, *dues]))
+            await trio.sleep_until(next_look)
+            if self._asleep_since is not None:
+                continue
+            late = trio.current_time() - next_look
             if late > STALL:
                 self._stalled += late
-            now = self._awake()
-            for scope in [scope for scope, due in self._due.items() if due <= now]:
+                self.slept += late
+                # What came while it was late was heard before it.
+                self._patience.heard_at = min(self._patience.heard_at, self.awake())
+            now = trio.current_time()
+            for scope in [scope for scope in self._began if self._due(scope) <= now]:
+                del self._began[scope]
                 scope.cancel()
 
-    def _awake(self) -> float:
-        return trio.current_time() - self._stalled
+    def _due(self, scope: trio.CancelScope) -> float:
+        return self._patience.due(self._began[scope]) + self._stalled

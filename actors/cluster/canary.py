@@ -6,7 +6,6 @@ delivers nothing, which client libraries cannot see, does not survive it.
 
 from __future__ import annotations
 
-import math
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeAlias
@@ -48,38 +47,34 @@ class Canary:
         self._nonce = ""
         self._awaited: set[str] = set()
         self._back = trio.Event()
-        self._heard_at = -math.inf
 
     async def prove(self) -> float:
         """Return the seconds that the slowest took. Raises `BrokerUnavailable` when one is lost."""
-        began = trio.current_time()
+        began = self._timeouts.awake()
         self._nonce, self._awaited = secrets.token_hex(8), set(self.channels)
         self._back = trio.Event()
         message = probe(self._pod_id, self._nonce)
         with self._timeouts.limit():
             await self._publish([(channel, message) for channel in self.channels])
+            self._timeouts.heard()
             await self._back.wait()
         if not self._back.is_set():
             await self._stand_in_line(began + LATE)
         if not self._back.is_set():
             raise BrokerUnavailable(
                 f"{self._broker.endpoint} did not bring back a probe within "
-                f"{self._timeouts.seconds:g} s; it hangs, or the way to it does."
+                f"{self._timeouts.seconds:.2g} s; it hangs, or the way to it does."
             )
-        return trio.current_time() - began
+        return self._timeouts.awake() - began
 
     async def _stand_in_line(self, deadline: float) -> None:
         """Wait longer while other messages come: the pod is the slow one, and still reading."""
         while not self._back.is_set():
-            due = min(self._heard_at + PAUSE, deadline)
-            if trio.current_time() >= due:
+            left = min(self._timeouts.heard_at + PAUSE, deadline) - self._timeouts.awake()
+            if left <= 0:
                 return
-            with trio.move_on_at(due):
+            with trio.move_on_after(left):
                 await self._back.wait()
-
-    def comes(self, now: float) -> None:
-        """Note that something came: the pod is not deaf, however late its probe is."""
-        self._heard_at = now
 
     def hears(self, channel: str, message: Probe) -> bool:
         """Take a probe, and say whether it belongs on this channel; an older one proves nothing."""

@@ -40,6 +40,8 @@ LISTENED: Final = 1.25
 """Seconds after which a pod that nobody answers is alone: the others beat once in them."""
 TICK: Final = 0.25
 """Seconds between looks at who is silent and what is missing."""
+RENEWED: Final = 2.5
+"""Seconds after which a pod that misses others makes anew what it hears all by."""
 MOST_ASKED: Final = 64
 """Questions of other pods that may wait for their answer; those beyond are asked again."""
 MOST_ECHOED: Final = 1000
@@ -81,6 +83,7 @@ class Gossip:
         self._asked: list[AskSince | AskEcho] = []
         self._questions: list[AskSince] = []
         self._echoed = self._denied = 0
+        self._renew_at = 0.0
         self._waiting: MarkedBeat | None = None
         self._wake = trio.Event()
         self._reunited = trio.Event()
@@ -280,7 +283,8 @@ class Gossip:
     def _look(self) -> None:
         link = self._link
         now, wall = link.clock(), link.wall()
-        effects = link.state.peers.look(now, wall)
+        # What is still on its way here is no silence.
+        effects = link.state.peers.look(now - link.round_trips.usual, wall)
         if link.state.peers.complete:
             self._reunited.set()
         perform(effects, link.state.breaker.state, self._listeners)
@@ -290,6 +294,11 @@ class Gossip:
         # Its own beats come back on it: where they do not, this pod hears nobody's.
         if link.proofs.sounds.get(EVERYONE, now) < now - 1.5 * self.interval:
             link.proofs.doubt([EVERYONE])
+        # A pod that misses others may be deaf to them, and not to itself: a server of the broker
+        # has forgotten what is subscribed on another.
+        if link.state.peers.partition is not None and now >= self._renew_at:
+            self._renew_at = now + RENEWED
+            link.proofs.renew([EVERYONE, pod_channel(link.pod_id)])
         for hole in link.sequences.due(now):
             self.missing(hole)
         for gap in link.gaps.whole(wall, self._is_whole):
@@ -298,8 +307,11 @@ class Gossip:
     def missing(self, hole: Hole) -> None:
         """Tell a room of what it has missed, and find out whether it hears anything."""
         link = self._link
-        self._listeners.gap(link.gaps.found(hole))
-        link.proofs.doubt([room_channel(hole.room)])
+        gap, channel = link.gaps.found(hole), room_channel(hole.room)
+        self._listeners.gap(gap)
+        if gap.missed == hole.missed:  # a new one: it may be deaf to some pods, and not to itself
+            link.proofs.renew([channel])
+        link.proofs.doubt([channel])
         self._wake.set()
 
     def _is_whole(self, room: str | None) -> bool:

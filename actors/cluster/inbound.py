@@ -7,6 +7,7 @@ and changes nothing else here.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
@@ -51,13 +52,16 @@ _log = get_logger("realtime")
 
 
 class Listeners(Protocol):
-    """Who is told: the pod's rooms and clients. Nothing here may wait or raise."""
+    """Who is told: the pod's rooms and clients. Nothing here may raise."""
 
     def deliver(self, room: str | None, events: Sequence[Event], nbytes: int) -> int:
-        """Hand another pod's events to a room; return how many found no place in its mailbox."""
+        """Hand another pod's events to a room; return how many of the last find no place there."""
 
-    def missed(self, room: str | None, count: int) -> None:
-        """Tell a room that so many events of other pods were not let in."""
+    async def deliver_in_turn(self, room: str | None, events: Sequence[Event], nbytes: int) -> int:
+        """Hand over the first, or all at once, when there is place; return how many are left."""
+
+    def missed(self, room: str | None, count: int, since: float = math.inf) -> None:
+        """Tell a room that so many events of other pods were not let in, said since then (unix)."""
 
     def gap(self, gap: Gap) -> None:
         """Tell a room of events that have not come, or that it hears everything again."""
@@ -67,6 +71,16 @@ class Listeners(Protocol):
 
     def healed(self, outage: Healed) -> None:
         """Tell that they are not any more."""
+
+
+class Inner(Protocol):
+    """Where what was let in goes. Nothing here may wait or raise."""
+
+    def deliver(self, room: str | None, events: Sequence[Event], nbytes: int) -> object:
+        """Hand another pod's events to a room."""
+
+    def missed(self, room: str | None, count: int) -> None:
+        """Tell a room that so many events of other pods were not let in."""
 
 
 class Inbound:
@@ -80,7 +94,7 @@ class Inbound:
     def __init__(
         self,
         pod_id: str,
-        listeners: Listeners,
+        inner: Inner,
         counters: Counters,
         deduplicator: Deduplicator,
         sequences: Sequences,
@@ -89,7 +103,7 @@ class Inbound:
         largest: int,
         seal: Signer | None = None,
     ) -> None:
-        self._listeners = listeners
+        self._inner = inner
         self._counters = counters
         self._deduplicator = deduplicator
         self._sequences = sequences
@@ -160,7 +174,7 @@ class Inbound:
             fresh = self._without_large(channel, room, fresh)
         if fresh:
             self._counters.received += len(fresh)
-            self._counters.undelivered += self._listeners.deliver(room, fresh, nbytes)
+            self._inner.deliver(room, fresh, nbytes)
 
     def _without_large(
         self, channel: Channel, room: str | None, events: list[Event]
@@ -176,4 +190,4 @@ class Inbound:
     def _declare(self, channel: Channel, count: int) -> None:
         if channel in self._rooms:
             self._counters.undelivered += count
-            self._listeners.missed(self._rooms[channel], count)
+            self._inner.missed(self._rooms[channel], count)

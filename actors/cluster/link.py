@@ -18,6 +18,7 @@ from .figures import LinkFigures
 from .gaps import Gaps
 from .handoff import Handoff, hints_of
 from .names import PodName
+from .patience import RoundTrips
 from .proofs import Proofs
 from .publication import Publication
 from .sequences import Sequences
@@ -61,6 +62,7 @@ class Link:
     sequences: Sequences
     proofs: Proofs
     gaps: Gaps
+    round_trips: RoundTrips
     outbox: Mailbox[Any]
     seal: Signer | None
     figures: LinkFigures
@@ -111,6 +113,7 @@ class Link:
             sequences=sequences,
             proofs=proofs,
             gaps=gaps,
+            round_trips=RoundTrips(),
             outbox=outbox,
             seal=seal,
             figures=LinkFigures(

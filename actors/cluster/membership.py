@@ -50,7 +50,8 @@ PROVEN: Final = 2
 class Peer:
     """Another pod: its last beat, when that came, how many came.
 
-    `heard_at` is steady seconds, `heard_wall` unix seconds, less what the beat was late.
+    `heard_at` is steady seconds, more where that is held against nobody, `heard_wall` unix seconds,
+    less what the beat was late; `came_at` and `last_at` are when its first and last beat came.
     `number` is that of the last beat whose marks are known here, or None before the first;
     `counted` is whether the pod is taken to be there.
     """
@@ -58,6 +59,8 @@ class Peer:
     beat: Beat
     heard_at: float
     heard_wall: float
+    came_at: float
+    last_at: float
     beats: int = 1
     number: int | None = None
     counted: bool = True
@@ -225,14 +228,14 @@ class Peers:
                 if not self._unproven:
                     return None
                 self._drop(next(iter(self._unproven)))
-            peer = self._known[pod] = Peer(beat, now, wall)
+            peer = self._known[pod] = Peer(beat, now, wall, came_at=now, last_at=now)
             self._left.pop(pod, None)
             self._unproven[pod] = None
             came = True
             self._replace(beat)
         else:
             came = peer.missing
-            peer.beat, peer.heard_at = beat, now
+            peer.beat, peer.heard_at, peer.last_at = beat, now, now
             peer.beats += 1
             self._unproven.pop(pod, None)
             peer.counted, peer.missing = True, False
@@ -242,12 +245,12 @@ class Peers:
 
     def look(self, now: float, wall: float) -> list[Degraded | Healed]:
         """See who has fallen silent and who is back; return what is to be told of it."""
-        newest = self._newest()
+        youngest = self._youngest()
         for pod, peer in list(self._known.items()):
             silent = now - peer.heard_at
             if silent <= SILENCE * peer.interval:
                 continue
-            replaced = peer.beat.epoch < newest.get(peer.beat.name, -1)
+            replaced = peer.last_at < youngest.get(peer.beat.name, -math.inf)
             if peer.beats < PROVEN or replaced:
                 self._leave(pod)
                 continue
@@ -283,14 +286,17 @@ class Peers:
         if not peer.missing:
             peer.missing, peer.missing_since = True, peer.heard_wall - peer.interval
 
-    def _newest(self) -> dict[str, int]:
-        """Return when the latest of each name began: an earlier one that is silent is replaced."""
-        newest: dict[str, int] = {}
+    def _youngest(self) -> dict[str, float]:
+        """Return when the last of each name came: one that was silent before is replaced by it.
+
+        When it says that it began proves nothing: its clock may be wrong.
+        """
+        youngest: dict[str, float] = {}
         for peer in self._known.values():
-            name, epoch = peer.beat.name, peer.beat.epoch
+            name = peer.beat.name
             if name:
-                newest[name] = max(epoch, newest.get(name, epoch))
-        return newest
+                youngest[name] = max(peer.came_at, youngest.get(name, peer.came_at))
+        return youngest
 
     def _make_room(self) -> None:
         """Give up the missing pod that was heard least: there is no place for those that come."""
@@ -316,7 +322,7 @@ class Peers:
         if not beat.name or self._told is None:  # else there is nobody that is missed
             return
         for pod, peer in list(self._known.items()):
-            if peer.missing and peer.beat.name == beat.name and peer.beat.epoch < beat.epoch:
+            if peer.missing and peer.beat.name == beat.name:
                 self._leave(pod)
 
     def _rumoured(self) -> dict[str, float]:

@@ -8,9 +8,9 @@ and the connection goes on.
 
 from __future__ import annotations
 
+import heapq
 import random
 import secrets
-from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -67,7 +67,8 @@ class Proofs:
         self._trials: dict[str, _Trial] = {}
         self._under: dict[Channel, _Trial] = {}
         self._waiting: dict[Channel, None] = {}
-        self._looks: deque[tuple[float, Channel]] = deque()
+        self._lost: dict[Channel, None] = {}
+        self._looks: list[tuple[float, Channel]] = []  # a heap, by when they are due
         self._looked_after: set[Channel] = set()
 
     def begin(self, channels: Sequence[Channel], now: float, witnesses: Sequence[str]) -> None:
@@ -90,12 +91,19 @@ class Proofs:
             if channel not in self._under and len(self._waiting) < MOST_WAITING:
                 self._waiting[channel] = None
 
+    def renew(self, channels: Iterable[Channel]) -> None:
+        """Make these anew, soon: what others said there has not come, whatever a probe shows."""
+        for channel in channels:
+            if len(self._lost) < MOST_WAITING:
+                self._lost[channel] = None
+
     def forget(self, channels: Iterable[Channel]) -> None:
         """Look after these no more."""
         for channel in channels:
             self.sounds.pop(channel, None)
             self._looked_after.discard(channel)
             self._waiting.pop(channel, None)
+            self._lost.pop(channel, None)
             trial = self._under.get(channel)
             if trial is not None:
                 self._pass(trial, channel)
@@ -104,8 +112,9 @@ class Proofs:
 
     def clear(self) -> None:
         """Begin anew: the connection is another one."""
-        for table in (self.sounds, self._trials, self._under, self._waiting, self._looks):
+        for table in (self.sounds, self._trials, self._under, self._waiting, self._lost):
             table.clear()
+        self._looks.clear()
         self._looked_after.clear()
 
     @property
@@ -148,7 +157,7 @@ class Proofs:
                 del self._waiting[channel]
             self._try(channels, tuple(channels), now, witnesses)
         messages: list[Message] = []
-        renew: list[Channel] = []
+        renew, self._lost = list(self._lost), {}
         for trial in self._trials.values():
             if trial.again_at > now:
                 continue
@@ -221,15 +230,18 @@ class Proofs:
     def _look_at(self, channel: Channel, now: float) -> None:
         if channel not in self._looked_after:
             self._looked_after.add(channel)
-            self._looks.append((now + SILENT * random.uniform(1, 1.25), channel))  # noqa: S311
+            due = now + SILENT * random.uniform(1, 1.25)  # noqa: S311 - chance, not secrecy
+            heapq.heappush(self._looks, (due, channel))
 
     def _look(self, now: float) -> None:
         """Prove again where nothing has come for long."""
         while self._looks and self._looks[0][0] <= now:
-            _, channel = self._looks.popleft()
+            _, channel = heapq.heappop(self._looks)
             if channel not in self._looked_after:
                 continue
             self._looked_after.discard(channel)
-            self._look_at(channel, now)
-            if self.sounds.get(channel, now) <= now - SILENT:
+            sound = self.sounds.get(channel, now)
+            if sound <= now - SILENT:
                 self.doubt([channel])
+                sound = now
+            self._look_at(channel, sound)

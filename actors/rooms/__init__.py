@@ -7,7 +7,7 @@ from .problems import room_closed
 from .receipt import Receipt
 from .replies import Replies, Reply, settle_unheard
 from .room import Room
-from .rooms import RoomRef, Rooms, hand_over, load_room_classes, own_up, tell_gap
+from .rooms import RoomRef, Rooms, hand_over, hand_over_in_turn, load_room_classes, own_up, tell_gap
 from .roster import EventIds, RoomEmit, RoomEnvironment, Roster, ServerEmit, StatePolicy
 from .seat import Seat, Standing, same_person
 
@@ -32,6 +32,7 @@ __all__ = [
     "ThreadHub",
     "frame_of",
     "hand_over",
+    "hand_over_in_turn",
     "load_room_classes",
     "own_up",
     "room_closed",

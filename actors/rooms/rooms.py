@@ -35,6 +35,7 @@ __all__ = [
     "Rooms",
     "StartRoom",
     "hand_over",
+    "hand_over_in_turn",
     "load_room_classes",
     "own_up",
 ]
@@ -140,16 +141,23 @@ class Rooms:
     def deliver(self, name: str, events: Sequence[Event], nbytes: int) -> int:
         """Hand what other pods said to the room of that name; return how many it has no room for.
 
-        Where no such room runs nobody here is in it, and nothing is lost.
+        They are the last. Where no such room runs nobody here is in it, and nothing is lost.
         """
         ref, roster = self._refs.get(name), self._rosters.get(name)
         return 0 if ref is None or roster is None else hand_over(ref, roster, events, nbytes)
 
-    def missed(self, name: str, count: int) -> None:
+    async def deliver_in_turn(self, name: str, events: Sequence[Event], nbytes: int) -> int:
+        """Hand the first of them to that room when it has place; return how many are left."""
+        ref, roster = self._refs.get(name), self._rosters.get(name)
+        if ref is None or roster is None:
+            return 0
+        return await hand_over_in_turn(ref, roster, events, nbytes)
+
+    def missed(self, name: str, count: int, since: float = math.inf) -> None:
         """Have the room of that name tell its members of events that were not let in."""
         ref, roster = self._refs.get(name), self._rosters.get(name)
         if ref is not None and roster is not None:
-            own_up(ref, roster, count)
+            own_up(ref, roster, count, since)
 
     def gap(self, name: str, gap: Gap) -> None:
         """Have the room of that name tell its members of what has not come from other pods."""
@@ -269,15 +277,30 @@ def _no_place(grant: Grant, limits: Limits) -> str:
 
 
 def hand_over(ref: RoomRef, roster: Roster[Any], events: Sequence[Event], nbytes: int) -> int:
-    """Leave what other pods said in a room's mailbox; return how many found no place in it."""
+    """Leave what other pods said in a room's mailbox; return how many of the last find no place.
+
+    None overtakes one that finds none.
+    """
     if roster.takes_batches:
-        missed = 0 if ref.tell(RemoteEmits(events, nbytes)) else len(events)
-    else:
-        weight = nbytes // len(events)
-        missed = sum(not ref.tell(RemoteEmits([event], weight)) for event in events)
-    if missed:
-        own_up(ref, roster, missed, events[0].time)
-    return missed
+        return 0 if ref.tell(RemoteEmits(events, nbytes)) else len(events)
+    weight = nbytes // len(events)
+    for place, event in enumerate(events):
+        if not ref.tell(RemoteEmits([event], weight)):
+            return len(events) - place
+    return 0
+
+
+async def hand_over_in_turn(
+    ref: RoomRef, roster: Roster[Any], events: Sequence[Event], nbytes: int
+) -> int:
+    """Leave the first of them in a room's mailbox, in turn with all who wait for place in it.
+
+    Returns how many are left: all of them where the first never finds any.
+    """
+    if roster.takes_batches:
+        return 0 if await ref.send(RemoteEmits(events, nbytes)) else len(events)
+    first = RemoteEmits([events[0]], nbytes // len(events))
+    return len(events) - bool(await ref.send(first))
 
 
 def own_up(ref: RoomRef, roster: Roster[Any], missed: int, since: float = math.inf) -> None:

@@ -17,7 +17,7 @@ from typing import Any, Final
 import pytest
 import trio
 
-from deployd.tools.simulator.nats import GRACE, SimulatedNats
+from deployd.tools.simulator.nats import SimulatedNats
 from deployd.tools.simulator.network import SimulatedNetwork
 from deployd.tools.simulator.rabbitmq import RabbitNetwork, SimulatedRabbit
 from deployd.tools.simulator.redis import RedisNetwork, SimulatedRedis
@@ -44,6 +44,8 @@ __all__ = [
     "model_maker",
 ]
 
+SPREAD: Final = 0.1
+"""Seconds until the servers of a model of NATS know what is subscribed on another."""
 LARGE: Final = 100_000
 """Bytes of the largest message, when `lower_limit` was called."""
 
@@ -334,7 +336,7 @@ def model_maker(name: str) -> Make:
 
 def _model(kind: str, nodes: int) -> tuple[SimulatedNetwork, Callable[[int, int], Broker]]:
     if kind == "nats":
-        network = SimulatedNetwork(nodes, seed=1, spread=GRACE / 2)
+        network = SimulatedNetwork(nodes, seed=1, spread=SPREAD)
         return network, partial(SimulatedNats, network)
     if kind == "redis":
         redis = RedisNetwork(nodes, seed=1, sharded=nodes > 1)

@@ -31,6 +31,10 @@ class Heard:
         self.messages.append((channel, payload))
         self._wake()
 
+    def full(self, resume: Callable[[], object]) -> bool:
+        """Have room for everything."""
+        return False
+
     def lost(self, error: BrokerError) -> None:
         """Remember a loss."""
         self.losses.append(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -87,6 +88,7 @@ class SimPod:
     heard: list[Heard] = field(factory=list)
     outages: list[tuple[float, Degraded | Healed]] = field(factory=list)
     gaps: list[tuple[float, Gap]] = field(factory=list)
+    given_up: list[tuple[float, str | None, int]] = field(factory=list)
     joined: float | None = None
     settled: dict[str, list[Scope]] = field(factory=dict)
     broker: FakeBroker | None = None
@@ -139,6 +141,14 @@ class SimPod:
             for e in events
         ]
         return 0
+
+    async def deliver_in_turn(self, room: str | None, events: Sequence[Event], nbytes: int) -> int:
+        while self.full:  # noqa: ASYNC110 - tests set it, and tell nobody
+            await trio.sleep(0.01)
+        return self.deliver(room, events, nbytes)
+
+    def missed(self, room: str, count: int, since: float = math.inf) -> None:
+        self.given_up.append((trio.current_time(), room, count))
 
     def gap(self, room: str, gap: Gap) -> None:
         self.gaps.append((trio.current_time(), gap))

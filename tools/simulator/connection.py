@@ -87,6 +87,7 @@ class Connection(Broker, Generic[N]):
         self._why = "not connected"
         self._lines: dict[BrokerNode, _Line] = {}
         self._waiting: dict[trio.CancelScope, None] = {}
+        self._resumed = trio.Event()
 
     # What a broker of this kind does in its own way ----------------------------------------------
 
@@ -221,6 +222,9 @@ class Connection(Broker, Generic[N]):
                 _, _, _, (_, speaker), channel, payload = heappop(line.queue)
                 self._network.meet(self.pod, speaker)
                 self._inbox.deliver(channel, payload)
+                if self._inbox.full(self._resumed.set):
+                    await self._until(self._resumed.wait)
+                    self._resumed = trio.Event()
 
     # Asking servers ------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ __all__ = [
     "EVERYBODY",
     "Answered",
     "Began",
+    "Calm",
     "Entered",
     "Gone",
     "Hearing",
@@ -102,6 +103,12 @@ class Resumed(NamedTuple):
     pod: int
 
 
+class Calm(NamedTuple):
+    """From now on nothing is wrong any more, and has not been for a while."""
+
+    at: float
+
+
 class Began(NamedTuple):
     """A pod begins a life."""
 
@@ -130,7 +137,18 @@ class View(NamedTuple):
 
 
 Record: TypeAlias = (
-    Entered | Gone | Spoken | Answered | Hearing | Told | Paused | Resumed | Began | Met | View
+    Calm
+    | Entered
+    | Gone
+    | Spoken
+    | Answered
+    | Hearing
+    | Told
+    | Paused
+    | Resumed
+    | Began
+    | Met
+    | View
 )
 
 

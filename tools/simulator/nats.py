@@ -8,14 +8,12 @@ from typing import Final
 import trio
 
 from ...transport import BrokerUnavailable
-from ...transport.brokers.contract import Channel, Message
+from ...transport.brokers.contract import Message
 from .connection import Connection, Handing
 from .network import BrokerNode, SimulatedNetwork
 
-__all__ = ["GRACE", "SimulatedNats"]
+__all__ = ["SimulatedNats"]
 
-GRACE: Final = 0.05
-"""Seconds that the driver gives the routes to carry a subscription: its `ROUTE_GRACE`."""
 STEP: Final = 1.0
 """Seconds that a server may take to let a pod in where there are others to try."""
 
@@ -49,21 +47,6 @@ class SimulatedNats(Connection[SimulatedNetwork]):
     async def _let_in(self, server: BrokerNode) -> None:
         while server.thawed is not None:
             await server.thawed.wait()
-
-    async def subscribe(self, channels: Sequence[Channel]) -> None:
-        """Hear these channels, and let the routes carry that."""
-        new = [channel for channel in channels if channel not in self.bound]
-        await super().subscribe(channels)
-        await self._spread(new)
-
-    async def resubscribe(self, channels: Sequence[Channel]) -> None:
-        """Hear these again, as above."""
-        await super().resubscribe(channels)
-        await self._spread(channels)
-
-    async def _spread(self, channels: Sequence[Channel]) -> None:
-        if channels and len(self._network.servers) > 1:
-            await self._wait(GRACE)
 
     def _handle(
         self,

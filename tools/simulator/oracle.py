@@ -12,6 +12,7 @@ from attrs import define, field, frozen
 from .history import (
     Answered,
     Began,
+    Calm,
     Entered,
     Gone,
     Hearing,
@@ -87,6 +88,7 @@ class _Seen:
         self.said: dict[tuple[str, int], Spoken] = {}
         self.answers: dict[tuple[str, int], list[Answered]] = defaultdict(list)
         self.outages: dict[str, list[_Outage]] = defaultdict(list)
+        self.calm = math.inf
         self.gone: dict[str, float] = {}
         self.pauses: dict[int, list[tuple[float, float]]] = defaultdict(list)
         self.met: dict[int, float] = defaultdict(lambda: math.inf)
@@ -114,6 +116,8 @@ class _Seen:
                 self._hear(record)
             case Told():
                 self._tell(record)
+            case Calm():
+                self.calm = record.at
             case Began() | Met() | Paused() | Resumed():
                 self._live(record)
 
@@ -265,6 +269,17 @@ def _late(seen: _Seen) -> Iterator[tuple[float, str]]:
             yield due, f"{stay.client} was told of {_what(said)} only after {seconds:.3f} s"
 
 
+def _reach(seen: _Seen) -> Iterator[tuple[float, str]]:
+    """Reach everybody, when nothing has been wrong for a while."""
+    for said, stay, _ in _holes(seen):
+        if said.at > seen.calm:
+            yield said.at, f"{_what(said)} did not reach {stay.client}, though all is well"
+    for said in seen.said.values():
+        scope = _scope(seen, said)
+        if said.at > seen.calm and scope != "cluster" and said.client not in seen.gone:
+            yield said.at, f"{_what(said)} is {scope!r}, though all is well"
+
+
 def _membership(seen: _Seen) -> Iterator[tuple[float, str]]:
     """Know all the other pods in the end, and no more."""
     for view in seen.history:
@@ -292,6 +307,7 @@ RULES: Final[Mapping[str, _Rule]] = {
     "false receipt": _false_receipts,
     "undeclared": _undeclared,
     "late": _late,
+    "reach": _reach,
     "membership": _membership,
     "healing": _healing,
 }

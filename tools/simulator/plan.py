@@ -19,10 +19,15 @@ SPOKEN: Final = 21.0
 """Seconds until which clients speak."""
 CALM: Final = 18.0
 """Seconds until which all faults are over."""
-LISTENED: Final = 5.0
+HEALED: Final = 8.5
+"""Seconds after the last fault in which all is well again: then each client says something once
+more, and that is to reach everybody."""
+LISTENED: Final = 3.5
 """Seconds after the last word in which all that is to be told is told."""
-HEALED: Final = 12.0
-"""Seconds after the last fault in which all must be well again."""
+SILENT: Final = 0.15
+"""How many of all runs have a silence before the last word, in which a subscription is lost."""
+SILENCE: Final = 28.0
+"""Seconds that it lasts: silent subscriptions are proven within half a minute."""
 WRONG: Final = 600.0
 SIGNED_WRONG: Final = 20.0
 """Seconds that a clock may be wrong: minutes, or less than `replayWindow` between any two."""
@@ -61,7 +66,8 @@ class RunPlan:
     `skews` are how wrong (seconds) the pods' clocks are at first. `sharded` is a Redis cluster;
     where pods `roam` they know all servers of NATS, and connect to any. `spread` is how long
     (seconds) a node's interest takes to be known to the others, `road` how long a message takes
-    from one to another at most. `signed` is whether pods have a secret.
+    from one to another at most. `signed` is whether pods have a secret. From
+    `last_words` (seconds) on everything is well again.
     """
 
     seed: int
@@ -77,7 +83,8 @@ class RunPlan:
     sharded: bool = False
     roams: bool = False
     signed: bool = False
-    length: float = CALM + HEALED
+    last_words: float = CALM + HEALED
+    length: float = CALM + HEALED + LISTENED
 
     @property
     def pods(self) -> int:
@@ -108,13 +115,20 @@ def plan(seed: int, broker: BrokerName | None = None) -> RunPlan:
         signed=draw.random() < 0.25,
     )
     faults = [_fault(draw, made) for _ in range(draw.choice((0, 1, 1, 2, 2, 3)))]
+    skews = tuple(_skew(draw, made) for _ in range(pods))
+    deeds = _deeds(draw, clients, pods)
     ends = [fault.at + fault.seconds for fault in faults]
+    last_words = max(SPOKEN + 1, max(ends, default=0.0) + HEALED)
+    if draw.random() < SILENT:
+        faults.append(_loss(draw, made, last_words))
+        last_words += SILENCE
     return evolve(
         made,
-        skews=tuple(_skew(draw, made) for _ in range(pods)),
+        skews=skews,
         faults=tuple(sorted(faults, key=lambda fault: fault.at)),
-        deeds=tuple(_deeds(draw, clients, pods)),
-        length=max(SPOKEN + LISTENED, max(ends, default=0.0) + HEALED),
+        deeds=tuple(sorted((*deeds, *_last(deeds, last_words)), key=lambda deed: deed.at)),
+        last_words=last_words,
+        length=last_words + LISTENED,
     )
 
 
@@ -158,6 +172,27 @@ def _fault(draw: random.Random, made: RunPlan) -> Fault:
         room=draw.choice(ROOMS),
         amount=skew if kind in (Kind.CRASH, Kind.STOP) else amount,
     )
+
+
+def _loss(draw: random.Random, made: RunPlan, at: float) -> Fault:
+    """Draw what nobody notices as long as nobody speaks."""
+    kinds = [Kind.FORGET, Kind.FORGET_ALL] if made.broker == "rabbitmq" else [Kind.FORGET]
+    return Fault(
+        at=at,
+        kind=draw.choice(kinds),
+        pod=draw.randrange(made.pods),
+        room=draw.choice(ROOMS),
+        amount=draw.randrange(3),
+    )
+
+
+def _last(deeds: Sequence[Deed], at: float) -> list[Deed]:
+    """Let each client say something in each of its rooms."""
+    joined = dict.fromkeys((deed.client, deed.room) for deed in deeds if deed.act is Act.JOIN)
+    return [
+        Deed(round(at + 0.01 * (number + 1), 3), client, Act.SAY, room)
+        for number, (client, room) in enumerate(joined)
+    ]
 
 
 def _possible(kind: Kind, made: RunPlan) -> Kind:

@@ -12,7 +12,7 @@ from attrs import define, field
 from .chance import LeapingClock, Pauses, seeded
 from .client import Visit
 from .faults import Fault, Kind
-from .history import Began, Met, Paused, Record, Resumed
+from .history import Began, Calm, Met, Paused, Record, Resumed
 from .injection import inject
 from .models import network_of
 from .plan import Act, Deed, RunPlan
@@ -89,6 +89,7 @@ class World:
                 self._start(number, self._plan.skews[number], nursery)
             for fault in self._plan.faults:
                 nursery.start_soon(self._befall, fault, nursery)
+            nursery.start_soon(self._note_calm)
             for deed in self._plan.deeds:
                 await trio.sleep_until(deed.at)
                 self._do(deed)
@@ -98,6 +99,10 @@ class World:
             for pod in self._pods.values():
                 pod.crash()
             nursery.cancel_scope.cancel()
+
+    async def _note_calm(self) -> None:
+        await trio.sleep_until(self._plan.last_words)
+        self.history.append(Calm(trio.current_time()))
 
     # What clients do -------------------------------------------------------------------------
 

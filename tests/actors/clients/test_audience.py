@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
+import trio
 from attrs import define, field
 
 from deployd.actors import (
@@ -37,8 +38,12 @@ class Told:
         self.heard.append((room, list(events), nbytes))
         return self.full
 
-    def missed(self, room: str, count: int) -> None:
-        self.heard.append((room, count))
+    async def deliver_in_turn(self, room: str, events: Sequence[Event], nbytes: int) -> int:
+        await trio.lowlevel.checkpoint()
+        return self.deliver(room, events, nbytes) - 1
+
+    def missed(self, room: str, count: int, since: float) -> None:
+        self.heard.append((room, count, since))
 
     def tell_all(self, message: Degraded | Healed) -> None:
         self.heard.append(message)
@@ -61,8 +66,9 @@ async def test_what_is_said_in_a_room_is_handed_to_it_and_what_it_has_no_place_f
     it, rooms, _, mailbox, _ = audience()
     rooms.full = 2
     assert it.deliver("tea", [SAID, SAID], 20) == 2
-    it.missed("tea", 3)
-    assert rooms.heard == [("tea", [SAID, SAID], 20), ("tea", 3)]
+    assert await it.deliver_in_turn("tea", [SAID], 10) == 1
+    it.missed("tea", 3, 7.0)
+    assert rooms.heard == [("tea", [SAID, SAID], 20), ("tea", [SAID], 10), ("tea", 3, 7.0)]
     assert not mailbox
 
 
@@ -71,9 +77,13 @@ async def test_what_is_said_to_everyone_goes_to_the_room_of_all_connections() ->
     event = SAID._replace(room=None)
     assert it.deliver(None, [event], 10) == 0
     assert it.deliver(None, [event, event], 20) == 2  # its mailbox is full
-    it.missed(None, 3)
-    assert roster.undelivered == 5
+    with trio.move_on_after(0.01) as too_full:
+        await it.deliver_in_turn(None, [event], 10)
+    assert too_full.cancelled_caught
     assert mailbox.pop() == RemoteEmits([event], 10)
+    assert await it.deliver_in_turn(None, [event, event], 20) == 0
+    it.missed(None, 3)
+    assert roster.undelivered == 3
     assert rooms.heard == []
 
 

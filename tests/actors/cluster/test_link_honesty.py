@@ -177,7 +177,7 @@ async def test_what_was_taken_while_the_last_canary_flew_is_after_since(
     async with links([pod]):
         await passes(lambda: pod.well)
         await passes(lambda: len(sent) == 6)  # three proofs, and three canaries
-        await trio.sleep(0.5)
+        await trio.sleep(0.45)
         pod.cut()
         await trio.testing.wait_all_tasks_blocked()
         news = pod.outages[-1][1]

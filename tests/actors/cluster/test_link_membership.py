@@ -137,11 +137,20 @@ def test_a_pod_that_comes_under_the_name_of_one_that_is_missing_is_in_its_place(
         peers.note(hail("old", number=number, name="ann", epoch=5), 0.0, 1000.0)
     peers.look(3.0, 1003.0)
     peers.note(hail("new", name="ann", epoch=9), 4.0, 1004.0)
-    assert peers.look(4.1, 1004.1) == []  # what it says first it says before it knows who has it
-    peers.note(hail("new", name="ann", epoch=9, number=2), 5.0, 1005.0)
-    [told] = peers.look(5.1, 1005.1)
+    [told] = peers.look(4.1, 1004.1)
     assert isinstance(told, Healed)
     assert list(peers.known) == ["new"]
+
+
+def test_who_is_replaced_is_seen_by_who_came_last_whatever_their_clocks_say() -> None:
+    for old, new in ((5, 9), (9, 5)):
+        peers = Peers("me")
+        for number in (1, 2):
+            peers.note(hail("old", number=number, name="ann", epoch=old), number, 1000.0)
+        for number in (1, 2):
+            peers.note(hail("new", number=number, name="ann", epoch=new), 3.0 + number, 1004.0)
+        assert peers.look(5.5, 1005.5) == []
+        assert list(peers.known) == ["new"]
 
 
 def test_nobody_is_missing_in_whose_place_another_is_as_soon_as_that_says_hello() -> None:

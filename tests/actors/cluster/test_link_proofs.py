@@ -118,3 +118,20 @@ def test_where_this_pod_may_not_speak_the_word_of_the_others_is_enough() -> None
     it, said = begun("room.tea")
     assert it.unsayable(["room.tea"]) == ("room.tea",)
     assert it.done
+
+
+def test_what_was_proven_a_moment_after_it_was_subscribed_is_proven_again_in_time() -> None:
+    for _ in range(100):  # when is drawn
+        it, said = begun("room.tea")
+        it.hears("room.tea", "me", nonce_of(said))
+        it.sounds["room.tea"] = 0.4
+        assert any(it.step(SILENT + n / 4, ()).messages for n in range(1, 25))
+
+
+def test_what_may_be_deaf_to_others_is_made_anew_once_whatever_its_own_probe_shows() -> None:
+    it, said = begun("room.tea")
+    it.hears("room.tea", "me", nonce_of(said))
+    it.renew(["room.tea", "room.tea", "room.left"])
+    it.forget(["room.left"])
+    assert list(it.step(1.0, ()).renew) == ["room.tea"]
+    assert list(it.step(2.0, ()).renew) == []

@@ -21,7 +21,7 @@ from deployd.actors.cluster.names import PodName
 from deployd.actors.cluster.sequences import Sequences
 from deployd.actors.cluster.witnesses import MOST_WITNESSES, witnesses
 from deployd.transport import EnvelopeError
-from deployd.transport.brokers import Beat, beat, unpack
+from deployd.transport.brokers import Beat, Miss, beat, unpack
 from deployd.transport.brokers.contract import EVERYONE
 from support.fake_broker import FakeBroker, FakeBus
 from support.links import SETTINGS, SimPod, links, passes, sim_pods
@@ -30,6 +30,11 @@ REAL = {"ann": 1000, "bob": 2000}
 """Real pods, and when they began."""
 LARGEST = 100_000
 FAR = 2**53 - 1
+PLAIN: dict[str, Any] = {"n": 1, "i": 1.0, "t": 1, "name": "", "ver": "", "at": ""} | {
+    "c": 0,
+    "r": 0,
+    "l": 0,
+}
 
 
 def hail(pod: str, number: int = 1, epoch: int = 1, word: str = "here", **more: Any) -> Beat:
@@ -112,7 +117,9 @@ def test_a_pod_among_as_many_as_are_known_is_believed_how_seldom_it_beats() -> N
 
 @pytest.mark.parametrize("age", [-1, 1e13, 2**63])
 def test_a_mark_of_something_that_was_said_before_there_were_pods_is_none(age: float) -> None:
-    body = {"n": 1, "i": 1.0, "name": "", "ver": "", "at": "", "c": 0, "r": 0, "l": 0, "h": []}
+    body = PLAIN | {"h": []}
+    with pytest.raises(EnvelopeError):
+        unpack(encoded("ann", 1, "here", {**body, "m": [["bob", age]]}))
     for ages in ([0, age], [age, 0]):
         with pytest.raises(EnvelopeError):
             unpack(encoded("ann", 1, "here", {**body, "q": [["tea", 1, 2, *ages]]}))
@@ -127,6 +134,26 @@ def test_a_pod_that_beats_once_a_minute_is_missing_after_half_of_one() -> None:
     [told] = peers.look(31.0, 1031.0)
     assert isinstance(told, Degraded)
     assert told.since == 988.0
+
+
+def test_a_voice_that_was_heard_once_is_not_believed_whom_it_misses() -> None:
+    peers = Peers("me")
+    misses = (Miss("eve", 0.4), Miss("mal", 0.4))
+    note(peers, 0.0, hail("ghost", 1, misses=misses))
+    assert peers.look(0.1, 1000.1) == []
+    note(peers, 1.0, hail("ghost", 2, clock=1.0, misses=misses))
+    [told] = peers.look(1.1, 1001.1)
+    assert isinstance(told, Degraded)
+    assert told.missing == 2
+
+
+def test_so_many_are_missed_on_the_word_of_others_as_are_known() -> None:
+    peers = Peers("me")
+    for n in range(20):
+        two_of(peers, f"pod{n}", misses=[Miss(f"made-up-{n}-{m}", 1.0) for m in range(256)])
+    [told] = peers.look(0.1, 1000.1)
+    assert isinstance(told, Degraded)
+    assert told.missing == MOST_KNOWN
 
 
 # Too many --------------------------------------------------------------------------------------
@@ -212,6 +239,7 @@ ODD = st.one_of(
 GOOD: dict[str, st.SearchStrategy[Any]] = {
     "n": st.sampled_from([0, 1, 7, FAR]),
     "i": st.sampled_from([0, 0.001, 1.0, 60.0]),
+    "t": st.sampled_from([0, 1, FAR]),
     "name": st.sampled_from(["", "ann", "me", "me-2", "x" * 64]),
     "ver": st.just("1.0"),
     "at": st.sampled_from(["", "node1", "node2"]),
@@ -219,6 +247,10 @@ GOOD: dict[str, st.SearchStrategy[Any]] = {
     "r": st.sampled_from([0, FAR]),
     "l": st.sampled_from([0, 0.5, 1.0]),
     "h": st.lists(st.sampled_from(["ann", "bob", "x" * 64]), max_size=4),
+    "m": st.lists(
+        st.tuples(st.sampled_from(["ann", "me", "nobody", "x" * 64]), st.sampled_from([0, 1e12])),
+        max_size=3,
+    ),
     "a": st.sampled_from([0, 5, FAR]),
     "q": st.lists(
         st.tuples(
@@ -236,7 +268,9 @@ GOOD: dict[str, st.SearchStrategy[Any]] = {
 @st.composite
 def messages(draw: st.DrawFn) -> bytes:
     """Draw what anybody may write where pods say their beats; now and then a field is odd."""
-    body = {key: draw(good) for key, good in GOOD.items() if key not in "aq" or draw(st.booleans())}
+    body = {
+        key: draw(good) for key, good in GOOD.items() if key not in "amq" or draw(st.booleans())
+    }
     for key in draw(st.lists(st.sampled_from(sorted(GOOD)), max_size=1)):
         body[key] = draw(ODD)
     return encoded(
@@ -283,10 +317,10 @@ def test_whatever_strangers_say_real_pods_that_beat_are_heard_and_all_can_be_sho
             if isinstance(said, Beat):
                 news = peers.note(said, at, 1000.0 + at)
                 if news is not None:
-                    sequences.marked(said, at, 1000.0 + at)
+                    sequences.marked(said, at, 1000.0 + at, news.late)
 
     for at, payloads in enumerate(seconds):
-        hear((beat(hail(pod, at, epoch)) for pod, epoch in REAL.items()), at)
+        hear((beat(hail(pod, at, epoch, clock=at)) for pod, epoch in REAL.items()), at)
         hear(payloads, at + 0.1)
         for look in (at + 0.25, at + 0.75):
             told += [one for one in peers.look(look, 1000.0 + look) if isinstance(one, Degraded)]
@@ -307,7 +341,7 @@ def test_whatever_strangers_say_real_pods_that_beat_are_heard_and_all_can_be_sho
 
 @given(ODD)
 def test_whom_a_beat_hears_can_be_shown_anywhere(odd: object) -> None:
-    body = {"n": 1, "i": 1.0, "name": "", "ver": "", "at": "", "c": 0, "r": 0, "l": 0, "h": [odd]}
+    body = PLAIN | {"h": [odd]}
     payload = encoded("ann", 1, "here", body)
     if payload == b"{}":
         return

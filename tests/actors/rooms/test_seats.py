@@ -8,8 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
+import trio.testing
 
-from deployd.actors import DeadLetters, Exit, Mailbox, Overflow, Roster, hand_over, own_up
+from deployd.actors import (
+    DeadLetters,
+    Exit,
+    Mailbox,
+    Overflow,
+    Roster,
+    hand_over,
+    hand_over_in_turn,
+    own_up,
+)
 from deployd.actors.rooms.roster import RemoteEmits
 from deployd.actors.rooms.seat import Departed, Identified, Knock, Seat, Standing
 from deployd.actors.runtime.recipient import Recipient
@@ -140,10 +151,41 @@ async def test_what_a_full_room_did_not_hear_is_owned_up_to_by_one_signal() -> N
     event = Event("tea", "said", b"1", "id", 1, 0.0)
     for _ in range(5):
         assert hand_over(roster.ref, roster, [event, event], 10) == 2
-        own_up(roster.ref, roster, 1)
+        own_up(roster.ref, roster, 3)
     assert roster.undelivered == 15
     mailbox.pop()
     assert [type(mailbox.pop()) for _ in range(len(mailbox))] == [RemoteEmits]
+
+
+async def test_of_what_a_room_has_place_for_in_part_nothing_overtakes() -> None:
+    roster, mailbox = room()
+    roster.takes_batches = False
+    assert roster.ref is not None
+    events = [Event("tea", "said", b"%d" % n, f"id{n}", n, 0.0) for n in range(4)]
+    assert hand_over(roster.ref, roster, events, 40) == 3
+    taken: list[object] = []
+    async with trio.open_nursery() as nursery:
+
+        async def hand_over_the_rest() -> None:
+            assert roster.ref is not None
+            left = 3
+            while left:
+                left = await hand_over_in_turn(roster.ref, roster, events[-left:], 10 * left)
+
+        nursery.start_soon(hand_over_the_rest)
+        while len(taken) < 4:
+            await trio.testing.wait_all_tasks_blocked()
+            taken.append(mailbox.pop())
+    assert taken == [RemoteEmits([event], 10) for event in events]
+
+
+async def test_what_never_finds_place_in_a_room_is_left_at_once() -> None:
+    roster, mailbox = room()
+    assert roster.ref is not None
+    event = Event("tea", "said", b"1", "id", 1, 0.0)
+    assert await hand_over_in_turn(roster.ref, roster, [event], 10 * mailbox.max_bytes) == 1
+    mailbox.close()
+    assert await hand_over_in_turn(roster.ref, roster, [event], 10) == 1
 
 
 async def test_a_seat_has_one_signal_of_each_kind_in_the_mailbox_however_often_it_changes() -> None:

@@ -97,6 +97,9 @@ class Ear:
 
     def deliver(self, channel: Channel, payload: bytes) -> None: ...
 
+    def full(self, resume: Callable[[], object]) -> bool:
+        return False
+
     def lost(self, error: Exception) -> None: ...
 
     def unheard(self, channels: Sequence[Channel]) -> None: ...

@@ -12,7 +12,7 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import attrs
 import pytest
@@ -36,6 +36,9 @@ from support.rabbitmq_server import RabbitServer
 from support.redis_server import MakeRedisServer, RedisServer
 
 KINDS = ("nats", "redis", "rabbitmq")
+
+BUSY: Final = 0.5
+"""Seconds that a machine which does other things is given beside what is promised."""
 
 
 @pytest.fixture(params=KINDS)
@@ -98,14 +101,14 @@ async def test_3_a_frozen_broker_is_noticed_in_time_with_the_settings_that_nobod
         await it.fault(rabbitmq_server.freeze)
         try:
             await it.detected(silent=True)
+            assert trio.current_time() - it.began < 1.5 + BUSY
         finally:
             rabbitmq_server.thaw()
         await it.healed()
 
 
-@pytest.mark.parametrize("kind", ["redis", "rabbitmq"], indirect=True)
 async def test_4_a_short_pause_is_no_outage(kind: str, server: Any) -> None:
-    async with scene(kind, server, attrs.evolve(FAST, timeout=1.8)) as it:
+    async with scene(kind, server, STANDARD) as it:
         await it.fault(server.freeze)
         try:
             await trio.sleep(1.0)  # the fault
@@ -211,6 +214,20 @@ async def test_9_a_slow_way_is_no_outage(kind: str, server: Any) -> None:
         await trio.sleep(0.5)  # the fault
         await it.hears_more()
         assert it.trips() == [0, 0]
+
+
+async def test_9_a_way_of_half_a_second_is_no_outage_with_the_settings_that_nobody_changed(
+    nats_server: NatsServer,
+) -> None:
+    async with scene("nats", nats_server, STANDARD) as it:
+        # What is so slow from one moment to the next may be taken for a broker that hangs.
+        for latency, jitter in ((0.1, 0.06), (0.3, 0.15), (0.5, 0.3)):
+            for proxy in it.proxies:
+                proxy.latency, proxy.jitter = latency, jitter
+            await trio.sleep(1.5)  # the fault
+            await it.hears_more()
+        assert it.trips() == [0, 0]
+        assert it.talk.told == []
 
 
 @pytest.mark.parametrize("kind", ["nats"], indirect=True)

@@ -7,14 +7,12 @@ from collections.abc import Iterator
 import pytest
 import trio
 
-from deployd.tools.simulator.nats import GRACE
 from deployd.transport import (
     BrokerUnavailable,
     MessagesRefused,
     MessageTooLarge,
 )
 from deployd.transport.brokers.contract.conformance import CHECKS, Check
-from deployd.transport.brokers.nats.driver import ROUTE_GRACE
 from support.broker_stages import (
     LARGE,
     MODELS,
@@ -37,10 +35,6 @@ LONG = 0.3
 @pytest.mark.parametrize("name", MODELS)
 async def test_each_model_keeps_every_promise_of_a_broker(name: str, check: Check) -> None:
     await check(model_maker(name))
-
-
-def test_the_model_of_nats_gives_routes_the_time_that_the_driver_does() -> None:
-    assert GRACE == ROUTE_GRACE
 
 
 @pytest.fixture(scope="module", params=list(STAGES))

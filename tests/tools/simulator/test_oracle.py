@@ -8,6 +8,7 @@ from deployd.tools.simulator import RULES, judge
 from deployd.tools.simulator.history import (
     Answered,
     Began,
+    Calm,
     Entered,
     Gone,
     Hearing,
@@ -69,6 +70,8 @@ def test_a_hole_that_was_declared_in_time_breaks_no_rule() -> None:
         ("false receipt", [*said(1, 2.0, "rejected"), heard(1, 2.1)]),
         ("late", [*said(1, 2.0), told(5.1, 1.9), told(6.0, 1.9, 5.9)]),
         ("healing", [*said(1, 2.0), told(4.0, 1.9)]),
+        ("reach", [Calm(1.5), *said(1, 2.0), told(4.0, 1.9), told(5.0, 1.9, 4.9)]),
+        ("reach", [Calm(1.5), *said(1, 2.0, "local"), heard(1, 2.1)]),
     ],
 )
 def test_a_history_that_breaks_one_rule_breaks_just_that(rule: str, records: list[Record]) -> None:

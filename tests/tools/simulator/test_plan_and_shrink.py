@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from deployd.tools.simulator import plan
 from deployd.tools.simulator.faults import Kind
-from deployd.tools.simulator.plan import CALM, HEALED, LISTENED, Act, RunPlan
+from deployd.tools.simulator.plan import CALM, HEALED, SILENCE, Act, RunPlan
 from deployd.tools.simulator.shrink import shrink
 
 
 @given(st.integers(0, 2**32))
 def test_all_faults_are_over_before_the_calm_and_name_what_is_there(seed: int) -> None:
     made = plan(seed)
+    ended = made.last_words - HEALED
     for fault in made.faults:
-        assert fault.at + fault.seconds <= CALM
+        silent = fault.at == pytest.approx(made.last_words - SILENCE) and not fault.seconds
+        assert fault.at + fault.seconds <= min(CALM, ended) + 0.001 or silent
         assert 0 <= fault.pod < made.pods
         assert 0 <= fault.node < made.nodes
         assert fault.kind is not Kind.SPLIT or fault.node != fault.other
         assert str(fault)
-        assert fault.at + fault.seconds <= made.length - HEALED
-    said = [deed.at for deed in made.deeds if deed.act in (Act.SAY, Act.ANNOUNCE)]
-    assert max(said) <= made.length - LISTENED
-    assert all(deed.at < made.length for deed in made.deeds)
+    last = [deed for deed in made.deeds if deed.at > made.last_words and deed.act is Act.SAY]
+    assert {deed.room for deed in last} == {
+        deed.room for deed in made.deeds if deed.act is Act.JOIN
+    }
+    assert all(deed.at < made.length - 3 for deed in last)
     assert list(made.deeds) == sorted(made.deeds, key=lambda deed: deed.at)
 
 

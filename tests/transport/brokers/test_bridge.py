@@ -5,7 +5,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import pytest
@@ -84,6 +84,66 @@ async def test_what_a_driver_hears_arrives_in_order() -> None:
             await broker.publish(sent[start : start + 500])
         await heard.until_heard(3000)
     assert heard.messages == sent
+
+
+async def test_what_comes_while_the_pod_is_full_is_kept_and_comes_in_order() -> None:
+    class Filling(Heard):
+        """Is full after each hundredth message, until somebody lets it go on."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.resume: Callable[[], object] | None = None
+            self.times = 0
+
+        def full(self, resume: Callable[[], object]) -> bool:
+            if len(self.messages) % 100 == 0:
+                self.resume = resume
+                self.times += 1
+                return True
+            return False
+
+    driver, heard = Echo(), Filling()
+    broker = Bridged(driver)
+    sent = [(ROOM, b"%d" % number) for number in range(5000)]
+    async with trio.open_nursery() as nursery:
+        await broker.connect(heard, nursery)
+        await broker.subscribe([ROOM])
+
+        async def publish() -> None:
+            await broker.publish(sent)
+
+        nursery.start_soon(publish)
+        await heard.until_heard(100)
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        assert len(heard.messages) == 100  # and the driver waits for room
+        with trio.fail_after(HANGS):
+            while len(heard.messages) < 5000:
+                await trio.lowlevel.checkpoint()
+                resume, heard.resume = heard.resume, None
+                if resume is not None:
+                    resume()
+        assert heard.messages == sent
+        await broker.close()
+    assert heard.times == 50
+
+
+async def test_a_bridge_that_is_closed_while_the_pod_is_full_delivers_nothing_more() -> None:
+    class Full(Heard):
+        def full(self, resume: Callable[[], object]) -> bool:
+            self.resume = resume
+            return True
+
+    heard = Full()
+    broker = Bridged(Echo())
+    async with trio.open_nursery() as nursery:
+        await broker.connect(heard, nursery)
+        await broker.subscribe([ROOM])
+        await broker.publish([(ROOM, b"1"), (ROOM, b"2")])
+        await heard.until_heard(1)
+        await broker.close()
+        heard.resume()
+        await trio.testing.wait_all_tasks_blocked(0.01)
+    assert heard.messages == [(ROOM, b"1")]
 
 
 async def test_the_driver_says_what_it_takes_where_it_is_and_what_proves_it() -> None:

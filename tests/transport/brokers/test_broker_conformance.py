@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 import trio
+import trio.testing
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -101,6 +102,50 @@ class Early(MemoryBroker):
     async def subscribe(self, channels: Sequence[Channel]) -> None:
         await super().subscribe(self.late)
         self.late = list(channels)
+
+
+class Distant(MemoryBroker):
+    """Is with a server of its own, which tells the others of a subscription a moment later."""
+
+    servers = 0
+
+    def __init__(self, bus: MemoryBus, way: float = 0.1) -> None:
+        super().__init__(bus)
+        Distant.servers += 1
+        self.node = f"server {Distant.servers}"
+        self.way = way
+        self.since: dict[Channel, float] = {}
+        self.publishing = False
+
+    async def subscribe(self, channels: Sequence[Channel]) -> None:
+        for channel in channels:
+            if channel not in self._heard:
+                self.since[channel] = trio.current_time()
+        await super().subscribe(channels)
+
+    async def publish(self, batch: Sequence[Message]) -> None:
+        self.publishing = True
+        await super().publish(batch)
+        self.publishing = False
+
+    def hear(self, channel: Channel, payload: bytes) -> None:
+        if self.publishing or trio.current_time() - self.since[channel] >= self.way:
+            super().hear(channel, payload)
+
+
+class Split(Distant):
+    """Is with a server that tells the others nothing."""
+
+    def __init__(self, bus: MemoryBus) -> None:
+        super().__init__(bus, way=60.0)
+
+
+class Late(Distant):
+    """Takes its time though it is with the same server."""
+
+    def __init__(self, bus: MemoryBus) -> None:
+        super().__init__(bus)
+        self.node = "memory"
 
 
 class Deaf(MemoryBroker):
@@ -259,6 +304,10 @@ class Probing(MemoryBroker):
         (Letting, "resubscribed"),
         (Piling, "resubscribed"),
         (Early, "subscribed"),
+        (Late, "subscribed"),
+        (Late, "resubscribed"),
+        (Split, "subscribed"),
+        (Split, "order"),
         (Deaf, "own messages"),
         (CaseBlind, "names"),
         (Refusing, "limit"),
@@ -278,6 +327,7 @@ async def test_the_checks_notice_what_is_broken(
 ) -> None:
     monkeypatch.setattr("deployd.transport.brokers.contract.harness.TIMEOUT", 0.2)
     monkeypatch.setattr("deployd.transport.brokers.contract.conformance.TIMEOUT", 0.2)
+    monkeypatch.setattr("deployd.transport.brokers.contract.harness.SPREAD", 0.3)
     bus = MemoryBus()
     with pytest.RaisesGroup(
         pytest.RaisesExc((ContractBroken, BrokerUnavailable, MessageTooLarge)),
@@ -287,6 +337,13 @@ async def test_the_checks_notice_what_is_broken(
         await CHECKS[check](lambda: kind(bus))
     while left:
         left.pop().close()
+
+
+async def test_servers_that_tell_each_other_of_a_subscription_in_their_own_time_keep_the_promises(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    bus, other = MemoryBus(), MemoryBus()
+    await check_broker(lambda: Distant(bus), lambda: Distant(other))
 
 
 async def test_a_broker_that_ignores_its_prefix_is_noticed() -> None:

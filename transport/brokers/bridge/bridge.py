@@ -103,6 +103,7 @@ class Incarnation:
         )
         self.feed = ReceiveQueue(
             inbox.deliver,
+            inbox.full,
             self._lost,
             inbox.unheard,
             asyncio.Event(),

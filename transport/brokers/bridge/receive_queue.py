@@ -36,12 +36,14 @@ class ReceiveQueue:
     """The `Feed` of one incarnation: a bounded queue with one wake-up per empty -> non-empty.
 
     `to_trio` and `to_loop` call a function soon on the other side's thread. `put` is for the
-    loop's thread, `lost` and `unheard` for either, `report_loss` and `shut` for trio's.
+    loop's thread, `lost` and `unheard` for either, `report_loss` and `shut` for trio's. While the
+    pod is `full` everything stays here, and what comes then with the driver, and the server.
     """
 
     def __init__(
         self,
         deliver: Callable[[Channel, bytes], None],
+        full: Callable[[Callable[[], object]], bool],
         lose: Callable[[BrokerError], None],
         unheard: Callable[[Sequence[Channel]], None],
         has_room: LoopEvent,
@@ -49,6 +51,7 @@ class ReceiveQueue:
         to_loop: Callable[[Callable[[], object]], object],
     ) -> None:
         self._deliver = deliver
+        self._full = full
         self._lose = lose
         self._unheard = unheard
         self._has_room = has_room
@@ -112,15 +115,26 @@ class ReceiveQueue:
         with self._lock:
             batch = [self._waiting.popleft() for _ in range(min(_SLICE, len(self._waiting)))]
             self._bytes -= sum(len(payload) for _, payload in batch)
-            self._draining = bool(self._waiting)
-            again, unblock = self._draining, self._blocked
-            self._blocked = False
+        return batch
+
+    def _drain(self) -> None:
+        """Deliver a slice. Until all is delivered, also while the pod is full, nobody else does."""
+        batch = self._take()
+        for taken, (channel, payload) in enumerate(batch, 1):
+            self._deliver(channel, payload)
+            if self._full(self._drain):
+                self._put_back(batch[taken:])
+                return
+        with self._lock:
+            self._draining = again = bool(self._waiting)
+            unblock, self._blocked = self._blocked, False
         if again:
             self._to_trio(self._drain)
         if unblock:
             self._to_loop(self._has_room.set)
-        return batch
 
-    def _drain(self) -> None:
-        for channel, payload in self._take():
-            self._deliver(channel, payload)
+    def _put_back(self, rest: Sequence[Message]) -> None:
+        with self._lock:
+            if self._open:
+                self._waiting.extendleft(reversed(rest))
+                self._bytes += sum(len(payload) for _, payload in rest)

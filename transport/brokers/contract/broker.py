@@ -10,8 +10,9 @@ What every broker promises, and `conformance` checks:
    flush or a reply), not when bytes were written. If it raises, any of them may have been taken.
 2. *Order.* Messages of one publisher on one channel arrive in the order they were published, over
    batches too, when each batch was awaited before the next.
-3. *Subscribed.* When `subscribe` has returned, what anybody publishes to those channels afterwards
-   is delivered; when `unsubscribe` has returned, delivery ends soon.
+3. *Subscribed.* When `subscribe` has returned, what is published to those channels afterwards on
+   the same server (`node`) is delivered; what is published on another is from soon on, when the
+   servers have told each other. When `unsubscribe` has returned, delivery ends soon.
 4. *At most once.* A message is delivered once or not at all. Who cannot keep up, and whose
    connection breaks, is told: `Inbox.lost`, once. Silence is never the answer.
 5. *Whole.* Payloads arrive byte for byte. One above `max_payload` is refused before it is sent.
@@ -31,7 +32,7 @@ from __future__ import annotations
 import hashlib
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol, TypeAlias
 
 import trio
@@ -50,10 +51,17 @@ _NODE: Final = re.compile(r"[A-Za-z0-9_.:@-]{1,64}")
 
 
 class Inbox(Protocol):
-    """Where a broker puts what it hears. Both are for trio's thread, never wait, never raise."""
+    """Where a broker puts what it hears. All are for trio's thread, never wait, never raise."""
 
     def deliver(self, channel: Channel, payload: bytes) -> None:
         """Take a message."""
+
+    def full(self, resume: Callable[[], object]) -> bool:
+        """Say whether the next message had better wait until `resume` is called: soon, and once.
+
+        Asked after each message by brokers that can keep what comes; others lose nothing by it
+        that they would not have lost.
+        """
 
     def lost(self, error: BrokerError) -> None:
         """Learn that the connection is gone or messages were; only the first call counts."""

@@ -28,6 +28,7 @@ from .channels import EVERYONE
 from .delivery_checks import (
     check_batches,
     check_concurrent,
+    check_full,
     check_idempotent,
     check_limit,
     check_many_channels,
@@ -178,6 +179,7 @@ CHECKS: Final[Mapping[str, Check]] = MappingProxyType(
         "whole": check_whole,
         "limit": check_limit,
         "concurrent": check_concurrent,
+        "full": check_full,
         "many channels": check_many_channels,
         "names": check_names,
         "probes": check_probes,

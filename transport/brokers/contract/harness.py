@@ -23,6 +23,8 @@ __all__ = [
     "connected",
     "expect",
     "fresh",
+    "joined",
+    "spread",
     "two",
 ]
 
@@ -31,6 +33,12 @@ TIMEOUT: Final = 10.0
 
 QUIET: Final = 0.05
 """Seconds in which what must not happen would have."""
+
+SPREAD: Final = 2.0
+"""Seconds in which the servers of a broker have told each other of a subscription."""
+
+_PROBE: Final = b"is this heard here? " + uuid.uuid4().bytes
+"""What is published again and again until it is heard, and remembered by no inbox."""
 
 Make: TypeAlias = Callable[[], Broker]
 """Makes a new broker object of one deployment, each time."""
@@ -53,12 +61,31 @@ class RecordingInbox:
         self.heard: list[Message] = []
         self.losses: list[BrokerError] = []
         self.silent: list[Channel] = []
+        self.proven: set[Channel] = set()
+        self.holding = False
+        self._resume: Callable[[], object] | None = None
         self._changed = trio.Event()
 
     def deliver(self, channel: Channel, payload: bytes) -> None:
-        """Remember a message."""
-        self.heard.append((channel, payload))
+        """Remember a message, of a probe only where it came."""
+        if payload == _PROBE:
+            self.proven.add(channel)
+        else:
+            self.heard.append((channel, payload))
         self._changed.set()
+
+    def full(self, resume: Callable[[], object]) -> bool:
+        """Want what comes to be kept while `holding`, and say so."""
+        if self.holding:
+            self._resume = resume
+        return self.holding
+
+    def let_go(self) -> None:
+        """Take what was kept."""
+        self.holding = False
+        resume, self._resume = self._resume, None
+        if resume is not None:
+            resume()
 
     def lost(self, error: BrokerError) -> None:
         """Remember a loss."""
@@ -140,6 +167,31 @@ async def two(make: Make) -> AsyncIterator[tuple[Broker, Broker, RecordingInbox]
         subscriber, inbox = await stack.enter_async_context(connected(make))
         with trio.fail_after(3 * TIMEOUT):
             yield publisher, subscriber, inbox
+
+
+async def joined(
+    publisher: Broker, subscriber: Broker, inbox: RecordingInbox, channels: Sequence[Channel]
+) -> None:
+    """Subscribe, and return when what the publisher says is to be heard."""
+    await subscriber.subscribe(channels)
+    await spread(publisher, subscriber, inbox, channels)
+
+
+async def spread(
+    publisher: Broker, subscriber: Broker, inbox: RecordingInbox, channels: Sequence[Channel]
+) -> None:
+    """Expect the publisher to be heard: at once on the same server, soon from another."""
+    if publisher.node == subscriber.node:
+        return
+    inbox.proven.difference_update(channels)
+    ends = trio.current_time() + SPREAD
+    while lacking := set(channels) - inbox.proven:
+        expect(
+            trio.current_time() < ends,
+            f"What is subscribed is heard from other servers within {SPREAD:g} s.",
+        )
+        await publisher.publish([(channel, _PROBE) for channel in lacking])
+        await trio.sleep(QUIET)
 
 
 def fresh() -> Channel:

@@ -8,9 +8,9 @@ they are lost, and its own clients, but not those of the others, learn that some
 What a server denies of a batch it says before its PONG, for each message and subscription apart:
 those are refused, all others are taken, and the connection goes on.
 
-A subscription is told to the other servers over the same routes. The server has no way to say when
-they know: `subscribe` waits for `ROUTE_GRACE` where there are routes, many times what they
-need, and a canary published through another server would be the only proof.
+A subscription is told to the other servers over the same routes, and the server has no way to say
+when they know: `subscribe` returns when this server does. What is heard from the others is for pods
+to prove to each other (`Broker.node`).
 """
 
 from __future__ import annotations
@@ -32,16 +32,13 @@ from ...errors import (
     MessagesRefused,
     SubscriptionRefused,
 )
-from ..bridge import Feed, Lock, addresses, sleep
+from ..bridge import Feed, Lock, addresses
 from ..contract import Channel, Message, node_name
 from ..network import bare_host, read, tls_sentence, written
 from .client import NatsConnection
 from .login import login
 
-__all__ = ["ROUTE_GRACE", "NatsDriver"]
-
-ROUTE_GRACE: Final = 0.05
-"""Seconds for the routes of a cluster to carry a subscription to its other servers."""
+__all__ = ["NatsDriver"]
 
 _STEP: Final = 1
 """Seconds that a server may take for each step of connecting where there are others to try."""
@@ -109,7 +106,7 @@ class NatsDriver:
         raise next((error for error in errors if isinstance(error, BrokerRefused)), errors[0])
 
     async def subscribe(self, channels: Sequence[Channel]) -> None:
-        """Subscribe, and wait until the server has, and its routes should have."""
+        """Subscribe, and wait until the server has."""
         await self._subscribe([each for each in channels if each not in self._subscriptions])
 
     async def resubscribe(self, channels: Sequence[Channel]) -> None:
@@ -228,8 +225,6 @@ class NatsDriver:
                 if over is not None:
                     await over.unsubscribe()
             self._forget(self._refused.difference(asked))
-        if self.routed and len(asked) > len(refused):
-            await sleep(ROUTE_GRACE)
         if refused:
             raise SubscriptionRefused(refused, self._why(refused[0], full))
 
