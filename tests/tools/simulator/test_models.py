@@ -63,7 +63,7 @@ async def test_what_one_says_stays_in_order_and_what_others_say_may_overtake_it(
         for of in (0, 1):
             assert [n for n in said(heard) if n % 2 == of] == list(range(of, 6, 2))
         orders.add(tuple(said(heard)))
-    assert len(orders) > 3
+    assert len(orders) > 1
 
 
 async def test_what_is_between_two_servers_is_lost_with_the_one_that_had_it(

@@ -9,6 +9,7 @@ import orjson
 import pytest
 from attrs import evolve
 
+from deployd.actors.rooms.speech import CONGESTION_GRACE
 from deployd.tools.simulator import RunPlan, judge, plan, run
 from deployd.tools.simulator.faults import Fault, Kind
 from deployd.tools.simulator.history import EVERYBODY, Answered, Hearing, Record, Spoken
@@ -65,3 +66,14 @@ def test_clients_that_stall_and_clocks_that_are_minutes_off_break_nothing() -> N
     stalls += [Deed(8.0 + n, n, Act.GO_ON) for n in range(len(made.homes))]
     skews = tuple(600.0 * (-1) ** n for n in range(made.pods))
     played(made, *stalls, faults=(), skews=skews, signed=False)
+
+
+def test_a_room_whose_members_all_stall_goes_slowly() -> None:
+    made = plan(3)
+    deeds = [Deed(1.0, 0, Act.COME), Deed(1.5, 0, Act.JOIN, "plain-1"), Deed(4.0, 0, Act.STALL)]
+    deeds += [Deed(5.0 + n / 1000, 0, Act.SAY, "plain-1") for n in range(3)]
+    history = run(evolve(made, deeds=tuple(deeds), faults=(), length=10.0))
+    assert not judge(history)
+    heard = [record.at for record in history if isinstance(record, Hearing)]
+    assert len(heard) == 3
+    assert heard[-1] - heard[0] >= CONGESTION_GRACE
