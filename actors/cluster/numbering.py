@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from attrs import define
 
@@ -15,9 +15,9 @@ __all__ = ["Numbering"]
 NUMBERED_ROOMS: Final = 65_536
 """Rooms whose events are numbered; beyond it the ones silent for longest begin anew."""
 MOST_ANSWERED: Final = 4096
-"""Rooms that a pod which missed beats is told of: the last ones that were spoken in."""
+"""Marks that a pod which missed beats is told: the last ones."""
 MOST_TOLD: Final = 8192
-"""Marks that are remembered with their first number, for those who missed them."""
+"""Marks that are remembered for those who missed them."""
 
 
 @define
@@ -34,6 +34,17 @@ class _Said:
     last_at: float = 0.0
 
 
+class _Told(NamedTuple):
+    """What a beat told of a room: first and last number, and when (steady s) each was said."""
+
+    beat: int
+    room: str | None
+    first: int
+    last: int
+    first_at: float
+    last_at: float
+
+
 class Numbering:
     """Numbers a pod's events in each room, those too that are lost here: receivers then know.
 
@@ -45,7 +56,7 @@ class Numbering:
     def __init__(self) -> None:
         self._said: OrderedDict[str | None, _Said] = OrderedDict()
         self._untold: dict[str | None, None] = {}
-        self._told: deque[tuple[int, str | None, int, float]] = deque(maxlen=MOST_TOLD)
+        self._told: deque[_Told] = deque(maxlen=MOST_TOLD)
         self.beat = 0
 
     def next(self, room: str | None, now: float) -> int:
@@ -78,7 +89,8 @@ class Numbering:
                 ages = max(0.0, now - said.first_at), max(0.0, now - said.last_at)
                 first = said.told + 1 if said.told < said.last else 0
                 marks.append(Mark(room, first, said.last, *ages))
-                self._told.append((self.beat + 1, room, first, said.first_at))
+                times = said.first_at, said.last_at
+                self._told.append(_Told(self.beat + 1, room, first, said.last, *times))
             said.told, said.told_in = said.last, self.beat + 1
         self.beat += 1
         return tuple(marks)
@@ -89,20 +101,22 @@ class Numbering:
         A beat that was lost with its connection may have told of what is `held` by now: that is
         told anew when it is not any more.
         """
-        marks, firsts = [], dict[str | None, tuple[int, float]]()
-        for told_in, room, first, first_at in reversed(self._told):
-            if told_in <= beat:
+        # Beat by beat: who has come into a room meanwhile must know what was said after that.
+        marks, known = list[Mark](), set[str | None]()
+        for told in reversed(self._told):
+            if told.beat <= beat or len(marks) >= MOST_ANSWERED:
                 break
-            firsts[room] = first, first_at
+            known.add(told.room)
+            if not held(told.room):
+                ages = max(0.0, now - told.first_at), max(0.0, now - told.last_at)
+                marks.append(Mark(told.room, told.first, told.last, *ages))
+        marks.reverse()
         for room, said in reversed(self._said.items()):
             if said.told_in <= beat:
                 continue
             if held(room):
                 self._untold[room] = None
-            elif may_be_said(room, "created"):
-                first, first_at = firsts.get(room, (0, said.last_at))
-                ages = max(0.0, now - first_at), max(0.0, now - said.last_at)
-                marks.append(Mark(room, first, said.told, *ages))
-            if len(marks) >= MOST_ANSWERED:
-                break
+            elif room not in known and may_be_said(room, "created") and len(marks) < MOST_ANSWERED:
+                age = max(0.0, now - said.last_at)
+                marks.append(Mark(room, 0, said.told, age, age))
         return marks

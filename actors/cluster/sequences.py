@@ -123,10 +123,9 @@ class Sequences:
                 continue
             if then - last_age <= entered:
                 continue  # all of it was said before anybody here was to hear it
-            if order is None:
-                owed = first if first and then - first_age > entered else last
-            elif 0 < first < order.first <= last and then - first_age > entered:
-                owed = first
+            begins = first if first and then - first_age > entered else last
+            if order is None or begins < order.first:
+                owed = begins
             elif order.last < last:
                 owed = order.last + 1
             else:

@@ -165,9 +165,30 @@ def test_who_missed_beats_is_told_of_all_rooms_that_they_told_of() -> None:
         numbering.marks(float(beat), 9, never)
     numbering.next("room-1", 9.0)  # not told yet
     assert [(m.room, m.last) for m in numbering.since(2, 9.0, never)] == [
-        ("room-4", 1),
         ("room-3", 1),
+        ("room-4", 1),
     ]
+
+
+def test_who_missed_beats_is_told_of_each_what_it_told() -> None:
+    numbering = Numbering()
+    for beat in range(1, 4):
+        numbering.next("tea", beat - 0.5)
+        numbering.next("tea", beat - 0.2)
+        numbering.marks(float(beat), 9, never)
+    assert [(m.first, m.last, m.first_age) for m in numbering.since(1, 3.0, never)] == [
+        (3, 4, 1.5),
+        (5, 6, 0.5),
+    ]
+
+
+def test_what_was_said_after_somebody_came_and_before_the_first_that_came_is_owed() -> None:
+    it = entered(at=5.0)
+    heard(it, 6)
+    marks = [Mark("tea", 1, 3, 9.0, 5.5), Mark("tea", 4, 5, 3.0, 2.5), Mark("tea", 6, 6, 0.6, 0.6)]
+    assert told(it, *marks, now=10.0) == ["tea"]
+    assert sum(hole.missed for hole in it.due(12.0)) == 2
+    assert told(it, *marks, now=10.0) == []
 
 
 @given(

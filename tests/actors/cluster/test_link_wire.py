@@ -113,6 +113,7 @@ def test_probes_beats_and_questions_come_out_the_same() -> None:
         ("pod2", "pod3"),
         (Miss("pod4", 3.2),),
         81.5,
+        2.4,
         2,
         (Mark("tea", 1, 4, 0.82, 0.015), Mark(None, 2, 2, 0.0, 0.0)),
     )
