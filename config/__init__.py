@@ -7,6 +7,7 @@ from .brokers import (
     Nats,
     RabbitMQ,
     ReadyPolicy,
+    ReceiptPolicy,
     Redis,
 )
 from .classes import ClassNotFound, load_class
@@ -86,6 +87,7 @@ __all__ = [
     "PropertyType",
     "RabbitMQ",
     "ReadyPolicy",
+    "ReceiptPolicy",
     "Redis",
     "Right",
     "Row",

@@ -21,6 +21,15 @@ class FailurePolicy(StrEnum):
     REJECT = "reject"
 
 
+class ReceiptPolicy(StrEnum):
+    """When an emit is answered, and what its receipt says."""
+
+    CONFIRMED = "confirmed"
+    """When the broker has it."""
+    HEARD = "heard"
+    """When every pod with members in the room has it; the receipt counts both."""
+
+
 class ReadyPolicy(StrEnum):
     """What the broker has to do with `/health/ready`."""
 
@@ -177,6 +186,12 @@ class Broker:
     )
     policies: Mapping[str, FailurePolicy] = setting(
         {}, check=formats.patterns, help='Policies by pattern of a room: `"orders-*": "buffer"`.'
+    )
+    receipts: Mapping[str, ReceiptPolicy] = setting(
+        {},
+        check=formats.patterns,
+        help="When emits are answered, by pattern of a room: `confirmed` by the broker, which is "
+        'also so elsewhere, or `heard` by each pod that has members in it: `"bids-*": "heard"`.',
     )
     buffer_messages: int = setting(
         10_000, unit="messages", ge=1, help="What may wait for a broker that is away."

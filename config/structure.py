@@ -17,7 +17,7 @@ from cattrs.errors import (
 )
 from cattrs.gen import make_dict_structure_fn, override
 
-from .brokers import FailurePolicy, ReadyPolicy
+from .brokers import FailurePolicy, ReadyPolicy, ReceiptPolicy
 from .catalogue import nearest
 from .errors import ConfigError, Misconfiguration
 from .fields import Setting, key_of, setting_of, shown
@@ -94,7 +94,7 @@ def _choice(kind: type[StrEnum]) -> tuple[str, Callable[[object], bool]]:
     return f"one of {', '.join(kind)}", lambda value: value in tuple(kind)
 
 
-CHOICES: tuple[type[StrEnum], ...] = (Who, Speaker, FailurePolicy, ReadyPolicy)
+CHOICES: tuple[type[StrEnum], ...] = (Who, Speaker, FailurePolicy, ReadyPolicy, ReceiptPolicy)
 
 _SHAPES: Mapping[object, tuple[str, Callable[[object], bool]]] = {
     bool: ("true or false", lambda value: type(value) is bool),

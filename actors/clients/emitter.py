@@ -7,7 +7,7 @@ from functools import partial
 import trio
 
 from ...config import get_logger, tracing
-from ...transport import Emit, Event, Problem, Scope, Spawn, encode_data
+from ...transport import Emit, Event, Outcome, Problem, Scope, Spawn, encode_data
 from ..rooms import (
     Member,
     Replies,
@@ -16,6 +16,7 @@ from ..rooms import (
     RoomRef,
     ServerEmit,
     Standing,
+    publish_elsewhere,
     settle_unheard,
 )
 from ..runtime import Delivery, RoomError
@@ -135,11 +136,12 @@ class Emitter:
 
     def _tell_elsewhere(self, event: Event, reply: Reply) -> None:
         settle = partial(settle_unheard, reply)  # nobody is in it here
-        scope: Scope | None = Scope.REJECTED
+        outcome: Outcome | None = Scope.REJECTED
         if self._env.uplink is not None:
-            scope = self._env.uplink.publish(event, settle)
-        if scope is not None:
-            settle(scope)
+            counted = reply.id is not None and self._env.rooms.counts(reply.room)
+            outcome = publish_elsewhere(self._env.uplink, event, settle, counted=counted)
+        if outcome is not None:
+            settle(outcome)
 
     def _deliver(self, room: str, ref: RoomRef, emit: RoomEmit) -> None:
         """Leave it with the room; what a full room has no place for waits in a lane."""

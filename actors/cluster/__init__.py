@@ -3,6 +3,7 @@
 from .actor import LinkActor
 from .breaker import Breaker, BreakerState
 from .handoff import Handoff, Hint, read_hints, write_hints
+from .hearing import Tell
 from .inbound import Listeners
 from .link import About, Link
 from .outage import DEGRADED, HEALED, Degraded, Gap, Healed, OutageCode
@@ -26,6 +27,7 @@ __all__ = [
     "Listeners",
     "OutageCode",
     "Settle",
+    "Tell",
     "Uplink",
     "read_hints",
     "weight",

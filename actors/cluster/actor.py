@@ -18,7 +18,7 @@ from ...transport import (
     MessagesRefused,
     SubscriptionRefused,
 )
-from ...transport.brokers import Beat, Probe
+from ...transport.brokers import Acks, AskEcho, AskSince, Beat, Probe
 from ...transport.brokers.contract import EVERYONE, Broker, Channel, pod_channel
 from ..runtime import Actor, BaseExceptionRaised, EnvironmentFailure, failure_of, handles
 from .awake_timeout import AwakeTimeouts
@@ -53,6 +53,10 @@ CLOSING: Final = 1.0
 _log = get_logger("realtime")
 
 _STRAY: Final = EnvelopeError("it is a probe of another pod, or astray", EnvelopeFault.MISPLACED)
+
+_STRANGER: Final = EnvelopeError(
+    "it acknowledges events, and no such pod is known", EnvelopeFault.MISPLACED
+)
 
 
 class LinkActor(Actor):
@@ -98,6 +102,7 @@ class LinkActor(Actor):
             link.subscriptions.wanted,
             link.largest,
             link.seal,
+            link.acknowledgements.wanted,
         )
         self._broker: Broker | None = None
         self._error: BrokerError | None = None
@@ -163,6 +168,7 @@ class LinkActor(Actor):
         waiting = link.take_outbox()
         if failure is None:
             self._perform(self._state.stopped(now, wall, waiting))
+            link.acknowledgements.lost()
             return None
         cause = _broker_error(failure)
         # What a foreign exception says may be anything, secrets included; ours may name a host
@@ -179,6 +185,7 @@ class LinkActor(Actor):
                 waiting=waiting,
             )
         )
+        link.acknowledgements.lost()
         if cause is None:
             return None
         retry_after = self._state.breaker.wait(now)
@@ -212,6 +219,8 @@ class LinkActor(Actor):
         await self._subscribe_missing(broker)
         nursery.start_soon(self._until_lost, self._gossip.run)
         nursery.start_soon(self._gossip.watch)
+        acknowledge = link.acknowledgements.run
+        nursery.start_soon(self._until_lost, acknowledge, self._outbound.say_in_time)
         nursery.start_soon(self._until_lost, self._replay)
         nursery.start_soon(self._until_lost, self._keep_subscriptions, broker)
         while True:
@@ -287,8 +296,13 @@ class LinkActor(Actor):
             holes, self._inbound.holes = self._inbound.holes, []
             for hole in holes:
                 self._gossip.missing(hole)
-        if own is None:
-            return
+        if isinstance(own, Acks):
+            if not self._link.acknowledgements.hears(own):
+                self._inbound.refuse(channel, _STRANGER)
+        elif own is not None:
+            self._hear_of_pods(channel, own)
+
+    def _hear_of_pods(self, channel: Channel, own: Probe | Beat | AskSince | AskEcho) -> None:
         if isinstance(own, Beat):
             self._gossip.hears(own)
         elif not isinstance(own, Probe):

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from ...config import get_logger
 from ...transport import EnvelopeError, EnvelopeFault, Event
 from ...transport.brokers import (
     ENVELOPE_BYTES,
     SIGNATURE_BYTES,
+    Acks,
     AskEcho,
     AskSince,
     Beat,
@@ -83,10 +84,18 @@ class Inner(Protocol):
         """Tell a room that so many events of other pods were not let in."""
 
 
+Wanted: TypeAlias = Callable[[Envelope, Sequence[Event]], None]
+
+
+def _nothing_of_it(envelope: Envelope, fresh: Sequence[Event]) -> None:
+    """Do nothing: nobody is told who has heard what."""
+
+
 class Inbound:
     """Lets in what is good and new. Never waits, never raises.
 
     `rooms` says which room each channel is heard for: who is told of what is too large to be read.
+    `wanted` learns of events of which their pod wants to know who has heard them.
     `largest` is what a client's buffer takes (bytes): one event above it would close every client
     that it went to. `seal` proves messages; without one everybody on the broker is believed.
     """
@@ -102,6 +111,7 @@ class Inbound:
         rooms: Mapping[Channel, str | None],
         largest: int,
         seal: Signer | None = None,
+        wanted: Wanted = _nothing_of_it,
     ) -> None:
         self._inner = inner
         self._counters = counters
@@ -112,10 +122,13 @@ class Inbound:
         """What was found to be missing, for the link to tell."""
         self._rooms = rooms
         self._largest = largest
+        self._wanted = wanted
         self._seal = seal
         self._own_channel = pod_channel(pod_id)
 
-    def receive(self, channel: Channel, payload: bytes) -> Probe | Beat | AskSince | AskEcho | None:
+    def receive(
+        self, channel: Channel, payload: bytes
+    ) -> Probe | Beat | AskSince | AskEcho | Acks | None:
         """Take what came on a channel; return what is for the link itself, and for no room."""
         try:
             if self._seal is not None:
@@ -147,15 +160,18 @@ class Inbound:
             raise EnvelopeError("it is larger than all messages of pods", _TOO_LARGE)
 
     def _take(
-        self, channel: Channel, message: Envelope | Probe | Beat | AskSince | AskEcho, nbytes: int
-    ) -> Probe | Beat | AskSince | AskEcho | None:
+        self,
+        channel: Channel,
+        message: Envelope | Probe | Beat | AskSince | AskEcho | Acks,
+        nbytes: int,
+    ) -> Probe | Beat | AskSince | AskEcho | Acks | None:
         if isinstance(message, Envelope):
             self._admit(channel, message, nbytes)
             return None
         if isinstance(message, Beat) and channel not in (EVERYONE, self._own_channel):
             raise EnvelopeError("it is a greeting where events belong", EnvelopeFault.MISPLACED)
-        if isinstance(message, AskSince | AskEcho) and channel != self._own_channel:
-            raise EnvelopeError("it asks one pod, and came to many", EnvelopeFault.MISPLACED)
+        if isinstance(message, AskSince | AskEcho | Acks) and channel != self._own_channel:
+            raise EnvelopeError("it is for one pod, and came to many", EnvelopeFault.MISPLACED)
         return message
 
     def _admit(self, channel: Channel, envelope: Envelope, nbytes: int) -> None:
@@ -174,6 +190,8 @@ class Inbound:
             fresh = self._without_large(channel, room, fresh)
         if fresh:
             self._counters.received += len(fresh)
+            if envelope.wants:
+                self._wanted(envelope, fresh)
             self._inner.deliver(room, fresh, nbytes)
 
     def _without_large(

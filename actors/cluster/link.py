@@ -13,10 +13,12 @@ from ...config import Limits, get_logger
 from ...transport.brokers import Signer
 from ...transport.brokers.contract import Channel
 from ..runtime import Delivery, Mailbox, Overflow
+from .acknowledgements import Acknowledgements
 from .deduplicator import Deduplicator
 from .figures import LinkFigures
 from .gaps import Gaps
 from .handoff import Handoff, hints_of
+from .hearing import PATIENCE
 from .names import PodName
 from .patience import RoundTrips
 from .proofs import Proofs
@@ -29,6 +31,7 @@ from .uplink import Uplink
 __all__ = ["About", "Link"]
 
 DEFAULT_LARGEST: Final = Limits().max_buffer_bytes
+DEFAULT_EMIT_TIMEOUT: Final = Limits().emit_timeout
 
 _log = get_logger("realtime")
 
@@ -63,6 +66,7 @@ class Link:
     proofs: Proofs
     gaps: Gaps
     round_trips: RoundTrips
+    acknowledgements: Acknowledgements
     outbox: Mailbox[Any]
     seal: Signer | None
     figures: LinkFigures
@@ -86,16 +90,26 @@ class Link:
         about: Callable[[], About] = About,
         handoff: Handoff | None = None,
         name: str = "",
+        emit_timeout: float = DEFAULT_EMIT_TIMEOUT,
     ) -> Link:
         """Make the link of a pod; `message_ttl` is how long (seconds) an event may wait.
 
-        `name` is what the pod is to be called, where no other has the name.
+        `name` is what the pod is to be called, where no other has the name. Who emits is told
+        within `emit_timeout` (seconds) who has heard.
         """
         epoch = int(wall() * 1000)
         pod_name = PodName(name, epoch, pod_id)
         state = LinkState(pod_id, settings, message_ttl, largest, clock(), wall())
         subscriptions, deduplicator = Subscriptions(settings.linger), Deduplicator(pod_id)
         sequences, proofs, gaps = Sequences(), Proofs(pod_id), Gaps()
+        acknowledgements = Acknowledgements(
+            pod_id,
+            settings,
+            state.peers,
+            subscriptions,
+            clock,
+            min(PATIENCE, emit_timeout / 2),
+        )
         seal = Signer.of(settings, pod_id, epoch, wall)
         outbox: Mailbox[Any] = Mailbox(
             max_messages=settings.outbox_messages,
@@ -114,6 +128,7 @@ class Link:
             proofs=proofs,
             gaps=gaps,
             round_trips=RoundTrips(),
+            acknowledgements=acknowledgements,
             outbox=outbox,
             seal=seal,
             figures=LinkFigures(
@@ -127,7 +142,9 @@ class Link:
                 clock,
                 signed=seal is not None,
             ),
-            uplink=Uplink(state, subscriptions, sequences, proofs, gaps, outbox, clock),
+            uplink=Uplink(
+                state, subscriptions, sequences, proofs, gaps, acknowledgements, outbox, clock
+            ),
             largest=largest,
             wall=wall,
             clock=clock,

@@ -147,6 +147,11 @@ class Peers:
         ]
 
     @property
+    def rumoured(self) -> list[str]:
+        """The ids of those that others miss and that were never heard here."""
+        return list(self._rumoured())
+
+    @property
     def partition(self) -> Degraded | None:
         """What was told last of pods that are missing, while any is."""
         return self._told

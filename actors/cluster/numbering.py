@@ -75,6 +75,11 @@ class Numbering:
             self._untold[room] = None
         return number
 
+    def last(self, room: str | None) -> int:
+        """Return the last number that was given in a room; 0 for none."""
+        said = self._said.get(room)
+        return 0 if said is None else said.last
+
     def marks(self, now: float, most: int, held: Callable[[str | None], bool]) -> tuple[Mark, ...]:
         """Return what the next beat tells of, `most` rooms, under a number of its own.
 

@@ -94,5 +94,6 @@ class Outbound:
         self._limited_by = nbytes
         if link.seal is not None:
             nbytes -= SIGNATURE_BYTES
-        self._packer = Packer(link.pod_id, link.epoch, nbytes, self._joined)
+        counts = link.acknowledgements.counts if link.settings.receipts else None
+        self._packer = Packer(link.pod_id, link.epoch, nbytes, self._joined, counts)
         link.state.limit = nbytes - OVERHEAD

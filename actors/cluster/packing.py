@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import orjson
@@ -25,12 +25,14 @@ class Packer:
     """Packs events of one pod. Each room's keep their order; rooms among each other have none.
 
     `joined` is whether events of a room share messages; `limit` is what one may have (bytes).
+    `counts` is whether a room's receipts say who has heard; without it none do.
     """
 
     origin: str
     epoch: int
     limit: int
     joined: bool = True
+    counts: Callable[[str], bool] | None = None
 
     def fits(self, publication: Publication) -> bool:
         """Whether an event is small enough for a message."""
@@ -48,7 +50,11 @@ class Packer:
                 (
                     room_channel(room),
                     pack(
-                        self.origin, self.epoch, room, [written(p.event, replayed) for p in piece]
+                        self.origin,
+                        self.epoch,
+                        room,
+                        [written(p.event, replayed) for p in piece],
+                        wants=not replayed and self._waits(room, piece),
                     ),
                 ),
                 piece,
@@ -56,6 +62,12 @@ class Packer:
             for room, waiting in rooms.items()
             for piece in self._pieces(waiting)
         ]
+
+    def _waits(self, room: str | None, piece: Sequence[Publication]) -> bool:
+        """Whether somebody waits for who has heard any of these."""
+        if room is None or self.counts is None or not self.counts(room):
+            return False
+        return any(publication.settle is not None for publication in piece)
 
     def _pieces(self, publications: list[Publication]) -> Iterator[list[Publication]]:
         most = MOST_EVENTS if self.joined else 1

@@ -5,7 +5,7 @@ All of it is synchronous, but one thing: who comes into a room first may wait un
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...config import get_logger
@@ -13,7 +13,9 @@ from ...transport import Event, Problem, Scope
 from ...transport.brokers import DEEPEST, may_be_said, too_deep
 from ...transport.brokers.contract import room_channel
 from ..runtime import Delivery, Mailbox
+from .acknowledgements import Acknowledgements
 from .gaps import Gaps
+from .hearing import Tell
 from .outage import Degraded
 from .proofs import Proofs
 from .publication import Settle
@@ -39,6 +41,7 @@ class Uplink:
         sequences: Sequences,
         proofs: Proofs,
         gaps: Gaps,
+        acknowledgements: Acknowledgements,
         outbox: Mailbox[Any],
         clock: Callable[[], float],
     ) -> None:
@@ -47,6 +50,7 @@ class Uplink:
         self._sequences = sequences
         self._proofs = proofs
         self._gaps = gaps
+        self._acknowledgements = acknowledgements
         self._outbox = outbox
         self._clock = clock
 
@@ -69,6 +73,15 @@ class Uplink:
         ):
             return None
         return state.overflowed()
+
+    def publish_counted(self, event: Event, tell: Tell) -> Scope | None:
+        """Do so in a room whose receipts say who has heard, and have that told too."""
+        waiting, taken = self._acknowledgements.waiting(tell)
+        scope = self.publish(event, taken)
+        if scope is None and event.room is not None:
+            number = self._state.numbering.last(event.room)
+            self._acknowledgements.begin(waiting, event.room, number)
+        return scope
 
     def refusal(self, room: str | None, nbytes: int) -> Problem | None:
         """Say why an emit must not be accepted at all, or None: asked before anybody hears it."""
@@ -96,11 +109,29 @@ class Uplink:
 
     def leave(self, room: str | None) -> None:
         """Hear a room no longer, after a while: its last member has gone."""
+        if room is not None:
+            self._acknowledgements.left(room)
         channel = room_channel(room)
         self._subscriptions.unwant(channel, self._clock())
         self._proofs.forget([channel])
         self._sequences.forget(room)
         self._gaps.forget(room)
+
+    def told(self, room: str, events: Sequence[Event], members: int) -> None:
+        """Have other pods told that their events were told here, to so many members."""
+        self._acknowledgements.told(room, events, members)
+
+    def lets_in(self, room: str) -> None:
+        """Tell who has to know that somebody comes into a room that was entered."""
+        self._acknowledgements.enters(room)
+
+    async def noted(self, room: str) -> None:
+        """Return when they know it, or cannot rely on having been told: within seconds."""
+        await self._acknowledgements.until_noted(room)
+
+    def let_in(self, room: str) -> None:
+        """Note that who came is in, or is not coming any more."""
+        self._acknowledgements.entered(room)
 
     async def heard(self, room: str) -> None:
         """Return when a room that was entered is heard, or cannot be for now."""

@@ -1,6 +1,7 @@
 """Rooms: who is where, what is said, how it reaches everybody."""
 
 from .fanout import Batching
+from .headcount import publish_elsewhere
 from .hub import Hub, ThreadHub
 from .member import Member, frame_of
 from .problems import room_closed
@@ -35,6 +36,7 @@ __all__ = [
     "hand_over_in_turn",
     "load_room_classes",
     "own_up",
+    "publish_elsewhere",
     "room_closed",
     "same_person",
     "settle_unheard",

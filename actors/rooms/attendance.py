@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import trio
 
+from ..cluster import Uplink
 from ..runtime import Timer
 from .host import Host
 from .roster import RoomEnvironment, Roster
@@ -52,6 +53,18 @@ class Attendance:
         if uplink is None or name is None or self._roster.members:
             return True
         uplink.enter(name)
+        if not self._roster.counted:
+            return await self._heard(uplink, name)
+        uplink.lets_in(name)
+        try:
+            if not await self._heard(uplink, name):
+                return False
+            await uplink.noted(name)
+        finally:
+            uplink.let_in(name)
+        return True
+
+    async def _heard(self, uplink: Uplink, name: str) -> bool:
         with trio.move_on_after(HEARD_WITHIN):
             await uplink.heard(name)
             return True

@@ -7,15 +7,16 @@ from typing import Final, Literal, NamedTuple
 
 import orjson
 import trio
-from attrs import evolve
 
 from ...config import Limits
-from ...transport import JSON, Event, Problem, Scope, encode_data
+from ...transport import JSON, Event, Outcome, Problem, Reach, Scope, encode_data
 from ..cluster import Uplink
 from ..runtime import Affinity, Delivery
 from .bounds import excess
+from .headcount import publish_elsewhere
 from .member import Member
 from .receipt import Receipt
+from .replies import scope_of
 from .rooms import RoomRef, Rooms
 from .roster import EventIds, ServerEmit
 
@@ -29,7 +30,13 @@ SEND_TIMEOUT: Final = 5.0
 
 _TOO_BUSY: Final = "the room is too busy; emit more slowly, or allow it more time"
 
-_WORST_FIRST: Final = (Scope.REJECTED, Scope.LOCAL, Scope.QUEUED, Scope.CLUSTER)
+_WORST_FIRST: Final = (
+    Scope.REJECTED,
+    Scope.LOCAL,
+    Scope.QUEUED,
+    Scope.PARTIAL,
+    Scope.CLUSTER,
+)
 
 
 class _Saying(NamedTuple):
@@ -163,14 +170,19 @@ class Hub:
         return self._receipt(emit, emit.ref.tell(ServerEmit(emit.event, answer)))
 
     def _publish(self, event: Event, answer: _Awaited | None) -> Receipt:
-        settle = None
+        outcome: Outcome | None = Scope.LOCAL
         if answer is not None:
             answer.begin()
-            settle = answer.settle
-        scope: Scope | None = Scope.LOCAL
-        if self._uplink is not None:
-            scope = self._uplink.publish(event, settle)
-        return Receipt(event.id, Scope.QUEUED) if scope is None else _known(event.id, scope, answer)
+        if self._uplink is not None and answer is None:
+            outcome = self._uplink.publish(event)
+        elif self._uplink is not None and answer is not None:
+            counted = event.room is not None and self._rooms.counts(event.room)
+            outcome = publish_elsewhere(self._uplink, event, answer.settle, counted=counted)
+        if outcome is None:
+            return Receipt(event.id, Scope.QUEUED)
+        if answer is not None:
+            answer.settle(outcome)
+        return _known(event.id, outcome)
 
     async def _send(self, emit: _Saying, timeout: float) -> Receipt:
         answer = _Awaited()
@@ -231,12 +243,12 @@ class Hub:
 class _Awaited:
     """What becomes of an emit for which somebody waits."""
 
-    __slots__ = ("_begun", "_problem", "_scope", "given")
+    __slots__ = ("_begun", "_outcome", "_problem", "given")
 
     def __init__(self) -> None:
         self.given = trio.Event()
         self._begun = False
-        self._scope: Scope | None = None
+        self._outcome: Outcome | None = None
         self._problem = ""
 
     def begin(self) -> bool:
@@ -244,9 +256,9 @@ class _Awaited:
         self._begun = True
         return not self.given.is_set()
 
-    def settle(self, scope: Scope) -> None:
+    def settle(self, outcome: Outcome) -> None:
         """Note how far it has got."""
-        self._give(scope, "")
+        self._give(outcome, "")
 
     def refuse(self, problem: Problem) -> None:
         """Note why it was not done."""
@@ -263,20 +275,19 @@ class _Awaited:
         """
         if not self._begun and receipt.scope is not Scope.REJECTED:
             self._give(Scope.REJECTED, _TOO_BUSY)
-        if self._scope is None:
+        if self._outcome is None:
             return receipt
-        return evolve(receipt, scope=self._scope, reason=self._problem or receipt.reason)
+        return _known(receipt.id, self._outcome, self._problem or receipt.reason)
 
-    def _give(self, scope: Scope, problem: str) -> None:
+    def _give(self, outcome: Outcome, problem: str) -> None:
         if not self.given.is_set():
-            self._scope, self._problem = scope, problem
+            self._outcome, self._problem = outcome, problem
             self.given.set()
 
 
-def _known(event_id: str, scope: Scope, answer: _Awaited | None) -> Receipt:
-    if answer is not None:
-        answer.settle(scope)
-    return Receipt(event_id, scope)
+def _known(event_id: str, outcome: Outcome, reason: str = "") -> Receipt:
+    reach = outcome if isinstance(outcome, Reach) else None
+    return Receipt(event_id, scope_of(outcome), reason, reach)
 
 
 def _worst(receipts: Sequence[Receipt]) -> Receipt:

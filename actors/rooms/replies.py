@@ -7,11 +7,11 @@ from typing import Protocol
 
 from attrs import evolve
 
-from ...transport import Failed, PodMessage, Problem, Receipted, RequestId, Scope
+from ...transport import Failed, Outcome, PodMessage, Problem, Reach, Receipted, RequestId, Scope
 from .member import Member
 from .problems import room_closed
 
-__all__ = ["Answer", "Replies", "Reply", "settle_unheard"]
+__all__ = ["Answer", "Replies", "Reply", "scope_of", "settle_unheard"]
 
 
 class Answer(Protocol):
@@ -20,7 +20,7 @@ class Answer(Protocol):
     def begin(self) -> bool:
         """Note that the room has come to it; False when nobody waits for it any more."""
 
-    def settle(self, scope: Scope) -> None:
+    def settle(self, outcome: Outcome) -> None:
         """Tell how far it has got, unless something was told before."""
 
     def refuse(self, problem: Problem) -> None:
@@ -66,10 +66,10 @@ class Reply:
         """Give what was taken: why it was not done."""
         self._replies.refuse(evolve(problem, room=self.room or None), self.id)
 
-    def settle(self, scope: Scope) -> None:
+    def settle(self, outcome: Outcome) -> None:
         """Give a receipt, where one was asked for."""
         if self.take() and self.id is not None:
-            self._replies.receipt(self, scope, self._event_id)
+            self._replies.receipt(self, outcome, self._event_id)
 
     def refuse(self, problem: Problem) -> None:
         """Say why it was not done."""
@@ -143,9 +143,11 @@ class Replies:
         """Tell the client of a problem."""
         self.say(Failed(problem, self._wall(), request_id))
 
-    def receipt(self, reply: Reply, scope: Scope, event_id: str) -> None:
+    def receipt(self, reply: Reply, outcome: Outcome, event_id: str) -> None:
         """Tell the client how far an emit has got."""
-        self.say(Receipted(scope, event_id, self._wall(), reply.id, reply.room or None))
+        reach = outcome if isinstance(outcome, Reach) else None
+        room = reply.room or None
+        self.say(Receipted(scope_of(outcome), event_id, self._wall(), reply.id, room, reach))
 
     def say(self, message: PodMessage) -> None:
         """Tell the client something."""
@@ -153,6 +155,11 @@ class Replies:
             self._client.say(message)
 
 
-def settle_unheard(answer: Answer, scope: Scope) -> None:
+def scope_of(outcome: Outcome) -> Scope:
+    """Return how far an emit got, whatever else is known of it."""
+    return outcome.scope if isinstance(outcome, Reach) else outcome
+
+
+def settle_unheard(answer: Answer, outcome: Outcome) -> None:
     """Answer for what nobody could hear on this pod: `local` would be nobody."""
-    answer.settle(Scope.REJECTED if scope is Scope.LOCAL else scope)
+    answer.settle(Scope.REJECTED if scope_of(outcome) is Scope.LOCAL else outcome)

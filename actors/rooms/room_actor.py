@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, cast
 
 import orjson
 from attrs import evolve
 
-from ...transport import JSON, Failed, Problem, encode_data
-from ..cluster import Degraded, Gap, Healed
+from ...transport import JSON, Event, Failed, Problem, encode_data
+from ..cluster import Degraded, Gap, Healed, Uplink
 from ..runtime import Actor, Draining, Exit, Handler, handler_of, handles
 from . import problems
 from .attendance import Attendance
@@ -224,6 +225,9 @@ class RoomActor(Actor):
                 speech.end()
             if speech.full:
                 await self._speech.settle()
+        uplink = self._environment.uplink
+        if self._roster.counted and uplink is not None:
+            speech.then(partial(_tell, uplink, message.events, self._roster))
         # One look at the clock for all that came together: the oldest of them took longest.
         taken = min(max(0.0, self._environment.wall() - message.events[0].time), LONGEST_WAY)
         self._environment.meters.cross_pod_latency.observe(taken, len(message.events))
@@ -305,6 +309,12 @@ def _speaking(own: Handler) -> Handler:
         return await actor.typed(own, message)
 
     return speaking
+
+
+def _tell(uplink: Uplink, events: Sequence[Event], roster: Roster[Any]) -> None:
+    """Tell other pods, now that it is written, how many their events were told to."""
+    if roster.name is not None:
+        uplink.told(roster.name, events, roster.present)
 
 
 def _told(message: object) -> str:

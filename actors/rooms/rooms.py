@@ -9,7 +9,7 @@ from typing import Any
 
 import trio
 
-from ...config import ClassNotFound, Limits, PatternMap, load_class
+from ...config import ClassNotFound, Limits, PatternMap, ReceiptPolicy, load_class
 from ...transport import Asker, Event, Grant, Problem, Shares, is_reserved_room
 from ..cluster import Degraded, Gap, Healed
 from ..runtime import (
@@ -138,6 +138,10 @@ class Rooms:
             raise
         return self._refs[name]
 
+    def counts(self, name: str) -> bool:
+        """Whether the receipts of such a room say who has heard."""
+        return self._environment.receipts.match(name) is ReceiptPolicy.HEARD
+
     def deliver(self, name: str, events: Sequence[Event], nbytes: int) -> int:
         """Hand what other pods said to the room of that name; return how many it has no room for.
 
@@ -207,7 +211,8 @@ class Rooms:
         )
 
     def _opened(self, name: str, path: str, room_class: RoomFactory) -> ActorCell[Any]:
-        roster: Roster[Any] = Roster(name=name, attended=partial(self._attended, name))
+        attended = partial(self._attended, name)
+        roster: Roster[Any] = Roster(name=name, attended=attended, counted=self.counts(name))
         if isinstance(room_class, type) and issubclass(room_class, Room):
             roster.listens = kind_of(room_class).hears_the_pod
         cell = self.cell(path, room_class, roster)

@@ -11,7 +11,7 @@ from typing import Any, Final, Generic
 from attrs import field, frozen, mutable
 from typing_extensions import TypeVar
 
-from ...config import Limits
+from ...config import Limits, PatternMap, ReceiptPolicy
 from ...transport import JSON, Event, Meters
 from ..cluster import Gap, Uplink
 from ..runtime import ActorRef, Returnable
@@ -106,7 +106,7 @@ class RoomEnvironment:
     """What every room of a pod shares: its limits, its event ids and the wall clock (unix s).
 
     `batching` is how much a room joins into one write a member. `uplink` leads to the other pods;
-    without one this pod is alone.
+    without one this pod is alone. `receipts` say by a room's name when emits are answered.
     """
 
     limits: Limits
@@ -115,6 +115,7 @@ class RoomEnvironment:
     batching: Batching = field(factory=Batching)
     uplink: Uplink | None = None
     meters: Meters = field(factory=Meters)
+    receipts: PatternMap[ReceiptPolicy] = field(factory=lambda: PatternMap({}))
 
 
 class StatePolicy(enum.Enum):
@@ -148,6 +149,7 @@ class Roster(Generic[S]):
     that members do not know of yet, `gaps` what has not come at all; `owns_up` is whether a signal
     is on its way that has them told. `listens` is whether a hook hears what the pod says although
     nobody is in; before it runs that may not be known.
+    `counted` is whether receipts say who has heard.
     `half_heard` is whether what crashed the room had said something that is out. `attended` learns
     whether anybody is in, whenever that may have changed.
     """
@@ -170,6 +172,7 @@ class Roster(Generic[S]):
     owns_up: bool = False
     gaps: deque[Gap] = field(factory=lambda: deque(maxlen=MOST_GAPS))
     half_heard: bool = False
+    counted: bool = False
     attended: Callable[[bool], None] = _unwatched
 
     @property

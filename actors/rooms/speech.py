@@ -15,10 +15,11 @@ import trio
 
 from ...config import get_logger, tracing
 from ...transport import JSON, Event, PodMessage, Problem, Scope, WireError, encode_data
-from ..cluster import CHARACTER
+from ..cluster import CHARACTER, Tell
 from ..runtime import Affinity, on_suspend
 from .bounds import size_of_event, too_large
 from .fanout import Batch
+from .headcount import Headcount, here_alone
 from .member import Member
 from .roster import RoomEnvironment, Roster
 from .turn import Turn, Unpublished
@@ -66,7 +67,7 @@ class Speech:
         """Be done with it; answer what was not said to the other pods."""
         settle = self.turn.end()
         if settle is not None:
-            self._answers.append(partial(settle, Scope.LOCAL))
+            self._answers.append(partial(self._stays, settle))
 
     async def hook(self, hook: Coroutine[object, object, R]) -> R:
         """Run code of the room: what it says is out when it returns or waits, else never."""
@@ -269,9 +270,25 @@ class Speech:
         uplink, (event, settle) = self._env.uplink, unpublished
         if uplink is None:
             return
+        if settle is not None and self._roster.counted:
+            headcount = Headcount(settle)
+            scope = uplink.publish_counted(event, headcount.elsewhere)
+            self._answers.append(partial(self._told, headcount, scope))
+            return
         scope = uplink.publish(event, settle)
         if scope is not None and settle is not None:
             self._answers.append(partial(settle, scope))
+
+    def _told(self, headcount: Headcount, scope: Scope | None) -> None:
+        """Count who is told here, now that it is written; and what is known of the others."""
+        headcount.here(self._roster.present)
+        if scope is not None:
+            headcount.elsewhere(scope)
+
+    def _stays(self, settle: Tell) -> None:
+        """Tell that an event has stayed on this pod."""
+        roster = self._roster
+        settle(here_alone(roster.present) if roster.counted else Scope.LOCAL)
 
 
 async def _awaiting(awaited: Awaitable[R]) -> R:

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TypeAlias
 
-from ...transport import Event, Scope
-from ..cluster import Settle
+from ...transport import Event, Outcome
+from ..cluster import Tell
 from .replies import Answer, Reply, settle_unheard
 
 __all__ = ["Turn", "Unpublished"]
 
-Unpublished: TypeAlias = tuple[Event, Settle | None]
+Unpublished: TypeAlias = tuple[Event, Tell | None]
 """An event for the other pods that waits for its hook, and who is to learn how far it gets."""
 
 
@@ -60,7 +60,7 @@ class Turn:
         self._event_id = event_id
         self._relayed = False
         self._outcome: _Outcome | None = None
-        self._settle: Settle | None = None
+        self._settle: Tell | None = None
         if answer is not None:  # `nobody` is here who could hear it
             self._settle = partial(settle_unheard, answer) if nobody else answer.settle
 
@@ -98,12 +98,12 @@ class Turn:
         self._relayed = True
         return event_id
 
-    def take_settle(self) -> Settle | None:
+    def take_settle(self) -> Tell | None:
         """Return who is to learn how far what is said now gets: the first that is asked for it."""
         settle, self._settle = self._settle, None
         return settle
 
-    def end(self) -> Settle | None:
+    def end(self) -> Tell | None:
         """Be done: the hook has returned. Return who has learnt nothing, for nothing was said."""
         self.message = self.origin = self._event_id = None
         outcome, self._outcome = self._outcome, None
@@ -115,22 +115,22 @@ class Turn:
 class _Outcome:
     """Answers an emit when both are known: how far it has got, and that its hook went well."""
 
-    __slots__ = ("_answer", "_done", "_scope")
+    __slots__ = ("_answer", "_done", "_known")
 
-    def __init__(self, answer: Settle) -> None:
+    def __init__(self, answer: Tell) -> None:
         self._answer = answer
-        self._scope: Scope | None = None
+        self._known: Outcome | None = None
         self._done = False
 
-    def settle(self, scope: Scope) -> None:
+    def settle(self, outcome: Outcome) -> None:
         """Note how far it has got; the first that is known counts."""
-        if self._scope is None:
-            self._scope = scope
+        if self._known is None:
+            self._known = outcome
             if self._done:
-                self._answer(scope)
+                self._answer(outcome)
 
     def done(self) -> None:
         """Note that the hook has returned."""
         self._done = True
-        if self._scope is not None:
-            self._answer(self._scope)
+        if self._known is not None:
+            self._answer(self._known)

@@ -24,7 +24,7 @@ from ...actors import (
     Rooms,
     Uplink,
 )
-from ...config import Config, Secrets
+from ...config import Config, PatternMap, Secrets
 from ...documents.collections import ALL_COLLECTIONS, PREFIX, UndefinedChangesRoom
 from ...transport import (
     DASHBOARD,
@@ -202,6 +202,7 @@ def _link(basis: Basis, rooms: Callable[[], int], hints: HintFile | None) -> Lin
         about=about,
         handoff=hints,
         name=config.server.name,
+        emit_timeout=config.limits.emit_timeout,
     )
 
 
@@ -247,7 +248,13 @@ def _rooms(
 ) -> RoomTree:
     config = basis.config
     environment = RoomEnvironment(
-        config.limits, basis.event_ids, basis.wall, Batching.of(config), uplink, basis.meters
+        config.limits,
+        basis.event_ids,
+        basis.wall,
+        Batching.of(config),
+        uplink,
+        basis.meters,
+        PatternMap(config.broker.receipts),
     )
     # A pod's own come first, and nobody else's take their names.
     others = {pattern: each for pattern, each in bindings.items() if pattern not in own}

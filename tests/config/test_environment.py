@@ -11,6 +11,7 @@ TEXTS = {
     "broker.type": "nats",
     "broker.policy": "buffer",
     "broker.policies": '{"a": "reject"}',
+    "broker.receipts": '{"a": "heard"}',
     "broker.options": '{"a": "b"}',
     "broker.ready": "started",
     "broker.timeout": "1.5",

@@ -27,10 +27,10 @@ from deployd.actors import (
 )
 from deployd.actors.rooms.roster import RemoteEmits
 from deployd.config import Broker as BrokerSettings
-from deployd.config import Config, FailurePolicy
+from deployd.config import Config, FailurePolicy, ReceiptPolicy
 from deployd.supervisors import Supervisor
 from deployd.supervisors.pod.broker import broker_branch
-from deployd.transport import Event, Scope
+from deployd.transport import Event, Outcome, Scope
 from deployd.transport.brokers.contract import Broker
 
 from .fake_broker import FakeBroker, FakeBus
@@ -42,6 +42,7 @@ SETTINGS = BrokerSettings(
     enabled=True,
     notice_window=0.0,
     policies={"kept-*": FailurePolicy.BUFFER, "strict-*": FailurePolicy.REJECT},
+    receipts={"bids-*": ReceiptPolicy.HEARD, "kept-bids-*": ReceiptPolicy.HEARD},
 )
 
 
@@ -76,10 +77,12 @@ class _Everyone:
 
 @define(eq=False, slots=False)
 class SimPod:
-    """One pod's link; `settled` are the outcomes by event id, in their order.
+    """One pod's link; `settled` are the outcomes by event id, in their order, and so is `counted`.
 
     `joined` is when it first was back from the time before its first connection; `name` is its id,
     and `called` what `server.name` would be.
+    `members` are those of each room, one where nothing is said. A pod that is `silent` takes events
+    and tells nobody of them.
     """
 
     name: str
@@ -94,6 +97,9 @@ class SimPod:
     broker: FakeBroker | None = None
     attempts: list[float] = field(factory=list)
     full: bool = False
+    silent: bool = False
+    members: dict[str, int] = field(factory=dict)
+    counted: dict[str, list[Outcome]] = field(factory=dict)
     visits: dict[str | None, int] = field(factory=dict)
     make: Callable[[], Broker] | None = None
     ttl: float = 60.0
@@ -135,6 +141,8 @@ class SimPod:
     def deliver(self, room: str | None, events: Sequence[Event], nbytes: int) -> int:
         if self.full:
             return len(events)
+        if room is not None and not self.silent:
+            self.uplink.told(room, events, self.members.get(room, 1))
         now, visit = trio.current_time(), self.visits.get(room, 0)
         self.heard += [
             Heard(room, e.id, orjson.loads(e.encoded), e.sequence, e.replayed != 0, now, visit)
@@ -178,11 +186,33 @@ class SimPod:
             outcomes.append(scope)
         return event_id
 
+    def ask(self, room: str, data: object) -> str:
+        """Say something as a room does that nobody here is in, and count who hears it."""
+        event_id = self.ids()
+        outcomes = self.counted.setdefault(event_id, [])
+        event = Event(room, "said", orjson.dumps(data), event_id, 0, self.link.wall())
+        scope = self.uplink.publish_counted(event, outcomes.append)
+        if scope is not None:
+            outcomes.append(scope)
+        return event_id
+
+    def reach(self, event_id: str) -> Outcome | None:
+        """Return who has heard what was asked, None while it is open; twice is a failure."""
+        outcomes = self.counted[event_id]
+        assert len(outcomes) <= 1, f"{event_id} was settled {len(outcomes)} times: {outcomes}"
+        return outcomes[0] if outcomes else None
+
     async def come(self, room: str) -> None:
         """Let the first member into a room, as a room does."""
         self.visits[room] = self.visits.get(room, 0) + 1
         self.uplink.enter(room)
+        if not self.link.acknowledgements.counts(room):
+            await self.uplink.heard(room)
+            return
+        self.uplink.lets_in(room)
         await self.uplink.heard(room)
+        await self.uplink.noted(room)
+        self.uplink.let_in(room)
 
     def go(self, room: str) -> None:
         """Let the last member out of a room."""

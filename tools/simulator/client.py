@@ -151,8 +151,9 @@ class Visit:
             elif told["event"] in ("system:degraded", "system:healed"):
                 self._history.append(self._outage(now, told["event"], told["data"]))
         elif kind == "receipt":
-            scope = told["data"]["scope"]
-            self._history.append(Answered(now, self.name, told["id"], scope))
+            data = told["data"]
+            scope, members = data["scope"], data.get("members", -1)
+            self._history.append(Answered(now, self.name, told["id"], scope, members))
         elif kind == "error" and told.get("id") is not None:
             code = f"error:{told['data']['code']}"
             self._history.append(Answered(now, self.name, told["id"], code))

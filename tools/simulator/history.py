@@ -56,12 +56,16 @@ class Spoken(NamedTuple):
 
 
 class Answered(NamedTuple):
-    """An emit got its receipt: a scope, or `error:` and a code."""
+    """An emit got its receipt: a scope, or `error:` and a code.
+
+    `members` is how many it says have heard, -1 where it does not.
+    """
 
     at: float
     client: str
     number: int
     scope: str
+    members: int = -1
 
 
 class Hearing(NamedTuple):

@@ -35,7 +35,7 @@ LATE: Final = 1.0
 """Seconds that an event may be on its way when nothing is wrong."""
 ROUNDED: Final = 0.002
 """Seconds by which what is written in milliseconds may be off, twice."""
-ALL_HEAR: Final = frozenset({"cluster", "queued", "local"})
+ALL_HEAR: Final = frozenset({"cluster", "partial", "queued", "local"})
 
 
 @frozen
@@ -252,6 +252,29 @@ def _false_receipts(seen: _Seen) -> Iterator[tuple[float, str]]:
             yield said.at, f"{_what(said)} is 'cluster', and {stay.client} is told nothing"
 
 
+def _unheard(seen: _Seen) -> Iterator[tuple[float, str]]:
+    """Let those have heard of whom a receipt says so: all in the room, or as many as it says."""
+    by_room = _by_room(seen)
+    for key, said in seen.said.items():
+        for answer in seen.answers.get(key, ()):
+            if answer.members < 0:
+                continue
+            stays = by_room[said.room]
+            heard = sum(stay.heard.get(key, seen.end) <= answer.at for stay in stays)
+            if heard < answer.members:
+                yield answer.at, f"{heard} had heard {_what(said)}, and not {answer.members}"
+            if answer.scope != "cluster":
+                continue
+            for stay in stays:
+                in_it = stay.begin < said.at and answer.at < stay.end
+                if (
+                    in_it
+                    and not _is_alone(seen, said, stay)
+                    and stay.heard.get(key, seen.end) > answer.at
+                ):
+                    yield answer.at, f"{stay.client} had not heard {_what(said)}"
+
+
 def _undeclared(seen: _Seen) -> Iterator[tuple[float, str]]:
     """Tell somebody of what it should have heard, and did not."""
     for said, stay, declared in _holes(seen):
@@ -305,6 +328,7 @@ RULES: Final[Mapping[str, _Rule]] = {
     "invention": _inventions,
     "receipt": _receipts,
     "false receipt": _false_receipts,
+    "unheard": _unheard,
     "undeclared": _undeclared,
     "late": _late,
     "reach": _reach,
@@ -327,9 +351,7 @@ def _holes(seen: _Seen) -> Iterator[tuple[Spoken, _Stay, float | None]]:
     None is for never. Whoever did not stay long enough to be told is passed over, and so is what
     was refused.
     """
-    by_room: dict[str, list[_Stay]] = defaultdict(list)
-    for stay in seen.stays:
-        by_room[stay.room].append(stay)
+    by_room = _by_room(seen)
     for said in seen.said.values():
         if _scope(seen, said) not in ALL_HEAR:
             continue
@@ -338,6 +360,23 @@ def _holes(seen: _Seen) -> Iterator[tuple[Spoken, _Stay, float | None]]:
                 continue
             if stay.end > seen.due(said, stay) + LATE:
                 yield said, stay, _declared(seen, said, stay)
+
+
+def _is_alone(seen: _Seen, said: Spoken, stay: _Stay) -> bool:
+    """Whether a client had been told that its own pod does not hear the others."""
+    return any(
+        outage.code in ("starting", "cut_off")
+        and outage.told_at <= said.at
+        and (outage.until is None or said.at <= outage.until + ROUNDED)
+        for outage in seen.outages[stay.client]
+    )
+
+
+def _by_room(seen: _Seen) -> Mapping[str, list[_Stay]]:
+    by_room: dict[str, list[_Stay]] = defaultdict(list)
+    for stay in seen.stays:
+        by_room[stay.room].append(stay)
+    return by_room
 
 
 def _declared(seen: _Seen, said: Spoken, stay: _Stay) -> float | None:

@@ -12,7 +12,7 @@ from attrs import evolve
 
 from ...actors import ConnectionEnvironment, Link
 from ...config import Broker as BrokerSettings
-from ...config import Config, FailurePolicy, Secrets, Server
+from ...config import Config, FailurePolicy, ReceiptPolicy, Secrets, Server
 from ...supervisors import Supervisor
 from ...supervisors.pod import Parts, assemble
 from ...transport import WebSocketLimits
@@ -32,6 +32,7 @@ SETTINGS: Final = BrokerSettings(
     enabled=True,
     notice_window=0.0,
     policies={"kept-*": FailurePolicy.BUFFER, "strict-*": FailurePolicy.REJECT},
+    receipts={"plain-2": ReceiptPolicy.HEARD, "kept-*": ReceiptPolicy.HEARD},
 )
 _KEYS: Final = Secrets("m" * 64, "j" * 64)
 _BARE: Final = Config(broker=SETTINGS)

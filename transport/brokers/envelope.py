@@ -8,8 +8,9 @@ meaning of what is there gets another `v`, and is not read by pods that do not k
 
 `o` origin pod, `e` epoch (when that pod began to count, unix ms), `r` room (absent: everyone),
 `m` events: sequence in this room, id, event, data, time (unix s), hops, replayed.
-In place of `r` and `m` a probe has `p`, a nonce; what pods say of themselves and ask each other
-stands in `beats`. What `signing` signs has `k` and `s` at its end.
+With `w` the pod wants acknowledgements, which `acks` has. In place of `r` and `m` a probe has `p`,
+a nonce; what pods say of themselves and ask each other stands in `beats`. What `signing` signs has
+`k` and `s` at its end.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from attrs import frozen
 
 from ..errors import EnvelopeError, EnvelopeFault
 from ..protocols import JSON, Event
+from .acks import Acks, read_acks
 from .beats import (
     LARGEST_NUMBER,
     AskEcho,
@@ -71,12 +73,16 @@ _POD: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 @frozen
 class Envelope:
-    """Events of one pod for one room, or for everyone (`room` None), in their order."""
+    """Events of one pod for one room, or for everyone (`room` None), in their order.
+
+    `wants` is whether it is to be told who has heard them.
+    """
 
     origin: str
     epoch: int
     room: str | None
     events: Sequence[Event]
+    wants: bool = False
 
 
 @frozen
@@ -87,11 +93,20 @@ class Probe:
     nonce: str
 
 
-def pack(origin: str, epoch: int, room: str | None, events: Sequence[tuple[object, ...]]) -> bytes:
+def pack(
+    origin: str,
+    epoch: int,
+    room: str | None,
+    events: Sequence[tuple[object, ...]],
+    *,
+    wants: bool = False,
+) -> bytes:
     """Encode events for one room: each as above, its data an `orjson.Fragment`."""
     header: dict[str, object] = {"v": VERSION, "o": origin, "e": epoch}
     if room is not None:
         header["r"] = room
+    if wants:
+        header["w"] = 1
     header["m"] = events
     return orjson.dumps(header)
 
@@ -101,7 +116,7 @@ def probe(origin: str, nonce: str) -> bytes:
     return orjson.dumps({"v": VERSION, "o": origin, "p": nonce})
 
 
-def unpack(payload: bytes) -> Envelope | Probe | Beat | AskSince | AskEcho:
+def unpack(payload: bytes) -> Envelope | Probe | Beat | AskSince | AskEcho | Acks:
     """Read what may come from anybody who reaches the broker.
 
     Raises `EnvelopeError`, whose message says what is wrong with it. Takes time and memory in
@@ -117,6 +132,8 @@ def unpack(payload: bytes) -> Envelope | Probe | Beat | AskSince | AskEcho:
         return read_beat(origin, message)
     if "ask" in message:
         return read_ask(origin, message["ask"])
+    if "a" in message:
+        return read_acks(origin, message["a"])
     return _envelope(origin, message)
 
 
@@ -144,7 +161,8 @@ def _envelope(origin: str, message: dict[str, JSON]) -> Envelope:
     if len(raw) > MOST_EVENTS:
         raise EnvelopeError(f"it holds more than {MOST_EVENTS} events", EnvelopeFault.TOO_LARGE)
     changes = room if of_changes(room) else None
-    return Envelope(origin, epoch, room, [_event(one, origin, room, changes) for one in raw])
+    events = [_event(one, origin, room, changes) for one in raw]
+    return Envelope(origin, epoch, room, events, "w" in message)
 
 
 def _event(raw: JSON, origin: str, room: str | None, changes: str | None) -> Event:

@@ -29,6 +29,7 @@ from .messages import (
     PodMessage,
     Pong,
     Problem,
+    Reach,
     Receipted,
     RequestId,
     Scope,
@@ -68,6 +69,8 @@ def _messages() -> Iterator[PodMessage]:
             yield Receipted(Scope.QUEUED, "9f3c-81", _NOW, request_id, room)
         yield Failed(Problem("bad_json", "Send JSON."), _NOW, request_id)
         yield Receipted(Scope.CLUSTER, "9f3c-81", _NOW, request_id)
+        heard = Reach(Scope.PARTIAL, 2, 3, 17)
+        yield Receipted(Scope.PARTIAL, "9f3c-81", _NOW, request_id, "tea", heard)
     yield Left("tea", _NOW, reason="token expired")
     for data in _DATA:
         encoded = orjson.dumps(data)

@@ -19,10 +19,12 @@ __all__ = [
     "Joined",
     "Leave",
     "Left",
+    "Outcome",
     "Ping",
     "PodMessage",
     "Pong",
     "Problem",
+    "Reach",
     "Receipted",
     "RequestId",
     "Scope",
@@ -36,13 +38,33 @@ class Scope(StrEnum):
     """How far an emit has got when its receipt is given."""
 
     CLUSTER = "cluster"
-    """The broker took it: every pod will hear it."""
+    """The broker took it: every pod will hear it. With a `Reach`: every pod has said so."""
+    PARTIAL = "partial"
+    """The broker took it, and not all pods that await it have said that they have it."""
     LOCAL = "local"
     """This pod took it; no other pod will hear it."""
     QUEUED = "queued"
     """It waits here for the broker: to confirm it, or to come back."""
     REJECTED = "rejected"
     """Nobody took it; `reason` says why."""
+
+
+@frozen
+class Reach:
+    """How far an emit has got in a room whose receipts say who has heard it.
+
+    `pods` with members in the room have it, of `of` that have some or may have; `members` are in
+    the room on those that have it.
+    """
+
+    scope: Scope
+    pods: int
+    of: int
+    members: int
+
+
+Outcome: TypeAlias = Scope | Reach
+"""What became of an emit: in most rooms how far it got is all that is known."""
 
 
 @frozen
@@ -165,13 +187,17 @@ class Failed:
 
 @frozen
 class Receipted:
-    """Tell how far an emit has got; `room` is where, None for one to everyone."""
+    """Tell how far an emit has got; `room` is where, None for one to everyone.
+
+    `reach` is there when the room's receipts say who has heard.
+    """
 
     scope: Scope
     event_id: str
     time: float
     id: RequestId
     room: str | None = None
+    reach: Reach | None = None
 
 
 class Event(NamedTuple):

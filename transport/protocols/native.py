@@ -297,7 +297,10 @@ def _failed(message: Failed) -> bytes:
 
 
 def _receipted(message: Receipted) -> bytes:
-    data = {"scope": message.scope, "id": message.event_id}
+    data: dict[str, object] = {"scope": message.scope, "id": message.event_id}
+    reach = message.reach
+    if reach is not None:
+        data |= {"pods": reach.pods, "of": reach.of, "members": reach.members}
     fields: dict[str, object] = {"type": "receipt", "data": data}
     if message.room is not None:
         fields["room"] = message.room

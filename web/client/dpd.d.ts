@@ -137,8 +137,18 @@ declare namespace Deployd {
 
   type Credentials = { username: string; password: string } | { masterKey: string };
   type SignedIn = { token: string; expiresAt: string | number; isRoot: boolean; user?: Document };
-  /** `local`: this pod took it; `cluster`: the broker; `queued`: it waits; `rejected`: nobody. */
-  type Receipt = { scope: 'cluster' | 'local' | 'queued' | 'rejected'; id: string };
+  /**
+   * `local`: this pod took it; `cluster`: the broker; `queued`: it waits; `rejected`: nobody.
+   * In rooms whose receipts say who has heard, `pods` of `of` with members in the room have it, and
+   * so many `members`: `cluster` is all of them, `partial` not all.
+   */
+  type Receipt = {
+    scope: 'cluster' | 'partial' | 'local' | 'queued' | 'rejected';
+    id: string;
+    pods?: number;
+    of?: number;
+    members?: number;
+  };
 
   /** A message as it came over the socket. */
   interface Message {

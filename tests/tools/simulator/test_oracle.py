@@ -128,3 +128,36 @@ def test_each_rule_can_be_asked_alone() -> None:
     assert {v.rule for v in judge(history, ["undeclared"])} == {"undeclared"}
     assert not judge(history, ["order"])
     assert all(rule.__doc__ for rule in RULES.values())
+
+
+def counted(number: int, at: float, answered: float, scope: str, members: int) -> list[Record]:
+    """Say something in a room whose receipts say who has heard."""
+    receipt = Answered(answered, A, number, scope, members)
+    return [Spoken(at, A, 0, "r", number), Hearing(at, A, "r", A, number), receipt]
+
+
+def unheard(*records: Record | list[Record]) -> bool:
+    return "unheard" in broken(*records)
+
+
+def test_a_receipt_that_says_that_all_have_heard_comes_after_all_have() -> None:
+    before, after = heard(1, 2.1), heard(1, 2.3)
+    [spoken, own, receipt] = counted(1, 2.0, 2.2, "cluster", 2)
+    assert not unheard(spoken, own, before, receipt)
+    assert unheard(spoken, own, receipt, after)
+    assert unheard(spoken, own, receipt)
+
+
+def test_a_receipt_says_no_more_members_than_have_heard() -> None:
+    [spoken, own, receipt] = counted(1, 2.0, 2.2, "partial", 1)
+    assert not unheard(spoken, own, receipt, heard(1, 2.3))
+    [spoken, own, receipt] = counted(1, 2.0, 2.2, "partial", 2)
+    assert unheard(spoken, own, receipt, heard(1, 2.3))
+
+
+def test_who_was_told_that_its_pod_is_alone_need_not_have_heard() -> None:
+    [spoken, own, receipt] = counted(1, 2.0, 2.2, "cluster", 1)
+    alone = told(1.5, 1.4, room=None)
+    assert not unheard(alone, spoken, own, receipt)
+    assert unheard(told(1.5, 1.4), spoken, own, receipt)
+    assert unheard(spoken, own, told(2.1, 1.4, room=None), receipt)
