@@ -92,11 +92,13 @@ class Small(SimPod):
 
 
 @asynccontextmanager
-async def a_small_room(pace: float) -> AsyncIterator[tuple[SimPod, Small]]:
+async def a_small_room(
+    pace: float, make: type[FakeBroker] = Keeping
+) -> AsyncIterator[tuple[SimPod, Small]]:
     bus = FakeBus()
     a, b = SimPod("a", bus, SETTINGS), Small("b", bus, SETTINGS)
     b.pace = pace
-    b.make = lambda: Keeping(bus)
+    b.make = lambda: make(bus)
     async with links([a, b], ["tea", "pub"]), trio.open_nursery() as nursery:
         nursery.start_soon(b.work)
         await passes(lambda: a.well and b.well)
@@ -153,9 +155,23 @@ async def test_a_room_that_is_always_too_slow_holds_nobody_up_for_ever(
         lost = sum(count for *_, count in b.given_up)
         assert lost == b.state.counters.undelivered > 300
         taken = b.data("tea")
-        assert taken == sorted(taken, key=lambda n: n if isinstance(n, int) else -1)
+        assert taken == sorted(taken, key=lambda n: int(str(n)))
         await trio.sleep(5)
         assert a.outages == b.outages == []
+
+
+async def test_of_a_broker_that_keeps_nothing_nothing_overtakes_what_waits(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with a_small_room(0.01, FakeBroker) as (a, b):
+        for n in range(40):
+            a.say("tea", n)
+            if n >= 20:
+                await trio.sleep(0.0035)
+        await trio.sleep(2)
+        heard = b.data("tea")
+        assert len(heard) + b.state.counters.undelivered == 40
+        assert heard == sorted(heard, key=lambda n: int(str(n)))
 
 
 async def test_what_waits_for_a_room_when_the_link_is_lost_is_told(
