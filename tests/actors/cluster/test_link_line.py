@@ -81,7 +81,7 @@ class Small(SimPod):
 
     async def deliver_in_turn(self, room: str | None, events: Sequence[Event], nbytes: int) -> int:
         while len(self.mailbox) >= 3:  # noqa: ASYNC110 - what `work` does is told to nobody
-            await trio.sleep(0.001)
+            await trio.sleep(0.004)
         return self.deliver(room, events, nbytes)
 
     async def work(self) -> None:
@@ -131,7 +131,7 @@ async def test_a_room_that_takes_nothing_holds_nobody_up_for_long_and_loses_what
         for n in range(10):
             a.say("tea", n)
             a.say("pub", n)
-            await trio.sleep(0.001)
+            await trio.sleep(0.004)
         await passes(lambda: b.data("pub") == list(range(10)))
         assert trio.current_time() - said <= STUCK + 0.1
         assert [room for _, room, _ in b.given_up] == ["tea"] * len(b.given_up)
