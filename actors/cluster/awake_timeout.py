@@ -20,8 +20,9 @@ __all__ = ["AwakeTimeouts"]
 
 TICK: Final = 0.1
 """Seconds between looks at the clock at most."""
-STALL: Final = 0.1
-"""Seconds that a look may be late before the pod itself is taken for the slow one."""
+STALL: Final = 0.2
+"""Seconds that a look may be late before the pod itself is taken for the slow one: less than the
+time-out is longer than a pause that is none."""
 
 T = TypeVar("T")
 
