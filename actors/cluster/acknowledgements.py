@@ -10,12 +10,13 @@ import trio
 
 from ...config import Broker as BrokerSettings
 from ...config import PatternMap, ReceiptPolicy, get_logger
-from ...transport import Event, MessagesRefused, MessageTooLarge, Scope
+from ...transport import Event, InDoubt, MessagesRefused, MessageTooLarge, Scope
 from ...transport.brokers import Acks, AskHeard, Envelope, Got, Noted, acks
 from ...transport.brokers.contract import Message, pod_channel, room_channel
 from .hearing import PATIENCE, Reached, Receipts, Tell, Waiting
 from .listening import Listening
 from .membership import Peers
+from .publication import Settle
 from .subscriptions import Subscriptions
 from .unsaid import Unsaid
 
@@ -61,7 +62,7 @@ class Acknowledgements:
 
     # Of what is said here --------------------------------------------------------------------
 
-    def waiting(self, tell: Tell) -> tuple[Waiting, Callable[[Scope], None]]:
+    def waiting(self, tell: Tell) -> tuple[Waiting, Settle]:
         """Return an emit that is to wait, and what learns how far the link has brought it."""
         waiting = Waiting(tell)
         return waiting, partial(self._taken, waiting)
@@ -72,8 +73,8 @@ class Acknowledgements:
         if self._receipts.asks:
             self._wake.set()
 
-    def _taken(self, waiting: Waiting, scope: Scope) -> None:
-        self._settle(self._receipts.taken(waiting, scope, self._clock()))
+    def _taken(self, waiting: Waiting, link: Scope | InDoubt) -> None:
+        self._settle(self._receipts.taken(waiting, link, self._clock()))
 
     # Of what others say ----------------------------------------------------------------------
 

@@ -217,6 +217,7 @@ class LinkActor(Actor):
             await self._prove()
         # Who came into a room while the breaker was half open was not made to wait for this.
         await self._subscribe_missing(broker)
+        nursery.start_soon(self._until_lost, self._gossip.speak)
         nursery.start_soon(self._until_lost, self._gossip.run)
         nursery.start_soon(self._gossip.watch)
         acknowledge = link.acknowledgements.run

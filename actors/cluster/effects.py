@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from ...config import get_logger
+from ...transport import InDoubt
 from .breaker import BreakerState
 from .inbound import Listeners
 from .names import Renamed
@@ -36,7 +37,7 @@ def perform(effects: Iterable[Effect], state: BreakerState, listeners: Listeners
         if isinstance(effect, Settled):
             for publication in effect.publications:
                 if publication.settle is not None:
-                    publication.settle(effect.scope)
+                    publication.settle(InDoubt() if effect.in_doubt else effect.scope)
         elif isinstance(effect, Degraded):
             _log.warning(_BEGINNINGS[effect.code], reason=effect.detail, state=state.value)
             listeners.degraded(effect)

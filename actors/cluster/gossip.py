@@ -135,24 +135,27 @@ class Gossip:
     # What goes -----------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Beat, answer and prove subscriptions until cancelled: all that waits for the broker."""
+        """Answer and prove subscriptions until cancelled."""
+        link = self._link
+        while True:
+            await self._answer()
+            await self._prove()
+            self._echoed = 0
+            now = link.clock()
+            with trio.move_on_at(min(now + TICK, max(link.proofs.next_step(), now))):
+                await self._wake.wait()
+            self._wake = trio.Event()
+
+    async def speak(self) -> None:
+        """Say hello, and beat until cancelled, whatever the broker keeps an answer waiting."""
         link = self._link
         self._all_said_at = link.clock()
         await self._tell([(EVERYONE, beat(self._plain("hello")))])
-        # What was said while there was no link is lost, and whoever missed it is to know.
-        next_beat = link.clock()
+        # The first at once: what was said while there was no link is lost, and others are to know.
         while True:
-            now = link.clock()
-            await self._answer()
-            if now >= next_beat:
-                next_beat = now + until_next(link.wall(), self.interval)
-                await self._beat()
-            await self._prove()
-            self._echoed = 0
-            next_step = max(link.proofs.next_step(), now)
-            with trio.move_on_at(min(now + TICK, next_beat, next_step)):
-                await self._wake.wait()
-            self._wake = trio.Event()
+            next_beat = link.clock() + until_next(link.wall(), self.interval)
+            await self._beat()
+            await trio.sleep_until(next_beat)
 
     async def watch(self) -> None:
         """See who is silent and what is missing until cancelled, whatever the broker keeps waiting.
@@ -168,7 +171,7 @@ class Gossip:
             now = link.clock()
             late = now - last_look - 2 * TICK
             if late > 0:
-                link.state.peers.excuse(late)
+                link.state.peers.excuse(late, now)
             last_look = now
             self._look()
 
@@ -369,8 +372,8 @@ class Gossip:
         said = self._made(word, number=number, after=number)
         if self._waiting is None:
             return said
-        # Two batches go before it, and what they usually take is no delay that one need know of.
-        waits = self._link.clock() - self._all_said_at - 2 * self._link.round_trips.usual
+        # Two batches may go before it: what these three usually take is no delay to be told.
+        waits = self._link.clock() - self._all_said_at - 3 * self._link.round_trips.usual
         return evolve(said, behind=max(0.0, waits))
 
     def _made(

@@ -18,7 +18,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from attrs import define, field
 
-from ...transport import Outcome, Reach, Scope
+from ...transport import InDoubt, Outcome, Reach, Scope
 from ...transport.brokers import Acks, AskHeard
 from .membership import Peers
 
@@ -148,13 +148,14 @@ class Receipts:
                 self._attended.popitem(last=False)
         self._await_all(waiting, ask=True)
 
-    def taken(self, waiting: Waiting, scope: Scope, now: float) -> list[Reached]:
+    def taken(self, waiting: Waiting, link: Scope | InDoubt, now: float) -> list[Reached]:
         """Note what the link has made of it: the broker has it, or no other pod will hear it."""
         if waiting.over:
             return []
-        if scope is not Scope.CLUSTER:
-            heard = any(waiting.heard.values())  # what is in doubt has got there after all
-            return [self._end(waiting, Scope.PARTIAL if heard and scope is Scope.LOCAL else scope)]
+        if link is not Scope.CLUSTER:
+            # What is in doubt may have got there after all.
+            heard = any(waiting.heard.values()) and link in (Scope.LOCAL, InDoubt())
+            return [self._end(waiting, Scope.PARTIAL if heard else link)]
         waiting.taken = True
         return self._reached([waiting], now)
 
@@ -278,15 +279,16 @@ class Receipts:
                 reached.append(self._end(waiting, Scope.CLUSTER if whole else Scope.PARTIAL))
         return reached
 
-    def _end(self, waiting: Waiting, scope: Scope) -> Reached:
+    def _end(self, waiting: Waiting, link: Scope | InDoubt) -> Reached:
         waiting.over = True
         room = self._waiting.get(waiting.room)
         if room is not None and room.pop(waiting.number, None) is not None:
             self._count -= 1
             if not room:
                 del self._waiting[waiting.room]
-        whole = scope in (Scope.CLUSTER, Scope.PARTIAL)
-        return Reached(waiting.tell, waiting.reach(scope) if whole else scope)
+        if link in (Scope.CLUSTER, Scope.PARTIAL) and isinstance(link, Scope):
+            return Reached(waiting.tell, waiting.reach(link))
+        return Reached(waiting.tell, link)
 
 
 _END: Final = 2**53

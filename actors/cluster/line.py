@@ -152,7 +152,8 @@ class ReceivingLine:
             left, since = len(rest.events), self._clock()
             with trio.move_on_after(max(0.0, min(STUCK, ends - since))):
                 left = await self._listeners.deliver_in_turn(rest.room, rest.events, rest.nbytes)
-            self._peers.excuse(self._clock() - since)  # their beats stand in the line, too
+            now = self._clock()
+            self._peers.excuse(now - since, now)  # their beats stand in the line, too
             if left == len(rest.events):
                 self._is_stuck(rest.room)
                 return

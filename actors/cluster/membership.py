@@ -214,10 +214,10 @@ class Peers:
             self._miss(peer)
         return sum(peer.missing for peer in self._known.values())
 
-    def excuse(self, seconds: float) -> None:
-        """Hold it against nobody that this pod itself has slept so long."""
-        for peer in self._known.values():
-            peer.heard_at += seconds
+    def excuse(self, seconds: float, now: float) -> None:
+        """Hold it against nobody that this pod itself has slept so long, until now."""
+        for peer in self._known.values():  # what came since it woke is heard by now, and no later
+            peer.heard_at = min(peer.heard_at + seconds, now)
 
     # What is heard -------------------------------------------------------------------------
 

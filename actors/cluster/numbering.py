@@ -34,7 +34,7 @@ class _Said:
     last_at: float = 0.0
 
 
-class _Noted(NamedTuple):
+class _Record(NamedTuple):
     """What a beat told of a room: first and last number, and when (steady s) each was said."""
 
     beat: int
@@ -56,7 +56,7 @@ class Numbering:
     def __init__(self) -> None:
         self._said: OrderedDict[str | None, _Said] = OrderedDict()
         self._untold: dict[str | None, None] = {}
-        self._told: deque[_Noted] = deque(maxlen=MOST_TOLD)
+        self._told: deque[_Record] = deque(maxlen=MOST_TOLD)
         self.beat = 0
 
     def next(self, room: str | None, now: float) -> int:
@@ -95,7 +95,7 @@ class Numbering:
                 first = said.told + 1 if said.told < said.last else 0
                 marks.append(Mark(room, first, said.last, *ages))
                 times = said.first_at, said.last_at
-                self._told.append(_Noted(self.beat + 1, room, first, said.last, *times))
+                self._told.append(_Record(self.beat + 1, room, first, said.last, *times))
             said.told, said.told_in = said.last, self.beat + 1
         self.beat += 1
         return tuple(marks)

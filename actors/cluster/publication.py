@@ -6,12 +6,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from ...transport import Event, Scope
+from ...transport import Event, InDoubt, Scope
 from ...transport.brokers import EVENT_BYTES
 
 __all__ = ["CHARACTER", "Buffer", "Publication", "Settle", "weight"]
 
-Settle = Callable[[Scope], None]
+Settle = Callable[[Scope | InDoubt], None]
 """Learns how far an event has got; called once, on trio's thread, and must not wait or raise."""
 
 CHARACTER: Final = 6

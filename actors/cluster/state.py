@@ -33,10 +33,14 @@ __all__ = ["Effect", "LinkState", "Settled", "StillAway"]
 
 @frozen
 class Settled:
-    """These events have got so far; whoever waits for that is to be told."""
+    """These events have got so far; whoever waits for that is to be told.
+
+    `in_doubt` is whether other pods may have them all the same.
+    """
 
     publications: Sequence[Publication]
     scope: Scope
+    in_doubt: bool = False
 
 
 @frozen
@@ -220,7 +224,8 @@ class LinkState:
         self.counters.denied += len(denied)
         never = [*too_large, *denied]
         effects: list[Effect] = [Settled(never, Scope.LOCAL)] if never else []
-        return [*effects, Settled(publications, Scope.LOCAL if alone else Scope.CLUSTER)]
+        scope = Scope.LOCAL if alone else Scope.CLUSTER
+        return [*effects, Settled(publications, scope, in_doubt=alone)]
 
     def replay(self, now: float, max_messages: int, max_bytes: int) -> Sequence[Publication]:
         """Take the oldest of what waited, to be said again; empty when nothing waits."""
@@ -332,9 +337,12 @@ class LinkState:
     def _take_back(self, now: float, waiting: Iterable[Publication]) -> list[Effect]:
         self._open_road = False
         self.buffer.put_back(self.replaying)
-        in_doubt = [*self.in_flight, *waiting]
+        effects: list[Effect] = []
+        for one in self.in_flight:
+            scope = self._without_broker(one, now)
+            effects.append(Settled((one,), scope, in_doubt=scope is Scope.LOCAL))
         self.in_flight, self.replaying = [], []
-        return [Settled((one,), self._without_broker(one, now)) for one in in_doubt]
+        return [*effects, *(Settled((one,), self._without_broker(one, now)) for one in waiting)]
 
     def _without_broker(self, publication: Publication, now: float) -> Scope:
         if self.policy(publication.event.room) is FailurePolicy.BUFFER:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ...transport import Event, Outcome, Reach, Scope
+from ...transport import Event, InDoubt, Outcome, Reach, Scope
 from ..cluster import Tell, Uplink
+from .replies import scope_of
 
 __all__ = ["Headcount", "here_alone", "publish_elsewhere"]
 
@@ -33,6 +34,9 @@ class Headcount:
     def _add_up(self) -> None:
         if self._here is None or self._elsewhere is None:
             return
+        if isinstance(self._elsewhere, InDoubt) and not self._here:
+            self._tell(self._elsewhere)  # nobody has it, or others
+            return
         others, here = _reach(self._elsewhere), self._here
         own = int(here > 0)
         self._tell(Reach(others.scope, others.pods + own, others.of + own, others.members + here))
@@ -58,4 +62,4 @@ def publish_elsewhere(uplink: Uplink, event: Event, tell: Tell, *, counted: bool
 
 
 def _reach(outcome: Outcome) -> Reach:
-    return outcome if isinstance(outcome, Reach) else Reach(outcome, 0, 0, 0)
+    return outcome if isinstance(outcome, Reach) else Reach(scope_of(outcome), 0, 0, 0)

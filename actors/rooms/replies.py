@@ -7,7 +7,17 @@ from typing import Protocol
 
 from attrs import evolve
 
-from ...transport import Failed, Outcome, PodMessage, Problem, Reach, Receipted, RequestId, Scope
+from ...transport import (
+    Failed,
+    InDoubt,
+    Outcome,
+    PodMessage,
+    Problem,
+    Reach,
+    Receipted,
+    RequestId,
+    Scope,
+)
 from .member import Member
 from .problems import room_closed
 
@@ -157,9 +167,10 @@ class Replies:
 
 def scope_of(outcome: Outcome) -> Scope:
     """Return how far an emit got, whatever else is known of it."""
-    return outcome.scope if isinstance(outcome, Reach) else outcome
+    return outcome if isinstance(outcome, Scope) else outcome.scope
 
 
 def settle_unheard(answer: Answer, outcome: Outcome) -> None:
-    """Answer for what nobody could hear on this pod: `local` would be nobody."""
-    answer.settle(Scope.REJECTED if scope_of(outcome) is Scope.LOCAL else outcome)
+    """Answer for what nobody could hear on this pod: `local` would be nobody, but for a doubt."""
+    nobody = scope_of(outcome) is Scope.LOCAL and not isinstance(outcome, InDoubt)
+    answer.settle(Scope.REJECTED if nobody else outcome)

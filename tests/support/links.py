@@ -25,6 +25,7 @@ from deployd.actors import (
     Rooms,
     Roster,
 )
+from deployd.actors.rooms.replies import scope_of
 from deployd.actors.rooms.roster import RemoteEmits
 from deployd.config import Broker as BrokerSettings
 from deployd.config import Config, FailurePolicy, ReceiptPolicy
@@ -181,7 +182,7 @@ class SimPod:
             outcomes.append(Scope.REJECTED)
             return event_id
         event = Event(room, "said", orjson.dumps(data), event_id, 0, self.link.wall())
-        scope = self.uplink.publish(event, outcomes.append)
+        scope = self.uplink.publish(event, lambda it: outcomes.append(scope_of(it)))
         if scope is not None:
             outcomes.append(scope)
         return event_id

@@ -15,6 +15,7 @@ __all__ = [
     "Emit",
     "Event",
     "Failed",
+    "InDoubt",
     "Join",
     "Joined",
     "Leave",
@@ -42,7 +43,7 @@ class Scope(StrEnum):
     PARTIAL = "partial"
     """The broker took it, and not all pods that await it have said that they have it."""
     LOCAL = "local"
-    """This pod took it; no other pod will hear it."""
+    """This pod took it; no other pod will hear it, or it was under way when the link ended."""
     QUEUED = "queued"
     """It waits here for the broker: to confirm it, or to come back."""
     REJECTED = "rejected"
@@ -63,7 +64,14 @@ class Reach:
     members: int
 
 
-Outcome: TypeAlias = Scope | Reach
+@frozen
+class InDoubt:
+    """An emit was with the broker when the link ended: other pods have it, or none."""
+
+    scope = Scope.LOCAL
+
+
+Outcome: TypeAlias = Scope | Reach | InDoubt
 """What became of an emit: in most rooms how far it got is all that is known."""
 
 

@@ -10,7 +10,7 @@ import trio
 import trio.testing
 
 from deployd.actors import Degraded, Exit, Healed
-from deployd.transport import BrokerUnavailable, Event, Scope
+from deployd.transport import BrokerUnavailable, Event, InDoubt, Scope
 from deployd.transport.brokers import DEEPEST
 from deployd.transport.brokers.contract import Broker, Channel, Message
 from support.fake_broker import FakeBroker, FakeBus
@@ -280,7 +280,7 @@ async def test_a_name_that_no_other_pod_takes_costs_nothing_but_its_own_event(
     async with sim_pods(bus, 2, ["tea"]) as [a, b]:
         await passes(lambda: a.well and b.well)
         first = a.say("tea", 1)
-        outcomes: list[Scope] = []
+        outcomes: list[Scope | InDoubt] = []
         scope = a.uplink.publish(Event(room, event, b"0", a.ids(), 0, 0.0), outcomes.append)
         last = a.say("tea", 2)
         await trio.testing.wait_all_tasks_blocked()

@@ -215,8 +215,11 @@ def test_an_outage_begins_before_what_the_last_beats_have_told_of() -> None:
 
 def test_what_a_pod_slept_is_held_against_nobody() -> None:
     peers = proven("a")
-    peers.excuse(20.0)
+    peers.excuse(20.0, 20.5)
     assert peers.look(21.0, 1021.0) == []
+    peers.excuse(20.0, 21.0)  # no more than it was: silence begins now
+    [told] = peers.look(23.6, 1023.6)
+    assert isinstance(told, Degraded)
 
 
 def test_nobody_is_missing_over_a_link_that_is_gone_and_all_get_time_to_come_back() -> None:

@@ -182,6 +182,18 @@ def test_peers_that_were_known_are_awaited_when_the_link_closes() -> None:
     assert [*waiting, state.peers.complete] == [True, False]
 
 
+def test_what_the_broker_takes_where_nobody_is_heard_may_be_heard_all_the_same() -> None:
+    state = well()
+    for number in (1, 2):
+        state.peers.note(Beat("other", 1, number=number), 100.0, 1100.0)
+    batch = [say(state)]
+    state.taken(batch)
+    assert state.confirmed(batch, []) == [Settled(batch, Scope.CLUSTER)]
+    state.peers.look(103.0, 1103.0)
+    state.taken(batch)
+    assert state.confirmed(batch, []) == [Settled(batch, Scope.LOCAL, in_doubt=True)]
+
+
 # How a connection ends -----------------------------------------------------------------------
 
 
@@ -196,6 +208,9 @@ def test_what_was_in_flight_or_waited_is_settled_by_policy_and_in_order() -> Non
     ]
     local, queued = Scope.LOCAL, Scope.QUEUED
     assert scopes(effects) == [local, queued, local, queued, local]
+    # What was with the broker may have got there; what waited cannot, nor what will be said again.
+    doubts = [e.in_doubt for e in effects if isinstance(e, Settled)]
+    assert doubts == [True, False, True, False, False]
     assert isinstance(effects[0], Degraded)  # before anything is settled
     assert (state.counters.cut_off, state.counters.buffered, len(state.buffer)) == (3, 2, 2)
     assert (state.in_flight, state.replaying) == ([], [])
