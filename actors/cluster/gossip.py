@@ -266,7 +266,7 @@ class Gossip:
         return heard
 
     def _heard(self) -> tuple[str, ...]:
-        return tuple(self._link.state.peers.heard[:MOST_HEARD])
+        return tuple(self._link.state.peers.hears[:MOST_HEARD])
 
     def _doubt_own(self, marks: Sequence[Mark]) -> None:
         """Doubt the rooms in which this pod has spoken and does not hear itself."""

@@ -13,85 +13,25 @@ goodbye, or another pod has come under its name.
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from attrs import define, frozen
+from attrs import frozen
 
 from ...transport.brokers import Beat, Miss
+from .hearsay import Hearsay
 from .outage import Degraded, Healed, OutageCode
+from .peer import PROVEN, Peer
 
-__all__ = ["FORGOTTEN", "PROVEN", "Peer", "Peers"]
+__all__ = ["FORGOTTEN", "Peers"]
 
 MOST_KNOWN: Final = 1024
 """Pods that are known. With more, who comes takes the place of one that is not proven, or else is
 passed over: nobody pushes a real one out, and those that somebody made up make room."""
-SILENCE: Final = 2.5
-"""Beats' intervals after which a pod that is not heard is missing."""
-SHORTEST: Final = 1.0
-LONGEST: Final = 12.0
-"""Seconds between beats that are believed: of few pods, and of as many as are known (`gossip`). Who
-says less would be missing between two beats, who says more never."""
 FORGOTTEN: Final = 8.0
 """Seconds after which a pod that is missing is not counted any more."""
 REMEMBERED: Final = 600.0
 """Seconds after which it is not even missing any more."""
-WINDOW: Final = 60.0
-"""Seconds after which clocks are compared anew: they drift."""
-LATEST: Final = 30.0
-"""Seconds that a beat may be late at most: a clock that somebody made up proves nothing."""
-PROVEN: Final = 2
-"""Beats that make of a voice a pod whose silence means something."""
-
-
-@define
-class Peer:
-    """Another pod: its last beat, when that came, how many came.
-
-    `heard_at` is steady seconds, more where that is held against nobody, `heard_wall` unix seconds,
-    less what the beat was late; `came_at` and `last_at` are when its first and last beat came.
-    `number` is that of the last beat whose marks are known here, or None before the first;
-    `counted` is whether the pod is taken to be there, `expected` whether a replay waits for it: no
-    more when one has, in vain; `hears` whom it said last that it hears.
-    """
-
-    beat: Beat
-    heard_at: float
-    heard_wall: float
-    came_at: float
-    last_at: float
-    beats: int = 1
-    number: int | None = None
-    counted: bool = True
-    expected: bool = True
-    hears: tuple[str, ...] = ()
-    missing: bool = False
-    missing_since: float = 0.0
-    offsets: tuple[float, float] = (math.inf, math.inf)
-    offsets_since: float = -math.inf
-
-    def late(self, beat: Beat, now: float) -> float:
-        """Return how much longer (seconds) a beat was on its way than the fastest of a while."""
-        if now - self.offsets_since > WINDOW:
-            self.offsets, self.offsets_since = (math.inf, self.offsets[0]), now
-        offset = now - beat.clock
-        self.offsets = min(offset, self.offsets[0]), self.offsets[1]
-        return min(offset - min(self.offsets), LATEST)
-
-    def take(self, beat: Beat, now: float) -> None:
-        """Take the next beat. A pod whose words wait for its broker is there, and not heard."""
-        self.beat, self.last_at = beat, now
-        self.beats += 1
-        self.expected = True
-        self.heard_at = max(self.heard_at, now - beat.behind)
-        if now - self.heard_at <= SILENCE * self.interval:
-            self.counted, self.missing = True, False
-
-    @property
-    def interval(self) -> float:
-        """Seconds to its next beat, as far as that is believed."""
-        return min(max(SHORTEST, self.beat.interval), LONGEST)
 
 
 @frozen
@@ -120,7 +60,7 @@ class Peers:
         self._unproven: dict[str, None] = {}
         self._awaited: set[str] = set()
         self._owed: dict[str, None] = {}
-        self._left: OrderedDict[str, None] = OrderedDict()
+        self._hearsay = Hearsay(pod_id)
         self._told: Degraded | None = None
         self._given_up = 0
 
@@ -138,6 +78,13 @@ class Peers:
         """The ids of those that are heard."""
         return [pod for pod, peer in self._known.items() if not peer.missing]
 
+    @property
+    def hears(self) -> list[str]:
+        """The ids of those for whose being there this pod stands: they were heard twice."""
+        return [
+            pod for pod, peer in self._known.items() if not peer.missing and peer.beats >= PROVEN
+        ]
+
     def misses(self, wall: float) -> list[Miss]:
         """Return those that were heard and are not any more, for other pods to know."""
         return [
@@ -149,7 +96,7 @@ class Peers:
     @property
     def rumoured(self) -> list[str]:
         """The ids of those that others miss and that were never heard here."""
-        return list(self._rumoured())
+        return list(self._hearsay.missed)
 
     @property
     def partition(self) -> Degraded | None:
@@ -232,7 +179,7 @@ class Peers:
             return None
         peer = self._known.get(pod)
         if peer is not None and beat.epoch != peer.beat.epoch:
-            if now - peer.heard_at <= SILENCE * peer.interval:
+            if not peer.silent(now):
                 return None
             peer.number = None
         if beat.word == "bye":
@@ -248,7 +195,7 @@ class Peers:
                     return None
                 self._drop(next(iter(self._unproven)))
             peer = self._known[pod] = Peer(beat, now, wall, came_at=now, last_at=now)
-            self._left.pop(pod, None)
+            self._hearsay.came(pod)
             self._unproven[pod] = None
             came = True
             self._replace(beat)
@@ -257,6 +204,7 @@ class Peers:
             self._unproven.pop(pod, None)
             peer.take(beat, now)
         peer.hears = peer.hears if beat.hears is None else beat.hears
+        self._hearsay.note(peer, self._known, now, wall)
         late = peer.late(beat, now)
         peer.heard_wall = wall - late - beat.behind
         return Heard(peer, came, self._follow(peer, beat), late)
@@ -265,12 +213,14 @@ class Peers:
         """See who has fallen silent and who is back; return what is to be told of it."""
         youngest = self._youngest()
         for pod, peer in list(self._known.items()):
-            silent = now - peer.heard_at
-            if silent <= SILENCE * peer.interval:
+            silent = peer.silent(now)
+            if not silent:
                 continue
-            replaced = peer.last_at < youngest.get(peer.beat.name, -math.inf)
-            if peer.beats < PROVEN or replaced:
-                self._leave(pod)
+            if peer.last_at < youngest.get(peer.beat.name, -math.inf):
+                self._leave(pod)  # another is in its place
+                continue
+            if peer.beats < PROVEN and not self._hearsay.vouches(pod, self._known):
+                self._drop(pod)  # a voice that nobody else heard, once
                 continue
             self._miss(peer)
             if silent > FORGOTTEN:
@@ -280,6 +230,7 @@ class Peers:
                 self._given_up += 1
         if len(self._known) >= MOST_KNOWN:
             self._make_room()
+        self._hearsay.look(self._known, now)
         return self._tell(wall)
 
     # Inside ----------------------------------------------------------------------------------
@@ -331,9 +282,7 @@ class Peers:
 
     def _leave(self, pod: str) -> None:
         self._drop(pod)
-        self._left[pod] = None
-        if len(self._left) > MOST_KNOWN:
-            self._left.popitem(last=False)
+        self._hearsay.left(pod)
 
     def _replace(self, beat: Beat) -> None:
         """Miss nobody in whose place another has come."""
@@ -343,25 +292,9 @@ class Peers:
             if peer.missing and peer.beat.name == beat.name:
                 self._leave(pod)
 
-    def _rumoured(self) -> dict[str, float]:
-        """Return who is missed by pods that are heard and was never heard here, and since when.
-
-        Who begins while pods are cut off from each other knows of it by those who began earlier.
-        """
-        rumoured: dict[str, float] = {}
-        for peer in self._known.values():
-            if peer.missing or peer.beats < PROVEN:
-                continue
-            for pod, age in peer.beat.misses:
-                if len(rumoured) >= MOST_KNOWN:
-                    return rumoured
-                if pod not in self._known and pod not in self._left and pod != self._pod_id:
-                    rumoured[pod] = peer.heard_wall - age
-        return rumoured
-
     def _tell(self, wall: float) -> list[Degraded | Healed]:
         missing = [peer for peer in self._known.values() if peer.missing]
-        rumoured = self._rumoured()
+        rumoured = self._hearsay.missed
         told = self._told
         count = len(missing) + len(rumoured)
         if not count:

@@ -17,7 +17,7 @@ from typing import Final
 from attrs import frozen
 
 from ...transport.brokers import Beat
-from .membership import PROVEN, Peer
+from .peer import PROVEN, Peer
 
 __all__ = ["PodName", "Renamed", "borne"]
 

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Final
 
-from .membership import Peer
+from .peer import Peer
 
 __all__ = ["witnesses"]
 

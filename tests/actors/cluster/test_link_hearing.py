@@ -262,6 +262,7 @@ def test_a_pod_that_comes_while_an_emit_waits_is_waited_for_too() -> None:
 def test_who_is_missed_by_others_and_was_never_heard_here_has_not_heard() -> None:
     desk = Desk("a")
     desk.peers.note(Beat("a", 1, misses=(Miss("b", 3.0),)), desk.now, desk.now)
+    desk.peers.look(desk.now, desk.now)
     desk.say(1)
     desk.got("a", 1)
     assert desk.outcome(1) == Reach(Scope.PARTIAL, 1, 2, 1)

@@ -181,6 +181,30 @@ def test_who_is_missed_by_others_is_missed_here_though_never_heard_until_they_mi
     assert isinstance(healed, Healed)
 
 
+def test_who_is_heard_by_others_and_not_here_is_missed_after_a_beat_and_a_half() -> None:
+    peers = proven("a")
+    peers.note(Beat("a", 1, number=3, clock=1.0, hears=("b", "me")), 1.0, 1001.0)
+    assert peers.look(2.4, 1002.4) == []
+    peers.note(Beat("a", 1, number=4, clock=2.5, hears=None), 2.5, 1002.5)  # as before
+    [told] = peers.look(2.6, 1002.6)
+    assert isinstance(told, Degraded)
+    assert (told.missing, told.since) == (1, 1001.0)
+    assert peers.rumoured == ["b"]
+    note(peers, "b", at=2.7)
+    [healed] = peers.look(2.8, 1002.8)
+    assert isinstance(healed, Healed)
+
+
+def test_who_was_heard_once_is_missed_where_others_hear_it_and_else_was_nobody() -> None:
+    for hears in (("b",), ()):
+        peers = proven("a")
+        note(peers, "b", at=0.5)
+        for at in (1.0, 2.0, 3.0):
+            peers.note(Beat("a", 1, number=3, clock=at, hears=hears), at, 1000.0 + at)
+        assert len(peers.look(3.2, 1003.2)) == len(hears)
+        assert ("b" in peers.known) is bool(hears)
+
+
 def test_who_has_left_is_not_missed_because_others_did_not_hear_that() -> None:
     peers = proven("a", "c")
     note(peers, "c", word="bye", at=1.0)

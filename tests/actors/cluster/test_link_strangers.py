@@ -15,9 +15,10 @@ from deployd.actors.cluster import Degraded
 from deployd.actors.cluster.counters import Counters
 from deployd.actors.cluster.deduplicator import Deduplicator
 from deployd.actors.cluster.inbound import Inbound
-from deployd.actors.cluster.membership import LONGEST, MOST_KNOWN, PROVEN, SHORTEST, Peers
+from deployd.actors.cluster.membership import MOST_KNOWN, Peers
 from deployd.actors.cluster.names import PodName
 from deployd.actors.cluster.pace import interval
+from deployd.actors.cluster.peer import LONGEST, PROVEN, SHORTEST
 from deployd.actors.cluster.sequences import Sequences
 from deployd.actors.cluster.witnesses import MOST_WITNESSES, witnesses
 from deployd.transport import EnvelopeError
