@@ -121,13 +121,14 @@ class Began(NamedTuple):
 
 
 class Met(NamedTuple):
-    """Something came from another pod, for the first time in this pod's life.
+    """From now on a pod can know of another: something of it has come, or of one that knows it.
 
-    Before, it cannot know that there is any.
+    It is of both their lives; before, the pod cannot know that there is the other.
     """
 
     at: float
     pod: int
+    other: int
 
 
 class View(NamedTuple):

@@ -102,7 +102,8 @@ class SimulatedNetwork:
 
     `spread` is how long (seconds) it takes until the other servers know what is subscribed on one,
     `road` how long a message takes from one to another at most. `signed` is whether pods sign.
-    `tell_met` is told of a pod that something of another one has come to, once in its life.
+    `tell_met` is told of two pods: the first can know of the second from now on, for something of
+    it has come, or of one that could know of it; once in both their lives.
     """
 
     def __init__(
@@ -113,8 +114,8 @@ class SimulatedNetwork:
         self.limit = LIMIT
         self.signed = False
         self.spread = spread
-        self.tell_met: Callable[[int], object] = lambda _: None
-        self._met: set[int] = set()
+        self.tell_met: Callable[[int, int], object] = lambda _, __: None
+        self._knows: dict[int, frozenset[int]] = {}
         self.denied: dict[int, set[Channel]] = {}
         self.losses: dict[int, Losses] = {}
         self.said: deque[tuple[Channel, bytes]] = deque(maxlen=REMEMBERED)
@@ -193,13 +194,18 @@ class SimulatedNetwork:
 
     def begin(self, pod: int) -> None:
         """Note that a pod begins a life."""
-        self._met.discard(pod)
+        self._knows = {one: known - {pod} for one, known in self._knows.items() if one != pod}
 
     def meet(self, pod: int, other: int) -> None:
         """Note that something of another pod, or of its own, has come to a pod."""
-        if pod not in self._met and other not in (pod, NOBODY):
-            self._met.add(pod)
-            self.tell_met(pod)
+        if other in (pod, NOBODY):
+            return
+        known, nobody = self._knows.get(pod, frozenset()), frozenset[int]()
+        news = (self._knows.get(other, nobody) | {other}) - known - {pod}
+        if news:
+            self._knows[pod] = known | news
+            for one in sorted(news):
+                self.tell_met(pod, one)
 
     def abandon(self, pod: int) -> None:
         """Forget a pod that is dead."""

@@ -55,7 +55,7 @@ class Violation:
 class _Stay:
     """A client in a room, from the acknowledgement on. `heard` is when it first heard what.
 
-    `met` is when its pod could first know of another one.
+    `life` is which of its pod's it is.
     """
 
     client: str
@@ -63,7 +63,7 @@ class _Stay:
     room: str
     begin: float
     end: float
-    met: float
+    life: int
     heard: dict[tuple[str, int], float] = field(factory=dict)
 
 
@@ -91,7 +91,8 @@ class _Seen:
         self.calm = math.inf
         self.gone: dict[str, float] = {}
         self.pauses: dict[int, list[tuple[float, float]]] = defaultdict(list)
-        self.met: dict[int, float] = defaultdict(lambda: math.inf)
+        self.lives: dict[int, list[float]] = defaultdict(list)
+        self.met: dict[tuple[int, int, int, int], float] = {}
         self.told: list[Told] = []
         self.strays: list[Hearing] = []
         self.heard: list[tuple[_Stay, Hearing]] = []
@@ -124,9 +125,11 @@ class _Seen:
     def _live(self, record: Began | Met | Paused | Resumed) -> None:
         match record:
             case Began():
-                self.met[record.pod] = math.inf
+                self.lives[record.pod].append(record.at)
             case Met():
-                self._meet(record)
+                pod, other = record.pod, record.other
+                lives = len(self.lives[pod]), len(self.lives[other])
+                self.met.setdefault((pod, lives[0], other, lives[1]), record.at)
             case Paused():
                 self._paused[record.pod] = record.at
             case Resumed():
@@ -135,16 +138,10 @@ class _Seen:
     def _join(self, joined: Entered) -> None:
         key = joined.client, joined.room
         if key not in self._open:
-            met = self.met[joined.pod]
-            stay = _Stay(joined.client, joined.pod, joined.room, joined.at, self.end, met)
+            life = len(self.lives[joined.pod])
+            stay = _Stay(joined.client, joined.pod, joined.room, joined.at, self.end, life)
             self._open[key] = stay
             self.stays.append(stay)
-
-    def _meet(self, met: Met) -> None:
-        self.met[met.pod] = met.at
-        for stay in self._open.values():
-            if stay.pod == met.pod:
-                stay.met = met.at
 
     def _part(self, gone: Gone) -> None:
         if gone.room is None:
@@ -174,8 +171,15 @@ class _Seen:
             outage.until = told.until
 
     def due(self, said: Spoken, stay: _Stay) -> float:
-        """Return by when a client is to be told that it did not hear something."""
-        return self.awake(stay.pod, max(said.at, stay.met), IN_TIME)
+        """Return by when a client is to be told that it did not hear something.
+
+        Never where its pod could not know that there is one that says anything.
+        """
+        if said.pod == stay.pod:
+            return self.awake(stay.pod, said.at, IN_TIME)
+        life = sum(began <= said.at for began in self.lives[said.pod])
+        met = self.met.get((stay.pod, stay.life, said.pod, life), math.inf)
+        return self.awake(stay.pod, max(said.at, met), IN_TIME)
 
     def awake(self, pod: int, at: float, seconds: float) -> float:
         """Return when a pod has been awake for so many seconds since a time."""

@@ -153,8 +153,8 @@ class World:
             self._pauses.resume(pod)
             self.history.append(Resumed(trio.current_time(), pod))
 
-    def _meet(self, pod: int) -> None:
-        self.history.append(Met(trio.current_time(), pod))
+    def _meet(self, pod: int, other: int) -> None:
+        self.history.append(Met(trio.current_time(), pod, other))
 
     # Pods that end -------------------------------------------------------------------------------
 

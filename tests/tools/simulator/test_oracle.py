@@ -23,7 +23,7 @@ from deployd.tools.simulator.history import (
 
 A, B = "a", "b"
 BEGIN: list[Record] = [
-    *(Began(0.0, 0), Began(0.0, 1), Met(0.1, 0), Met(0.1, 1)),
+    *(Began(0.0, 0), Began(0.0, 1), Met(0.1, 0, 1), Met(0.1, 1, 0)),
     *(Entered(1.0, A, 0, "r"), Entered(1.0, B, 1, "r")),
 ]
 END: list[Record] = [View(30.0, 0, 1, 2, ""), View(30.0, 1, 1, 2, "")]
@@ -116,9 +116,9 @@ def test_who_slept_is_told_in_time_after_it_woke() -> None:
 def test_who_knows_of_no_other_pod_is_told_in_time_after_it_could() -> None:
     anew: list[Record] = [Gone(1.1, B, None), Began(1.2, 1), Entered(1.5, B, 1, "r")]
     told_late: list[Record] = [told(14.9, 1.9), told(15.0, 1.9, 14.9)]
-    assert not broken(anew, said(1, 2.0), Met(12.0, 1), told_late)
-    assert broken(anew, said(1, 2.0), Met(11.5, 1), told_late) == {"late"}
-    assert broken(anew, said(1, 2.0), Met(11.5, 1)) == {"undeclared", "false receipt"}
+    assert not broken(anew, said(1, 2.0), Met(12.0, 1, 0), told_late)
+    assert broken(anew, said(1, 2.0), Met(11.5, 1, 0), told_late) == {"late"}
+    assert broken(anew, said(1, 2.0), Met(11.5, 1, 0)) == {"undeclared", "false receipt"}
     assert not broken(anew, said(1, 2.0))
     assert "undeclared" in broken(Gone(1.1, B, None), anew[2], said(1, 2.0))
 
