@@ -212,7 +212,7 @@ class Broker:
         help="How long the broker may take for anything it is asked, beside the usual round trip.",
     )
     canary_interval: float = setting(
-        0.1,
+        0.15,
         unit="seconds",
         gt=0,
         help="How soon after each proof the link proves again that it hears itself.",

@@ -15,7 +15,7 @@ __all__ = ["BROKERS", "Act", "Deed", "RunPlan", "plan"]
 
 BROKERS: Final[tuple[BrokerName, ...]] = ("nats", "redis", "rabbitmq")
 
-SPOKEN: Final = 21.0
+SPOKEN: Final = 19.0
 """Seconds until which clients speak."""
 CALM: Final = 18.0
 """Seconds until which all faults are over."""
@@ -24,7 +24,7 @@ HEALED: Final = 8.5
 more, and that is to reach everybody."""
 LISTENED: Final = 3.5
 """Seconds after the last word in which all that is to be told is told."""
-SILENT: Final = 0.15
+SILENT: Final = 0.08
 """How many of all runs have a silence before the last word, in which a subscription is lost."""
 SILENCE: Final = 28.0
 """Seconds that it lasts: silent subscriptions are proven within half a minute."""

@@ -31,6 +31,7 @@ SETTINGS: Final = BrokerSettings(
     type="simulated:Broker",
     enabled=True,
     notice_window=0.0,
+    canary_interval=0.5,  # a fifth less time a run; what hangs is noticed a third of a second later
     policies={"kept-*": FailurePolicy.BUFFER, "strict-*": FailurePolicy.REJECT},
     receipts={"plain-2": ReceiptPolicy.HEARD, "kept-*": ReceiptPolicy.HEARD},
 )
