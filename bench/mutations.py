@@ -121,7 +121,7 @@ def _no_poison_rule() -> None:
 def _membership_never_forgets() -> None:
     membership.FORGOTTEN = membership.REMEMBERED = math.inf  # type: ignore[misc]
     Peers._youngest = lambda self: {}  # type: ignore[method-assign]
-    Peers._replace = lambda self, beat: None  # type: ignore[method-assign]
+    Peers._replace = lambda self, beat: False  # type: ignore[method-assign]
 
 
 def _join_unproven() -> None:

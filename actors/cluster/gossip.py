@@ -396,6 +396,7 @@ class Gossip:
             hears=self._heard(),
             misses=tuple(link.state.peers.misses(link.wall())[:MOST_HEARD]),
             clock=link.clock(),
+            held=link.state.kept_for(link.clock()),
             after=after,
             marks=marks,
         )

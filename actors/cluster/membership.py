@@ -189,24 +189,19 @@ class Peers:
         if beat.word == "hello" and len(self._owed) < MOST_KNOWN:
             self._owed[pod] = None
         self._awaited.discard(pod)
+        came = peer is None or peer.missing
         if peer is None:
-            if len(self._known) >= MOST_KNOWN:
-                if not self._unproven:
-                    return None
-                self._drop(next(iter(self._unproven)))
-            peer = self._known[pod] = Peer(beat, now, wall, came_at=now, last_at=now)
-            self._hearsay.came(pod)
-            self._unproven[pod] = None
-            came = True
-            self._replace(beat)
+            peer = self._let_in(beat, now, wall)
+            if peer is None:
+                return None
         else:
-            came = peer.missing
             self._unproven.pop(pod, None)
             peer.take(beat, now)
         peer.hears = peer.hears if beat.hears is None else beat.hears
         self._hearsay.note(peer, self._known, now, wall)
         late = peer.late(beat, now)
-        peer.heard_wall = wall - late - beat.behind
+        # Until then all that it said has come, or is known to be missing.
+        peer.heard_wall = wall - late - max(beat.behind, beat.held)
         return Heard(peer, came, self._follow(peer, beat), late)
 
     def look(self, now: float, wall: float) -> list[Degraded | Healed]:
@@ -234,6 +229,21 @@ class Peers:
         return self._tell(wall)
 
     # Inside ----------------------------------------------------------------------------------
+
+    def _let_in(self, beat: Beat, now: float, wall: float) -> Peer | None:
+        """Know one more, if there is place; who takes a missing one's name is no mere voice."""
+        pod = beat.origin
+        if len(self._known) >= MOST_KNOWN:
+            if not self._unproven:
+                return None
+            self._drop(next(iter(self._unproven)))
+        peer = self._known[pod] = Peer(beat, now, wall, came_at=now, last_at=now)
+        self._hearsay.came(pod)
+        if self._replace(beat):
+            peer.beats = PROVEN
+        else:
+            self._unproven[pod] = None
+        return peer
 
     def _follow(self, peer: Peer, beat: Beat) -> int | None:
         """Note whose marks are known; return after which beat some are missing, or None."""
@@ -284,13 +294,16 @@ class Peers:
         self._drop(pod)
         self._hearsay.left(pod)
 
-    def _replace(self, beat: Beat) -> None:
-        """Miss nobody in whose place another has come."""
+    def _replace(self, beat: Beat) -> bool:
+        """Miss nobody in whose place another has come; say whether anybody was missed."""
+        replaced = False
         if not beat.name or self._told is None:  # else there is nobody that is missed
-            return
+            return replaced
         for pod, peer in list(self._known.items()):
             if peer.missing and peer.beat.name == beat.name:
                 self._leave(pod)
+                replaced = True
+        return replaced
 
     def _tell(self, wall: float) -> list[Degraded | Healed]:
         missing = [peer for peer in self._known.values() if peer.missing]

@@ -53,6 +53,10 @@ class Buffer:
     def __len__(self) -> int:
         return len(self._waiting)
 
+    def age(self, now: float) -> float:
+        """Return how long (seconds) the oldest has waited, or 0."""
+        return now - self._waiting[0].born if self._waiting else 0.0
+
     def add(self, publication: Publication) -> bool:
         """Keep one more, behind those that wait; False when there is no room for it."""
         if len(self._waiting) >= self._max_messages or (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Final, TypeAlias
@@ -26,6 +27,8 @@ MOST_SUSPECTED: Final = 16_384
 GRACE: Final = 1.0
 """Seconds that an event may be on its way longer than the beat that tells of it, for it may have
 a way of its own: so one that was said a second before the beat is not awaited any more."""
+LATEST: Final = 30.0
+"""Seconds that an event may be late at most: a clock that was set back proves nothing."""
 SLACK: Final = 0.25
 """Seconds before what is known: an event was said before it, or the word of it, came here."""
 
@@ -43,11 +46,20 @@ class Hole:
 
 @define
 class _Progress:
-    """The first and last number of a pod in a room since that is followed; when the last came."""
+    """The first and last number of a pod in a room since that is followed; when that was said."""
 
     first: int
     last: int
     at: float
+    offset: float = math.inf
+
+    def said(self, time: float, wall: float) -> float:
+        """Return when (unix s, here) something was said at a time of its origin's clock.
+
+        What came fastest shows how far the clocks are apart; other things were longer on the way.
+        """
+        self.offset = min(self.offset, wall - time)
+        return max(wall - LATEST, time + self.offset)
 
 
 @frozen
@@ -100,7 +112,7 @@ class Sequences:
                 last = event.sequence
             if gap > 0:
                 missed += min(gap, LONGEST_GAP)
-        order.last, order.at = last, wall
+        order.last, order.at = last, order.said(fresh[-1].time, wall)
         if not missed:
             return None
         self.missed += missed

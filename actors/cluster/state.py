@@ -107,6 +107,11 @@ class LinkState:
         """Whether what is said in a room may wait here: its numbers are not for the others yet."""
         return not self._open_road and self.policy(room) is FailurePolicy.BUFFER
 
+    def kept_for(self, now: float) -> float:
+        """Return how long (seconds) the oldest event waits for a replay, or is being replayed."""
+        replaying = [now - one.born for one in self.replaying[:1]]
+        return max([0.0, self.buffer.age(now), *replaying])
+
     def policy(self, room: str | None) -> FailurePolicy:
         """Return what an outage means for a room."""
         if room is None:

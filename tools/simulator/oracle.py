@@ -102,6 +102,15 @@ class _Seen:
             self._take(record)
         for pod, at in self._paused.items():
             self.pauses[pod].append((at, self.end))
+        self.taken = {key: self._taken(said) for key, said in self.said.items()}
+        """All that was said, as of when its pod's room took it: it may wait behind a join."""
+
+    def _taken(self, said: Spoken) -> Spoken:
+        key = said.client, said.number
+        heard = [
+            stay.heard[key] for stay in self.stays if stay.pod == said.pod and key in stay.heard
+        ]
+        return said._replace(at=max(said.at, min(heard, default=said.at)))
 
     def _take(self, record: Record) -> None:
         match record:
@@ -356,7 +365,7 @@ def _holes(seen: _Seen) -> Iterator[tuple[Spoken, _Stay, float | None]]:
     was refused.
     """
     by_room = _by_room(seen)
-    for said in seen.said.values():
+    for said in seen.taken.values():
         if _scope(seen, said) not in ALL_HEAR:
             continue
         for stay in by_room[said.room]:

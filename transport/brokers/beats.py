@@ -11,10 +11,11 @@ how far it has come in each room in which it spoke since the beat before.
 said by a steady clock of the pod's own (ms: who compares two knows which was longer on its way),
 `at` the server of the broker that the pod is with, `c` and `r` its connections and rooms, `l` its
 load, `h` whom it hears (absent: as it said before), `m` whom it misses and since when (ms), `w` for
-how long (ms) it has not said all that it had to say, for it waits there, `q` its marks: room (null:
-everyone), first and last number since the beat before, and how long ago (ms) each was said. With
-`a` the beat answers a pod that missed some: its marks are of all that was said after beat `a`; a
-first number of 0 is not known any more.
+how long (ms) it has not said all that it had to say, for it waits there, `k` the age (ms) of the
+oldest event that it keeps for a replay, `q` its marks: room (null: everyone), first and last number
+since the beat before, and how long ago (ms) each was said. With `a` the beat answers a pod that
+missed some: its marks are of all that was said after beat `a`; a first number of 0 is not known any
+more.
 
     {"v":1,"o":"77aa0912","ask":{"since":12}}
     {"v":1,"o":"77aa0912","ask":{"echo":"f00d…","on":["room.lobby"]}}
@@ -97,7 +98,7 @@ class Miss(NamedTuple):
 class Beat:
     """What a pod says of itself, whom it hears and misses; see above.
 
-    `interval`, `clock` and `behind` are in seconds, `load` from 0 to 1.
+    `interval`, `clock`, `behind` and `held` are in seconds, `load` from 0 to 1.
     """
 
     origin: str
@@ -115,6 +116,7 @@ class Beat:
     misses: tuple[Miss, ...] = ()
     clock: float = 0.0
     behind: float = 0.0
+    held: float = 0.0
     after: int | None = None
     marks: tuple[Mark, ...] = ()
 
@@ -153,6 +155,8 @@ def beat(said: Beat) -> bytes:
         body["h"] = said.hears
     if said.behind:
         body["w"] = round(said.behind * 1000)
+    if said.held:
+        body["k"] = round(said.held * 1000)
     if said.misses:
         body["m"] = [(miss.pod, round(miss.age * 1000)) for miss in said.misses]
     if said.after is not None:
@@ -200,6 +204,7 @@ def read_beat(origin: str, message: dict[str, JSON]) -> Beat:
         _misses(body.get("m", [])),
         _whole(body.get("t")) / 1000,
         _seconds(body.get("w", 0), 1000 * LONGEST_INTERVAL) / 1000,
+        _seconds(body.get("k", 0), 1000 * OLDEST) / 1000,
         None if after is None else _whole(after),
         _marks(body.get("q", [])),
     )

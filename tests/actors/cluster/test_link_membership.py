@@ -217,6 +217,23 @@ def test_who_has_left_is_not_missed_because_others_did_not_hear_that() -> None:
     assert isinstance(told, Degraded)
 
 
+def test_a_pod_that_keeps_events_for_a_replay_is_known_to_have_said_all_until_the_oldest() -> None:
+    peers = proven("a")
+    peers.note(Beat("a", 1, number=3, clock=5.0, held=2.0), 5.0, 1005.0)
+    assert peers.heard == ["a"]
+    assert peers.lost(1005.2) == 1002.0
+
+
+def test_who_came_under_the_name_of_a_missing_pod_is_one_though_it_was_heard_once() -> None:
+    peers = Peers("me")
+    for number in (1, 2):
+        peers.note(hail("old", number=number, name="ann"), 0.0, 1000.0)
+    peers.look(3.0, 1003.0)
+    peers.note(hail("new", "hello", name="ann"), 3.1, 1003.1)
+    assert isinstance(peers.look(3.2, 1003.2)[0], Healed)
+    assert isinstance(peers.look(5.8, 1005.8)[0], Degraded)
+
+
 def test_who_is_there_is_known_when_all_whom_others_hear_are_heard() -> None:
     peers = Peers("me")
     assert not peers.acquainted

@@ -126,6 +126,17 @@ def test_a_hole_among_what_came_is_known_at_once_and_since_the_last_that_came() 
     assert told(it, Mark("tea", 1, 4, 5.0, 0.1), now=10.0) == []
 
 
+def test_a_hole_begins_when_the_last_before_it_was_said_and_not_when_that_came() -> None:
+    it = entered()
+    for number, said_at, came_at in ((1, 500.0, 1000.0), (2, 501.0, 1003.0)):  # other clocks
+        events = [Event("tea", "said", b"1", f"id-{number}", number, said_at, "p")]
+        assert it.follow(Envelope("p", 1, "tea", events), events, came_at) is None
+    events = [Event("tea", "said", b"1", "id-5", 5, 503.0, "p")]
+    hole = it.follow(Envelope("p", 1, "tea", events), events, 1003.1)
+    assert hole is not None
+    assert hole.since == 1000.75
+
+
 def test_an_answer_that_knows_no_first_number_tells_of_what_lacks() -> None:
     it = entered()
     heard(it, 1, 2)

@@ -114,6 +114,7 @@ def test_probes_beats_and_questions_come_out_the_same() -> None:
         (Miss("pod4", 3.2),),
         81.5,
         2.4,
+        7.5,
         2,
         (Mark("tea", 1, 4, 0.82, 0.015), Mark(None, 2, 2, 0.0, 0.0)),
     )
