@@ -5,13 +5,16 @@ BIN := $(VENV)/bin
 PACKAGES := config transport actors documents supervisors tools web
 SOURCES := $(PACKAGES) tests examples bench conftest.py
 
-.PHONY: run test check lint types lock install install-dev bench bench-pods bench-faults bench-failover bench-operations soak repeat containers clean
+.PHONY: run test simulate check lint types lock install install-dev bench bench-pods bench-faults bench-failover bench-operations soak repeat containers clean
 
 run: $(VENV)/run.stamp ## install what a pod needs and serve on http://localhost:2403
 	@$(BIN)/deployd serve --dev --config config/realtime.json --data data
 
 test: lint types $(VENV)/servers.stamp ## everything that must be true of a commit
 	@$(BIN)/python -m pytest -q -n 3 --dist worksteal  # on two cores: a third of the time is waiting
+
+simulate: $(VENV)/dev.stamp ## two thousand runs of whole pods in networks that fail, and what they may never do; three minutes
+	@$(BIN)/deployd simulate --seeds $(or $(SEEDS),2000)
 
 check: lint types ## the inner loop: all that needs no server and no pod of its own
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal --without-servers tests/test_architecture.py tests/test_libraries.py \

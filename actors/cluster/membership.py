@@ -211,10 +211,12 @@ class Peers:
             silent = peer.silent(now)
             if not silent:
                 continue
-            if peer.last_at < youngest.get(peer.beat.name, -math.inf):
-                self._leave(pod)  # another is in its place
+            replaced = peer.last_at < youngest.get(peer.beat.name, -math.inf)
+            if replaced and (peer.missing or peer.beats < PROVEN):
+                self._leave(pod)
                 continue
-            if peer.beats < PROVEN and not self._hearsay.vouches(pod, self._known):
+            # Who has died and is back is missed all the same, once: its last words may be lost.
+            if not replaced and peer.beats < PROVEN and not self._hearsay.vouches(pod, self._known):
                 self._drop(pod)  # a voice that nobody else heard, once
                 continue
             self._miss(peer)

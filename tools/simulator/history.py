@@ -18,6 +18,7 @@ __all__ = [
     "Paused",
     "Record",
     "Resumed",
+    "Slow",
     "Spoken",
     "Told",
     "View",
@@ -93,6 +94,14 @@ class Told(NamedTuple):
     missed: int
 
 
+class Slow(NamedTuple):
+    """For so many seconds every way to a server, and from it, takes `delay` seconds longer."""
+
+    at: float
+    seconds: float
+    delay: float
+
+
 class Paused(NamedTuple):
     """A pod does nothing from now on."""
 
@@ -143,6 +152,7 @@ class View(NamedTuple):
 
 Record: TypeAlias = (
     Calm
+    | Slow
     | Entered
     | Gone
     | Spoken

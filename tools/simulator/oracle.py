@@ -20,6 +20,7 @@ from .history import (
     Paused,
     Record,
     Resumed,
+    Slow,
     Spoken,
     Told,
     View,
@@ -31,6 +32,8 @@ IN_TIME: Final = 3.0
 """Seconds within which those whom a hole concerns are told of it."""
 ANSWERED: Final = 8.0
 """Seconds within which an emit is answered, whatever becomes of it."""
+KNOWN: Final = 1.5
+"""Seconds after which a pod of which another could know is known there."""
 LATE: Final = 1.0
 """Seconds that an event may be on its way when nothing is wrong."""
 ROUNDED: Final = 0.002
@@ -89,6 +92,7 @@ class _Seen:
         self.answers: dict[tuple[str, int], list[Answered]] = defaultdict(list)
         self.outages: dict[str, list[_Outage]] = defaultdict(list)
         self.calm = math.inf
+        self.slow: list[Slow] = []
         self.gone: dict[str, float] = {}
         self.pauses: dict[int, list[tuple[float, float]]] = defaultdict(list)
         self.lives: dict[int, list[float]] = defaultdict(list)
@@ -128,6 +132,8 @@ class _Seen:
                 self._tell(record)
             case Calm():
                 self.calm = record.at
+            case Slow():
+                self.slow.append(record)
             case Began() | Met() | Paused() | Resumed():
                 self._live(record)
 
@@ -184,11 +190,30 @@ class _Seen:
 
         Never where its pod could not know that there is one that says anything.
         """
-        if said.pod == stay.pod:
-            return self.awake(stay.pod, said.at, IN_TIME)
+        since = said.at
+        if said.pod != stay.pod:
+            since = max(since, self.known_at(stay.pod, stay.life, said.pod, said.at))
+        due = self.awake(stay.pod, since, IN_TIME)
+        # The word of it goes to a server and from it, as the words themselves do.
+        return due + max(
+            (
+                2 * slow.delay
+                for slow in self.slow
+                if slow.at < due and since < slow.at + slow.seconds
+            ),
+            default=0.0,
+        )
+
+    def knew(self, said: Spoken, stay: _Stay) -> bool:
+        """Whether the pod that said it could know, for a while, of that of a client."""
         life = sum(began <= said.at for began in self.lives[said.pod])
-        met = self.met.get((stay.pod, stay.life, said.pod, life), math.inf)
-        return self.awake(stay.pod, max(said.at, met), IN_TIME)
+        known = self.known_at(said.pod, life, stay.pod, stay.begin)
+        return said.pod == stay.pod or known + KNOWN < said.at
+
+    def known_at(self, pod: int, life: int, other: int, at: float) -> float:
+        """Return when a pod could first know of the life that another leads at some time."""
+        lives = sum(began <= at for began in self.lives[other])
+        return self.met.get((pod, life, other, lives), math.inf)
 
     def awake(self, pod: int, at: float, seconds: float) -> float:
         """Return when a pod has been awake for so many seconds since a time."""
@@ -280,11 +305,8 @@ def _unheard(seen: _Seen) -> Iterator[tuple[float, str]]:
                 continue
             for stay in stays:
                 in_it = stay.begin < said.at and answer.at < stay.end
-                if (
-                    in_it
-                    and not _is_alone(seen, said, stay)
-                    and stay.heard.get(key, seen.end) > answer.at
-                ):
+                missed = in_it and stay.heard.get(key, seen.end) > answer.at
+                if missed and not _is_alone(seen, said, stay) and seen.knew(said, stay):
                     yield answer.at, f"{stay.client} had not heard {_what(said)}"
 
 

@@ -12,7 +12,7 @@ from attrs import define, field
 from .chance import LeapingClock, Pauses, seeded
 from .client import Visit
 from .faults import Fault, Kind
-from .history import Began, Calm, Met, Paused, Record, Resumed
+from .history import Began, Calm, Met, Paused, Record, Resumed, Slow
 from .injection import inject
 from .models import network_of
 from .plan import Act, Deed, RunPlan
@@ -137,6 +137,8 @@ class World:
             await self._end(fault, nursery)
             return
         undo = self._pause(fault.pod) if fault.kind is Kind.PAUSE else inject(self._network, fault)
+        if fault.kind is Kind.DELAY:
+            self.history.append(Slow(trio.current_time(), fault.seconds, fault.amount / 1000))
         if undo is not None:
             await trio.sleep(fault.seconds)
             undo()
