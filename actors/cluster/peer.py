@@ -60,11 +60,11 @@ class Peer:
         return min(offset - min(self.offsets), LATEST)
 
     def take(self, beat: Beat, now: float) -> None:
-        """Take the next beat. A pod whose words wait for its broker is there, and not heard."""
+        """Take the next beat. A pod whose words wait, for its broker or for a replay, is not heard."""
         self.beat, self.last_at = beat, now
         self.beats += 1
         self.expected = True
-        self.heard_at = max(self.heard_at, now - beat.behind)
+        self.heard_at = max(self.heard_at, now - max(beat.behind, beat.held))
         if not self.silent(now):
             self.counted, self.missing = True, False
 

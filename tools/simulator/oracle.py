@@ -114,7 +114,7 @@ class _Seen:
         heard = [
             stay.heard[key] for stay in self.stays if stay.pod == said.pod and key in stay.heard
         ]
-        return said._replace(at=max(said.at, min(heard, default=said.at)))
+        return Spoken(max(said.at, min(heard, default=said.at)), *said[1:])
 
     def _take(self, record: Record) -> None:
         match record:
