@@ -60,7 +60,7 @@ class Peer:
         return min(offset - min(self.offsets), LATEST)
 
     def take(self, beat: Beat, now: float) -> None:
-        """Take the next beat. A pod whose words wait, for its broker or for a replay, is not heard."""
+        """Take the next beat. A pod whose words wait for its broker or a replay is not heard."""
         self.beat, self.last_at = beat, now
         self.beats += 1
         self.expected = True
