@@ -183,18 +183,20 @@ async def test_a_room_that_is_too_busy_for_other_pods_owns_up_to_its_members() -
         await bob.join("tea")
         assert (await a.hub.send_to_room("tea", "said", 0)).scope is Scope.CLUSTER
         await Slow.begun.wait()
-        for number in range(1, 5):  # the first of these waits, for the others there is no place
+        # The first of these waits in the mailbox, the next in the line; this broker keeps no more.
+        for number in range(1, 5):
             assert (await a.hub.send_to_room("tea", "said", number)).scope is Scope.CLUSTER
         Slow.released.set()
         await bob.expect("emit", data=0)
         gap = await bob.expect("emit", event="system:degraded", room="tea")
-        assert (gap["data"]["code"], gap["data"]["missed"]) == ("missed", 3)
+        assert (gap["data"]["code"], gap["data"]["missed"]) == ("missed", 2)
         whole = await bob.expect("emit", event="system:healed", room="tea")
-        assert (whole["data"]["missed"], whole["data"]["since"]) == (3, gap["data"]["since"])
+        assert (whole["data"]["missed"], whole["data"]["since"]) == (2, gap["data"]["since"])
         await bob.expect("emit", data=1)
+        await bob.expect("emit", data=2)
         await quiet(bob)
         assert b.link is not None
-        assert b.link.state.counters.undelivered == 3
+        assert b.link.state.counters.undelivered == 2
 
 
 class Echoing(Room[None]):
