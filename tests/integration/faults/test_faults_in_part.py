@@ -79,7 +79,7 @@ async def test_40_where_bits_flip_nothing_is_heard_that_was_not_said(
     base = attrs.evolve(FAST, secret="a secret that all pods have, of 32 bytes")
     async with scene(kind, server, base) as it:
         await it.fault(lambda: setattr(it.far, "flip_every", 5_000))
-        await until(lambda: noticed(it.pods[1]) >= 10)
+        await until(lambda: noticed(it.pods[1]) >= 3)  # each may end the connection
         it.far.heal()
         await it.healed()
 
