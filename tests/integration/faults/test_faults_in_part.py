@@ -71,7 +71,7 @@ def missed(it: Scene) -> int:
     return sum(data["missed"] for event, data, _ in it.talk.told if event == "system:degraded")
 
 
-@pytest.mark.parametrize("kind", ["nats", "redis", "rabbitmq"])
+@pytest.mark.parametrize("kind", ["nats", "redis"])
 async def test_40_where_bits_flip_nothing_is_heard_that_was_not_said(
     kind: str, request: pytest.FixtureRequest
 ) -> None:
