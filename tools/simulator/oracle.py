@@ -210,6 +210,14 @@ class _Seen:
         known = self.known_at(said.pod, life, stay.pod, stay.begin)
         return said.pod == stay.pod or known + KNOWN < said.at
 
+    def stayed(self, client: str, outage: _Outage) -> bool:
+        """Whether a client is still in the room of which it was told, or it was of all."""
+        return outage.room is None or any(
+            stay.client == client and stay.room == outage.room
+            for stay in self.stays
+            if stay.begin <= outage.told_at and stay.end >= self.end
+        )
+
     def known_at(self, pod: int, life: int, other: int, at: float) -> float:
         """Return when a pod could first know of the life that another leads at some time."""
         lives = sum(began <= at for began in self.lives[other])
@@ -227,7 +235,8 @@ class _Seen:
 def _same(outage: _Outage, told: Told) -> bool:
     if told.room is not None or outage.room is not None:
         return outage.room == told.room
-    return (outage.code == "partitioned") == (told.code == "partitioned")
+    # An outage of the link takes in what was told of pods that were missing: it ends both.
+    return told.code != "partitioned" or outage.code == "partitioned"
 
 
 # The rules ------------------------------------------------------------------------------------
@@ -329,12 +338,20 @@ def _late(seen: _Seen) -> Iterator[tuple[float, str]]:
 
 def _reach(seen: _Seen) -> Iterator[tuple[float, str]]:
     """Reach everybody, when nothing has been wrong for a while."""
-    for said, stay, _ in _holes(seen):
-        if said.at > seen.calm:
-            yield said.at, f"{_what(said)} did not reach {stay.client}, though all is well"
-    for said in seen.said.values():
+    by_room = _by_room(seen)
+    for key, said in seen.said.items():
         scope = _scope(seen, said)
-        if said.at > seen.calm and scope != "cluster" and said.client not in seen.gone:
+        for stay in by_room[said.room] if said.at > seen.calm and scope in ALL_HEAR else ():
+            there = stay.begin < said.at and stay.end > said.at + LATE
+            if there and key not in stay.heard:
+                yield said.at, f"{_what(said)} did not reach {stay.client}, though all is well"
+        refused = scope.startswith("error:")  # and told so
+        if (
+            said.at > seen.calm
+            and scope != "cluster"
+            and said.client not in seen.gone
+            and not refused
+        ):
             yield said.at, f"{_what(said)} is {scope!r}, though all is well"
 
 
@@ -352,7 +369,7 @@ def _healing(seen: _Seen) -> Iterator[tuple[float, str]]:
             yield view.at, f"pod {view.pod} is still degraded: {view.degraded}"
     for client, outages in seen.outages.items():
         for outage in outages:
-            if outage.until is None and client not in seen.gone:
+            if outage.until is None and client not in seen.gone and seen.stayed(client, outage):
                 where = "everything" if outage.room is None else outage.room
                 yield seen.end, f"{client} is not told that {where} is well again ({outage.code})"
 

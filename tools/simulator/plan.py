@@ -118,7 +118,8 @@ def plan(seed: int, broker: BrokerName | None = None) -> RunPlan:
     skews = tuple(_skew(draw, made) for _ in range(pods))
     deeds = _deeds(draw, clients, pods)
     ends = [fault.at + fault.seconds for fault in faults]
-    last_words = max(SPOKEN + 1, max(ends, default=0.0) + HEALED)
+    silent = [fault.at + SILENCE for fault in faults if fault.kind in FORGETS]
+    last_words = max([SPOKEN + 1, *silent, *(end + HEALED for end in ends)])
     if draw.random() < SILENT:
         faults.append(_loss(draw, made, last_words))
         last_words += SILENCE
@@ -138,6 +139,8 @@ def _skew(draw: random.Random, made: RunPlan) -> float:
     return draw.choice((0.0, 0.0, 0.0, draw.uniform(-5, 5), draw.uniform(-wrong, wrong)))
 
 
+FORGETS: Final = frozenset({Kind.FORGET, Kind.FORGET_SIDE, Kind.FORGET_ALL})
+"""What is found when somebody speaks, and else when silent subscriptions are proven again."""
 _LONGEST: Final[Mapping[Kind, float]] = {
     Kind.DELAY: 3.0,
     Kind.DROP: 2.0,

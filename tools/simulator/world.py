@@ -96,6 +96,8 @@ class World:
             await trio.sleep_until(self._plan.length)
             for pod in self._pods.values():
                 self.history.append(pod.view(len(self._pods)))
+            # That clients are gone when the pods are killed below is no part of what was seen.
+            self.history = list(self.history)
             for pod in self._pods.values():
                 pod.crash()
             nursery.cancel_scope.cancel()
