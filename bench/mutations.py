@@ -24,7 +24,6 @@ from _report import machine
 from deployd.actors.cluster import Degraded, Healed, membership, sequences, state
 from deployd.actors.cluster.deduplicator import Deduplicator
 from deployd.actors.cluster.gossip import Gossip
-from deployd.actors.cluster.inbound import Inbound
 from deployd.actors.cluster.membership import Peers
 from deployd.actors.cluster.numbering import Numbering
 from deployd.actors.cluster.outbound import Outbound
@@ -205,8 +204,7 @@ def _refused_is_the_links_trouble() -> None:
     Outbound.say = give_up  # type: ignore[method-assign]
 
 
-def _anything_is_believed_of_the_road() -> None:
-    Inbound._measure = lambda self, channel, nbytes: None  # type: ignore[method-assign]
+def _holes_told_late() -> None:
     sequences.GRACE = 6.0  # type: ignore[misc]
 
 
@@ -230,7 +228,7 @@ MUTATIONS: Final[Mapping[str, Break]] = {
     "a buffer that forgets": _a_buffer_that_forgets,
     "no healing told": _no_healing_told,
     "outages begin when noticed": _outages_begin_when_they_are_noticed,
-    "holes told late": _anything_is_believed_of_the_road,
+    "holes told late": _holes_told_late,
 }
 
 

@@ -21,7 +21,7 @@ __all__ = ["LAPSE", "Listening"]
 
 LAPSE: Final = 4.0
 """Beats' intervals after which a promise to a pod that does not answer has lapsed: by then it
-knows that this pod is missing (`membership.SILENCE`, and a beat that was under way)."""
+knows that this pod is missing (`peer.SILENCE`, and a beat that was under way)."""
 AGAIN: Final = 0.25
 """Seconds until a pod is told again that somebody comes, as long as it has not noted it."""
 MOST_PROMISES: Final = 65_536

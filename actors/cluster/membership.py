@@ -206,11 +206,10 @@ class Peers:
 
     def look(self, now: float, wall: float) -> list[Degraded | Healed]:
         """See who has fallen silent and who is back; return what is to be told of it."""
-        youngest = self._youngest()
-        for pod, peer in list(self._known.items()):
-            silent = peer.silent(now)
-            if not silent:
-                continue
+        silences = [(pod, peer, peer.silent(now)) for pod, peer in self._known.items()]
+        silences = [each for each in silences if each[2]]
+        youngest = self._youngest() if silences else {}
+        for pod, peer, silent in silences:
             replaced = peer.last_at < youngest.get(peer.beat.name, -math.inf)
             if replaced and (peer.missing or peer.beats < PROVEN):
                 self._leave(pod)
