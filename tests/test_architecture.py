@@ -40,7 +40,13 @@ INSIDE = {
         "supervisors.observe",
         "supervisors.pod",
     ],
-    "tools": ["tools.common", "tools.stress", "tools.simulator", "tools"],  # the commands come last
+    "tools": [
+        "tools.common",
+        "tools.stress",
+        "tools.oracle",
+        "tools.simulator",
+        "tools",  # the commands come last
+    ],
 }
 """The folders of a package, from the left to the right: each imports those before it."""
 MODULES = sorted(

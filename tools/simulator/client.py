@@ -20,7 +20,7 @@ from ...actors import (
     Session,
 )
 from ...transport import NATIVE, ClientMessage, Emit, Event, Failed, Join, Leave, encode_data
-from .history import EVERYBODY, Answered, Entered, Gone, Hearing, Record, Spoken, Told
+from ..oracle import EVERYBODY, Answered, Entered, Gone, Hearing, Record, Spoken, Told
 
 __all__ = ["SAID", "Visit"]
 

@@ -17,9 +17,8 @@ import click
 import structlog
 from attrs import evolve, frozen
 
+from ..oracle import RULES, Violation, digest, judge
 from .faults import BrokerName
-from .history import digest
-from .oracle import RULES, Violation, judge
 from .plan import BROKERS, RunPlan, plan
 from .shrink import shrink
 from .world import run

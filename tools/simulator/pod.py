@@ -16,9 +16,9 @@ from ...config import Config, FailurePolicy, ReceiptPolicy, Secrets, Server
 from ...supervisors import Supervisor
 from ...supervisors.pod import Parts, assemble
 from ...transport import WebSocketLimits
+from ..oracle import EVERYBODY, Answered, Gone, Record, Spoken, View
 from .chance import POD
 from .client import SAID, Visit
-from .history import EVERYBODY, Answered, Gone, Record, Spoken, View
 from .models import connections_of
 from .network import SimulatedNetwork
 from .plan import RunPlan

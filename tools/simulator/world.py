@@ -9,10 +9,10 @@ from typing import Final
 import trio
 from attrs import define, field
 
+from ..oracle import Began, Calm, Met, Paused, Record, Resumed, Slow
 from .chance import LeapingClock, Pauses, seeded
 from .client import Visit
 from .faults import Fault, Kind
-from .history import Began, Calm, Met, Paused, Record, Resumed, Slow
 from .injection import inject
 from .models import network_of
 from .plan import Act, Deed, RunPlan

@@ -9,7 +9,8 @@ import time
 import trio
 import trio._core._run as trio_run
 
-from deployd.tools.simulator import digest, plan, run
+from deployd.tools.oracle import digest
+from deployd.tools.simulator import plan, run
 from deployd.tools.simulator.chance import POD, LeapingClock, seeded
 
 

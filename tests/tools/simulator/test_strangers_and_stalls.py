@@ -10,9 +10,9 @@ import pytest
 from attrs import evolve
 
 from deployd.actors.rooms.speech import CONGESTION_GRACE
-from deployd.tools.simulator import RunPlan, judge, plan, run
+from deployd.tools.oracle import EVERYBODY, Answered, Hearing, Record, Spoken, judge
+from deployd.tools.simulator import RunPlan, plan, run
 from deployd.tools.simulator.faults import Fault, Kind
-from deployd.tools.simulator.history import EVERYBODY, Answered, Hearing, Record, Spoken
 from deployd.tools.simulator.plan import Act, Deed
 from deployd.tools.simulator.strangers import forged, rubbish
 

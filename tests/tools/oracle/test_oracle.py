@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from deployd.tools.simulator import RULES, judge
-from deployd.tools.simulator.history import (
+from deployd.tools.oracle import (
+    RULES,
     Answered,
     Began,
     Calm,
@@ -19,6 +19,7 @@ from deployd.tools.simulator.history import (
     Spoken,
     Told,
     View,
+    judge,
 )
 
 A, B = "a", "b"

@@ -2,38 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
-from attrs import define, field, frozen
+from attrs import frozen
 
-from .history import (
-    Answered,
-    Began,
-    Calm,
-    Entered,
-    Gone,
-    Hearing,
-    Met,
-    Paused,
-    Record,
-    Resumed,
-    Slow,
-    Spoken,
-    Told,
-    View,
-)
+from .history import Hearing, Record, Spoken, View
+from .seen import Seen, Stay
 
 __all__ = ["RULES", "Violation", "judge"]
 
-IN_TIME: Final = 3.0
-"""Seconds within which those whom a hole concerns are told of it."""
 ANSWERED: Final = 8.0
 """Seconds within which an emit is answered, whatever becomes of it."""
-KNOWN: Final = 1.5
-"""Seconds after which a pod of which another could know is known there."""
 LATE: Final = 1.0
 """Seconds that an event may be on its way when nothing is wrong."""
 ROUNDED: Final = 0.002
@@ -54,197 +35,12 @@ class Violation:
         return f"{self.at:6.3f} s {self.rule}: {self.sentence}"
 
 
-@define
-class _Stay:
-    """A client in a room, from the acknowledgement on. `heard` is when it first heard what.
-
-    `life` is which of its pod's it is.
-    """
-
-    client: str
-    pod: int
-    room: str
-    begin: float
-    end: float
-    life: int
-    heard: dict[tuple[str, int], float] = field(factory=dict)
-
-
-@define
-class _Outage:
-    """What a client was told: `told_at`, of the time from `since` to `until`."""
-
-    room: str | None
-    code: str
-    told_at: float
-    since: float
-    until: float | None = None
-
-
-class _Seen:
-    """A history, put in order for the rules."""
-
-    def __init__(self, history: Sequence[Record]) -> None:
-        self.history = history
-        self.end = history[-1].at if history else 0.0
-        self.stays: list[_Stay] = []
-        self.said: dict[tuple[str, int], Spoken] = {}
-        self.answers: dict[tuple[str, int], list[Answered]] = defaultdict(list)
-        self.outages: dict[str, list[_Outage]] = defaultdict(list)
-        self.calm = math.inf
-        self.slow: list[Slow] = []
-        self.gone: dict[str, float] = {}
-        self.pauses: dict[int, list[tuple[float, float]]] = defaultdict(list)
-        self.lives: dict[int, list[float]] = defaultdict(list)
-        self.met: dict[tuple[int, int, int, int], float] = {}
-        self.told: list[Told] = []
-        self.strays: list[Hearing] = []
-        self.heard: list[tuple[_Stay, Hearing]] = []
-        self._open: dict[tuple[str, str], _Stay] = {}
-        self._paused: dict[int, float] = {}
-        for record in history:
-            self._take(record)
-        for pod, at in self._paused.items():
-            self.pauses[pod].append((at, self.end))
-        self.taken = {key: self._taken(said) for key, said in self.said.items()}
-        """All that was said, as of when its pod's room took it: it may wait behind a join."""
-
-    def _taken(self, said: Spoken) -> Spoken:
-        key = said.client, said.number
-        heard = [
-            stay.heard[key] for stay in self.stays if stay.pod == said.pod and key in stay.heard
-        ]
-        return Spoken(max(said.at, min(heard, default=said.at)), *said[1:])
-
-    def _take(self, record: Record) -> None:
-        match record:
-            case Entered():
-                self._join(record)
-            case Gone():
-                self._part(record)
-            case Spoken():
-                self.said[record.client, record.number] = record
-            case Answered():
-                self.answers[record.client, record.number].append(record)
-            case Hearing():
-                self._hear(record)
-            case Told():
-                self._tell(record)
-            case Calm():
-                self.calm = record.at
-            case Slow():
-                self.slow.append(record)
-            case Began() | Met() | Paused() | Resumed():
-                self._live(record)
-
-    def _live(self, record: Began | Met | Paused | Resumed) -> None:
-        match record:
-            case Began():
-                self.lives[record.pod].append(record.at)
-            case Met():
-                pod, other = record.pod, record.other
-                lives = len(self.lives[pod]), len(self.lives[other])
-                self.met.setdefault((pod, lives[0], other, lives[1]), record.at)
-            case Paused():
-                self._paused[record.pod] = record.at
-            case Resumed():
-                self.pauses[record.pod].append((self._paused.pop(record.pod), record.at))
-
-    def _join(self, joined: Entered) -> None:
-        key = joined.client, joined.room
-        if key not in self._open:
-            life = len(self.lives[joined.pod])
-            stay = _Stay(joined.client, joined.pod, joined.room, joined.at, self.end, life)
-            self._open[key] = stay
-            self.stays.append(stay)
-
-    def _part(self, gone: Gone) -> None:
-        if gone.room is None:
-            self.gone[gone.client] = gone.at
-        for key in [key for key in self._open if key[0] == gone.client]:
-            if gone.room is None or key[1] == gone.room:
-                self._open.pop(key).end = gone.at
-
-    def _hear(self, heard: Hearing) -> None:
-        stay = self._open.get((heard.client, heard.room))
-        if stay is None:
-            self.strays.append(heard)
-        else:
-            self.heard.append((stay, heard))
-            stay.heard.setdefault((heard.speaker, heard.number), heard.at)
-
-    def _tell(self, told: Told) -> None:
-        self.told.append(told)
-        outages = self.outages[told.client]
-        ongoing = [o for o in outages if o.until is None and _same(o, told)]
-        if told.until is None:
-            outages.append(_Outage(told.room, told.code, told.at, told.since))
-            return
-        if not ongoing:
-            outages.append(_Outage(told.room, told.code, told.at, told.since, told.until))
-        for outage in ongoing:
-            outage.until = told.until
-
-    def due(self, said: Spoken, stay: _Stay) -> float:
-        """Return by when a client is to be told that it did not hear something.
-
-        Never where its pod could not know that there is one that says anything.
-        """
-        since = said.at
-        if said.pod != stay.pod:
-            since = max(since, self.known_at(stay.pod, stay.life, said.pod, said.at))
-        due = self.awake(stay.pod, since, IN_TIME)
-        # The word of it goes to a server and from it, as the words themselves do.
-        return due + max(
-            (
-                2 * slow.delay
-                for slow in self.slow
-                if slow.at < due and since < slow.at + slow.seconds
-            ),
-            default=0.0,
-        )
-
-    def knew(self, said: Spoken, stay: _Stay) -> bool:
-        """Whether the pod that said it could know, for a while, of that of a client."""
-        life = sum(began <= said.at for began in self.lives[said.pod])
-        known = self.known_at(said.pod, life, stay.pod, stay.begin)
-        return said.pod == stay.pod or known + KNOWN < said.at
-
-    def stayed(self, client: str, outage: _Outage) -> bool:
-        """Whether a client is still in the room of which it was told, or it was of all."""
-        return outage.room is None or any(
-            stay.client == client and stay.room == outage.room
-            for stay in self.stays
-            if stay.begin <= outage.told_at and stay.end >= self.end
-        )
-
-    def known_at(self, pod: int, life: int, other: int, at: float) -> float:
-        """Return when a pod could first know of the life that another leads at some time."""
-        lives = sum(began <= at for began in self.lives[other])
-        return self.met.get((pod, life, other, lives), math.inf)
-
-    def awake(self, pod: int, at: float, seconds: float) -> float:
-        """Return when a pod has been awake for so many seconds since a time."""
-        due = at + seconds
-        for begin, end in self.pauses[pod]:
-            if end > at and begin < due:
-                due += end - max(begin, at)
-        return due
-
-
-def _same(outage: _Outage, told: Told) -> bool:
-    if told.room is not None or outage.room is not None:
-        return outage.room == told.room
-    # An outage of the link takes in what was told of pods that were missing: it ends both.
-    return told.code != "partitioned" or outage.code == "partitioned"
-
-
 # The rules ------------------------------------------------------------------------------------
 
-_Rule: TypeAlias = Callable[[_Seen], Iterator[tuple[float, str]]]
+_Rule: TypeAlias = Callable[[Seen], Iterator[tuple[float, str]]]
 
 
-def _order(seen: _Seen) -> Iterator[tuple[float, str]]:
+def _order(seen: Seen) -> Iterator[tuple[float, str]]:
     """Hear what one client says in a room in its order."""
     last: dict[tuple[int, str], int] = {}
     for stay, heard in seen.heard:
@@ -254,7 +50,7 @@ def _order(seen: _Seen) -> Iterator[tuple[float, str]]:
         last[key] = max(heard.number, last.get(key, 0))
 
 
-def _duplicates(seen: _Seen) -> Iterator[tuple[float, str]]:
+def _duplicates(seen: Seen) -> Iterator[tuple[float, str]]:
     """Hear nothing twice."""
     known: set[tuple[int, str, int]] = set()
     for stay, heard in seen.heard:
@@ -264,7 +60,7 @@ def _duplicates(seen: _Seen) -> Iterator[tuple[float, str]]:
         known.add(key)
 
 
-def _inventions(seen: _Seen) -> Iterator[tuple[float, str]]:
+def _inventions(seen: Seen) -> Iterator[tuple[float, str]]:
     """Hear what was said, before, in that room, by who is in it."""
     for heard in seen.strays:
         yield heard.at, f"{_what(heard)} came to {heard.client}, who is not in {heard.room}"
@@ -274,7 +70,7 @@ def _inventions(seen: _Seen) -> Iterator[tuple[float, str]]:
             yield heard.at, f"{_what(heard)} came to {heard.client} and was never said there"
 
 
-def _receipts(seen: _Seen) -> Iterator[tuple[float, str]]:
+def _receipts(seen: Seen) -> Iterator[tuple[float, str]]:
     """Answer each emit once, in time."""
     for key, said in seen.said.items():
         answers = seen.answers.get(key, ())
@@ -288,7 +84,7 @@ def _receipts(seen: _Seen) -> Iterator[tuple[float, str]]:
             yield due, f"{_what(said)} has no answer after {ANSWERED:g} s"
 
 
-def _false_receipts(seen: _Seen) -> Iterator[tuple[float, str]]:
+def _false_receipts(seen: Seen) -> Iterator[tuple[float, str]]:
     """Let nobody hear what was rejected; and all hear of the cluster's, or be told."""
     for _, heard in seen.heard:
         for answer in seen.answers.get((heard.speaker, heard.number), ()):
@@ -299,7 +95,7 @@ def _false_receipts(seen: _Seen) -> Iterator[tuple[float, str]]:
             yield said.at, f"{_what(said)} is 'cluster', and {stay.client} is told nothing"
 
 
-def _unheard(seen: _Seen) -> Iterator[tuple[float, str]]:
+def _unheard(seen: Seen) -> Iterator[tuple[float, str]]:
     """Let those have heard of whom a receipt says so: all in the room, or as many as it says."""
     by_room = _by_room(seen)
     for key, said in seen.said.items():
@@ -319,7 +115,7 @@ def _unheard(seen: _Seen) -> Iterator[tuple[float, str]]:
                     yield answer.at, f"{stay.client} had not heard {_what(said)}"
 
 
-def _undeclared(seen: _Seen) -> Iterator[tuple[float, str]]:
+def _undeclared(seen: Seen) -> Iterator[tuple[float, str]]:
     """Tell somebody of what it should have heard, and did not."""
     for said, stay, declared in _holes(seen):
         if declared is None:
@@ -327,7 +123,7 @@ def _undeclared(seen: _Seen) -> Iterator[tuple[float, str]]:
             yield said.at, f"{_what(said)} ({scope}) never came to {stay.client} on pod {stay.pod}"
 
 
-def _late(seen: _Seen) -> Iterator[tuple[float, str]]:
+def _late(seen: Seen) -> Iterator[tuple[float, str]]:
     """Tell it in time."""
     for said, stay, declared in _holes(seen):
         due = seen.due(said, stay) + ROUNDED
@@ -336,7 +132,7 @@ def _late(seen: _Seen) -> Iterator[tuple[float, str]]:
             yield due, f"{stay.client} was told of {_what(said)} only after {seconds:.3f} s"
 
 
-def _reach(seen: _Seen) -> Iterator[tuple[float, str]]:
+def _reach(seen: Seen) -> Iterator[tuple[float, str]]:
     """Reach everybody, when nothing has been wrong for a while."""
     by_room = _by_room(seen)
     for key, said in seen.said.items():
@@ -355,14 +151,14 @@ def _reach(seen: _Seen) -> Iterator[tuple[float, str]]:
             yield said.at, f"{_what(said)} is {scope!r}, though all is well"
 
 
-def _membership(seen: _Seen) -> Iterator[tuple[float, str]]:
+def _membership(seen: Seen) -> Iterator[tuple[float, str]]:
     """Know all the other pods in the end, and no more."""
     for view in seen.history:
         if isinstance(view, View) and view.peers != view.live - 1:
             yield view.at, f"pod {view.pod} counts {view.peers} others of {view.live - 1}"
 
 
-def _healing(seen: _Seen) -> Iterator[tuple[float, str]]:
+def _healing(seen: Seen) -> Iterator[tuple[float, str]]:
     """Tell nothing to be wrong any more in the end."""
     for view in seen.history:
         if isinstance(view, View) and view.degraded:
@@ -392,12 +188,12 @@ RULES: Final[Mapping[str, _Rule]] = {
 
 def judge(history: Sequence[Record], rules: Collection[str] = RULES.keys()) -> list[Violation]:
     """Return all that breaks these rules, in the order of time."""
-    seen = _Seen(history)
+    seen = Seen(history)
     found = [Violation(name, at, sentence) for name in rules for at, sentence in RULES[name](seen)]
     return sorted(found, key=lambda violation: violation.at)
 
 
-def _holes(seen: _Seen) -> Iterator[tuple[Spoken, _Stay, float | None]]:
+def _holes(seen: Seen) -> Iterator[tuple[Spoken, Stay, float | None]]:
     """Yield what a client in the room should have heard and did not, and when it was told of it.
 
     None is for never. Whoever did not stay long enough to be told is passed over, and so is what
@@ -414,7 +210,7 @@ def _holes(seen: _Seen) -> Iterator[tuple[Spoken, _Stay, float | None]]:
                 yield said, stay, _declared(seen, said, stay)
 
 
-def _is_alone(seen: _Seen, said: Spoken, stay: _Stay) -> bool:
+def _is_alone(seen: Seen, said: Spoken, stay: Stay) -> bool:
     """Whether a client had been told that its own pod does not hear the others."""
     return any(
         outage.code in ("starting", "cut_off")
@@ -424,14 +220,14 @@ def _is_alone(seen: _Seen, said: Spoken, stay: _Stay) -> bool:
     )
 
 
-def _by_room(seen: _Seen) -> Mapping[str, list[_Stay]]:
-    by_room: dict[str, list[_Stay]] = defaultdict(list)
+def _by_room(seen: Seen) -> Mapping[str, list[Stay]]:
+    by_room: dict[str, list[Stay]] = defaultdict(list)
     for stay in seen.stays:
         by_room[stay.room].append(stay)
     return by_room
 
 
-def _declared(seen: _Seen, said: Spoken, stay: _Stay) -> float | None:
+def _declared(seen: Seen, said: Spoken, stay: Stay) -> float | None:
     times = [
         outage.told_at
         for outage in seen.outages[stay.client]
@@ -442,7 +238,7 @@ def _declared(seen: _Seen, said: Spoken, stay: _Stay) -> float | None:
     return min(times, default=None)
 
 
-def _scope(seen: _Seen, said: Spoken) -> str:
+def _scope(seen: Seen, said: Spoken) -> str:
     answers = seen.answers.get((said.client, said.number))
     # Who has no answer, for its pod has died, may have been heard or not: nobody was promised it.
     return answers[0].scope if answers else "unanswered"
