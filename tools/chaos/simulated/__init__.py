@@ -1,0 +1,3 @@
+"""Scenarios played in the simulator."""
+
+__all__: list[str] = []
