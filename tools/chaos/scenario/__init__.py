@@ -3,6 +3,7 @@
 from .errors import BadScenario, ScenarioError, UnknownScenario
 from .faults import BrokerName, Trouble
 from .inner_faults import FAULTS
+from .json_schema import json_schema
 from .reading import parse, read_scenario
 from .schema import (
     BROKERS,
@@ -36,6 +37,7 @@ __all__ = [
     "Traffic",
     "Trouble",
     "UnknownScenario",
+    "json_schema",
     "parse",
     "read_scenario",
 ]

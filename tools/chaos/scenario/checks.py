@@ -49,7 +49,7 @@ def _of_places(scenario: Scenario) -> Iterator[str]:
 def _of_step(scenario: Scenario, number: int, step: Step) -> Iterator[str]:
     if (step.at is None) == (step.when is None):
         yield " must have one of at and when"
-    if step.when is not None and number == 0 and step.when != "all healed":
+    if step.when is not None and number == 0:
         yield ".when waits for what a step before it does, and there is none"
     lasts = bool(step.lasting) + bool(step.until)
     if step.trouble.momentary and lasts:
