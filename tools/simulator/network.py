@@ -21,6 +21,7 @@ __all__ = [
     "LIMIT",
     "NOBODY",
     "SLOWEST",
+    "BlackHole",
     "BrokerNode",
     "SimulatedNetwork",
     "Source",
@@ -68,6 +69,19 @@ class Losses:
     dropped: dict[Channel | None, int] = field(factory=dict)
     doubled: int = 0
     nacked: int = 0
+
+
+@define(eq=False)
+class BlackHole:
+    """A way of a pod to all servers that swallows what goes `outward`, or `inward`, or both.
+
+    What was swallowed is not lost: who said it says it again until it is heard, as TCP does.
+    """
+
+    outward: bool = True
+    inward: bool = True
+    gone: trio.Event = field(factory=trio.Event)
+    asked: list[Callable[[], object]] = field(factory=list)
 
 
 class Subscriber(Protocol):
@@ -118,6 +132,7 @@ class SimulatedNetwork:
         self._knows: dict[int, frozenset[int]] = {}
         self.denied: dict[int, set[Channel]] = {}
         self.losses: dict[int, Losses] = {}
+        self.holes: dict[int, BlackHole] = {}
         self.said: deque[tuple[Channel, bytes]] = deque(maxlen=REMEMBERED)
         self._road = road
         self._chance = random.Random(seed)  # noqa: S311 - chance, not secrecy
@@ -169,6 +184,18 @@ class SimulatedNetwork:
             handle()
         if thawed is not None:
             thawed.set()
+
+    def swallow(self, pod: int, hole: BlackHole) -> None:
+        """Let a pod's way to all servers swallow things until `disgorge`."""
+        self.holes.setdefault(pod, hole)
+
+    def disgorge(self, pod: int) -> None:
+        """Let through what was swallowed, and all that comes."""
+        hole = self.holes.pop(pod, None)
+        for handle in () if hole is None else hole.asked:
+            handle()
+        if hole is not None:
+            hole.gone.set()
 
     def split(self, node: int, other: int) -> None:
         """Cut the road between two servers until it was joined as often."""

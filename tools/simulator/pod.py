@@ -12,11 +12,11 @@ from attrs import evolve
 
 from ...actors import ConnectionEnvironment, Link
 from ...config import Broker as BrokerSettings
-from ...config import Config, FailurePolicy, ReceiptPolicy, Secrets, Server
+from ...config import Config, Secrets, Server
 from ...supervisors import Supervisor
 from ...supervisors.pod import Parts, assemble
 from ...transport import WebSocketLimits
-from ..oracle import EVERYBODY, Answered, Gone, Record, Spoken, View
+from ..oracle import EVERYBODY, Answered, Gone, Linked, Record, Spoken, View
 from .chance import POD
 from .client import SAID, Visit
 from .models import connections_of
@@ -32,19 +32,24 @@ SETTINGS: Final = BrokerSettings(
     enabled=True,
     notice_window=0.0,
     canary_interval=0.5,  # a fifth less time a run; what hangs is noticed a third of a second later
-    policies={"kept-*": FailurePolicy.BUFFER, "strict-*": FailurePolicy.REJECT},
-    receipts={"plain-2": ReceiptPolicy.HEARD, "kept-*": ReceiptPolicy.HEARD},
 )
 _KEYS: Final = Secrets("m" * 64, "j" * 64)
 _BARE: Final = Config(broker=SETTINGS)
-_SIGNED: Final = Config(broker=evolve(SETTINGS, secret="s" * 64))
+_SECRET: Final = "s" * 64
 _NO_SOCKET: Final = WebSocketLimits(1, 1, 1, 1, 1.0, 1)
 LOOK: Final = 1.0
 """Seconds between looks at what clients are owed."""
 
 
-def _server(name: str) -> Server:
-    return evolve(_BARE.server, name=name, api_enabled=False)
+def _settings(plan: RunPlan, number: int) -> Config:
+    server: Server = evolve(_BARE.server, name=f"pod{number}", api_enabled=False)
+    broker = evolve(
+        SETTINGS,
+        secret=_SECRET if plan.signed else "",
+        policies=dict(plan.policies),
+        receipts=dict(plan.receipts),
+    )
+    return evolve(_BARE, broker=broker, server=server)
 
 
 class SimulatedPod:
@@ -70,8 +75,7 @@ class SimulatedPod:
         self._context.run(POD.set, number)
         self._voice = f"pod{number}@{trio.current_time():.3f}"
         self._announced = 0
-        name = f"pod{number}"
-        config = evolve(_SIGNED if plan.signed else _BARE, server=_server(name))
+        config = _settings(plan, number)
         self._parts: Parts = assemble(
             config,
             _KEYS,
@@ -187,6 +191,11 @@ class SimulatedPod:
 
     def _since(self, wall: float) -> float:
         return wall - EPOCH - self._skew
+
+    def standing(self) -> Linked:
+        """Say how its link stands, and how many others it counts."""
+        state = self._link.state
+        return Linked(trio.current_time(), self.number, state.breaker.state.value, len(state.peers))
 
     def view(self, live: int) -> View:
         """Say how this pod sees the others."""
