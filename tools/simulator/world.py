@@ -119,8 +119,8 @@ class World:
         self.history.append(Calm(trio.current_time()))
 
     def standings(self) -> list[Linked]:
-        """Say how each pod stands that is there and awake; of one that is paused nobody knows."""
-        return [pod.standing() for number, pod in self._pods.items() if number not in self._pauses]
+        """Say how each pod stands that is there."""
+        return [pod.standing() for pod in self._pods.values()]
 
     # What clients do -------------------------------------------------------------------------
 

@@ -1,9 +1,11 @@
 """Scenarios as data: what they are, read from TOML, and those that are shipped."""
 
+from .conditions import Witness
 from .errors import BadScenario, ScenarioError, UnknownScenario
 from .faults import BrokerName, Trouble
 from .inner_faults import FAULTS
 from .json_schema import json_schema
+from .outcome import Check, Outcome, judged
 from .reading import parse, read_scenario
 from .schema import (
     BROKERS,
@@ -26,8 +28,10 @@ __all__ = [
     "TOPOLOGIES",
     "BadScenario",
     "BrokerName",
+    "Check",
     "Condition",
     "Expectations",
+    "Outcome",
     "Population",
     "RoomTerms",
     "Scenario",
@@ -37,7 +41,9 @@ __all__ = [
     "Traffic",
     "Trouble",
     "UnknownScenario",
+    "Witness",
     "json_schema",
+    "judged",
     "parse",
     "read_scenario",
 ]

@@ -1,3 +1,6 @@
 """Scenarios played in the simulator."""
 
-__all__: list[str] = []
+from .playing import obstacle, simulate_scenario
+from .staging import NotSimulated
+
+__all__ = ["NotSimulated", "obstacle", "simulate_scenario"]
