@@ -85,6 +85,7 @@ class Connection(Broker, Generic[N]):
         self._network = network
         self._inbox: Inbox | None = None
         self._why = "not connected"
+        self._severed = False
         self._lines: dict[BrokerNode, _Line] = {}
         self._waiting: dict[trio.CancelScope, None] = {}
         self._resumed = trio.Event()
@@ -111,7 +112,7 @@ class Connection(Broker, Generic[N]):
         if self.servers or self._why != "not connected":
             raise BrokerUnavailable("A broker object connects once: make another one.")
         await trio.sleep(self._network.way())
-        while (hole := self._network.holes.get(self.pod)) is not None:
+        while (hole := self._network.holes.get(self.pod)) is not None and hole.swallows:
             await hole.gone.wait()
         self.servers = tuple(await self._find())
         if self._why != "not connected":
@@ -181,6 +182,16 @@ class Connection(Broker, Generic[N]):
         if inbox is not None:
             inbox.lost(BrokerUnavailable(f"{self.endpoint}: {reason}."))
 
+    def sever(self, reason: str) -> None:
+        """End on the server's side, and tell the pod as soon as something reaches it."""
+        hole = self._network.holes.get(self.pod)
+        if hole is None:
+            self.lose(reason)
+            return
+        self.heard.clear()
+        self._severed = True
+        hole.asked.append(partial(self.lose, reason))
+
     def die(self, reason: str) -> None:
         """End without a word; what is under way fails at once."""
         self._network.connections.pop(self, None)
@@ -243,6 +254,8 @@ class Connection(Broker, Generic[N]):
 
     def _reach(self, server: BrokerNode, handle: partial[None]) -> None:
         hole = self._network.holes.get(self.pod)
+        if self._severed:
+            return
         if hole is not None and hole.outward:
             hole.asked.append(partial(self._reach, server, handle))
         elif server.thawed is not None:
@@ -276,7 +289,9 @@ class Connection(Broker, Generic[N]):
         """Wait until a server can answer, and be heard."""
         while True:
             hole = self._network.holes.get(self.pod)
-            held = server.thawed if hole is None else hole.gone
+            held = server.thawed
+            if hole is not None and (hole.swallows or self._severed):
+                held = hole.gone
             if held is None:
                 return
             await self._until(held.wait)

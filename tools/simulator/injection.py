@@ -76,7 +76,8 @@ def _split(network: SimulatedNetwork, fault: Fault) -> Undo:
 
 
 def _swallow(network: SimulatedNetwork, fault: Fault) -> Undo:
-    network.swallow(fault.pod, BlackHole(outward=fault.amount != 1, inward=fault.amount != 2))
+    hole = BlackHole(outward=fault.amount in (0, 2), inward=fault.amount in (0, 1))
+    network.swallow(fault.pod, hole)
     return partial(network.disgorge, fault.pod)
 
 

@@ -75,13 +75,19 @@ class Losses:
 class BlackHole:
     """A way of a pod to all servers that swallows what goes `outward`, or `inward`, or both.
 
-    What was swallowed is not lost: who said it says it again until it is heard, as TCP does.
+    What was swallowed is not lost: who said it says it again until it is heard, as TCP does. That a
+    connection has ended is swallowed in any case.
     """
 
     outward: bool = True
     inward: bool = True
     gone: trio.Event = field(factory=trio.Event)
     asked: list[Callable[[], object]] = field(factory=list)
+
+    @property
+    def swallows(self) -> bool:
+        """Whether what is asked has no answer."""
+        return self.outward or self.inward
 
 
 class Subscriber(Protocol):
@@ -103,6 +109,9 @@ class Subscriber(Protocol):
 
     def lose(self, reason: str) -> None:
         """End, and tell the pod."""
+
+    def sever(self, reason: str) -> None:
+        """End on the server's side, and tell the pod as soon as something reaches it."""
 
     def die(self, reason: str) -> None:
         """End without a word."""
@@ -150,7 +159,7 @@ class SimulatedNetwork:
         self.thaw(node)
         for connection in list(self.connections):
             if server in connection.servers:
-                connection.lose("connection reset")
+                connection.sever("connection reset")
             else:
                 connection.forget_source(node)
 

@@ -1,4 +1,4 @@
-"""What a scenario's faults are in the simulator, each as its kinds of faults or deeds of clients."""
+"""What a scenario's faults are in the simulator: its own kinds of faults, and deeds of clients."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["NotSimulated", "Staged", "stage", "staged"]
 ROADS: Final = 0.05
 """Seconds that a road between two servers takes at most, in the runs with the slowest."""
 SPREAD: Final = 0.3
-"""Seconds that what is subscribed on one server of NATS takes to be known to the others, at most."""
+"""Seconds that what is subscribed on a server of NATS takes to be known to others, at most."""
 GUST: Final = 0.5
 """Seconds after which a way that is unevenly slow is slow by another time."""
 
@@ -79,7 +79,6 @@ _REASONS: Final[dict[type[Trouble], str]] = {
     broken.WayCutAfter: "The models bring messages, and not bytes.",
     broken.WaySlices: "The models bring messages, and not bytes.",
     broken.WayFlip: "The models bring messages, and not bytes.",
-    broken.WaySlowClose: "The models tell everybody that a server has ended.",
     broken.WayReorder: "What one pod says on one channel keeps its order in the models, as it does "
     "with all three brokers.",
     broken.WayNoName: "The models have no names of hosts.",
@@ -217,6 +216,11 @@ def _(trouble: broken.BrokerStranger, plan: RunPlan) -> Staged:
 def _(trouble: broken.WayBlackhole, plan: RunPlan) -> Staged:
     amount = ("both", "in", "out").index(trouble.direction)
     return _each(Kind.SWALLOW, _all(trouble.pods, plan.pods), amount=amount)
+
+
+@_staged.register
+def _(trouble: broken.WaySlowClose, plan: RunPlan) -> Staged:
+    return _each(Kind.SWALLOW, _all(trouble.pods, plan.pods), amount=3)
 
 
 @_staged.register
