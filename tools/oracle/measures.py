@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final, Literal, TypeAlias
@@ -9,6 +10,7 @@ from typing import Final, Literal, TypeAlias
 from attrs import frozen
 
 from .history import (
+    EVERYBODY,
     Dropped,
     Mended,
     Record,
@@ -119,7 +121,7 @@ def _windows(history: Sequence[Record], troubled: Sequence[Span]) -> Iterator[Wi
     for number, (struck, end) in enumerate(faults):
         later = [other.at for other, _ in faults if other.at > struck.at]
         others = [each for place, each in enumerate(faults) if place != number]
-        yield _window(struck, end, min(later, default=float("inf")), others, troubled)
+        yield _window(struck, end, min(later, default=math.inf), others, troubled)
 
 
 def _faults(history: Sequence[Record]) -> Iterator[tuple[Struck, float]]:
@@ -166,7 +168,7 @@ def _healed(
 ) -> float | None:
     if any(other.at <= end < over for other, over in others):
         return None  # something else is still wrong
-    following = min((other.at for other, _ in others if other.at > end), default=float("inf"))
+    following = min((other.at for other, _ in others if other.at > end), default=math.inf)
     spans = [span for span in troubled if span.begin < following and span.end >= begin]
     if not spans:
         return None  # nobody has noticed
@@ -185,11 +187,17 @@ def _longest(seconds: Iterator[float | None]) -> float | None:
 
 
 def _local(seen: Seen, windows: Sequence[Window]) -> dict[Phase, Latency]:
-    """Return how long words took to reach others on the same pod, but where that was asleep."""
+    """Return how long words took to reach others on the same pod, but where that was asleep.
+
+    What is said before one's join is acknowledged waits for that, and is not counted.
+    """
+    joined = {(stay.client, stay.room): stay.begin for stay in reversed(seen.stays)}
     took: dict[Phase, list[float]] = {phase: [] for phase in PHASES}
     for stay, heard in seen.heard:
         said = seen.said.get((heard.speaker, heard.number))
         if said is None or said.pod != stay.pod or said.client == stay.client:
+            continue
+        if said.room != EVERYBODY and said.at < joined.get((said.client, said.room), math.inf):
             continue
         if not any(begin < heard.at and said.at < end for begin, end in seen.pauses[stay.pod]):
             took[_phase(said.at, windows)].append(heard.at - said.at)
