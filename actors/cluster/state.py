@@ -265,7 +265,11 @@ class LinkState:
             return []
         seconds = max(0.0, wall - outage.since)
         figures = self.counters.outage(missed)
-        return [Healed(outage.since, seconds, *figures, code=outage.code, unheard=unheard)]
+        healed = Healed(outage.since, seconds, *figures, code=outage.code, unheard=unheard)
+        # It ends what was told of missing pods too, and some may have been found missing since the
+        # link closed.
+        partition = self.peers.partition
+        return [healed] if partition is None else [healed, partition]
 
     # How a connection ends -------------------------------------------------------------------
 
