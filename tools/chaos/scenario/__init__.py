@@ -20,6 +20,7 @@ from .schema import (
     TopologyName,
     Traffic,
 )
+from .shipped import find, names, shipped
 
 __all__ = [
     "BROKERS",
@@ -42,8 +43,11 @@ __all__ = [
     "Trouble",
     "UnknownScenario",
     "Witness",
+    "find",
     "json_schema",
     "judged",
+    "names",
     "parse",
     "read_scenario",
+    "shipped",
 ]
