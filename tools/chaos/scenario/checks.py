@@ -39,7 +39,7 @@ def _of_rooms(scenario: Scenario) -> Iterator[str]:
 
 
 def _of_places(scenario: Scenario) -> Iterator[str]:
-    places = [*BROKERS, *TOPOLOGIES]
+    places: list[str] = [*BROKERS, *TOPOLOGIES]
     places += [f"{one}-{two}" for one in BROKERS for two in TOPOLOGIES if combined(one, two)]
     for place in scenario.not_with:
         if place not in places:

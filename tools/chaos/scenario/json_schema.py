@@ -39,7 +39,7 @@ def json_schema() -> dict[str, object]:
 
 
 def _table(kind: type) -> _Schema:
-    properties = {key_in_files(each.name): _field(each) for each in fields_of(kind)}
+    properties: _Schema = {key_in_files(each.name): _field(each) for each in fields_of(kind)}
     if kind is Step:
         properties = _step_fields(properties)
     return {

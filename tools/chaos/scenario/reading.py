@@ -162,8 +162,10 @@ def _field_hook(converter: cattrs.Converter, attribute: attrs.Attribute[object])
 
     def hook(value: object, _: object) -> object:
         if about is None:
-            kind_of, inner = value if kind is Trouble else (kind, value)  # type: ignore[misc]
-            return converter.structure(inner, kind_of)
+            if kind is Trouble:  # which of them, the step has found out
+                named, fields = cast("tuple[type[object], object]", value)
+                return converter.structure(fields, named)
+            return converter.structure(value, cast("type[object]", kind))
         _value(about.expected, kind, value)
         typed = converter.structure(value, cast("type[object]", kind))
         refusal = about.refusal(typed)
@@ -183,7 +185,9 @@ def _table_hook(converter: cattrs.Converter, kind: type) -> Callable[[object, ob
     }
     hidden = {each.name for each in attrs.fields(kind)} - set(overrides)
     overrides |= {name: override(omit=True) for name in hidden}
-    build = make_dict_structure_fn(kind, converter, _cattrs_forbid_extra_keys=True, **overrides)
+    build: Any = make_dict_structure_fn(
+        kind, converter, _cattrs_forbid_extra_keys=True, **overrides
+    )
 
     def structure(value: object, _: object) -> object:
         if not isinstance(value, Mapping):
@@ -222,20 +226,20 @@ def _make_converter() -> cattrs.Converter:
     return converter
 
 
-def _scalar(kind: Callable[[object], object]) -> Callable[[object, object], object]:
+def _scalar(kind: Any) -> Callable[[object, object], object]:
     described, accepts = _SHAPES[kind]
 
     def hook(value: object, _: object) -> object:
         if not accepts(value):
             raise _Wrong(f"must be {described}, not {shown(value)}")
-        return kind(value)
+        return cast("object", kind(value))
 
     return hook
 
 
 def _word(kind: object, value: object) -> object:
     _value(str, kind, value)
-    return value if get_origin(kind) is Literal else cast("type[StrEnum]", kind)(value)
+    return value if get_origin(kind) is Literal else cast("type[StrEnum]", kind)(str(value))
 
 
 _converter = _make_converter()

@@ -28,8 +28,8 @@ def described(scenario: Scenario) -> Iterator[str]:
             yield f"Not {where}: {why}"
     pods, load = scenario.pods, scenario.load
     rooms = ", ".join(f"{room.name} ({room.policy}, {room.receipt})" for room in load.rooms)
-    yield f"{pods.count} pods with {load.clients} clients each, who say {load.rate:g} words a second"
-    yield f"in {rooms}"
+    yield f"{pods.count} pods with {load.clients} clients each"
+    yield f"{load.rate:g} words a second of each, in {rooms}"
     yield ""
     for number, step in enumerate(scenario.steps, 1):
         yield f"{number}. {step_in_words(step)}"

@@ -12,7 +12,7 @@ from attrs import define, field
 
 from ...oracle import Calm, Entered, Linked, Mended, Struck
 from ...simulator import Act, Deed, Fault, RunPlan, World
-from ..scenario import CONDITIONS, Scenario, Step, Witness
+from ..scenario import CONDITIONS, Condition, Scenario, Step, Witness
 from .staging import Staged, staged
 
 __all__ = ["Play"]
@@ -181,7 +181,7 @@ class Play:
         await trio.sleep(step.lasting)
         return True
 
-    async def _came(self, world: World, step: Step, condition: str, since: int) -> bool:
+    async def _came(self, world: World, step: Step, condition: Condition, since: int) -> bool:
         witness = Witness(world.history, since)
         return await self._until(partial(witness.came, condition), step.within)
 
