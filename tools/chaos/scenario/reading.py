@@ -19,6 +19,7 @@ from cattrs.errors import (
 )
 from cattrs.gen import make_dict_structure_fn, override
 
+from ....config import FailurePolicy, ReceiptPolicy
 from ....config.fields import setting_of, shown
 from .checks import objections
 from .errors import BadScenario, near
@@ -165,6 +166,8 @@ def _field_hook(converter: cattrs.Converter, attribute: attrs.Attribute[object])
             if kind is Trouble:  # which of them, the step has found out
                 named, fields = cast("tuple[type[object], object]", value)
                 return converter.structure(fields, named)
+            if get_origin(kind) is tuple:
+                _value(str, kind, value)
             return converter.structure(value, cast("type[object]", kind))
         _value(about.expected, kind, value)
         typed = converter.structure(value, cast("type[object]", kind))
@@ -217,6 +220,8 @@ def _make_converter() -> cattrs.Converter:
     converter = cattrs.Converter(detailed_validation=True)
     for kind in (bool, int, float, str):
         converter.register_structure_hook(kind, _scalar(kind))
+    for choice in (FailurePolicy, ReceiptPolicy):  # a text to the converter, and asked for first
+        converter.register_structure_hook(choice, lambda value, kind: _word(kind, value))
     converter.register_structure_hook_factory(
         lambda kind: bool(_words(kind)), lambda kind: lambda value, _: _word(kind, value)
     )

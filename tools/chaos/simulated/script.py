@@ -66,7 +66,9 @@ class Play:
                 async with trio.open_nursery() as steps:
                     for number in range(len(self._scenario.steps)):
                         steps.start_soon(self._step, world, number, pods)
-                await trio.sleep(HEALED - SILENT)
+                # A scenario may expect that healing takes longer, and then it may.
+                healed = max(HEALED, self._scenario.expect.healed_within + SILENT)
+                await trio.sleep(healed - SILENT)
                 talk.cancel_scope.cancel()
             await trio.sleep(SILENT)
             world.history.append(Calm(trio.current_time()))
