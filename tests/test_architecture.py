@@ -45,6 +45,9 @@ INSIDE = {
         "tools.stress",
         "tools.oracle",
         "tools.simulator",
+        "tools.chaos.scenario",
+        "tools.chaos.simulated",
+        "tools.chaos",
         "tools",  # the commands come last
     ],
 }

@@ -20,7 +20,7 @@ from .scenario import (
     BROKERS,
     TOPOLOGIES,
     BrokerName,
-    Outcome,
+    Judgement,
     Scenario,
     ScenarioError,
     TopologyName,
@@ -44,7 +44,7 @@ class Played:
     topology: TopologyName
     seed: int
     reason: str = ""
-    outcome: Outcome | None = None
+    outcome: Judgement | None = None
 
     @property
     def verdict(self) -> str:

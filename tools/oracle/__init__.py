@@ -22,7 +22,7 @@ from .history import (
     View,
     digest,
 )
-from .measures import Latency, Measures, Window, measure
+from .measures import FaultWindow, LocalLatency, Measures, measure
 from .rules import RULES, Violation, judge
 
 __all__ = [
@@ -33,10 +33,11 @@ __all__ = [
     "Calm",
     "Dropped",
     "Entered",
+    "FaultWindow",
     "Gone",
     "Hearing",
-    "Latency",
     "Linked",
+    "LocalLatency",
     "Measures",
     "Mended",
     "Met",
@@ -49,7 +50,6 @@ __all__ = [
     "Told",
     "View",
     "Violation",
-    "Window",
     "digest",
     "judge",
     "measure",

@@ -20,14 +20,14 @@ from .rules import Violation, holes
 from .seen import IN_TIME, Seen
 from .spans import Span, spans
 
-__all__ = ["Measures", "Window", "measure"]
+__all__ = ["FaultWindow", "Measures", "measure"]
 
 Phase: TypeAlias = Literal["before", "during", "after"]
 PHASES: Final[tuple[Phase, ...]] = ("before", "during", "after")
 
 
 @frozen
-class Window:
+class FaultWindow:
     """A fault: when it began and ended, and the seconds until it was noticed, told, and all well.
 
     None is for what did not come about, or was so already when it began, or was not over when the
@@ -45,7 +45,7 @@ class Window:
 
 
 @frozen
-class Latency:
+class LocalLatency:
     """Seconds until words reached others on the same pod: half of them, and 99 of 100."""
 
     p50: float
@@ -75,8 +75,8 @@ class Measures:
     detected: float | None
     told: float | None
     healed: float | None
-    local: dict[Phase, Latency]
-    windows: tuple[Window, ...]
+    local: dict[Phase, LocalLatency]
+    windows: tuple[FaultWindow, ...]
 
 
 def measure(history: Sequence[Record], violations: Sequence[Violation]) -> Measures:
@@ -116,7 +116,7 @@ def measure(history: Sequence[Record], violations: Sequence[Violation]) -> Measu
 # What became of each fault -------------------------------------------------------------------
 
 
-def _windows(history: Sequence[Record], troubled: Sequence[Span]) -> Iterator[Window]:
+def _windows(history: Sequence[Record], troubled: Sequence[Span]) -> Iterator[FaultWindow]:
     faults = list(_faults(history))
     for number, (struck, end) in enumerate(faults):
         later = [other.at for other, _ in faults if other.at > struck.at]
@@ -142,14 +142,14 @@ def _window(
     following: float,
     others: Sequence[tuple[Struck, float]],
     troubled: Sequence[Span],
-) -> Window:
+) -> FaultWindow:
     begin = struck.at
     # Later begins are another fault's to explain, if there is one.
     mine = [span for span in troubled if begin <= span.begin < following]
     known = any(span.begin < begin < span.end for span in troubled)
     noticed = None if known else min((span.begin for span in mine), default=None)
     told = None if known else min((span.begin for span in mine if span.told), default=None)
-    return Window(
+    return FaultWindow(
         struck.step,
         struck.fault,
         begin,
@@ -186,7 +186,7 @@ def _longest(seconds: Iterator[float | None]) -> float | None:
 # How long words took on their own pod --------------------------------------------------------
 
 
-def _local(seen: Seen, windows: Sequence[Window]) -> dict[Phase, Latency]:
+def _local(seen: Seen, windows: Sequence[FaultWindow]) -> dict[Phase, LocalLatency]:
     """Return how long words took to reach others on the same pod, but where that was asleep.
 
     What is said before one's join is acknowledged waits for that, and is not counted.
@@ -202,13 +202,13 @@ def _local(seen: Seen, windows: Sequence[Window]) -> dict[Phase, Latency]:
         if not any(begin < heard.at and said.at < end for begin, end in seen.pauses[stay.pod]):
             took[_phase(said.at, windows)].append(heard.at - said.at)
     return {
-        phase: Latency(_share(sorted(all_), 0.5), _share(sorted(all_), 0.99))
+        phase: LocalLatency(_share(sorted(all_), 0.5), _share(sorted(all_), 0.99))
         for phase, all_ in took.items()
         if all_
     }
 
 
-def _phase(at: float, windows: Sequence[Window]) -> Phase:
+def _phase(at: float, windows: Sequence[FaultWindow]) -> Phase:
     """Say whether something was said before the first fault, after the last, or meanwhile."""
     if not windows or at < windows[0].begin:
         return "before"

@@ -146,9 +146,8 @@ def test_a_wrong_field_is_told_in_a_sentence_with_its_path_and_the_nearest_name(
         (LEAST + "for = 3", "steps[0] has an end, and way.cut is done in a moment."),
         (LEAST.replace("way.cut", "way.hang"), "steps[0] must have one of for and until."),
         (
-            LEAST.replace("way.cut", "way.hang") + 'until = "breaker open"',
-            "steps[0].until is 'breaker open', no condition and no other step; "
-            "did you mean breaker opens?",
+            LEAST.replace("way.cut", "way.hang") + 'until = "healed"',
+            "steps[0].until is 'healed', no condition and no other step; did you mean all healed?",
         ),
         (
             LEAST + "with = { pods = [3] }",
@@ -185,7 +184,7 @@ def test_all_problems_of_a_file_are_told_at_once() -> None:
 
 
 def test_what_is_no_toml_or_cannot_be_read_is_told_in_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(BadScenario, match=r"^mine\.toml is no TOML: .*line 1"):
+    with pytest.raises(BadScenario, match=r"^mine\.toml is no TOML: Invalid value"):
         read("title = ")
     with pytest.raises(BadScenario, match="cannot be read: No such file or directory"):
         read_scenario(tmp_path / "none.toml")
@@ -217,7 +216,7 @@ def test_a_shipped_scenario_says_what_it_is_and_where_it_cannot_be(name: str) ->
     scenario = shipped(name)
     assert scenario.title
     assert scenario.catalogue
-    assert list(described(scenario))[0] == f"{name}: {scenario.title}"
+    assert next(iter(described(scenario))) == f"{name}: {scenario.title}"
     if scenario.not_simulated or not scenario.steps:
         return
     obstacles = [obstacle(scenario, *place) for place in scenario.applies()]

@@ -5,7 +5,7 @@ from .errors import BadScenario, ScenarioError, UnknownScenario
 from .faults import BrokerName, Trouble
 from .inner_faults import FAULTS
 from .json_schema import json_schema
-from .outcome import Check, Outcome, judged
+from .outcome import Check, Judgement, judged
 from .reading import parse, read_scenario
 from .schema import (
     BROKERS,
@@ -16,7 +16,7 @@ from .schema import (
     Population,
     RoomTerms,
     Scenario,
-    Step,
+    ScenarioStep,
     TopologyName,
     Traffic,
 )
@@ -32,12 +32,12 @@ __all__ = [
     "Check",
     "Condition",
     "Expectations",
-    "Outcome",
+    "Judgement",
     "Population",
     "RoomTerms",
     "Scenario",
     "ScenarioError",
-    "Step",
+    "ScenarioStep",
     "TopologyName",
     "Traffic",
     "Trouble",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import attrs
 
 from .errors import near
-from .schema import BROKERS, CATALOGUE, CONDITIONS, TOPOLOGIES, Scenario, Step, combined
+from .schema import BROKERS, CATALOGUE, CONDITIONS, TOPOLOGIES, Scenario, ScenarioStep, combined
 
 __all__ = ["objections"]
 
@@ -46,7 +46,7 @@ def _of_places(scenario: Scenario) -> Iterator[str]:
             yield f"not_with.{place} is no broker and no topology; {near(place, places)}"
 
 
-def _of_step(scenario: Scenario, number: int, step: Step) -> Iterator[str]:
+def _of_step(scenario: Scenario, number: int, step: ScenarioStep) -> Iterator[str]:
     if (step.at is None) == (step.when is None):
         yield " must have one of at and when"
     if step.when is not None and number == 0:
@@ -62,7 +62,7 @@ def _of_step(scenario: Scenario, number: int, step: Step) -> Iterator[str]:
     yield from _of_names(scenario, step)
 
 
-def _of_names(scenario: Scenario, step: Step) -> Iterator[str]:
+def _of_names(scenario: Scenario, step: ScenarioStep) -> Iterator[str]:
     """Yield what a step names that is not there."""
     given = attrs.asdict(step.trouble, recurse=False)
     room, rooms = given.get("room"), [room.name for room in scenario.load.rooms]

@@ -12,7 +12,7 @@ import attrs
 from ....config.fields import Setting, setting_of
 from .inner_faults import FAULTS
 from .reading import fields_of, key_in_files, without_none
-from .schema import CONDITIONS, Scenario, Step
+from .schema import CONDITIONS, Scenario, ScenarioStep
 
 __all__ = ["SCHEMA_URL", "json_schema"]
 
@@ -40,14 +40,14 @@ def json_schema() -> dict[str, object]:
 
 def _table(kind: type) -> _Schema:
     properties: _Schema = {key_in_files(each.name): _field(each) for each in fields_of(kind)}
-    if kind is Step:
+    if kind is ScenarioStep:
         properties = _step_fields(properties)
     return {
         "type": "object",
         "description": inspect.getdoc(kind),
         "properties": properties,
         "additionalProperties": False,
-        **(_by_fault() if kind is Step else {}),
+        **(_by_fault() if kind is ScenarioStep else {}),
     }
 
 

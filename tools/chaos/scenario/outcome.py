@@ -11,7 +11,7 @@ from ...oracle import Measures, Mended, Record, Struck, Violation, judge, measur
 from .faults import BrokerName
 from .schema import Expectations, Scenario, TopologyName
 
-__all__ = ["Check", "Outcome", "judged"]
+__all__ = ["Check", "Judgement", "judged"]
 
 COUNTED: Final = frozenset({"undeclared", "false receipt", "unheard", "duplicate", "order", "late"})
 """Rules whose violations are counted, and held against a scenario's own numbers."""
@@ -34,7 +34,7 @@ class Check:
 
 
 @frozen
-class Outcome:
+class Judgement:
     """What became of a scenario with a broker. Times in the history are seconds of the run."""
 
     scenario: Scenario
@@ -58,7 +58,7 @@ def judged(
     topology: TopologyName,
     seed: int,
     history: Sequence[Record],
-) -> Outcome:
+) -> Judgement:
     """Judge what was seen of a play, simulated or real."""
     violations = tuple(judge(history))
     measures = measure(history, violations)
@@ -68,7 +68,7 @@ def judged(
         *_counts(scenario.expect, measures, violations),
         *_times(scenario.expect, measures),
     ]
-    return Outcome(
+    return Judgement(
         scenario, broker, topology, seed, tuple(history), violations, measures, tuple(checks)
     )
 

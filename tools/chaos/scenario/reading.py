@@ -25,7 +25,7 @@ from .checks import objections
 from .errors import BadScenario, near
 from .faults import Trouble
 from .inner_faults import FAULTS
-from .schema import Scenario, Step
+from .schema import Scenario, ScenarioStep
 
 __all__ = ["fields_of", "key_in_files", "parse", "read_scenario", "without_none"]
 
@@ -98,7 +98,7 @@ def _problems(error: BaseException, path: str) -> Iterator[str]:
                 yield from _problems(inner, _step(path, inner))
         case ForbiddenExtraKeysError():
             known = [key_in_files(each.name) for each in fields_of(error.cl)]
-            known += ["fault"] if error.cl is Step else []
+            known += ["fault"] if error.cl is ScenarioStep else []
             for key in sorted(map(str, error.extra_fields)):
                 yield f"{_join(path, key)} is no field; {near(key, known)}"
         case _Wrong():
@@ -226,8 +226,8 @@ def _make_converter() -> cattrs.Converter:
         lambda kind: bool(_words(kind)), lambda kind: lambda value, _: _word(kind, value)
     )
     converter.register_structure_hook_factory(attrs.has, lambda kind: _table_hook(converter, kind))
-    plain = _table_hook(converter, Step)
-    converter.register_structure_hook(Step, _structure_step(converter, plain))
+    plain = _table_hook(converter, ScenarioStep)
+    converter.register_structure_hook(ScenarioStep, _structure_step(converter, plain))
     return converter
 
 

@@ -23,7 +23,7 @@ __all__ = [
     "Population",
     "RoomTerms",
     "Scenario",
-    "Step",
+    "ScenarioStep",
     "TopologyName",
     "Traffic",
 ]
@@ -101,7 +101,7 @@ class Traffic:
 
 
 @frozen
-class Step:
+class ScenarioStep:
     """Something that goes wrong: when it begins, what it is, and when it is over.
 
     It begins `at` a time, or when a condition comes about after the step before it has begun, and
@@ -180,7 +180,7 @@ class Scenario:
     not_run: str = setting("", help="Why it can't be played on real servers.")
     pods: Population = field(factory=Population)
     load: Traffic = field(factory=Traffic)
-    steps: tuple[Step, ...] = field(default=())
+    steps: tuple[ScenarioStep, ...] = field(default=())
     expect: Expectations = field(factory=Expectations)
 
     def objection(self, broker: str, topology: str) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import attrs
 
 from ....config.fields import setting_of
-from .schema import BROKERS, TOPOLOGIES, Expectations, Scenario, Step, combined
+from .schema import BROKERS, TOPOLOGIES, Expectations, Scenario, ScenarioStep, combined
 
 __all__ = ["described", "step_in_words"]
 
@@ -36,7 +36,7 @@ def described(scenario: Scenario) -> Iterator[str]:
     yield from ("", *_expected(scenario.expect), "", *_applies(scenario))
 
 
-def step_in_words(step: Step) -> str:
+def step_in_words(step: ScenarioStep) -> str:
     """Say when a step begins, what it is, and when it is over."""
     when = f"at {step.at:g} s" if step.at is not None else f"when {step.when}"
     wait = f", {step.wait:g} s later" if step.wait else ""

@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from ...simulator import run
-from ..scenario import BrokerName, Outcome, Scenario, TopologyName, judged
+from ..scenario import BrokerName, Judgement, Scenario, TopologyName, judged
 from .script import Play
 from .staging import NotSimulated, stage
 
@@ -40,7 +40,7 @@ def obstacle(scenario: Scenario, broker: BrokerName, topology: TopologyName) -> 
 
 def simulate_scenario(
     scenario: Scenario, broker: BrokerName, topology: TopologyName, seed: int
-) -> Outcome:
+) -> Judgement:
     """Play a scenario, always in the same way. Raises `NotSimulated`."""
     plan = stage(scenario, broker, topology, seed)
     history = run(plan, Play(scenario, plan))

@@ -12,7 +12,7 @@ from attrs import define, field
 
 from ...oracle import Calm, Entered, Linked, Mended, Struck
 from ...simulator import Act, Deed, Fault, RunPlan, World
-from ..scenario import CONDITIONS, Condition, Scenario, Step, Witness
+from ..scenario import CONDITIONS, Condition, Scenario, ScenarioStep, Witness
 from .staging import Staged, staged
 
 __all__ = ["Play"]
@@ -148,7 +148,7 @@ class Play:
         return True
 
     async def _befall(
-        self, world: World, what: Staged, step: Step, cue: _Cue, pods: trio.Nursery
+        self, world: World, what: Staged, step: ScenarioStep, cue: _Cue, pods: trio.Nursery
     ) -> bool:
         """Do it, and end it when it is over; return whether it ended as the step says."""
         done = trio.Event()
@@ -171,7 +171,7 @@ class Play:
         await trio.sleep(piece.at)
         await world.befall(piece, pods, partial(trio.sleep, piece.seconds))
 
-    async def _is_over(self, world: World, step: Step, cue: _Cue) -> bool:
+    async def _is_over(self, world: World, step: ScenarioStep, cue: _Cue) -> bool:
         if step.until in CONDITIONS:
             return await self._came(world, step, step.until, cue.place or 0)
         if step.until:
@@ -183,7 +183,9 @@ class Play:
         await trio.sleep(step.lasting)
         return True
 
-    async def _came(self, world: World, step: Step, condition: Condition, since: int) -> bool:
+    async def _came(
+        self, world: World, step: ScenarioStep, condition: Condition, since: int
+    ) -> bool:
         witness = Witness(world.history, since)
         return await self._until(partial(witness.came, condition), step.within)
 

@@ -10,7 +10,7 @@ from typing import Final
 from attrs import frozen
 
 from ...simulator import Act, Deed, Fault, Kind, RunPlan
-from ..scenario import Scenario, ScenarioError, Step, Trouble
+from ..scenario import Scenario, ScenarioError, ScenarioStep, Trouble
 from ..scenario import faults as broken
 from ..scenario import inner_faults as inner
 
@@ -95,7 +95,7 @@ _REASONS: Final[dict[type[Trouble], str]] = {
 """Why the simulator cannot do what it cannot."""
 
 
-def staged(scenario: Scenario, step: Step, plan: RunPlan, draw: random.Random) -> Staged:
+def staged(scenario: Scenario, step: ScenarioStep, plan: RunPlan, draw: random.Random) -> Staged:
     """Return what a step is with a plan's pods and servers. Raises `NotSimulated`."""
     reason = _REASONS.get(type(step.trouble))
     if reason is not None:
@@ -253,7 +253,9 @@ def _(trouble: broken.WayDuplicate, plan: RunPlan) -> Staged:
     return _each(Kind.DUPLICATE, _all(trouble.pods, plan.pods), amount=round(trouble.share * 100))
 
 
-def _latency(trouble: broken.WayLatency, step: Step, plan: RunPlan, draw: random.Random) -> Staged:
+def _latency(
+    trouble: broken.WayLatency, step: ScenarioStep, plan: RunPlan, draw: random.Random
+) -> Staged:
     """Slow down the servers of these pods: by another time every now and then, if unevenly."""
     pods = set(_all(trouble.pods, plan.pods))
     nodes = {place for pod, place in enumerate(plan.places) if pod in pods}
