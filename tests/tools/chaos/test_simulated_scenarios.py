@@ -18,7 +18,7 @@ from deployd.tools.chaos.scenario import (
     shipped,
 )
 from deployd.tools.chaos.simulated import NotSimulated, obstacle, simulate_scenario
-from deployd.tools.oracle import Mended, Spoken, Struck, digest
+from deployd.tools.oracle import Calm, Entered, Hearing, Mended, Spoken, Struck, digest
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -145,6 +145,48 @@ def test_what_the_simulator_cannot_do_it_says_in_a_sentence(fault: str, sentence
     assert sentence in (obstacle(made, "nats", "single") or "")
     with pytest.raises(NotSimulated, match=sentence):
         simulate_scenario(made, "nats", "single", 0)
+
+
+def test_a_way_swallows_that_a_server_has_ended_and_the_canary_finds_it_out() -> None:
+    _, killed = play("way-end-not-told", "nats", "single").measures.windows
+    assert killed.detected is not None
+    assert killed.detected > 1.0  # without it, at once: broker-crash
+    [crash] = play("broker-crash", "nats", "single").measures.windows
+    assert crash.detected == 0.0
+
+
+def test_what_a_way_swallows_in_one_direction_alone_goes_through_in_the_other() -> None:
+    deaf, mute = (play(name, "redis", "single") for name in ("way-deaf", "way-mute"))
+    heard = {outcome: _heard_while_it_lasts(outcome) for outcome in (deaf, mute)}
+    assert heard[deaf][0] == 0  # nothing comes to the pod, and what it says comes to the others
+    assert heard[deaf][1] > 0
+    assert heard[mute][0] > 0
+    assert heard[mute][1] == 0
+
+
+def _heard_while_it_lasts(outcome: Judgement) -> tuple[int, int]:
+    """Count what pod 0 heard of the others, and they of it, before anybody noticed."""
+    [window] = outcome.measures.windows
+    begin, end = window.begin + 0.1, window.begin + 1.0
+    pods = {each.client: each.pod for each in outcome.history if isinstance(each, Entered)}
+    heard = [
+        (pods[each.client], pods[each.speaker])
+        for each in outcome.history
+        if isinstance(each, Hearing) and begin < each.at < end
+    ]
+    return (
+        sum(here == 0 != there for here, there in heard),
+        sum(there == 0 != here for here, there in heard),
+    )
+
+
+def test_a_silence_that_comes_last_goes_on_until_the_last_words() -> None:
+    outcome = play("last-word-lost", "redis", "single")
+    _, silence = outcome.measures.windows
+    [calm] = [record.at for record in outcome.history if isinstance(record, Calm)]
+    said = [record.at for record in outcome.history if isinstance(record, Spoken)]
+    assert not any(silence.begin < at < calm for at in said)
+    assert any(at > calm for at in said)
 
 
 def test_a_history_from_elsewhere_is_judged_by_the_same_rules() -> None:

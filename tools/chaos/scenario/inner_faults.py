@@ -117,7 +117,7 @@ class ClientHerd(OfClients):
 
 @frozen
 class ClientSilence(Trouble):
-    """Nobody says anything."""
+    """Nobody says anything; where nothing comes after it, not before the last words."""
 
     name = "client.silence"
 

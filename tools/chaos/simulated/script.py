@@ -49,6 +49,7 @@ class Play:
         self._plan = plan
         self._draw = random.Random(plan.seed)  # noqa: S311 - chance, not secrecy
         self._hushed = 0
+        self._over = 0
         self._begin = 0.0
         self._cues = [_Cue() for _ in scenario.steps]
         # What cannot be simulated is said before anything begins.
@@ -130,6 +131,7 @@ class Play:
         cue.give(len(world.history))
         world.history.append(Struck(trio.current_time(), step.title, step.trouble.name))
         kept = await self._befall(world, self._stagings[number], step, cue, pods)
+        self._over += 1
         world.history.append(Mended(trio.current_time(), step.title, not kept))
 
     async def _is_time(self, world: World, number: int) -> bool:
@@ -161,7 +163,8 @@ class Play:
             pods.start_soon(self._piece, world, piece, pods)
         kept = await self._is_over(world, step, cue)
         done.set()
-        self._hushed -= what.hush
+        if self._over + 1 < len(self._cues):  # a silence that comes last goes on until last words
+            self._hushed -= what.hush
         for deed in what.end:
             world.do(deed)
         return kept
