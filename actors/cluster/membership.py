@@ -59,6 +59,7 @@ class Peers:
         self._known: dict[str, Peer] = {}
         self._unproven: dict[str, None] = {}
         self._awaited: set[str] = set()
+        self._began = -math.inf
         self._owed: dict[str, None] = {}
         self._hearsay = Hearsay(pod_id)
         self._told: Degraded | None = None
@@ -105,7 +106,10 @@ class Peers:
 
     @property
     def complete(self) -> bool:
-        """Whether all that were known when the link closed are heard again, or not expected."""
+        """Whether all that were known when the link closed hear this pod again, as far as they say.
+
+        Those that are not expected do not count.
+        """
         return not self._awaited
 
     @property
@@ -132,6 +136,7 @@ class Peers:
 
         Those too that were missing before: what cut them off may be what cut this pod off.
         """
+        self._began = now
         self._awaited = {pod for pod, peer in self._known.items() if peer.expected}
         for peer in self._known.values():
             if not peer.missing:
@@ -153,13 +158,17 @@ class Peers:
         return since
 
     def give_up(self) -> int:
-        """Await nobody any more; return how many are not there, who were awaited before too."""
+        """Await nobody any more; return how many do not hear this pod, who were awaited before too.
+
+        Whoever is heard, and says that it does not hear, is one of them, and none that is missing.
+        """
         gone, self._awaited = self._awaited, set()
-        for pod in gone:
+        deaf = [pod for pod in gone if self._known[pod].last_at >= self._began]
+        for pod in gone.difference(deaf):
             peer = self._known[pod]
             peer.counted = peer.expected = False
             self._miss(peer)
-        return sum(peer.missing for peer in self._known.values())
+        return len(deaf) + sum(peer.missing for peer in self._known.values())
 
     def excuse(self, seconds: float, now: float) -> None:
         """Hold it against nobody that this pod itself has slept so long, until now."""
@@ -188,7 +197,8 @@ class Peers:
             return None
         if beat.word == "hello" and len(self._owed) < MOST_KNOWN:
             self._owed[pod] = None
-        self._awaited.discard(pod)
+        if not any(miss.pod == self._pod_id for miss in beat.misses):  # else it hears nothing yet
+            self._awaited.discard(pod)
         came = peer is None or peer.missing
         if peer is None:
             peer = self._let_in(beat, now, wall)

@@ -51,15 +51,14 @@ class _Progress:
     first: int
     last: int
     at: float
-    offset: float = math.inf
 
-    def said(self, time: float, wall: float) -> float:
-        """Return when (unix s, here) something was said at a time of its origin's clock.
 
-        What came fastest shows how far the clocks are apart; other things were longer on the way.
-        """
-        self.offset = min(self.offset, wall - time)
-        return max(wall - LATEST, time + self.offset)
+@define
+class _Voice:
+    """How far the clock of a pod is behind this one's, and how late its last beat was (s)."""
+
+    behind: float = math.inf
+    late: float = 0.0
 
 
 @frozen
@@ -83,6 +82,7 @@ class Sequences:
     def __init__(self) -> None:
         self._orders: OrderedDict[str | None, dict[_Origin, _Progress]] = OrderedDict()
         self._count = 0
+        self._voices: OrderedDict[_Origin, _Voice] = OrderedDict()
         self._entered: dict[str | None, float] = {}
         self._suspected: list[tuple[float, int, _Suspicion]] = []  # a heap, by when they are due
         self._suspicions = 0
@@ -112,7 +112,7 @@ class Sequences:
                 last = event.sequence
             if gap > 0:
                 missed += min(gap, LONGEST_GAP)
-        order.last, order.at = last, order.said(fresh[-1].time, wall)
+        order.last, order.at = last, self._said(origin, fresh[-1].time, wall)
         if not missed:
             return None
         self.missed += missed
@@ -126,6 +126,7 @@ class Sequences:
         """
         lacking = []
         origin, then = (beat.origin, beat.epoch), now - late
+        self._voice(origin).late = late
         for room, first, last, first_age, last_age in beat.marks:
             entered = self._entered.get(room)
             if entered is None:
@@ -167,6 +168,24 @@ class Sequences:
         return holes
 
     # Inside ----------------------------------------------------------------------------------
+
+    def _said(self, origin: _Origin, time: float, wall: float) -> float:
+        """Return when (unix s, here) something was said at a time of its origin's clock.
+
+        What came fastest shows how far the clocks are apart; other things were longer on the way.
+        What comes behind a beat that is late is as late, or a beat's interval less.
+        """
+        voice = self._voice(origin)
+        voice.behind = min(voice.behind, wall - voice.late - time)
+        return max(wall - LATEST, time + voice.behind)
+
+    def _voice(self, origin: _Origin) -> _Voice:
+        voice = self._voices.get(origin)
+        if voice is None:
+            voice = self._voices[origin] = _Voice()
+            if len(self._voices) > REMEMBERED_ORIGINS:
+                self._voices.popitem(last=False)
+        return voice
 
     def _suspect(self, suspicion: _Suspicion, due: float) -> None:
         self._suspicions += 1

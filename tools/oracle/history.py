@@ -110,12 +110,16 @@ class Carried(NamedTuple):
 
 
 class Befell(NamedTuple):
-    """Something goes wrong, until a time; `kind` is what, `harms` whether it may end a link."""
+    """Something goes wrong, until a time; `kind` is what, `harms` whether it may end a link.
+
+    What is `hidden` is known to nobody until all is proven again.
+    """
 
     at: float
     kind: str
     until: float
     harms: bool
+    hidden: bool = False
 
 
 class Slow(NamedTuple):

@@ -157,8 +157,9 @@ class World:
 
     async def _befall(self, fault: Fault, nursery: trio.Nursery) -> None:
         await trio.sleep_until(fault.at)
-        until = fault.at + (SILENCE if fault.kind in FORGETS else fault.seconds)
-        self.history.append(Befell(fault.at, fault.kind.value, until, fault.kind not in HARMLESS))
+        hidden, harms = fault.kind in FORGETS, fault.kind not in HARMLESS
+        until = fault.at + (SILENCE if hidden else fault.seconds)
+        self.history.append(Befell(fault.at, fault.kind.value, until, harms, hidden))
         if fault.kind in (Kind.CRASH, Kind.STOP):
             await self._end(fault, nursery)
             return

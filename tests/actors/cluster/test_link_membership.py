@@ -40,6 +40,24 @@ def test_a_replay_waits_for_all_that_were_known() -> None:
     assert peers.take_owed() == ["b"]
 
 
+def test_a_replay_waits_for_who_is_heard_and_does_not_hear() -> None:
+    peers = proven("a")
+    peers.begin(1.0)
+    peers.note(Beat("a", 1, number=3, clock=2.0, misses=(Miss("me", 1.0),)), 2.0, 1002.0)
+    assert not complete(peers)
+    peers.note(Beat("a", 1, number=4, clock=3.0, misses=(Miss("b", 1.0),)), 3.0, 1003.0)
+    assert complete(peers)
+
+
+def test_who_never_says_that_it_hears_is_counted_and_is_not_missing() -> None:
+    peers = proven("a", "b")
+    peers.begin(1.0)
+    peers.note(Beat("a", 1, number=3, clock=2.0, misses=(Miss("me", 1.0),)), 2.0, 1002.0)
+    assert peers.give_up() == 2
+    assert complete(peers)
+    assert peers.heard == ["a"]
+
+
 def test_who_said_goodbye_is_not_waited_for() -> None:
     peers = Peers("me")
     note(peers, "a", "b")

@@ -137,6 +137,29 @@ def test_a_hole_begins_when_the_last_before_it_was_said_and_not_when_that_came()
     assert hole.since == 1000.75
 
 
+def test_the_first_words_of_a_pod_that_come_behind_late_beats_were_said_as_early() -> None:
+    it = entered()
+    told(it, now=3.0)
+    told(it, now=10.0, late=6.0)  # this pod slept, and finds all of it at once
+    events = [Event("tea", "said", b"1", "id-1", 1, 504.5, "p")]
+    assert it.follow(Envelope("p", 1, "tea", events), events, 1010.0) is None
+    events = [Event("tea", "said", b"1", "id-3", 3, 510.0, "p")]
+    hole = it.follow(Envelope("p", 1, "tea", events), events, 1010.1)
+    assert hole is not None
+    assert hole.since == 1003.75  # at the earliest
+
+
+def test_how_far_clocks_are_apart_is_known_in_all_rooms() -> None:
+    it = entered()
+    it.entered("cake", 0.0)
+    heard(it, 1, wall=1000.0)
+    for number in (1, 3):
+        events = [Event("cake", "said", b"1", f"id-{number}", number, 4.0 + number, "p")]
+        hole = it.follow(Envelope("p", 1, "cake", events), events, 1010.0)
+    assert hole is not None
+    assert hole.since == 1004.75
+
+
 def test_an_answer_that_knows_no_first_number_tells_of_what_lacks() -> None:
     it = entered()
     heard(it, 1, 2)
