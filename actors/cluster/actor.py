@@ -305,7 +305,7 @@ class LinkActor(Actor):
 
     def _hear_of_pods(self, channel: Channel, own: Probe | Beat | AskSince | AskEcho) -> None:
         if isinstance(own, Beat):
-            self._gossip.hears(own)
+            self._gossip.hears(own, channel)
         elif not isinstance(own, Probe):
             self._gossip.asked(own)
         elif channel not in self._canary.channels:

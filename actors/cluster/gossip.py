@@ -33,6 +33,8 @@ __all__ = ["Gossip", "MarkedBeat"]
 
 FIRST_HELLO: Final = 0.05
 """Seconds, doubled each time, after which a pod that nobody answers says hello again."""
+HELLO_AGAIN: Final = 0.5
+"""Seconds after which a pod whose words wait for others says hello again."""
 LISTENED: Final = 1.25
 """Seconds after which a pod that nobody answers is alone: the others beat once in them."""
 HEARD_AGAIN: Final = 10
@@ -93,11 +95,12 @@ class Gossip:
 
     # What comes ----------------------------------------------------------------------------
 
-    def hears(self, said: Beat) -> None:
+    def hears(self, said: Beat, channel: Channel) -> None:
         """Take a beat, of whomever."""
         link, state = self._link, self._link.state
         now, wall = link.clock(), link.wall()
-        news = state.peers.note(said, now, wall)
+        answers = channel == pod_channel(link.pod_id)
+        news = state.peers.note(said, now, wall, answers=answers)
         if state.peers.owed or (news is not None and news.came):
             self._wake.set()
             self._news.set()
@@ -212,12 +215,17 @@ class Gossip:
                 wait *= 2
 
     async def reunion(self, seconds: float) -> int:
-        """Return when all that were known are heard again; or how many are not, in that time."""
+        """Return when all that were known hear this pod again; or how many do not, in that time.
+
+        Whom this pod hears may be deaf to it, and whoever is not answers a hello.
+        """
         peers = self._link.state.peers
-        self._reunited = trio.Event()
-        if not peers.complete:
-            with trio.move_on_after(seconds):
-                await self._reunited.wait()
+        with trio.move_on_after(seconds):
+            while not peers.complete:
+                self._reunited = trio.Event()
+                await self._tell([(EVERYONE, beat(self._plain("hello")))])
+                with trio.move_on_after(HELLO_AGAIN):
+                    await self._reunited.wait()
         return peers.give_up()
 
     async def until_proven(self, seconds: float) -> None:
@@ -368,13 +376,14 @@ class Gossip:
 
     def _plain(self, word: str) -> Beat:
         """Return a beat that tells of no room: it shows who misses one that did."""
-        number = self._link.state.numbering.beat
-        said = self._made(word, number=number, after=number)
-        if self._waiting is None:
-            return said
-        # Two batches may go before it: what these three usually take is no delay to be told.
-        waits = self._link.clock() - self._all_said_at - 3 * self._link.round_trips.usual
-        return evolve(said, behind=max(0.0, waits))
+        state, now = self._link.state, self._link.clock()
+        number = state.numbering.beat
+        # What it does not tell is not heard yet, and who says so may fall silent at once.
+        behind = state.numbering.untold(now, state.held)
+        if self._waiting is not None:
+            # Two batches may go before it: what these three usually take is no delay to be told.
+            behind = max(behind, now - self._all_said_at - 3 * self._link.round_trips.usual)
+        return evolve(self._made(word, number=number, after=number), behind=behind)
 
     def _made(
         self, word: str, *, number: int, marks: tuple[Mark, ...] = (), after: int | None = None

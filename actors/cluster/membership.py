@@ -177,8 +177,10 @@ class Peers:
 
     # What is heard -------------------------------------------------------------------------
 
-    def note(self, beat: Beat, now: float, wall: float) -> Heard | None:
+    def note(self, beat: Beat, now: float, wall: float, *, answers: bool = False) -> Heard | None:
         """Take a beat; None where it tells of no pod that is there.
+
+        One that `answers` this pod was said by who has just heard it.
 
         A pod draws its id at its start, so under one id there is one epoch: what comes with another
         is nobody's word against a pod that is heard, however late it says that it began.
@@ -197,7 +199,7 @@ class Peers:
             return None
         if beat.word == "hello" and len(self._owed) < MOST_KNOWN:
             self._owed[pod] = None
-        if not any(miss.pod == self._pod_id for miss in beat.misses):  # else it hears nothing yet
+        if answers or all(miss.pod != self._pod_id for miss in beat.misses):
             self._awaited.discard(pod)
         came = peer is None or peer.missing
         if peer is None:
@@ -210,6 +212,7 @@ class Peers:
         peer.hears = peer.hears if beat.hears is None else beat.hears
         self._hearsay.note(peer, self._known, now, wall)
         late = peer.late(beat, now)
+        peer.last_at = now - late  # what a server kept while it was frozen is of the dead
         # Until then all that it said has come, or is known to be missing.
         peer.heard_wall = wall - late - max(beat.behind, beat.held)
         return Heard(peer, came, self._follow(peer, beat), late)

@@ -146,7 +146,7 @@ def _well(seen: Seen) -> Iterator[tuple[float, str]]:
             there = stay.begin < said.at and stay.end > said.at + LATE
             if not there or key in stay.heard or not seen.knew(said, stay):
                 continue
-            if seen.apart(said, stay):
+            if seen.apart(said, stay, LATE):
                 continue
             if said.at + LATE < first or seen.is_over(said, stay, LATE):
                 yield said.at, f"{_what(said)} did not reach {stay.client}, told that all is well"

@@ -204,14 +204,17 @@ class Seen:
         known = self.known_at(said.pod, life, stay.pod, stay.begin)
         return said.pod == stay.pod or known + KNOWN < said.at
 
-    def apart(self, said: Spoken, stay: Stay) -> bool:
-        """Whether a client, or one of the speaking pod, was told that something is wrong."""
+    def apart(self, said: Spoken, stay: Stay, late: float) -> bool:
+        """Whether a client, or one of the speaking pod, was told that something is wrong.
+
+        That was before somebody said something, or as long as that may be on its way (s).
+        """
         there = {
             one.client
             for one in self.stays
             if one.pod == said.pod and one.begin < said.at < one.end
         }
-        return any(self._is_told(client, said.at) for client in (*there, stay.client))
+        return any(self._is_told(client, said.at, late) for client in (*there, stay.client))
 
     def is_over(self, said: Spoken, stay: Stay, late: float) -> bool:
         """Whether all faults were over, and a client was told so, before somebody said something.
@@ -233,9 +236,9 @@ class Seen:
         began = self.lives[said.pod]
         return said.client not in self.gone and not any(at > said.at for at in began)
 
-    def _is_told(self, client: str, at: float) -> bool:
+    def _is_told(self, client: str, at: float, late: float) -> bool:
         return any(
-            outage.room is None and outage.told_at <= at < outage.ended_at
+            outage.room is None and outage.told_at <= at + late and at < outage.ended_at
             for outage in self.outages[client]
         )
 

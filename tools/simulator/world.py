@@ -159,6 +159,8 @@ class World:
         await trio.sleep_until(fault.at)
         hidden, harms = fault.kind in FORGETS, fault.kind not in HARMLESS
         until = fault.at + (SILENCE if hidden else fault.seconds)
+        if fault.kind is Kind.LIMIT:
+            until = self._plan.length
         self.history.append(Befell(fault.at, fault.kind.value, until, harms, hidden))
         if fault.kind in (Kind.CRASH, Kind.STOP):
             await self._end(fault, nursery)

@@ -49,6 +49,14 @@ def test_a_replay_waits_for_who_is_heard_and_does_not_hear() -> None:
     assert complete(peers)
 
 
+def test_who_answers_this_pod_hears_it_though_it_misses_what_waits_here() -> None:
+    peers = proven("a")
+    peers.begin(1.0)
+    answer = Beat("a", 1, number=3, clock=2.0, misses=(Miss("me", 1.0),))
+    peers.note(answer, 2.0, 1002.0, answers=True)
+    assert complete(peers)
+
+
 def test_who_never_says_that_it_hears_is_counted_and_is_not_missing() -> None:
     peers = proven("a", "b")
     peers.begin(1.0)

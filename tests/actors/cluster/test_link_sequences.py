@@ -181,6 +181,20 @@ def test_a_beat_tells_of_each_room_once_and_of_so_many_at_most() -> None:
     assert numbering.beat == 3
 
 
+def test_how_long_something_has_been_said_of_which_no_beat_has_told() -> None:
+    numbering = Numbering()
+    assert numbering.untold(5.0, never) == 0
+    numbering.next("kept", 1.0)
+    numbering.next("tea", 2.0)
+    numbering.next("tea", 4.0)
+    assert numbering.untold(5.0, never) == 4.0
+    assert numbering.untold(5.0, lambda room: room == "kept") == 3.0
+    numbering.marks(5.0, 1, never)
+    assert numbering.untold(5.0, never) == 3.0
+    numbering.marks(5.0, 9, never)
+    assert numbering.untold(5.0, never) == 0
+
+
 def test_a_room_whose_events_wait_is_told_of_when_they_do_not_any_more() -> None:
     numbering = Numbering()
     numbering.next("kept", 1.0)
