@@ -96,8 +96,8 @@ class Peers:
 
     @property
     def rumoured(self) -> list[str]:
-        """The ids of those that others miss and that were never heard here."""
-        return list(self._hearsay.missed)
+        """The ids of those of whom others speak and that were never heard here."""
+        return [pod for pod in self._hearsay.named if pod not in self._known]
 
     @property
     def partition(self) -> Degraded | None:
