@@ -149,6 +149,38 @@ def test_the_first_words_of_a_pod_that_come_behind_late_beats_were_said_as_early
     assert hole.since == 1003.75  # at the earliest
 
 
+def spoken(*numbers: int, time: float) -> list[Event]:
+    return [Event("tea", "said", b"1", f"id-{n}", n, time, "p") for n in numbers]
+
+
+def test_what_comes_behind_what_was_said_later_is_told_to_be_missed_and_not_heard() -> None:
+    it = entered()
+    assert it.follow(Envelope("p", 1, "tea", []), spoken(1, time=500.0), 1000.0) is None
+    hole = it.follow(Envelope("p", 1, "tea", []), spoken(4, time=505.0), 1005.0)
+    assert hole is not None
+    assert hole.missed == 2
+    late = Envelope("p", 1, "tea", [])
+    assert it.in_order(late, spoken(2, 3, time=501.0)) == []
+    assert len(it.in_order(late, [*spoken(3, time=501.0), *spoken(5, time=506.0)])) == 1
+    assert len(it.in_order(Envelope("q", 1, "tea", []), spoken(2, time=501.0))) == 1
+
+
+def test_who_says_the_next_number_first_silences_nobody() -> None:
+    it = entered()
+    it.follow(Envelope("p", 1, "tea", []), spoken(1, time=500.0), 1000.0)
+    it.follow(Envelope("p", 1, "tea", []), spoken(999, time=501.0), 1001.0)  # a stranger's
+    assert len(it.in_order(Envelope("p", 1, "tea", []), spoken(2, time=502.0))) == 1
+
+
+def test_what_a_slow_broker_brings_may_have_been_said_as_much_earlier() -> None:
+    it = Sequences(lambda: 0.6)
+    it.entered("tea", 0.0)
+    assert heard(it, 1, wall=1000.0) is None
+    hole = heard(it, 4, wall=1005.0)
+    assert hole is not None
+    assert hole.since == 999.4
+
+
 def test_how_far_clocks_are_apart_is_known_in_all_rooms() -> None:
     it = entered()
     it.entered("cake", 0.0)
