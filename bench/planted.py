@@ -90,11 +90,10 @@ def main() -> int:
     os.environ["PYTHONHASHSEED"] = "0"
     print(machine())
     where = list(places())
-    failing = {
-        place for place, _ in finders(None, len(where), chosen.seed, chosen.processes, where)
-    }
+    failing = dict(finders(None, len(where), chosen.seed, chosen.processes, where))
     where = [place for place in where if place not in failing]
-    print(f"{len(where)} plays; {len(failing)} that fail in any case are left out", flush=True)
+    left_out = "; ".join(f"{' '.join(place)} ({why})" for place, why in failing.items())
+    print(f"{len(where)} plays; failing in any case: {left_out or 'none'}", flush=True)
     missed = 0
     for name in chosen.names or MUTATIONS:
         began = time.monotonic()

@@ -53,7 +53,10 @@ def _settings(plan: RunPlan, number: int) -> Config:
 
 
 class SimulatedPod:
-    """One life of a pod. `skew` is how many seconds its wall clock is wrong."""
+    """One life of a pod. `skew` is how many seconds its wall clock is wrong.
+
+    `healed` is called when one of its clients is told that the pods hear each other again.
+    """
 
     def __init__(
         self,
@@ -62,7 +65,9 @@ class SimulatedPod:
         skew: float,
         network: SimulatedNetwork,
         history: list[Record],
+        healed: Callable[[], object],
     ) -> None:
+        self._healed = healed
         self.number = number
         self.running = False
         self.clients: dict[int, Visit] = {}
@@ -180,7 +185,9 @@ class SimulatedPod:
 
     def welcome(self, number: int, name: str) -> Visit:
         """Let a client come."""
-        client = Visit(name, self.number, self._environment, self._history, self._since)
+        client = Visit(
+            name, self.number, self._environment, self._history, self._since, self._healed
+        )
         self.clients[number] = client
         self.do(client.come, self._nursery)
         return client

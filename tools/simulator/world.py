@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import math
+import re
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Final, TypeAlias
 
 import trio
 from attrs import define, field
 
-from ..oracle import Began, Calm, Linked, Met, Paused, Record, Resumed, Slow
+from ..oracle import Befell, Began, Calm, Carried, Linked, Met, Paused, Record, Resumed, Slow
 from .chance import LeapingClock, Pauses, seeded
 from .client import Visit
-from .faults import Fault, Kind
+from .faults import HARMLESS, Fault, Kind
 from .injection import inject
 from .models import network_of
-from .plan import Act, Deed, RunPlan
+from .plan import FORGETS, SILENCE, Act, Deed, RunPlan
 from .pod import SimulatedPod
 
 __all__ = ["World", "run"]
 
 STOPPING: Final = 20.0
 """Seconds after which a pod that stops is killed."""
+AT_ONCE: Final = 0.002
+"""Seconds after which clients speak when they are told that all is well again."""
+CHORUS: Final = 0.3
+"""Seconds between two times that all do."""
+_SAID: Final = re.compile(rb'"by":"([^"]+)","number":(\d+)')
+"""What somebody said, in the envelopes that go to a broker."""
 
 
 def run(plan: RunPlan, script: Script | None = None) -> list[Record]:
@@ -78,16 +86,19 @@ def _act(pod: SimulatedPod, client: Visit, deed: Deed, visitor: _Visitor) -> Non
 
 
 class World:
-    """What runs. `history` is what was seen so far."""
+    """What runs. `history` is what was seen so far; while it is `hushed` all say only as told."""
 
     def __init__(self, plan: RunPlan, pauses: Pauses, script: Script) -> None:
         self.history: list[Record] = []
+        self.hushed = False
         self._plan = plan
         self._script = script
         self._pauses = pauses
         self._network = network_of(plan)
         self._network.tell_met = self._meet
+        self._network.tell_carried = self._carry
         self._pods: dict[int, SimulatedPod] = {}
+        self._next_chorus = 0.0
         self._visitors = [_Visitor(n, home) for n, home in enumerate(plan.homes)]
 
     async def live(self) -> None:
@@ -148,6 +159,19 @@ class World:
         for room in visitor.rooms:
             pod.do(client.join, room)
 
+    def _healed(self, nursery: trio.Nursery) -> None:
+        """Let all have something to say as soon as somebody is told that all is well again."""
+        now = trio.current_time()
+        if now >= self._next_chorus and not self.hushed:
+            self._next_chorus = now + CHORUS
+            nursery.start_soon(self._say_at_once)
+
+    async def _say_at_once(self) -> None:
+        await trio.sleep(AT_ONCE)
+        for visitor in self._visitors:
+            for room in visitor.rooms:
+                self.do(Deed(trio.current_time(), visitor.number, Act.SAY, room))
+
     # What goes wrong ---------------------------------------------------------------------------
 
     async def _befall_in_time(self, fault: Fault, nursery: trio.Nursery) -> None:
@@ -157,7 +181,13 @@ class World:
     async def befall(
         self, fault: Fault, nursery: trio.Nursery, over: Callable[[], Awaitable[object]]
     ) -> None:
-        """Do now what a fault is, and undo it when `over` returns."""
+        """Do now what a fault is, and undo it when `over` returns: after its seconds at most."""
+        now = trio.current_time()
+        hidden, harms = fault.kind in FORGETS, fault.kind not in HARMLESS
+        until = now + (SILENCE if hidden else fault.seconds)
+        if fault.kind is Kind.LIMIT:
+            until = math.inf
+        self.history.append(Befell(now, fault.kind.value, until, harms, hidden))
         if fault.kind in (Kind.CRASH, Kind.STOP):
             await self._end(fault, nursery, over)
             return
@@ -180,13 +210,19 @@ class World:
             self._pauses.resume(pod)
             self.history.append(Resumed(trio.current_time(), pod))
 
+    def _carry(self, payload: bytes, pods: Sequence[int]) -> None:
+        now, reached = trio.current_time(), tuple(sorted(set(pods)))
+        for speaker, number in _SAID.findall(payload):
+            self.history.append(Carried(now, speaker.decode(), int(number), reached))
+
     def _meet(self, pod: int, other: int) -> None:
         self.history.append(Met(trio.current_time(), pod, other))
 
     # Pods that end -------------------------------------------------------------------------------
 
     def _start(self, number: int, skew: float, nursery: trio.Nursery) -> None:
-        pod = SimulatedPod(number, self._plan, skew, self._network, self.history)
+        healed = partial(self._healed, nursery)
+        pod = SimulatedPod(number, self._plan, skew, self._network, self.history, healed)
         self._pods[number] = pod
         self._network.begin(number)
         self.history.append(Began(trio.current_time(), number))

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final
 
 import trio
-from attrs import define, field
+from attrs import define, evolve, field
 
 from ...oracle import Calm, Entered, Linked, Mended, Struck
 from ...simulator import Act, Deed, Fault, RunPlan, World
@@ -156,18 +156,23 @@ class Play:
         done = trio.Event()
         for deed in what.begin:
             world.do(deed)
-        self._hushed += what.hush
+        self._hush(world, what.hush)
         for fault in what.faults:
-            pods.start_soon(world.befall, fault, pods, done.wait)
+            longest = evolve(fault, seconds=step.lasting or (step.until and step.within) or 0.0)
+            pods.start_soon(world.befall, longest, pods, done.wait)
         for piece in what.pieces:
             pods.start_soon(self._piece, world, piece, pods)
         kept = await self._is_over(world, step, cue)
         done.set()
         if self._over + 1 < len(self._cues):  # a silence that comes last goes on until last words
-            self._hushed -= what.hush
+            self._hush(world, -what.hush)
         for deed in what.end:
             world.do(deed)
         return kept
+
+    def _hush(self, world: World, more: int) -> None:
+        self._hushed += more
+        world.hushed = self._hushed > 0
 
     @staticmethod
     async def _piece(world: World, piece: Fault, pods: trio.Nursery) -> None:
