@@ -47,6 +47,8 @@ INSIDE = {
         "tools.simulator",
         "tools.chaos.scenario",
         "tools.chaos.simulated",
+        "tools.chaos.proxy.frames",
+        "tools.chaos.proxy",
         "tools.chaos",
         "tools",  # the commands come last
     ],

@@ -13,6 +13,7 @@ COMMANDS: Final = {
     "describe": ".scenario.command:describe",
     "list": ".scenario.command:listing",
     "new": ".scenario.command:new",
+    "proxy": ".proxy.command:proxy",
     "run": ".running:run",
     "schema": ".scenario.command:schema",
 }
