@@ -6,7 +6,7 @@ from .handoff import Handoff, Hint, read_hints, write_hints
 from .hearing import Tell
 from .inbound import Listeners
 from .link import About, Link
-from .outage import DEGRADED, HEALED, Degraded, Gap, Healed, OutageCode
+from ...transport.protocols import DEGRADED, HEALED, Degraded, Gap, Healed, OutageCode
 from .publication import CHARACTER, Settle, weight
 from .uplink import Uplink
 

@@ -11,7 +11,7 @@ from ...transport import InDoubt
 from .breaker import BreakerState
 from .inbound import Listeners
 from .names import Renamed
-from .outage import Degraded, Healed, OutageCode
+from ...transport.protocols import Degraded, Healed, OutageCode
 from .state import Effect, Settled
 
 __all__ = ["perform", "write_down_name"]

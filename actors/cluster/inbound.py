@@ -28,7 +28,7 @@ from ...transport.brokers import (
 from ...transport.brokers.contract import EVERYONE, Channel, pod_channel, room_channel
 from .counters import Counters
 from .deduplicator import Deduplicator
-from .outage import Degraded, Gap, Healed
+from ...transport.protocols import Degraded, Gap, Healed
 from .packing import MOST_BYTES
 from .publication import CHARACTER, weight
 from .sequences import Hole, Sequences

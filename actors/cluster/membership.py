@@ -20,7 +20,7 @@ from attrs import frozen
 
 from ...transport.brokers import Beat, Miss
 from .hearsay import Hearsay
-from .outage import Degraded, Healed, OutageCode
+from ...transport.protocols import Degraded, Healed, OutageCode
 from .peer import PROVEN, Peer
 
 __all__ = ["FORGOTTEN", "Peers"]

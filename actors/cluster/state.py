@@ -25,7 +25,7 @@ from .breaker import Breaker
 from .counters import BreakerHistory, Counters
 from .membership import Peers
 from .numbering import Numbering
-from .outage import Degraded, Healed, OutageCode
+from ...transport.protocols import Degraded, Healed, OutageCode
 from .publication import CHARACTER, Buffer, Publication, Settle, weight
 
 __all__ = ["Effect", "LinkState", "Settled", "StillAway"]

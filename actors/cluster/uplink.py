@@ -16,7 +16,7 @@ from ..runtime import Delivery, Mailbox
 from .acknowledgements import Acknowledgements
 from .gaps import Gaps
 from .hearing import Tell
-from .outage import Degraded
+from ...transport.protocols import Degraded
 from .proofs import Proofs
 from .publication import Settle
 from .sequences import Sequences
