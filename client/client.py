@@ -29,7 +29,7 @@ from .errors import ClientClosed, Disconnected, NoAnswer, Refused
 from .messages import ClientReceipt, Signal
 from .outstanding import Promise
 from .unread import Unread, UnreadQueue
-from .wire import CLOSING, Line, run_wire
+from .wire import CLOSING, Wire, run_wire
 
 __all__ = ["Client", "Dial", "connect", "serve"]
 
@@ -40,7 +40,7 @@ HEARTBEAT: Final = 25.0
 MOST_UNREAD: Final = 1_000
 """Events of a room that wait for a reader."""
 
-Dial: TypeAlias = Callable[[Callable[[Line], Awaitable[None]]], Awaitable[Ending]]
+Dial: TypeAlias = Callable[[Callable[[Wire], Awaitable[None]]], Awaitable[Ending]]
 """Connects, talks, and returns how the connection ended: `run_wire` with its address."""
 
 
@@ -218,7 +218,7 @@ async def serve(dial: Dial, token: Token, options: Options) -> AsyncIterator[Cli
             nursery.start_soon(_live, core, dial, over)
             try:
                 yield Client(core)
-            except (Exception, KeyboardInterrupt) as error:
+            except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - raised below
                 failure = error  # as it is, and not in the group that a nursery makes of it
             if not isinstance(failure, KeyboardInterrupt):
                 await _close(core, over)

@@ -13,7 +13,6 @@ from ..transport.protocols import (
     ClientEvent,
     ClientMessage,
     Connected,
-    Emit,
     Failed,
     FromPod,
     Join,
@@ -37,7 +36,7 @@ from .errors import (
     Unconfirmed,
 )
 from .rooms import PASSING, Step
-from .wire import Line, WireEnded
+from .wire import Wire, WireEnded
 
 __all__ = ["Conversation"]
 
@@ -64,12 +63,12 @@ class Conversation:
         self._heard = 0
         self._heard_at = trio.current_time()
 
-    async def run(self, line: Line) -> None:
+    async def run(self, wire: Wire) -> None:
         """Talk until the client is to be closed. Raises `WireEnded`."""
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._read, line)
-                nursery.start_soon(self._write, line)
+                nursery.start_soon(self._read, wire)
+                nursery.start_soon(self._write, wire)
                 await self._begin()
                 nursery.start_soon(self._tend_rooms, nursery)
                 nursery.start_soon(self._look_for_life)
@@ -157,20 +156,20 @@ class Conversation:
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             raise Disconnected("The connection has just ended; nothing was sent.") from error
 
-    async def _write(self, line: Line) -> None:
+    async def _write(self, wire: Wire) -> None:
         """Write what waits: apart from who has it sent, who may be cancelled amid a frame."""
         timeout = self._core.options.timeout
         async for text in self._to_write:
             with trio.move_on_after(timeout) as writing:
-                await line.send(text)
+                await wire.send(text)
             if writing.cancelled_caught:
                 raise WireEnded(Ending(1006, f"the pod has taken nothing for {timeout:g} s"))
 
     # What comes ---------------------------------------------------------------------------------
 
-    async def _read(self, line: Line) -> None:
+    async def _read(self, wire: Wire) -> None:
         while True:
-            text = await line.receive()
+            text = await wire.receive()
             self._heard += 1
             self._heard_at = trio.current_time()
             try:
@@ -187,7 +186,7 @@ class Conversation:
             self._greet(message)
         else:
             promise = self._core.outstanding.take(message.id)
-            # At once, and in the order in which it came: what comes next may be about the same room.
+            # At once and in its turn: what comes next may be about the same room.
             self._settle_step(message.id, message)
             if promise is not None:
                 promise.keep(message)

@@ -14,7 +14,7 @@ from .errors import ClientError, ClosedForGood, NoAnswer, Refused, Unconfirmed
 from .inboxes import Inboxes
 from .messages import CameUp, RoomEntered, RoomLeft, WentDown
 from .outstanding import Outstanding, Promise
-from .rooms import Outcome, Step, WantedRooms
+from .rooms import Step, StepOutcome, WantedRooms
 from .unread import Unread
 
 __all__ = ["Core", "Options", "Talk", "Token"]
@@ -87,7 +87,7 @@ class Core:
         return promise
 
     def give_up(self, room: str, promise: Promise[None]) -> None:
-        """Wait no longer; a room that nobody else waits for, and that we were never in, is let go."""
+        """Wait no longer; a room that we were never in goes with the last who waits for it."""
         waiting = self._joining.get(room, [])
         if promise in waiting:
             waiting.remove(promise)
@@ -136,15 +136,13 @@ class Core:
     def answered(self, step: Step, problem: Problem | None, now: float) -> None:
         """Take what the pod says to a join or leave: a problem, or none."""
         room, outcome = step.room, self.rooms.answered(step, problem, now)
-        if outcome is Outcome.ENTERED:
+        if outcome is StepOutcome.ENTERED:
             self.inboxes.signals.put(RoomEntered(room))
             if room in self.rooms.wanted:
                 self._settle(self._joining, room)
-        elif outcome is Outcome.REFUSED and problem is not None:
+        elif outcome is StepOutcome.REFUSED and problem is not None:
             self._refused(problem, room)
-        if not self.rooms.is_in(room) and not step.joins:
-            self._settle(self._leaving, room)
-        elif not self.rooms.holds(room):
+        if (not self.rooms.is_in(room) and not step.joins) or not self.rooms.holds(room):
             self._settle(self._leaving, room)
         self._change()
 
@@ -181,7 +179,7 @@ class Core:
 
     def end(self, error: Callable[[], ClientError], *, wanted: bool = False) -> None:
         """Come back no more: all who wait are told; what is read ends quietly if that is wanted."""
-        self.error = error
+        self.error, self.talk = error, None
         self.outstanding.fail_all(lambda _: error())
         for room in list(self._joining):
             self._settle(self._joining, room, error)

@@ -21,7 +21,7 @@ BASE: Final = 0.5
 CAP: Final = 20.0
 """Seconds that any wait has at most, where the pod does not ask for more."""
 LASTED: Final = 5.0
-"""Seconds after which a connection was a good one, and its end is no failure of the last attempt."""
+"""Seconds after which a connection was a good one: its end begins a new count of failures."""
 ASKED_CAP: Final = 300.0
 """Seconds that are waited at most, whatever the pod asks for: a client comes back some time."""
 _MOST_DOUBLINGS: Final = 64
@@ -36,11 +36,15 @@ class Ending:
     """How a connection ended, or why there was none.
 
     `code` is that of the close frame, 1006 without one; `reason` for people. `status` is what HTTP
+    answered where there was no WebSocket, `retry_after` the seconds that it asked to wait.
+    `refusal` is why the pod did not take our token.
+    """
 
     code: int = 1006
     reason: str = ""
     status: int | None = None
     retry_after: float | None = None
+    refusal: Problem | None = None
 
     @property
     def asked(self) -> float:

@@ -53,7 +53,7 @@ class BadUrl(Misuse):
 
 
 class CannotSend(Misuse):
-    """This fits into no message of the protocol; `code` is `not_json` or `too_large`."""
+    """It fits into no message of the protocol; `code` is `not_json` or `too_large`."""
 
     def __init__(self, code: str, sentence: str) -> None:
         super().__init__(sentence)
@@ -108,7 +108,7 @@ class Refused(ClientError):
 
 
 class RoomLost(Refused):
-    """A room that you were in, and are not any more: `taken_out`, `room_closed`, `forbidden`, …
+    """A room that you were in, and are not any more: `taken_out`, `room_closed`, `forbidden`, ….
 
     It is yours to join again.
     """

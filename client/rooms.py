@@ -16,7 +16,7 @@ from attrs import define, frozen
 from ..transport.protocols import Problem
 from .endings import ASKED_CAP, LASTED, backoff
 
-__all__ = ["PASSING", "Outcome", "Pace", "Step", "WantedRooms"]
+__all__ = ["PASSING", "Pace", "Step", "StepOutcome", "WantedRooms"]
 
 PASSING: Final = frozenset({"timeout", "busy", "room_busy", "room_crashed", "cut_off"})
 """What the pod may answer differently in a moment, without anything else having changed."""
@@ -39,7 +39,7 @@ class Stand(Enum):
     """The pod has said that we are out; whether for a reason that passes it says next."""
 
 
-class Outcome(Enum):
+class StepOutcome(Enum):
     """What an answer came to."""
 
     ENTERED = "entered"
@@ -171,7 +171,7 @@ class WantedRooms:
         """Return what is to be asked for now; each has to be `answered`, or all are `lost`."""
         if now < self.pace.since:
             return []
-        steps = []
+        steps: list[Step] = []
         for room in self._rooms.values():
             if len(steps) == self.pace.free:
                 break
@@ -191,13 +191,11 @@ class WantedRooms:
             for room in self._rooms.values()
             if room.stand is Stand.OUT or (room.stand is Stand.IN and not room.wanted)
         ]
-        put_out = [
-            room.not_before for room in self._rooms.values() if room.stand is Stand.PUT_OUT
-        ]
+        put_out = [room.not_before for room in self._rooms.values() if room.stand is Stand.PUT_OUT]
         # Who waits for a free place waits for an answer, and not for a time.
         return min(put_out + (times if self.pace.free else []), default=math.inf)
 
-    def answered(self, step: Step, problem: Problem | None, now: float) -> Outcome:
+    def answered(self, step: Step, problem: Problem | None, now: float) -> StepOutcome:
         """Take the answer to a step: a problem, or none."""
         self.pace.answered()
         room = self._rooms[step.room]
@@ -207,33 +205,33 @@ class WantedRooms:
             return self._again(room)
         return self._joined(room, problem, now) if step.joins else self._left(room, problem, now)
 
-    def _joined(self, room: WantedRoom, problem: Problem | None, now: float) -> Outcome:
+    def _joined(self, room: WantedRoom, problem: Problem | None, now: float) -> StepOutcome:
         if problem is None:
             room.stand, room.since, room.known = Stand.IN, now, room.wanted
-            return Outcome.ENTERED
+            return StepOutcome.ENTERED
         if room.known and room.wanted and problem.code in PASSING:
             room.fail(now, backoff(room.failures, self._random), problem.retry_after)
-            return Outcome.LATER
+            return StepOutcome.LATER
         del self._rooms[room.name]
-        return Outcome.REFUSED
+        return StepOutcome.REFUSED
 
-    def _left(self, room: WantedRoom, problem: Problem | None, now: float) -> Outcome:
+    def _left(self, room: WantedRoom, problem: Problem | None, now: float) -> StepOutcome:
         room.stand = Stand.OUT
         if problem is not None and not room.gone and problem.code in PASSING:
             room.fail(now, backoff(room.failures, self._random), problem.retry_after)
             room.stand = Stand.IN  # it was not heard
-            return Outcome.LATER
+            return StepOutcome.LATER
         return self._again(room) if room.wanted else self._forget(room)
 
-    def _again(self, room: WantedRoom) -> Outcome:
+    def _again(self, room: WantedRoom) -> StepOutcome:
         """Ask for what is wanted by now, unless that is nothing."""
         if room.stand is Stand.OUT and not room.wanted:
             return self._forget(room)
-        return Outcome.LATER
+        return StepOutcome.LATER
 
-    def _forget(self, room: WantedRoom) -> Outcome:
+    def _forget(self, room: WantedRoom) -> StepOutcome:
         del self._rooms[room.name]
-        return Outcome.LEFT
+        return StepOutcome.LEFT
 
     # What the pod does by itself ------------------------------------------------------------------
 

@@ -134,13 +134,11 @@ class BlockingClient:
         """Return what befalls this client: its connection, its rooms, outages, and problems."""
         return self._queue(self._client.signals, timeout)
 
-    def _queue(
-        self, find: Callable[[], UnreadQueue[T]], timeout: float | None
-    ) -> BlockingQueue[T]:
+    def _queue(self, find: Callable[[], UnreadQueue[T]], timeout: float | None) -> BlockingQueue[T]:
         return BlockingQueue(self._look(find), self._thread, timeout)
 
     def _look(self, look: Callable[[], T]) -> T:
-        """Look at something of the other thread's in that thread, where nothing changes meanwhile."""
+        """Look at something in the thread that it belongs to: nothing changes meanwhile."""
 
         async def looked() -> T:
             return look()

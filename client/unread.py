@@ -20,7 +20,7 @@ MOST_BYTES: Final = 16 * 2**20
 
 
 class Unread(Enum):
-    """What becomes of messages that nobody reads: the oldest give way to new ones, and then …
+    """What becomes of messages that nobody reads: the oldest give way to new ones, and then ….
 
     Reading never waits for a reader: answers come on the same connection, and the pod would close
     it in the end (4000).
@@ -65,9 +65,7 @@ class UnreadQueue(Generic[T]):
             return
         self._items.append((message, nbytes))
         self._nbytes += nbytes
-        while len(self._items) > self._most or (
-            self._nbytes > MOST_BYTES and len(self._items) > 1
-        ):
+        while len(self._items) > self._most or (self._nbytes > MOST_BYTES and len(self._items) > 1):
             self._pop()
             self.missed += 1
             self._untold += 1

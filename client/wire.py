@@ -22,7 +22,7 @@ from wsproto.utilities import ProtocolError
 from .address import PodAddress
 from .endings import Ending
 
-__all__ = ["Line", "WireEnded", "run_wire"]
+__all__ = ["Wire", "WireEnded", "run_wire"]
 
 READ: Final = 64 * 1024
 LARGEST: Final = 16 * 2**20
@@ -43,7 +43,7 @@ class WireEnded(Exception):
         self.ending = ending
 
 
-class Line(Protocol):
+class Wire(Protocol):
     """A connection to a pod, as the client uses it."""
 
     async def send(self, text: str) -> None:
@@ -53,7 +53,7 @@ class Line(Protocol):
         """Return the next message. Raises `WireEnded`."""
 
 
-class _Wire:
+class _LibraryWire:
     def __init__(self, socket: WebSocketConnection) -> None:
         self._socket = socket
 
@@ -75,7 +75,7 @@ class _Wire:
 
 async def run_wire(
     address: PodAddress,
-    talk: Callable[[Line], Awaitable[None]],
+    talk: Callable[[Wire], Awaitable[None]],
     *,
     timeout: float,
     tls: ssl.SSLContext | None = None,
@@ -96,7 +96,7 @@ async def run_wire(
                     await trio.aclose_forcefully(stream)
                     raise
             try:
-                await talk(_Wire(socket))
+                await talk(_LibraryWire(socket))
                 with trio.move_on_after(CLOSING):
                     await socket.aclose()
             finally:

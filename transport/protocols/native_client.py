@@ -73,9 +73,7 @@ def decode_from_pod(text: str) -> FromPod | None:
     Raises `WireError` (`not_a_pod`) for what no pod says.
     """
     try:
-        fields = orjson.loads(text)
-        if not isinstance(fields, dict):
-            raise TypeError
+        fields = _object(orjson.loads(text))
         read = _READ.get(_string(fields["type"]))
         return None if read is None else read(fields)
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
@@ -124,7 +122,7 @@ def _failed(fields: Fields) -> Failed:
 
 def _receipted(fields: Fields) -> Receipted:
     data = _object(fields["data"])
-    scope, reach = Scope(data.get("scope")), None
+    scope, reach = Scope(str(data.get("scope"))), None
     if "pods" in data:
         pods, of, members = (_whole(data[name]) for name in ("pods", "of", "members"))
         reach = Reach(scope, pods, of, members)

@@ -1,4 +1,4 @@
-"""What is told of an outage: when it begins, and when it is over. Written by pods, read by clients."""
+"""What is told of an outage, as it begins and when it is over: pods write it, clients read it."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def read_outage(event: str, data: JSON) -> Outage | None:
     if event not in (DEGRADED, HEALED) or not isinstance(data, dict):
         return None
     try:
-        code, since = OutageCode(data.get("code")), _number(data["since"])
+        code, since = OutageCode(str(data.get("code"))), _number(data["since"])
         if code is OutageCode.MISSED:
             return _read_gap(data, since, healed=event == HEALED)
         if event == DEGRADED:
