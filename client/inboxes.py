@@ -78,8 +78,10 @@ class Inboxes:
     def end(self, why: Callable[[], ClientError] | None) -> None:
         """End all of them, in an error where there is one."""
         self._end = (why,)
-        for queue in (*self._rooms.values(), *([self._all] if self._all else [])):
+        for queue in self._rooms.values():
             queue.end(why)
+        if self._all is not None:
+            self._all.end(why)
         self.outages.end(why)
         self.signals.end(why)
 

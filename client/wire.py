@@ -186,8 +186,6 @@ def _read(errors: list[BaseException], timeout: float) -> Ending:
         return _ending(error)
     if isinstance(error, trio.TooSlowError):
         return Ending(1006, f"no connection in {timeout:g} s")
-    if isinstance(error, trio.BrokenResourceError) and error.__cause__ is not None:
-        return Ending(1006, _words(error.__cause__))
     return Ending(1006, _words(error))
 
 
@@ -208,6 +206,10 @@ def _rejected(error: ConnectionRejected) -> Ending:
 
 
 def _words(error: BaseException) -> str:
+    while error.__cause__ is not None:  # trio's errors have the system's below them
+        error = error.__cause__
+        if isinstance(error, BaseExceptionGroup):  # one for each address of a name
+            error = _leaves(error)[0]
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted: {error.verify_message}"
     if isinstance(error, OSError) and error.strerror:
