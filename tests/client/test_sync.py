@@ -127,7 +127,7 @@ async def test_several_threads_may_use_one_client() -> None:
             for speaker in speakers:
                 speaker.join()
             for number in range(4):
-                mine = [data for data in heard if data[0] == number]  # type: ignore[index,call-overload]
+                mine = [data for data in heard if data[0] == number]  # type: ignore[index]
                 assert mine == [[number, count] for count in range(20)]
 
     async with running_pod(config) as pod:
