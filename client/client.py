@@ -25,7 +25,7 @@ from .address import read_url
 from .conversation import Conversation
 from .core import Core, Options, Token
 from .endings import Ending, comeback
-from .errors import ClientClosed, Disconnected, NoAnswer, Refused
+from .errors import CannotSend, ClientClosed, Disconnected, NoAnswer, Refused
 from .messages import ClientReceipt, Signal
 from .outstanding import Promise
 from .unread import Unread, UnreadQueue
@@ -114,6 +114,8 @@ class Client:
         and `Unconfirmed` or `NoAnswer` when nobody knows if it arrived.
         """
         self._check()
+        if room == "":  # to the pod that would be everyone
+            raise CannotSend("bad_room", "Give the name of a room, or None for everyone.")
         core, talk = self._core, self._core.talk
         if talk is None:
             raise Disconnected(f"{self._trouble()}: nothing was sent.")
@@ -193,7 +195,7 @@ async def connect(
 
     `token` is a JWT, or an async function that gets one for each connection. `most_unread` events
     of each room wait for a reader; `unread` is what becomes of more. `tls` says which certificates
-    are trusted. Raises `BadUrl`, `Disconnected` when there is no connection in `timeout` seconds,
+    are trusted. Raises `Misuse`, `Disconnected` when there is no connection in `timeout` seconds,
     `Refused` when the token is not taken, and `ClosedForGood`.
     """
     address = read_url(url)

@@ -110,7 +110,10 @@ class Conversation:
             return token
         got: str | None = None
         with trio.move_on_after(timeout) as waiting:
-            got = await token()
+            try:
+                got = await token()
+            except Exception as error:  # not ours: who issues tokens may be away, as pods may
+                raise WireEnded(Ending(1006, f"no token: {error!r:.200}")) from error
         if waiting.cancelled_caught:
             raise WireEnded(Ending(1006, f"no token in {timeout:g} s"))
         return got

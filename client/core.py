@@ -10,7 +10,7 @@ from attrs import frozen
 
 from ..transport.protocols import ClientEvent, ClientMessage, Degraded, FromPod, Healed, Problem
 from .endings import Comeback, Ending
-from .errors import ClientError, ClosedForGood, NoAnswer, Refused, Unconfirmed
+from .errors import ClientError, ClosedForGood, Misuse, NoAnswer, Refused, Unconfirmed
 from .inboxes import Inboxes
 from .messages import CameUp, RoomEntered, RoomLeft, WentDown
 from .outstanding import Outstanding, Promise
@@ -32,6 +32,13 @@ class Options:
     most_unread: int
     unread: Unread
     random: Callable[[], float]
+
+    def __attrs_post_init__(self) -> None:
+        if not (self.timeout > 0 and self.heartbeat > 0 and self.most_unread >= 1):
+            raise Misuse(
+                "Give a `timeout` and a `heartbeat` above 0 s (math.inf for never), and a "
+                "`most_unread` of 1 or more."
+            )
 
 
 class Talk(Protocol):

@@ -53,7 +53,7 @@ class BadUrl(Misuse):
 
 
 class CannotSend(Misuse):
-    """It fits into no message of the protocol; `code` is `not_json` or `too_large`."""
+    """It fits into no message of the protocol; `code` is `not_json`, `too_large`, `bad_room`."""
 
     def __init__(self, code: str, sentence: str) -> None:
         super().__init__(sentence)

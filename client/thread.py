@@ -50,6 +50,7 @@ class ClientThread:
         self._begun: SimpleQueue[_Result[Client]] = SimpleQueue()
         self._stop = threading.Event()
         self._token: trio.lowlevel.TrioToken | None = None
+        self._crash: Exception | None = None
         self._all = trio.CancelScope()
         self._stopped: trio.Event | None = None
         self._nursery: trio.Nursery | None = None
@@ -100,7 +101,7 @@ class ClientThread:
             with suppress(Empty):
                 return results.get(timeout=LOOK).get()
             if not self._thread.is_alive() and results.empty():
-                raise ClientClosed
+                raise ClientClosed from self._crash
 
     def _post(self, act: Callable[[], object]) -> bool:
         """Have something done in the thread; say whether it still runs."""
@@ -118,6 +119,7 @@ class ClientThread:
         try:
             trio.run(self._live)
         except Exception as error:  # noqa: BLE001 - raised by whoever waits
+            self._crash = error
             self._begun.put(_Result(error=error))
 
     async def _live(self) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from random import Random
+from typing import Any
+
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
@@ -9,10 +13,15 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from deployd.client import (
     CameUp,
     CannotSend,
+    Client,
     ClientClosed,
     ClosedForGood,
+    ConnectionTrouble,
+    Degraded,
     Disconnected,
+    Misuse,
     NoAnswer,
+    OutageCode,
     Refused,
     RoomEntered,
     RoomLeft,
@@ -489,3 +498,110 @@ async def test_events_keep_their_numbers_and_say_when_they_come_late(
         pod.wire.say(Event("tea", "said", b"1", "e-9", 7, 1000.9, replayed=1))
         event = await anext(c.events("tea"))
         assert (event.id, event.sequence, event.time, event.replayed) == ("e-9", 7, 1000, True)
+
+
+async def test_a_token_function_that_fails_is_asked_again(autojump_clock: MockClock) -> None:
+    pod, failures = FakePod(), iter([OSError("no such host"), None])
+
+    async def fetch() -> str:
+        error = next(failures)
+        if error is not None:
+            raise error
+        return "a-token"
+
+    async with client_of(pod, fetch) as c:
+        with pytest.raises(Disconnected, match=r"no token: OSError\('no such host'\)"):
+            await c.ready(timeout=0.2)
+        await c.ready()
+
+
+async def test_a_token_function_that_hangs_is_given_up(autojump_clock: MockClock) -> None:
+    pod = FakePod()
+    async with client_of(pod, trio.sleep_forever) as c:
+        with pytest.raises(Disconnected, match="no token in 10 s"):
+            await c.ready(timeout=10.2)
+
+
+async def test_a_room_without_a_name_is_not_everyone(autojump_clock: MockClock) -> None:
+    pod = FakePod()
+    async with client_of(pod) as c:
+        await c.ready()
+        with pytest.raises(CannotSend, match="None for everyone"):
+            await c.emit("", "said")
+
+
+@pytest.mark.parametrize("wrong", [{"heartbeat": 0.0}, {"most_unread": 0}])
+async def test_settings_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(Misuse, match="above 0 s"):
+        async with client_of(FakePod(), **wrong):
+            pass
+
+
+async def test_the_pods_outage_is_forgotten_with_its_connection(autojump_clock: MockClock) -> None:
+    pod, outage = FakePod(), Degraded(OutageCode.CUT_OFF, 1.0)
+    async with client_of(pod) as c:
+        await c.ready()
+        pod.wire.tell(None, "system:degraded", outage.to_json())
+        await wait_all_tasks_blocked()
+        assert c.degraded == outage
+        pod.wire.end()
+        await wait_all_tasks_blocked()
+        await c.ready()
+        assert c.degraded is None
+
+
+PROBLEMS = ("room_busy", "forbidden", "too_fast", "room_closed", "room_crashed")
+
+
+async def worry(pod: FakePod, random: Random) -> None:
+    """Do to a client what pods do, and worse."""
+    while True:
+        await trio.sleep(random.random() * 3)
+        room = random.choice("abcd")
+        problem = Problem(random.choice(PROBLEMS), "As a test likes.", room)
+        match random.randrange(7):
+            case 0 if pod.wires and not pod.wire.over:
+                pod.wire.end(random.choice([1006, 1012, 1001, 4000]), "retry_after=1.5")
+            case 1:
+                pod.no.setdefault(room, []).append(problem)
+            case 2:
+                pod.refuse += [Ending(1006, "", 503, 2.0)] * random.randrange(3)
+            case 3 if pod.wires and room in pod.wire.inside and not pod.wire.over:
+                pod.wire.put_out(room, problem)
+            case 4:
+                pod.deaf = random.choice([{Join}, {Emit, Leave}, {Ping}, set(), set()])
+            case 5 if pod.wires:
+                pod.wire.blocked = random.random() < 0.2
+            case 6 if pod.wires and not pod.wire.over:
+                pod.wire.tell(room, "said", 1)
+
+
+async def use(c: Client, random: Random) -> None:
+    """Join, leave and speak, and give up at any moment."""
+    while True:
+        room = random.choice("abcd")
+        act = random.choice([c.join, c.leave, lambda room: c.emit(room, "said")])
+        await trio.sleep(random.random())
+        with trio.move_on_after(random.random() * 15), suppress(Refused, ConnectionTrouble):
+            await act(room)
+
+
+@pytest.mark.parametrize("seed", range(25))
+async def test_whatever_happens_it_is_where_it_wants_to_be_when_it_is_over(
+    autojump_clock: MockClock, seed: int
+) -> None:
+    random, pod = Random(seed), FakePod()
+    async with client_of(pod, random=random.random) as c:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(worry, pod, random)
+            for _ in range(3):
+                nursery.start_soon(use, c, random)
+            await trio.sleep(300)
+            nursery.cancel_scope.cancel()
+        pod.refuse, pod.no, pod.deaf, pod.wire.blocked = [], {}, set(), False
+        await trio.sleep(120)
+        await c.ready()
+        assert pod.wire.inside == set(c.rooms)
+        for room in c.rooms:
+            await c.emit(room, "said")
+        assert sum(not wire.over for wire in pod.wires) == 1

@@ -89,11 +89,12 @@ def leaves(group: BaseExceptionGroup[WireEnded]) -> list[WireEnded]:
 
 
 class FakeWire:
-    """One connection of it; `blocked` takes nothing."""
+    """One connection of it; `blocked` takes nothing, `inside` are the rooms that it is in."""
 
     def __init__(self, pod: FakePod) -> None:
         self.over = False
         self.blocked = False
+        self.inside: set[str] = set()
         self._pod = pod
         self._ending: Ending | None = None
         self._out, self._in = trio.open_memory_channel[str](10_000)
@@ -123,6 +124,12 @@ class FakeWire:
         """Say an event."""
         self.say(Event(room, event, encode_data(data), "e-1", sequence, 0.0))
 
+    def put_out(self, room: str, problem: Problem) -> None:
+        """Put the client out of a room, and say why."""
+        self.inside.discard(room)
+        self.say(Left(room, 0.0, reason="as a test likes"))
+        self.say(Failed(problem, 0.0))
+
     def raw(self, text: str) -> None:
         """Say what is no message of a pod."""
         self._out.send_nowait(text)
@@ -144,8 +151,10 @@ class FakeWire:
             case Auth():
                 return Authenticated("ada", False, 0.0, message.id)
             case Join():
+                self.inside.add(message.room)
                 return Joined(message.room, 0.0, message.id)
             case Leave():
+                self.inside.discard(message.room)
                 return Left(message.room, 0.0, message.id)
             case Emit():
                 return Receipted(Scope.LOCAL, "e-1", 0.0, message.id, message.room)
