@@ -236,6 +236,37 @@ async def test_silence_is_asked_about_and_a_pod_that_is_gone_is_left(
         assert c.connected
 
 
+async def test_what_is_not_answered_makes_it_ask_at_once(autojump_clock: MockClock) -> None:
+    pod = FakePod()
+    async with client_of(pod) as c:
+        await c.ready()
+        pod.deaf = {Emit, Ping}
+        with pytest.raises(NoAnswer):
+            await c.emit(None, "said")
+        await trio.sleep_until(19.9)
+        assert c.connected
+        await trio.sleep_until(20.1)  # and not 25, and ten more
+        assert not c.connected
+
+
+async def test_who_stays_after_all_has_left_and_is_in(autojump_clock: MockClock) -> None:
+    pod = FakePod()
+    async with client_of(pod) as c:
+        await c.ready()
+        await c.join("tea")
+        pod.deaf = {Leave}
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(c.leave, "tea")
+            await wait_all_tasks_blocked()
+            nursery.start_soon(c.join, "tea")
+            await wait_all_tasks_blocked()
+            pod.deaf = set()
+            number = next(m.id for m in pod.asked if isinstance(m, Leave))
+            pod.wire.say(Left("tea", 0.0, number))
+        assert trio.current_time() == 0.0
+        assert c.rooms == pod.wire.inside == {"tea"}
+
+
 async def test_a_pod_that_takes_nothing_is_left(autojump_clock: MockClock) -> None:
     pod = FakePod()
     async with client_of(pod) as c:

@@ -45,6 +45,12 @@ def test_waits_are_below_a_bound_that_doubles(failures: int, random: float) -> N
     assert decided.failures == failures + 1
 
 
+@given(unit, st.integers(0, 60))
+def test_all_of_the_wait_is_jitter(random: float, failures: int) -> None:
+    bound = min(CAP, BASE * 2**failures)
+    assert decide(Ending(), failures=failures, random=random).wait == random * bound
+
+
 @given(st.floats(0, 1e6), unit)
 def test_what_the_pod_asks_for_comes_before_the_jitter(asked: float, random: float) -> None:
     by_reason = decide(Ending(1012, f"retry_after={asked:.3f}"), random=random)

@@ -117,6 +117,25 @@ def test_a_room_that_has_ended_is_not_asked_for_again() -> None:
     assert wanted.due(1e6) == []
 
 
+def test_a_leave_that_was_not_heard_is_said_again_and_no_join() -> None:
+    wanted = entered("tea")
+    wanted.unwant("tea")
+    assert wanted.due(1.0) == [LEAVE]
+    assert wanted.answered(LEAVE, BUSY, 1.0) is StepOutcome.LATER
+    assert wanted.due(wanted.next_at()) == [LEAVE]
+
+
+def test_a_new_connection_begins_at_full_pace_and_forgets_what_nobody_wants() -> None:
+    wanted = rooms(*(f"room-{n}" for n in range(AT_ONCE)), "tea")
+    steps = wanted.due(0.0)
+    wanted.unwant(steps[0].room)
+    wanted.told(FAST, 0.0)
+    wanted.lost()
+    again = wanted.due(0.0)
+    assert len(again) == AT_ONCE
+    assert steps[0] not in again
+
+
 def test_who_was_let_in_too_late_leaves() -> None:
     wanted = rooms()
     wanted.entered_late("tea")

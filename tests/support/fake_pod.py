@@ -105,8 +105,8 @@ class FakeWire:
             await trio.sleep_forever()
         message = NATIVE.decode(text)
         self._pod.asked.append(message)
-        answer = self._answer(message)
-        if answer is not None and type(message) not in self._pod.deaf:
+        answer = None if type(message) in self._pod.deaf else self._answer(message)
+        if answer is not None:
             self.say(answer)
 
     async def receive(self) -> str:
