@@ -11,7 +11,7 @@ from attrs import frozen
 from .history import Hearing, Record, Spoken, View
 from .seen import Seen, Stay
 
-__all__ = ["RULES", "Violation", "judge"]
+__all__ = ["RULES", "Violation", "holes", "judge"]
 
 ANSWERED: Final = 8.0
 """Seconds within which an emit is answered, whatever becomes of it."""
@@ -90,7 +90,7 @@ def _false_receipts(seen: Seen) -> Iterator[tuple[float, str]]:
         for answer in seen.answers.get((heard.speaker, heard.number), ()):
             if answer.scope == "rejected":
                 yield heard.at, f"{_what(heard)} was rejected, and came to {heard.client}"
-    for said, stay, declared in _holes(seen):
+    for said, stay, declared in holes(seen):
         if declared is None and _scope(seen, said) == "cluster":
             yield said.at, f"{_what(said)} is 'cluster', and {stay.client} is told nothing"
 
@@ -117,7 +117,7 @@ def _unheard(seen: Seen) -> Iterator[tuple[float, str]]:
 
 def _undeclared(seen: Seen) -> Iterator[tuple[float, str]]:
     """Tell somebody of what it should have heard, and did not."""
-    for said, stay, declared in _holes(seen):
+    for said, stay, declared in holes(seen):
         if declared is None:
             scope = _scope(seen, said)
             yield said.at, f"{_what(said)} ({scope}) never came to {stay.client} on pod {stay.pod}"
@@ -125,7 +125,7 @@ def _undeclared(seen: Seen) -> Iterator[tuple[float, str]]:
 
 def _late(seen: Seen) -> Iterator[tuple[float, str]]:
     """Tell it in time."""
-    for said, stay, declared in _holes(seen):
+    for said, stay, declared in holes(seen):
         due = seen.due(said, stay) + ROUNDED
         if declared is not None and declared > due:
             seconds = declared - said.at
@@ -193,7 +193,7 @@ def judge(history: Sequence[Record], rules: Collection[str] = RULES.keys()) -> l
     return sorted(found, key=lambda violation: violation.at)
 
 
-def _holes(seen: Seen) -> Iterator[tuple[Spoken, Stay, float | None]]:
+def holes(seen: Seen) -> Iterator[tuple[Spoken, Stay, float | None]]:
     """Yield what a client in the room should have heard and did not, and when it was told of it.
 
     None is for never. Whoever did not stay long enough to be told is passed over, and so is what
