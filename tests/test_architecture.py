@@ -45,6 +45,8 @@ INSIDE = {
         "tools.stress",
         "tools.oracle",
         "tools.simulator",
+        "tools.chaos.report",
+        "tools.chaos",  # its group of commands comes after them
         "tools",  # the commands come last
     ],
 }
