@@ -49,7 +49,8 @@ INSIDE = {
         "tools.chaos.simulated",
         "tools.chaos.proxy.frames",
         "tools.chaos.proxy",
-        "tools.chaos",
+        "tools.chaos.report",
+        "tools.chaos",  # its group of commands comes after them
         "tools",  # the commands come last
     ],
 }

@@ -14,6 +14,7 @@ COMMANDS: Final = {
     "list": ".scenario.command:listing",
     "new": ".scenario.command:new",
     "proxy": ".proxy.command:proxy",
+    "report": ".report.command:report",
     "run": ".running:run",
     "schema": ".scenario.command:schema",
 }
