@@ -154,6 +154,13 @@ class Client:
         """Return what befalls this client: its connection, its rooms, outages, and problems."""
         return self._core.inboxes.signals
 
+    def told(self) -> UnreadQueue[ClientEvent | Signal]:
+        """Return all that this client is told from the first call of this on, in its order.
+
+        For who writes it down: events and signals, each in the place in which it came.
+        """
+        return self._core.inboxes.told()
+
     async def _wait_for(self, promise: Promise[None], what: str, timeout: float | None) -> None:
         seconds = self._seconds(timeout)
         with trio.move_on_after(seconds) as waiting:

@@ -129,7 +129,7 @@ class Core:
     def up(self, talk: Talk) -> None:
         """Use a connection from now on."""
         self.talk = talk
-        self.inboxes.signals.put(CameUp(talk.client_id))
+        self.inboxes.signal(CameUp(talk.client_id))
         self._change()
 
     def hear(self, event: ClientEvent, nbytes: int) -> None:
@@ -144,7 +144,7 @@ class Core:
         """Take what the pod says to a join or leave: a problem, or none."""
         room, outcome = step.room, self.rooms.answered(step, problem, now)
         if outcome is StepOutcome.ENTERED:
-            self.inboxes.signals.put(RoomEntered(room))
+            self.inboxes.signal(RoomEntered(room))
             if room in self.rooms.wanted:
                 self._settle(self._joining, room)
         elif outcome is StepOutcome.REFUSED and problem is not None:
@@ -158,14 +158,14 @@ class Core:
         if self.rooms.told(problem, now):
             self.lose(problem)
         else:
-            self.inboxes.signals.put(problem)
+            self.inboxes.signal(problem)
         self._tend()
 
     def lose(self, problem: Problem) -> None:
         """Note that we are in a room no longer, though we want to."""
         room = problem.room or ""
         self.inboxes.lose(problem)
-        self.inboxes.signals.put(RoomLeft(room, problem.code, problem.message))
+        self.inboxes.signal(RoomLeft(room, problem.code, problem.message))
         self._settle(self._joining, room, lambda: Refused.of(problem))
         self._change()
 
@@ -179,7 +179,7 @@ class Core:
         for room in list(self._leaving):
             self._settle(self._leaving, room)  # who is gone has left
         down = WentDown(ending.code, ending.reason, decided.wait, decided.final)
-        self.inboxes.signals.put(down)
+        self.inboxes.signal(down)
         if decided.final:
             self.end(_error_of(ending))
         self._change()

@@ -31,6 +31,7 @@ class Inboxes:
         self._policy = policy
         self._rooms: dict[str, UnreadQueue[ClientEvent]] = {}
         self._all: UnreadQueue[ClientEvent] | None = None
+        self._told: UnreadQueue[ClientEvent | Signal] | None = None
         self._end: tuple[Callable[[], ClientError] | None] | None = None
 
     def everything(self) -> UnreadQueue[ClientEvent]:
@@ -38,6 +39,20 @@ class Inboxes:
         if self._all is None:
             self._all = self._queue("events")
         return self._all
+
+    def told(self) -> UnreadQueue[ClientEvent | Signal]:
+        """Return the queue of events and signals, in the order that they came."""
+        if self._told is None:
+            self._told = UnreadQueue(self._most, self._policy, "what was told")
+            if self._end is not None:
+                self._told.end(*self._end)
+        return self._told
+
+    def signal(self, signal: Signal, nbytes: int = 0) -> None:
+        """Take what befalls the client."""
+        self.signals.put(signal, nbytes)
+        if self._told is not None:
+            self._told.put(signal, nbytes)
 
     def room(self, name: str) -> UnreadQueue[ClientEvent]:
         """Return that of a room; an ended one where the room was lost."""
@@ -70,10 +85,13 @@ class Inboxes:
             self._all.put(event, nbytes)
         if outage is not None:
             self.outages.put(outage, nbytes)
-            self.signals.put(outage, nbytes)
-        elif event.room in self._rooms:
+            self.signal(outage, nbytes)
+            return outage
+        if self._told is not None:
+            self._told.put(event, nbytes)
+        if event.room in self._rooms:
             self._rooms[event.room].put(event, nbytes)
-        return outage
+        return None
 
     def end(self, why: Callable[[], ClientError] | None) -> None:
         """End all of them, in an error where there is one."""
@@ -82,6 +100,8 @@ class Inboxes:
             queue.end(why)
         if self._all is not None:
             self._all.end(why)
+        if self._told is not None:
+            self._told.end(why)
         self.outages.end(why)
         self.signals.end(why)
 

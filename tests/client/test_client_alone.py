@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from random import Random
 from typing import Any
@@ -15,6 +16,7 @@ from deployd.client import (
     CannotSend,
     Client,
     ClientClosed,
+    ClientEvent,
     ClosedForGood,
     ConnectionTrouble,
     Degraded,
@@ -611,7 +613,12 @@ async def use(c: Client, random: Random) -> None:
     """Join, leave and speak, and give up at any moment."""
     while True:
         room = random.choice("abcd")
-        act = random.choice([c.join, c.leave, lambda room: c.emit(room, "said")])
+        acts: list[Callable[[str], Awaitable[object]]] = [
+            c.join,
+            c.leave,
+            lambda room: c.emit(room, "said"),
+        ]
+        act = random.choice(acts)
         await trio.sleep(random.random())
         with trio.move_on_after(random.random() * 15), suppress(Refused, ConnectionTrouble):
             await act(room)
@@ -636,3 +643,19 @@ async def test_whatever_happens_it_is_where_it_wants_to_be_when_it_is_over(
         for room in c.rooms:
             await c.emit(room, "said")
         assert sum(not wire.over for wire in pod.wires) == 1
+
+
+async def test_all_that_it_is_told_can_be_read_in_the_order_in_which_it_came(
+    autojump_clock: MockClock,
+) -> None:
+    pod = FakePod()
+    async with client_of(pod) as c:
+        told = c.told()
+        await c.ready()
+        await c.join("tea")
+        pod.wire.tell("tea", "said", 1)
+        pod.wire.tell(None, "system:degraded", {"code": "cut_off", "reason": "x", "since": 1.0})
+        pod.wire.tell("tea", "said", 2)
+        seen = [await anext(told) for _ in range(5)]
+        kinds = [CameUp, RoomEntered, ClientEvent, Degraded, ClientEvent]
+        assert [type(one) for one in seen] == kinds
