@@ -16,10 +16,10 @@ import trio
 
 from deployd.config import Broker
 from deployd.supervisors import Pod, open_pod
+from deployd.tools.chaos.proxy import DOWNSTREAM, FaultProxy, Stream, Toxic, fault_proxy
 
 from .clients import KEYS, Client, connected, pod_config, until
 from .crossing import Heard, Said, Verdict, gaps, judge
-from .fault_proxy import FaultProxy, fault_proxy
 from .joined import well
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "Scene",
     "broker_settings",
     "in_thread",
+    "on",
     "scene",
 ]
 
@@ -186,11 +187,18 @@ class Scene:
 
 @asynccontextmanager
 async def scene(
-    kind: str, server: Any, base: Broker = FAST, other: Any = None, **changes: Any
+    kind: str,
+    server: Any,
+    base: Broker = FAST,
+    other: Any = None,
+    *,
+    frames: bool = False,
+    **changes: Any,
 ) -> AsyncIterator[Scene]:
     """Join two pods and let Ann talk; judge what everybody heard when the block has ended.
 
-    `other` is the server of the second pod, where it is another one.
+    `other` is the server of the second pod, where it is another one. With `frames` the proxies
+    read what they carry, so that toxics may choose some.
     """
     namespace = f"t{uuid4().hex}"
     changes = {_NAMESPACE[kind]: namespace, **changes}
@@ -201,7 +209,8 @@ async def scene(
     async with AsyncExitStack() as stack:
         proxies, pods = [], []
         for place in (server, other or server):
-            proxy = await stack.enter_async_context(fault_proxy(place.port))
+            protocol = kind if frames else ""
+            proxy = await stack.enter_async_context(fault_proxy(place.port, protocol=protocol))
             broker = broker_settings(kind, place, base, port=proxy.port, **changes)
             config = attrs.evolve(pod_config(message_rate_limit=100_000.0), broker=broker)
             pods.append(await stack.enter_async_context(open_pod(config, keys=KEYS)))
@@ -224,6 +233,11 @@ async def scene(
                 await until(lambda: not it.talk.verdict().false_cluster)
             nursery.cancel_scope.cancel()
         it.talk.judge()
+
+
+def on(proxy: FaultProxy, toxic: Toxic, stream: Stream = DOWNSTREAM) -> Callable[[], object]:
+    """Return what puts a toxic on the way of a pod: as bytes come to it, unless said otherwise."""
+    return partial(proxy.toxics.put, toxic, stream=stream)
 
 
 async def in_thread(function: Callable[[], object]) -> None:
