@@ -47,6 +47,7 @@ INSIDE = {
         "tools.simulator",
         "tools.chaos.proxy.frames",
         "tools.chaos.proxy",
+        "tools.chaos.servers",
         "tools.chaos",
         "tools",  # the commands come last
     ],
