@@ -50,6 +50,8 @@ INSIDE = {
         "tools.chaos.proxy.frames",
         "tools.chaos.proxy",
         "tools.chaos.report",
+        "tools.chaos.servers",
+        "tools.chaos.runner",
         "tools.chaos",  # its group of commands comes after them
         "tools",  # the commands come last
     ],

@@ -1,0 +1,50 @@
+"""Real brokers of every topology, started here on free ports, and what can be done to them."""
+
+from .brokers import TOPOLOGIES, brokers
+from .deployment import PASSWORD, PODS, Address, Deployment, Misfortune, Server, Undo
+from .errors import (
+    CannotBefall,
+    DoesNotForm,
+    DoesNotStart,
+    NoSuchBroker,
+    NotInstalled,
+    NotObeyed,
+    ServersError,
+)
+from .guarded import work_folder
+from .nats import NatsServer, until_joined
+from .processes import LOCALHOST, ServerProcess, free_port, wait_until
+from .rabbitmq import RabbitServer
+from .redis import RedisCluster, RedisServer, knows_all, make_cluster_node, make_sentinel
+
+__all__ = [
+    "LOCALHOST",
+    "PASSWORD",
+    "PODS",
+    "TOPOLOGIES",
+    "Address",
+    "CannotBefall",
+    "Deployment",
+    "DoesNotForm",
+    "DoesNotStart",
+    "Misfortune",
+    "NatsServer",
+    "NoSuchBroker",
+    "NotInstalled",
+    "NotObeyed",
+    "RabbitServer",
+    "RedisCluster",
+    "RedisServer",
+    "Server",
+    "ServerProcess",
+    "ServersError",
+    "Undo",
+    "brokers",
+    "free_port",
+    "knows_all",
+    "make_cluster_node",
+    "make_sentinel",
+    "until_joined",
+    "wait_until",
+    "work_folder",
+]

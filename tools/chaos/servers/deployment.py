@@ -1,0 +1,232 @@
+"""A broker of some topology that was started here: what pods are told of it, and what befalls it.
+
+A fault is known by its name, `broker.kill`, and its fields are read from it: what it is in a file,
+and which there are, is written where scenarios are.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar, Final, NamedTuple, Protocol, TypeAlias, TypeVar
+
+import trio
+
+from .errors import CannotBefall
+from .processes import LOCALHOST
+
+__all__ = ["PASSWORD", "PODS", "Address", "Deed", "Deployment", "Misfortune", "Server", "Undo"]
+
+PODS: Final = 8
+"""Pods that have a user of their own on the servers: `pod0`, …"""
+PASSWORD: Final = "chaos"  # noqa: S105 - of servers on 127.0.0.1 that live for minutes
+ROOMS: Final = ("plain", "heard", "kept", "strict")
+
+T = TypeVar("T")
+
+
+class Address(NamedTuple):
+    """Where a server listens."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        """`host:port`, as in settings."""
+        return f"{self.host}:{self.port}"
+
+
+class Misfortune(Protocol):
+    """What goes wrong, with a field for each detail."""
+
+    @property
+    def name(self) -> str:
+        """What it is: `broker.kill`."""
+
+
+Undo: TypeAlias = Callable[[], Awaitable[None]]
+Deed: TypeAlias = Callable[[Misfortune], Awaitable[Undo | None]]
+
+
+class Server(Protocol):
+    """A process that serves, of any kind."""
+
+    port: int
+
+    @property
+    def running(self) -> bool:
+        """Whether its process is there."""
+
+    @property
+    def frozen(self) -> bool:
+        """Whether it was frozen."""
+
+    def spawn(self) -> None:
+        """Start, and return at once."""
+
+    def wait(self) -> None:
+        """Return when it answers."""
+
+    def kill(self) -> None:
+        """`kill -9`."""
+
+    def terminate(self) -> int | None:
+        """SIGTERM; return when it has ended."""
+
+    def freeze(self) -> None:
+        """SIGSTOP."""
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+
+
+class Deployment(ABC):
+    """Servers that serve pods together. `servers` are those that faults count, from 0."""
+
+    kind: ClassVar[str]
+    impossible: ClassVar[Mapping[str, str]] = {}
+    """Why what cannot be done cannot be done, by the name of the fault."""
+
+    def __init__(self, topology: str, folder: Path, rooms: Sequence[str] = ROOMS) -> None:
+        self.topology = topology
+        self.folder = folder
+        self.rooms = tuple(rooms)
+        self.servers: Sequence[Server] = ()
+        self.deeds: dict[str, Deed] = {
+            "broker.kill": self.kill,
+            "broker.stop": self.stop,
+            "broker.freeze": self.freeze,
+        }
+
+    @abstractmethod
+    async def start(self, nursery: trio.Nursery) -> None:
+        """Start all, and return when they serve together."""
+
+    @abstractmethod
+    def settings(
+        self, pod: int, *, through: Mapping[Address, Address] | None = None, roam: bool = False
+    ) -> dict[str, object]:
+        """Return the `broker` section of a pod's settings, as in its file.
+
+        Each pod has a user of its own. Where `through` has another address for a server's, the
+        pod is told that; with `roam` it knows all servers of NATS.
+        """
+
+    async def end(self) -> None:
+        """End all processes."""
+        for server in self.servers:
+            await in_thread(server.kill)
+
+    @property
+    def addresses(self) -> Sequence[Address]:
+        """Where pods connect to."""
+        return [Address(LOCALHOST, server.port) for server in self.servers]
+
+    def cannot(self, trouble: Misfortune) -> str | None:
+        """Say why a fault cannot be done to these servers; None if it can."""
+        if trouble.name in self.impossible:
+            return self.impossible[trouble.name]
+        if trouble.name not in self.deeds:
+            return f"{trouble.name} is nothing that can be done to {self.kind} ({self.topology})."
+        return self.objection(trouble)
+
+    def objection(self, trouble: Misfortune) -> str | None:
+        """Say why a fault that can be done cannot be done with these details."""
+        del trouble
+        return None
+
+    async def do(self, trouble: Misfortune) -> Undo | None:
+        """Let a fault begin; return what ends it, None where nothing has to.
+
+        Raises `CannotBefall`, and `ServersError`s of servers that do not obey.
+        """
+        reason = self.cannot(trouble)
+        if reason is not None:
+            raise CannotBefall(reason)
+        return await self.deeds[trouble.name](trouble)
+
+    async def restore(self) -> None:
+        """Have all servers run and serve as at first."""
+        for server in self.servers:
+            if server.frozen:
+                server.thaw()
+        await self.start_again(range(len(self.servers)))
+
+    # What can be done to servers of any kind.
+
+    async def kill(self, trouble: Misfortune) -> Undo:
+        """`kill -9`."""
+        chosen = self.chosen(trouble)
+        for place in chosen:
+            await in_thread(self.servers[place].kill)
+        return lambda: self.start_again(chosen)
+
+    async def stop(self, trouble: Misfortune) -> Undo:
+        """Let it end in peace, which takes its time."""
+        chosen = self.chosen(trouble)
+        for place in chosen:
+            if self.servers[place].running:
+                self.dismiss(place)
+
+        async def again() -> None:
+            for place in chosen:
+                await in_thread(self.servers[place].terminate)
+            await self.start_again(chosen)
+
+        return again
+
+    @abstractmethod
+    def dismiss(self, place: int) -> None:
+        """Tell a server to end, and return at once."""
+
+    async def freeze(self, trouble: Misfortune) -> Undo:
+        """SIGSTOP."""
+        chosen = self.chosen(trouble)
+        for place in chosen:
+            if self.servers[place].running:
+                await in_thread(self.servers[place].freeze)
+
+        async def thaw() -> None:
+            for place in chosen:
+                if self.servers[place].frozen:  # it may have been killed meanwhile
+                    self.servers[place].thaw()
+            await trio.lowlevel.checkpoint()
+
+        return thaw
+
+    async def start_again(self, places: Sequence[int]) -> None:
+        """Start those that do not run, at once: some wait for each other."""
+        gone = [self.servers[place] for place in places if not self.servers[place].running]
+        for server in gone:
+            server.spawn()
+        async with trio.open_nursery() as nursery:
+            for server in gone:
+                nursery.start_soon(in_thread, server.wait)
+
+    def chosen(self, trouble: Misfortune) -> Sequence[int]:
+        """Return the servers that a fault names, all if none."""
+        return these(said(trouble, "servers", tuple), len(self.servers))
+
+
+def said(trouble: Misfortune, field: str, kind: type[T]) -> T:
+    """Return a detail of a fault."""
+    value = getattr(trouble, field)
+    if not isinstance(value, kind):
+        raise TypeError(f"{trouble.name}: {field} is {value!r}, no {kind.__name__}")
+    return value
+
+
+def pods_of(trouble: Misfortune) -> Sequence[int]:
+    """Return the pods that a fault names, all if none."""
+    return these(said(trouble, "pods", tuple), PODS)
+
+
+def these(named: Sequence[int], count: int) -> Sequence[int]:
+    """Return those of `count` that are named; where none is, all."""
+    return [each for each in named if each < count] or range(count)
+
+
+async def in_thread(function: Callable[[], object]) -> None:
+    """Do what takes time beside everything else; it is not waited for when that is over."""
+    await trio.to_thread.run_sync(function)

@@ -1,0 +1,203 @@
+"""NATS, one server or several: what pods are told of it, and what befalls it.
+
+Faults are other lines of the configuration, and SIGHUP.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar, Final
+
+import trio
+from attrs import define, field
+
+from .deployment import (
+    PASSWORD,
+    PODS,
+    ROOMS,
+    Address,
+    Deployment,
+    Misfortune,
+    Undo,
+    in_thread,
+    pods_of,
+    said,
+)
+from .errors import NotObeyed
+from .nats import NatsServer, until_joined
+from .processes import LOCALHOST, free_port, wait_until
+
+__all__ = ["NatsDeployment"]
+
+ADMIN: Final = "admin"
+LAME: Final = 'lame_duck_duration: "30s"\nlame_duck_grace_period: "1s"'
+"""30 s is the least that it takes."""
+SUBJECTS: Final = "deployd"
+
+
+@define
+class Lines:
+    """What is configured, the same on all servers."""
+
+    passwords: list[str] = field(factory=lambda: [PASSWORD] * PODS)
+    mute: dict[int, set[str]] = field(factory=dict)
+    """What pods may not publish."""
+    deaf: dict[int, set[str]] = field(factory=dict)
+    """What pods may not subscribe to."""
+    others: dict[str, str] = field(factory=dict)
+
+    def __str__(self) -> str:
+        """As in a file."""
+        users = [f'{{ user: {ADMIN}, password: "{PASSWORD}" }}', *map(self._user, range(PODS))]
+        lines = ["authorization { users: [", *users, "] }", LAME]
+        return "\n".join((*lines, *(f"{name}: {value}" for name, value in self.others.items())))
+
+    def _user(self, pod: int) -> str:
+        mute, deaf = (json.dumps(sorted(each.get(pod, ()))) for each in (self.mute, self.deaf))
+        return (
+            f'{{ user: pod{pod}, password: "{self.passwords[pod]}", permissions: '
+            f"{{ publish: {{ deny: {mute} }}, subscribe: {{ deny: {deaf} }} }} }}"
+        )
+
+
+class NatsDeployment(Deployment):
+    """Servers of NATS, pods spread over them."""
+
+    kind: ClassVar[str] = "nats"
+    impossible: ClassVar[Mapping[str, str]] = {
+        "broker.forget": "NATS tells a client of every subscription that it ends "
+        "(broker.unsubscribe); what a pod is not told of, a proxy on its way has to swallow "
+        "(way.drop).",
+        "broker.disk_full": "NATS without JetStream writes nothing to a disk but its log.",
+    }
+
+    def __init__(self, topology: str, count: int, folder: Path, rooms: Sequence[str] = ROOMS):
+        super().__init__(topology, folder, rooms)
+        self.servers: list[NatsServer] = []
+        self._count = 1 if topology == "single" else count
+        self._lines = Lines()
+        self._own: list[str] = []
+        self.deeds |= {
+            "broker.deny": self._deny,
+            "broker.full": self._fill,
+            "broker.limit": self._limit,
+            "broker.password": self._change_passwords,
+            "broker.unsubscribe": self._unsubscribe,
+        }
+
+    async def start(self, nursery: trio.Nursery) -> None:
+        """Start all, and return when they carry to each other what is published."""
+        del nursery
+        ports = [free_port() for _ in range(self._count)]
+        for place, port in enumerate(ports):
+            folder = self.folder / f"nats-{place}"
+            folder.mkdir()
+            self._own.append(self._cluster(place, port, ports))
+            self.servers.append(NatsServer(folder, f"{self._own[place]}\n{self._lines}"))
+        await self.start_again(range(self._count))
+        login = json.dumps({"user": ADMIN, "pass": PASSWORD})
+        if self._count > 1:
+            await in_thread(lambda: until_joined(self.servers, login))
+
+    def _cluster(self, place: int, port: int, ports: Sequence[int]) -> str:
+        if len(ports) == 1:
+            return ""
+        routes = [f'"nats-route://{LOCALHOST}:{other}"' for other in ports if other != port]
+        return (
+            f'server_name: "n{place}-{port}"\ncluster {{ name: chaos, no_advertise: true, '
+            f'listen: "{LOCALHOST}:{port}", routes: [{", ".join(routes)}] }}'
+        )
+
+    def settings(
+        self, pod: int, *, through: Mapping[Address, Address] | None = None, roam: bool = False
+    ) -> dict[str, object]:
+        """See `Deployment.settings`; a pod is on the server of its number, round and round."""
+        ways = [(through or {}).get(each, each) for each in self.addresses]
+        own = ways[pod % self._count]
+        others = [str(each) for each in ways if each != own] if roam else []
+        login = {"username": f"pod{pod}", "password": PASSWORD}
+        where = {"host": own.host, "port": own.port, "servers": others}
+        return {"type": "nats", "enabled": True, "nats": {**where, **login}}
+
+    def dismiss(self, place: int) -> None:
+        """Have it say that it will end, and take nobody any more."""
+        self.servers[place].send(signal.SIGUSR2)
+
+    async def restore(self) -> None:
+        """See `Deployment.restore`."""
+        self._lines = Lines()
+        await super().restore()
+        await self._reload()
+
+    async def _deny(self, trouble: Misfortune) -> Undo:
+        """Let pods publish nothing in a room."""
+        return await self._forbid(self._lines.mute, trouble)
+
+    async def _unsubscribe(self, trouble: Misfortune) -> None:
+        """Forbid subscriptions, which ends them and is told, and allow them again."""
+        await (await self._forbid(self._lines.deaf, trouble))()
+
+    async def _forbid(self, whom: dict[int, set[str]], trouble: Misfortune) -> Undo:
+        pods, subject = pods_of(trouble), f"{SUBJECTS}.room.{said(trouble, 'room', str)}"
+        for pod in pods:
+            whom.setdefault(pod, set()).add(subject)
+        await self._reload()
+
+        async def allow() -> None:
+            for pod in pods:
+                whom[pod].discard(subject)
+            await self._reload()
+
+        return allow
+
+    async def _limit(self, trouble: Misfortune) -> None:
+        await self._with("max_payload", str(said(trouble, "size", int)))
+
+    async def _fill(self, _: Misfortune) -> Undo:
+        """Leave room for one connection in all."""
+        return await self._with("max_connections", "1")
+
+    async def _with(self, name: str, value: str) -> Undo:
+        self._lines.others[name] = value
+        await self._reload()
+
+        async def without() -> None:
+            self._lines.others.pop(name, None)
+            await self._reload()
+
+        return without
+
+    async def _change_passwords(self, _: Misfortune) -> Undo:
+        self._lines.passwords = [f"not {PASSWORD}"] * PODS
+        await self._reload()
+
+        async def back() -> None:
+            self._lines.passwords = [PASSWORD] * PODS
+            await self._reload()
+
+        return back
+
+    async def _reload(self) -> None:
+        """Have all servers read their lines; those that do not run will when they start."""
+        awake = []
+        for server, own in zip(self.servers, self._own, strict=True):
+            server.configure(f"{own}\n{self._lines}")
+            if server.running and not server.frozen:
+                awake.append((server, server.log.count(RELOADED)))
+                server.send(signal.SIGHUP)
+        for server, before in awake:
+            await in_thread(lambda s=server, b=before: self._until_reloaded(s, b))  # type: ignore[misc]
+
+    @staticmethod
+    def _until_reloaded(server: NatsServer, before: int) -> None:
+        wait_until(
+            lambda: server.log.count(RELOADED) > before,
+            lambda: NotObeyed(f"NATS does not reload; its log ends so:\n{server.log[-1000:]}"),
+        )
+
+
+RELOADED: Final = "Reloaded server configuration"
+"""What a server logs when it has, whatever was different."""
