@@ -79,9 +79,11 @@ class Measures:
     windows: tuple[FaultWindow, ...]
 
 
-def measure(history: Sequence[Record], violations: Sequence[Violation]) -> Measures:
+def measure(
+    history: Sequence[Record], violations: Sequence[Violation], slack: float = 0.0
+) -> Measures:
     """Count what a history has; `violations` are what it was found to break."""
-    seen = Seen(history)
+    seen = Seen(history, slack)
     broken = Counter(violation.rule for violation in violations)
     words = [(stay, seen.said.get((each.speaker, each.number))) for stay, each in seen.heard]
     here = sum(said is not None and said.pod == stay.pod for stay, said in words)

@@ -160,14 +160,15 @@ def _unheard(seen: Seen) -> Iterator[tuple[float, str]]:
             if answer.members < 0:
                 continue
             stays = by_room[said.room]
-            heard = sum(stay.heard.get(key, seen.end) <= answer.at for stay in stays)
+            by = answer.at + seen.slack
+            heard = sum(stay.heard.get(key, math.inf) <= by for stay in stays)
             if heard < answer.members:
                 yield answer.at, f"{heard} had heard {_what(said)}, and not {answer.members}"
             if answer.scope != "cluster":
                 continue
             for stay in stays:
                 in_it = stay.begin < said.at and answer.at < stay.end
-                missed = in_it and stay.heard.get(key, seen.end) > answer.at
+                missed = in_it and stay.heard.get(key, math.inf) > by
                 if missed and not _is_alone(seen, said, stay) and seen.knew(said, stay):
                     yield answer.at, f"{stay.client} had not heard {_what(said)}"
 
@@ -247,9 +248,11 @@ RULES: Final[Mapping[str, _Rule]] = {
 """What must hold, by name."""
 
 
-def judge(history: Sequence[Record], rules: Collection[str] = RULES.keys()) -> list[Violation]:
-    """Return all that breaks these rules, in the order of time."""
-    seen = Seen(history)
+def judge(
+    history: Sequence[Record], rules: Collection[str] = RULES.keys(), slack: float = 0.0
+) -> list[Violation]:
+    """Return all that breaks these rules, in the order of time; for `slack` see `Seen`."""
+    seen = Seen(history, slack)
     found = [Violation(name, at, sentence) for name in rules for at, sentence in RULES[name](seen)]
     return sorted(found, key=lambda violation: violation.at)
 

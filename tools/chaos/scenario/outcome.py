@@ -58,10 +58,11 @@ def judged(
     topology: TopologyName,
     seed: int,
     history: Sequence[Record],
+    slack: float = 0.0,
 ) -> Judgement:
-    """Judge what was seen of a play, simulated or real."""
-    violations = tuple(judge(history))
-    measures = measure(history, violations)
+    """Judge what was seen of a play, simulated or real; `slack` is the real one's (`Seen`)."""
+    violations = tuple(judge(history, slack=slack))
+    measures = measure(history, violations, slack)
     checks = [
         *_steps(scenario, history),
         _rules(violations),

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from functools import partial
 from typing import Final
 
 import trio
-from attrs import define, evolve, field
 
-from ...oracle import Calm, Entered, Linked, Mended, Struck
+from ...oracle import Calm, Entered, Linked
 from ...simulator import Act, Deed, Fault, RunPlan, World
-from ..scenario import CONDITIONS, Condition, Scenario, ScenarioStep, Witness
+from ..scenario import Scenario
+from ..scenario.steps import EndStep, Steps, came_about
 from .staging import Staged, staged
 
 __all__ = ["Play"]
 
 LOOKED: Final = 0.05
-"""Seconds between looks at whether something has come about, and at how pods stand."""
+"""Seconds between looks at how pods stand."""
 ARRIVED: Final = 10.0
 """Seconds within which all are in their rooms, or the play goes on without them."""
 HEALED: Final = 8.5
@@ -29,18 +28,6 @@ LISTENED: Final = 3.5
 """Seconds after the last word in which all that is to be told is told."""
 
 
-@define
-class _Cue:
-    """Whether a step has begun, and where in the history; None if it never will."""
-
-    given: trio.Event = field(factory=trio.Event)
-    place: int | None = None
-
-    def give(self, place: int | None) -> None:
-        self.place = place
-        self.given.set()
-
-
 class Play:
     """One play of a scenario; it is a world's script."""
 
@@ -49,9 +36,6 @@ class Play:
         self._plan = plan
         self._draw = random.Random(plan.seed)  # noqa: S311 - chance, not secrecy
         self._hushed = 0
-        self._over = 0
-        self._begin = 0.0
-        self._cues = [_Cue() for _ in scenario.steps]
         # What cannot be simulated is said before anything begins.
         self._stagings = [staged(scenario, step, plan, self._draw) for step in scenario.steps]
 
@@ -60,13 +44,12 @@ class Play:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._note_standings, world)
             await self._arrive(world)
-            self._begin = trio.current_time()
+            do = partial(self._befall, world, pods)
+            self._steps = Steps(self._scenario, world.history, do)
             async with trio.open_nursery() as talk:
                 for client in range(len(self._plan.homes)):
                     talk.start_soon(self._talk, world, client)
-                async with trio.open_nursery() as steps:
-                    for number in range(len(self._scenario.steps)):
-                        steps.start_soon(self._step, world, number, pods)
+                await self._steps.run(trio.current_time())
                 # A scenario may expect that healing takes longer, and then it may.
                 healed = max(HEALED, self._scenario.expect.healed_within + SILENT)
                 await trio.sleep(healed - SILENT)
@@ -88,7 +71,7 @@ class Play:
             for room in rooms:
                 world.do(Deed(0.0, client, Act.JOIN, room))
         wanted = clients * (len(rooms) + 1)  # each is told that it is there, too
-        await self._until(
+        await came_about(
             lambda: sum(isinstance(each, Entered) for each in world.history) >= wanted, ARRIVED
         )
         # The first beats have been said by then, at another time in each run.
@@ -123,86 +106,28 @@ class Play:
 
     # Steps -------------------------------------------------------------------------------------
 
-    async def _step(self, world: World, number: int, pods: trio.Nursery) -> None:
-        step, cue = self._scenario.steps[number], self._cues[number]
-        if not await self._is_time(world, number):
-            cue.give(None)
-            return
-        cue.give(len(world.history))
-        world.history.append(Struck(trio.current_time(), step.title, step.trouble.name))
-        kept = await self._befall(world, self._stagings[number], step, cue, pods)
-        self._over += 1
-        world.history.append(Mended(trio.current_time(), step.title, not kept))
-
-    async def _is_time(self, world: World, number: int) -> bool:
-        """Wait until a step is due; return whether it ever was."""
-        step = self._scenario.steps[number]
-        if step.at is not None:
-            await trio.sleep_until(self._begin + step.at)
-        else:
-            before = self._cues[number - 1]
-            await before.given.wait()
-            if before.place is None or step.when is None:
-                return False
-            if not await self._came(world, step, step.when, before.place):
-                return False
-        await trio.sleep(step.wait)
-        return True
-
-    async def _befall(
-        self, world: World, what: Staged, step: ScenarioStep, cue: _Cue, pods: trio.Nursery
-    ) -> bool:
-        """Do it, and end it when it is over; return whether it ended as the step says."""
-        done = trio.Event()
+    async def _befall(self, world: World, pods: trio.Nursery, number: int) -> EndStep:
+        """Do a step; return what ends it."""
+        what, done = self._stagings[number], trio.Event()
         for deed in what.begin:
             world.do(deed)
-        self._hush(world, what.hush)
+        self._hushed += what.hush
         for fault in what.faults:
-            longest = evolve(fault, seconds=step.lasting or (step.until and step.within) or 0.0)
-            pods.start_soon(world.befall, longest, pods, done.wait)
+            pods.start_soon(world.befall, fault, pods, done.wait)
         for piece in what.pieces:
             pods.start_soon(self._piece, world, piece, pods)
-        kept = await self._is_over(world, step, cue)
+        await trio.lowlevel.checkpoint()
+        return partial(self._mend, world, what, done)
+
+    async def _mend(self, world: World, what: Staged, done: trio.Event) -> None:
         done.set()
-        if self._over + 1 < len(self._cues):  # a silence that comes last goes on until last words
-            self._hush(world, -what.hush)
+        if not self._steps.last:  # a silence that comes last goes on until last words
+            self._hushed -= what.hush
         for deed in what.end:
             world.do(deed)
-        return kept
-
-    def _hush(self, world: World, more: int) -> None:
-        self._hushed += more
-        world.hushed = self._hushed > 0
+        await trio.lowlevel.checkpoint()
 
     @staticmethod
     async def _piece(world: World, piece: Fault, pods: trio.Nursery) -> None:
         await trio.sleep(piece.at)
         await world.befall(piece, pods, partial(trio.sleep, piece.seconds))
-
-    async def _is_over(self, world: World, step: ScenarioStep, cue: _Cue) -> bool:
-        if step.until in CONDITIONS:
-            return await self._came(world, step, step.until, cue.place or 0)
-        if step.until:
-            titles = [each.title for each in self._scenario.steps]
-            with trio.move_on_after(step.within):
-                await self._cues[titles.index(step.until)].given.wait()
-                return True
-            return False
-        await trio.sleep(step.lasting)
-        return True
-
-    async def _came(
-        self, world: World, step: ScenarioStep, condition: Condition, since: int
-    ) -> bool:
-        witness = Witness(world.history, since)
-        return await self._until(partial(witness.came, condition), step.within)
-
-    @staticmethod
-    async def _until(came: Callable[[], bool], seconds: float) -> bool:
-        """Wait for something, so long at most; return whether it came about."""
-        deadline = trio.current_time() + seconds
-        while not came():
-            if trio.current_time() >= deadline:
-                return False
-            await trio.sleep(LOOKED)
-        return True
