@@ -38,8 +38,8 @@ class Cast(Protocol):
 
     deployment: Deployment
     ways: Ways
-    pods: Sequence[RealPod]
-    guests: Sequence[Guest]
+    pods: list[RealPod]
+    guests: list[Guest]
     history: list[Record]
     hushed: int
     nursery: trio.Nursery
@@ -116,14 +116,14 @@ class Faults:
         pods = self._pods(trouble.pods)
         for pod in pods:
             pod.starve()
-        return _then(lambda: [pod.feed() for pod in pods])
+        return _then(*(pod.feed for pod in pods))
 
     @_do.register
     async def _(self, trouble: inner.ClientVanish) -> EndStep:
         guests = self._guests(trouble.clients)
         for guest in guests:
             guest.go()
-        return _then(lambda: [guest.come() for guest in guests])
+        return _then(*(guest.come for guest in guests))
 
     @_do.register
     async def _(self, trouble: inner.ClientHerd) -> EndStep:
@@ -192,11 +192,12 @@ class Faults:
         self._cast.history.append(record)
 
 
-def _then(do: Callable[[], object]) -> EndStep:
+def _then(*deeds: Callable[[], object]) -> EndStep:
     """Make of what ends a fault at once something that can be awaited."""
 
     async def end() -> None:
-        do()
+        for deed in deeds:
+            deed()
         await trio.lowlevel.checkpoint()
 
     return end
