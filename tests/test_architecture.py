@@ -45,6 +45,9 @@ INSIDE = {
         "tools.stress",
         "tools.oracle",
         "tools.simulator",
+        "tools.chaos.proxy.frames",
+        "tools.chaos.proxy",
+        "tools.chaos",
         "tools",  # the commands come last
     ],
 }

@@ -1,0 +1,3 @@
+"""Faults on purpose: what they are done with, and what is seen then."""
+
+__all__: list[str] = []
