@@ -7,7 +7,7 @@ from typing import Final
 from attrs import evolve, field, frozen
 
 from .frames import Piece
-from .toxic import STREAMS, Entry, Item, Signal, Stage, Stream, Toxic, at_least
+from .toxic import STREAMS, Item, Reception, Signal, Stage, Stream, Toxic, at_least
 
 __all__ = ["AcceptAndHang", "Blackhole", "FlipBits", "HalfOpen", "RefuseConnections"]
 
@@ -53,9 +53,9 @@ class Blackhole(Toxic):
         return STREAMS if self.both else (self.stream,)
 
     @property
-    def takes_entry(self) -> Entry | None:
+    def takes(self) -> Reception | None:
         """Who comes now reaches nobody."""
-        return Entry.HUNG if self.both and not self.keep else None
+        return Reception.HUNG if self.both and not self.keep else None
 
 
 class HalfOpenStage(Stage):
@@ -94,7 +94,7 @@ class RefuseConnections(Toxic):
     """
 
     kind = "refuse"
-    entry = Entry.REFUSED
+    reception = Reception.REFUSED
 
 
 @frozen(kw_only=True)
@@ -102,7 +102,7 @@ class AcceptAndHang(Toxic):
     """Accept new connections and never say a word; those that are open stay as they are."""
 
     kind = "accept_and_hang"
-    entry = Entry.HUNG
+    reception = Reception.HUNG
 
 
 class FlipBitsStage(Stage):

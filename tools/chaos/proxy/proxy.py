@@ -14,7 +14,7 @@ from .errors import BadProxy, nearest
 from .frames import PROTOCOLS
 from .place import Door, Place, parse_place
 from .relay import Relay
-from .toxic import Entry
+from .toxic import Reception
 from .toxics import PlacedToxic, Toxics
 
 __all__ = ["MAX_CONNECTIONS", "FaultProxy", "fault_proxy"]
@@ -104,6 +104,11 @@ class FaultProxy:
         self._running.cancel()
         await self._ended.wait()
 
+    def move(self, listen: Place, upstream: Place) -> None:
+        """Be at another place, or before another server; not while it runs."""
+        self._door = Door(listen)
+        self.upstream = upstream
+
     async def _run(self, scope: trio.CancelScope) -> None:
         try:
             with scope:
@@ -128,12 +133,12 @@ class FaultProxy:
             self._relays.add(relay)
             for placed in self.toxics:
                 relay.put(placed)
-            entry = Entry.REFUSED if full else relay.entry(self.toxics)
-            nursery.start_soon(self._carry, relay, entry)
+            reception = Reception.REFUSED if full else relay.reception(self.toxics)
+            nursery.start_soon(self._carry, relay, reception)
 
-    async def _carry(self, relay: Relay, entry: Entry | None) -> None:
+    async def _carry(self, relay: Relay, reception: Reception | None) -> None:
         try:
-            await relay.run(entry)
+            await relay.run(reception)
         except OSError as error:
             self._complain(
                 f"No server answers at {self.upstream} ({_reason(error)}); start it, or give "
@@ -155,7 +160,7 @@ class FaultProxy:
     def _adjust_door(self) -> None:
         """Listen, unless all who come are to be refused."""
         refusing = any(
-            placed.toxic.takes_entry is Entry.REFUSED and placed.toxic.toxicity >= 1
+            placed.toxic.takes is Reception.REFUSED and placed.toxic.toxicity >= 1
             for placed in self.toxics
         )
         if refusing:

@@ -14,7 +14,7 @@ import trio
 
 from .frames import readers
 from .place import Place
-from .toxic import DOWNSTREAM, UPSTREAM, Entry, Signal, Toxic
+from .toxic import DOWNSTREAM, UPSTREAM, Reception, Signal, Toxic
 from .toxics import PlacedToxic
 from .way import MAX_HELD, Way
 
@@ -69,10 +69,10 @@ class Relay:
             way.remove(name, trio.current_time())
         self._stir()
 
-    def entry(self, toxics: Iterable[PlacedToxic]) -> Entry | None:
+    def reception(self, toxics: Iterable[PlacedToxic]) -> Reception | None:
         """Say what becomes of this connection before it was carried anywhere."""
         for placed in toxics:
-            what = placed.toxic.takes_entry
+            what = placed.toxic.takes
             if what is not None and self._is_hit(placed.name, placed.toxic):
                 return what
         return None
@@ -96,13 +96,13 @@ class Relay:
 
     # Bytes -------------------------------------------------------------------------------------
 
-    async def run(self, entry: Entry | None) -> None:
+    async def run(self, reception: Reception | None) -> None:
         """Carry it. Raises `OSError` when the server does not accept it."""
         try:
             with self._scope:
-                if entry is None:
+                if reception is None:
                     await self._connect()
-                elif entry is Entry.HUNG:
+                elif reception is Reception.HUNG:
                     await self._hang()
                 else:
                     self._reset = True

@@ -22,8 +22,8 @@ __all__ = [
     "MILLISECOND",
     "STREAMS",
     "UPSTREAM",
-    "Entry",
     "Item",
+    "Reception",
     "Signal",
     "Stage",
     "Stream",
@@ -60,7 +60,7 @@ class Signal(Enum):
 Item: TypeAlias = Piece | Signal
 
 
-class Entry(Enum):
+class Reception(Enum):
     """What becomes of a new connection."""
 
     REFUSED = auto()
@@ -111,7 +111,7 @@ class Toxic:
     kind: ClassVar[str]
     stage: ClassVar[type[Stage] | None] = None
     """What it does to bytes; None: nothing."""
-    entry: ClassVar[Entry | None] = None
+    reception: ClassVar[Reception | None] = None
     """What it does to new connections."""
     on_frames: ClassVar[bool] = False
     """Whether it works on frames, and so must come before what cuts them up."""
@@ -125,9 +125,9 @@ class Toxic:
         return (self.stream,)
 
     @property
-    def takes_entry(self) -> Entry | None:
+    def takes(self) -> Reception | None:
         """What it does to new connections, as it is set."""
-        return self.entry
+        return self.reception
 
 
 class Uses:
