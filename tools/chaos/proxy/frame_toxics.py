@@ -159,22 +159,25 @@ class ReorderStage(FrameStage):
 
     toxic: ReorderFrames
 
+    def begin(self, at: float) -> None:
+        """Let nothing wait."""
+        super().begin(at)
+        self._waits = False
+
     def take(self, item: Item, at: float) -> None:
         """Let what comes go before what waits."""
-        waiting = [held for _, held in self.queue]
-        if not waiting:
+        if not (self._waits and self.queue):
             super().take(item, at)
             return
-        self.discard()
-        self.flush(at)
-        overtakes = isinstance(item, Piece)
+        waiting, self._waits = self.withdraw(), False
         if isinstance(item, Piece) and item.frame is not None:
             self.chooses(item.frame)  # it counts, and does not wait itself
-        for one in (item, *waiting) if overtakes else (*waiting, item):
+        for one in (item, waiting) if isinstance(item, Piece) else (waiting, item):
             self.put(one, at)
 
     def strike(self, piece: Piece, at: float) -> None:
         """Wait for the next one, but not for ever."""
+        self._waits = True
         self.put(piece, at + self.toxic.wait * MILLISECOND)
 
 

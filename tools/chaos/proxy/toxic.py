@@ -173,6 +173,13 @@ class Stage:
         self.queue.append((self.last, item))
         self.held += size_of(item)
 
+    def withdraw(self) -> Item:
+        """Take back what was put last, and its time."""
+        _, item = self.queue.pop()
+        self.held -= size_of(item)
+        self.last = self.queue[-1][0] if self.queue else 0.0
+        return item
+
     def discard(self) -> None:
         """Lose all that is held."""
         self.queue.clear()
