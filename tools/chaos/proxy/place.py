@@ -48,13 +48,8 @@ class Door:
         self._held: socket.socket | None = None
         self._moved = trio.Event()
 
-    @property
-    def is_open(self) -> bool:
-        """Whether somebody may come."""
-        return self._listener is not None
-
     def open(self) -> None:
-        """Listen. Raises `PortTaken` or `BadPlace`."""
+        """Listen. Raises `PortTaken`."""
         if self._listener is not None:
             return
         held = self._held or self._bound()
@@ -68,11 +63,10 @@ class Door:
         self._move()
 
     def shut(self) -> None:
-        """Refuse connections, and keep the port."""
-        if self._listener is None:
-            return
-        self._close()
-        self._held = self._bound()
+        """Refuse connections, and keep the port. Raises `PortTaken`."""
+        if self._held is None:
+            self._close()
+            self._held = self._bound()
 
     def leave(self) -> None:
         """Refuse connections, and give the port back."""

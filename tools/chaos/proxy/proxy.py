@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
@@ -87,12 +88,22 @@ class FaultProxy:
         for relay in tuple(self._relays):
             relay.reset()
 
+    def open(self) -> None:
+        """Listen, unless all who come are to be refused. Raises `PortTaken`."""
+        refusing = any(
+            placed.toxic.takes is Reception.REFUSED and placed.toxic.toxicity >= 1
+            for placed in self.toxics
+        )
+        if refusing:
+            self._door.shut()
+        else:
+            self._door.open()
+
     def start(self, nursery: trio.Nursery) -> None:
         """Listen, and carry what comes, in a nursery. Raises `PortTaken`."""
         if self._running is not None:
             return
-        self._door.open()
-        self._adjust_door()
+        self.open()
         self._running = trio.CancelScope()
         self._ended = trio.Event()
         nursery.start_soon(self._run, self._running)
@@ -155,25 +166,17 @@ class FaultProxy:
             else:
                 relay.put(placed)
         if self.enabled:
-            self._adjust_door()
-
-    def _adjust_door(self) -> None:
-        """Listen, unless all who come are to be refused."""
-        refusing = any(
-            placed.toxic.takes is Reception.REFUSED and placed.toxic.toxicity >= 1
-            for placed in self.toxics
-        )
-        if refusing:
-            self._door.shut()
-        else:
-            self._door.open()
+            self.open()
 
 
 def _reason(error: BaseException) -> str:
     """Find what the system says: trio has tried several addresses, perhaps."""
-    cause = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error.__cause__
-    said = getattr(error, "strerror", None)
-    return said or (_reason(cause) if cause is not None else str(error))
+    if isinstance(error, BaseExceptionGroup):
+        return _reason(error.exceptions[0])
+    number = getattr(error, "errno", None)
+    if number is None and error.__cause__ is not None:
+        return _reason(error.__cause__)
+    return str(error) if number is None else os.strerror(number)
 
 
 class _Complaints:
@@ -208,6 +211,7 @@ async def fault_proxy(
         protocol=protocol,
         seed=seed,
     )
+    proxy.open()
     async with trio.open_nursery() as nursery:
         proxy.start(nursery)
         try:
