@@ -12,8 +12,12 @@ from typing import Final
 
 import pytest
 import trio
-from toxiproxy import Toxiproxy
-from toxiproxy.exceptions import InvalidToxic, NotFound, ProxyExists
+from toxiproxy import Toxiproxy  # type: ignore[import-untyped]
+from toxiproxy.exceptions import (  # type: ignore[import-untyped]
+    InvalidToxic,
+    NotFound,
+    ProxyExists,
+)
 
 from deployd.tools.chaos.proxy.api import serve_api
 from deployd.tools.chaos.proxy.place import Place, parse_place

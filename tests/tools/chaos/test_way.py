@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import cast
 
 import pytest
-from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,6 +27,7 @@ from deployd.tools.chaos.proxy import (
     ResetPeer,
     Slicer,
     SlowClose,
+    Stream,
     Timeout,
     Toxic,
 )
@@ -350,7 +351,7 @@ def test_what_is_due_together_is_written_together_up_to_a_size() -> None:
         (lambda: Latency(latency=float("nan")), "latency: latency is nan; it must be 0 or more."),
         (lambda: Slicer(), "slicer: average_size is 0; it must be 1 or more."),
         (lambda: Timeout(toxicity=2), "timeout: toxicity is 2; it must be from 0 to 1."),
-        (lambda: evolve(Timeout(), stream="both"), "stream was invalid"),
+        (lambda: Timeout(stream=cast(Stream, "both")), "stream was invalid"),
         (lambda: DuplicateFrames(copies=100), "duplicate: copies is 100; it must be from 1 to 10."),
     ],
 )
