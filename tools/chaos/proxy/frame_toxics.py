@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from attrs import evolve, field, frozen
 
 from .frames import Frame, Piece
-from .toxic import MILLISECOND, Item, Signal, Stage, Toxic, at_least, between
+from .toxic import FRAMES, MILLISECOND, Item, Signal, Stage, Toxic, at_least, between
 
 __all__ = [
     "CutFrame",
@@ -34,7 +34,7 @@ class FrameToxic(Toxic):
     `times` times at most, on all connections together (0: without end).
     """
 
-    on_frames = True
+    rank = FRAMES
     verb: str = ""
     subject: str = ""
     key: str = ""

@@ -5,12 +5,14 @@ Where Toxiproxy's default makes no sense (slices of 0 bytes) it is refused here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 from attrs import evolve, field, frozen
 
 from .frames import Piece
-from .toxic import MILLISECOND, Item, Signal, Stage, Toxic, at_least
+from .toxic import MILLISECOND, SLICES, Item, Signal, Stage, Toxic, at_least
 
 __all__ = [
     "Bandwidth",
@@ -92,20 +94,28 @@ class SlicerStage(Stage):
     toxic: Slicer
 
     def take(self, item: Item, at: float) -> None:
-        """Cut, with a pause after each piece."""
+        """Cut, with a pause after each piece if there is to be one."""
         if not isinstance(item, Piece):
             self.put(item, at)
             return
-        toxic, data = self.toxic, item.data
-        start = 0
-        while start < len(data):
-            varied = toxic.average_size + self.random.randint(
-                -toxic.size_variation, toxic.size_variation
-            )
-            part = data[start : start + max(1, varied)]
-            start += len(part)
-            self.put(Piece(part, None, alone=True), at)
-            at = self.last + toxic.delay * MICROSECOND
+        cuts = self._cuts(len(item.data))
+        if not self.toxic.delay:
+            self.put(evolve(item, cuts=cuts), at)
+            return
+        for start, end in pairwise((0, *cuts)):
+            self.put(Piece(item.data[start:end], cuts=(end - start,)), at)
+            at = self.last + self.toxic.delay * MICROSECOND
+
+    def _cuts(self, size: int) -> Sequence[int]:
+        """Draw where to cut so many bytes."""
+        average, variation = self.toxic.average_size, self.toxic.size_variation
+        if not variation:
+            return (*range(average, size, average), size)
+        cuts = [0]
+        while cuts[-1] < size:
+            slice_size = average + self.random.randint(-variation, variation)
+            cuts.append(min(size, cuts[-1] + max(1, slice_size)))
+        return cuts[1:]
 
 
 @frozen(kw_only=True)
@@ -117,6 +127,7 @@ class Slicer(Toxic):
 
     kind = "slicer"
     stage = SlicerStage
+    rank = SLICES
     average_size: int = field(default=0, validator=at_least(1))
     size_variation: int = field(default=0, validator=at_least(0))
     delay: float = field(default=0, validator=at_least(0))

@@ -18,8 +18,11 @@ from .errors import BadToxic
 from .frames import Piece
 
 __all__ = [
+    "BYTES",
     "DOWNSTREAM",
+    "FRAMES",
     "MILLISECOND",
+    "SLICES",
     "STREAMS",
     "UPSTREAM",
     "Item",
@@ -42,6 +45,9 @@ DOWNSTREAM: Final[Stream] = "downstream"
 STREAMS: Final[tuple[Stream, ...]] = (UPSTREAM, DOWNSTREAM)
 
 MILLISECOND: Final = 1e-3
+
+FRAMES, BYTES, SLICES = 0, 1, 2
+"""Ranks: what chooses frames comes before what cuts them up, and slices are the last thing."""
 
 
 class Signal(Enum):
@@ -113,8 +119,8 @@ class Toxic:
     """What it does to bytes; None: nothing."""
     reception: ClassVar[Reception | None] = None
     """What it does to new connections."""
-    on_frames: ClassVar[bool] = False
-    """Whether it works on frames, and so must come before what cuts them up."""
+    rank: ClassVar[int] = BYTES
+    """Its place on a way; of those with one rank the first that was put on is the first."""
 
     stream: Stream = field(default=DOWNSTREAM, validator=_known)
     toxicity: float = field(default=1.0, validator=between(0, 1))

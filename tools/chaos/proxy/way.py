@@ -7,6 +7,7 @@ one takes it, however late anybody looks.
 from __future__ import annotations
 
 from collections import deque
+from itertools import pairwise
 from random import Random
 from typing import Final
 
@@ -88,9 +89,7 @@ class Way:
                 return
         random = Random(f"{self._seed}/{name}")  # noqa: S311 - it is to be repeatable
         stage = toxic.stage(toxic, random, uses, at)
-        index = len(self._stages)
-        if toxic.on_frames:  # before all that cut frames up
-            index = sum(placed.stage.toxic.on_frames for placed in self._stages)
+        index = sum(placed.stage.toxic.rank <= toxic.rank for placed in self._stages)
         self._stages.insert(index, _Placed(name, stage))
 
     def remove(self, name: str, at: float) -> None:
@@ -122,13 +121,13 @@ def _joined(items: deque[Item]) -> list[bytes | Signal]:
     nbytes = 0
     for item in items:
         piece = item if isinstance(item, Piece) else None
-        if parts and (piece is None or piece.alone or nbytes + len(piece.data) > MAX_WRITE):
+        if parts and (piece is None or piece.cuts or nbytes + len(piece.data) > MAX_WRITE):
             ready.append(b"".join(parts))
             parts, nbytes = [], 0
         if isinstance(item, Signal):
             ready.append(item)
-        elif item.alone:
-            ready.append(item.data)
+        elif item.cuts:
+            ready += [item.data[start:end] for start, end in pairwise((0, *item.cuts))]
         else:
             parts.append(item.data)
             nbytes += len(item.data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from attrs import frozen
@@ -33,7 +34,7 @@ CHUNK: Final = Frame("chunk")
 
 @frozen
 class Piece:
-    """Bytes on their way; what is `alone` is written by itself.
+    """Bytes on their way, to be written together, or cut where `cuts` says: the end of each slice.
 
     Without a `frame` they are a part of one that was too large to wait for, or of something that
     nobody understands.
@@ -41,4 +42,4 @@ class Piece:
 
     data: bytes
     frame: Frame | None = None
-    alone: bool = False
+    cuts: Sequence[int] = ()
