@@ -187,11 +187,18 @@ class Scene:
 
 @asynccontextmanager
 async def scene(
-    kind: str, server: Any, base: Broker = FAST, other: Any = None, **changes: Any
+    kind: str,
+    server: Any,
+    base: Broker = FAST,
+    other: Any = None,
+    *,
+    frames: bool = False,
+    **changes: Any,
 ) -> AsyncIterator[Scene]:
     """Join two pods and let Ann talk; judge what everybody heard when the block has ended.
 
-    `other` is the server of the second pod, where it is another one.
+    `other` is the server of the second pod, where it is another one. With `frames` the proxies
+    read what they carry, so that toxics may choose some.
     """
     namespace = f"t{uuid4().hex}"
     changes = {_NAMESPACE[kind]: namespace, **changes}
@@ -202,7 +209,8 @@ async def scene(
     async with AsyncExitStack() as stack:
         proxies, pods = [], []
         for place in (server, other or server):
-            proxy = await stack.enter_async_context(fault_proxy(place.port))
+            protocol = kind if frames else ""
+            proxy = await stack.enter_async_context(fault_proxy(place.port, protocol=protocol))
             broker = broker_settings(kind, place, base, port=proxy.port, **changes)
             config = attrs.evolve(pod_config(message_rate_limit=100_000.0), broker=broker)
             pods.append(await stack.enter_async_context(open_pod(config, keys=KEYS)))

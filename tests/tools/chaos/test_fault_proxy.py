@@ -480,3 +480,24 @@ async def test_a_machine_without_descriptors_is_waited_for(
     assert failures == []
     async with await client_of(proxy) as client:
         assert await said(client) == b"hello"
+
+
+async def test_what_is_not_what_the_protocol_says_passes_and_somebody_is_told(
+    server: EchoServer,
+) -> None:
+    complaints: list[str] = []
+    proxy = FaultProxy(
+        "redis",
+        parse_place("0"),
+        parse_place(str(server.port)),
+        protocol="redis",
+        complain=complaints.append,
+    )
+    async with trio.open_nursery() as nursery:
+        proxy.start(nursery)
+        async with await client_of(proxy) as client:
+            for _ in range(2):
+                assert await said(client, b"\x16\x03\x01 encrypted") == b"\x16\x03\x01 encrypted"
+        await proxy.stop()
+    told = "What redis carries is not what redis speaks (is it encrypted?); it passes, and no toxic"
+    assert [one.startswith(told) for one in complaints] == [True, True]  # of each direction

@@ -139,7 +139,14 @@ class FaultProxy:
                     await trio.sleep(EXHAUSTED_PAUSE)
                 continue  # else it has gone before it was accepted
             self.accepted += 1
-            relay = Relay(client, self.upstream, self.protocol, self.seed, self.accepted)
+            relay = Relay(
+                client,
+                self.upstream,
+                protocol=self.protocol,
+                seed=self.seed,
+                number=self.accepted,
+                unread=self._tell_of_unread,
+            )
             full = len(self._relays) >= MAX_CONNECTIONS
             self._relays.add(relay)
             for placed in self.toxics:
@@ -157,6 +164,12 @@ class FaultProxy:
             )
         finally:
             self._relays.discard(relay)
+
+    def _tell_of_unread(self) -> None:
+        self._complain(
+            f"What {self.name} carries is not what {self.protocol} speaks (is it encrypted?); it "
+            "passes, and no toxic can choose frames in it."
+        )
 
     def _changed(self, name: str, placed: PlacedToxic | None) -> None:
         """Let all connections know of a toxic that was put on, changed, or taken off."""

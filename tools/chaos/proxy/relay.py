@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from random import Random
@@ -33,12 +33,21 @@ class Relay:
     """Carries a connection until both of its ends are gone, or a toxic ends it.
 
     `number` is its own among those of the proxy: with the seed it says what is drawn for it.
+    `unread` is called when what it carries is not what the protocol says.
     """
 
     def __init__(
-        self, client: trio.SocketStream, upstream: Place, protocol: str, seed: int, number: int
+        self,
+        client: trio.SocketStream,
+        upstream: Place,
+        *,
+        protocol: str,
+        seed: int,
+        number: int,
+        unread: Callable[[], object],
     ) -> None:
         self._client = client
+        self._unread = unread
         self._upstream = upstream
         self._seed = f"{seed}/{number}"
         sent, answered = readers(protocol)
@@ -135,7 +144,10 @@ class Relay:
         take = partial(way.end, reset=False)
         try:
             while data := await source.receive_some(CHUNK_BYTES):
+                understood = not way.unread
                 way.feed(bytes(data), trio.current_time())
+                if understood and way.unread:
+                    self._unread()
                 stirred.unpark_all()
                 while way.held > MAX_HELD:
                     await drained.park()

@@ -47,6 +47,11 @@ class Way:
         self._muted = False
 
     @property
+    def unread(self) -> bool:
+        """Whether what comes is no longer understood: no toxic chooses any of it."""
+        return self._reader.lost
+
+    @property
     def held(self) -> int:
         """Bytes that have come and were not written."""
         return self._out_bytes + sum(placed.stage.held for placed in self._stages)
