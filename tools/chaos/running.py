@@ -43,9 +43,7 @@ _File: Final = click.Path(dir_okay=False, path_type=Path)
 @click.command()
 @click.argument("scenarios", nargs=-1, metavar="[NAME…]")
 @click.option("--all", "everything", is_flag=True, help="All that are shipped.")
-@click.option(
-    "--simulated", is_flag=True, help="In the simulator, which takes no time."
-)
+@click.option("--simulated", is_flag=True, help="In the simulator, in no time.")
 @click.option("--broker", type=click.Choice(BROKERS), help="Without, all that have sense.")
 @click.option("--topology", type=click.Choice(TOPOLOGIES), help="Without, all that have sense.")
 @click.option("--pods", type=click.IntRange(2, 8), help="Instead of as many as a scenario has.")
