@@ -16,7 +16,16 @@ import trio
 from .errors import CannotBefall
 from .processes import LOCALHOST
 
-__all__ = ["PASSWORD", "PODS", "Address", "Deed", "Deployment", "Misfortune", "Server", "Undo"]
+__all__ = [
+    "PASSWORD",
+    "PODS",
+    "BrokerServer",
+    "Deed",
+    "Deployment",
+    "Endpoint",
+    "Misfortune",
+    "Undo",
+]
 
 PODS: Final = 8
 """Pods that have a user of their own on the servers: `pod0`, …"""
@@ -26,7 +35,7 @@ ROOMS: Final = ("plain", "heard", "kept", "strict")
 T = TypeVar("T")
 
 
-class Address(NamedTuple):
+class Endpoint(NamedTuple):
     """Where a server listens."""
 
     host: str
@@ -49,7 +58,7 @@ Undo: TypeAlias = Callable[[], Awaitable[None]]
 Deed: TypeAlias = Callable[[Misfortune], Awaitable[Undo | None]]
 
 
-class Server(Protocol):
+class BrokerServer(Protocol):
     """A process that serves, of any kind."""
 
     port: int
@@ -62,6 +71,9 @@ class Server(Protocol):
     def frozen(self) -> bool:
         """Whether it was frozen."""
 
+    def start(self) -> None:
+        """Start, and return when it answers."""
+
     def spawn(self) -> None:
         """Start, and return at once."""
 
@@ -73,6 +85,9 @@ class Server(Protocol):
 
     def terminate(self) -> int | None:
         """SIGTERM; return when it has ended."""
+
+    def remove(self) -> None:
+        """End all of its processes for good."""
 
     def freeze(self) -> None:
         """SIGSTOP."""
@@ -92,7 +107,7 @@ class Deployment(ABC):
         self.topology = topology
         self.folder = folder
         self.rooms = tuple(rooms)
-        self.servers: Sequence[Server] = ()
+        self.servers: Sequence[BrokerServer] = ()
         self.deeds: dict[str, Deed] = {
             "broker.kill": self.kill,
             "broker.stop": self.stop,
@@ -105,7 +120,7 @@ class Deployment(ABC):
 
     @abstractmethod
     def settings(
-        self, pod: int, *, through: Mapping[Address, Address] | None = None, roam: bool = False
+        self, pod: int, *, through: Mapping[Endpoint, Endpoint] | None = None, roam: bool = False
     ) -> dict[str, object]:
         """Return the `broker` section of a pod's settings, as in its file.
 
@@ -119,9 +134,9 @@ class Deployment(ABC):
             await in_thread(server.kill)
 
     @property
-    def addresses(self) -> Sequence[Address]:
+    def addresses(self) -> Sequence[Endpoint]:
         """Where pods connect to."""
-        return [Address(LOCALHOST, server.port) for server in self.servers]
+        return [Endpoint(LOCALHOST, server.port) for server in self.servers]
 
     def cannot(self, trouble: Misfortune) -> str | None:
         """Say why a fault cannot be done to these servers; None if it can."""

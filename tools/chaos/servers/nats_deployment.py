@@ -18,8 +18,8 @@ from .deployment import (
     PASSWORD,
     PODS,
     ROOMS,
-    Address,
     Deployment,
+    Endpoint,
     Misfortune,
     Undo,
     in_thread,
@@ -39,7 +39,7 @@ SUBJECTS: Final = "deployd"
 
 
 @define
-class Lines:
+class NatsLines:
     """What is configured, the same on all servers."""
 
     passwords: list[str] = field(factory=lambda: [PASSWORD] * PODS)
@@ -78,7 +78,7 @@ class NatsDeployment(Deployment):
         super().__init__(topology, folder, rooms)
         self.servers: list[NatsServer] = []
         self._count = 1 if topology == "single" else count
-        self._lines = Lines()
+        self._lines = NatsLines()
         self._own: list[str] = []
         self.deeds |= {
             "broker.deny": self._deny,
@@ -112,7 +112,7 @@ class NatsDeployment(Deployment):
         )
 
     def settings(
-        self, pod: int, *, through: Mapping[Address, Address] | None = None, roam: bool = False
+        self, pod: int, *, through: Mapping[Endpoint, Endpoint] | None = None, roam: bool = False
     ) -> dict[str, object]:
         """See `Deployment.settings`; a pod is on the server of its number, round and round."""
         ways = [(through or {}).get(each, each) for each in self.addresses]
@@ -128,7 +128,7 @@ class NatsDeployment(Deployment):
 
     async def restore(self) -> None:
         """See `Deployment.restore`."""
-        self._lines = Lines()
+        self._lines = NatsLines()
         await super().restore()
         await self._reload()
 

@@ -94,6 +94,10 @@ class ServerProcess:
         """SIGTERM: let it end as its makers meant it to; return its exit code, None of none."""
         return self._end(signal.SIGTERM)
 
+    def remove(self) -> None:
+        """End all of its processes for good."""
+        self.kill()
+
     def send(self, number: signal.Signals) -> None:
         """Send its process, and none of the others, a signal."""
         os.kill(self.pid, number)

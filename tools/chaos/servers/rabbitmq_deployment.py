@@ -18,8 +18,8 @@ from .deployment import (
     PASSWORD,
     PODS,
     ROOMS,
-    Address,
     Deployment,
+    Endpoint,
     Misfortune,
     Undo,
     in_thread,
@@ -168,7 +168,7 @@ class RabbitDeployment(Deployment):
             await in_thread(self._epmd.kill)
 
     def settings(
-        self, pod: int, *, through: Mapping[Address, Address] | None = None, roam: bool = False
+        self, pod: int, *, through: Mapping[Endpoint, Endpoint] | None = None, roam: bool = False
     ) -> dict[str, object]:
         """See `Deployment.settings`; a pod is on the server of its number, round and round."""
         del roam

@@ -13,8 +13,8 @@ from .deployment import (
     PASSWORD,
     PODS,
     ROOMS,
-    Address,
     Deployment,
+    Endpoint,
     Misfortune,
     Undo,
     in_thread,
@@ -86,7 +86,7 @@ class RedisDeployment(Deployment):
         return folder
 
     def settings(
-        self, pod: int, *, through: Mapping[Address, Address] | None = None, roam: bool = False
+        self, pod: int, *, through: Mapping[Endpoint, Endpoint] | None = None, roam: bool = False
     ) -> dict[str, object]:
         """See `Deployment.settings`."""
         del roam
@@ -94,7 +94,7 @@ class RedisDeployment(Deployment):
         login = {"username": f"pod{pod}", "password": PASSWORD}
         return {"type": "redis", "enabled": True, "redis": {**self._where(ways), **login}}
 
-    def _where(self, ways: Sequence[Address]) -> dict[str, object]:
+    def _where(self, ways: Sequence[Endpoint]) -> dict[str, object]:
         return {"host": ways[0].host, "port": ways[0].port}
 
     def dismiss(self, place: int) -> None:
@@ -208,11 +208,11 @@ class SentinelDeployment(RedisDeployment):
         await super().end()
 
     @property
-    def addresses(self) -> Sequence[Address]:
+    def addresses(self) -> Sequence[Endpoint]:
         """Those of the servers, then those of the sentinels."""
-        return [Address(LOCALHOST, each.port) for each in (*self.servers, *self.sentinels)]
+        return [Endpoint(LOCALHOST, each.port) for each in (*self.servers, *self.sentinels)]
 
-    def _where(self, ways: Sequence[Address]) -> dict[str, object]:
+    def _where(self, ways: Sequence[Endpoint]) -> dict[str, object]:
         return {"sentinels": [str(each) for each in ways[self._count :]]}
 
     async def _fail_over(self, _: Misfortune) -> Undo:
@@ -277,7 +277,7 @@ class RedisClusterDeployment(RedisDeployment):
             return "A master of a cluster is made a replica by the cluster alone (broker.failover)."
         return None
 
-    def _where(self, ways: Sequence[Address]) -> dict[str, object]:
+    def _where(self, ways: Sequence[Endpoint]) -> dict[str, object]:
         return {"nodes": [str(each) for each in ways]}
 
     async def _fail_over(self, trouble: Misfortune) -> Undo:
