@@ -13,8 +13,10 @@ from typing import ClassVar, Final, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import trio
 
+from ..proxy import Toxic
 from .errors import CannotBefall
 from .processes import LOCALHOST
+from .stranger import Stranger
 
 __all__ = [
     "PASSWORD",
@@ -112,11 +114,18 @@ class Deployment(ABC):
             "broker.kill": self.kill,
             "broker.stop": self.stop,
             "broker.freeze": self.freeze,
+            "broker.stranger": self.let_in_a_stranger,
         }
+        self._nursery: trio.Nursery | None = None
+
+    async def start(self, nursery: trio.Nursery) -> None:
+        """Start all, and return when they serve together; what goes on does so in a nursery."""
+        self._nursery = nursery
+        await self.begin(nursery)
 
     @abstractmethod
-    async def start(self, nursery: trio.Nursery) -> None:
-        """Start all, and return when they serve together."""
+    async def begin(self, nursery: trio.Nursery) -> None:
+        """Start all: what `start` does for these."""
 
     @abstractmethod
     def settings(
@@ -127,6 +136,11 @@ class Deployment(ABC):
         Each pod has a user of its own. Where `through` has another address for a server's, the
         pod is told that; with `roam` it knows all servers of NATS.
         """
+
+    def toxics(self, through: Mapping[Endpoint, Endpoint]) -> Sequence[Toxic]:
+        """Return what has to be on a pod's proxies at all times, so that it goes round none."""
+        del through
+        return ()
 
     async def end(self) -> None:
         """End all processes."""
@@ -209,6 +223,24 @@ class Deployment(ABC):
             await trio.lowlevel.checkpoint()
 
         return thaw
+
+    async def let_in_a_stranger(self, trouble: Misfortune) -> Undo:
+        """Have somebody write who is no pod, with the rights of the last of them."""
+        del trouble
+        stranger, over = Stranger(self.settings(PODS - 1), self.rooms), trio.CancelScope()
+
+        async def live() -> None:
+            with over:
+                await stranger.run()
+
+        assert self._nursery is not None  # noqa: S101 - these have been started
+        self._nursery.start_soon(live)
+
+        async def leave() -> None:
+            over.cancel()
+            await trio.lowlevel.checkpoint()
+
+        return leave
 
     async def start_again(self, places: Sequence[int]) -> None:
         """Start those that do not run, at once: some wait for each other."""
