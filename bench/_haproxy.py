@@ -12,7 +12,7 @@ from typing import Final
 
 from _rolling_pod import ready
 
-from support.servers import ServerProcess
+from deployd.tools.chaos.servers import ServerProcess
 
 __all__ = ["balanced"]
 

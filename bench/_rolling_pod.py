@@ -12,7 +12,7 @@ from typing import Any
 
 import _brokers  # noqa: F401 - it knows where the tests' helpers are
 
-from support.servers import ServerProcess, free_port
+from deployd.tools.chaos.servers import ServerProcess, free_port
 
 __all__ = ["RollingPod", "ready"]
 

@@ -36,9 +36,9 @@ from deployd.tools.chaos.proxy import (
     Toxic,
     fault_proxy,
 )
+from deployd.tools.chaos.servers import NatsServer, free_port, until_joined
 from support.joined import well
 from support.outages import STANDARD, Scene, in_thread, scene
-from support.servers import free_port
 
 LASTS: Final = 1.0
 """Seconds that a fault lasts when both pods have noticed it."""
@@ -65,8 +65,6 @@ async def one_server(kind: str) -> AsyncIterator[Scene]:
 @asynccontextmanager
 async def two_servers(kind: str) -> AsyncIterator[Scene]:
     """Join two pods on a server of NATS each; the scene's `server` is the road between them."""
-    from support.nats_server import NatsServer, until_joined  # as `_brokers` does: it needs pytest
-
     with ExitStack() as stack:
         first, second = (Path(stack.enter_context(TemporaryDirectory())) for _ in range(2))
         port = free_port()

@@ -24,7 +24,7 @@ from _report import machine, percentile, verdict
 from _rolling_clients import Resident
 from _rolling_pod import RollingPod
 
-from support.servers import free_port
+from deployd.tools.chaos.servers import free_port
 
 PODS: Final = 3
 CLIENTS: Final = 300

@@ -18,7 +18,8 @@ import pytest
 import yaml
 
 from deployd.config import Config, load
-from support.servers import ServerProcess, free_port, not_installed
+from deployd.tools.chaos.servers import ServerProcess, free_port
+from support.servers import not_installed
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

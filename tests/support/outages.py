@@ -54,7 +54,7 @@ _NAMESPACE: Final = {"redis": "prefix", "nats": "subject", "rabbitmq": "exchange
 
 def broker_settings(kind: str, server: Any, base: Broker = FAST, **changes: Any) -> Broker:
     """Return a pod's settings for a server; `changes` are of the broker's own section."""
-    return attrs.evolve(base, type=kind, **{kind: server.settings(**changes)})
+    return attrs.evolve(base, type=kind, **{kind: attrs.evolve(server.settings(), **changes)})
 
 
 @attrs.define

@@ -21,7 +21,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from .servers import PATIENCE, free_port
+from deployd.tools.chaos.servers import PATIENCE, free_port
 
 __all__ = ["Postgres", "postgres", "postgres_url"]
 

@@ -14,7 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from .servers import ServerProcess, free_port, not_installed
+from deployd.tools.chaos.servers import ServerProcess, free_port
+
+from .servers import not_installed
 
 __all__ = ["PROXIES", "forwarder", "haproxy", "nginx"]
 

@@ -11,11 +11,11 @@ import trio
 
 from deployd.supervisors import Pod, open_pod
 from deployd.tools.chaos.proxy import Latency, fault_proxy
+from deployd.tools.chaos.servers import free_port
 from support.clients import KEYS, Client, connected, pod_config, until
 from support.joined import well
 from support.nats_server import MakeNatsServer
 from support.outages import STANDARD, broker_settings
-from support.servers import free_port
 
 WAY = 0.2
 """Seconds that one server takes to tell the other anything."""

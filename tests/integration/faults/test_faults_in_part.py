@@ -11,11 +11,11 @@ import pytest
 from deployd.actors.cluster import OutageCode
 from deployd.supervisors import Pod
 from deployd.tools.chaos.proxy import Blackhole, FlipBits, fault_proxy
+from deployd.tools.chaos.servers import free_port, until_joined
 from support.clients import until
-from support.nats_server import MakeNatsServer, until_joined
+from support.nats_server import MakeNatsServer
 from support.outages import FAST, STANDARD, Scene, in_thread, on, scene
 from support.rabbitmq_server import RabbitServer
-from support.servers import free_port
 
 CLUSTER = 'cluster {{ name: two, listen: "127.0.0.1:{}", no_advertise: true, routes: [{}] }}'
 

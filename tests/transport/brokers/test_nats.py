@@ -17,13 +17,13 @@ import trio.testing
 from nats.aio.subscription import Subscription
 
 from deployd.config.brokers import Nats
+from deployd.tools.chaos.servers import free_port
 from deployd.transport import BrokerRefused, BrokerUnavailable, MessageTooLarge
 from deployd.transport.brokers.contract.conformance import CHECKS
 from support.inboxes import HANGS, Heard, threads, wait_until
 from support.nats_fakes import Operator, scripted_server
 from support.nats_links import ROOM, connected, made, refusal, works
 from support.nats_server import MakeNatsServer, NatsServer
-from support.servers import free_port
 
 
 async def test_a_subscription_that_has_ended_leaves_nothing_for_the_garbage_collector(

@@ -11,6 +11,7 @@ import pytest
 import trio
 
 from deployd.config.brokers import Nats
+from deployd.tools.chaos.servers import free_port
 from deployd.transport import (
     BrokerRefused,
     BrokerUnavailable,
@@ -22,7 +23,6 @@ from support.inboxes import wait_until
 from support.nats_fakes import scripted_server
 from support.nats_links import ROOM, connected, refusal, works
 from support.nats_server import MakeNatsServer, NatsServer
-from support.servers import free_port
 
 UPPER, POD = "room.A", "pod.a"
 

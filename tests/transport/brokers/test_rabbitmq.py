@@ -12,13 +12,13 @@ import trio
 
 from deployd.config.brokers import RabbitMQ as RabbitMQSettings
 from deployd.tools.chaos.proxy import Latency, fault_proxy
+from deployd.tools.chaos.servers import free_port
 from deployd.transport import BrokerRefused, BrokerUnavailable
 from deployd.transport.brokers.bridge.bridged import Bridged
 from deployd.transport.brokers.contract import Broker
 from deployd.transport.brokers.rabbitmq.driver import RabbitDriver
 from support.inboxes import HANGS, Heard, descriptors, threads, wait_until
 from support.rabbitmq_server import MakeRabbitServer, RabbitServer
-from support.servers import free_port
 
 PATIENCE = 20
 

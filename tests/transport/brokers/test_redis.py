@@ -7,6 +7,7 @@ import pytest
 import trio
 
 from deployd.config.brokers import Redis
+from deployd.tools.chaos.servers import free_port
 from deployd.transport import (
     BrokerError,
     BrokerRefused,
@@ -19,7 +20,6 @@ from deployd.transport.brokers.redis.driver import redis_driver
 from support.inboxes import HANGS, Heard, wait_until
 from support.redis_links import connect, linked, unwrapped
 from support.redis_server import MakeRedisServer, RedisServer, RedisTls
-from support.servers import free_port
 
 HALL = "room.hall"
 SECRET = "swordfish"

@@ -9,12 +9,13 @@ import attrs
 import pytest
 import trio
 
+from deployd.tools.chaos.servers import RedisServer
 from deployd.transport import BrokerRefused, BrokerUnavailable
 from deployd.transport.brokers.redis.node import SHARDED
 from support.inboxes import HANGS
 from support.redis_links import connect, linked
 from support.redis_pods import talking
-from support.redis_server import MakeRedisCluster, RedisCluster, RedisServer
+from support.redis_server import MakeRedisCluster, RedisCluster
 
 HALL = "room.hall"
 ROOMS = [f"room.{number}" for number in range(20)]
@@ -56,7 +57,7 @@ async def test_a_prefix_with_a_hash_tag_keeps_a_deployment_on_one_master(
 
 async def test_one_node_of_a_cluster_leads_to_all(redis_cluster: RedisCluster) -> None:
     node = redis_cluster.nodes[4]
-    await connect(node.settings(cluster=True))
+    await connect(attrs.evolve(node.settings(), cluster=True))
     gone = ("127.0.0.1:1", f"127.0.0.1:{node.port}")
     await connect(redis_cluster.settings(nodes=gone))
     with pytest.raises(BrokerUnavailable, match=r"127\.0\.0\.1:1 is out of reach"):

@@ -6,11 +6,12 @@ import pytest
 import trio
 
 from deployd.config.brokers import Redis
+from deployd.tools.chaos.servers import RedisServer
 from deployd.transport import BrokerRefused, BrokerUnavailable
 from support.inboxes import HANGS, wait_until
 from support.redis_links import connect, linked
 from support.redis_pods import talking
-from support.redis_server import MakeRedisSentinel, MakeRedisServer, RedisServer
+from support.redis_server import MakeRedisSentinel, MakeRedisServer
 
 HALL = "room.hall"
 Sentinels = tuple[RedisServer, RedisServer, list[RedisServer]]

@@ -13,6 +13,7 @@ import pytest
 import trio
 
 from deployd.config.brokers import Redis
+from deployd.tools.chaos.servers import free_port
 from deployd.transport import (
     BrokerRefused,
     BrokerUnavailable,
@@ -22,7 +23,6 @@ from deployd.transport import (
 from support.inboxes import wait_until
 from support.redis_links import connect, linked, unwrapped
 from support.redis_server import MakeRedisServer, RedisServer
-from support.servers import free_port
 
 HALL, ATTIC, POD = "room.hall", "room.attic", "pod.a"
 DOCUMENTED = ["+publish", "+subscribe", "+unsubscribe", "+role", "+info", "resetchannels"]

@@ -1,7 +1,7 @@
 """Real brokers of every topology, started here on free ports, and what can be done to them."""
 
 from .brokers import TOPOLOGIES, brokers
-from .deployment import PASSWORD, PODS, Address, Deployment, Misfortune, Server, Undo
+from .deployment import PASSWORD, PODS, BrokerServer, Deployment, Endpoint, Misfortune, Undo
 from .errors import (
     CannotBefall,
     DoesNotForm,
@@ -13,20 +13,22 @@ from .errors import (
 )
 from .guarded import work_folder
 from .nats import NatsServer, until_joined
-from .processes import LOCALHOST, ServerProcess, free_port, wait_until
+from .processes import LOCALHOST, PATIENCE, ServerProcess, free_port, wait_until
 from .rabbitmq import RabbitServer
 from .redis import RedisCluster, RedisServer, knows_all, make_cluster_node, make_sentinel
 
 __all__ = [
     "LOCALHOST",
     "PASSWORD",
+    "PATIENCE",
     "PODS",
     "TOPOLOGIES",
-    "Address",
+    "BrokerServer",
     "CannotBefall",
     "Deployment",
     "DoesNotForm",
     "DoesNotStart",
+    "Endpoint",
     "Misfortune",
     "NatsServer",
     "NoSuchBroker",
@@ -35,7 +37,6 @@ __all__ = [
     "RabbitServer",
     "RedisCluster",
     "RedisServer",
-    "Server",
     "ServerProcess",
     "ServersError",
     "Undo",

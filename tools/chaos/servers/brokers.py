@@ -13,7 +13,9 @@ from .deployment import ROOMS, Deployment
 from .errors import NoSuchBroker, ServersError
 from .nats_deployment import NatsDeployment
 from .rabbitmq_deployment import RabbitDeployment
-from .redis_deployment import RedisClusterDeployment, RedisDeployment, SentinelDeployment
+from .redis_cluster import RedisClusterDeployment
+from .redis_deployment import RedisDeployment
+from .redis_sentinels import SentinelDeployment
 
 __all__ = ["TOPOLOGIES", "brokers"]
 

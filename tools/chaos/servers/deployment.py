@@ -13,10 +13,21 @@ from typing import ClassVar, Final, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import trio
 
+from ..proxy import Toxic
 from .errors import CannotBefall
 from .processes import LOCALHOST
+from .stranger import Stranger
 
-__all__ = ["PASSWORD", "PODS", "Address", "Deed", "Deployment", "Misfortune", "Server", "Undo"]
+__all__ = [
+    "PASSWORD",
+    "PODS",
+    "BrokerServer",
+    "Deed",
+    "Deployment",
+    "Endpoint",
+    "Misfortune",
+    "Undo",
+]
 
 PODS: Final = 8
 """Pods that have a user of their own on the servers: `pod0`, …"""
@@ -26,7 +37,7 @@ ROOMS: Final = ("plain", "heard", "kept", "strict")
 T = TypeVar("T")
 
 
-class Address(NamedTuple):
+class Endpoint(NamedTuple):
     """Where a server listens."""
 
     host: str
@@ -49,7 +60,7 @@ Undo: TypeAlias = Callable[[], Awaitable[None]]
 Deed: TypeAlias = Callable[[Misfortune], Awaitable[Undo | None]]
 
 
-class Server(Protocol):
+class BrokerServer(Protocol):
     """A process that serves, of any kind."""
 
     port: int
@@ -62,6 +73,9 @@ class Server(Protocol):
     def frozen(self) -> bool:
         """Whether it was frozen."""
 
+    def start(self) -> None:
+        """Start, and return when it answers."""
+
     def spawn(self) -> None:
         """Start, and return at once."""
 
@@ -73,6 +87,9 @@ class Server(Protocol):
 
     def terminate(self) -> int | None:
         """SIGTERM; return when it has ended."""
+
+    def remove(self) -> None:
+        """End all of its processes for good."""
 
     def freeze(self) -> None:
         """SIGSTOP."""
@@ -92,20 +109,27 @@ class Deployment(ABC):
         self.topology = topology
         self.folder = folder
         self.rooms = tuple(rooms)
-        self.servers: Sequence[Server] = ()
+        self.servers: Sequence[BrokerServer] = ()
         self.deeds: dict[str, Deed] = {
             "broker.kill": self.kill,
             "broker.stop": self.stop,
             "broker.freeze": self.freeze,
+            "broker.stranger": self.let_in_a_stranger,
         }
+        self._nursery: trio.Nursery | None = None
+
+    async def start(self, nursery: trio.Nursery) -> None:
+        """Start all, and return when they serve together; what goes on does so in a nursery."""
+        self._nursery = nursery
+        await self.begin(nursery)
 
     @abstractmethod
-    async def start(self, nursery: trio.Nursery) -> None:
-        """Start all, and return when they serve together."""
+    async def begin(self, nursery: trio.Nursery) -> None:
+        """Start all: what `start` does for these."""
 
     @abstractmethod
     def settings(
-        self, pod: int, *, through: Mapping[Address, Address] | None = None, roam: bool = False
+        self, pod: int, *, through: Mapping[Endpoint, Endpoint] | None = None, roam: bool = False
     ) -> dict[str, object]:
         """Return the `broker` section of a pod's settings, as in its file.
 
@@ -113,15 +137,20 @@ class Deployment(ABC):
         pod is told that; with `roam` it knows all servers of NATS.
         """
 
+    def toxics(self, through: Mapping[Endpoint, Endpoint]) -> Sequence[Toxic]:
+        """Return what has to be on a pod's proxies at all times, so that it goes round none."""
+        del through
+        return ()
+
     async def end(self) -> None:
         """End all processes."""
         for server in self.servers:
             await in_thread(server.kill)
 
     @property
-    def addresses(self) -> Sequence[Address]:
+    def addresses(self) -> Sequence[Endpoint]:
         """Where pods connect to."""
-        return [Address(LOCALHOST, server.port) for server in self.servers]
+        return [Endpoint(LOCALHOST, server.port) for server in self.servers]
 
     def cannot(self, trouble: Misfortune) -> str | None:
         """Say why a fault cannot be done to these servers; None if it can."""
@@ -194,6 +223,24 @@ class Deployment(ABC):
             await trio.lowlevel.checkpoint()
 
         return thaw
+
+    async def let_in_a_stranger(self, trouble: Misfortune) -> Undo:
+        """Have somebody write who is no pod, with the rights of the last of them."""
+        del trouble
+        stranger, over = Stranger(self.settings(PODS - 1), self.rooms), trio.CancelScope()
+
+        async def live() -> None:
+            with over:
+                await stranger.run()
+
+        assert self._nursery is not None  # noqa: S101 - these have been started
+        self._nursery.start_soon(live)
+
+        async def leave() -> None:
+            over.cancel()
+            await trio.lowlevel.checkpoint()
+
+        return leave
 
     async def start_again(self, places: Sequence[int]) -> None:
         """Start those that do not run, at once: some wait for each other."""

@@ -11,6 +11,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final
 
+from ....config.brokers import Nats
 from .errors import DoesNotForm, NotInstalled
 from .processes import LOCALHOST, PATIENCE, ServerProcess, free_port
 
@@ -34,6 +35,10 @@ class NatsServer(ServerProcess):
     def configure(self, configuration: str) -> None:
         """Write the configuration anew, for the next start or SIGHUP."""
         self.file.write_text(f'listen: "[{self.host}]:{self.port}"\n{configuration}\n')
+
+    def settings(self) -> Nats:
+        """Return the settings of a pod that uses this server."""
+        return Nats(host=self.host, port=self.port)
 
     def _answers(self) -> bool:
         try:

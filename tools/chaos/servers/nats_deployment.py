@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -18,8 +19,8 @@ from .deployment import (
     PASSWORD,
     PODS,
     ROOMS,
-    Address,
     Deployment,
+    Endpoint,
     Misfortune,
     Undo,
     in_thread,
@@ -29,6 +30,7 @@ from .deployment import (
 from .errors import NotObeyed
 from .nats import NatsServer, until_joined
 from .processes import LOCALHOST, free_port, wait_until
+from .roads import Road
 
 __all__ = ["NatsDeployment"]
 
@@ -36,10 +38,15 @@ ADMIN: Final = "admin"
 LAME: Final = 'lame_duck_duration: "30s"\nlame_duck_grace_period: "1s"'
 """30 s is the least that it takes."""
 SUBJECTS: Final = "deployd"
+NOWHERE: Final = 1
+"""A port that nobody listens on."""
+STALE: Final = "stale connection"
+PINGS: Final = '"1s"'
+"""How often servers look at their connections: often enough to call them stale when they are to."""
 
 
 @define
-class Lines:
+class NatsLines:
     """What is configured, the same on all servers."""
 
     passwords: list[str] = field(factory=lambda: [PASSWORD] * PODS)
@@ -47,7 +54,7 @@ class Lines:
     """What pods may not publish."""
     deaf: dict[int, set[str]] = field(factory=dict)
     """What pods may not subscribe to."""
-    others: dict[str, str] = field(factory=dict)
+    others: dict[str, str] = field(factory=lambda: {"ping_interval": PINGS})
 
     def __str__(self) -> str:
         """As in a file."""
@@ -78,9 +85,13 @@ class NatsDeployment(Deployment):
         super().__init__(topology, folder, rooms)
         self.servers: list[NatsServer] = []
         self._count = 1 if topology == "single" else count
-        self._lines = Lines()
+        self._lines = NatsLines()
         self._own: list[str] = []
+        self._roads: dict[tuple[int, int], Road] = {}
+        if self._count > 1:
+            self.deeds["broker.split"] = self._split
         self.deeds |= {
+            "broker.answer": self._answer,
             "broker.deny": self._deny,
             "broker.full": self._fill,
             "broker.limit": self._limit,
@@ -88,31 +99,39 @@ class NatsDeployment(Deployment):
             "broker.unsubscribe": self._unsubscribe,
         }
 
-    async def start(self, nursery: trio.Nursery) -> None:
+    async def begin(self, nursery: trio.Nursery) -> None:
         """Start all, and return when they carry to each other what is published."""
-        del nursery
         ports = [free_port() for _ in range(self._count)]
+        for pair in combinations(range(self._count), 2):
+            self._roads[pair] = Road(f"n{pair[0]}-n{pair[1]}", ports[pair[1]])
+            self._roads[pair].open(nursery)
         for place, port in enumerate(ports):
             folder = self.folder / f"nats-{place}"
             folder.mkdir()
-            self._own.append(self._cluster(place, port, ports))
+            self._own.append(self._cluster(place, port))
             self.servers.append(NatsServer(folder, f"{self._own[place]}\n{self._lines}"))
         await self.start_again(range(self._count))
         login = json.dumps({"user": ADMIN, "pass": PASSWORD})
         if self._count > 1:
             await in_thread(lambda: until_joined(self.servers, login))
 
-    def _cluster(self, place: int, port: int, ports: Sequence[int]) -> str:
-        if len(ports) == 1:
+    def _cluster(self, place: int, port: int) -> str:
+        """Have each server call those after it, each over a road of its own.
+
+        What they tell each other of where they are would lead round the roads: it leads nowhere.
+        """
+        if self._count == 1:
             return ""
-        routes = [f'"nats-route://{LOCALHOST}:{other}"' for other in ports if other != port]
+        roads = [road.port for (caller, _), road in self._roads.items() if caller == place]
+        routes = ", ".join(f'"nats-route://{LOCALHOST}:{road}"' for road in roads)
         return (
             f'server_name: "n{place}-{port}"\ncluster {{ name: chaos, no_advertise: true, '
-            f'listen: "{LOCALHOST}:{port}", routes: [{", ".join(routes)}] }}'
+            f'advertise: "{LOCALHOST}:{NOWHERE}", listen: "{LOCALHOST}:{port}", '
+            f"routes: [{routes}] }}"
         )
 
     def settings(
-        self, pod: int, *, through: Mapping[Address, Address] | None = None, roam: bool = False
+        self, pod: int, *, through: Mapping[Endpoint, Endpoint] | None = None, roam: bool = False
     ) -> dict[str, object]:
         """See `Deployment.settings`; a pod is on the server of its number, round and round."""
         ways = [(through or {}).get(each, each) for each in self.addresses]
@@ -128,7 +147,9 @@ class NatsDeployment(Deployment):
 
     async def restore(self) -> None:
         """See `Deployment.restore`."""
-        self._lines = Lines()
+        self._lines = NatsLines()
+        for road in self._roads.values():
+            road.mend()
         await super().restore()
         await self._reload()
 
@@ -154,21 +175,51 @@ class NatsDeployment(Deployment):
         return allow
 
     async def _limit(self, trouble: Misfortune) -> None:
-        await self._with("max_payload", str(said(trouble, "size", int)))
+        await self._with({"max_payload": str(said(trouble, "size", int))})
 
     async def _fill(self, _: Misfortune) -> Undo:
         """Leave room for one connection in all."""
-        return await self._with("max_connections", "1")
+        return await self._with({"max_connections": "1"})
 
-    async def _with(self, name: str, value: str) -> Undo:
-        self._lines.others[name] = value
+    async def _with(self, lines: Mapping[str, str]) -> Undo:
+        before = {name: self._lines.others.get(name) for name in lines}
+        self._lines.others |= lines
         await self._reload()
 
         async def without() -> None:
-            self._lines.others.pop(name, None)
+            for name, value in before.items():
+                if value is None:
+                    self._lines.others.pop(name, None)
+                else:
+                    self._lines.others[name] = value
             await self._reload()
 
         return without
+
+    def objection(self, trouble: Misfortune) -> str | None:
+        """Of all the errors there is one that is given on demand."""
+        if trouble.name == "broker.answer" and said(trouble, "error", str).lower() != STALE:
+            return f"NATS says nothing on demand but {STALE.title()!r}."
+        return None
+
+    async def _answer(self, _: Misfortune) -> Undo:
+        """Call every connection stale that was silent for a moment."""
+        return await self._with({"ping_interval": '"1ms"', "ping_max": "-1"})
+
+    async def _split(self, trouble: Misfortune) -> Undo:
+        """Swallow what two servers tell each other."""
+        first, second = sorted(
+            said(trouble, each, int) % self._count for each in ("server", "other")
+        )
+        road = self._roads[first, second]
+        road.cut()
+        await trio.lowlevel.checkpoint()
+
+        async def mend() -> None:
+            road.mend()
+            await trio.lowlevel.checkpoint()
+
+        return mend
 
     async def _change_passwords(self, _: Misfortune) -> Undo:
         self._lines.passwords = [f"not {PASSWORD}"] * PODS

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from ....config.brokers import RabbitMQ
 from .errors import NotInstalled, NotObeyed
 from .processes import LOCALHOST, PATIENCE, ServerProcess, connects, free_port
 
@@ -85,6 +86,10 @@ class RabbitServer:
     def pid(self) -> int:
         """The process id of the server."""
         return self._server.pid
+
+    def settings(self) -> RabbitMQ:
+        """Return the settings of a pod that uses this server."""
+        return RabbitMQ(host=LOCALHOST, port=self.port)
 
     def start(self) -> None:
         """Start, with the folder of before, and return when it answers."""

@@ -10,7 +10,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from math import ceil
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import ClassVar
 
 import trio
 
@@ -18,8 +18,8 @@ from .deployment import (
     PASSWORD,
     PODS,
     ROOMS,
-    Address,
     Deployment,
+    Endpoint,
     Misfortune,
     Undo,
     in_thread,
@@ -30,56 +30,23 @@ from .errors import DoesNotForm
 from .processes import wait_until
 from .rabbitmq import Epmd, RabbitServer, node_name
 from .rabbitmq_console import RabbitConsole
-
-__all__ = ["RabbitDeployment"]
-
-EXCHANGES: Final = {"rooms": "deployd.room", "pods": "deployd.pod", "everyone": "deployd.all"}
-ALARMS: Final = {
-    "memory": "vm_memory_monitor:set_vm_memory_high_watermark({})",
-    "disk": "rabbit_disk_monitor:set_disk_free_limit({})",
-}
-RAISED: Final = {"memory": "0.00001", "disk": "1000000000000000"}
-LOWERED: Final = {"memory": "0.6", "disk": "50000000"}
-LIMIT: Final = 134_217_728
-"""Bytes of the largest message where nobody has set it."""
-FORCED: Final = "320"
-DENIED: Final = "403"
-
-USERS: Final = """
-    [begin
-        ok = rabbit_auth_backend_internal:put_user(#{{name => U, tags => <<>>,
-            password => <<"{password}">>}}, <<"chaos">>),
-        ok = rabbit_auth_backend_internal:set_permissions(U, <<"/">>, <<".*">>, <<"{write}">>,
-            <<".*">>, <<"chaos">>)
-    end || U <- [{users}]].
-"""
-CONNECTIONS: Final = """
-    Users = [{users}],
-    User = fun(P) -> proplists:get_value(user, rabbit_networking:connection_info(P, [user])) end,
-    Theirs = [P || P <- rabbit_networking:connections(), lists:member(User(P), Users)],
-"""
-QUEUES: Final = (
-    CONNECTIONS
-    + """
-    Queues = [Q || Q <- rabbit_amqqueue:list(<<"/">>),
-        lists:member(amqqueue:get_exclusive_owner(Q), Theirs)],
-"""
+from .rabbitmq_words import (
+    ALARMS,
+    CONNECTIONS,
+    DENIED,
+    EXCHANGES,
+    FORCED,
+    LIMIT,
+    LOWERED,
+    QUEUES,
+    RAISED,
+    USERS,
+    binary,
+    exchange,
+    users,
 )
 
-
-def binary(words: str) -> str:
-    """Return a string as Erlang writes binaries of UTF-8."""
-    return "<<" + ",".join(str(byte) for byte in words.encode()) + ">>"
-
-
-def users(pods: Sequence[int]) -> str:
-    """Return the names of pods' users."""
-    return ", ".join(f'<<"pod{pod}">>' for pod in pods)
-
-
-def exchange(name: str) -> str:
-    """Return an exchange's name, as the servers have it."""
-    return f'rabbit_misc:r(<<"/">>, exchange, <<"{name}">>)'
+__all__ = ["RabbitDeployment"]
 
 
 class RabbitDeployment(Deployment):
@@ -119,7 +86,7 @@ class RabbitDeployment(Deployment):
                 "broker.split": self._split,
             }
 
-    async def start(self, nursery: trio.Nursery) -> None:
+    async def begin(self, nursery: trio.Nursery) -> None:
         """Start all, and return when they are one cluster and know pods' users."""
         del nursery
         self._epmd = epmd = Epmd(self._made("epmd"))
@@ -168,7 +135,7 @@ class RabbitDeployment(Deployment):
             await in_thread(self._epmd.kill)
 
     def settings(
-        self, pod: int, *, through: Mapping[Address, Address] | None = None, roam: bool = False
+        self, pod: int, *, through: Mapping[Endpoint, Endpoint] | None = None, roam: bool = False
     ) -> dict[str, object]:
         """See `Deployment.settings`; a pod is on the server of its number, round and round."""
         del roam

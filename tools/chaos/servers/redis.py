@@ -10,6 +10,7 @@ from typing import Final
 
 from redis.crc import key_slot
 
+from ....config.brokers import Redis
 from .errors import DoesNotForm, NotInstalled, NotObeyed
 from .processes import LOCALHOST, ServerProcess, free_port, wait_until
 
@@ -53,6 +54,10 @@ class RedisServer(ServerProcess):
         rest = ["--save", "", *arguments] if file is None else ["--sentinel"]
         command: list[str | Path] = [redis_program(), *([file] if file else []), *words, *rest]
         super().__init__(command, folder, lambda: "PONG" in self.ask("PING"))
+
+    def settings(self) -> Redis:
+        """Return the settings of a pod that uses this server."""
+        return Redis(host=self.host, port=self.port)
 
     def ask(self, *command: str | int) -> str:
         """Return what the server answers to a command, errors too; empty when it does not."""
@@ -136,6 +141,10 @@ class RedisCluster:
     def name(self, node: RedisServer) -> str:
         """Return a node's id."""
         return node.ask("CLUSTER", "MYID")
+
+    def settings(self) -> Redis:
+        """Return the settings of a pod that uses this cluster."""
+        return Redis(nodes=tuple(f"{node.host}:{node.port}" for node in self.nodes[:3]))
 
     def _agree(self) -> bool:
         views = set()
