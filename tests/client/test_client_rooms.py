@@ -262,3 +262,20 @@ async def test_settings_that_make_no_sense_are_refused(wrong: dict[str, Any]) ->
     with pytest.raises(Misuse, match="above 0 s"):
         async with client_of(FakePod(), **wrong):
             pass
+
+
+async def test_a_leave_that_was_not_sent_yet_is_over_when_somebody_stays(
+    autojump_clock: MockClock,
+) -> None:
+    pod = FakePod()
+    async with client_of(pod) as c:
+        await c.ready()
+        await c.join("tea")
+        pod.wire.say(Failed(Problem("too_fast", "Slower.", None, 5.0), 0.0))
+        await wait_all_tasks_blocked()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(c.leave, "tea")
+            await wait_all_tasks_blocked()
+            nursery.start_soon(c.join, "tea")
+        assert trio.current_time() == 0.0
+        assert pod.count(Leave) == 0
