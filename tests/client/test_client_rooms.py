@@ -20,7 +20,7 @@ from deployd.client import (
     Unread,
 )
 from deployd.client.endings import Ending
-from deployd.transport import Event, Join, Joined, Leave, Left, Problem
+from deployd.transport import Event, Failed, Join, Joined, Leave, Left, Problem
 from support.fake_pod import FakePod, client_of
 
 
