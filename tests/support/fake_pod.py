@@ -37,6 +37,9 @@ from deployd.transport import (
 __all__ = ["FakePod", "client_of"]
 
 
+HASTE = {"too_fast", "room_busy"}
+
+
 class FakePod:
     """`refuse` are the ends of the next attempts; `no` the problems of rooms, one an answer.
 
@@ -142,7 +145,9 @@ class FakeWire:
     def _answer(self, message: ClientMessage) -> PodMessage | None:
         room = getattr(message, "room", None)
         problems = self._pod.no.get(room or "")
-        if problems:
+        # As pods do: nobody is kept in a room, but it may be too fast or too busy to hear.
+        hears = not isinstance(message, Leave) or (problems and problems[0].code in HASTE)
+        if problems and hears:
             return Failed(problems.pop(0), 0.0, message.id)
         match message:
             case Auth(token=token) if token in self._pod.bad_tokens:

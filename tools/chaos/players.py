@@ -21,14 +21,14 @@ from .scenario import BrokerName, Judgement, Scenario, TopologyName
 from .scenario.told import step_in_words
 from .simulated import obstacle, prepare, simulate_scenario
 
-__all__ = ["Place", "Player", "play_for_real", "play_simulated"]
+__all__ = ["Player", "Venue", "play_for_real", "play_simulated"]
 
 MOST: Final = 240.0
 """Seconds that a play may take for real beside what its steps last: more is the bench's fault."""
 
 
 @frozen
-class Place:
+class Venue:
     """Where scenarios are played, and with what left to chance."""
 
     broker: BrokerName
@@ -36,19 +36,19 @@ class Place:
     seed: int
 
 
-Player: TypeAlias = Callable[[Place, Sequence[Scenario], RunProgress], Awaitable[None]]
+Player: TypeAlias = Callable[[Venue, Sequence[Scenario], RunProgress], Awaitable[None]]
 """Plays scenarios in their order, and tells the progress what became of each."""
 
 
 async def play_simulated(
-    processes: int, place: Place, scenarios: Sequence[Scenario], progress: RunProgress
+    processes: int, place: Venue, scenarios: Sequence[Scenario], progress: RunProgress
 ) -> None:
     """Play them in the simulator, in so many processes."""
     await trio.to_thread.run_sync(_simulate_all, processes, place, scenarios, progress)
 
 
 def _simulate_all(
-    processes: int, place: Place, scenarios: Sequence[Scenario], progress: RunProgress
+    processes: int, place: Venue, scenarios: Sequence[Scenario], progress: RunProgress
 ) -> None:
     os.environ["PYTHONHASHSEED"] = "0"  # the order of what stands in sets of strings, too
     context = multiprocessing.get_context("spawn")
@@ -58,7 +58,7 @@ def _simulate_all(
             progress.end(result)
 
 
-def _simulate(place: Place, scenario: Scenario) -> ScenarioResult:
+def _simulate(place: Venue, scenario: Scenario) -> ScenarioResult:
     left = _left_out(scenario, place, obstacle(scenario, place.broker, place.topology))
     if left is not None:
         return left
@@ -67,7 +67,7 @@ def _simulate(place: Place, scenario: Scenario) -> ScenarioResult:
     return _result(outcome, time.monotonic() - began)
 
 
-async def play_for_real(place: Place, scenarios: Sequence[Scenario], progress: RunProgress) -> None:
+async def play_for_real(place: Venue, scenarios: Sequence[Scenario], progress: RunProgress) -> None:
     """Play them on servers that are started once. Raises `ServersError`s of those that are not."""
     prepare()
     async with Bench.open(place.broker, place.topology) as bench:
@@ -79,7 +79,7 @@ async def play_for_real(place: Place, scenarios: Sequence[Scenario], progress: R
 
 
 async def _play(
-    bench: Bench, place: Place, scenario: Scenario, progress: RunProgress
+    bench: Bench, place: Venue, scenario: Scenario, progress: RunProgress
 ) -> ScenarioResult:
     began = time.monotonic()
     most = MOST + sum(step.lasting + step.wait + step.within for step in scenario.steps)
@@ -98,7 +98,7 @@ def _first(error: BaseException) -> BaseException:
     return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
 
 
-def _left_out(scenario: Scenario, place: Place, reason: str | None) -> ScenarioResult | None:
+def _left_out(scenario: Scenario, place: Venue, reason: str | None) -> ScenarioResult | None:
     """Return what became of one that is not played, or None of one that is."""
     objection = scenario.objection(place.broker, place.topology)
     if objection is not None:
@@ -109,7 +109,7 @@ def _left_out(scenario: Scenario, place: Place, reason: str | None) -> ScenarioR
 
 
 def _shown(
-    scenario: Scenario, place: Place, verdict: ScenarioVerdict, reason: str
+    scenario: Scenario, place: Venue, verdict: ScenarioVerdict, reason: str
 ) -> ScenarioResult:
     return ScenarioResult(
         scenario.name,

@@ -18,7 +18,7 @@ import trio
 from attrs import evolve
 
 from ..common import screen
-from .players import Place, Player, play_for_real, play_simulated
+from .players import Player, Venue, play_for_real, play_simulated
 from .report import Result, SystemRun, written
 from .report.command import keep
 from .report.junit import junit_xml
@@ -78,7 +78,7 @@ def run(
         raise click.UsageError("Name scenarios, or say --all; `deployd chaos list` names them.")
     chosen = [_with_pods(find(name), pods) for name in scenarios or names()]
     places = [
-        Place(one, two, number)
+        Venue(one, two, number)
         for number in range(seed, seed + seeds)
         for one, two in _places(chosen, broker, topology)
     ]
@@ -119,7 +119,7 @@ def _nowhere(scenario: Scenario, broker: str | None, topology: str | None) -> st
 
 
 def _played(
-    place: Place, scenarios: Sequence[Scenario], play: Player, *, simulated: bool
+    place: Venue, scenarios: Sequence[Scenario], play: Player, *, simulated: bool
 ) -> SystemRun:
     """Play all at a place, and show how it goes."""
     began, clock, progress = datetime.now(UTC), time.monotonic(), RunProgress(len(scenarios))
@@ -147,7 +147,7 @@ def _played(
 
 
 async def _watched(
-    place: Place, scenarios: Sequence[Scenario], play: Player, progress: RunProgress
+    place: Venue, scenarios: Sequence[Scenario], play: Player, progress: RunProgress
 ) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(show, progress, screen())

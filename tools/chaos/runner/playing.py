@@ -12,9 +12,9 @@ from typing import Final
 
 import trio
 
-from ...oracle import Befell, Began, Calm, Entered, Linked, Mended, Met, Record, Struck, View
+from ...oracle import Befell, Began, Calm, Entered, Linked, Mended, Met, Record, Struck, Told, View
 from ..scenario import BrokerName, Judgement, Scenario, TopologyName, judged
-from ..scenario.steps import EndStep, Steps, came_about
+from ..scenario.steps import EndStep, ScenarioSteps, came_about
 from ..servers import Deployment, brokers, work_folder
 from .faults import Faults, hindrance_of
 from .guests import Guest
@@ -196,7 +196,7 @@ class _RealPlay:
                 nursery.start_soon(pod.start)
 
     async def _talk_and_fail(self) -> None:
-        steps = Steps(self._scenario, self.history, self._befall)
+        steps = ScenarioSteps(self._scenario, self.history, self._befall)
         async with trio.open_nursery() as talk:
             for guest in self.guests:
                 talk.start_soon(self._talk, guest)
@@ -303,9 +303,12 @@ class _RealPlay:
 
 def _moved(record: Record, zero: float) -> Record:
     """Return a record in seconds since the play began."""
-    changes = {"at": record.at - zero}
-    for name in ("since", "until"):
-        value = getattr(record, name, None)
-        if value is not None:
-            changes[name] = value - zero
-    return type(record)(**{**record._asdict(), **changes})
+    match record:
+        case Told():
+            until = None if record.until is None else record.until - zero
+            times = (record.at - zero, *record[1:4], record.since - zero, until, *record[6:])
+            return Told(*times)
+        case Befell():
+            return Befell(record.at - zero, record.kind, record.until - zero, *record[3:])
+        case _:
+            return type(record)(record.at - zero, *record[1:])

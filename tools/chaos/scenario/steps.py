@@ -16,7 +16,7 @@ from ...oracle import Mended, Record, Struck
 from .conditions import Witness
 from .schema import CONDITIONS, Condition, Scenario, ScenarioStep
 
-__all__ = ["BeginStep", "EndStep", "Steps", "came_about"]
+__all__ = ["BeginStep", "EndStep", "ScenarioSteps", "came_about"]
 
 LOOKED: Final = 0.05
 """Seconds between looks at whether something has come about."""
@@ -38,7 +38,7 @@ class _Cue:
         self.given.set()
 
 
-class Steps:
+class ScenarioSteps:
     """The steps of one play; `history` is written while they are done. `over` are those ended."""
 
     def __init__(self, scenario: Scenario, history: list[Record], do: BeginStep) -> None:

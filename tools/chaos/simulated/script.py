@@ -11,7 +11,7 @@ import trio
 from ...oracle import Calm, Entered, Linked
 from ...simulator import Act, Deed, Fault, RunPlan, World
 from ..scenario import Scenario
-from ..scenario.steps import EndStep, Steps, came_about
+from ..scenario.steps import EndStep, ScenarioSteps, came_about
 from .staging import Staged, staged
 
 __all__ = ["Play"]
@@ -45,7 +45,7 @@ class Play:
             nursery.start_soon(self._note_standings, world)
             await self._arrive(world)
             do = partial(self._befall, world, pods)
-            self._steps = Steps(self._scenario, world.history, do)
+            self._steps = ScenarioSteps(self._scenario, world.history, do)
             async with trio.open_nursery() as talk:
                 for client in range(len(self._plan.homes)):
                     talk.start_soon(self._talk, world, client)

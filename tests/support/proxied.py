@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from deployd.tools.chaos.proxy import FaultProxy, fault_proxy
-from support.echoing import EchoServer, echoing
+
+from .echoing import EchoServer, echoing
 
 
 @pytest.fixture
