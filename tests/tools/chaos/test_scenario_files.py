@@ -25,9 +25,10 @@ from deployd.tools.chaos.scenario import (
     read_scenario,
     shipped,
 )
-from deployd.tools.chaos.scenario.faults import BrokerKill, WayLatency
+from deployd.tools.chaos.scenario.broker_faults import BrokerKill
 from deployd.tools.chaos.scenario.template import template
 from deployd.tools.chaos.scenario.told import described
+from deployd.tools.chaos.scenario.way_faults import WayLatency
 from deployd.tools.chaos.simulated import obstacle
 
 ROOT = Path(__file__).resolve().parents[3]

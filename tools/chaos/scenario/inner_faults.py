@@ -5,7 +5,9 @@ from typing import Final, Literal
 from attrs import frozen
 
 from ....config.fields import setting
-from .faults import BROKER_FAULTS, WAY_FAULTS, Trouble
+from .broker_faults import BROKER_FAULTS
+from .faults import Trouble
+from .way_faults import WAY_FAULTS
 
 __all__ = ["FAULTS"]
 

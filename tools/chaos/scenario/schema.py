@@ -12,7 +12,8 @@ from attrs import field, frozen
 
 from ....config import FailurePolicy, ReceiptPolicy
 from ....config.fields import setting
-from .faults import BrokerName, Trouble, WayCut
+from .faults import BrokerName, Trouble
+from .way_faults import WayCut
 
 __all__ = [
     "BROKERS",

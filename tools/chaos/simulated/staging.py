@@ -10,9 +10,10 @@ from typing import Final
 from attrs import frozen
 
 from ...simulator import Act, Deed, Fault, Kind, RunPlan
-from ..scenario import Scenario, ScenarioError, ScenarioStep, Trouble
-from ..scenario import faults as broken
+from ..scenario import BrokerName, Scenario, ScenarioError, ScenarioStep, Trouble
+from ..scenario import broker_faults as broken
 from ..scenario import inner_faults as inner
+from ..scenario import way_faults as way
 
 __all__ = ["NotSimulated", "Staged", "stage", "staged"]
 
@@ -42,7 +43,7 @@ class Staged:
     hush: bool = False
 
 
-def stage(scenario: Scenario, broker: broken.BrokerName, topology: str, seed: int) -> RunPlan:
+def stage(scenario: Scenario, broker: BrokerName, topology: str, seed: int) -> RunPlan:
     """Return the pods and servers that a scenario is played with; nothing is planned for them."""
     draw = random.Random(seed)  # noqa: S311 - chance, not secrecy
     pods, nodes = scenario.pods.count, 1 if topology == "single" else scenario.servers
@@ -75,14 +76,14 @@ _REASONS: Final[dict[type[Trouble], str]] = {
     broken.BrokerFull: "The models let everybody in.",
     broken.BrokerDiskFull: "The models have no disk.",
     broken.BrokerCertificate: "The models have no TLS.",
-    broken.WayBandwidth: "The models bring messages, and not bytes.",
-    broken.WayCutAfter: "The models bring messages, and not bytes.",
-    broken.WaySlices: "The models bring messages, and not bytes.",
-    broken.WayFlip: "The models bring messages, and not bytes.",
-    broken.WayReorder: "What one pod says on one channel keeps its order in the models, as it does "
+    way.WayBandwidth: "The models bring messages, and not bytes.",
+    way.WayCutAfter: "The models bring messages, and not bytes.",
+    way.WaySlices: "The models bring messages, and not bytes.",
+    way.WayFlip: "The models bring messages, and not bytes.",
+    way.WayReorder: "What one pod says on one channel keeps its order in the models, as it does "
     "with all three brokers.",
-    broken.WayNoName: "The models have no names of hosts.",
-    broken.WayDeadAddress: "The models have no addresses.",
+    way.WayNoName: "The models have no names of hosts.",
+    way.WayDeadAddress: "The models have no addresses.",
     inner.PodClock: "Clocks of simulated pods are wrong from the start, and do not jump.",
     inner.PodRaise: "Simulated rooms have no code that raises.",
     inner.PodStarve: "Simulated pods have neither descriptors nor processors.",
@@ -100,7 +101,7 @@ def staged(scenario: Scenario, step: ScenarioStep, plan: RunPlan, draw: random.R
     reason = _REASONS.get(type(step.trouble))
     if reason is not None:
         raise NotSimulated(reason)
-    if isinstance(step.trouble, broken.WayLatency):
+    if isinstance(step.trouble, way.WayLatency):
         return _latency(step.trouble, step, plan, draw)
     if isinstance(step.trouble, inner.OfClients):
         return _clients(step.trouble, scenario, len(plan.homes))
@@ -213,48 +214,48 @@ def _(trouble: broken.BrokerStranger, plan: RunPlan) -> Staged:
 
 
 @_staged.register
-def _(trouble: broken.WayBlackhole, plan: RunPlan) -> Staged:
+def _(trouble: way.WayBlackhole, plan: RunPlan) -> Staged:
     amount = ("both", "in", "out").index(trouble.direction)
     return _each(Kind.SWALLOW, _all(trouble.pods, plan.pods), amount=amount)
 
 
 @_staged.register
-def _(trouble: broken.WaySlowClose, plan: RunPlan) -> Staged:
+def _(trouble: way.WaySlowClose, plan: RunPlan) -> Staged:
     return _each(Kind.SWALLOW, _all(trouble.pods, plan.pods), amount=3)
 
 
 @_staged.register
-def _(trouble: broken.WayCut, plan: RunPlan) -> Staged:
+def _(trouble: way.WayCut, plan: RunPlan) -> Staged:
     return _each(Kind.CUT, _all(trouble.pods, plan.pods))
 
 
 @_staged.register
-def _(trouble: broken.WayHang, plan: RunPlan) -> Staged:
+def _(trouble: way.WayHang, plan: RunPlan) -> Staged:
     pods = _all(trouble.pods, plan.pods)
     return Staged(_each(Kind.CUT, pods).faults + _each(Kind.SWALLOW, pods).faults)
 
 
 @_staged.register
-def _(trouble: broken.WayRefuse, plan: RunPlan) -> Staged:
+def _(trouble: way.WayRefuse, plan: RunPlan) -> Staged:
     if set(_all(trouble.pods, plan.pods)) != set(range(plan.pods)):
         raise NotSimulated("A server of the models refuses all pods, or none.")
     return Staged(tuple(Fault(0.0, Kind.KILL, node=node) for node in range(plan.nodes)))
 
 
 @_staged.register
-def _(trouble: broken.WayDrop, plan: RunPlan) -> Staged:
+def _(trouble: way.WayDrop, plan: RunPlan) -> Staged:
     kind = Kind.DROP if trouble.room else Kind.DROP_ALL
     pods = _all(trouble.pods, plan.pods)
     return _each(kind, pods, trouble.room, round(trouble.share * 100))
 
 
 @_staged.register
-def _(trouble: broken.WayDuplicate, plan: RunPlan) -> Staged:
+def _(trouble: way.WayDuplicate, plan: RunPlan) -> Staged:
     return _each(Kind.DUPLICATE, _all(trouble.pods, plan.pods), amount=round(trouble.share * 100))
 
 
 def _latency(
-    trouble: broken.WayLatency, step: ScenarioStep, plan: RunPlan, draw: random.Random
+    trouble: way.WayLatency, step: ScenarioStep, plan: RunPlan, draw: random.Random
 ) -> Staged:
     """Slow down the servers of these pods: by another time every now and then, if unevenly."""
     pods = set(_all(trouble.pods, plan.pods))
