@@ -26,7 +26,7 @@ ENDING: Final = 5.0
 
 
 @frozen
-class _Result(Generic[T]):
+class _CallResult(Generic[T]):
     """What became of something: its value, unless there is an error."""
 
     value: T | None = None
@@ -47,7 +47,7 @@ class ClientThread:
 
     def __init__(self, make: Callable[[], AbstractAsyncContextManager[Client]]) -> None:
         self._make = make
-        self._begun: SimpleQueue[_Result[Client]] = SimpleQueue()
+        self._begun: SimpleQueue[_CallResult[Client]] = SimpleQueue()
         self._stop = threading.Event()
         self._token: trio.lowlevel.TrioToken | None = None
         self._crash: Exception | None = None
@@ -85,7 +85,7 @@ class ClientThread:
 
         Raises `ClientClosed` when the thread is over.
         """
-        scope, results = trio.CancelScope(), SimpleQueue[_Result[T]]()
+        scope, results = trio.CancelScope(), SimpleQueue[_CallResult[T]]()
         if not self._post(lambda: self._begin(act, scope, results)):
             raise ClientClosed
         try:
@@ -96,7 +96,7 @@ class ClientThread:
 
     # In the thread of who asks ------------------------------------------------------------------
 
-    def _wait(self, results: SimpleQueue[_Result[T]]) -> T:
+    def _wait(self, results: SimpleQueue[_CallResult[T]]) -> T:
         while True:
             with suppress(Empty):
                 return results.get(timeout=LOOK).get()
@@ -120,7 +120,7 @@ class ClientThread:
             trio.run(self._live)
         except Exception as error:  # noqa: BLE001 - raised by whoever waits
             self._crash = error
-            self._begun.put(_Result(error=error))
+            self._begun.put(_CallResult(error=error))
 
     async def _live(self) -> None:
         self._stopped = trio.Event()
@@ -130,7 +130,7 @@ class ClientThread:
         with self._all:
             async with self._make() as client, trio.open_nursery() as nursery:
                 self._nursery = nursery
-                self._begun.put(_Result(client))
+                self._begun.put(_CallResult(client))
                 await self._stopped.wait()
                 self._nursery = None
                 nursery.cancel_scope.cancel()
@@ -139,10 +139,10 @@ class ClientThread:
         self,
         act: Callable[[], Awaitable[T]],
         scope: trio.CancelScope,
-        results: SimpleQueue[_Result[T]],
+        results: SimpleQueue[_CallResult[T]],
     ) -> None:
         if self._nursery is None:
-            results.put(_Result(error=ClientClosed()))
+            results.put(_CallResult(error=ClientClosed()))
         else:
             self._nursery.start_soon(self._do, act, scope, results)
 
@@ -150,13 +150,13 @@ class ClientThread:
         self,
         act: Callable[[], Awaitable[T]],
         scope: trio.CancelScope,
-        results: SimpleQueue[_Result[T]],
+        results: SimpleQueue[_CallResult[T]],
     ) -> None:
-        result: _Result[T] = _Result(error=ClientClosed())
+        result: _CallResult[T] = _CallResult(error=ClientClosed())
         try:
             with scope:
-                result = _Result(await act())
+                result = _CallResult(await act())
         except Exception as error:  # noqa: BLE001 - raised where it was asked for
-            result = _Result(error=error)
+            result = _CallResult(error=error)
         finally:
             results.put(result)

@@ -10,8 +10,8 @@ import trio
 
 from ...oracle import Began, Paused, Record, Resumed
 from ..scenario import Scenario, Trouble
-from ..scenario import faults as broken
 from ..scenario import inner_faults as inner
+from ..scenario import way_faults as way
 from ..scenario.steps import EndStep
 from ..servers import Deployment
 from .guests import Guest
@@ -56,7 +56,7 @@ def hindrance_of(
 ) -> str | None:
     """Say why something cannot be done, or None. What servers can do is known when they run."""
     reason = _REASONS.get(type(trouble))
-    if isinstance(trouble, broken.OfWays):
+    if isinstance(trouble, way.OfWays):
         reason = no_way(trouble, kind, topology)
     if isinstance(trouble, inner.PodStarve) and trouble.of == "processor":
         reason = "It takes a processor that nothing else of the run uses."
@@ -86,7 +86,7 @@ class Faults:
         return trio.lowlevel.checkpoint if undo is None else undo
 
     @_do.register
-    async def _(self, trouble: broken.OfWays) -> EndStep:
+    async def _(self, trouble: way.OfWays) -> EndStep:
         return _then(self._cast.ways.befall(trouble))
 
     @_do.register

@@ -29,8 +29,8 @@ from ..proxy import (
     fault_proxy,
 )
 from ..scenario import Trouble
-from ..scenario import faults as broken
-from ..servers import LOCALHOST, Address
+from ..scenario import way_faults as way
+from ..servers import LOCALHOST, Endpoint
 
 __all__ = ["Ways", "no_way", "open_ways"]
 
@@ -51,16 +51,16 @@ _Placed: TypeAlias = tuple[Toxic, Sequence[Stream]]
 class Ways:
     """The proxies of each pod, by the servers that they lead to."""
 
-    def __init__(self, kind: str, proxies: Sequence[Mapping[Address, FaultProxy]]) -> None:
+    def __init__(self, kind: str, proxies: Sequence[Mapping[Endpoint, FaultProxy]]) -> None:
         self._kind = kind
         self._proxies = proxies
 
-    def through(self, pod: int) -> dict[Address, Address]:
+    def through(self, pod: int) -> dict[Endpoint, Endpoint]:
         """Return where a pod is to connect to instead of each server."""
         proxies = self._proxies[pod]
-        return {each: Address(LOCALHOST, proxy.port) for each, proxy in proxies.items()}
+        return {each: Endpoint(LOCALHOST, proxy.port) for each, proxy in proxies.items()}
 
-    def befall(self, trouble: broken.OfWays) -> Callable[[], None]:
+    def befall(self, trouble: way.OfWays) -> Callable[[], None]:
         """Let something befall the ways of some pods; return what ends it."""
         placed = list(_toxics(trouble, self._kind))
         ends: list[tuple[FaultProxy, str]] = []
@@ -69,7 +69,7 @@ class Ways:
                 for stream in streams:
                     name = f"{trouble.name} {len(proxy.toxics)}"
                     ends.append((proxy, proxy.toxics.add(toxic, name=name, stream=stream)))
-            if isinstance(trouble, broken.WayCut | broken.WayHang | broken.WayRefuse):
+            if isinstance(trouble, way.WayCut | way.WayHang | way.WayRefuse):
                 proxy.reset_connections()
 
         def end() -> None:
@@ -85,7 +85,7 @@ class Ways:
 
 
 @asynccontextmanager
-async def open_ways(kind: str, servers: Sequence[Address], pods: int) -> AsyncIterator[Ways]:
+async def open_ways(kind: str, servers: Sequence[Endpoint], pods: int) -> AsyncIterator[Ways]:
     """Stand between each pod and each server for the length of the block."""
     async with AsyncExitStack() as stack:
         proxies = []
@@ -100,7 +100,7 @@ async def open_ways(kind: str, servers: Sequence[Address], pods: int) -> AsyncIt
 
 def no_way(trouble: Trouble, kind: str, topology: str) -> str | None:
     """Say why something cannot befall the ways to such a broker, or None."""
-    if isinstance(trouble, broken.WayNoName | broken.WayDeadAddress):
+    if isinstance(trouble, way.WayNoName | way.WayDeadAddress):
         return "It takes a name server of one's own, which needs root."
     if kind == "redis" and topology != "single":
         return "Servers of Redis tell pods each other's addresses, and those lead past the proxies."
@@ -113,13 +113,13 @@ def _toxics(trouble: Trouble, kind: str) -> Iterable[_Placed]:
 
 
 @_toxics.register
-def _(trouble: broken.WayLatency, kind: str) -> Iterable[_Placed]:
+def _(trouble: way.WayLatency, kind: str) -> Iterable[_Placed]:
     del kind
     yield Latency(latency=trouble.delay * 1000, jitter=trouble.jitter * 1000), STREAMS
 
 
 @_toxics.register
-def _(trouble: broken.WayBlackhole, kind: str) -> Iterable[_Placed]:
+def _(trouble: way.WayBlackhole, kind: str) -> Iterable[_Placed]:
     del kind
     if trouble.direction == "both":
         yield Blackhole(), (DOWNSTREAM,)
@@ -128,43 +128,43 @@ def _(trouble: broken.WayBlackhole, kind: str) -> Iterable[_Placed]:
 
 
 @_toxics.register
-def _(trouble: broken.WayBandwidth, kind: str) -> Iterable[_Placed]:
+def _(trouble: way.WayBandwidth, kind: str) -> Iterable[_Placed]:
     del kind
     yield Bandwidth(rate=trouble.rate / 1000), STREAMS
 
 
 @_toxics.register
-def _(trouble: broken.WayCutAfter, kind: str) -> Iterable[_Placed]:
+def _(trouble: way.WayCutAfter, kind: str) -> Iterable[_Placed]:
     del kind
     yield LimitData(bytes=trouble.size), (DOWNSTREAM,)
 
 
 @_toxics.register
-def _(trouble: broken.WaySlices, kind: str) -> Iterable[_Placed]:
+def _(trouble: way.WaySlices, kind: str) -> Iterable[_Placed]:
     del kind
     yield Slicer(average_size=trouble.size), STREAMS
 
 
 @_toxics.register
-def _(trouble: broken.WaySlowClose, kind: str) -> Iterable[_Placed]:
+def _(trouble: way.WaySlowClose, kind: str) -> Iterable[_Placed]:
     del trouble, kind
     yield SlowClose(delay=NEVER), STREAMS
 
 
 @_toxics.register
-def _(trouble: broken.WayHang, kind: str) -> Iterable[_Placed]:
+def _(trouble: way.WayHang, kind: str) -> Iterable[_Placed]:
     del trouble, kind
     yield AcceptAndHang(), (DOWNSTREAM,)
 
 
 @_toxics.register
-def _(trouble: broken.WayRefuse, kind: str) -> Iterable[_Placed]:
+def _(trouble: way.WayRefuse, kind: str) -> Iterable[_Placed]:
     del trouble, kind
     yield RefuseConnections(), (DOWNSTREAM,)
 
 
 @_toxics.register
-def _(trouble: broken.WayDrop, kind: str) -> Iterable[_Placed]:
+def _(trouble: way.WayDrop, kind: str) -> Iterable[_Placed]:
     room = f"*room.{trouble.room}" if trouble.room else ""
     if kind == "rabbitmq":
         yield DropFrames(verb=MESSAGES[kind], key=room, share=trouble.share), (DOWNSTREAM,)
@@ -173,16 +173,16 @@ def _(trouble: broken.WayDrop, kind: str) -> Iterable[_Placed]:
 
 
 @_toxics.register
-def _(trouble: broken.WayDuplicate, kind: str) -> Iterable[_Placed]:
+def _(trouble: way.WayDuplicate, kind: str) -> Iterable[_Placed]:
     yield DuplicateFrames(verb=MESSAGES[kind], share=trouble.share), (DOWNSTREAM,)
 
 
 @_toxics.register
-def _(trouble: broken.WayReorder, kind: str) -> Iterable[_Placed]:
+def _(trouble: way.WayReorder, kind: str) -> Iterable[_Placed]:
     yield ReorderFrames(verb=MESSAGES[kind], share=trouble.share), (DOWNSTREAM,)
 
 
 @_toxics.register
-def _(trouble: broken.WayFlip, kind: str) -> Iterable[_Placed]:
+def _(trouble: way.WayFlip, kind: str) -> Iterable[_Placed]:
     del kind
     yield FlipBits(every_bytes=max(1, round(PIECE / trouble.share))), (DOWNSTREAM,)
