@@ -13,6 +13,7 @@ from ..config import ConfigurationError
 from ..documents import DocumentError
 from ..supervisors import SupervisorError
 from ..transport import TransportError
+from .chaos.command import chaos
 from .common import ToolError
 from .config import config
 from .pods import pods
@@ -94,7 +95,7 @@ def cli() -> None:
     """Real-time pods: WebSocket connections and rooms as supervised actors."""
 
 
-for command in (serve, token, tree, pods, config, stress, simulate):
+for command in (serve, token, tree, pods, config, stress, simulate, chaos):
     cli.add_command(command)
 
 

@@ -1,0 +1,3 @@
+"""Chaos tests: faults, what they are put together to, and what is said of them."""
+
+__all__: list[str] = []
