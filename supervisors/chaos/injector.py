@@ -89,8 +89,12 @@ class Injector:
 
     # What is asked of it ---------------------------------------------------------------------
 
-    def inject(self, **wanted: object) -> ActiveFault:
+    def inject(self, fault: str, **wanted: object) -> ActiveFault:
         """Let a fault begin, by the names that HTTP knows. Raises `BadFault`."""
+        return self.begin({"fault": fault, **wanted})
+
+    def begin(self, wanted: Mapping[str, object]) -> ActiveFault:
+        """Let a fault begin that was asked for. Raises `BadFault`."""
         fault = read_fault(wanted)
         if fault.path:
             refuse_nobody(fault, (cell.path for cell in cells_below(self._root())))
@@ -140,7 +144,7 @@ class Injector:
     def start(self, wanted: Mapping[str, object]) -> Answer:
         """Let a fault begin: 201 and how it is, or why not."""
         try:
-            begun = self.inject(**{str(key): value for key, value in wanted.items()})
+            begun = self.begin(wanted)
         except BadFault as error:
             return 400, {"error": str(error)}
         return 201, begun.shown(self._clock())

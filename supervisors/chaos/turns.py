@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, TypeAlias, TypeVar
 
-from ...actors import ActorCell
+from ...actors import Actor, ActorCell
 from ..base import BaseSupervisor
 
 __all__ = ["CellKind", "cells_below", "disturbed_kind"]
@@ -27,9 +27,13 @@ def disturbed_kind(disturb: Callable[[str], Awaitable[None]]) -> CellKind:
         __slots__ = ()
 
         async def dispatch(self, function: Callable[..., Awaitable[R]], *args: object) -> R:
-            # A turn of its own, so that the tree says what the actor is in.
-            await super().dispatch(disturb, self.path)
-            return await super().dispatch(function, *args)
+            # Who cleans up is let: a crash in there would be one that nobody sees, and a pod that
+            # stops would wait for whoever hangs.
+            if getattr(function, "__name__", "") != Actor.on_stop.__name__:
+                # A turn of its own, so that the tree says what the actor is in.
+                await ActorCell.dispatch(self, disturb, self.path)
+            # Not super(): this may be an ordinary cell again when the wait is over.
+            return await ActorCell.dispatch(self, function, *args)
 
     return DisturbedCell
 

@@ -14,7 +14,9 @@ from structlog.testing import capture_logs
 
 from deployd.config import Chaos, Config
 from deployd.supervisors import Pod, open_pod
-from support import KEYS, collections_config, connected, pod_config, until, write_collection
+from deployd.supervisors.chaos import PodFault
+from support import KEYS, collections_config, connected, pod_config, write_collection
+from support.clients import until
 
 ROOT = {"X-Master-Key": KEYS.master_key}
 PATH = "/_dashboard/api/chaos"
@@ -164,6 +166,6 @@ async def test_a_client_is_told_nothing_of_faults() -> None:
         await client.post(
             PATH, json={"fault": "actor.crash", "path": "pod/rooms/chat"}, headers=ROOT
         )
-        await until(lambda: pod.chaos is not None and pod.chaos.struck["actor.crash"] == 1)
+        await until(lambda: pod.chaos is not None and pod.chaos.struck[PodFault.CRASH] == 1)
         answer = await one.ask("emit", room="chat", event="said", data=1)
         assert "chaos" not in str(answer)

@@ -15,13 +15,13 @@ from structlog.testing import capture_logs
 from deployd.actors import ActorCell
 from deployd.config import Chaos, Config
 from deployd.supervisors import BadFault, Pod, Supervisor
-from deployd.supervisors.chaos import Injector
+from deployd.supervisors.chaos import Injector, PodFault
 from deployd.supervisors.chaos.turns import cells_below
 from deployd.supervisors.pod.assemble import assemble
 from deployd.transport.brokers import FaultyBroker
 from deployd.transport.brokers.memory import MemoryBroker, MemoryBus
-from support import KEYS, connected, find_node, pod_config, running_pod, until
-from support.clients import Client
+from support import KEYS, connected, find_node, pod_config, running_pod
+from support.clients import Client, until
 
 CHAT = "pod/rooms/chat"
 
@@ -93,7 +93,7 @@ async def test_an_idle_room_crashes_at_once_and_its_members_stay() -> None:
         await until(lambda: find_node(pod.tree(), CHAT).incarnation == 2)
         await say(one, "still here")
         await hears(two, "still here")
-        assert chaos.struck["actor.crash"] == 1
+        assert chaos.struck[PodFault.CRASH] == 1
 
 
 async def test_a_room_crashes_with_a_message_in_hand_and_handles_it_in_its_next_life() -> None:
@@ -103,7 +103,7 @@ async def test_a_room_crashes_with_a_message_in_hand_and_handles_it_in_its_next_
         chaos.inject(fault="actor.crash", path=CHAT, times=2)  # once idle, once at its next turn
         await say(one, "in the middle")
         await hears(two, "in the middle")
-        await until(lambda: chaos.struck["actor.crash"] == 2)
+        await until(lambda: chaos.struck[PodFault.CRASH] == 2)
         await until(lambda: find_node(pod.tree(), CHAT).incarnation == 3)
 
 
@@ -191,9 +191,12 @@ async def test_messages_of_other_pods_are_lost_for_a_while_and_then_not() -> Non
         connected(near, 1) as [listener],
         connected(far, 1) as [speaker],
     ):
-        await listener.join("chat")
-        await speaker.join("chat")
-        await until(lambda: near.link is not None and len(near.link.state.peers) == 1)
+        for pod in (near, far):
+            await until(lambda pod=pod: len(pod.link.state.peers) == 1)  # type: ignore[misc, union-attr]
+        for client in (listener, speaker):
+            await client.send("join", room="chat")
+            while (await client.receive())["type"] != "join":
+                pass
         await say(speaker, "before")
         await hears(listener, "before")
         begun = chaos.inject(fault="link.drop", room="chat", share=1, seconds=60)
