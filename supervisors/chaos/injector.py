@@ -58,6 +58,7 @@ class Injector:
         self._clock = clock
         self._chance = chance
         self._changed = trio.Event()
+        self._skew = 0.0
         self._over: dict[int, trio.Event] = {}
         self._kind = disturbed_kind(self._disturb)
 
@@ -72,8 +73,8 @@ class Injector:
         return FaultyStore(store, self._failing)
 
     def wall(self) -> float:
-        """Return unix seconds, as wrong as they are to be."""
-        return self._true_wall() + self._state.skew(self._clock())
+        """Return unix seconds, as wrong as they are to be; threads of the database ask too."""
+        return self._true_wall() + self._skew
 
     async def run(self, started: Callable[[], None]) -> None:
         """Disturb actors, and end what is over, until cancelled: then nothing is left of it."""
@@ -213,10 +214,12 @@ class Injector:
             over.set()
 
     def _tidy(self) -> None:
-        """Let go of what is over, and make every cell what it is to be."""
-        for one in self._state.forget_over(self._clock()):
+        """Let go of what is over, and make the clock and every cell what they are to be."""
+        now = self._clock()
+        for one in self._state.forget_over(now):
             self._let_go(one, "its time is over")
-        at_actors = self._state.at_actors(self._clock())
+        self._skew = self._state.skew(now)
+        at_actors = self._state.at_actors(now)
         for cell in cells_below(self._root()):
             struck = any(one.matches(cell.path) for one in at_actors)
             if struck and type(cell) is ActorCell:

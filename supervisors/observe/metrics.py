@@ -204,9 +204,7 @@ class Exporter(Collector):
             counted = Counter(one.fault.kind for one in injector.active())
             active = {kind.value: counted[kind] for kind in PodFault}
             struck = {kind.value: injector.struck.get(kind, 0) for kind in PodFault}
-        yield _gauges(
-            "deployd_chaos_active", "Faults on purpose that are active.", "fault", active
-        )
+        yield _gauges("deployd_chaos_active", "Faults on purpose that are active.", "fault", active)
         yield _counters(
             "deployd_chaos_struck", "How often faults on purpose have struck.", "fault", struck
         )
