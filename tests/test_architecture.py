@@ -37,6 +37,7 @@ INSIDE = {
     ],
     "supervisors": [
         "supervisors",  # what OTP has: restarts, supervisors, children, the watchdog
+        "supervisors.chaos",  # what a pod is made to suffer on purpose
         "supervisors.observe",
         "supervisors.pod",
     ],
@@ -44,6 +45,7 @@ INSIDE = {
         "tools.common",
         "tools.stress",
         "tools.oracle",
+        "tools.chaos",
         "tools.simulator",
         "tools.chaos.scenario",
         "tools.chaos.simulated",

@@ -11,12 +11,15 @@ __all__ = ["chaos"]
 
 COMMANDS: Final = {
     "describe": ".scenario.command:describe",
+    "inject": ".inject:inject",
     "list": ".scenario.command:listing",
     "new": ".scenario.command:new",
     "proxy": ".proxy.command:proxy",
     "report": ".report.command:report",
     "run": ".running:run",
     "schema": ".scenario.command:schema",
+    "status": ".inject:status",
+    "stop": ".inject:stop",
 }
 """Where each command is."""
 
