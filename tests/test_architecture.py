@@ -45,7 +45,6 @@ INSIDE = {
         "tools.common",
         "tools.stress",
         "tools.oracle",
-        "tools.chaos",
         "tools.simulator",
         "tools.chaos.scenario",
         "tools.chaos.simulated",
