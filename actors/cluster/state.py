@@ -21,11 +21,11 @@ from ...config import Broker as BrokerSettings
 from ...config import FailurePolicy, PatternMap
 from ...transport import Event, Problem, Scope
 from ...transport.brokers import EVENT_BYTES
+from ...transport.protocols import Degraded, Healed, OutageCode
 from .breaker import Breaker
 from .counters import BreakerHistory, Counters
 from .membership import Peers
 from .numbering import Numbering
-from .outage import Degraded, Healed, OutageCode
 from .publication import CHARACTER, Buffer, Publication, Settle, weight
 
 __all__ = ["Effect", "LinkState", "Settled", "StillAway"]
