@@ -97,7 +97,7 @@ lock: $(VENV)/dev.stamp ## write requirements.lock anew; LOCK=--upgrade takes ne
 			--extra postgres pyproject.toml - --output-file requirements.lock
 
 # What the tests talk to: installed where that is possible, asked for each time where it is not.
-$(VENV)/servers.stamp: tests/servers.sh $(VENV)/dev.stamp
+$(VENV)/servers.stamp: tests/servers.sh tests/node/package-lock.json $(VENV)/dev.stamp
 	@if tests/servers.sh; then touch $@; fi
 
 install: $(VENV)/run.stamp

@@ -27,7 +27,15 @@ from _report import machine
 
 from deployd.config import Logging, configure_logging
 from deployd.supervisors import Pod
-from support.fault_proxy import fault_proxy
+from deployd.tools.chaos.proxy import (
+    AcceptAndHang,
+    Blackhole,
+    FaultProxy,
+    HalfOpen,
+    LimitData,
+    Toxic,
+    fault_proxy,
+)
 from support.joined import well
 from support.outages import STANDARD, Scene, in_thread, scene
 from support.servers import free_port
@@ -132,27 +140,22 @@ async def nothing(_: Scene) -> None:
     await trio.lowlevel.checkpoint()
 
 
-def put(**values: object) -> Callable[[Any], None]:
-    """Return what sets attributes of a proxy."""
-
-    def do(proxy: Any) -> None:
-        for name, value in values.items():
-            setattr(proxy, name, value)
-
-    return do
+def put(toxic: Toxic) -> Callable[[FaultProxy], object]:
+    """Return what puts a toxic on a way: on what comes in, unless it is one for both."""
+    return lambda proxy: proxy.toxics.put(toxic)
 
 
 async def swallow(it: Scene) -> None:
     """Let nothing pass between the servers."""
     await trio.lowlevel.checkpoint()
-    it.server.blackhole()
+    it.server.toxics.put(Blackhole())
 
 
 async def join(it: Scene) -> None:
     """Let everything pass again; what was swallowed is gone, and the servers begin anew."""
     await trio.lowlevel.checkpoint()
-    it.server.heal()
-    it.server.reset()
+    it.server.toxics.clear()
+    it.server.reset_connections()
 
 
 async def delete_exchange(it: Scene) -> None:
@@ -161,7 +164,7 @@ async def delete_exchange(it: Scene) -> None:
     await on_server(lambda s: s.ctl("eval", f"rabbit_exchange:delete({name}, false, <<>>)."))(it)
 
 
-heal: Final = on_ways(lambda proxy: proxy.heal())
+heal: Final = on_ways(lambda proxy: proxy.toxics.clear())
 start: Final = on_server(lambda server: server.start())
 kill: Final = on_server(lambda server: server.kill())
 
@@ -171,26 +174,26 @@ FAULTS: Final = (
         2, "stopped, started again", on_server(lambda s: s.terminate()), start, ("nats", "redis")
     ),
     Fault(3, "frozen", on_server(lambda s: s.freeze()), on_server(lambda s: s.thaw())),
-    Fault(5, "both ways swallow everything", on_ways(lambda p: p.blackhole()), heal),
-    Fault(6, "the way in swallows everything", on_ways(put(swallow_in=True)), heal),
+    Fault(5, "both ways swallow everything", on_ways(put(Blackhole())), heal),
+    Fault(6, "the way in swallows everything", on_ways(put(Blackhole(both=False))), heal),
     Fault(
         7,
         "half-open, and the server another",
-        both(on_ways(put(withhold_fin=True)), on_ways(lambda p: p.blackhole()), kill, start),
+        both(on_ways(put(HalfOpen())), on_ways(put(Blackhole())), kill, start),
         heal,
     ),
-    Fault(8, "reset", on_ways(lambda p: p.reset()), nothing),
-    Fault(11, "cut in mid-message", on_ways(put(cut_after=333), 1), heal, pods=(1,)),
+    Fault(8, "reset", on_ways(lambda p: p.reset_connections()), nothing),
+    Fault(11, "cut in mid-message", on_ways(put(LimitData(bytes=333)), 1), heal, pods=(1,)),
     Fault(
         13,
         "killed, and its end withheld",
-        both(on_ways(put(withhold_fin=True)), kill),
+        both(on_ways(put(HalfOpen())), kill),
         both(heal, start),
     ),
     Fault(
         14,
         "accepts and says nothing",
-        both(on_ways(put(mute=True)), on_ways(lambda p: p.reset())),
+        both(on_ways(put(AcceptAndHang())), on_ways(lambda p: p.reset_connections())),
         heal,
     ),
     Fault(

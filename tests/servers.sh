@@ -1,8 +1,19 @@
 #!/bin/sh
-# Installs what the tests talk to, as Debian packages, where this may be done: as root, with apt-get.
-# Elsewhere it says what to install and exits with 1: tests of what is missing are then skipped, and
-# fail where the variable CI is set.
+# Installs what the tests talk to: Debian packages, where this may be done (as root, with apt-get), and
+# clients from npm, below .venv, where there is npm. Elsewhere it says what to install and exits with 1:
+# tests of what is missing are then skipped, and fail where the variable CI is set.
 set -eu
+
+NODE=.venv/node
+if ! cmp -s tests/node/package-lock.json "$NODE/package-lock.json" || [ ! -d "$NODE/node_modules" ]; then
+	if command -v npm >/dev/null; then
+		mkdir -p "$NODE"
+		cp tests/node/package.json tests/node/package-lock.json "$NODE"
+		npm ci --silent --ignore-scripts --no-audit --no-fund --prefix "$NODE"
+	else
+		echo "Without npm (Debian's package npm) clients that run on Node are not tested." >&2
+	fi
+fi
 
 PACKAGES="chromium haproxy nginx postgresql redis-server rabbitmq-server"
 

@@ -47,6 +47,9 @@ INSIDE = {
         "tools.oracle",
         "tools.chaos",
         "tools.simulator",
+        "tools.chaos.proxy.frames",
+        "tools.chaos.proxy",
+        "tools.chaos",
         "tools",  # the commands come last
     ],
 }

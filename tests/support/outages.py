@@ -16,10 +16,10 @@ import trio
 
 from deployd.config import Broker
 from deployd.supervisors import Pod, open_pod
+from deployd.tools.chaos.proxy import DOWNSTREAM, FaultProxy, Stream, Toxic, fault_proxy
 
 from .clients import KEYS, Client, connected, pod_config, until
 from .crossing import Heard, Said, Verdict, gaps, judge
-from .fault_proxy import FaultProxy, fault_proxy
 from .joined import well
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "Scene",
     "broker_settings",
     "in_thread",
+    "on",
     "scene",
 ]
 
@@ -224,6 +225,11 @@ async def scene(
                 await until(lambda: not it.talk.verdict().false_cluster)
             nursery.cancel_scope.cancel()
         it.talk.judge()
+
+
+def on(proxy: FaultProxy, toxic: Toxic, stream: Stream = DOWNSTREAM) -> Callable[[], object]:
+    """Return what puts a toxic on the way of a pod: as bytes come to it, unless said otherwise."""
+    return partial(proxy.toxics.put, toxic, stream=stream)
 
 
 async def in_thread(function: Callable[[], object]) -> None:

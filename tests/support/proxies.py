@@ -59,25 +59,6 @@ backend pods
     server pod 127.0.0.1:{pod}
 """
 
-_FORWARDER: Final = """
-import sys, trio
-
-async def pass_on(client):
-    async with client, await trio.open_tcp_stream("127.0.0.1", int(sys.argv[2])) as pod:
-        async def pump(a, b):
-            try:
-                async for data in a:
-                    await b.send_all(data)
-            except trio.BrokenResourceError:
-                pass
-            nursery.cancel_scope.cancel()
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(pump, client, pod)
-            nursery.start_soon(pump, pod, client)
-
-trio.run(trio.serve_tcp, pass_on, int(sys.argv[1]))
-"""
-
 
 class _Proxy(ServerProcess):
     def __init__(self, command: list[str | Path], folder: Path, port: int) -> None:
@@ -135,7 +116,8 @@ def forwarder(pod: int, folder: Path, *, quiet: bool = True) -> Iterator[int]:
     """Run what passes bytes on and knows nothing of HTTP, as `socat` and `ssh -R` do."""
     assert quiet
     port = free_port()
-    yield from _run([sys.executable, "-c", _FORWARDER, str(port), str(pod)], folder, port)
+    command = [sys.executable, "-P", "-m", "deployd.tools", "chaos", "proxy", "--api", "none"]
+    yield from _run([*command, "--listen", str(port), "--upstream", str(pod)], folder, port)
 
 
 PROXIES: Final = (nginx, haproxy)

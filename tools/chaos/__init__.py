@@ -1,3 +1,3 @@
-"""Chaos tests: faults, what they are put together to, and what is said of them."""
+"""Faults on purpose: what they are done with, and what is seen then."""
 
 __all__: list[str] = []

@@ -10,8 +10,8 @@ import attrs
 import trio
 
 from deployd.supervisors import Pod, open_pod
+from deployd.tools.chaos.proxy import Latency, fault_proxy
 from support.clients import KEYS, Client, connected, pod_config, until
-from support.fault_proxy import fault_proxy
 from support.joined import well
 from support.nats_server import MakeNatsServer
 from support.outages import STANDARD, broker_settings
@@ -41,7 +41,7 @@ async def far_apart(make_server: MakeNatsServer) -> AsyncIterator[tuple[Pod, Pod
             for pod in (a, b):
                 await until(partial(well, pod))
             await until(lambda: all(others(pod) == 1 for pod in (a, b)))
-            proxy.latency = WAY
+            proxy.toxics.put_both(Latency(latency=WAY * 1000))
             yield a, b
 
 

@@ -21,8 +21,21 @@ import trio
 from deployd.actors.cluster import BreakerState
 from deployd.config import Broker
 from deployd.supervisors import Pod, open_pod
+from deployd.tools.chaos.proxy import (
+    DOWNSTREAM,
+    UPSTREAM,
+    AcceptAndHang,
+    Bandwidth,
+    Blackhole,
+    FaultProxy,
+    HalfOpen,
+    Latency,
+    LimitData,
+    Slicer,
+    Stream,
+    fault_proxy,
+)
 from support.clients import KEYS, connected, pod_config, until
-from support.fault_proxy import FaultProxy, fault_proxy
 from support.nats_server import MakeNatsServer, NatsServer
 from support.outages import (
     FAST,
@@ -30,6 +43,7 @@ from support.outages import (
     Scene,
     broker_settings,
     in_thread,
+    on,
     scene,
 )
 from support.rabbitmq_server import RabbitServer
@@ -121,9 +135,9 @@ async def test_4_a_short_pause_is_no_outage(kind: str, server: Any) -> None:
 @pytest.mark.parametrize("kind", ["rabbitmq"], indirect=True)
 async def test_5_a_blackhole_is_noticed_on_the_pod_that_is_in_it(kind: str, server: Any) -> None:
     async with scene(kind, server) as it:
-        await it.fault(it.far.blackhole)
+        await it.fault(on(it.far, Blackhole()))
         await it.detected(silent=True, pods=[1])
-        it.far.heal()
+        it.far.toxics.clear()
         await it.healed()
         assert it.trips()[0] == 0
 
@@ -132,26 +146,26 @@ async def test_5_a_blackhole_is_noticed_in_time_with_the_settings_that_nobody_ch
     redis_server: RedisServer,
 ) -> None:
     async with scene("redis", redis_server, STANDARD) as it:
-        await it.fault(*(proxy.blackhole for proxy in it.proxies))
+        await it.fault(*(on(proxy, Blackhole()) for proxy in it.proxies))
         await it.detected(silent=True)
         for proxy in it.proxies:
-            proxy.heal()
+            proxy.toxics.clear()
         await it.healed()
 
 
 @pytest.mark.parametrize(
     ("kind", "way"),
-    [("nats", "swallow_in"), ("redis", "swallow_in"), ("rabbitmq", "swallow_out")],
+    [("nats", DOWNSTREAM), ("redis", DOWNSTREAM), ("rabbitmq", UPSTREAM)],
     indirect=["kind"],
 )
 async def test_6_a_way_that_loses_everything_in_one_direction_is_noticed(
-    kind: str, server: Any, way: str
+    kind: str, server: Any, way: Stream
 ) -> None:
     async with scene(kind, server) as it:
-        await it.fault(*(lambda p=proxy: setattr(p, way, True) for proxy in it.proxies))
+        await it.fault(*(on(proxy, Blackhole(both=False), way) for proxy in it.proxies))
         await it.detected(silent=True)
         for proxy in it.proxies:
-            proxy.heal()
+            proxy.toxics.clear()
         await it.healed()
 
 
@@ -159,9 +173,9 @@ async def test_6_a_deaf_pod_is_noticed_in_time_with_the_settings_that_nobody_cha
     nats_server: NatsServer,
 ) -> None:
     async with scene("nats", nats_server, STANDARD) as it:
-        await it.fault(lambda: setattr(it.far, "swallow_in", True))
+        await it.fault(on(it.far, Blackhole(both=False)))
         await it.detected(silent=True, pods=[1])
-        it.far.heal()
+        it.far.toxics.clear()
         await it.healed()
 
 
@@ -171,19 +185,19 @@ async def test_7_a_connection_to_a_broker_that_was_started_anew_is_no_zombie(
     server = make_redis_server()
     async with scene("redis", server) as it:
         for proxy in it.proxies:
-            proxy.withhold_fin = True
-        await it.fault(*(proxy.blackhole for proxy in it.proxies))
+            proxy.toxics.put(HalfOpen())
+        await it.fault(*(on(proxy, Blackhole()) for proxy in it.proxies))
         await in_thread(server.kill)
         await in_thread(server.start)
         await it.detected(silent=True)
         for proxy in it.proxies:
-            proxy.heal()
+            proxy.toxics.clear()
         await it.healed()
 
 
 async def test_8_a_reset_is_noticed_at_once(kind: str, server: Any) -> None:
     async with scene(kind, server) as it:
-        await it.fault(*(proxy.reset for proxy in it.proxies))
+        await it.fault(*(proxy.reset_connections for proxy in it.proxies))
         await it.detected()
         await it.healed()
 
@@ -193,11 +207,11 @@ async def test_8_a_reset_in_the_middle_of_recovering_from_one_is_healed_too(
 ) -> None:
     async with scene(kind, server) as it:
         tries = it.far.accepted
-        await it.fault(it.far.reset)
+        await it.fault(it.far.reset_connections)
         await it.detected(pods=[1])
         for again in range(1, 4):
             await until(partial(accepted, it.far, tries + again))
-            it.far.reset()
+            it.far.reset_connections()
         await it.healed()
 
 
@@ -210,7 +224,7 @@ async def test_9_a_slow_way_is_no_outage(kind: str, server: Any) -> None:
     async with scene(kind, server) as it:
         await it.hears_more()
         for proxy in it.proxies:
-            proxy.latency, proxy.jitter = 0.1, 0.06
+            proxy.toxics.put_both(Latency(latency=100, jitter=60))
         await trio.sleep(0.5)  # the fault
         await it.hears_more()
         assert it.trips() == [0, 0]
@@ -221,9 +235,9 @@ async def test_9_a_way_of_half_a_second_is_no_outage_with_the_settings_that_nobo
 ) -> None:
     async with scene("nats", nats_server, STANDARD) as it:
         # What is so slow from one moment to the next may be taken for a broker that hangs.
-        for latency, jitter in ((0.1, 0.06), (0.3, 0.15), (0.5, 0.3)):
+        for latency, jitter in ((100, 60), (300, 150), (500, 300)):
             for proxy in it.proxies:
-                proxy.latency, proxy.jitter = latency, jitter
+                proxy.toxics.put_both(Latency(latency=latency, jitter=jitter))
             await trio.sleep(1.5)  # the fault
             await it.hears_more()
         assert it.trips() == [0, 0]
@@ -238,7 +252,7 @@ async def test_10_a_narrow_way_fills_no_memory_and_every_emit_gets_its_receipt(
     async with scene(kind, server, base) as it, connected(it.pods[0]) as [eve]:
         await eve.join("files")
         await it.hears_more()
-        it.proxies[0].bandwidth, it.proxies[0].slice_bytes = 16 * 1024, 1024
+        it.proxies[0].toxics.put_both(Bandwidth(rate=16))
         link, most, receipts = it.pods[0].link, 0, 0
         assert link is not None
         for number in range(60):
@@ -246,7 +260,7 @@ async def test_10_a_narrow_way_fills_no_memory_and_every_emit_gets_its_receipt(
         while receipts < 60:
             receipts += (await eve.receive())["type"] == "receipt"
             most = max(most, link.outbox.statistics().bytes)
-        it.proxies[0].heal()
+        it.proxies[0].toxics.clear()
         await it.healed()
         assert most <= 64 * 1024
 
@@ -260,22 +274,22 @@ async def test_11_a_message_that_is_cut_in_the_middle_is_no_message(
     kind: str, server: Any, after: int
 ) -> None:
     async with scene(kind, server) as it:
-        await it.fault(lambda: setattr(it.far, "cut_after", after))
+        await it.fault(on(it.far, LimitData(bytes=after)))
         await it.detected(pods=[1])
-        it.far.heal()
+        it.far.toxics.clear()
         await it.healed()
 
 
 async def test_12_bytes_that_come_one_by_one_are_understood(kind: str, server: Any) -> None:
     async with scene(kind, server, attrs.evolve(FAST, timeout=1.8)) as it:
         await it.hears_more()
-        it.far.slice_bytes = 1
-        it.far.reset()  # what greets a new connection comes so, too
+        it.far.toxics.put_both(Slicer(average_size=1))
+        it.far.reset_connections()  # what greets a new connection comes so, too
         await until(lambda: it.trips()[1] == 1)
         await it.healed()
         await it.hears_more()
         assert it.trips() == [0, 1]
-        it.far.heal()  # a machine that is busy must not be behind when all is compared
+        it.far.toxics.clear()  # a machine that is busy must not be behind when all is compared
 
 
 async def test_13_a_broker_whose_end_is_not_told_is_found_out(
@@ -284,11 +298,11 @@ async def test_13_a_broker_whose_end_is_not_told_is_found_out(
     server = make_nats_server()
     async with scene("nats", server) as it:
         for proxy in it.proxies:
-            proxy.withhold_fin = True
+            proxy.toxics.put(HalfOpen())
         await it.fault(server.kill)
         await it.detected(silent=True)
         for proxy in it.proxies:
-            proxy.heal()
+            proxy.toxics.clear()
         await in_thread(server.start)
         await it.healed()
 
@@ -299,15 +313,15 @@ async def test_14_a_broker_that_accepts_and_says_nothing_is_tried_with_pauses(
 ) -> None:
     async with scene(kind, server) as it:
         proxy = it.far
-        proxy.mute = True
-        await it.fault(proxy.reset)
+        proxy.toxics.put(AcceptAndHang())
+        await it.fault(proxy.reset_connections)
         await it.detected(pods=[1])
         link, before = it.pods[1].link, proxy.accepted
         assert link is not None
         await until(lambda: "did not answer within" in link.state.breaker.reason)
         await until(lambda: proxy.accepted > before + 1)
         assert trio.current_time() - it.began > FAST.timeout
-        proxy.heal()
+        proxy.toxics.clear()
         await it.healed()
 
 
@@ -318,7 +332,7 @@ async def test_15_a_flapping_broker_is_tried_less_and_less_often(nats_server: Na
         least = []
         for flap in range(1, 3):
             await until(lambda: link.state.breaker.closed)
-            it.far.reset()
+            it.far.reset_connections()
             await until(partial(tripped, it, flap))
             least.append(link.state.breaker.open_for)
         assert least == [0.5, 1.0]
@@ -366,7 +380,7 @@ async def test_17_a_password_that_is_changed_at_redis_is_a_state_of_its_own(
     server = make_redis_server("--requirepass", "one", login=["-a", "one"])
     async with scene("redis", server, password="one") as it:
         await in_thread(lambda: server.ask("CONFIG", "SET", "requirepass", "two"))
-        await it.fault(*(proxy.reset for proxy in it.proxies))
+        await it.fault(*(proxy.reset_connections for proxy in it.proxies))
         await it.detected()
         await stays_out(it.pods[0], it.proxies[0], "broker.redis")
 

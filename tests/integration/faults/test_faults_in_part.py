@@ -10,10 +10,10 @@ import pytest
 
 from deployd.actors.cluster import OutageCode
 from deployd.supervisors import Pod
+from deployd.tools.chaos.proxy import Blackhole, FlipBits, fault_proxy
 from support.clients import until
-from support.fault_proxy import fault_proxy
 from support.nats_server import MakeNatsServer, until_joined
-from support.outages import FAST, STANDARD, Scene, in_thread, scene
+from support.outages import FAST, STANDARD, Scene, in_thread, on, scene
 from support.rabbitmq_server import RabbitServer
 from support.servers import free_port
 
@@ -30,10 +30,10 @@ async def test_31_pods_on_two_servers_that_are_split_are_told_so_on_both_sides(
         second = make_nats_server(CLUSTER.format(free_port(), url))
         await in_thread(partial(until_joined, [first, second]))
         async with scene("nats", first, STANDARD, other=second) as it:
-            await it.fault(road.blackhole)
+            await it.fault(on(road, Blackhole()))
             await until(lambda: all(map(parted, it.pods)))
-            road.heal()
-            road.reset()  # what was swallowed is gone, and the servers begin anew
+            road.toxics.clear()
+            road.reset_connections()  # what was swallowed is gone, and the servers begin anew
             await it.healed()
             assert it.trips() == [0, 0]
 
@@ -78,9 +78,9 @@ async def test_40_where_bits_flip_nothing_is_heard_that_was_not_said(
     server = request.getfixturevalue(f"{kind}_server")
     base = attrs.evolve(FAST, secret="a secret that all pods have, of 32 bytes")
     async with scene(kind, server, base) as it:
-        await it.fault(lambda: setattr(it.far, "flip_every", 5_000))
+        await it.fault(on(it.far, FlipBits(every_bytes=5_000)))
         await until(lambda: noticed(it.pods[1]) >= 3)  # each may end the connection
-        it.far.heal()
+        it.far.toxics.clear()
         await it.healed()
 
 

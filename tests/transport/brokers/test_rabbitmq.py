@@ -11,11 +11,11 @@ import pytest
 import trio
 
 from deployd.config.brokers import RabbitMQ as RabbitMQSettings
+from deployd.tools.chaos.proxy import Latency, fault_proxy
 from deployd.transport import BrokerRefused, BrokerUnavailable
 from deployd.transport.brokers.bridge.bridged import Bridged
 from deployd.transport.brokers.contract import Broker
 from deployd.transport.brokers.rabbitmq.driver import RabbitDriver
-from support.fault_proxy import fault_proxy
 from support.inboxes import HANGS, Heard, descriptors, threads, wait_until
 from support.rabbitmq_server import MakeRabbitServer, RabbitServer
 from support.servers import free_port
@@ -244,7 +244,8 @@ async def test_a_thousand_rooms_are_joined_and_left_in_a_moment(
 ) -> None:
     rooms = [f"room.r{number}" for number in range(1000)]
     async with fault_proxy(rabbitmq_server.port) as proxy:
-        proxy.latency = 0.05  # each way: who waits for each answer waits for 100 s
+        # Each way: who waits for each answer waits for 100 s.
+        proxy.toxics.put_both(Latency(latency=50))
         settings = rabbitmq_server.settings(exchange="many", port=proxy.port)
         async with joined(settings) as (broker, _):
             with trio.fail_after(4 * HANGS):
