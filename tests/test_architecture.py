@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-ORDER = ["config", "transport", "client", "actors", "documents", "supervisors", "tools"]
+ORDER = ["config", "transport", "client", "actors", "documents", "supervisors", "tools", "testing"]
 INSIDE = {
     "transport": [
         "transport",  # what all of it shares: errors, meters, threads, tokens
@@ -45,7 +45,6 @@ INSIDE = {
         "tools.common",
         "tools.stress",
         "tools.oracle",
-        "tools.chaos",
         "tools.simulator",
         "tools.chaos.proxy.frames",
         "tools.chaos.proxy",

@@ -16,9 +16,9 @@ from .faults import Fault, Kind
 from .injection import inject
 from .models import network_of
 from .plan import Act, Deed, RunPlan
-from .pod import SimulatedPod
+from .pod import PLAIN, PodKind, SimulatedPod
 
-__all__ = ["run"]
+__all__ = ["World", "run"]
 
 STOPPING: Final = 20.0
 """Seconds after which a pod that stops is killed."""
@@ -73,7 +73,8 @@ def _act(pod: SimulatedPod, client: Visit, deed: Deed, visitor: _Visitor) -> Non
 class World:
     """What runs. `history` is what was seen so far."""
 
-    def __init__(self, plan: RunPlan, pauses: Pauses) -> None:
+    def __init__(self, plan: RunPlan, pauses: Pauses, kind: PodKind = PLAIN) -> None:
+        self._kind = kind
         self.history: list[Record] = []
         self._plan = plan
         self._pauses = pauses
@@ -163,7 +164,7 @@ class World:
     # Pods that end -------------------------------------------------------------------------------
 
     def _start(self, number: int, skew: float, nursery: trio.Nursery) -> None:
-        pod = SimulatedPod(number, self._plan, skew, self._network, self.history)
+        pod = SimulatedPod(number, self._plan, skew, self._network, self.history, self._kind)
         self._pods[number] = pod
         self._network.begin(number)
         self.history.append(Began(trio.current_time(), number))
