@@ -172,9 +172,8 @@ class History:
         known = {(r.pod, r.other) for r in self.records if isinstance(r, Met)}
         for pod in self._seen:
             number = self._pods[pod.pod_id]
-            others = () if pod.link is None else tuple(pod.link.state.peers)
-            for other in others:
-                there = self._pods.get(str(other))
+            for other in () if pod.link is None else pod.link.state.peers.known:
+                there = self._pods.get(other)
                 if there is not None and (number, there) not in known:
                     self.write(Met(self.now, number, there))
 

@@ -69,7 +69,10 @@ async def pod(
 async def cluster(
     deployd_holder: Holder, deployd_config: Config, deployd_rooms: Mapping[str, type[Room[Any]]]
 ) -> Cluster:
-    """Open pods that hear each other: `one, two = await cluster(2)`."""
+    """Give what opens pods that hear each other.
+
+    As in `one, two = await cluster(2)`.
+    """
     from .pods import Cluster
 
     return Cluster(deployd_holder, deployd_config, deployd_rooms)
@@ -77,7 +80,10 @@ async def cluster(
 
 @pytest.fixture
 async def client(deployd_holder: Holder) -> Clients:
-    """Connect clients: `ann = await client(pod)`."""
+    """Give what connects clients.
+
+    As in `ann = await client(pod)`.
+    """
     from .pods import Clients
 
     return Clients(deployd_holder)
@@ -85,7 +91,7 @@ async def client(deployd_holder: Holder) -> Clients:
 
 @pytest.fixture
 async def faults(deployd_holder: Holder) -> AsyncIterator[Faults]:
-    """Break pods and ways: `faults.inject(pod, "actor.crash", path="pod/rooms/chat")`."""
+    """Break pods and ways, as in `faults.inject(pod, "actor.hang", path="pod/rooms/chat")`."""
     from .faults import Faults
 
     made = Faults(deployd_holder)

@@ -17,7 +17,7 @@ from ..transport.brokers.contract import Broker
 from ..transport.brokers.memory import MemoryBroker, MemoryBus
 from .holding import Holder
 
-__all__ = ["Clients", "Cluster", "Opened", "pod_block", "config_for_tests"]
+__all__ = ["Clients", "Cluster", "Opened", "config_for_tests", "pod_block"]
 
 KEYS: Final = Secrets("master-key-of-deployd.testing", "secret-of-tokens-of-deployd.testing!!")
 """Keys of pods that live for a test, on this machine alone."""

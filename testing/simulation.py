@@ -142,13 +142,16 @@ def _told(how: Simulation, seeds: range, failed: Mapping[int, Exception]) -> str
         f"{len(failed)} of {len(seeds)} seeds fail: {names}{more}",
         f"seed {first}, {made.broker}, {made.pods} pods: {type(error).__name__}: {error}",
         *(f"  {fault}" for fault in made.faults),
-        f"again: {_hash_seed()}{VARIABLE}={first} pytest {os.environ.get('PYTEST_CURRENT_TEST', '')}".removesuffix(
-            " (call)"
-        ),
+        f"again: {_hash_seed()}{VARIABLE}={first} pytest {_node()}",
     ]
     if not os.environ.get("PYTHONHASHSEED", "").isdecimal():
         lines.append("Runs are exactly the same in processes with one PYTHONHASHSEED: set it to 0.")
     return "\n".join(lines)
+
+
+def _node() -> str:
+    """Return how pytest calls the test that runs."""
+    return os.environ.get("PYTEST_CURRENT_TEST", "").removesuffix(" (call)")
 
 
 def _hash_seed() -> str:

@@ -24,6 +24,8 @@ __all__ = ["HeardEvent", "SimulatedClient", "Story", "StoryVisit", "StoryWorld"]
 
 BACK: Final = 0.5
 """Seconds after which a client whose pod has died tries to come back."""
+LONGEST: Final = 300.0
+"""Virtual seconds that one seed may take."""
 MOST_ROOM_CRASHES: Final = 3
 ANSWER: Final = 10.0
 """Seconds within which an emit is answered, or never."""
@@ -53,6 +55,21 @@ class StoryVisit(Visit):
         """The scope of each answered emit, or `error:` and a code."""
         return {}
 
+    @cached_property
+    def _waiting(self) -> list[trio.Event]:
+        return []
+
+    async def answered(self) -> None:
+        """Return when something was answered, or the visit is over."""
+        news = trio.Event()
+        self._waiting.append(news)
+        await news.wait()
+
+    def vanish(self) -> None:
+        """Be told nothing more: its pod is dead."""
+        super().vanish()
+        self._wake()
+
     def emit(self, room: str, event: str, data: JSON) -> int:
         """Say something, and return the number by which it is answered."""
         self._number += 1
@@ -71,6 +88,11 @@ class StoryVisit(Visit):
         elif kind == "error" and told.get("id") is not None:
             self.answers[told["id"]] = f"error:{told['data']['code']}"
         super()._hear(told)
+        self._wake()
+
+    def _wake(self) -> None:
+        while self._waiting:
+            self._waiting.pop().set()
 
 
 class SimulatedClient:
@@ -111,7 +133,7 @@ class SimulatedClient:
         self._do(say)
         with trio.move_on_after(ANSWER):
             while visit.live and number not in visit.answers:
-                await trio.sleep(0.01)
+                await visit.answered()
         return visit.answers.get(number, UNANSWERED)
 
     def say(self, room: str) -> None:
@@ -224,7 +246,10 @@ class StoryWorld(World):
             nursery.start_soon(self._note_calm)
             nursery.start_soon(self._look_after, story)
             try:
-                await self._tell(story)
+                with trio.move_on_after(LONGEST) as told:
+                    await self._tell(story)
+                if told.cancelled_caught:
+                    raise TimeoutError(f"The test is not over after {LONGEST:g} virtual seconds.")
             finally:
                 self.history = list(self.history)
                 for pod in self._pods.values():
