@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .faults import Faults
-    from .history import History, Speaker
+    from .history import History, RecordedClient
     from .simulation import SimulationFailed, simulate
     from .story import SimulatedClient, Story
 
@@ -22,7 +22,7 @@ _WHERE = {
     "History": "history",
     "SimulatedClient": "story",
     "SimulationFailed": "simulation",
-    "Speaker": "history",
+    "RecordedClient": "history",
     "Story": "story",
     "simulate": "simulation",
 }
@@ -30,9 +30,9 @@ _WHERE = {
 __all__ = [
     "Faults",
     "History",
+    "RecordedClient",
     "SimulatedClient",
     "SimulationFailed",
-    "Speaker",
     "Story",
     "simulate",
 ]

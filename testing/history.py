@@ -36,7 +36,7 @@ from ..tools.oracle import (
     judge,
 )
 
-__all__ = ["History", "ReadEvent", "Speaker", "read_plainly"]
+__all__ = ["History", "ReadEvent", "RecordedClient", "read_plainly"]
 
 LOOK: Final = 0.02
 """Seconds between looks whom the pods know."""
@@ -50,7 +50,7 @@ ReadEvent: TypeAlias = Callable[[ClientEvent], tuple[str, int] | None]
 
 
 def read_plainly(event: ClientEvent) -> tuple[str, int] | None:
-    """Read the `by` and `number` that `Speaker.say` has put into what it said."""
+    """Read the `by` and `number` that `RecordedClient.say` has put into what it said."""
     data = event.data
     if not isinstance(data, dict):
         return None
@@ -58,7 +58,7 @@ def read_plainly(event: ClientEvent) -> tuple[str, int] | None:
     return (by, number) if isinstance(by, str) and isinstance(number, int) else None
 
 
-class Speaker:
+class RecordedClient:
     """A client in a room, all of whose words and hearings are written down. Made by `History`."""
 
     def __init__(self, history: History, name: str, client: Client, pod: int, room: str) -> None:
@@ -123,7 +123,7 @@ class History:
 
     async def enter(
         self, client: Client, pod: Pod, room: str, *, read: ReadEvent = read_plainly
-    ) -> Speaker:
+    ) -> RecordedClient:
         """Let a client of a pod into a room, and write down all that it hears there.
 
         `read` says of an event who has said it, where a room passes on something else than it got.
@@ -135,7 +135,7 @@ class History:
         self.write(Entered(self.now, name, number, room))
         self._nursery.start_soon(self._hear, name, client, room, read)
         self._nursery.start_soon(self._be_told, name, client)
-        return Speaker(self, name, client, number, room)
+        return RecordedClient(self, name, client, number, room)
 
     def calm(self) -> None:
         """Note that nothing is wrong any more: what is said from now on is to reach all."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 import trio
@@ -17,7 +17,7 @@ from ..tools.simulator.chance import LeapingClock, seeded
 from ..tools.simulator.faults import BrokerName
 from ..tools.simulator.plan import RunPlan, plan
 from ..tools.simulator.pod import PodKind
-from .story import Story, StoryVisit, StoryWorld
+from .story import RoomCrash, Story, StoryVisit, StoryWorld, room_crashes
 
 __all__ = ["SimulationFailed", "simulate"]
 
@@ -55,6 +55,10 @@ class Simulation:
         """Return what a seed is like: its pods and faults, and nothing that clients do."""
         made = evolve(plan(seed, self.broker), deeds=(), homes=())
         return made if self.faults else evolve(made, faults=())
+
+    def crashes(self, seed: int) -> Sequence[RoomCrash]:
+        """Return when its rooms crash."""
+        return room_crashes(self.plan(seed)) if self.faults else ()
 
 
 def simulate(
@@ -121,7 +125,7 @@ def _chosen(seeds: range) -> range:
 
 def _run(how: Simulation, seed: int, tell: Callable[[Story], Awaitable[None]]) -> None:
     with capture_logs(), seeded(seed) as pauses:
-        world = StoryWorld(how.plan(seed), pauses, how.kind, tell)
+        world = StoryWorld(how.plan(seed), pauses, how.kind, how.crashes(seed), tell)
         trio.run(world.live, clock=LeapingClock(), strict_exception_groups=True)
 
 
@@ -141,7 +145,7 @@ def _told(how: Simulation, seeds: range, failed: Mapping[int, Exception]) -> str
     lines = [
         f"{len(failed)} of {len(seeds)} seeds fail: {names}{more}",
         f"seed {first}, {made.broker}, {made.pods} pods: {type(error).__name__}: {error}",
-        *(f"  {fault}" for fault in made.faults),
+        *(f"  {fault}" for fault in (*made.faults, *how.crashes(first))),
         f"again: {_hash_seed()}{VARIABLE}={first} pytest {_node()}",
     ]
     if not os.environ.get("PYTHONHASHSEED", "").isdecimal():

@@ -20,16 +20,46 @@ from ..tools.simulator.world import World
 from ..transport import Emit
 from .history import JUDGED
 
-__all__ = ["HeardEvent", "SimulatedClient", "Story", "StoryVisit", "StoryWorld"]
+__all__ = [
+    "HeardEvent",
+    "RoomCrash",
+    "SimulatedClient",
+    "Story",
+    "StoryVisit",
+    "StoryWorld",
+    "room_crashes",
+]
 
 BACK: Final = 0.5
 """Seconds after which a client whose pod has died tries to come back."""
 LONGEST: Final = 300.0
 """Virtual seconds that one seed may take."""
 MOST_ROOM_CRASHES: Final = 3
+CRASHING: Final = (3.0, 17.0)
+"""Seconds of a run between which rooms crash."""
+ROOMS: Final = "pod/rooms/*"
 ANSWER: Final = 10.0
 """Seconds within which an emit is answered, or never."""
 UNANSWERED: Final = "unanswered"
+
+
+@frozen
+class RoomCrash:
+    """All rooms of a pod crash, `at` seconds since the run began."""
+
+    at: float
+    pod: int
+
+    def __str__(self) -> str:
+        """Say it in a line, as the faults of a plan do."""
+        return f"{self.at:6.3f} s the rooms of pod {self.pod} crash"
+
+
+def room_crashes(plan: RunPlan) -> Sequence[RoomCrash]:
+    """Draw when rooms crash in a run: now and then, as bugs make them."""
+    draw = random.Random(f"rooms of {plan.seed}")  # noqa: S311 - chance, not secrecy
+    times = sorted(draw.uniform(*CRASHING) for _ in range(draw.randint(0, MOST_ROOM_CRASHES)))
+    return [RoomCrash(at, draw.randrange(plan.pods)) for at in times]
 
 
 @frozen
@@ -142,11 +172,13 @@ class SimulatedClient:
 
     def heard(self, room: str, event: str | None = None) -> list[JSON]:
         """Return what it has heard in a room, in order, over all its visits."""
+        return [data for visit in self.visits(room, event) for data in visit]
+
+    def visits(self, room: str, event: str | None = None) -> list[list[JSON]]:
+        """Return the same for each visit: rooms of a pod that has died begin anew with it."""
         return [
-            one.data
+            [one.data for one in visit.heard if one.room == room and event in (None, one.event)]
             for visit in self._visits
-            for one in visit.heard
-            if one.room == room and event in (None, one.event)
         ]
 
     def come(self, pod: SimulatedPod) -> None:
@@ -227,9 +259,11 @@ class StoryWorld(World):
         plan: RunPlan,
         pauses: Pauses,
         kind: PodKind,
+        crashes: Sequence[RoomCrash],
         tell: Callable[[Story], Awaitable[None]],
     ) -> None:
         super().__init__(plan, pauses, kind)
+        self._crashes = crashes
         self._tell = tell
 
     async def live(self) -> None:
@@ -241,8 +275,7 @@ class StoryWorld(World):
             await trio.sleep(0.01)
             for fault in self._plan.faults:
                 nursery.start_soon(self._befall, fault, nursery)
-            if self._plan.faults:
-                nursery.start_soon(self._crash_rooms, story)
+            nursery.start_soon(self._crash_rooms, story)
             nursery.start_soon(self._note_calm)
             nursery.start_soon(self._look_after, story)
             try:
@@ -268,10 +301,6 @@ class StoryWorld(World):
 
     async def _crash_rooms(self, story: Story) -> None:
         """Crash rooms now and then, as bugs do."""
-        draw = random.Random(f"rooms of {self._plan.seed}")  # noqa: S311 - chance, not secrecy
-        times = sorted(draw.uniform(3.0, 17.0) for _ in range(draw.randint(0, MOST_ROOM_CRASHES)))
-        for at in times:
-            await trio.sleep_until(at)
-            story.inject(
-                draw.randrange(self._plan.pods), "actor.crash", path="pod/rooms/*", seconds=1.0
-            )
+        for crash in self._crashes:
+            await trio.sleep_until(crash.at)
+            story.inject(crash.pod, "actor.crash", path=ROOMS, seconds=1.0)
