@@ -61,7 +61,7 @@ def _no_renewal() -> None:
 
 
 def _no_reproof_of_the_silent() -> None:
-    Proofs._look = lambda self, now: None  # type: ignore[method-assign]
+    Proofs._look = lambda self, now, several: None  # type: ignore[method-assign]
     Gossip._doubt_own = lambda self, marks: None  # type: ignore[method-assign]
 
 

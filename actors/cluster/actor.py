@@ -25,7 +25,7 @@ from .awake_timeout import AwakeTimeouts
 from .breaker import PROOFS
 from .canary import Canary
 from .effects import perform
-from .gossip import Gossip, MarkedBeat
+from .gossip import Gossip
 from .handoff import Hint, publications_of
 from .inbound import Inbound, Listeners
 from .line import ReceivingLine
@@ -33,6 +33,7 @@ from .link import Link
 from .outbound import Outbound
 from .patience import Patience
 from .publication import Publication
+from .pulse import MarkedBeat
 from .state import Effect
 
 __all__ = ["LinkActor"]
@@ -305,7 +306,7 @@ class LinkActor(Actor):
 
     def _hear_of_pods(self, channel: Channel, own: Probe | Beat | AskSince | AskEcho) -> None:
         if isinstance(own, Beat):
-            self._gossip.hears(own)
+            self._gossip.hears(own, channel)
         elif not isinstance(own, Probe):
             self._gossip.asked(own)
         elif channel not in self._canary.channels:

@@ -6,6 +6,7 @@ came meanwhile, and would blame the broker for its own stall.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from typing import Final, TypeVar
@@ -36,6 +37,7 @@ class AwakeTimeouts:
         self.slept = 0.0
         """Seconds in which this pod's loop was held up."""
         self._asleep_since: float | None = None
+        self._next_look = math.inf
         self._began: dict[trio.CancelScope, float] = {}
 
     @property
@@ -49,8 +51,21 @@ class AwakeTimeouts:
         return self._patience.heard_at
 
     def awake(self) -> float:
-        """Return the time (seconds) in which this pod was awake."""
-        now = trio.current_time() if self._asleep_since is None else self._asleep_since
+        """Return the time (seconds) in which this pod was awake.
+
+        Whoever asks first after the loop was held up notices it, so what was under way meanwhile
+        took no longer for that.
+        """
+        if self._asleep_since is not None:
+            return self._asleep_since - self._stalled
+        now = trio.current_time()
+        late = now - self._next_look
+        if late > STALL:
+            self._stalled += late
+            self.slept += late
+            self._next_look = now
+            # What came while it was late was heard before it.
+            self._patience.heard_at = min(self._patience.heard_at, now - self._stalled)
         return now - self._stalled
 
     @contextmanager
@@ -61,7 +76,8 @@ class AwakeTimeouts:
             yield
         finally:
             self._asleep_since = None
-            self._stalled += trio.current_time() - began
+            self._next_look = now = trio.current_time()
+            self._stalled += now - began
 
     def heard(self) -> None:
         """Note that something came from the broker: it does not hang."""
@@ -94,16 +110,11 @@ class AwakeTimeouts:
         while True:
             now = trio.current_time()
             dues = map(self._due, self._began) if self._asleep_since is None else ()
-            next_look = max(now, min([now + TICK, *dues]))
-            await trio.sleep_until(next_look)
+            self._next_look = max(now, min([now + TICK, *dues]))
+            await trio.sleep_until(self._next_look)
             if self._asleep_since is not None:
                 continue
-            late = trio.current_time() - next_look
-            if late > STALL:
-                self._stalled += late
-                self.slept += late
-                # What came while it was late was heard before it.
-                self._patience.heard_at = min(self._patience.heard_at, self.awake())
+            self.awake()
             now = trio.current_time()
             for scope in [scope for scope in self._began if self._due(scope) <= now]:
                 del self._began[scope]

@@ -47,9 +47,13 @@ class Canary:
         self._nonce = ""
         self._awaited: set[str] = set()
         self._back = trio.Event()
+        self._came_at = 0.0
 
     async def prove(self) -> float:
-        """Return the seconds that the slowest took. Raises `BrokerUnavailable` when one is lost."""
+        """Return the seconds that the slowest took. Raises `BrokerUnavailable` when one is lost.
+
+        That the broker confirms it may take longer, and is none of its way.
+        """
         began = self._timeouts.awake()
         self._nonce, self._awaited = secrets.token_hex(8), set(self.channels)
         self._back = trio.Event()
@@ -65,7 +69,7 @@ class Canary:
                 f"{self._broker.endpoint} did not bring back a probe within "
                 f"{self._timeouts.seconds:.2g} s; it hangs, or the way to it does."
             )
-        return self._timeouts.awake() - began
+        return self._came_at - began
 
     async def _stand_in_line(self, deadline: float) -> None:
         """Wait longer while other messages come: the pod is the slow one, and still reading."""
@@ -83,5 +87,6 @@ class Canary:
         if message.nonce == self._nonce:
             self._awaited.discard(channel)
             if not self._awaited:
+                self._came_at = self._timeouts.awake()
                 self._back.set()
         return True

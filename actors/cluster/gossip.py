@@ -6,13 +6,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import trio
-from attrs import evolve, frozen
 
 from ...config import get_logger
 from ...transport import MessagesRefused
 from ...transport.brokers import (
-    MOST_HEARD,
-    MOST_MARKS,
     AskEcho,
     AskSince,
     Beat,
@@ -25,18 +22,19 @@ from ...transport.brokers.contract import EVERYONE, Channel, Message, pod_channe
 from .effects import perform, write_down_name
 from .inbound import Listeners
 from .link import Link
-from .pace import interval, until_next
+from .pace import until_next
+from .pulse import MarkedBeat, Pulse
 from .sequences import Hole
 from .witnesses import witnesses
 
-__all__ = ["Gossip", "MarkedBeat"]
+__all__ = ["Gossip"]
 
 FIRST_HELLO: Final = 0.05
 """Seconds, doubled each time, after which a pod that nobody answers says hello again."""
+HELLO_AGAIN: Final = 0.5
+"""Seconds after which a pod whose words wait for others says hello again."""
 LISTENED: Final = 1.25
 """Seconds after which a pod that nobody answers is alone: the others beat once in them."""
-HEARD_AGAIN: Final = 10
-"""Beats after which a pod says again whom it hears, though that is as before: one may be lost."""
 TICK: Final = 0.25
 """Seconds between looks at who is silent and what is missing."""
 RENEWED: Final = 2.5
@@ -49,14 +47,6 @@ MOST_ECHOED: Final = 1000
 _log = get_logger("realtime")
 
 Say = Callable[[Sequence[Message]], Awaitable[None]]
-
-
-@frozen
-class MarkedBeat:
-    """A beat that stands in the outbox, behind all the events that it tells of, since `at`."""
-
-    said: Beat
-    at: float
 
 
 class Gossip:
@@ -78,14 +68,11 @@ class Gossip:
         self._listeners = listeners
         self._say = say
         self._renew = renew
-        self._node = node
         self._asked: list[AskSince | AskEcho] = []
         self._questions: list[AskSince] = []
         self._echoed = self._denied = 0
-        self._renew_at = self._all_said_at = 0.0
-        self._waiting: MarkedBeat | None = None
-        self._heard_said: tuple[str, ...] | None = None
-        self._heard_again = 0
+        self._renew_at = 0.0
+        self._pulse = Pulse(link, node)
         self._wake = trio.Event()
         self._news = trio.Event()
         self._reunited = trio.Event()
@@ -93,11 +80,12 @@ class Gossip:
 
     # What comes ----------------------------------------------------------------------------
 
-    def hears(self, said: Beat) -> None:
+    def hears(self, said: Beat, channel: Channel) -> None:
         """Take a beat, of whomever."""
         link, state = self._link, self._link.state
         now, wall = link.clock(), link.wall()
-        news = state.peers.note(said, now, wall)
+        answers = channel == pod_channel(link.pod_id)
+        news = state.peers.note(said, now, wall, answers=answers)
         if state.peers.owed or (news is not None and news.came):
             self._wake.set()
             self._news.set()
@@ -149,11 +137,11 @@ class Gossip:
     async def speak(self) -> None:
         """Say hello, and beat until cancelled, whatever the broker keeps an answer waiting."""
         link = self._link
-        self._all_said_at = link.clock()
-        await self._tell([(EVERYONE, beat(self._plain("hello")))])
+        self._pulse.begin()
+        await self._tell([(EVERYONE, beat(self._pulse.plain("hello")))])
         # The first at once: what was said while there was no link is lost, and others are to know.
         while True:
-            next_beat = link.clock() + until_next(link.wall(), self.interval)
+            next_beat = link.clock() + until_next(link.wall(), self._pulse.interval)
             await self._beat()
             await trio.sleep_until(next_beat)
 
@@ -175,26 +163,13 @@ class Gossip:
             last_look = now
             self._look()
 
-    @property
-    def interval(self) -> float:
-        """Seconds between two beats of this pod."""
-        return interval(len(self._link.state.peers))
-
     async def said(self, marked: MarkedBeat) -> None:
         """Say a beat that stood in line: all before it has been said."""
-        if marked is self._waiting:
-            self._waiting, self._all_said_at = None, self._link.clock()
-        stood = self._link.clock() - marked.at
-        marks = tuple(
-            Mark(room, first, last, first_age + stood, last_age + stood)
-            for room, first, last, first_age, last_age in marked.said.marks
-        )
-        now_said = evolve(marked.said, marks=marks, clock=self._link.clock())
-        await self._tell([(EVERYONE, beat(now_said))])
+        await self._tell([(EVERYONE, beat(self._pulse.said(marked)))])
 
     async def bye(self) -> None:
         """Tell the others that this pod goes."""
-        await self._tell([(EVERYONE, beat(self._plain("bye")))])
+        await self._tell([(EVERYONE, beat(self._pulse.plain("bye")))])
 
     async def acquaint(self) -> None:
         """Find out who is there, where other servers do not know yet what is heard on this one.
@@ -205,19 +180,24 @@ class Gossip:
         peers, wait = self._link.state.peers, FIRST_HELLO
         with trio.move_on_after(LISTENED):
             while not peers.acquainted:
-                await self._tell([(EVERYONE, beat(self._plain("hello")))])
+                await self._tell([(EVERYONE, beat(self._pulse.plain("hello")))])
                 self._wake = trio.Event()
                 with trio.move_on_after(wait):
                     await self._wake.wait()
                 wait *= 2
 
     async def reunion(self, seconds: float) -> int:
-        """Return when all that were known are heard again; or how many are not, in that time."""
+        """Return when all that were known hear this pod again; or how many do not, in that time.
+
+        Whom this pod hears may be deaf to it, and whoever is not answers a hello.
+        """
         peers = self._link.state.peers
-        self._reunited = trio.Event()
-        if not peers.complete:
-            with trio.move_on_after(seconds):
-                await self._reunited.wait()
+        with trio.move_on_after(seconds):
+            while not peers.complete:
+                self._reunited = trio.Event()
+                await self._tell([(EVERYONE, beat(self._pulse.plain("hello")))])
+                with trio.move_on_after(HELLO_AGAIN):
+                    await self._reunited.wait()
         return peers.give_up()
 
     async def until_proven(self, seconds: float) -> None:
@@ -243,30 +223,14 @@ class Gossip:
             self._proved(self._link.proofs.unsayable(channels))
 
     async def _beat(self) -> None:
-        link = self._link
-        if self._waiting is not None:  # the broker is slow: who we are is said at once
-            await self._tell([(EVERYONE, beat(self._plain("here")))])
+        pulse = self._pulse
+        if pulse.waiting is not None:  # the broker is slow: who we are is said at once
+            await self._tell([(EVERYONE, beat(pulse.plain("here")))])
             return
-        numbering = link.state.numbering
-        marks = numbering.marks(link.clock(), MOST_MARKS, link.state.held)
-        self._doubt_own(marks)
-        made = self._made("here", marks=marks, number=numbering.beat)
-        said = evolve(made, hears=self._news_of_hearing())
-        self._waiting = MarkedBeat(said, link.clock())
-        if not link.stand_in_line(self._waiting):
-            self._waiting = None  # who misses this beat asks for what it told
-
-    def _news_of_hearing(self) -> tuple[str, ...] | None:
-        """Return whom this pod hears, or None where it has said so not long ago."""
-        heard = self._heard()
-        if heard == self._heard_said and self._heard_again > 0:
-            self._heard_again -= 1
-            return None
-        self._heard_said, self._heard_again = heard, HEARD_AGAIN - 1
-        return heard
-
-    def _heard(self) -> tuple[str, ...]:
-        return tuple(self._link.state.peers.hears[:MOST_HEARD])
+        marked = pulse.next()
+        self._doubt_own(marked.said.marks)
+        if not self._link.stand_in_line(marked):
+            pulse.waiting = None  # who misses this beat asks for what it told
 
     def _doubt_own(self, marks: Sequence[Mark]) -> None:
         """Doubt the rooms in which this pod has spoken and does not hear itself."""
@@ -281,7 +245,7 @@ class Gossip:
     async def _answer(self) -> None:
         peers = self._link.state.peers
         for other in peers.take_owed():
-            await self._tell([(pod_channel(other), beat(self._plain("here")))])
+            await self._tell([(pod_channel(other), beat(self._pulse.plain("here")))])
         questions, self._questions = self._questions, []
         for wanted in questions:
             asking = ask_since(self._link.pod_id, wanted.number)
@@ -294,13 +258,7 @@ class Gossip:
                 await self._echo(question)
 
     async def _tell_since(self, question: AskSince) -> None:
-        numbering = self._link.state.numbering
-        held = self._link.state.held
-        marks = numbering.since(question.number, self._link.clock(), held)
-        pieces = [marks[i : i + MOST_MARKS] for i in range(0, len(marks), MOST_MARKS)] or [[]]
-        for piece in pieces:
-            number = numbering.beat if piece is pieces[-1] else question.number
-            said = self._made("here", marks=tuple(piece), number=number, after=question.number)
+        for said in self._pulse.since(question):
             await self._tell([(pod_channel(question.origin), beat(said))])
 
     async def _echo(self, asked: AskEcho) -> None:
@@ -326,7 +284,7 @@ class Gossip:
         if renamed is not None:
             write_down_name(renamed)
         # Its own beats come back on it: where they do not, this pod hears nobody's.
-        if link.proofs.sounds.get(EVERYONE, now) < now - 1.5 * self.interval:
+        if link.proofs.sounds.get(EVERYONE, now) < now - 1.5 * self._pulse.interval:
             link.proofs.doubt([EVERYONE])
         # A pod that misses others may be deaf to them, and not to itself: a server of the broker
         # has forgotten what is subscribed on another.
@@ -364,39 +322,4 @@ class Gossip:
 
     def witnesses(self) -> list[str]:
         """Return a pod on each other server of the broker."""
-        return witnesses(self._link.pod_id, self._node, self._link.state.peers.known)
-
-    def _plain(self, word: str) -> Beat:
-        """Return a beat that tells of no room: it shows who misses one that did."""
-        number = self._link.state.numbering.beat
-        said = self._made(word, number=number, after=number)
-        if self._waiting is None:
-            return said
-        # Two batches may go before it: what these three usually take is no delay to be told.
-        waits = self._link.clock() - self._all_said_at - 3 * self._link.round_trips.usual
-        return evolve(said, behind=max(0.0, waits))
-
-    def _made(
-        self, word: str, *, number: int, marks: tuple[Mark, ...] = (), after: int | None = None
-    ) -> Beat:
-        link = self._link
-        about = link.about()
-        return Beat(
-            origin=link.pod_id,
-            epoch=link.epoch,
-            word=word,
-            number=number,
-            interval=self.interval,
-            name=link.name.name,
-            version=about.version,
-            node=self._node,
-            connections=about.connections,
-            rooms=about.rooms,
-            load=about.load,
-            hears=self._heard(),
-            misses=tuple(link.state.peers.misses(link.wall())[:MOST_HEARD]),
-            clock=link.clock(),
-            held=link.state.kept_for(link.clock()),
-            after=after,
-            marks=marks,
-        )
+        return witnesses(self._link.pod_id, self._pulse.node, self._link.state.peers.known)

@@ -70,6 +70,11 @@ class Hearsay:
         """Who is missing, by the words of others, and since when (unix seconds): as last looked."""
         return self._missed
 
+    @property
+    def named(self) -> set[str]:
+        """Who is not heard here, and may be any moment or is missing, by the words of others."""
+        return {*self._heard, *self._missed}
+
     def vouches(self, pod: str, known: Mapping[str, Peer]) -> bool:
         """Whether anybody else hears a pod, or misses it: then it is one."""
         return pod in self._of(known, hears=True) or pod in self._of(known, hears=False)

@@ -183,6 +183,8 @@ class Inbound:
             raise EnvelopeError("it joins more than pods join in a message", _TOO_LARGE)
         fresh = self._deduplicator.admit(envelope)
         if fresh:
+            fresh = self._sequences.in_order(envelope, fresh)
+        if fresh:
             hole = self._sequences.follow(envelope, fresh, self._wall())
             if hole is not None:
                 self.holes.append(hole)

@@ -101,7 +101,9 @@ class Link:
         pod_name = PodName(name, epoch, pod_id)
         state = LinkState(pod_id, settings, message_ttl, largest, clock(), wall())
         subscriptions, deduplicator = Subscriptions(settings.linger), Deduplicator(pod_id)
-        sequences, proofs, gaps = Sequences(), Proofs(pod_id), Gaps()
+        round_trips = RoundTrips()
+        sequences = Sequences(lambda: round_trips.usual)
+        proofs, gaps = Proofs(pod_id), Gaps()
         acknowledgements = Acknowledgements(
             pod_id,
             settings,
@@ -127,7 +129,7 @@ class Link:
             sequences=sequences,
             proofs=proofs,
             gaps=gaps,
-            round_trips=RoundTrips(),
+            round_trips=round_trips,
             acknowledgements=acknowledgements,
             outbox=outbox,
             seal=seal,

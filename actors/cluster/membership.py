@@ -59,6 +59,7 @@ class Peers:
         self._known: dict[str, Peer] = {}
         self._unproven: dict[str, None] = {}
         self._awaited: set[str] = set()
+        self._began = -math.inf
         self._owed: dict[str, None] = {}
         self._hearsay = Hearsay(pod_id)
         self._told: Degraded | None = None
@@ -95,8 +96,8 @@ class Peers:
 
     @property
     def rumoured(self) -> list[str]:
-        """The ids of those that others miss and that were never heard here."""
-        return list(self._hearsay.missed)
+        """The ids of those of whom others speak and that were never heard here."""
+        return [pod for pod in self._hearsay.named if pod not in self._known]
 
     @property
     def partition(self) -> Degraded | None:
@@ -105,7 +106,10 @@ class Peers:
 
     @property
     def complete(self) -> bool:
-        """Whether all that were known when the link closed are heard again, or not expected."""
+        """Whether all that were known when the link closed hear this pod again, as far as they say.
+
+        Those that are not expected do not count.
+        """
         return not self._awaited
 
     @property
@@ -132,6 +136,7 @@ class Peers:
 
         Those too that were missing before: what cut them off may be what cut this pod off.
         """
+        self._began = now
         self._awaited = {pod for pod, peer in self._known.items() if peer.expected}
         for peer in self._known.values():
             if not peer.missing:
@@ -153,13 +158,17 @@ class Peers:
         return since
 
     def give_up(self) -> int:
-        """Await nobody any more; return how many are not there, who were awaited before too."""
+        """Await nobody any more; return how many do not hear this pod, who were awaited before too.
+
+        Whoever is heard, and says that it does not hear, is one of them, and none that is missing.
+        """
         gone, self._awaited = self._awaited, set()
-        for pod in gone:
+        deaf = [pod for pod in gone if self._known[pod].last_at >= self._began]
+        for pod in gone.difference(deaf):
             peer = self._known[pod]
             peer.counted = peer.expected = False
             self._miss(peer)
-        return sum(peer.missing for peer in self._known.values())
+        return len(deaf) + sum(peer.missing for peer in self._known.values())
 
     def excuse(self, seconds: float, now: float) -> None:
         """Hold it against nobody that this pod itself has slept so long, until now."""
@@ -168,8 +177,10 @@ class Peers:
 
     # What is heard -------------------------------------------------------------------------
 
-    def note(self, beat: Beat, now: float, wall: float) -> Heard | None:
+    def note(self, beat: Beat, now: float, wall: float, *, answers: bool = False) -> Heard | None:
         """Take a beat; None where it tells of no pod that is there.
+
+        One that `answers` this pod was said by who has just heard it.
 
         A pod draws its id at its start, so under one id there is one epoch: what comes with another
         is nobody's word against a pod that is heard, however late it says that it began.
@@ -188,7 +199,8 @@ class Peers:
             return None
         if beat.word == "hello" and len(self._owed) < MOST_KNOWN:
             self._owed[pod] = None
-        self._awaited.discard(pod)
+        if answers or all(miss.pod != self._pod_id for miss in beat.misses):
+            self._awaited.discard(pod)
         came = peer is None or peer.missing
         if peer is None:
             peer = self._let_in(beat, now, wall)
@@ -200,6 +212,7 @@ class Peers:
         peer.hears = peer.hears if beat.hears is None else beat.hears
         self._hearsay.note(peer, self._known, now, wall)
         late = peer.late(beat, now)
+        peer.last_at = now - late  # what a server kept while it was frozen is of the dead
         # Until then all that it said has come, or is known to be missing.
         peer.heard_wall = wall - late - max(beat.behind, beat.held)
         return Heard(peer, came, self._follow(peer, beat), late)

@@ -80,6 +80,13 @@ class Numbering:
         said = self._said.get(room)
         return 0 if said is None else said.last
 
+    def untold(self, now: float, held: Callable[[str | None], bool]) -> float:
+        """Return for how many seconds something has been said that no beat has told of, or 0."""
+        for room in self._untold:
+            if not held(room):
+                return max(0.0, now - self._said[room].first_at)
+        return 0.0
+
     def marks(self, now: float, most: int, held: Callable[[str | None], bool]) -> tuple[Mark, ...]:
         """Return what the next beat tells of, `most` rooms, under a number of its own.
 

@@ -30,7 +30,8 @@ class Peer:
     """Another pod: its last beat, when that came, how many came.
 
     `heard_at` is steady seconds, more where that is held against nobody, `heard_wall` unix seconds,
-    less what the beat was late; `came_at` and `last_at` are when its first and last beat came.
+    less what the beat was late; `came_at` is when its first beat came, `last_at` when its last was
+    said.
     `number` is that of the last beat whose marks are known here, or None before the first;
     `counted` is whether the pod is taken to be there, `expected` whether a replay waits for it: no
     more when one has, in vain; `hears` whom it said last that it hears.

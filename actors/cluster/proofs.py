@@ -30,7 +30,8 @@ LONGEST_WAIT: Final = 0.5
 DOUBT: Final = 0.8
 """Seconds without any probe after which a subscription is made anew; and again, as often."""
 SILENT: Final = 20.0
-"""Seconds, and up to a quarter more, in which nothing came on a channel: it is proven again."""
+"""Seconds, and up to a quarter more, in which nothing came on a channel: it is proven again. Where
+the broker has other servers, whatever came: what is said on this one shows nothing of those."""
 MOST_TRIALS: Final = 64
 MOST_WAITING: Final = 16_384
 """Channels that wait to be proven; of more the oldest are left to the next look at silent ones."""
@@ -150,7 +151,7 @@ class Proofs:
 
     def step(self, now: float, witnesses: Sequence[str]) -> Steps:
         """Say what is to be done by now."""
-        self._look(now)
+        self._look(now, bool(witnesses))
         if self._waiting and len(self._trials) < MOST_TRIALS:
             channels = list(self._waiting)[:TOGETHER]
             for channel in channels:
@@ -233,15 +234,15 @@ class Proofs:
             due = now + SILENT * random.uniform(1, 1.25)  # noqa: S311 - chance, not secrecy
             heapq.heappush(self._looks, (due, channel))
 
-    def _look(self, now: float) -> None:
-        """Prove again where nothing has come for long."""
+    def _look(self, now: float, several: bool) -> None:
+        """Prove again where nothing has come for long, or where there are several servers."""
         while self._looks and self._looks[0][0] <= now:
             _, channel = heapq.heappop(self._looks)
             if channel not in self._looked_after:
                 continue
             self._looked_after.discard(channel)
             sound = self.sounds.get(channel, now)
-            if sound <= now - SILENT:
+            if several or sound <= now - SILENT:
                 self.doubt([channel])
                 sound = now
             self._look_at(channel, sound)

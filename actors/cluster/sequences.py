@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
 from attrs import define, evolve, frozen
@@ -30,7 +30,7 @@ a way of its own: so one that was said a second before the beat is not awaited a
 LATEST: Final = 30.0
 """Seconds that an event may be late at most: a clock that was set back proves nothing."""
 SLACK: Final = 0.25
-"""Seconds before what is known: an event was said before it, or the word of it, came here."""
+"""Seconds, at least, before what is known: an event was said before it, or word of it, came."""
 
 _Origin: TypeAlias = tuple[str, int]
 
@@ -46,20 +46,23 @@ class Hole:
 
 @define
 class _Progress:
-    """The first and last number of a pod in a room since that is followed; when that was said."""
+    """The first and last number of a pod in a room since that is followed; when that was said.
+
+    `time` is that by the pod's own clock.
+    """
 
     first: int
     last: int
     at: float
-    offset: float = math.inf
+    time: float = -math.inf
 
-    def said(self, time: float, wall: float) -> float:
-        """Return when (unix s, here) something was said at a time of its origin's clock.
 
-        What came fastest shows how far the clocks are apart; other things were longer on the way.
-        """
-        self.offset = min(self.offset, wall - time)
-        return max(wall - LATEST, time + self.offset)
+@define
+class _Voice:
+    """How far the clock of a pod is behind this one's, and how late its last beat was (s)."""
+
+    behind: float = math.inf
+    late: float = 0.0
 
 
 @frozen
@@ -80,9 +83,12 @@ class Sequences:
     after it, the origin's next beat does. `now` is steady seconds, `wall` unix seconds.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, way: Callable[[], float] = lambda: 0.0) -> None:
+        """Follow nothing yet; `way` says how long (s) what this pod says to itself is under way."""
+        self._way = way
         self._orders: OrderedDict[str | None, dict[_Origin, _Progress]] = OrderedDict()
         self._count = 0
+        self._voices: OrderedDict[_Origin, _Voice] = OrderedDict()
         self._entered: dict[str | None, float] = {}
         self._suspected: list[tuple[float, int, _Suspicion]] = []  # a heap, by when they are due
         self._suspicions = 0
@@ -101,22 +107,35 @@ class Sequences:
         """Whether something of a room is awaited that may be lost."""
         return any(suspicion.room == room for _, _, suspicion in self._suspected)
 
+    def in_order(self, envelope: Envelope, events: list[Event]) -> list[Event]:
+        """Return what others have not overtaken: the rest is told to be missed, or will be.
+
+        What a frozen server did not give up may come when its pod has said more elsewhere. A lower
+        number alone is no sign of that, for others may make up a high one: it was said sooner, too.
+        """
+        order = self._orders.get(envelope.room, {}).get((envelope.origin, envelope.epoch))
+        if order is None or events[0].sequence > order.last:
+            return events
+        return [one for one in events if one.sequence > order.last or one.time >= order.time]
+
     def follow(self, envelope: Envelope, fresh: Sequence[Event], wall: float) -> Hole | None:
         """Note events that have come; return what is missing before or among them."""
         room, origin = envelope.room, (envelope.origin, envelope.epoch)
         order = self._progress(room, origin, fresh[0].sequence, wall)
         last, missed, since = order.last, 0, order.at
+        if fresh[-1].sequence > last:
+            order.time = fresh[-1].time
         for event in fresh:
             gap = event.sequence - last - 1
             if gap >= 0:
                 last = event.sequence
             if gap > 0:
                 missed += min(gap, LONGEST_GAP)
-        order.last, order.at = last, order.said(fresh[-1].time, wall)
+        order.last, order.at = last, self._said(origin, fresh[-1].time, wall)
         if not missed:
             return None
         self.missed += missed
-        return Hole(room, missed, since - SLACK)
+        return Hole(room, missed, since - self._slack())
 
     def marked(self, beat: Beat, now: float, wall: float, late: float) -> list[str | None]:
         """Take what a beat tells of the rooms that are followed; return those that lack something.
@@ -126,6 +145,7 @@ class Sequences:
         """
         lacking = []
         origin, then = (beat.origin, beat.epoch), now - late
+        self._voice(origin).late = late
         for room, first, last, first_age, last_age in beat.marks:
             entered = self._entered.get(room)
             if entered is None:
@@ -145,7 +165,7 @@ class Sequences:
             since = wall - late - first_age
             if order is not None and owed < first:  # a beat was missed that told of these
                 since = min(since, order.at)
-            whole = _Suspicion(room, origin, owed, last, since - SLACK, now)
+            whole = _Suspicion(room, origin, owed, last, since - self._slack(), now)
             if owed < last:  # the oldest of them is due first, and shows that there is a hole
                 self._suspect(evolve(whole, last=owed), now + GRACE - first_age)
             self._suspect(whole, now + GRACE - last_age)
@@ -167,6 +187,27 @@ class Sequences:
         return holes
 
     # Inside ----------------------------------------------------------------------------------
+
+    def _slack(self) -> float:
+        return max(SLACK, self._way())
+
+    def _said(self, origin: _Origin, time: float, wall: float) -> float:
+        """Return when (unix s, here) something was said at a time of its origin's clock.
+
+        What came fastest shows how far the clocks are apart; other things were longer on the way.
+        What comes behind a beat that is late is as late, or a beat's interval less.
+        """
+        voice = self._voice(origin)
+        voice.behind = min(voice.behind, wall - voice.late - time)
+        return max(wall - LATEST, time + voice.behind)
+
+    def _voice(self, origin: _Origin) -> _Voice:
+        voice = self._voices.get(origin)
+        if voice is None:
+            voice = self._voices[origin] = _Voice()
+            if len(self._voices) > REMEMBERED_ORIGINS:
+                self._voices.popitem(last=False)
+        return voice
 
     def _suspect(self, suspicion: _Suspicion, due: float) -> None:
         self._suspicions += 1

@@ -9,8 +9,10 @@ from typing import Final, NamedTuple, TypeAlias
 __all__ = [
     "EVERYBODY",
     "Answered",
+    "Befell",
     "Began",
     "Calm",
+    "Carried",
     "Entered",
     "Gone",
     "Hearing",
@@ -92,6 +94,32 @@ class Told(NamedTuple):
     since: float
     until: float | None
     missed: int
+    unheard: int = 0
+    """Pods that were not back when what waited was replayed."""
+    lost: int = 0
+    """Events of its pod that did not reach the others."""
+
+
+class Carried(NamedTuple):
+    """A server of the broker took what somebody said, and brings it to those `pods` (no others)."""
+
+    at: float
+    speaker: str
+    number: int
+    pods: tuple[int, ...]
+
+
+class Befell(NamedTuple):
+    """Something goes wrong, until a time; `kind` is what, `harms` whether it may end a link.
+
+    What is `hidden` is known to nobody until all is proven again.
+    """
+
+    at: float
+    kind: str
+    until: float
+    harms: bool
+    hidden: bool = False
 
 
 class Slow(NamedTuple):
@@ -159,6 +187,8 @@ Record: TypeAlias = (
     | Answered
     | Hearing
     | Told
+    | Carried
+    | Befell
     | Paused
     | Resumed
     | Began

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
@@ -95,6 +96,62 @@ def _false_receipts(seen: Seen) -> Iterator[tuple[float, str]]:
             yield said.at, f"{_what(said)} is 'cluster', and {stay.client} is told nothing"
 
 
+def _claims(seen: Seen) -> Iterator[tuple[float, str]]:
+    """Say 'cluster' only of what the broker has taken by then."""
+    for key, said in seen.said.items() if seen.carried else ():
+        taken = min((one.at for one in seen.carried.get(key, ())), default=math.inf)
+        for answer in seen.answers.get(key, ()):
+            if answer.scope == "cluster" and taken > answer.at:
+                yield answer.at, f"{_what(said)} is 'cluster', and no server had taken it"
+
+
+def _kept(seen: Seen) -> Iterator[tuple[float, str]]:
+    """Say what is 'queued' when the others are back, or say that it is lost on some."""
+    by_room = _by_room(seen)
+    for key, said in seen.said.items() if seen.carried else ():
+        if _scope(seen, said) != "queued" or not seen.lives_on(said):
+            continue
+        carried = seen.carried.get(key)
+        if not carried:
+            if not seen.accounts(said.at, lambda told: told.lost):
+                yield said.at, f"{_what(said)} is 'queued', and was never said to the others"
+            continue
+        at, there = carried[-1].at, carried[-1].pods
+        back = [
+            stay
+            for stay in by_room[said.room]
+            if stay.begin < said.at and at < stay.end and seen.knew(said, stay)
+        ]
+        away = {stay.pod for stay in back} - set(there)
+        if any(one.hidden and one.at <= at < one.until for one in seen.befell):
+            continue
+        if away and not seen.accounts(at, lambda told: told.unheard):
+            yield at, f"{_what(said)} was said before pods {sorted(away)} were back"
+
+
+def _cause(seen: Seen) -> Iterator[tuple[float, str]]:
+    """Be cut off only where something is wrong."""
+    wrong = min((one.at for one in seen.befell if one.harms), default=math.inf)
+    for told in seen.told:
+        if told.code in ("cut_off", "partitioned") and told.until is None and told.at < wrong:
+            yield told.at, f"{told.client} is told {told.code!r}, and nothing is wrong"
+
+
+def _well(seen: Seen) -> Iterator[tuple[float, str]]:
+    """Reach everybody until something goes wrong, and again when it is told to be over."""
+    by_room = _by_room(seen)
+    first = min((one.at for one in seen.befell), default=math.inf)
+    for key, said in seen.said.items():
+        for stay in by_room[said.room] if _scope(seen, said) in ALL_HEAR else ():
+            there = stay.begin < said.at and stay.end > said.at + LATE
+            if not there or key in stay.heard or not seen.knew(said, stay):
+                continue
+            if seen.apart(said, stay, LATE):
+                continue
+            if said.at + LATE < first or seen.is_over(said, stay, LATE):
+                yield said.at, f"{_what(said)} did not reach {stay.client}, told that all is well"
+
+
 def _unheard(seen: Seen) -> Iterator[tuple[float, str]]:
     """Let those have heard of whom a receipt says so: all in the room, or as many as it says."""
     by_room = _by_room(seen)
@@ -176,6 +233,10 @@ RULES: Final[Mapping[str, _Rule]] = {
     "invention": _inventions,
     "receipt": _receipts,
     "false receipt": _false_receipts,
+    "claim": _claims,
+    "kept": _kept,
+    "cause": _cause,
+    "well": _well,
     "unheard": _unheard,
     "undeclared": _undeclared,
     "late": _late,

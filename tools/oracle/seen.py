@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from attrs import define, field
 
 from .history import (
     Answered,
+    Befell,
     Began,
     Calm,
+    Carried,
     Entered,
     Gone,
     Hearing,
@@ -58,6 +60,8 @@ class Outage:
     told_at: float
     since: float
     until: float | None = None
+    ended_at: float = math.inf
+    """When it was told to be over."""
 
 
 class Seen:
@@ -72,6 +76,8 @@ class Seen:
         self.outages: dict[str, list[Outage]] = defaultdict(list)
         self.calm = math.inf
         self.slow: list[Slow] = []
+        self.befell: list[Befell] = []
+        self.carried: dict[tuple[str, int], list[Carried]] = defaultdict(list)
         self.gone: dict[str, float] = {}
         self.pauses: dict[int, list[tuple[float, float]]] = defaultdict(list)
         self.lives: dict[int, list[float]] = defaultdict(list)
@@ -109,12 +115,21 @@ class Seen:
                 self._hear(record)
             case Told():
                 self._tell(record)
+            case Carried():
+                self.carried[record.speaker, record.number].append(record)
+            case Calm() | Slow() | Befell():
+                self._go_wrong(record)
+            case Began() | Met() | Paused() | Resumed():
+                self._live(record)
+
+    def _go_wrong(self, record: Calm | Slow | Befell) -> None:
+        match record:
             case Calm():
                 self.calm = record.at
             case Slow():
                 self.slow.append(record)
-            case Began() | Met() | Paused() | Resumed():
-                self._live(record)
+            case Befell():
+                self.befell.append(record)
 
     def _live(self, record: Began | Met | Paused | Resumed) -> None:
         match record:
@@ -160,9 +175,9 @@ class Seen:
             outages.append(Outage(told.room, told.code, told.at, told.since))
             return
         if not ongoing:
-            outages.append(Outage(told.room, told.code, told.at, told.since, told.until))
+            outages.append(Outage(told.room, told.code, told.at, told.since, told.until, told.at))
         for outage in ongoing:
-            outage.until = told.until
+            outage.until, outage.ended_at = told.until, told.at
 
     def due(self, said: Spoken, stay: Stay) -> float:
         """Return by when a client is to be told that it did not hear something.
@@ -188,6 +203,44 @@ class Seen:
         life = sum(began <= said.at for began in self.lives[said.pod])
         known = self.known_at(said.pod, life, stay.pod, stay.begin)
         return said.pod == stay.pod or known + KNOWN < said.at
+
+    def apart(self, said: Spoken, stay: Stay, late: float) -> bool:
+        """Whether a client, or one of the speaking pod, was told that something is wrong.
+
+        That was before somebody said something, or as long as that may be on its way (s).
+        """
+        there = {
+            one.client
+            for one in self.stays
+            if one.pod == said.pod and one.begin < said.at < one.end
+        }
+        return any(self._is_told(client, said.at, late) for client in (*there, stay.client))
+
+    def is_over(self, said: Spoken, stay: Stay, late: float) -> bool:
+        """Whether all faults were over, and a client was told so, before somebody said something.
+
+        Its pod is to be heard too: `late` seconds later nothing else has gone wrong.
+        """
+        over = max((one.until for one in self.befell if one.at < said.at + late), default=0.0)
+        return any(
+            outage.room is None and over <= outage.ended_at < said.at
+            for outage in self.outages[stay.client]
+        )
+
+    def accounts(self, at: float, of: Callable[[Told], int]) -> bool:
+        """Whether anybody was told of some that are lost, or not back, at a time or later."""
+        return any(told.at >= at and of(told) for told in self.told)
+
+    def lives_on(self, said: Spoken) -> bool:
+        """Whether the pod that said something lives to the end, and the client is there."""
+        began = self.lives[said.pod]
+        return said.client not in self.gone and not any(at > said.at for at in began)
+
+    def _is_told(self, client: str, at: float, late: float) -> bool:
+        return any(
+            outage.room is None and outage.told_at <= at + late and at < outage.ended_at
+            for outage in self.outages[client]
+        )
 
     def stayed(self, client: str, outage: Outage) -> bool:
         """Whether a client is still in the room of which it was told, or it was of all."""

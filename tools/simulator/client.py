@@ -35,7 +35,8 @@ class _Nobody(Actor):
 class Visit:
     """One visit of a client to a pod. It is its own `FrameSink`: what is written is read at once.
 
-    `since` makes of a pod's unix seconds those since the run began.
+    `since` makes of a pod's unix seconds those since the run began; `healed` is called when it is
+    told that the pods hear each other again.
     """
 
     deflates = False
@@ -48,7 +49,9 @@ class Visit:
         environment: ConnectionEnvironment,
         history: list[Record],
         since: Callable[[float], float],
+        healed: Callable[[], object],
     ) -> None:
+        self._healed = healed
         self.name = name
         self.live = True
         self.lagging = False
@@ -149,7 +152,10 @@ class Visit:
                 )
                 self._history.append(heard)
             elif told["event"] in ("system:degraded", "system:healed"):
-                self._history.append(self._outage(now, told["event"], told["data"]))
+                outage = self._outage(now, told["event"], told["data"])
+                self._history.append(outage)
+                if outage.room is None and outage.until is not None:
+                    self._healed()
         elif kind == "receipt":
             data = told["data"]
             scope, members = data["scope"], data.get("members", -1)
@@ -167,7 +173,8 @@ class Visit:
         until = since + data["seconds"] if event == "system:healed" else None
         missed = data.get("missed", 0)
         room = data.get("room") or (EVERYBODY if data["code"] == "missed" else None)
-        return Told(now, self.name, room, data["code"], since, until, missed)
+        unheard, lost = data.get("unheard", 0), data.get("lost", 0)
+        return Told(now, self.name, room, data["code"], since, until, missed, unheard, lost)
 
 
 def _payloads(data: bytes) -> Iterator[bytes]:

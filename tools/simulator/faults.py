@@ -8,7 +8,7 @@ from typing import Final, Literal, TypeAlias
 
 from attrs import frozen
 
-__all__ = ["MOMENTARY", "ROOMS", "WEIGHTS", "BrokerName", "Fault", "Kind"]
+__all__ = ["HARMLESS", "MOMENTARY", "ROOMS", "WEIGHTS", "BrokerName", "Fault", "Kind"]
 
 BrokerName: TypeAlias = Literal["nats", "redis", "rabbitmq"]
 
@@ -124,6 +124,11 @@ MOMENTARY: Final = frozenset(
 )
 """What is done and needs no undoing."""
 
+HARMLESS: Final = frozenset(
+    {Kind.DENY, Kind.STRANGER, Kind.DUPLICATE, Kind.FORGET, Kind.UNHEARD, Kind.DROP}
+)
+"""What ends no link and cuts no pod off from another."""
+
 _OF_PODS: Final = {Kind.CRASH: 3, Kind.STOP: 2, Kind.PAUSE: 2}
 _OF_ALL: Final = {
     Kind.KILL: 3,
@@ -139,7 +144,7 @@ WEIGHTS: Final[Mapping[BrokerName, Mapping[Kind, int]]] = {
     "nats": _OF_ALL
     | {Kind.SPLIT: 4, Kind.LAME: 2}
     | {Kind.DENY: 1, Kind.LIMIT: 1, Kind.UNHEARD: 1},
-    "redis": _OF_ALL | {Kind.FAILOVER: 3, Kind.DEMOTE: 2, Kind.MOVE: 3, Kind.DROP_ALL: 1},
+    "redis": _OF_ALL | {Kind.FAILOVER: 3, Kind.DEMOTE: 2, Kind.MOVE: 3, Kind.DROP_ALL: 4},
     "rabbitmq": _OF_ALL
     | {Kind.FORGET_POD: 2, Kind.FORGET_ALL: 2, Kind.FORGET_SIDE: 2, Kind.DUPLICATE: 2}
     | {Kind.LATE: 2, Kind.NACK: 2, Kind.DENY: 1, Kind.LIMIT: 1, Kind.UNHEARD: 1},

@@ -103,7 +103,8 @@ class SimulatedNetwork:
     `spread` is how long (seconds) it takes until the other servers know what is subscribed on one,
     `road` how long a message takes from one to another at most. `signed` is whether pods sign.
     `tell_met` is told of two pods: the first can know of the second from now on, for something of
-    it has come, or of one that could know of it; once in both their lives.
+    it has come, or of one that could know of it; once in both their lives. `tell_carried` is told
+    what a server has taken, and which pods it is brought to.
     """
 
     def __init__(
@@ -115,6 +116,7 @@ class SimulatedNetwork:
         self.signed = False
         self.spread = spread
         self.tell_met: Callable[[int, int], object] = lambda _, __: None
+        self.tell_carried: Callable[[bytes, Sequence[int]], object] = lambda _, __: None
         self._knows: dict[int, frozenset[int]] = {}
         self.denied: dict[int, set[Channel]] = {}
         self.losses: dict[int, Losses] = {}
@@ -248,6 +250,7 @@ class SimulatedNetwork:
         """Bring what a pod says to a server to all who hear the channel, as far as it knows."""
         now, here = trio.current_time(), server.number
         self.said.append((channel, payload))
+        reached = [] if pod == NOBODY else [pod]
         for connection in self.connections:
             since = connection.heard.get(channel)
             if since is None:
@@ -255,6 +258,7 @@ class SimulatedNetwork:
             there = connection.server_of(channel).number
             if there != here and not self.knows(here, there, since, now):
                 continue
+            reached.append(connection.pod)
             losses = self.losses.get(connection.pod)
             copies = 1 if losses is None else self._copies(losses, channel)
             for _ in range(copies):
@@ -262,6 +266,8 @@ class SimulatedNetwork:
                 if there != here:
                     way += self._chance.uniform(FASTEST, self._road)
                 connection.take(channel, payload, now + way, (here, pod))
+        if pod != NOBODY:
+            self.tell_carried(payload, reached)
 
     def knows(self, here: int, there: int, since: float, now: float) -> bool:
         """Whether a server knows what was subscribed on another at a time."""

@@ -11,7 +11,7 @@ from attrs import evolve, frozen
 
 from .faults import MOMENTARY, ROOMS, WEIGHTS, BrokerName, Fault, Kind
 
-__all__ = ["BROKERS", "Act", "Deed", "RunPlan", "plan"]
+__all__ = ["BROKERS", "FORGETS", "SILENCE", "Act", "Deed", "RunPlan", "plan"]
 
 BROKERS: Final[tuple[BrokerName, ...]] = ("nats", "redis", "rabbitmq")
 
@@ -144,7 +144,7 @@ FORGETS: Final = frozenset({Kind.FORGET, Kind.FORGET_SIDE, Kind.FORGET_ALL})
 _LONGEST: Final[Mapping[Kind, float]] = {
     Kind.DELAY: 3.0,
     Kind.DROP: 2.0,
-    Kind.DROP_ALL: 1.0,
+    Kind.DROP_ALL: 2.5,
     Kind.MOVE: 1.0,
     Kind.DEMOTE: 1.0,
     Kind.LATE: 3.0,

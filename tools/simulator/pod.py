@@ -64,7 +64,10 @@ PLAIN: Final = PodKind()
 
 
 class SimulatedPod:
-    """One life of a pod. `skew` is how many seconds its wall clock is wrong."""
+    """One life of a pod. `skew` is how many seconds its wall clock is wrong.
+
+    `healed` is called when one of its clients is told that the pods hear each other again.
+    """
 
     def __init__(
         self,
@@ -73,8 +76,10 @@ class SimulatedPod:
         skew: float,
         network: SimulatedNetwork,
         history: list[Record],
+        healed: Callable[[], object],
         kind: PodKind = PLAIN,
     ) -> None:
+        self._healed = healed
         self.number = number
         self._visit = kind.visit
         self.running = False
@@ -196,7 +201,9 @@ class SimulatedPod:
 
     def welcome(self, number: int, name: str) -> Visit:
         """Let a client come."""
-        client = self._visit(name, self.number, self._environment, self._history, self._since)
+        client = self._visit(
+            name, self.number, self._environment, self._history, self._since, self._healed
+        )
         self.clients[number] = client
         self.do(client.come, self._nursery)
         return client

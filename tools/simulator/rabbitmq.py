@@ -63,6 +63,7 @@ class SimulatedRabbit(Connection[RabbitNetwork]):
         if not server.up:
             raise BrokerUnavailable(f"{self.endpoint}: connection refused.")
         self._taken = self._network.limit
+        self.node = f"node{server.number}"
         return [server]
 
     async def subscribe(self, channels: Sequence[Channel]) -> None:

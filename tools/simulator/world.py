@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
 import trio
 from attrs import define, field
 
-from ..oracle import Began, Calm, Met, Paused, Record, Resumed, Slow
+from ..oracle import Befell, Began, Calm, Carried, Met, Paused, Record, Resumed, Slow
 from .chance import LeapingClock, Pauses, seeded
 from .client import Visit
-from .faults import Fault, Kind
+from .faults import HARMLESS, Fault, Kind
 from .injection import inject
 from .models import network_of
-from .plan import Act, Deed, RunPlan
+from .plan import FORGETS, SILENCE, Act, Deed, RunPlan
 from .pod import PLAIN, PodKind, SimulatedPod
 
 __all__ = ["World", "run"]
 
 STOPPING: Final = 20.0
 """Seconds after which a pod that stops is killed."""
+AT_ONCE: Final = 0.002
+"""Seconds after which clients speak when they are told that all is well again."""
+CHORUS: Final = 0.3
+"""Seconds between two times that all do."""
+_SAID: Final = re.compile(rb'"by":"([^"]+)","number":(\d+)')
+"""What somebody said, in the envelopes that go to a broker."""
 
 
 def run(plan: RunPlan) -> list[Record]:
@@ -80,7 +87,9 @@ class World:
         self._pauses = pauses
         self._network = network_of(plan)
         self._network.tell_met = self._meet
+        self._network.tell_carried = self._carry
         self._pods: dict[int, SimulatedPod] = {}
+        self._next_chorus = 0.0
         self._visitors = [_Visitor(n, home) for n, home in enumerate(plan.homes)]
 
     async def live(self) -> None:
@@ -132,10 +141,28 @@ class World:
         for room in visitor.rooms:
             pod.do(client.join, room)
 
+    def _healed(self, nursery: trio.Nursery) -> None:
+        """Let all have something to say as soon as somebody is told that all is well again."""
+        now = trio.current_time()
+        if now >= self._next_chorus:
+            self._next_chorus = now + CHORUS
+            nursery.start_soon(self._say_at_once)
+
+    async def _say_at_once(self) -> None:
+        await trio.sleep(AT_ONCE)
+        for visitor in self._visitors:
+            for room in visitor.rooms:
+                self._do(Deed(trio.current_time(), visitor.number, Act.SAY, room))
+
     # What goes wrong ---------------------------------------------------------------------------
 
     async def _befall(self, fault: Fault, nursery: trio.Nursery) -> None:
         await trio.sleep_until(fault.at)
+        hidden, harms = fault.kind in FORGETS, fault.kind not in HARMLESS
+        until = fault.at + (SILENCE if hidden else fault.seconds)
+        if fault.kind is Kind.LIMIT:
+            until = self._plan.length
+        self.history.append(Befell(fault.at, fault.kind.value, until, harms, hidden))
         if fault.kind in (Kind.CRASH, Kind.STOP):
             await self._end(fault, nursery)
             return
@@ -158,13 +185,21 @@ class World:
             self._pauses.resume(pod)
             self.history.append(Resumed(trio.current_time(), pod))
 
+    def _carry(self, payload: bytes, pods: Sequence[int]) -> None:
+        now, reached = trio.current_time(), tuple(sorted(set(pods)))
+        for speaker, number in _SAID.findall(payload):
+            self.history.append(Carried(now, speaker.decode(), int(number), reached))
+
     def _meet(self, pod: int, other: int) -> None:
         self.history.append(Met(trio.current_time(), pod, other))
 
     # Pods that end -------------------------------------------------------------------------------
 
     def _start(self, number: int, skew: float, nursery: trio.Nursery) -> None:
-        pod = SimulatedPod(number, self._plan, skew, self._network, self.history, self._kind)
+        healed = partial(self._healed, nursery)
+        pod = SimulatedPod(
+            number, self._plan, skew, self._network, self.history, healed, self._kind
+        )
         self._pods[number] = pod
         self._network.begin(number)
         self.history.append(Began(trio.current_time(), number))

@@ -40,6 +40,32 @@ def test_a_replay_waits_for_all_that_were_known() -> None:
     assert peers.take_owed() == ["b"]
 
 
+def test_a_replay_waits_for_who_is_heard_and_does_not_hear() -> None:
+    peers = proven("a")
+    peers.begin(1.0)
+    peers.note(Beat("a", 1, number=3, clock=2.0, misses=(Miss("me", 1.0),)), 2.0, 1002.0)
+    assert not complete(peers)
+    peers.note(Beat("a", 1, number=4, clock=3.0, misses=(Miss("b", 1.0),)), 3.0, 1003.0)
+    assert complete(peers)
+
+
+def test_who_answers_this_pod_hears_it_though_it_misses_what_waits_here() -> None:
+    peers = proven("a")
+    peers.begin(1.0)
+    answer = Beat("a", 1, number=3, clock=2.0, misses=(Miss("me", 1.0),))
+    peers.note(answer, 2.0, 1002.0, answers=True)
+    assert complete(peers)
+
+
+def test_who_never_says_that_it_hears_is_counted_and_is_not_missing() -> None:
+    peers = proven("a", "b")
+    peers.begin(1.0)
+    peers.note(Beat("a", 1, number=3, clock=2.0, misses=(Miss("me", 1.0),)), 2.0, 1002.0)
+    assert peers.give_up() == 2
+    assert complete(peers)
+    assert peers.heard == ["a"]
+
+
 def test_who_said_goodbye_is_not_waited_for() -> None:
     peers = Peers("me")
     note(peers, "a", "b")
@@ -197,6 +223,30 @@ def test_who_is_heard_by_others_and_not_here_is_missed_after_a_beat_and_a_half()
     note(peers, "b", at=2.7)
     [healed] = peers.look(2.8, 1002.8)
     assert isinstance(healed, Healed)
+
+
+def test_of_whom_others_speak_a_receipt_knows_before_anybody_is_missed() -> None:
+    peers = proven("a")
+    peers.note(Beat("a", 1, number=3, clock=1.0, hears=("b", "me")), 1.0, 1001.0)
+    assert peers.look(1.1, 1001.1) == []
+    assert peers.rumoured == ["b"]
+    note(peers, "b", at=1.2)
+    assert peers.rumoured == []
+
+
+def test_what_a_frozen_server_kept_of_a_pod_that_is_replaced_makes_it_no_younger() -> None:
+    peers = Peers("me")
+    for at in (0.0, 1.0, 2.0):
+        peers.note(Beat("old", 1, number=1, name="ann", clock=at), at, 1000.0 + at)
+    for at in (5.0, 6.0, 7.0):
+        peers.note(Beat("new", 2, number=1, name="ann", clock=at), at, 1000.0 + at)
+    peers.note(Beat("old", 1, number=2, name="ann", clock=3.0), 7.1, 1007.1)  # when it thaws
+    news = []
+    for at in (8.0, 9.0, 10.0, 11.0):
+        peers.note(Beat("new", 2, number=1, name="ann", clock=at), at, 1000.0 + at)
+        news += peers.look(at, 1000.0 + at)
+    assert [type(one) for one in news] == [Degraded, Healed]  # its last words may be lost
+    assert list(peers.known) == ["new"]
 
 
 def test_who_was_heard_once_is_missed_where_others_hear_it_and_else_was_nobody() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import orjson
 
 from deployd.actors.cluster.proofs import DOUBT, SILENT, TOGETHER, Proofs
@@ -84,6 +86,22 @@ def test_where_nothing_comes_for_long_it_is_proven_again_and_elsewhere_not() -> 
         asked += [channel for channel, _ in it.step(float(second), ()).messages]
     assert "room.silent" in asked
     assert "room.loud" not in asked
+
+
+def test_where_the_broker_has_several_servers_it_is_proven_again_whatever_comes() -> None:
+    it = Proofs("me")
+    it.watch("room.loud", 0.0)
+    asked: list[tuple[float, str]] = []
+    for tenth in range(700):
+        now = tenth / 10
+        it.sounds["room.loud"] = now  # its own words alone: the other server may have forgotten it
+        for channel, payload in it.step(now, ("ann",)).messages:
+            asked.append((now, channel))
+            it.hears("room.loud", "ann", nonce_of([(channel, payload)]))
+            it.hears("room.loud", "me", nonce_of([(channel, payload)]))
+    times = sorted({round(now) for now, channel in asked if channel == "pod.ann"})
+    assert len(times) >= 3
+    assert all(later - sooner <= SILENT * 1.25 + 1 for sooner, later in pairwise(times))
 
 
 def test_what_nobody_wants_is_not_looked_after() -> None:

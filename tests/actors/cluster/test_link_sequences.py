@@ -137,6 +137,61 @@ def test_a_hole_begins_when_the_last_before_it_was_said_and_not_when_that_came()
     assert hole.since == 1000.75
 
 
+def test_the_first_words_of_a_pod_that_come_behind_late_beats_were_said_as_early() -> None:
+    it = entered()
+    told(it, now=3.0)
+    told(it, now=10.0, late=6.0)  # this pod slept, and finds all of it at once
+    events = [Event("tea", "said", b"1", "id-1", 1, 504.5, "p")]
+    assert it.follow(Envelope("p", 1, "tea", events), events, 1010.0) is None
+    events = [Event("tea", "said", b"1", "id-3", 3, 510.0, "p")]
+    hole = it.follow(Envelope("p", 1, "tea", events), events, 1010.1)
+    assert hole is not None
+    assert hole.since == 1003.75  # at the earliest
+
+
+def spoken(*numbers: int, time: float) -> list[Event]:
+    return [Event("tea", "said", b"1", f"id-{n}", n, time, "p") for n in numbers]
+
+
+def test_what_comes_behind_what_was_said_later_is_told_to_be_missed_and_not_heard() -> None:
+    it = entered()
+    assert it.follow(Envelope("p", 1, "tea", []), spoken(1, time=500.0), 1000.0) is None
+    hole = it.follow(Envelope("p", 1, "tea", []), spoken(4, time=505.0), 1005.0)
+    assert hole is not None
+    assert hole.missed == 2
+    late = Envelope("p", 1, "tea", [])
+    assert it.in_order(late, spoken(2, 3, time=501.0)) == []
+    assert len(it.in_order(late, [*spoken(3, time=501.0), *spoken(5, time=506.0)])) == 1
+    assert len(it.in_order(Envelope("q", 1, "tea", []), spoken(2, time=501.0))) == 1
+
+
+def test_who_says_the_next_number_first_silences_nobody() -> None:
+    it = entered()
+    it.follow(Envelope("p", 1, "tea", []), spoken(1, time=500.0), 1000.0)
+    it.follow(Envelope("p", 1, "tea", []), spoken(999, time=501.0), 1001.0)  # a stranger's
+    assert len(it.in_order(Envelope("p", 1, "tea", []), spoken(2, time=502.0))) == 1
+
+
+def test_what_a_slow_broker_brings_may_have_been_said_as_much_earlier() -> None:
+    it = Sequences(lambda: 0.6)
+    it.entered("tea", 0.0)
+    assert heard(it, 1, wall=1000.0) is None
+    hole = heard(it, 4, wall=1005.0)
+    assert hole is not None
+    assert hole.since == 999.4
+
+
+def test_how_far_clocks_are_apart_is_known_in_all_rooms() -> None:
+    it = entered()
+    it.entered("cake", 0.0)
+    heard(it, 1, wall=1000.0)
+    for number in (1, 3):
+        events = [Event("cake", "said", b"1", f"id-{number}", number, 4.0 + number, "p")]
+        hole = it.follow(Envelope("p", 1, "cake", events), events, 1010.0)
+    assert hole is not None
+    assert hole.since == 1004.75
+
+
 def test_an_answer_that_knows_no_first_number_tells_of_what_lacks() -> None:
     it = entered()
     heard(it, 1, 2)
@@ -156,6 +211,20 @@ def test_a_beat_tells_of_each_room_once_and_of_so_many_at_most() -> None:
     assert second == (Mark("c", 1, 3, 2.0, 2.0), Mark("a", 4, 4, 0.5, 0.5))
     assert numbering.marks(8.0, 9, never) == ()
     assert numbering.beat == 3
+
+
+def test_how_long_something_has_been_said_of_which_no_beat_has_told() -> None:
+    numbering = Numbering()
+    assert numbering.untold(5.0, never) == 0
+    numbering.next("kept", 1.0)
+    numbering.next("tea", 2.0)
+    numbering.next("tea", 4.0)
+    assert numbering.untold(5.0, never) == 4.0
+    assert numbering.untold(5.0, lambda room: room == "kept") == 3.0
+    numbering.marks(5.0, 1, never)
+    assert numbering.untold(5.0, never) == 3.0
+    numbering.marks(5.0, 9, never)
+    assert numbering.untold(5.0, never) == 0
 
 
 def test_a_room_whose_events_wait_is_told_of_when_they_do_not_any_more() -> None:

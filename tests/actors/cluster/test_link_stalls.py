@@ -11,6 +11,8 @@ import trio.testing
 
 from deployd.actors import Member
 from deployd.actors.clients import Notices
+from deployd.actors.cluster.awake_timeout import AwakeTimeouts
+from deployd.actors.cluster.patience import Patience, RoundTrips
 from deployd.transport import NATIVE
 from support.fake_broker import FakeBus
 from support.links import passes, sim_pods
@@ -43,6 +45,22 @@ async def test_a_pod_that_stalled_while_the_broker_was_asked_does_not_blame_it(
         autojump_clock.jump(5)
         await trio.sleep(10)
         assert pod.outages == []
+
+
+async def test_whoever_asks_first_after_a_stall_finds_that_the_pod_was_not_awake(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    timeouts = AwakeTimeouts(Patience(1.3, 0.1, RoundTrips()))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(timeouts.run)
+        await trio.sleep(1.0)
+        began = timeouts.awake()
+        autojump_clock.jump(5)
+        assert timeouts.awake() - began <= 0.1
+        assert 4.9 <= timeouts.slept <= 5
+        await trio.sleep(1.0)
+        assert 4.9 <= timeouts.slept <= 5  # and nobody finds it again
+        nursery.cancel_scope.cancel()
 
 
 class Sink:

@@ -7,8 +7,10 @@ import pytest
 from deployd.tools.oracle import (
     RULES,
     Answered,
+    Befell,
     Began,
     Calm,
+    Carried,
     Entered,
     Gone,
     Hearing,
@@ -25,7 +27,7 @@ from deployd.tools.oracle import (
 A, B = "a", "b"
 BEGIN: list[Record] = [
     *(Began(0.0, 0), Began(0.0, 1), Met(0.1, 0, 1), Met(0.1, 1, 0)),
-    *(Entered(1.0, A, 0, "r"), Entered(1.0, B, 1, "r")),
+    *(Entered(1.0, A, 0, "r"), Entered(1.0, B, 1, "r"), Befell(1.4, "cut", 1.4, True)),
 ]
 END: list[Record] = [View(30.0, 0, 1, 2, ""), View(30.0, 1, 1, 2, "")]
 
@@ -73,6 +75,10 @@ def test_a_hole_that_was_declared_in_time_breaks_no_rule() -> None:
         ("healing", [*said(1, 2.0), told(4.0, 1.9)]),
         ("reach", [Calm(1.5), *said(1, 2.0), told(4.0, 1.9), told(5.0, 1.9, 4.9)]),
         ("reach", [Calm(1.5), *said(1, 2.0, "local"), heard(1, 2.1)]),
+        ("claim", [*said(1, 2.0), heard(1, 2.1), Carried(2.05, A, 1, (0, 1))]),
+        ("claim", [*said(1, 2.0), heard(1, 2.1), Carried(2.05, A, 2, (0, 1))]),
+        ("kept", [*said(1, 2.0, "queued"), heard(1, 2.1), Carried(2.0, B, 1, (0, 1))]),
+        ("kept", [*said(1, 2.0, "queued"), heard(1, 9.1), Carried(9.0, A, 1, (0,))]),
     ],
 )
 def test_a_history_that_breaks_one_rule_breaks_just_that(rule: str, records: list[Record]) -> None:
@@ -162,3 +168,41 @@ def test_who_was_told_that_its_pod_is_alone_need_not_have_heard() -> None:
     assert not unheard(alone, spoken, own, receipt)
     assert unheard(told(1.5, 1.4), spoken, own, receipt)
     assert unheard(spoken, own, told(2.1, 1.4, room=None), receipt)
+
+
+def test_what_is_said_again_too_early_breaks_no_rule_where_it_says_so() -> None:
+    early: list[Record] = [*said(1, 2.0, "queued"), heard(1, 9.1), Carried(9.0, A, 1, (0,))]
+    owned_up = Told(9.5, A, None, "cut_off", 1.9, 9.4, 0, unheard=1)
+    assert not broken(early, owned_up)
+    assert not broken(said(1, 2.0, "queued"), heard(1, 9.1), Carried(9.0, A, 1, (0, 1)))
+
+
+def test_what_is_queued_may_be_lost_when_that_is_told_and_with_its_pod() -> None:
+    kept: list[Record] = [*said(1, 2.0, "queued"), heard(1, 2.1), Carried(2.0, B, 1, (0, 1))]
+    assert not broken(kept, Told(9.5, A, None, "cut_off", 1.9, 9.4, 0, lost=1))
+    assert not broken(kept, Began(5.0, 0))
+    assert not broken(kept, Gone(5.0, A, None))
+
+
+def test_nobody_is_told_that_it_is_cut_off_where_nothing_is_wrong() -> None:
+    alone: list[Record] = [told(1.2, 1.1, room=None), told(1.3, 1.1, 1.3, room=None)]
+    assert broken(alone) == {"cause"}
+    assert not broken(Befell(1.15, "kill", 2.0, True), alone)
+    assert broken(Befell(1.15, "deny", 2.0, False), alone) == {"cause"}
+
+
+def test_all_is_heard_until_something_goes_wrong() -> None:
+    late = Befell(9.0, "cut", 9.0, True)
+    declared: list[Record] = [*said(1, 2.0), told(4.0, 1.9), told(5.0, 1.9, 4.9)]
+    calm = [one for one in BEGIN if not isinstance(one, Befell)]
+    assert {v.rule for v in judge([*calm, *declared, late, *END])} == {"well"}
+    assert not judge([*calm, Befell(2.9, "cut", 2.9, True), *declared, *END])
+
+
+def test_all_is_heard_when_everybody_is_told_that_it_is_over() -> None:
+    healed: list[Record] = [told(1.5, 1.4, room=None), told(1.8, 1.4, 1.8, room=None)]
+    declared: list[Record] = [*said(1, 2.0), told(4.0, 1.9), told(5.0, 1.9, 4.9)]
+    assert broken(healed, declared) == {"well"}
+    assert not broken(healed, told(1.9, 1.9, room=None, who=A), declared,
+                      told(6.0, 1.9, 5.9, room=None, who=A))  # fmt: skip
+    assert not broken(healed, Befell(2.5, "kill", 3.0, True), declared)

@@ -86,9 +86,9 @@ class Broker(ABC):
     """Where the broker is, to show: never with a secret in it."""
 
     node: str = ""
-    """Which server this connection is with, as that calls itself, when `connect` has returned: to
-    compare, made by `node_name`. What is subscribed on one is heard on it at once, elsewhere when
-    the servers have told each other. Empty is unknown."""
+    """Which server this connection is with, as that calls itself (RabbitMQ does not: its address),
+    when `connect` has returned: to compare, made by `node_name`. What is subscribed on one is heard
+    on it at once, elsewhere when the servers have told each other. Empty is unknown."""
 
     routed: bool = False
     """Whether there are other servers that learn only later what is subscribed on this one; known

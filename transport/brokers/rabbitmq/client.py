@@ -35,7 +35,7 @@ from yarl import URL
 
 from ....config import RabbitMQ as RabbitMQSettings
 from ..bridge import Future, StreamReader, StreamWriter, open_connection
-from ..network import bare_host
+from ..network import bare_host, written
 from .frames import Publication, Publications
 
 __all__ = [
@@ -158,6 +158,16 @@ class RabbitConnection(Connection):
             farewell = spec.Connection.Close(200, "", 0, 0)
             transport.write(marshal(farewell, 0))
         transport.abort()
+
+    @property
+    def server(self) -> str:
+        """The address and port that the connection leads to, or nothing: no server tells its name.
+
+        Two that differ may be one server's; one and the same may be a balancer's of several.
+        """
+        writer = self._sockets.writer
+        peer = None if writer is None else writer.get_extra_info("peername")
+        return written(*peer[:2]) if peer else ""
 
     def number(self) -> int:
         """Return a number for a channel, that none has had for long: an old one may yet speak."""

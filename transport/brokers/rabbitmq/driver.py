@@ -27,7 +27,7 @@ from ...errors import (
     SubscriptionRefused,
 )
 from ..bridge import Feed, Future, Lock
-from ..contract import Channel, Message, refuse_too_large
+from ..contract import Channel, Message, node_name, refuse_too_large
 from ..network import client_context, written
 from .bindings import Bindings, ExchangeDenied
 from .client import ConsumingChannel, PublishingChannel, RabbitConnection, silence_library
@@ -90,6 +90,7 @@ class RabbitDriver:
             self._bindings = Bindings(connection, self._topology, feed.unheard)
             await self._consuming.begin()
             await self._consume(self._consuming, feed)
+            self.node = node_name(connection.server)
         except LIBRARY_ERRORS as error:
             failure = self._translated(error)
             await self.close()
