@@ -42,8 +42,10 @@ LOOK: Final = 0.02
 """Seconds between looks whom the pods know."""
 SHOWN: Final = 10
 """Violations that are told in full."""
-JUDGED: Final = tuple(rule for rule in RULES if rule not in ("membership", "healing"))
-"""What is judged unless a test says otherwise: what pods think at the end is not looked at."""
+_ASKS_MORE: Final = frozenset({"membership", "healing", "cause", "well"})
+JUDGED: Final = tuple(rule for rule in RULES if rule not in _ASKS_MORE)
+"""What is judged unless a test says otherwise. The others ask what pods think at the end, and what
+went wrong when, which nobody writes down here."""
 
 ReadEvent: TypeAlias = Callable[[ClientEvent], tuple[str, int] | None]
 """Reads who has said an event and which of his it is; None is for one that nobody asks about."""
