@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from deployd.actors import JSON, Member, Room
 from deployd.client import ClientEvent
 from deployd.supervisors import BadFault, Pod
 from deployd.testing import Faults, History
+from deployd.testing.holding import holding
 from deployd.testing.pods import Clients, Cluster
 from deployd.tools.chaos.proxy import Latency
 from deployd.transport.brokers.memory import MemoryBroker, MemoryBus
@@ -145,8 +147,23 @@ async def test_what_a_fault_loses_is_told_and_so_no_violation(
     await ann.say()
     await trio.sleep(5)
     told = [record for record in history.records if type(record).__name__ == "Told"]
-    assert told
+    assert told[0].until is None  # type: ignore[union-attr]
+    assert told[-1].until is not None  # type: ignore[union-attr]
     history.check()
+
+
+async def test_what_is_held_is_left_the_last_first_and_each_waited_for() -> None:
+    left: list[int] = []
+
+    @asynccontextmanager
+    async def block(number: int) -> AsyncIterator[int]:
+        yield number
+        await trio.sleep(0.01 * number)
+        left.append(number)
+
+    async with holding() as holder:
+        assert [await holder.hold(block(number)) for number in (1, 2, 3)] == [1, 2, 3]
+    assert left == [3, 2, 1]
 
 
 def test_pytest_loads_the_plugin_and_nothing_heavy_with_it() -> None:

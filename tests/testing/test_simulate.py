@@ -7,6 +7,9 @@ import trio
 
 from deployd.actors import JSON, Member, Room
 from deployd.testing import SimulationFailed, Story, simulate
+from deployd.testing.story import room_crashes
+from deployd.tools.simulator.faults import Kind
+from deployd.tools.simulator.plan import plan
 
 seen: list[tuple[int, str, float]] = []
 
@@ -30,6 +33,41 @@ async def test_a_room_of_ones_own_is_heard_on_all_pods(story: Story, word: str) 
 @pytest.fixture
 def word() -> str:
     return "hello"
+
+
+class Counted(Room[None]):
+    lives = 0
+
+    def __init__(self) -> None:
+        Counted.lives += 1
+
+
+def test_rooms_crash_when_the_seed_says_so_and_never_without_faults() -> None:
+    faults: list[str] = []
+
+    async def stay(story: Story) -> None:
+        await story.client(0, "room-1")
+        faults.extend(story.faults)
+        await story.calm()
+
+    seed = next(
+        seed
+        for seed in range(100)
+        if any(crash.pod == 0 for crash in room_crashes(plan(seed)))
+        and not any(
+            fault.kind in (Kind.CRASH, Kind.STOP, Kind.PAUSE) for fault in plan(seed).faults
+        )
+        and plan(seed).faults
+    )
+    Counted.lives = 0
+    simulate(seeds=1, first=seed, rooms={"room-*": Counted})(stay)()
+    assert faults
+    assert Counted.lives > 1
+    faults.clear()
+    Counted.lives = 0
+    simulate(seeds=1, first=seed, rooms={"room-*": Counted}, faults=False)(stay)()
+    assert faults == []
+    assert Counted.lives == 1
 
 
 def test_it_keeps_its_name_and_its_words() -> None:
@@ -92,10 +130,15 @@ async def test_clients_come_back_and_the_oracle_judges_what_they_say(story: Stor
     await story.calm()
     await trio.sleep(1)
     assert all(client.connected for client in clients)
+    before = [len(client.heard("plain-1")) for client in clients]
     for client in clients:
         client.say("plain-1")
     await trio.sleep(4)
     story.check()
+    heard = [len(client.heard("plain-1")) for client in clients]
+    assert [now - then for now, then in zip(heard, before, strict=True)] == [
+        story.pods
+    ] * story.pods
 
 
 def test_a_room_that_says_all_twice_is_found_by_the_oracle() -> None:
