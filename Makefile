@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PACKAGES := config transport client actors documents supervisors tools web
+PACKAGES := config transport client actors documents supervisors tools testing web
 SOURCES := $(PACKAGES) tests examples bench conftest.py
 
 .PHONY: run test simulate check lint types lock install install-dev bench bench-pods bench-faults bench-failover bench-operations soak repeat containers clean

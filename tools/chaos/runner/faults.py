@@ -18,7 +18,7 @@ from .guests import Guest
 from .pods import RealPod
 from .ways import Ways, no_way
 
-__all__ = ["Cast", "Faults", "hindrance_of"]
+__all__ = ["Cast", "RealFaults", "hindrance_of"]
 
 _REASONS: Final[dict[type[Trouble], str]] = {
     inner.PodBlock: "It takes a fault inside the pod, which this runner does not ask for yet.",
@@ -69,7 +69,7 @@ def hindrance_of(
     return reason
 
 
-class Faults:
+class RealFaults:
     """Does what goes wrong."""
 
     def __init__(self, cast: Cast) -> None:

@@ -16,7 +16,7 @@ from ...oracle import Befell, Began, Calm, Entered, Linked, Mended, Met, Record,
 from ..scenario import BrokerName, Judgement, Scenario, TopologyName, judged
 from ..scenario.steps import EndStep, ScenarioSteps, came_about
 from ..servers import Deployment, brokers, work_folder
-from .faults import Faults, hindrance_of
+from .faults import RealFaults, hindrance_of
 from .guests import Guest
 from .pods import RealPod, Standing
 from .ways import Ways, open_ways
@@ -209,7 +209,7 @@ class _RealPlay:
     async def _befall(self, number: int) -> EndStep:
         step = self._scenario.steps[number]
         self._say(step.title)
-        return await Faults(self).begin(step.trouble)
+        return await RealFaults(self).begin(step.trouble)
 
     async def _talk(self, guest: Guest) -> None:
         load = self._scenario.load

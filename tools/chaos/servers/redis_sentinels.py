@@ -81,7 +81,8 @@ class SentinelDeployment(RedisDeployment):
     @property
     def addresses(self) -> Sequence[Endpoint]:
         """Those of the servers, then where the sentinels are asked."""
-        return [Endpoint(LOCALHOST, each.port) for each in (*self.servers, *self._doors)]
+        doors = [Endpoint(LOCALHOST, door.port) for door in self._doors]
+        return [*(Endpoint(LOCALHOST, server.port) for server in self.servers), *doors]
 
     def toxics(self, through: Mapping[Endpoint, Endpoint]) -> Sequence[Toxic]:
         """See `Deployment.toxics`."""
