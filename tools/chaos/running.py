@@ -52,6 +52,8 @@ _File: Final = click.Path(dir_okay=False, path_type=Path)
               help="How many, from --seed on.")  # fmt: skip
 @click.option("--processes", type=click.IntRange(1), default=os.cpu_count() or 1,
               show_default="one a processor", help="Of the simulator.")  # fmt: skip
+@click.option("--at-once", type=click.IntRange(1, 8), default=2, show_default=True,
+              help="How many are played at a time, each on servers of its own.")  # fmt: skip
 @click.option("--json", "result_file", type=_File, help="Write all, for `deployd chaos report`.")
 @click.option("--html", "page", type=_File, help="Write one page that needs nothing else.")
 @click.option("--junit", type=_File, help="Write JUnit's XML, for CI.")
@@ -65,6 +67,7 @@ def run(
     seed: int,
     seeds: int,
     processes: int,
+    at_once: int,
     result_file: Path | None,
     page: Path | None,
     junit: Path | None,
@@ -84,7 +87,9 @@ def run(
     ]
     if not places:
         raise ScenarioError(_nowhere(chosen[0], broker, topology))
-    play: Player = partial(play_simulated, processes) if simulated else play_for_real
+    play: Player = (
+        partial(play_simulated, processes) if simulated else partial(play_for_real, at_once)
+    )
     runs = [_played(place, chosen, play, simulated=simulated) for place in places]
     result = Result(tuple(runs))
     print_result(result, screen())
@@ -126,7 +131,7 @@ def _played(
     trio.run(_watched, place, scenarios, play, progress)
     words = ["--simulated"] if simulated else []
     words += ["--broker", place.broker, "--topology", place.topology, "--seed", str(place.seed)]
-    options = " ".join(words)
+    options, order = " ".join(words), [each.name for each in scenarios]
     return SystemRun(
         system="deployd",
         broker=place.broker,
@@ -138,7 +143,7 @@ def _played(
         seconds=time.monotonic() - clock,
         scenarios=tuple(
             evolve(each, command=f"deployd chaos run {each.name} {options}")
-            for each in progress.ended
+            for each in sorted(progress.ended, key=lambda each: order.index(each.name))
         ),
         version=version("deployd"),
         pods=scenarios[0].pods.count,

@@ -43,7 +43,7 @@ AGAIN: Final = 0.3
 class Guest:
     """One client over all its connections: each is another visit, and another name.
 
-    `rooms` are those that it is in.
+    `rooms` are those that it is to be in, `inside` those that it is in.
     `blameless` says whether a connection that ends is anybody's fault but the pod's and ours.
     """
 
@@ -65,10 +65,16 @@ class Guest:
         self._blameless = blameless
         self._visits = self._said = 0
         self._client: Client | None = None
-        self._inside: set[str] = set()
+        self.inside: set[str] = set()
+        self._open: set[str | None] = set()
         self._scope = trio.CancelScope()
         # What pods say of times is in unix seconds, what is written down in those of this run.
         self._offset = time.time() - trio.current_time()
+
+    @property
+    def well(self) -> bool:
+        """Whether it is in all its rooms, and was told of nothing that is still wrong."""
+        return len(self.inside) == len(self.rooms) and not self._open
 
     @property
     def name(self) -> str:
@@ -131,7 +137,7 @@ class Guest:
     def say(self, room: str, size: int, nursery: trio.Nursery) -> None:
         """Say a word, if it is in the room; its receipt is waited for in a nursery."""
         client = self._client
-        if client is None or room not in self._inside:
+        if client is None or room not in self.inside:
             return
         self._said += 1
         said = Spoken(trio.current_time(), self.name, self.pod, room, self._said)
@@ -165,10 +171,10 @@ class Guest:
                 if heard is not None:
                     history.append(heard)
             case RoomEntered(room):
-                self._inside.add(room)
+                self.inside.add(room)
                 history.append(Entered(now, self.name, self.pod, room))
             case RoomLeft(room):
-                self._inside.discard(room)
+                self.inside.discard(room)
                 history.append(Gone(now, self.name, room))
             case CameUp():
                 self._come_up()
@@ -186,12 +192,18 @@ class Guest:
         self._history.append(Entered(trio.current_time(), self.name, self.pod, EVERYBODY))
 
     def _leave(self) -> None:
-        if self._inside or self._visits:
+        if self.inside or self._visits:
             self._history.append(Gone(trio.current_time(), self.name, None))
-        self._inside.clear()
+        self.inside.clear()
+        self._open.clear()
 
     def _told(self, now: float, outage: Degraded | Gap | Healed) -> Told:
         since = outage.since - self._offset
+        whose = outage.room if isinstance(outage, Gap) else None
+        over = isinstance(outage, Healed) or (
+            isinstance(outage, Gap) and outage.whole_at is not None
+        )
+        (self._open.discard if over else self._open.add)(whose)
         if isinstance(outage, Degraded):
             return Told(now, self.name, None, outage.code.value, since, None, 0)
         if isinstance(outage, Gap):
