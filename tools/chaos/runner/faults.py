@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import singledispatchmethod
 from typing import Final, Protocol
 
@@ -18,12 +18,15 @@ from .guests import Guest
 from .pods import RealPod
 from .ways import Ways, no_way
 
-__all__ = ["Cast", "RealFaults", "hindrance_of"]
+__all__ = ["Cast", "RealFaults", "hindrance_of", "within"]
+
+WITHIN: Final = 300.0
+"""Seconds after which a fault within a pod ends by itself, if nobody has ended it."""
+EVENTS: Final = 100
+"""Events of a room, of which a share makes it crash: about those of a play."""
 
 _REASONS: Final[dict[type[Trouble], str]] = {
-    inner.PodBlock: "It takes a fault inside the pod, which this runner does not ask for yet.",
-    inner.PodClock: "It takes a fault inside the pod, which this runner does not ask for yet.",
-    inner.PodRaise: "It takes a room of one's own, which this runner's pods do not have.",
+    inner.PodBlock: "A pod takes no fault that holds up its whole loop; pod.pause is next to it.",
     inner.StoreStop: "This runner's pods keep no documents.",
     inner.StoreLock: "This runner's pods keep no documents.",
     inner.StoreFull: "This runner's pods keep no documents.",
@@ -67,6 +70,11 @@ def hindrance_of(
     if reason is None and trouble.name.startswith("broker.") and deployment is not None:
         reason = deployment.cannot(trouble)
     return reason
+
+
+def within(trouble: Trouble) -> bool:
+    """Whether it takes pods that take faults from inside."""
+    return isinstance(trouble, inner.PodClock | inner.PodRaise)
 
 
 class RealFaults:
@@ -119,6 +127,17 @@ class RealFaults:
         return _then(*(pod.feed for pod in pods))
 
     @_do.register
+    async def _(self, trouble: inner.PodClock) -> EndStep:
+        fault = {"fault": "clock.skew", "seconds": WITHIN, "skew": trouble.seconds}
+        return await self._inject(trouble.pods, fault)
+
+    @_do.register
+    async def _(self, trouble: inner.PodRaise) -> EndStep:
+        times = max(1, round(EVENTS * trouble.share))
+        fault = {"fault": "actor.crash", "seconds": WITHIN, "times": times}
+        return await self._inject(trouble.pods, fault | {"path": f"pod/rooms/{trouble.room}"})
+
+    @_do.register
     async def _(self, trouble: inner.ClientVanish) -> EndStep:
         guests = self._guests(trouble.clients)
         for guest in guests:
@@ -153,6 +172,17 @@ class RealFaults:
         for guest in self._guests(trouble.clients):
             self._cast.nursery.start_soon(self._flood, guest, trouble.rate, over)
         return _then(over.cancel)
+
+    async def _inject(self, numbers: Sequence[int], fault: Mapping[str, object]) -> EndStep:
+        pods = self._pods(numbers)
+        for pod in pods:
+            await pod.inject(fault)
+
+        async def end() -> None:
+            for pod in pods:
+                await pod.relieve()
+
+        return end
 
     # Parts ---------------------------------------------------------------------------------------
 

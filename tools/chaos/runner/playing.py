@@ -32,7 +32,7 @@ from ...oracle import (
 from ..scenario import BrokerName, Judgement, Scenario, TopologyName, judged
 from ..scenario.steps import EndStep, ScenarioSteps, came_about
 from ..servers import Deployment, brokers, work_folder
-from .faults import RealFaults, hindrance_of
+from .faults import RealFaults, hindrance_of, within
 from .guests import Guest
 from .pods import RealPod, Standing
 from .ways import Ways, open_ways
@@ -170,7 +170,12 @@ class _RealPlay:
         }
         if pods.signed:
             own["secret"] = "s" * 64
-        return {"server": {"name": f"pod{number}"}, "broker": own}
+        chaos = any(within(step.trouble) for step in self._scenario.steps)
+        return {
+            "server": {"name": f"pod{number}"},
+            "broker": own,
+            "chaos": {"enabled": chaos},
+        }
 
     # How it goes -------------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ ASKED: Final = 2.0
 """Seconds for a pod to say how it stands; one that sleeps does not."""
 STOPPED: Final = 30.0
 """Seconds in which a pod ends that is told to."""
+CHAOS: Final = "/_dashboard/api/chaos"
 FEW: Final = 4
 """Descriptors that a pod has left when it has none."""
 
@@ -104,6 +105,15 @@ class RealPod:
             resource.prlimit(self._process.pid, resource.RLIMIT_NOFILE, self._limits)
         self._limits = None
 
+    async def inject(self, fault: Mapping[str, object]) -> None:
+        """Let a fault begin within it. Raises `ToolError`s."""
+        await trio.to_thread.run_sync(partial(self._demand, CHAOS, method="POST", body=dict(fault)))
+
+    async def relieve(self) -> None:
+        """End all faults within it."""
+        if self.running:
+            await trio.to_thread.run_sync(partial(self._demand, CHAOS, method="DELETE"))
+
     async def standing(self) -> Standing | None:
         """Return how it stands; None where it does not say."""
         if not self.running or self.asleep:
@@ -117,10 +127,14 @@ class RealPod:
         """Send it a signal."""
         self._process.send(number)
 
+    def _demand(self, path: str, method: str = "GET", body: object = None) -> object:
+        key = known_key(self._folder / "data", {})
+        address = parse_address(self.url)
+        return ask(address, path, key, method=method, body=body, timeout=ASKED)
+
     def _ask(self, path: str) -> object:
         try:
-            key = known_key(self._folder / "data", {})
-            return ask(parse_address(self.url), path, key, timeout=ASKED)
+            return self._demand(path)
         except (ToolError, OSError, HTTPException):
             return None
 
