@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import singledispatchmethod
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial, singledispatchmethod
 from typing import Final, Protocol
 
 import trio
@@ -15,6 +15,7 @@ from ..scenario import way_faults as way
 from ..scenario.steps import EndStep
 from ..servers import Deployment
 from .guests import Guest
+from .intruders import rubbish, stall
 from .pods import RealPod
 from .ways import Ways, no_way
 
@@ -30,8 +31,6 @@ _REASONS: Final[dict[type[Trouble], str]] = {
     inner.StoreStop: "This runner's pods keep no documents.",
     inner.StoreLock: "This runner's pods keep no documents.",
     inner.StoreFull: "This runner's pods keep no documents.",
-    inner.ClientStall: "The client reads all the time; it takes one without it.",
-    inner.ClientRubbish: "The client sends no rubbish; it takes one without it.",
 }
 """Why it cannot be done what cannot."""
 
@@ -145,6 +144,16 @@ class RealFaults:
         return _then(*(guest.come for guest in guests))
 
     @_do.register
+    async def _(self, trouble: inner.ClientStall) -> EndStep:
+        guests = self._guests(trouble.clients)
+        return self._meanwhile([partial(stall, guest.url, guest.rooms[:1]) for guest in guests])
+
+    @_do.register
+    async def _(self, trouble: inner.ClientRubbish) -> EndStep:
+        guests = self._guests(trouble.clients)
+        return self._meanwhile([partial(rubbish, guest.url, guest.number) for guest in guests])
+
+    @_do.register
     async def _(self, trouble: inner.ClientHerd) -> EndStep:
         for guest in self._guests(trouble.clients):
             guest.go()
@@ -168,10 +177,8 @@ class RealFaults:
 
     @_do.register
     async def _(self, trouble: inner.ClientFlood) -> EndStep:
-        over = trio.CancelScope()
-        for guest in self._guests(trouble.clients):
-            self._cast.nursery.start_soon(self._flood, guest, trouble.rate, over)
-        return _then(over.cancel)
+        guests = self._guests(trouble.clients)
+        return self._meanwhile([partial(self._flood, guest, trouble.rate) for guest in guests])
 
     async def _inject(self, numbers: Sequence[int], fault: Mapping[str, object]) -> EndStep:
         pods = self._pods(numbers)
@@ -186,12 +193,17 @@ class RealFaults:
 
     # Parts ---------------------------------------------------------------------------------------
 
-    async def _flood(self, guest: Guest, rate: float, over: trio.CancelScope) -> None:
-        with over:
-            while True:
-                await trio.sleep(1 / rate)
-                for room in guest.rooms[:1]:
-                    self._cast.say(guest, room, 0)
+    def _meanwhile(self, deeds: Sequence[Callable[[], Awaitable[None]]]) -> EndStep:
+        """Do things until they are to end."""
+        over = trio.CancelScope()
+        self._cast.nursery.start_soon(_all, over, deeds)
+        return _then(over.cancel)
+
+    async def _flood(self, guest: Guest, rate: float) -> None:
+        while True:
+            await trio.sleep(1 / rate)
+            for room in guest.rooms[:1]:
+                self._cast.say(guest, room, 0)
 
     async def _end(self, numbers: Sequence[int], *, gently: bool) -> EndStep:
         pods = self._pods(numbers)
@@ -220,6 +232,14 @@ class RealFaults:
 
     def _note(self, record: Record) -> None:
         self._cast.history.append(record)
+
+
+async def _all(scope: trio.CancelScope, deeds: Sequence[Callable[[], Awaitable[None]]]) -> None:
+    """Do several things at once until a scope is cancelled."""
+    with scope:
+        async with trio.open_nursery() as nursery:
+            for deed in deeds:
+                nursery.start_soon(deed)
 
 
 def _then(*deeds: Callable[[], object]) -> EndStep:

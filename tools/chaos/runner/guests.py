@@ -59,7 +59,7 @@ class Guest:
         self.number = number
         self.pod = pod
         self.present = trio.Event()
-        self._url = url
+        self.url = url
         self.rooms = rooms
         self._history = history
         self._blameless = blameless
@@ -105,7 +105,7 @@ class Guest:
 
     async def _visit(self) -> None:
         async with connect(
-            self._url, timeout=ANSWER, most_unread=MOST_UNREAD, unread=Unread.DROP_OLDEST
+            self.url, timeout=ANSWER, most_unread=MOST_UNREAD, unread=Unread.DROP_OLDEST
         ) as client:
             told = client.told()
             self._client = client
