@@ -136,15 +136,16 @@ class Guest:
 
     def say(self, room: str, size: int, nursery: trio.Nursery) -> None:
         """Say a word, if it is in the room; its receipt is waited for in a nursery."""
+        nursery.start_soon(self._emit, room, size)
+
+    async def _emit(self, room: str, size: int) -> None:
         client = self._client
         if client is None or room not in self.inside:
             return
+        # Counted here, where nothing comes before it is sent: tasks begin in any order.
         self._said += 1
         said = Spoken(trio.current_time(), self.name, self.pod, room, self._said)
         self._history.append(said)
-        nursery.start_soon(self._emit, client, said, size)
-
-    async def _emit(self, client: Client, said: Spoken, size: int) -> None:
         data: JSON = {"by": said.client, "number": said.number, "more": "x" * size}
         members = -1
         try:
