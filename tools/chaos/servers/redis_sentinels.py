@@ -81,7 +81,8 @@ class SentinelDeployment(RedisDeployment):
     @property
     def addresses(self) -> Sequence[Endpoint]:
         """Those of the servers, then where the sentinels are asked."""
-        return [Endpoint(LOCALHOST, each.port) for each in (*self.servers, *self._doors)]
+        ports = [*(each.port for each in self.servers), *(each.port for each in self._doors)]
+        return [Endpoint(LOCALHOST, port) for port in ports]
 
     def toxics(self, through: Mapping[Endpoint, Endpoint]) -> Sequence[Toxic]:
         """See `Deployment.toxics`."""
