@@ -95,7 +95,8 @@ class RabbitDeployment(Deployment):
         cookie = secrets.token_hex(12).upper()
         for place, name in enumerate(names):
             folder = self._made(f"rabbitmq-{place}")
-            peers = names if self._count > 1 else ()
+            # The first has nobody to wait for.
+            peers = names[: place + 1] if self._count > 1 else ()
             self.servers.append(
                 RabbitServer(folder, epmd=epmd, name=name, cookie=cookie, peers=peers)
             )
@@ -312,21 +313,20 @@ class RabbitDeployment(Deployment):
         )
 
     async def _split(self, trouble: Misfortune) -> Undo:
-        """Let two nodes hold each other's cookies for wrong, and their connection end."""
-        pair = self._pair(trouble)
-        for place, other in (pair, pair[::-1]):
-            name = self.servers[other].name
-            await self.tell(
-                f"erlang:set_cookie('{name}', 'split'), erlang:disconnect_node('{name}').", place
-            )
+        """Let a node hold another's cookie for wrong, and their connection end.
+
+        Neither lets the other in then, whoever calls. RabbitMQ sees at once that the other is gone,
+        as when a network says so; one that swallows everything it would notice after a minute.
+        """
+        place, other = self._pair(trouble)
+        name, cookie = self.servers[other].name, self.servers[other].cookie
+        await self.tell(
+            f"erlang:set_cookie('{name}', 'split'), erlang:disconnect_node('{name}').", place
+        )
 
         async def join() -> None:
-            for place, other in (pair, pair[::-1]):
-                server = self.servers[other]
-                if self.servers[place].running:
-                    await self.tell(
-                        f"erlang:set_cookie('{server.name}', '{server.cookie}').", place
-                    )
+            if self.servers[place].running:  # one that has started again has forgotten it
+                await self.tell(f"erlang:set_cookie('{name}', '{cookie}').", place)
 
         return join
 
