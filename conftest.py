@@ -16,6 +16,7 @@ pytest_plugins = [
     "support.certificates",
     "support.nats_server",
     "support.postgres",
+    "support.proxied",
     "support.rabbitmq_server",
     "support.redis_server",
     "support.stores",

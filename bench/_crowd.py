@@ -15,7 +15,7 @@ import attrs
 import trio
 from _brokers import broker_server
 
-from deployd.actors.cluster.pulse import HEARD_AGAIN
+from deployd.actors.cluster.beat_maker import HEARD_AGAIN
 from deployd.config import Broker as BrokerSettings
 from deployd.transport import BrokerError
 from deployd.transport.brokers import Beat, Signer, beat

@@ -28,7 +28,7 @@ from .json_schema import json_schema
 from .limits import Limits
 from .load import Loaded, load, write_default
 from .logs import bind_log_context, configure_logging, get_logger, tracing
-from .operations import Metrics, Stress
+from .operations import Chaos, Metrics, Stress
 from .origins import Origin, ascii_host, default_port, read_origin
 from .paths import private_paths, with_absolute_paths
 from .patterns import PatternMap
@@ -62,6 +62,7 @@ __all__ = [
     "Audited",
     "Auth",
     "Broker",
+    "Chaos",
     "ClassNotFound",
     "Collections",
     "Config",

@@ -24,6 +24,17 @@ class Metrics:
 
 
 @attrs.frozen
+class Chaos:
+    """Faults that root may give the pod while it runs, `POST /_dashboard/api/chaos`."""
+
+    enabled: bool = setting(
+        False,
+        help="Let root crash, hang and slow actors, disturb the link, fail the store and skew the "
+        "clock, for a while each: not for pods that somebody relies on (also `serve --chaos`).",
+    )
+
+
+@attrs.frozen
 class Stress:
     """What `POST /_admin/test/websocket/stress` may do to the pod."""
 

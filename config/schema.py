@@ -16,7 +16,7 @@ from .brokers import Broker
 from .errors import ConfigError, Misconfiguration
 from .fields import setting
 from .limits import KIB, MIB, Limits
-from .operations import Metrics, Stress
+from .operations import Chaos, Metrics, Stress
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -343,6 +343,7 @@ class Config:
     logging: Logging = attrs.field(factory=Logging)
     metrics: Metrics = attrs.field(factory=Metrics)
     stress: Stress = attrs.field(factory=Stress)
+    chaos: Chaos = attrs.field(factory=Chaos)
 
     def __attrs_post_init__(self) -> None:
         found = tuple(_conflicts(self))

@@ -5,6 +5,7 @@ from .child import Child, ChildSpec, Service
 from .description import Node, Status, node_to_json
 from .dynamic import DynamicSupervisor, Pacing
 from .errors import (
+    BadFault,
     IntensityExceeded,
     InvalidSpec,
     NameTaken,
@@ -31,6 +32,7 @@ from .watchdog import Stall, StallDetector, Watchdog
 
 __all__ = [
     "Backoff",
+    "BadFault",
     "Child",
     "ChildSpec",
     "ChildrenView",

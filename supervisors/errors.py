@@ -6,10 +6,12 @@ SupervisorError
 ├── TooManyChildren      the caller, or too low a limit
 ├── NotRunning           the caller: nobody is there to start a child
 ├── StartTimeout         the child: it did not say that it is up
-└── IntensityExceeded    the child: it crashed too often, so its supervisor gives up
+├── IntensityExceeded    the child: it crashed too often, so its supervisor gives up
+└── BadFault             who wants a fault that there is not
 """
 
 __all__ = [
+    "BadFault",
     "IntensityExceeded",
     "InvalidSpec",
     "NameTaken",
@@ -22,6 +24,10 @@ __all__ = [
 
 class SupervisorError(Exception):
     """Base of all errors of supervision."""
+
+
+class BadFault(SupervisorError, ValueError):
+    """What was asked for is no fault (`chaos`); the text is a sentence with the remedy."""
 
 
 class InvalidSpec(SupervisorError, ValueError):

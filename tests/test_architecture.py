@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-ORDER = ["config", "transport", "actors", "documents", "supervisors", "tools"]
+ORDER = ["config", "transport", "client", "actors", "documents", "supervisors", "tools", "testing"]
 INSIDE = {
     "transport": [
         "transport",  # what all of it shares: errors, meters, threads, tokens
@@ -37,6 +37,7 @@ INSIDE = {
     ],
     "supervisors": [
         "supervisors",  # what OTP has: restarts, supervisors, children, the watchdog
+        "supervisors.chaos",  # what a pod is made to suffer on purpose
         "supervisors.observe",
         "supervisors.pod",
     ],
@@ -45,10 +46,14 @@ INSIDE = {
         "tools.stress",
         "tools.oracle",
         "tools.simulator",
+        "tools.chaos.scenario",
+        "tools.chaos.simulated",
         "tools.chaos.proxy.frames",
         "tools.chaos.proxy",
+        "tools.chaos.report",
         "tools.chaos.servers",
-        "tools.chaos",
+        "tools.chaos.runner",
+        "tools.chaos",  # its group of commands comes after them
         "tools",  # the commands come last
     ],
 }
@@ -91,6 +96,18 @@ def test_the_rule_notices_every_way_to_point_right() -> None:
     source = "from ..actors import Actor\nfrom .. import tools\nimport deployd.tools\n"
     assert [line for line, _ in violations("config", source)] == [1, 2, 3]
     assert not violations("actors", "from ..transport import decode\nfrom .ref import ActorRef\n")
+
+
+SPOKEN = {"..transport.protocols", "..transport.errors"}
+"""What the client may know of `transport`: what is said, and never how a pod sends it."""
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path.parts[0] == "client"], ids=str)
+def test_the_client_knows_of_transport_what_is_said_and_no_more(path: Path) -> None:
+    tree = ast.parse((ROOT / path).read_text())
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    modules = {"." * node.level + (node.module or "") for node in imports}
+    assert {name for name in modules if "transport" in name} <= SPOKEN
 
 
 def folders_imported(path: Path, source: str) -> Iterator[tuple[int, str]]:

@@ -22,7 +22,7 @@ NEEDED: Final = [
     *map(Requirement, EXTRA["postgres"]),
     *map(Requirement, PROJECT["build-system"]["requires"]),
 ]
-PACKAGES: Final = ("config", "transport", "actors", "documents", "supervisors", "tools")
+PACKAGES: Final = ("config", "transport", "client", "actors", "documents", "supervisors", "tools")
 
 
 def entries() -> dict[str, str]:

@@ -62,15 +62,20 @@ class Launch:
 @click.option("--port", type=int, help="Port, instead of server.port; 0 is any free one.")
 @config_option
 @data_option
+@click.option("--chaos", is_flag=True, help="Let root give the pod faults (chaos.enabled); not for "
+              "pods that anybody relies on.")  # fmt: skip
 @click.option("--dev", is_flag=True, help="For people who write code: readable logs, a new start "
               "whenever a file is saved, diagnostics for this machine, a demo room.")  # fmt: skip
-def serve(host: str | None, port: int | None, file: Path, data: str | None, dev: bool) -> None:
+def serve(
+    host: str | None, port: int | None, file: Path, data: str | None, chaos: bool, dev: bool
+) -> None:
     """Run a pod until SIGTERM or Ctrl-C; it then lets its clients go and exits."""
     # Where room classes are found, as with `python -m`.
     sys.path.insert(0, os.getcwd())
     make_default_file(file)
     began = time.time_ns()
-    given = {"server.host": host, "server.port": port, "server.data": data}
+    given = {"server.host": host, "server.port": port, "server.data": data,
+             "chaos.enabled": chaos or None}  # fmt: skip
     reread = partial(read_settings, file, os.environ, given)
     config = reread().config
     config = for_development(config) if dev else config

@@ -22,6 +22,7 @@ from ...transport.brokers import Acks, AskEcho, AskSince, Beat, Probe
 from ...transport.brokers.contract import EVERYONE, Broker, Channel, pod_channel
 from ..runtime import Actor, BaseExceptionRaised, EnvironmentFailure, failure_of, handles
 from .awake_timeout import AwakeTimeouts
+from .beat_maker import MarkedBeat
 from .breaker import PROOFS
 from .canary import Canary
 from .effects import perform
@@ -33,7 +34,6 @@ from .link import Link
 from .outbound import Outbound
 from .patience import Patience
 from .publication import Publication
-from .pulse import MarkedBeat
 from .state import Effect
 
 __all__ = ["LinkActor"]

@@ -8,10 +8,10 @@ from typing import Final
 
 from ...config import get_logger
 from ...transport import InDoubt
+from ...transport.protocols import Degraded, Healed, OutageCode
 from .breaker import BreakerState
 from .inbound import Listeners
 from .names import Renamed
-from .outage import Degraded, Healed, OutageCode
 from .state import Effect, Settled
 
 __all__ = ["perform", "write_down_name"]

@@ -7,7 +7,7 @@ from typing import Final
 
 from attrs import evolve
 
-from .outage import Gap
+from ...transport.protocols import Gap
 from .sequences import Hole
 
 __all__ = ["Gaps"]

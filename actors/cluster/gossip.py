@@ -19,11 +19,11 @@ from ...transport.brokers import (
     probe,
 )
 from ...transport.brokers.contract import EVERYONE, Channel, Message, pod_channel, room_channel
+from .beat_maker import BeatMaker, MarkedBeat
 from .effects import perform, write_down_name
 from .inbound import Listeners
 from .link import Link
 from .pace import until_next
-from .pulse import MarkedBeat, Pulse
 from .sequences import Hole
 from .witnesses import witnesses
 
@@ -72,7 +72,7 @@ class Gossip:
         self._questions: list[AskSince] = []
         self._echoed = self._denied = 0
         self._renew_at = 0.0
-        self._pulse = Pulse(link, node)
+        self._beats = BeatMaker(link, node)
         self._wake = trio.Event()
         self._news = trio.Event()
         self._reunited = trio.Event()
@@ -137,11 +137,11 @@ class Gossip:
     async def speak(self) -> None:
         """Say hello, and beat until cancelled, whatever the broker keeps an answer waiting."""
         link = self._link
-        self._pulse.begin()
-        await self._tell([(EVERYONE, beat(self._pulse.plain("hello")))])
+        self._beats.begin()
+        await self._tell([(EVERYONE, beat(self._beats.plain("hello")))])
         # The first at once: what was said while there was no link is lost, and others are to know.
         while True:
-            next_beat = link.clock() + until_next(link.wall(), self._pulse.interval)
+            next_beat = link.clock() + until_next(link.wall(), self._beats.interval)
             await self._beat()
             await trio.sleep_until(next_beat)
 
@@ -165,11 +165,11 @@ class Gossip:
 
     async def said(self, marked: MarkedBeat) -> None:
         """Say a beat that stood in line: all before it has been said."""
-        await self._tell([(EVERYONE, beat(self._pulse.said(marked)))])
+        await self._tell([(EVERYONE, beat(self._beats.said(marked)))])
 
     async def bye(self) -> None:
         """Tell the others that this pod goes."""
-        await self._tell([(EVERYONE, beat(self._pulse.plain("bye")))])
+        await self._tell([(EVERYONE, beat(self._beats.plain("bye")))])
 
     async def acquaint(self) -> None:
         """Find out who is there, where other servers do not know yet what is heard on this one.
@@ -180,7 +180,7 @@ class Gossip:
         peers, wait = self._link.state.peers, FIRST_HELLO
         with trio.move_on_after(LISTENED):
             while not peers.acquainted:
-                await self._tell([(EVERYONE, beat(self._pulse.plain("hello")))])
+                await self._tell([(EVERYONE, beat(self._beats.plain("hello")))])
                 self._wake = trio.Event()
                 with trio.move_on_after(wait):
                     await self._wake.wait()
@@ -195,7 +195,7 @@ class Gossip:
         with trio.move_on_after(seconds):
             while not peers.complete:
                 self._reunited = trio.Event()
-                await self._tell([(EVERYONE, beat(self._pulse.plain("hello")))])
+                await self._tell([(EVERYONE, beat(self._beats.plain("hello")))])
                 with trio.move_on_after(HELLO_AGAIN):
                     await self._reunited.wait()
         return peers.give_up()
@@ -223,14 +223,14 @@ class Gossip:
             self._proved(self._link.proofs.unsayable(channels))
 
     async def _beat(self) -> None:
-        pulse = self._pulse
-        if pulse.waiting is not None:  # the broker is slow: who we are is said at once
-            await self._tell([(EVERYONE, beat(pulse.plain("here")))])
+        beats = self._beats
+        if beats.waiting is not None:  # the broker is slow: who we are is said at once
+            await self._tell([(EVERYONE, beat(beats.plain("here")))])
             return
-        marked = pulse.next()
+        marked = beats.next()
         self._doubt_own(marked.said.marks)
         if not self._link.stand_in_line(marked):
-            pulse.waiting = None  # who misses this beat asks for what it told
+            beats.waiting = None  # who misses this beat asks for what it told
 
     def _doubt_own(self, marks: Sequence[Mark]) -> None:
         """Doubt the rooms in which this pod has spoken and does not hear itself."""
@@ -245,7 +245,7 @@ class Gossip:
     async def _answer(self) -> None:
         peers = self._link.state.peers
         for other in peers.take_owed():
-            await self._tell([(pod_channel(other), beat(self._pulse.plain("here")))])
+            await self._tell([(pod_channel(other), beat(self._beats.plain("here")))])
         questions, self._questions = self._questions, []
         for wanted in questions:
             asking = ask_since(self._link.pod_id, wanted.number)
@@ -258,7 +258,7 @@ class Gossip:
                 await self._echo(question)
 
     async def _tell_since(self, question: AskSince) -> None:
-        for said in self._pulse.since(question):
+        for said in self._beats.since(question):
             await self._tell([(pod_channel(question.origin), beat(said))])
 
     async def _echo(self, asked: AskEcho) -> None:
@@ -284,7 +284,7 @@ class Gossip:
         if renamed is not None:
             write_down_name(renamed)
         # Its own beats come back on it: where they do not, this pod hears nobody's.
-        if link.proofs.sounds.get(EVERYONE, now) < now - 1.5 * self._pulse.interval:
+        if link.proofs.sounds.get(EVERYONE, now) < now - 1.5 * self._beats.interval:
             link.proofs.doubt([EVERYONE])
         # A pod that misses others may be deaf to them, and not to itself: a server of the broker
         # has forgotten what is subscribed on another.
@@ -322,4 +322,4 @@ class Gossip:
 
     def witnesses(self) -> list[str]:
         """Return a pod on each other server of the broker."""
-        return witnesses(self._link.pod_id, self._pulse.node, self._link.state.peers.known)
+        return witnesses(self._link.pod_id, self._beats.node, self._link.state.peers.known)

@@ -26,9 +26,9 @@ from ...transport.brokers import (
     unpack,
 )
 from ...transport.brokers.contract import EVERYONE, Channel, pod_channel, room_channel
+from ...transport.protocols import Degraded, Gap, Healed
 from .counters import Counters
 from .deduplicator import Deduplicator
-from .outage import Degraded, Gap, Healed
 from .packing import MOST_BYTES
 from .publication import CHARACTER, weight
 from .sequences import Hole, Sequences

@@ -19,8 +19,8 @@ from typing import Final
 from attrs import frozen
 
 from ...transport.brokers import Beat, Miss
+from ...transport.protocols import Degraded, Healed, OutageCode
 from .hearsay import Hearsay
-from .outage import Degraded, Healed, OutageCode
 from .peer import PROVEN, Peer
 
 __all__ = ["FORGOTTEN", "Peers"]

@@ -116,7 +116,7 @@ class Sequences:
         order = self._orders.get(envelope.room, {}).get((envelope.origin, envelope.epoch))
         if order is None or events[0].sequence > order.last:
             return events
-        return [one for one in events if one.sequence > order.last or one.time >= order.time]
+        return [one for one in events if one.sequence > order.last or one.time > order.time]
 
     def follow(self, envelope: Envelope, fresh: Sequence[Event], wall: float) -> Hole | None:
         """Note events that have come; return what is missing before or among them."""

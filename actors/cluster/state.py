@@ -21,11 +21,11 @@ from ...config import Broker as BrokerSettings
 from ...config import FailurePolicy, PatternMap
 from ...transport import Event, Problem, Scope
 from ...transport.brokers import EVENT_BYTES
+from ...transport.protocols import Degraded, Healed, OutageCode
 from .breaker import Breaker
 from .counters import BreakerHistory, Counters
 from .membership import Peers
 from .numbering import Numbering
-from .outage import Degraded, Healed, OutageCode
 from .publication import CHARACTER, Buffer, Publication, Settle, weight
 
 __all__ = ["Effect", "LinkState", "Settled", "StillAway"]
@@ -265,7 +265,11 @@ class LinkState:
             return []
         seconds = max(0.0, wall - outage.since)
         figures = self.counters.outage(missed)
-        return [Healed(outage.since, seconds, *figures, code=outage.code, unheard=unheard)]
+        healed = Healed(outage.since, seconds, *figures, code=outage.code, unheard=unheard)
+        # It ends what was told of missing pods too, and some may have been found missing since the
+        # link closed.
+        partition = self.peers.partition
+        return [healed] if partition is None else [healed, partition]
 
     # How a connection ends -------------------------------------------------------------------
 

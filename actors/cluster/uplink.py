@@ -12,11 +12,11 @@ from ...config import get_logger
 from ...transport import Event, Problem, Scope
 from ...transport.brokers import DEEPEST, may_be_said, too_deep
 from ...transport.brokers.contract import room_channel
+from ...transport.protocols import Degraded
 from ..runtime import Delivery, Mailbox
 from .acknowledgements import Acknowledgements
 from .gaps import Gaps
 from .hearing import Tell
-from .outage import Degraded
 from .proofs import Proofs
 from .publication import Settle
 from .sequences import Sequences

@@ -2,6 +2,7 @@
 
 from .database import DatabaseStore
 from .engine import database_files, database_url
+from .faulty import FaultyStore
 from .filters import (
     All,
     Any,
@@ -37,6 +38,7 @@ __all__ = [
     "Document",
     "Equal",
     "Exists",
+    "FaultyStore",
     "Filter",
     "Matches",
     "Not",

@@ -1,4 +1,4 @@
-"""The chat room in a real pod, with clients that this project did not write."""
+"""The chat room in a real pod, with the clients that its users would write."""
 
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -11,16 +11,17 @@ import trio
 from attrs import evolve
 from structlog.testing import capture_logs
 from trio.testing import MockClock
-from websockets.sync.client import ClientConnection, connect
 
 from deployd.actors import JSON, Member, Room
+from deployd.client import Refused
+from deployd.client.sync import BlockingClient, connect
 from deployd.config import Drain, Secrets, Server, load
 from deployd.supervisors import Pod, open_pod
 
 sys.path.insert(0, str(Path(__file__).parent))  # as `deployd serve` does with the current folder
 
 import chat_room
-from chat_client import ROOM, conversation, hear, receive, say, send
+from chat_client import PATIENCE, ROOM, conversation, hear, say
 from chat_room import BURST, LONGEST_LINE, RATE, ChatRoom
 
 HERE = Path(__file__).parent
@@ -38,7 +39,7 @@ async def running_pod(rooms: Mapping[str, type[Room[Any]]] | None = None) -> Asy
 
 
 def url(pod: Pod) -> str:
-    return f"ws://127.0.0.1:{pod.port}/socket.io/"
+    return f"http://127.0.0.1:{pod.port}"
 
 
 def readme() -> list[str]:
@@ -47,11 +48,24 @@ def readme() -> list[str]:
     return text.split("```text\n")[1].split("```")[0].splitlines()
 
 
-def enter(client: ClientConnection) -> list[dict[str, str]]:
+def enter(client: BlockingClient) -> list[dict[str, str]]:
     """Join the room and return the history."""
-    send(client, type="join", room=ROOM)
+    client.join(ROOM)
     history: list[dict[str, str]] = hear(client, "history")
     return history
+
+
+def next_of(client: BlockingClient) -> tuple[str, Any]:
+    """Return the next event of the room, whatever it is, and its data."""
+    event = next(client.events(ROOM, timeout=PATIENCE))
+    return event.name, event.data
+
+
+def refused(client: BlockingClient, event: str = "say", data: JSON = "again") -> str:
+    """Say what the pod does not take; return the code of the refusal."""
+    with pytest.raises(Refused) as caught:
+        client.emit(ROOM, event, data)
+    return caught.value.code
 
 
 # The clock stands still but where a test moves it, so what is too fast depends on no machine.
@@ -71,14 +85,14 @@ async def test_the_history_holds_the_last_lines_and_who_said_them(
 
     def story(url: str) -> None:
         with connect(url) as ada, connect(url) as ben:
-            ada_id = receive(ada)["data"]["client_id"]
+            ada_id = ada.id
             enter(ada)
             for n in range(5):
                 say(ada, f"line {n}")
                 assert hear(ada, "said") == {"from": ada_id, "text": f"line {n}"}
             assert enter(ben) == [{"from": ada_id, "text": f"line {n}"} for n in (2, 3, 4)]
             say(ben, "thanks")
-            assert receive(ada)["event"] == "said"  # she was not sent the history again
+            assert next_of(ada)[0] == "said"  # she was not sent the history again
 
     async with running_pod() as pod:
         await trio.to_thread.run_sync(story, url(pod))
@@ -95,13 +109,10 @@ async def test_a_line_said_too_fast_reaches_nobody_and_a_pause_mends_it(
                 say(ada, "quick")
                 assert hear(ada, "said")["text"] == "quick"
                 assert hear(ben, "said")["text"] == "quick"
-            send(ada, type="emit", room=ROOM, event="say", data="lost", id=1)
-            assert receive(ada)["data"] == {"seconds": 1 / RATE}
-            refusal = receive(ada)
-            assert (refusal["type"], refusal["id"]) == ("error", 1)
-            assert refusal["data"]["code"] == "room_forbidden"
+            assert refused(ada, data="lost") == "room_forbidden"
+            assert next_of(ada) == ("slow-down", {"seconds": 1 / RATE})
             say(ben, "I am not slowed down")
-            assert receive(ben)["data"]["text"] == "I am not slowed down"
+            assert next_of(ben)[1]["text"] == "I am not slowed down"
             trio.from_thread.run_sync(mock_clock.jump, 1 / RATE)
             say(ada, "patient")
             assert hear(ben, "said")["text"] == "patient"
@@ -116,9 +127,9 @@ async def test_leaving_and_coming_back_does_not_get_round_the_rule(mock_clock: M
             enter(ada)
             for _ in range(int(BURST)):
                 say(ada, "quick")
-            send(ada, type="leave", room=ROOM)
+            ada.leave(ROOM)
             enter(ada)
-            say(ada, "again")
+            assert refused(ada) == "room_forbidden"
             assert hear(ada, "slow-down") == {"seconds": 1 / RATE}
 
     async with running_pod() as pod:
@@ -146,7 +157,7 @@ async def test_who_has_rested_is_forgotten(mock_clock: MockClock) -> None:
             say(ada, "early")
             hear(ada, "said")
             trio.from_thread.run_sync(mock_clock.jump, BURST / RATE)
-            ben_id = receive(ben)["data"]["client_id"]
+            ben_id = ben.id
             enter(ben)
             say(ben, "late")
             hear(ben, "said")
@@ -172,8 +183,7 @@ async def test_only_lines_are_taken(event: str, data: JSON) -> None:
     def story(url: str) -> None:
         with connect(url) as ada, connect(url) as ben:
             enter(ada)
-            send(ada, type="emit", room=ROOM, event=event, data=data)
-            assert receive(ada)["data"]["code"] == "room_forbidden"
+            assert refused(ada, event, data) == "room_forbidden"
             assert enter(ben) == []
 
     async with running_pod() as pod:
@@ -184,9 +194,7 @@ async def test_who_is_not_in_the_room_cannot_speak_in_it() -> None:
     def story(url: str) -> None:
         with connect(url) as ada, connect(url) as eve:
             enter(ada)
-            receive(eve)
-            say(eve, "psst")
-            assert receive(eve)["data"]["code"] == "not_a_member"
+            assert refused(eve, data="psst") == "not_a_member"
             say(ada, "hello")
             assert hear(ada, "said")["text"] == "hello"
 
@@ -207,10 +215,10 @@ async def test_the_history_outlives_a_crash() -> None:
     def story(url: str) -> None:
         with connect(url) as ada, connect(url) as ben:
             enter(ada)
-            for text in ("before", "boom", "after"):
-                say(ada, text)
+            say(ada, "before")
+            assert refused(ada, data="boom") == "room_crashed"
+            say(ada, "after")
             assert hear(ada, "said")["text"] == "before"
-            assert receive(ada)["data"]["code"] == "room_crashed"
             assert hear(ada, "said")["text"] == "after"
             assert [line["text"] for line in enter(ben)] == ["before", "after"]
 

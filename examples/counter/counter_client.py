@@ -5,49 +5,29 @@ Start a pod in this folder first, see README.md. A pod elsewhere: `python counte
 
 # ruff: noqa: T201 - printing is what this program is for
 
-import json
 import sys
 from collections.abc import Iterator
 from typing import Any
 
-from websockets.sync.client import ClientConnection, connect
+from deployd.client.sync import BlockingClient, connect
 
-URL = "ws://localhost:2403/socket.io/"
+URL = "http://localhost:2403"
 ROOM = "counter-demo"
 PATIENCE = 5.0
 """Seconds to wait for a message; the clock ticks every second."""
 
 
-def send(client: ClientConnection, **message: object) -> None:
-    """Send one message of the wire protocol."""
-    client.send(json.dumps(message))
+def hear(client: BlockingClient, event: str) -> Any:
+    """Return the data of the next such event; others are passed over."""
+    for heard in client.events(ROOM, timeout=PATIENCE):
+        if heard.name == event:
+            return heard.data
+    raise AssertionError("the room was left")
 
 
-def receive(client: ClientConnection) -> dict[str, Any]:
-    """Return the next message. Raises TimeoutError when there is none."""
-    message: dict[str, Any] = json.loads(client.recv(timeout=PATIENCE))
-    return message
-
-
-def enter(client: ClientConnection) -> str:
-    """Join the room and return the client's own id."""
-    client_id: str = receive(client)["data"]["client_id"]
-    send(client, type="join", room=ROOM)
-    receive(client)
-    return client_id
-
-
-def hear(client: ClientConnection, event: str) -> Any:
-    """Return the data of the next such event; everything else is passed over."""
-    while True:
-        message = receive(client)
-        if message["type"] == "emit" and message["event"] == event:
-            return message["data"]
-
-
-def count(client: ClientConnection) -> int:
+def count(client: BlockingClient) -> int:
     """Count once and return the score that the room tells this client alone."""
-    send(client, type="emit", room=ROOM, event="count")
+    client.emit(ROOM, "count")
     score: int = hear(client, "score")
     return score
 
@@ -55,15 +35,19 @@ def count(client: ClientConnection) -> int:
 def game(url: str) -> Iterator[str]:
     """Play until a round is over and yield what happens, line by line."""
     with connect(url) as ada, connect(url) as ben:
-        names = {enter(ada): "Ada", enter(ben): "Ben"}
+        names = {}
+        for name, client in (("Ada", ada), ("Ben", ben)):
+            client.join(ROOM)
+            names[client.id] = name
         for name, client, times in (("Ada", ada, 2), ("Ben", ben, 3)):
             scores = [count(client) for _ in range(times)]
             yield f"{name} counts and is told: {scores}."
-        message = receive(ada)
-        while message["event"] == "tick":
-            yield f"{message['data']} s are left."
-            message = receive(ada)
-        yield f"It is over, and the winner is {names.get(message['data']['winner'], 'nobody')}."
+        for heard in ada.events(ROOM, timeout=PATIENCE):
+            data: Any = heard.data
+            if heard.name == "over":
+                yield f"It is over, and the winner is {names.get(data['winner'], 'nobody')}."
+                break
+            yield f"{data} s are left."
 
 
 if __name__ == "__main__":

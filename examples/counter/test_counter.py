@@ -1,4 +1,4 @@
-"""The counter room in a real pod, with clients that this project did not write."""
+"""The counter room in a real pod, with the clients that its users would write."""
 
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -6,19 +6,21 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import trio
 from attrs import evolve
 from structlog.testing import capture_logs
 from trio.testing import MockClock
-from websockets.sync.client import ClientConnection, connect
 
 from deployd.actors import JSON, Member, Room
+from deployd.client import Refused
+from deployd.client.sync import BlockingClient, connect
 from deployd.config import Drain, Secrets, Server, load
 from deployd.supervisors import Pod, open_pod
 
 sys.path.insert(0, str(Path(__file__).parent))  # as `deployd serve` does with the current folder
 
-from counter_client import ROOM, count, enter, game, hear, receive, send
+from counter_client import PATIENCE, ROOM, count, game, hear
 from counter_room import ROUND, TICK, CounterRoom, Score
 
 HERE = Path(__file__).parent
@@ -36,13 +38,27 @@ async def running_pod(rooms: Mapping[str, type[Room[Any]]] | None = None) -> Asy
 
 
 def url(pod: Pod) -> str:
-    return f"ws://127.0.0.1:{pod.port}/socket.io/"
+    return f"http://127.0.0.1:{pod.port}"
 
 
 def readme() -> list[str]:
     """Return what the README says that the client program prints."""
     text = (HERE / "README.md").read_text(encoding="utf-8")
     return text.split("```text\n")[1].split("```")[0].splitlines()
+
+
+def enter(client: BlockingClient) -> str:
+    """Join the room and return the client's own id."""
+    client.join(ROOM)
+    assert client.id is not None
+    return client.id
+
+
+def refused(client: BlockingClient, event: str = "count", data: JSON = None) -> str:
+    """Say what the pod does not take; return the code of the refusal."""
+    with pytest.raises(Refused) as caught:
+        client.emit(ROOM, event, data)
+    return caught.value.code
 
 
 def scores(pod: Pod) -> dict[str, int]:
@@ -64,7 +80,7 @@ def tick(clock: MockClock, times: int = 1) -> None:
         trio.from_thread.run_sync(clock.jump, TICK)
 
 
-def tick_heard(clock: MockClock, client: ClientConnection) -> int:
+def tick_heard(clock: MockClock, client: BlockingClient) -> int:
     """Let one tick pass and return how many the client is told are left."""
     tick(clock)
     left: int = hear(client, "tick")
@@ -94,7 +110,7 @@ async def test_a_score_is_told_to_the_one_who_counted_and_to_nobody_else(
             enter(ben)
             assert count(ada) == 1
             tick(mock_clock)
-            assert receive(ben)["event"] == "tick"
+            assert next(ben.events(ROOM, timeout=PATIENCE)).name == "tick"
             assert count(ben) == 1
 
     async with running_pod() as pod:
@@ -110,8 +126,7 @@ async def test_code_outside_can_ask_for_the_scores(mock_clock: MockClock) -> Non
             count(ben)
             count(ben)
             assert scores(pod) == {ada_id: 1, ben_id: 2}
-            send(ben, type="leave", room=ROOM)
-            receive(ben)
+            ben.leave(ROOM)
             assert scores(pod) == {ada_id: 1}
 
     async with running_pod() as pod:
@@ -156,11 +171,8 @@ async def test_only_members_count_and_only_count(mock_clock: MockClock) -> None:
     def story(pod: Pod) -> None:
         with connect(url(pod)) as ada, connect(url(pod)) as eve:
             enter(ada)
-            receive(eve)
-            send(ada, type="emit", room=ROOM, event="over", data={"winner": "me"})
-            assert receive(ada)["data"]["code"] == "room_forbidden"
-            send(eve, type="emit", room=ROOM, event="count")
-            assert receive(eve)["data"]["code"] == "not_a_member"
+            assert refused(ada, "over", {"winner": "me"}) == "room_forbidden"
+            assert refused(eve) == "not_a_member"
             assert scores(pod) == {}
 
     async with running_pod() as pod:
@@ -185,8 +197,7 @@ async def test_a_crash_begins_a_new_round_with_one_clock_and_the_same_members(
             enter(ben)
             assert tick_heard(mock_clock, ben) == ROUND - 1
             assert [count(ada) for _ in range(2)] == [1, 2]
-            send(ada, type="emit", room=ROOM, event="count")  # what raises has said nothing
-            assert receive(ada)["data"]["code"] == "room_crashed"
+            assert refused(ada) == "room_crashed"  # what raises has said nothing
             assert scores(pod) == {}
             assert tick_heard(mock_clock, ben) == ROUND - 1
             assert tick_heard(mock_clock, ben) == ROUND - 2  # one clock: no tick came twice

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import accumulate
 from typing import Final
@@ -22,6 +23,7 @@ from ...actors import Link
 from ...actors.cluster import BreakerState
 from ...config import Audited
 from ...transport import CloseCode, Histogram, close_label
+from ..chaos import PodFault
 from .census import mailboxes, restarts, rooms_by_pattern
 from .overview import counts_of
 from .process import read_process
@@ -69,6 +71,7 @@ class Exporter(Collector):
         yield from self._traffic()
         yield from self._rooms()
         yield from self._actors()
+        yield from self._chaos()
         yield from _process()
         if self._pod.link is not None:
             yield from _link(self._pod.link)
@@ -190,6 +193,20 @@ class Exporter(Collector):
             "Messages that no actor handled.",
             "reason",
             self._pod.dead_letters.statistics().by_reason,
+        )
+
+    def _chaos(self) -> Iterator[Metric]:
+        injector = self._pod.chaos
+        yield _gauge("deployd_chaos_allowed", "Whether chaos.enabled is.", injector is not None)
+        active: dict[str, float] = {}
+        struck: dict[str, float] = {}
+        if injector is not None:
+            counted = Counter(one.fault.kind for one in injector.active())
+            active = {kind.value: counted[kind] for kind in PodFault}
+            struck = {kind.value: injector.struck.get(kind, 0) for kind in PodFault}
+        yield _gauges("deployd_chaos_active", "Faults on purpose that are active.", "fault", active)
+        yield _counters(
+            "deployd_chaos_struck", "How often faults on purpose have struck.", "fault", struck
         )
 
 

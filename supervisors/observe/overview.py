@@ -96,7 +96,13 @@ def _overview(pod: Watched, samples: Samples, now: float, rooms: JSON) -> dict[s
         "process": _process(samples),
         "rate_limited": {"messages": 0, **meters.rate_limited},
         "slow_clients": _slow_clients(pod.members.values()),
+        "chaos": _chaos(pod),
     }
+
+
+def _chaos(pod: Watched) -> JSON:
+    """Tell of the faults that are active; None is for a pod that takes none."""
+    return None if pod.chaos is None else pod.chaos.shown()["faults"]
 
 
 def _connections(pod: Watched) -> JSON:

@@ -9,6 +9,7 @@ from attrs import frozen
 from ...actors import AccessPolicy, DeadLetters, Link, Member, Rooms
 from ...config import Config
 from ...transport import JSON, Meters
+from ..chaos import Injector
 from ..dynamic import DynamicSupervisor
 from ..supervisor import Supervisor
 from ..watchdog import Watchdog
@@ -24,7 +25,7 @@ class Watched:
     `room_tree` is that of the rooms. What is a callable is asked anew by each look: the `root` of
     the tree, how many connections were `refused` by reason, why no new clients should be sent
     here (`unready`, None when they should), and how each of the `links` to other pods is, without
-    secrets.
+    secrets. `chaos` is None where no faults are allowed.
     """
 
     pod_id: str
@@ -44,3 +45,4 @@ class Watched:
     refused: Callable[[], Mapping[str, int]]
     unready: Callable[[], str | None]
     links: Callable[[], Sequence[Mapping[str, JSON]]]
+    chaos: Injector | None

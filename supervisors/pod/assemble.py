@@ -38,6 +38,7 @@ from ...transport import (
 from ...transport.brokers import load_broker
 from ...transport.brokers.contract import Broker
 from ...transport.http import Keyring
+from ..chaos import Injector
 from ..child import ChildSpec
 from ..observe import DashboardRoom, Exporter, LoadMeter, Views, Watched
 from ..supervisor import Supervisor
@@ -98,8 +99,13 @@ def assemble(
     listener: Listener
     root: Supervisor
 
+    # Without chaos nothing of it is there: no broker, store or clock asks whether it is.
+    chaos = Injector(lambda: root, wall) if config.chaos.enabled else None
+    wall = wall if chaos is None else chaos.wall
     basis = make_basis(config, keys, wall, dev=dev, port=lambda: listener.address[1])
     make_broker = broker or load_broker(config.broker, config.message_ttl)
+    if make_broker is not None and chaos is not None:
+        make_broker = chaos.broker(make_broker)
     link: Link | None = None
     hints: HintFile | None = None
     if make_broker is not None:
@@ -123,7 +129,7 @@ def assemble(
     )
     documents: CollectionTree | None = None
     if documented:
-        documents = collections = CollectionTree(basis, hub, dev=dev)
+        documents = collections = CollectionTree(basis, hub, chaos, dev=dev)
     clients = ClientTree(basis, rooms, hub, uplink, documents)
     health = Health(basis.pod_id, config.broker.ready, link)
     watched = _watched(
@@ -132,6 +138,7 @@ def assemble(
         clients,
         health,
         link,
+        chaos,
         root=lambda: root,
         refused=lambda: listener.statistics().refused,
     )
@@ -153,6 +160,7 @@ def assemble(
         views=views,
         exporter=exporter,
         stress=stress,
+        chaos=chaos,
         upgrade=clients.upgrade,
         protocols=protocols,
         collections=documents if config.server.api_enabled else None,
@@ -171,6 +179,7 @@ def assemble(
         clients=clients,
         views=views,
         stress=stress,
+        chaos=chaos,
         listener=listener,
     )
     root = Supervisor("pod", list(tree.children()))
@@ -267,6 +276,7 @@ def _watched(
     clients: ClientTree,
     health: Health,
     link: Link | None,
+    chaos: Injector | None,
     *,
     root: Callable[[], Supervisor],
     refused: Callable[[], Mapping[str, int]],
@@ -289,6 +299,7 @@ def _watched(
         refused=refused,
         unready=health.unready,
         links=health.links,
+        chaos=chaos,
     )
 
 

@@ -31,6 +31,7 @@ from ...documents.store import Bounds, DatabaseStore, database_url
 from ...documents.users import Passwords
 from ...transport import Attempts, FairQueue, Identity, Problem, Shares, share_of
 from ..backoff import Backoff
+from ..chaos import Injector
 from ..child import ChildSpec, Service
 from ..dynamic import DynamicSupervisor
 from .basis import Basis
@@ -52,11 +53,11 @@ LAST_WRITE: Final = 10.0
 class CollectionTree:
     """Builds what a pod with collections has in addition; its `children` are the supervisor's.
 
-    `dev` lets a developer's POST to an unknown collection make it, and reloads what changes on the
-    disk.
+    With `chaos` the store may fail on purpose. `dev` lets a developer's POST to an unknown
+    collection make it, and reloads what changes on the disk.
     """
 
-    def __init__(self, basis: Basis, hub: Hub, *, dev: bool) -> None:
+    def __init__(self, basis: Basis, hub: Hub, chaos: Injector | None, *, dev: bool) -> None:
         config, settings = basis.config, basis.config.collections
         self._store = DatabaseStore(
             database_url(config.store, Path(config.server.data)),
@@ -68,7 +69,7 @@ class CollectionTree:
         # made last, and looked up when a script makes one; none runs before the pod does.
         calls: CollectionService
         environment = CollectionEnvironment(
-            store=self._store,
+            store=self._store if chaos is None else chaos.store(self._store),
             hub=hub,
             runner=ScriptRunner(settings.script_timeout, config.performance.worker_pool_size),
             passwords=Passwords(Shares.of(config.auth.max_hashing, config.limits)),

@@ -36,10 +36,12 @@ from ...transport.http import (
     HttpServer,
     Keyring,
     PublicFiles,
+    chaos_routes,
     create_app,
     create_metrics_app,
     stress_routes,
 )
+from ..chaos import Injector
 from ..description import node_to_json
 from ..observe import Exporter, Views, Watched, pods_of
 from .collections import CollectionTree
@@ -76,6 +78,7 @@ class Served:
     views: Views
     exporter: Exporter
     stress: StressRunner
+    chaos: Injector | None
     upgrade: Callable[[UpgradeRequest], Refusal | None]
     protocols: Sequence[ClientProtocol]
     collections: CollectionTree | None
@@ -98,6 +101,7 @@ def make_listener(pod: Served) -> Listener:
         public=public,
         routes=[
             *stress_routes(authenticator.refuse_all_but_root, pod.stress),
+            *chaos_routes(authenticator.refuse_all_but_root, pod.chaos),
             *_routes(pod, authenticator, public),
         ],
         origins=config.origins.allowed,

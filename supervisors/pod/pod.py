@@ -24,6 +24,8 @@ HANDOVER = 2.0
 class Pod:
     """One pod: `hub` to say something, `bind_room` to add room classes, `tree` to look inside.
 
+    `chaos` gives it faults, where `chaos.enabled` allows that; else it is None.
+
     Made and run by `open_pod`. `parts` are all that it is made of; nothing of them is exchanged
     while it runs.
     """
@@ -38,6 +40,7 @@ class Pod:
         self.rooms = parts.watched.rooms
         self.link = parts.watched.link
         self.hub = parts.hub
+        self.chaos = parts.watched.chaos
         self._affinity = Affinity()
         self._cut_off = trio.CancelScope()
         self._stopping: str | None = None
@@ -82,6 +85,11 @@ class Pod:
         short = shortage(self.config.limits.max_connections, 1 if tree.tls is None else 3)
         if short is not None:
             _log.warning("there are fewer files than limits.maxConnections", remedy=short)
+        if self.chaos is not None:
+            _log.warning(
+                "chaos is on: root may break this pod on purpose",
+                remedy="leave out --chaos, or unset chaos.enabled, where anybody relies on it",
+            )
         tree.listener.open()
         if tree.metrics is not None:
             tree.metrics.open()

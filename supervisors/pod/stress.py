@@ -33,7 +33,7 @@ Answer = tuple[int, Mapping[str, object]]
 
 
 @frozen
-class _Refused(Exception):
+class _TurnedDown(Exception):
     """A test that is not to be: the status, and the sentence that says why."""
 
     status: int
@@ -100,7 +100,7 @@ class StressRunner:
             self.supervisor.start_child(
                 ChildSpec(test_id, lambda _: test, restart=Restart.TEMPORARY)
             )
-        except _Refused as refused:
+        except _TurnedDown as refused:
             return refused.status, {"error": refused.sentence}
         except NotRunning:
             return 503, {"error": "The pod is stopping; ask another."}
@@ -132,24 +132,24 @@ class StressRunner:
     def _allowed(self) -> Sequence[str]:
         """Return the command of the one test that may run now."""
         if not self._config.stress.enabled:
-            raise _Refused(
+            raise _TurnedDown(
                 403, "Stress tests are switched off here; set stress.enabled to allow them."
             )
         if self._config.tls.cert_file:
-            raise _Refused(
+            raise _TurnedDown(
                 501, "This pod encrypts by itself; run 'deployd stress' with its public name."
             )
         if self._command is None:
-            raise _Refused(501, "This pod cannot start one; run 'deployd stress' against it.")
+            raise _TurnedDown(501, "This pod cannot start one; run 'deployd stress' against it.")
         for running in self.supervisor.children:
-            raise _Refused(
+            raise _TurnedDown(
                 409, f"The test {running} runs; wait for its end, or stop it with DELETE."
             )
         return self._command
 
 
 def _load(wanted: Mapping[str, object], config: Config) -> _Load:
-    """Read what is wanted; raise `_Refused` with the limit where it goes beyond one."""
+    """Read what is wanted; raise `_TurnedDown` with the limit where it goes beyond one."""
     limits, stress = config.limits, config.stress
     most = {
         "connections": min(stress.max_connections, limits.max_connections),
@@ -158,7 +158,7 @@ def _load(wanted: Mapping[str, object], config: Config) -> _Load:
         "rooms": stress.max_connections,
     }
     for key in sorted(set(wanted) - set(most)):
-        raise _Refused(400, f"There is no '{key[:60]}' here; send {', '.join(most)}.")
+        raise _TurnedDown(400, f"There is no '{key[:60]}' here; send {', '.join(most)}.")
     numbers = {key: _number(key, wanted.get(key, DEFAULTS[key]), most[key]) for key in most}
     load = _Load(
         connections=int(numbers["connections"]),
@@ -168,7 +168,7 @@ def _load(wanted: Mapping[str, object], config: Config) -> _Load:
     )
     each = load.rate / load.connections
     if limits.message_rate_limit and each > limits.message_rate_limit:
-        raise _Refused(
+        raise _TurnedDown(
             400,
             f"That is {each:g} messages a second of each client, and the pod takes "
             f"{limits.message_rate_limit:g} (limits.messageRateLimit); use more connections.",
@@ -178,7 +178,7 @@ def _load(wanted: Mapping[str, object], config: Config) -> _Load:
 
 def _number(key: str, value: object, most: float) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value <= most:
-        raise _Refused(400, f"Let {key} be a number above 0 and of at most {most:g}.")
+        raise _TurnedDown(400, f"Let {key} be a number above 0 and of at most {most:g}.")
     if key in COUNTS and not float(value).is_integer():
-        raise _Refused(400, f"Let {key} be a whole number of at most {most:g}.")
+        raise _TurnedDown(400, f"Let {key} be a whole number of at most {most:g}.")
     return value

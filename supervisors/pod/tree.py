@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from attrs import frozen
 
 from ...transport import Listener, TlsTerminator
+from ..chaos import Injector
 from ..child import ChildSpec, Service
 from ..observe import Views
 from ..watchdog import Watchdog
@@ -21,7 +22,7 @@ __all__ = ["PodTree"]
 
 @frozen(kw_only=True, eq=False)
 class PodTree:
-    """What hangs in a pod's tree; `broker`, `collections`, `metrics` and `tls` only where needed.
+    """What hangs in a pod's tree; what may be None only where it is needed.
 
     Given up, and the pod with them, are those without which it is none: the rooms, the
     collections, the connections and the listener. Of the others none is worth its clients, so they
@@ -38,6 +39,7 @@ class PodTree:
     clients: ClientTree
     views: Views
     stress: StressRunner
+    chaos: Injector | None
     listener: Listener
 
     def children(self) -> Iterator[ChildSpec]:
@@ -57,7 +59,14 @@ class PodTree:
         yield _tireless("views", self.views.sample)
         yield self.clients.pings()
         yield ChildSpec("stress", lambda _: self.stress.supervisor, tireless=True)
+        if self.chaos is not None:
+            yield self.faults()
         yield ChildSpec("listener", lambda path: Service(path, self.listener.run))
+
+    def faults(self) -> ChildSpec:
+        """Return the specification of what breaks on purpose."""
+        assert self.chaos is not None  # noqa: S101 - for the type checker
+        return _tireless("chaos", self.chaos.run)
 
 
 def _tireless(name: str, run: Callable[[Callable[[], None]], Awaitable[None]]) -> ChildSpec:

@@ -118,6 +118,13 @@ class Browser:
         play = partial(self._play, pod, trio.lowlevel.current_trio_token(), story, options)
         return await trio.to_thread.run_sync(lambda: self._thread.submit(play).result())
 
+    def read(self, file: Path, story: Callable[[playwright.Page], T], **options: Any) -> T:
+        """Run a story with a page that lies in a file and asks for nothing else.
+
+        `options` are those of Playwright's `new_context`.
+        """
+        return self._thread.submit(self._read, file.resolve().as_uri(), story, options).result()
+
     def close(self) -> None:
         """End Chromium, Playwright and the thread."""
         self._thread.submit(self._stop).result()
@@ -147,6 +154,29 @@ class Browser:
             result = story(visit)
             assert visit.complaints == []
             assert visit.strayed == []
+            return result
+        finally:
+            context.close()
+
+    def _read(
+        self, address: str, story: Callable[[playwright.Page], T], options: dict[str, Any]
+    ) -> T:
+        context = self._chromium.new_context(**options)
+        context.set_default_timeout(PATIENCE * 1000)
+        asked: list[str] = []
+        complaints: list[str] = []
+        context.on("request", lambda request: asked.append(request.url))
+        context.on("weberror", lambda error: complaints.append(str(error.error)))
+        context.on(
+            "console",
+            lambda message: complaints.append(message.text) if message.type == "error" else None,
+        )
+        try:
+            page = context.new_page()
+            page.goto(address)
+            result = story(page)
+            assert complaints == []
+            assert {url for url in asked if not url.startswith("data:")} == {address}
             return result
         finally:
             context.close()

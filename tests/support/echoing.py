@@ -1,4 +1,4 @@
-"""A server that answers with what it is sent, and remembers how each connection ended."""
+"""A server that answers with what it is sent, and what its clients see through a fault proxy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,25 @@ from functools import partial
 
 import trio
 
-__all__ = ["EchoServer", "echoing"]
+from deployd.tools.chaos.proxy import FaultProxy
+
+__all__ = [
+    "PATIENCE",
+    "EchoServer",
+    "client_of",
+    "echoing",
+    "ends",
+    "heard",
+    "hears_nothing",
+    "is_reset",
+    "said",
+]
+
+PATIENCE = 20.0
+"""Seconds after which something that should have come has not."""
+
+SHORT = 0.1
+"""Seconds in which nothing is to come."""
 
 
 class EchoServer:
@@ -40,3 +58,46 @@ async def echoing() -> AsyncIterator[EchoServer]:
         server.port = listener.socket.getsockname()[1]
         yield server
         nursery.cancel_scope.cancel()
+
+
+async def client_of(proxy: FaultProxy) -> trio.SocketStream:
+    return await trio.open_tcp_stream("127.0.0.1", proxy.port)
+
+
+async def said(stream: trio.SocketStream, data: bytes = b"hello") -> bytes:
+    """Say something, and hear it."""
+    await stream.send_all(data)
+    return await heard(stream, len(data))
+
+
+async def heard(stream: trio.SocketStream, nbytes: int) -> bytes:
+    got = b""
+    with trio.fail_after(PATIENCE):
+        while len(got) < nbytes and (data := await stream.receive_some()):
+            got += data
+    return got
+
+
+async def hears_nothing(stream: trio.SocketStream) -> bool:
+    with trio.move_on_after(SHORT):
+        await stream.receive_some()
+        return False
+    return True
+
+
+async def is_reset(stream: trio.SocketStream) -> bool:
+    with trio.fail_after(PATIENCE):
+        try:
+            while await stream.receive_some():
+                pass
+        except trio.BrokenResourceError as error:
+            return isinstance(error.__cause__, ConnectionResetError)
+    return False
+
+
+async def ends(stream: trio.SocketStream) -> bytes:
+    got = b""
+    with trio.fail_after(PATIENCE):
+        while data := await stream.receive_some():
+            got += data
+    return got

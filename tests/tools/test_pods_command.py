@@ -33,7 +33,7 @@ def drawn(cluster: ClusterAnswer) -> str:
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     paths: list[str] = []
 
-    def ask(address: Address, path: str, key: str | None) -> object:
+    def ask(address: Address, path: str, key: str | None, *, method: str, body: object) -> object:
         paths.append(path)
         return ANSWER
 

@@ -24,7 +24,7 @@ from deployd.supervisors.pod.stress import SLACK
 from deployd.tools.cli import cli
 from deployd.tools.common import BadAddress
 from deployd.tools.stress import Latencies, Plan, Tally, put_under_load
-from deployd.tools.stress.client import Client, ConnectionClosed
+from deployd.tools.stress.client import ConnectionClosed, StressClient
 from deployd.tools.stress.report import rows
 from support import pod_config, running_pod
 from support.certificates import AUTHORITY, issued
@@ -276,10 +276,10 @@ async def test_a_pod_that_goes_amid_a_test_is_counted_by_the_code_it_closes_with
     assert not tally.good
 
 
-async def acquainted() -> tuple[Client, trio.abc.SendStream, wsproto.WSConnection]:
+async def acquainted() -> tuple[StressClient, trio.abc.SendStream, wsproto.WSConnection]:
     """Return a client after its handshake, and the other side's stream and protocol."""
     ours, theirs = trio.testing.memory_stream_pair()
-    client = Client(ours)
+    client = StressClient(ours)
     server = wsproto.WSConnection(wsproto.ConnectionType.SERVER)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(client._shake_hands, "a")
@@ -312,7 +312,7 @@ async def test_what_speaks_no_websocket_is_an_error_and_no_crash() -> None:
     ours, theirs = trio.testing.memory_stream_pair()
     await theirs.send_all(b"garbage\r\n\r\n")
     with pytest.raises(ConnectionClosed) as told:
-        await Client(ours)._shake_hands("a")
+        await StressClient(ours)._shake_hands("a")
     assert told.value.code == 1002
 
 

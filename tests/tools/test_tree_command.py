@@ -54,7 +54,9 @@ class Pod:
         self.asked: list[tuple[str, str, str | None]] = []
         monkeypatch.setattr(asking, "ask", self.ask)
 
-    def ask(self, address: Address, path: str, key: str | None) -> object:
+    def ask(
+        self, address: Address, path: str, key: str | None, *, method: str, body: object
+    ) -> object:
         self.asked.append((str(address), path, key))
         return node_to_json(POD)
 

@@ -1,3 +1,3 @@
-"""Faults on purpose: what they are done with, and what is seen then."""
+"""Chaos: what goes wrong on purpose, what becomes of it, and who says so."""
 
 __all__: list[str] = []

@@ -9,8 +9,19 @@ import click
 
 __all__ = ["chaos"]
 
-COMMANDS: Final = {"proxy": ".proxy.command"}
-"""Where each command is; it is called as its module's own name for it."""
+COMMANDS: Final = {
+    "describe": ".scenario.command:describe",
+    "inject": ".inject:inject",
+    "list": ".scenario.command:listing",
+    "new": ".scenario.command:new",
+    "proxy": ".proxy.command:proxy",
+    "report": ".report.command:report",
+    "run": ".running:run",
+    "schema": ".scenario.command:schema",
+    "status": ".inject:status",
+    "stop": ".inject:stop",
+}
+"""Where each command is."""
 
 
 class LazyCommands(click.Group):
@@ -24,11 +35,11 @@ class LazyCommands(click.Group):
         """Import one."""
         if cmd_name not in COMMANDS:
             return super().get_command(ctx, cmd_name)
-        module = import_module(COMMANDS[cmd_name], __package__)
-        command: click.Command = getattr(module, cmd_name)
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(module, __package__), name)
         return command
 
 
 @click.group(cls=LazyCommands)
 def chaos() -> None:
-    """Make things fail on purpose."""
+    """Break brokers, ways and pods on purpose, and see what becomes of their clients."""

@@ -2,7 +2,7 @@
 
 from .address import Address, ask, parse_address
 from .asking import Asked, pod_options, structured
-from .errors import AccessDenied, BadAddress, NotAPod, ToolError, Unreachable
+from .errors import AccessDenied, BadAddress, Declined, NotAPod, ToolError, Unreachable
 from .keys import key_place, known_key
 from .screen import printable, screen
 from .settings import (
@@ -20,6 +20,7 @@ __all__ = [
     "Address",
     "Asked",
     "BadAddress",
+    "Declined",
     "NotAPod",
     "ToolError",
     "Unreachable",

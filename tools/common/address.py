@@ -10,13 +10,17 @@ import attrs
 import orjson
 
 from ...config import redact_text
-from .errors import AccessDenied, BadAddress, NotAPod, Unreachable
+from .errors import AccessDenied, BadAddress, Declined, NotAPod, Unreachable
+from .screen import printable
 
 TIMEOUT: Final = 10.0
 """Seconds to wait for a connection, and for each part of the answer."""
 
 MAX_ANSWER: Final = 64 * 2**20
 """Bytes of an answer; a pod of ten thousand connections draws some five million."""
+
+MOST_SAID: Final = 1000
+"""Characters of what a pod says to a request that it declines."""
 
 
 @attrs.frozen
@@ -54,8 +58,16 @@ def parse_address(url: str) -> Address:
     return Address(scheme, parts.hostname, port, parts.path.rstrip("/"))
 
 
-def ask(address: Address, path: str, key: str | None, *, timeout: float = TIMEOUT) -> object:
-    """Get a JSON document from a pod.
+def ask(
+    address: Address,
+    path: str,
+    key: str | None,
+    *,
+    method: str = "GET",
+    body: object = None,
+    timeout: float = TIMEOUT,
+) -> object:
+    """Get a JSON document from a pod; or do something there, with a `body` in JSON.
 
     The master key travels in a header, hence http.client: it follows no redirect and knows no
     proxy, either of which would carry the key elsewhere. Raises `ToolError`s.
@@ -63,12 +75,14 @@ def ask(address: Address, path: str, key: str | None, *, timeout: float = TIMEOU
     if key is not None and not (key.isascii() and key.isprintable()):
         raise AccessDenied("The key has characters that no key has; copy it anew.")
     headers = {"Accept": "application/json"} | ({"X-Master-Key": key} if key else {})
+    sent = None if body is None else orjson.dumps(body)
+    headers |= {"Content-Type": "application/json"} if sent is not None else {}
     kind = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
     connection = kind[address.scheme](address.host, address.port, timeout=timeout)
     try:
-        connection.request("GET", address.prefix + path, headers=headers)
+        connection.request(method, address.prefix + path, body=sent, headers=headers)
         response = connection.getresponse()
-        body = response.read(MAX_ANSWER + 1)
+        answer = response.read(MAX_ANSWER + 1)
     except http.client.HTTPException as error:
         raise _no_pod(address, f"its answer is no HTTP: {type(error).__name__}") from error
     except OSError as error:
@@ -79,7 +93,7 @@ def ask(address: Address, path: str, key: str | None, *, timeout: float = TIMEOU
         ) from error
     finally:
         connection.close()
-    return _read(address, response.status, body)
+    return _read(address, response.status, answer)
 
 
 def _read(address: Address, status: int, body: bytes) -> object:
@@ -88,14 +102,24 @@ def _read(address: Address, status: int, body: bytes) -> object:
             f"The pod at {address} shows this to root only; give its master key with --key, or "
             "its data folder with --data."
         )
-    if status != HTTPStatus.OK:
-        raise _no_pod(address, f"it answers {status}")
     if len(body) > MAX_ANSWER:
         raise _no_pod(address, f"it answers more than {MAX_ANSWER} bytes")
     try:
-        return orjson.loads(body)
+        answer: object = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise _no_pod(address, "its answer is no JSON") from error
+        reason = "its answer is no JSON" if status == HTTPStatus.OK else f"it answers {status}"
+        raise _no_pod(address, reason) from error
+    if status in (HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.ACCEPTED):
+        return answer
+    raise _declined(address, status, answer)
+
+
+def _declined(address: Address, status: int, answer: object) -> Declined | NotAPod:
+    """Return the error for an answer that says no: in the pod's sentence, where it has one."""
+    sentence = answer.get("error") if isinstance(answer, dict) else None
+    if not isinstance(sentence, str):
+        return _no_pod(address, f"it answers {status}")
+    return Declined(f"The pod at {address} says: {printable(sentence[:MOST_SAID])}")
 
 
 def _no_pod(address: Address, reason: str) -> NotAPod:

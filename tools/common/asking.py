@@ -37,14 +37,27 @@ _OPTIONS = (
 
 
 class Asked:
-    """What a pod answered to a path. Making it asks; raises `ToolError`s."""
+    """What a pod answered to a path, or to a `method` and `body` there. Making it asks.
 
-    def __init__(self, path: str, url: str, key: str | None, data: str | None, file: Path) -> None:
+    Raises `ToolError`s.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        url: str,
+        key: str | None,
+        data: str | None,
+        file: Path,
+        *,
+        method: str = "GET",
+        body: object = None,
+    ) -> None:
         self.address = parse_address(url)
         if key is None and self.address.is_loopback:
             folder = read_settings(file, os.environ, {"server.data": data}).config.server.data
             key = known_key(Path(folder), os.environ)
-        self.answer = ask(self.address, path, key)
+        self.answer = ask(self.address, path, key, method=method, body=body)
 
     def print_json(self) -> None:
         """Print it as it came."""

@@ -4,10 +4,11 @@ ToolError
 ├── BadAddress       the operator's: no URL of a pod
 ├── Unreachable      the world's: nobody answers there
 ├── AccessDenied     the operator's: the pod wants another key
+├── Declined         the operator's: the pod does not do this, and says why
 └── NotAPod          the operator's: something else answers there
 """
 
-__all__ = ["AccessDenied", "BadAddress", "NotAPod", "ToolError", "Unreachable"]
+__all__ = ["AccessDenied", "BadAddress", "Declined", "NotAPod", "ToolError", "Unreachable"]
 
 
 class ToolError(Exception):
@@ -24,6 +25,10 @@ class Unreachable(ToolError):
 
 class AccessDenied(ToolError):
     """The pod does not show this to everyone, and the key was missing or wrong."""
+
+
+class Declined(ToolError):
+    """The pod says no; the message is the pod's own."""
 
 
 class NotAPod(ToolError):

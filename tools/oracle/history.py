@@ -13,15 +13,19 @@ __all__ = [
     "Began",
     "Calm",
     "Carried",
+    "Dropped",
     "Entered",
     "Gone",
     "Hearing",
+    "Linked",
+    "Mended",
     "Met",
     "Paused",
     "Record",
     "Resumed",
     "Slow",
     "Spoken",
+    "Struck",
     "Told",
     "View",
     "digest",
@@ -122,6 +126,42 @@ class Befell(NamedTuple):
     hidden: bool = False
 
 
+class Dropped(NamedTuple):
+    """A client's connection has ended, though it did not want that and nobody had ended its pod."""
+
+    at: float
+    client: str
+    code: int
+
+
+class Linked(NamedTuple):
+    """How a pod stands from now on: the state of its link's breaker, and how many others it counts.
+
+    `link` is `ended` where there is no pod any more.
+    """
+
+    at: float
+    pod: int
+    link: str
+    peers: int
+
+
+class Struck(NamedTuple):
+    """A scenario's step begins: what goes wrong."""
+
+    at: float
+    step: str
+    fault: str
+
+
+class Mended(NamedTuple):
+    """It is over; `in_vain` is whether it waited too long for what it was to last until."""
+
+    at: float
+    step: str
+    in_vain: bool = False
+
+
 class Slow(NamedTuple):
     """For so many seconds every way to a server, and from it, takes `delay` seconds longer."""
 
@@ -189,6 +229,10 @@ Record: TypeAlias = (
     | Told
     | Carried
     | Befell
+    | Dropped
+    | Linked
+    | Struck
+    | Mended
     | Paused
     | Resumed
     | Began

@@ -12,7 +12,7 @@ from attrs import frozen
 from .history import Hearing, Record, Spoken, View
 from .seen import Seen, Stay
 
-__all__ = ["RULES", "Violation", "judge"]
+__all__ = ["RULES", "Violation", "holes", "judge"]
 
 ANSWERED: Final = 8.0
 """Seconds within which an emit is answered, whatever becomes of it."""
@@ -91,7 +91,7 @@ def _false_receipts(seen: Seen) -> Iterator[tuple[float, str]]:
         for answer in seen.answers.get((heard.speaker, heard.number), ()):
             if answer.scope == "rejected":
                 yield heard.at, f"{_what(heard)} was rejected, and came to {heard.client}"
-    for said, stay, declared in _holes(seen):
+    for said, stay, declared in holes(seen):
         if declared is None and _scope(seen, said) == "cluster":
             yield said.at, f"{_what(said)} is 'cluster', and {stay.client} is told nothing"
 
@@ -123,7 +123,7 @@ def _kept(seen: Seen) -> Iterator[tuple[float, str]]:
             if stay.begin < said.at and at < stay.end and seen.knew(said, stay)
         ]
         away = {stay.pod for stay in back} - set(there)
-        if any(one.hidden and one.at <= at < one.until for one in seen.befell):
+        if seen.is_unnoticed(at):
             continue
         if away and not seen.accounts(at, lambda told: told.unheard):
             yield at, f"{_what(said)} was said before pods {sorted(away)} were back"
@@ -160,21 +160,22 @@ def _unheard(seen: Seen) -> Iterator[tuple[float, str]]:
             if answer.members < 0:
                 continue
             stays = by_room[said.room]
-            heard = sum(stay.heard.get(key, seen.end) <= answer.at for stay in stays)
+            by = answer.at + seen.slack
+            heard = sum(stay.heard.get(key, math.inf) <= by for stay in stays)
             if heard < answer.members:
                 yield answer.at, f"{heard} had heard {_what(said)}, and not {answer.members}"
             if answer.scope != "cluster":
                 continue
             for stay in stays:
                 in_it = stay.begin < said.at and answer.at < stay.end
-                missed = in_it and stay.heard.get(key, seen.end) > answer.at
+                missed = in_it and stay.heard.get(key, math.inf) > by
                 if missed and not _is_alone(seen, said, stay) and seen.knew(said, stay):
                     yield answer.at, f"{stay.client} had not heard {_what(said)}"
 
 
 def _undeclared(seen: Seen) -> Iterator[tuple[float, str]]:
     """Tell somebody of what it should have heard, and did not."""
-    for said, stay, declared in _holes(seen):
+    for said, stay, declared in holes(seen):
         if declared is None:
             scope = _scope(seen, said)
             yield said.at, f"{_what(said)} ({scope}) never came to {stay.client} on pod {stay.pod}"
@@ -182,7 +183,7 @@ def _undeclared(seen: Seen) -> Iterator[tuple[float, str]]:
 
 def _late(seen: Seen) -> Iterator[tuple[float, str]]:
     """Tell it in time."""
-    for said, stay, declared in _holes(seen):
+    for said, stay, declared in holes(seen):
         due = seen.due(said, stay) + ROUNDED
         if declared is not None and declared > due:
             seconds = declared - said.at
@@ -247,14 +248,16 @@ RULES: Final[Mapping[str, _Rule]] = {
 """What must hold, by name."""
 
 
-def judge(history: Sequence[Record], rules: Collection[str] = RULES.keys()) -> list[Violation]:
-    """Return all that breaks these rules, in the order of time."""
-    seen = Seen(history)
+def judge(
+    history: Sequence[Record], rules: Collection[str] = RULES.keys(), slack: float = 0.0
+) -> list[Violation]:
+    """Return all that breaks these rules, in the order of time; for `slack` see `Seen`."""
+    seen = Seen(history, slack)
     found = [Violation(name, at, sentence) for name in rules for at, sentence in RULES[name](seen)]
     return sorted(found, key=lambda violation: violation.at)
 
 
-def _holes(seen: Seen) -> Iterator[tuple[Spoken, Stay, float | None]]:
+def holes(seen: Seen) -> Iterator[tuple[Spoken, Stay, float | None]]:
     """Yield what a client in the room should have heard and did not, and when it was told of it.
 
     None is for never. Whoever did not stay long enough to be told is passed over, and so is what

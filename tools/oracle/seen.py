@@ -65,9 +65,14 @@ class Outage:
 
 
 class Seen:
-    """A history, put in order for the rules."""
+    """A history, put in order for the rules.
 
-    def __init__(self, history: Sequence[Record]) -> None:
+    `slack` is by how much (seconds) what different clients saw may be apart: it is nothing in a
+    simulator, where they all see it at once.
+    """
+
+    def __init__(self, history: Sequence[Record], slack: float = 0.0) -> None:
+        self.slack = slack
         self.history = history
         self.end = history[-1].at if history else 0.0
         self.stays: list[Stay] = []
@@ -187,7 +192,7 @@ class Seen:
         since = said.at
         if said.pod != stay.pod:
             since = max(since, self.known_at(stay.pod, stay.life, said.pod, said.at))
-        due = self.awake(stay.pod, since, IN_TIME)
+        due = self.awake(stay.pod, since, IN_TIME + self.slack)
         # The word of it goes to a server and from it, as the words themselves do.
         return due + max(
             (
@@ -225,6 +230,13 @@ class Seen:
         return any(
             outage.room is None and over <= outage.ended_at < said.at
             for outage in self.outages[stay.client]
+        )
+
+    def is_unnoticed(self, at: float) -> bool:
+        """Whether something is wrong at a time of which nobody can know yet."""
+        return any(
+            one.at <= at < one.until and (one.hidden or at - one.at < IN_TIME)
+            for one in self.befell
         )
 
     def accounts(self, at: float, of: Callable[[Told], int]) -> bool:

@@ -1,6 +1,7 @@
 """A simulator: whole pods on a virtual clock, and a broker that fails by seed."""
 
-from .plan import BROKERS, RunPlan, plan
-from .world import run
+from .faults import Fault, Kind
+from .plan import BROKERS, Act, Deed, RunPlan, plan
+from .world import World, run
 
-__all__ = ["BROKERS", "RunPlan", "plan", "run"]
+__all__ = ["BROKERS", "Act", "Deed", "Fault", "Kind", "RunPlan", "World", "plan", "run"]

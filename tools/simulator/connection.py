@@ -85,6 +85,7 @@ class Connection(Broker, Generic[N]):
         self._network = network
         self._inbox: Inbox | None = None
         self._why = "not connected"
+        self._severed = False
         self._lines: dict[BrokerNode, _Line] = {}
         self._waiting: dict[trio.CancelScope, None] = {}
         self._resumed = trio.Event()
@@ -111,6 +112,8 @@ class Connection(Broker, Generic[N]):
         if self.servers or self._why != "not connected":
             raise BrokerUnavailable("A broker object connects once: make another one.")
         await trio.sleep(self._network.way())
+        while (hole := self._network.holes.get(self.pod)) is not None and hole.swallows:
+            await hole.gone.wait()
         self.servers = tuple(await self._find())
         if self._why != "not connected":
             raise BrokerUnavailable(f"{self.endpoint}: {self._why}.")
@@ -179,6 +182,16 @@ class Connection(Broker, Generic[N]):
         if inbox is not None:
             inbox.lost(BrokerUnavailable(f"{self.endpoint}: {reason}."))
 
+    def sever(self, reason: str) -> None:
+        """End on the server's side, and tell the pod as soon as something reaches it."""
+        hole = self._network.holes.get(self.pod)
+        if hole is None:
+            self.lose(reason)
+            return
+        self.heard.clear()
+        self._severed = True
+        hole.asked.append(partial(self.lose, reason))
+
     def die(self, reason: str) -> None:
         """End without a word; what is under way fails at once."""
         self._network.connections.pop(self, None)
@@ -217,6 +230,10 @@ class Connection(Broker, Generic[N]):
                 await self._until(trio.sleep_forever, line.queue[0][0])
             if server.thawed is not None:
                 await self._until(server.thawed.wait)
+            hole = self._network.holes.get(self.pod)
+            if hole is not None and hole.inward:
+                await self._until(hole.gone.wait)
+                continue
             soon = trio.current_time() + SLOWEST  # what comes about now comes in one turn
             while line.queue and line.queue[0][0] <= soon and self._inbox is not None:
                 _, _, _, (_, speaker), channel, payload = heappop(line.queue)
@@ -235,9 +252,13 @@ class Connection(Broker, Generic[N]):
             parts.setdefault(self.server_of(channel), []).append(place)
         return parts
 
-    @staticmethod
-    def _reach(server: BrokerNode, handle: partial[None]) -> None:
-        if server.thawed is not None:
+    def _reach(self, server: BrokerNode, handle: partial[None]) -> None:
+        hole = self._network.holes.get(self.pod)
+        if self._severed:
+            return
+        if hole is not None and hole.outward:
+            hole.asked.append(partial(self._reach, server, handle))
+        elif server.thawed is not None:
             server.asked.append(handle)
         elif server.up:
             handle()
@@ -265,8 +286,15 @@ class Connection(Broker, Generic[N]):
         self._demand_connected()
 
     async def _thawed(self, server: BrokerNode) -> None:
-        while server.thawed is not None:
-            await self._until(server.thawed.wait)
+        """Wait until a server can answer, and be heard."""
+        while True:
+            hole = self._network.holes.get(self.pod)
+            held = server.thawed
+            if hole is not None and (hole.swallows or self._severed):
+                held = hole.gone
+            if held is None:
+                return
+            await self._until(held.wait)
             self._demand_connected()
 
     async def _until(self, wait: Callable[[], Awaitable[object]], due: float = math.inf) -> None:

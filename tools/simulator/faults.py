@@ -33,6 +33,9 @@ class Kind(StrEnum):
     """Redis: a room's slot moves to another master, which idle links find out after `seconds`."""
     FREEZE = "freeze"
     """A node answers and delivers nothing for `seconds`, its connections open."""
+    SWALLOW = "swallow"
+    """A pod's way to all servers swallows everything for `seconds`; where `amount` is 1 what comes
+    in alone, where it is 2 what goes out, where it is 3 that a server has ended."""
     SPLIT = "split"
     """The road between two nodes is cut for `seconds`. A Redis that is cut off goes on as a master
     beside the new one; RabbitMQ restarts the `other` node when the road is open again."""

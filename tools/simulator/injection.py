@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 from ...transport.brokers.contract import Channel, room_channel
 from .faults import Fault, Kind
-from .network import NOBODY, SimulatedNetwork
+from .network import NOBODY, BlackHole, SimulatedNetwork
 from .rabbitmq import RabbitNetwork
 from .redis import RedisNetwork
 from .strangers import forged, rubbish
@@ -73,6 +73,12 @@ def _freeze(network: SimulatedNetwork, fault: Fault) -> Undo:
 def _split(network: SimulatedNetwork, fault: Fault) -> Undo:
     network.split(fault.node, fault.other)
     return partial(network.join, fault.node, fault.other)
+
+
+def _swallow(network: SimulatedNetwork, fault: Fault) -> Undo:
+    hole = BlackHole(outward=fault.amount in (0, 2), inward=fault.amount in (0, 1))
+    network.swallow(fault.pod, hole)
+    return partial(network.disgorge, fault.pod)
 
 
 def _cut(network: SimulatedNetwork, fault: Fault) -> None:
@@ -165,6 +171,7 @@ _HOW: Final[Mapping[Kind, Callable[[SimulatedNetwork, Fault], Undo | None]]] = {
     Kind.DEMOTE: _demote,
     Kind.MOVE: _move,
     Kind.FREEZE: _freeze,
+    Kind.SWALLOW: _swallow,
     Kind.SPLIT: _split,
     Kind.CUT: _cut,
     Kind.FORGET: _forget,

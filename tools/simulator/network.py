@@ -21,6 +21,7 @@ __all__ = [
     "LIMIT",
     "NOBODY",
     "SLOWEST",
+    "BlackHole",
     "BrokerNode",
     "SimulatedNetwork",
     "Source",
@@ -70,6 +71,25 @@ class Losses:
     nacked: int = 0
 
 
+@define(eq=False)
+class BlackHole:
+    """A way of a pod to all servers that swallows what goes `outward`, or `inward`, or both.
+
+    What was swallowed is not lost: who said it says it again until it is heard, as TCP does. That a
+    connection has ended is swallowed in any case.
+    """
+
+    outward: bool = True
+    inward: bool = True
+    gone: trio.Event = field(factory=trio.Event)
+    asked: list[Callable[[], object]] = field(factory=list)
+
+    @property
+    def swallows(self) -> bool:
+        """Whether what is asked has no answer."""
+        return self.outward or self.inward
+
+
 class Subscriber(Protocol):
     """A pod's connection, as servers know it. `heard` is what is subscribed, and since when."""
 
@@ -89,6 +109,9 @@ class Subscriber(Protocol):
 
     def lose(self, reason: str) -> None:
         """End, and tell the pod."""
+
+    def sever(self, reason: str) -> None:
+        """End on the server's side, and tell the pod as soon as something reaches it."""
 
     def die(self, reason: str) -> None:
         """End without a word."""
@@ -120,6 +143,7 @@ class SimulatedNetwork:
         self._knows: dict[int, frozenset[int]] = {}
         self.denied: dict[int, set[Channel]] = {}
         self.losses: dict[int, Losses] = {}
+        self.holes: dict[int, BlackHole] = {}
         self.said: deque[tuple[Channel, bytes]] = deque(maxlen=REMEMBERED)
         self._road = road
         self._chance = random.Random(seed)  # noqa: S311 - chance, not secrecy
@@ -137,7 +161,7 @@ class SimulatedNetwork:
         self.thaw(node)
         for connection in list(self.connections):
             if server in connection.servers:
-                connection.lose("connection reset")
+                connection.sever("connection reset")
             else:
                 connection.forget_source(node)
 
@@ -171,6 +195,18 @@ class SimulatedNetwork:
             handle()
         if thawed is not None:
             thawed.set()
+
+    def swallow(self, pod: int, hole: BlackHole) -> None:
+        """Let a pod's way to all servers swallow things until `disgorge`."""
+        self.holes.setdefault(pod, hole)
+
+    def disgorge(self, pod: int) -> None:
+        """Let through what was swallowed, and all that comes."""
+        hole = self.holes.pop(pod, None)
+        for handle in () if hole is None else hole.asked:
+            handle()
+        if hole is not None:
+            hole.gone.set()
 
     def split(self, node: int, other: int) -> None:
         """Cut the road between two servers until it was joined as often."""

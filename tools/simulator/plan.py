@@ -9,6 +9,7 @@ from typing import Final
 
 from attrs import evolve, frozen
 
+from ...config import FailurePolicy, ReceiptPolicy
 from .faults import MOMENTARY, ROOMS, WEIGHTS, BrokerName, Fault, Kind
 
 __all__ = ["BROKERS", "FORGETS", "SILENCE", "Act", "Deed", "RunPlan", "plan"]
@@ -31,6 +32,10 @@ SILENCE: Final = 28.0
 WRONG: Final = 600.0
 SIGNED_WRONG: Final = 20.0
 """Seconds that a clock may be wrong: minutes, or less than `replayWindow` between any two."""
+
+
+POLICIES: Final = (("kept-*", FailurePolicy.BUFFER), ("strict-*", FailurePolicy.REJECT))
+RECEIPTS: Final = (("plain-2", ReceiptPolicy.HEARD), ("kept-*", ReceiptPolicy.HEARD))
 
 
 class Act(StrEnum):
@@ -66,8 +71,8 @@ class RunPlan:
     `skews` are how wrong (seconds) the pods' clocks are at first. `sharded` is a Redis cluster;
     where pods `roam` they know all servers of NATS, and connect to any. `spread` is how long
     (seconds) a node's interest takes to be known to the others, `road` how long a message takes
-    from one to another at most. `signed` is whether pods have a secret. From
-    `last_words` (seconds) on everything is well again.
+    from one to another at most. `signed` is whether pods have a secret. `policies` and `receipts`
+    are those of rooms, by pattern. From `last_words` (seconds) on everything is well again.
     """
 
     seed: int
@@ -83,6 +88,8 @@ class RunPlan:
     sharded: bool = False
     roams: bool = False
     signed: bool = False
+    policies: tuple[tuple[str, FailurePolicy], ...] = POLICIES
+    receipts: tuple[tuple[str, ReceiptPolicy], ...] = RECEIPTS
     last_words: float = CALM + HEALED
     length: float = CALM + HEALED + LISTENED
 

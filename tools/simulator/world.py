@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Final
+from typing import Final, TypeAlias
 
 import trio
 from attrs import define, field
 
-from ..oracle import Befell, Began, Calm, Carried, Met, Paused, Record, Resumed, Slow
+from ..oracle import Befell, Began, Calm, Carried, Linked, Met, Paused, Record, Resumed, Slow
 from .chance import LeapingClock, Pauses, seeded
 from .client import Visit
 from .faults import HARMLESS, Fault, Kind
 from .injection import inject
 from .models import network_of
 from .plan import FORGETS, SILENCE, Act, Deed, RunPlan
-from .pod import SimulatedPod
+from .pod import PLAIN, PodKind, SimulatedPod
 
-__all__ = ["run"]
+__all__ = ["World", "run"]
 
 STOPPING: Final = 20.0
 """Seconds after which a pod that stops is killed."""
@@ -31,12 +32,19 @@ _SAID: Final = re.compile(rb'"by":"([^"]+)","number":(\d+)')
 """What somebody said, in the envelopes that go to a broker."""
 
 
-def run(plan: RunPlan) -> list[Record]:
-    """Run a plan from its beginning to its end, and return all that was seen. Always the same."""
+def run(plan: RunPlan, script: Script | None = None) -> list[Record]:
+    """Run a plan from its beginning to its end, and return all that was seen. Always the same.
+
+    A `script` does what it wants with the plan's pods, instead of what the plan says.
+    """
     with seeded(plan.seed) as pauses:
-        world = World(plan, pauses)
+        world = World(plan, pauses, World.follow if script is None else script)
         trio.run(world.live, clock=LeapingClock(), strict_exception_groups=True)
     return world.history
+
+
+Script: TypeAlias = Callable[["World", trio.Nursery], Awaitable[None]]
+"""What becomes of a world: it is over when that returns."""
 
 
 @define
@@ -78,11 +86,16 @@ def _act(pod: SimulatedPod, client: Visit, deed: Deed, visitor: _Visitor) -> Non
 
 
 class World:
-    """What runs. `history` is what was seen so far."""
+    """What runs. `history` is what was seen so far; while it is `hushed` all say only as told."""
 
-    def __init__(self, plan: RunPlan, pauses: Pauses) -> None:
+    def __init__(
+        self, plan: RunPlan, pauses: Pauses, script: Script, kind: PodKind = PLAIN
+    ) -> None:
+        self._kind = kind
         self.history: list[Record] = []
+        self.hushed = False
         self._plan = plan
+        self._script = script
         self._pauses = pauses
         self._network = network_of(plan)
         self._network.tell_met = self._meet
@@ -92,32 +105,43 @@ class World:
         self._visitors = [_Visitor(n, home) for n, home in enumerate(plan.homes)]
 
     async def live(self) -> None:
-        """Do all that is planned, when it is due."""
+        """Start the pods, do what the script says, and see how the pods stand in the end."""
         async with trio.open_nursery() as nursery:
             for number in range(self._plan.pods):
                 self._start(number, self._plan.skews[number], nursery)
-            for fault in self._plan.faults:
-                nursery.start_soon(self._befall, fault, nursery)
-            nursery.start_soon(self._note_calm)
-            for deed in self._plan.deeds:
-                await trio.sleep_until(deed.at)
-                self._do(deed)
-            await trio.sleep_until(self._plan.length)
-            for pod in self._pods.values():
-                self.history.append(pod.view(len(self._pods)))
-            # That clients are gone when the pods are killed below is no part of what was seen.
-            self.history = list(self.history)
-            for pod in self._pods.values():
-                pod.crash()
-            nursery.cancel_scope.cancel()
+            try:
+                await self._script(self, nursery)
+                for pod in self._pods.values():
+                    self.history.append(pod.view(len(self._pods)))
+            finally:
+                # That clients are gone when the pods are killed is no part of what was seen.
+                self.history = list(self.history)
+                for pod in self._pods.values():
+                    pod.crash()
+                nursery.cancel_scope.cancel()
+
+    async def follow(self, nursery: trio.Nursery) -> None:
+        """Do all that is planned, when it is due."""
+        for fault in self._plan.faults:
+            nursery.start_soon(self._befall_in_time, fault, nursery)
+        nursery.start_soon(self._note_calm)
+        for deed in self._plan.deeds:
+            await trio.sleep_until(deed.at)
+            self.do(deed)
+        await trio.sleep_until(self._plan.length)
 
     async def _note_calm(self) -> None:
         await trio.sleep_until(self._plan.last_words)
         self.history.append(Calm(trio.current_time()))
 
+    def standings(self) -> list[Linked]:
+        """Say how each pod stands that is there."""
+        return [pod.standing() for pod in self._pods.values()]
+
     # What clients do -------------------------------------------------------------------------
 
-    def _do(self, deed: Deed) -> None:
+    def do(self, deed: Deed) -> None:
+        """Have a client do something, or a pod, if it is there and awake."""
         if deed.act is Act.ANNOUNCE:
             speaker = self._pods.get(deed.client)
             if speaker is not None and speaker.running and deed.client not in self._pauses:
@@ -143,7 +167,7 @@ class World:
     def _healed(self, nursery: trio.Nursery) -> None:
         """Let all have something to say as soon as somebody is told that all is well again."""
         now = trio.current_time()
-        if now >= self._next_chorus:
+        if now >= self._next_chorus and not self.hushed:
             self._next_chorus = now + CHORUS
             nursery.start_soon(self._say_at_once)
 
@@ -151,25 +175,32 @@ class World:
         await trio.sleep(AT_ONCE)
         for visitor in self._visitors:
             for room in visitor.rooms:
-                self._do(Deed(trio.current_time(), visitor.number, Act.SAY, room))
+                self.do(Deed(trio.current_time(), visitor.number, Act.SAY, room))
 
     # What goes wrong ---------------------------------------------------------------------------
 
-    async def _befall(self, fault: Fault, nursery: trio.Nursery) -> None:
+    async def _befall_in_time(self, fault: Fault, nursery: trio.Nursery) -> None:
         await trio.sleep_until(fault.at)
+        await self.befall(fault, nursery, partial(trio.sleep, fault.seconds))
+
+    async def befall(
+        self, fault: Fault, nursery: trio.Nursery, over: Callable[[], Awaitable[object]]
+    ) -> None:
+        """Do now what a fault is, and undo it when `over` returns: after its seconds at most."""
+        now = trio.current_time()
         hidden, harms = fault.kind in FORGETS, fault.kind not in HARMLESS
-        until = fault.at + (SILENCE if hidden else fault.seconds)
+        until = now + (SILENCE if hidden else fault.seconds)
         if fault.kind is Kind.LIMIT:
-            until = self._plan.length
-        self.history.append(Befell(fault.at, fault.kind.value, until, harms, hidden))
+            until = math.inf
+        self.history.append(Befell(now, fault.kind.value, until, harms, hidden))
         if fault.kind in (Kind.CRASH, Kind.STOP):
-            await self._end(fault, nursery)
+            await self._end(fault, nursery, over)
             return
         undo = self._pause(fault.pod) if fault.kind is Kind.PAUSE else inject(self._network, fault)
         if fault.kind is Kind.DELAY:
             self.history.append(Slow(trio.current_time(), fault.seconds, fault.amount / 1000))
         if undo is not None:
-            await trio.sleep(fault.seconds)
+            await over()
             undo()
 
     def _pause(self, pod: int) -> Callable[[], object] | None:
@@ -196,13 +227,17 @@ class World:
 
     def _start(self, number: int, skew: float, nursery: trio.Nursery) -> None:
         healed = partial(self._healed, nursery)
-        pod = SimulatedPod(number, self._plan, skew, self._network, self.history, healed)
+        pod = SimulatedPod(
+            number, self._plan, skew, self._network, self.history, healed, self._kind
+        )
         self._pods[number] = pod
         self._network.begin(number)
         self.history.append(Began(trio.current_time(), number))
         pod.start(nursery)
 
-    async def _end(self, fault: Fault, nursery: trio.Nursery) -> None:
+    async def _end(
+        self, fault: Fault, nursery: trio.Nursery, over: Callable[[], Awaitable[object]]
+    ) -> None:
         pod = self._pods.pop(fault.pod, None)
         if pod is None:
             return
@@ -213,7 +248,7 @@ class World:
         self._resume(fault.pod)
         pod.crash()
         await pod.ended()
-        await trio.sleep(fault.seconds)
+        await over()
         self._start(fault.pod, float(fault.amount), nursery)
         await trio.sleep(0.5)
         back = self._pods.get(fault.pod)

@@ -22,7 +22,7 @@ from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 from .plan import Plan
 
-__all__ = ["Client", "ConnectionClosed", "TurnedAway", "Untrusted"]
+__all__ = ["ConnectionClosed", "StressClient", "TurnedAway", "Untrusted"]
 
 READ = 16 * 1024
 NO_WEBSOCKET = 1002
@@ -56,7 +56,7 @@ class Untrusted(Exception):
     """The pod's certificate is of no authority that is trusted here, or for another name."""
 
 
-class Client:
+class StressClient:
     """One connection. `member` is whether it is in its room."""
 
     JOINING: Final = "joining"
@@ -70,7 +70,7 @@ class Client:
         self.member = False
 
     @classmethod
-    async def connect(cls, plan: Plan, context: ssl.SSLContext | None) -> Client:
+    async def connect(cls, plan: Plan, context: ssl.SSLContext | None) -> StressClient:
         """Shake hands, encrypted with a context, plainly with none.
 
         Raises `TurnedAway`, `Untrusted`, `ConnectionClosed`, `OSError` and trio's errors of

@@ -14,7 +14,7 @@ from contextlib import aclosing
 
 import trio
 
-from .client import Client, ConnectionClosed, TurnedAway, Untrusted
+from .client import ConnectionClosed, StressClient, TurnedAway, Untrusted
 from .plan import LAST_WORDS, OVERTIME, Plan
 from .tally import Tally
 
@@ -59,7 +59,7 @@ class _Run:
     def __init__(self, plan: Plan, tally: Tally) -> None:
         self._plan = plan
         self._tally = tally
-        self._clients: dict[int, Client] = {}
+        self._clients: dict[int, StressClient] = {}
         self._members: Counter[str] = Counter()
         self._outside = dict.fromkeys(range(plan.connections), NO_HANDSHAKE)
         self._began = 0.0
@@ -108,7 +108,7 @@ class _Run:
             message |= {"event": "stress", "data": data}
             sending.start_soon(self._send, client, message, self._members[room])
 
-    async def _send(self, client: Client, message: dict[str, object], members: int) -> None:
+    async def _send(self, client: StressClient, message: dict[str, object], members: int) -> None:
         try:
             await client.send(message)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
@@ -128,7 +128,7 @@ class _Run:
             self._outside[number] = f"{OUTSIDE}: no answer in time"
             await nursery.start(self._live, number, client)
 
-    async def _shake_hands(self, number: int, limit: trio.CapacityLimiter) -> Client | None:
+    async def _shake_hands(self, number: int, limit: trio.CapacityLimiter) -> StressClient | None:
         """Try several times; None when it came to nothing, and `outside` says why."""
         for attempt in range(ATTEMPTS):
             wait = random.uniform(0, min(LONGEST_PAUSE, 0.5 * 2**attempt))  # noqa: S311 - jitter
@@ -136,7 +136,7 @@ class _Run:
                 why = NO_HANDSHAKE
                 with trio.move_on_after(HANDSHAKE):
                     try:
-                        return await Client.connect(self._plan, self._context)
+                        return await StressClient.connect(self._plan, self._context)
                     except TurnedAway as error:
                         why, wait = str(error), error.wait or wait
                         self._tally.told_to_wait += error.wait is not None
@@ -149,7 +149,9 @@ class _Run:
             await trio.sleep(wait)
         return None
 
-    async def _live(self, number: int, client: Client, task_status: trio.TaskStatus[None]) -> None:
+    async def _live(
+        self, number: int, client: StressClient, task_status: trio.TaskStatus[None]
+    ) -> None:
         """Be a client until the pod closes it or all is over; started once it is in its room."""
         room = self._plan.room(number)
         try:
@@ -160,7 +162,11 @@ class _Run:
                         case {"type": "join"} if not client.member:
                             self._let_in(number, client, room)
                             task_status.started()
-                        case {"type": "error", "id": Client.JOINING, "data": {"code": str(code)}}:
+                        case {
+                            "type": "error",
+                            "id": StressClient.JOINING,
+                            "data": {"code": str(code)},
+                        }:
                             self._outside[number] = f"{OUTSIDE}: told {code}"
                             break
                         case _:
@@ -178,7 +184,7 @@ class _Run:
             if not client.member:
                 task_status.started()
 
-    def _let_in(self, number: int, client: Client, room: str) -> None:
+    def _let_in(self, number: int, client: StressClient, room: str) -> None:
         client.member = True
         del self._outside[number]
         self._clients[number] = client
@@ -186,7 +192,7 @@ class _Run:
         self._tally.joined += 1
         self._tally.open_now += 1
 
-    def _ended(self, number: int, client: Client, code: int) -> None:
+    def _ended(self, number: int, client: StressClient, code: int) -> None:
         if client.member:
             self._tally.closed[code] += 1
         else:

@@ -83,11 +83,11 @@ def plot(
     )
 
 
-def times(seconds: int) -> list[Tick]:
+def times(seconds: float) -> list[Tick]:
     """Return the ticks of an axis from the start to so many seconds."""
     step = next((step for step in TIMES if seconds / step < MOST_TICKS), TIMES[-1])
     size, unit = next(each for each in UNITS if step >= each[0])
-    return [Tick(at / seconds, f"{at / size:g} {unit}") for at in range(0, seconds + 1, step)]
+    return [Tick(at / seconds, f"{at / size:g} {unit}") for at in range(0, int(seconds) + 1, step)]
 
 
 def decades(shortest: float, longest: float) -> list[Tick]:

@@ -34,6 +34,7 @@ from .envelope import (
     probe,
     unpack,
 )
+from .faulty import Fate, FaultyBroker, Mischief
 from .loading import load_broker
 from .message_rules import DEEPEST, may_be_said, too_deep
 from .signing import SIGNATURE_BYTES, Signer
@@ -57,10 +58,13 @@ __all__ = [
     "Broker",
     "Channel",
     "Envelope",
+    "Fate",
+    "FaultyBroker",
     "Got",
     "Inbox",
     "Mark",
     "Message",
+    "Mischief",
     "Miss",
     "Noted",
     "Probe",

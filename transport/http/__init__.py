@@ -4,6 +4,7 @@ from .answers import NOT_JSON, error_response, json_response, says_json
 from .app import PodView, create_app, create_metrics_app
 from .authentication import Authenticator, address_of, asker_of, refusal
 from .body import HttpLimits
+from .chaos import FaultControl, chaos_routes
 from .diagnostics import DiagnosticsView
 from .keyring import ROOT, Keyring
 from .probes import HealthView, health_routes
@@ -18,6 +19,7 @@ __all__ = [
     "AnyMethodRoute",
     "Authenticator",
     "DiagnosticsView",
+    "FaultControl",
     "HealthView",
     "HttpLimits",
     "HttpServer",
@@ -30,6 +32,7 @@ __all__ = [
     "StressTests",
     "address_of",
     "asker_of",
+    "chaos_routes",
     "create_app",
     "create_metrics_app",
     "error_response",

@@ -1,16 +1,19 @@
 """What clients speak: the messages, the contract of a protocol, and deployd's own."""
 
 from ...config import JSON
+from .close_codes import CloseCode
 from .contract import ClientProtocol, choose_protocol
 from .json_text import MAX_DEPTH, decode_json, encode_data
 from .messages import (
     Auth,
     Authenticated,
+    ClientEvent,
     ClientMessage,
     Connected,
     Emit,
     Event,
     Failed,
+    FromPod,
     InDoubt,
     Join,
     Joined,
@@ -28,26 +31,47 @@ from .messages import (
 )
 from .names import DASHBOARD, check_name, is_reserved_event, is_reserved_room
 from .native import NATIVE, NativeProtocol
+from .native_client import decode_from_pod, encode_to_pod
+from .outages import (
+    DEGRADED,
+    HEALED,
+    Degraded,
+    Gap,
+    Healed,
+    Outage,
+    OutageCode,
+    read_outage,
+)
 
 __all__ = [
     "DASHBOARD",
+    "DEGRADED",
+    "HEALED",
     "JSON",
     "MAX_DEPTH",
     "NATIVE",
     "Auth",
     "Authenticated",
+    "ClientEvent",
     "ClientMessage",
     "ClientProtocol",
+    "CloseCode",
     "Connected",
+    "Degraded",
     "Emit",
     "Event",
     "Failed",
+    "FromPod",
+    "Gap",
+    "Healed",
     "InDoubt",
     "Join",
     "Joined",
     "Leave",
     "Left",
     "NativeProtocol",
+    "Outage",
+    "OutageCode",
     "Outcome",
     "Ping",
     "PodMessage",
@@ -59,8 +83,11 @@ __all__ = [
     "Scope",
     "check_name",
     "choose_protocol",
+    "decode_from_pod",
     "decode_json",
     "encode_data",
+    "encode_to_pod",
     "is_reserved_event",
     "is_reserved_room",
+    "read_outage",
 ]

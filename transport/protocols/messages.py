@@ -10,11 +10,13 @@ from ...config import JSON
 __all__ = [
     "Auth",
     "Authenticated",
+    "ClientEvent",
     "ClientMessage",
     "Connected",
     "Emit",
     "Event",
     "Failed",
+    "FromPod",
     "InDoubt",
     "Join",
     "Joined",
@@ -234,3 +236,27 @@ class Event(NamedTuple):
 PodMessage: TypeAlias = (
     Connected | Authenticated | Pong | Joined | Left | Failed | Receipted | Event
 )
+
+
+@frozen
+class ClientEvent:
+    """An `Event` as a client hears it: its `data` are values again.
+
+    `room` is None for what is said to everyone. `sequence` is its number in the room, on the pod
+    that told it, 0 for what has none; `time` unix seconds, whole ones. `replayed` is whether it
+    comes late, after an outage.
+    """
+
+    room: str | None
+    name: str
+    data: JSON
+    id: str
+    sequence: int
+    time: float
+    replayed: bool = False
+
+
+FromPod: TypeAlias = (
+    Connected | Authenticated | Pong | Joined | Left | Failed | Receipted | ClientEvent
+)
+"""What a client reads of a pod's words: `PodMessage` on the other side."""

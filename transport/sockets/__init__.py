@@ -1,7 +1,6 @@
 """One port and its connections: who may come, RFC 6455, TLS, what waits to be written."""
 
 from .admission import Admission
-from .close_codes import CloseCode
 from .deflate import Deflater
 from .descriptors import shortage
 from .forwarded import Networks, client_address, networks
@@ -21,7 +20,6 @@ __all__ = [
     "UPGRADED",
     "Admission",
     "Certificate",
-    "CloseCode",
     "Closure",
     "Deflater",
     "HeadReader",

@@ -15,7 +15,7 @@ import trio
 from attrs import frozen
 from trio_websocket import WebSocketConnection
 
-from .close_codes import CloseCode
+from ..protocols.close_codes import CloseCode
 from .deflate import DeflateGuard, Deflater
 from .frames import PING, binary_frame, text_frame
 from .guard import Closure, FrameGuard, GuardedProtocol

@@ -3,7 +3,7 @@
 import { byId, element, write } from '/self-test/dom.js';
 import { Chart } from './chart.js';
 import { facts, keyed, table } from './keyed.js';
-import { alarms, bytes, count, none, pairs, time } from './words.js';
+import { alarms, bytes, chaos, count, none, pairs, time } from './words.js';
 
 const charts = [
   ['messages in, a second', count, (s) => s.messages?.received?.per_second?.['1']],
@@ -20,6 +20,9 @@ export function show(s) {
   write(byId('about'), `deployd ${s.version || ''} · up ${time(s.uptime)} · ${ready}`);
   const wrong = alarms(s);
   keyed(byId('alarms'), wrong, (text) => text.replace(/\d+/g, ''), () => element('li'), write);
+  const broken = chaos(s.chaos);
+  byId('chaos').hidden = broken === null;
+  write(byId('chaos'), broken || '');
   document.title = `${wrong.length ? '⚠ ' : ''}${s.pod || ''} · Dashboard · deployd`;
   for (const { pick, chart } of charts) chart.add(Date.now(), pick(s));
   const c = s.connections || {};

@@ -26,6 +26,13 @@ export function pairs(object) {
   return all.length ? all.map(([name, n]) => `${name}: ${count(n)}`).join(', ') : none;
 }
 
+/** What is broken on purpose; null where nothing may be. */
+export function chaos(faults) {
+  if (!faults) return null;
+  const said = faults.map(({ says, left, struck }) => `${says}, for ${time(Math.ceil(left))} more, struck ${count(struck)}×`);
+  return `Chaos is on: ${said.join(' · ') || 'no fault is active now.'}`;
+}
+
 export function alarms({ ready, not_ready_because: because, links, connections, process }) {
   const found = [];
   for (const link of links || []) {

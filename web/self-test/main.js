@@ -3,6 +3,7 @@
  * Everything comes from the pod itself, and everything that fails says so in a sentence.
  */
 
+import { showChaos } from './chaos.js';
 import { showConnection } from './connection.js';
 import { showCrash } from './crash.js';
 import { showLog } from './log.js';
@@ -23,6 +24,7 @@ showLog(wire);
 showRooms(session);
 showTraffic(session, wire);
 showStress(session);
+showChaos(session);
 showTree(session);
 showCrash(session, wire);
 showRest(session);

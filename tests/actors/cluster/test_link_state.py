@@ -70,6 +70,20 @@ def test_a_pod_that_was_never_joined_says_so_until_it_is() -> None:
     assert state.degraded is None
 
 
+def test_what_is_still_missing_when_an_outage_ends_is_told_anew() -> None:
+    state = well(100.0)
+    for number in (1, 2):
+        state.peers.note(Beat("other", 1, "here", number), 100.0, 1100.0)
+    state.tripped(101.0, 1101.0, "connection reset")
+    close(state, 102.0)
+    [missing] = state.peers.look(110.0, 1110.0)  # while what waited is still held for it
+    assert isinstance(missing, Degraded)
+    healed, anew = state.healed(1111.0, 0)
+    assert isinstance(healed, Healed)
+    assert healed.code is OutageCode.CUT_OFF
+    assert anew == missing
+
+
 def test_the_first_failure_of_a_pod_that_was_never_joined_is_told_as_an_outage() -> None:
     state = made()
     state.attempted(100.0, 1100.0)

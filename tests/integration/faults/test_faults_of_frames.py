@@ -65,7 +65,8 @@ async def test_a_message_that_does_not_come_is_told_as_missed(kind: str, server:
 @pytest.mark.parametrize(
     ("kind", "toxic"),
     [
-        ("rabbitmq", DropFrames(reply_to="basic.publish", times=1)),
+        # A later confirm may be of this message, too, so that one alone is missed by nobody.
+        ("rabbitmq", DropFrames(reply_to="basic.publish")),
         ("redis", DropFrames(reply_to="PUBLISH", times=1)),
         ("redis", DelayFrames(reply_to="PUBLISH", delay=1500, times=1)),
         ("nats", DelayFrames(reply_to="PING", delay=1500, times=1)),
@@ -80,4 +81,5 @@ async def test_an_answer_that_does_not_come_in_time_is_an_outage_that_heals(
     async with scene(kind, server, frames=True) as it:
         await it.fault(on(it.proxies[0], toxic))  # of the pod on which Ann speaks
         await until(lambda: it.trips()[0] > 0)
+        it.proxies[0].toxics.clear()
         await it.healed()

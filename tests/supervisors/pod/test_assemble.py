@@ -11,7 +11,7 @@ from attrs import evolve, fields
 from attrs.exceptions import FrozenInstanceError
 
 from deployd.actors import Room
-from deployd.config import Config, Drain, Metrics
+from deployd.config import Chaos, Config, Drain, Metrics
 from deployd.supervisors import NotRunning, Pacing, Status
 from deployd.supervisors.pod.assemble import Parts, assemble
 from deployd.transport import DASHBOARD
@@ -29,7 +29,7 @@ class Own(Room[None]):
 def everything(folder: Path) -> Config:
     write_collection(folder, "todos", {"properties": {}})
     config = evolve(collections_config(folder), metrics=Metrics(bind="127.0.0.1:0"))
-    return evolve(config, tls=issued(folder))
+    return evolve(config, tls=issued(folder), chaos=Chaos(enabled=True))
 
 
 def children(parts: Parts) -> list[str]:
@@ -47,7 +47,7 @@ async def test_the_tree_is_the_one_that_the_documentation_draws(tmp_path: Path) 
 
 
 async def test_what_a_pod_does_not_need_is_not_in_its_tree() -> None:
-    only_where_needed = {"broker", "store", "collections", "discovery", "metrics", "tls"}
+    only_where_needed = {"broker", "store", "collections", "discovery", "metrics", "tls", "chaos"}
     config = pod_config()
     config = evolve(config, server=evolve(config.server, api_enabled=False))
     expected = [name for name in names_drawn() if name not in only_where_needed]

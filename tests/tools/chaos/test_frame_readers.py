@@ -205,6 +205,19 @@ def test_with_the_older_protocol_of_redis_messages_are_lists_as_replies_are() ->
     ]
 
 
+def test_a_subscription_that_the_server_ends_by_itself_answers_nothing() -> None:
+    sent, answered = readers("redis")
+    sent.feed(words("SSUBSCRIBE", "a") + words("PUBLISH", "b", ""))
+    moved = confirmation("sunsubscribe", "c", 0, b">")
+    answers = moved + confirmation("ssubscribe", "a", 1, b">") + moved + b":0\r\n"
+    assert [piece.frame for piece in answered.feed(answers)] == [
+        Frame("sunsubscribe", ("c",)),
+        Frame("ssubscribe", ("a",), reply_to="SSUBSCRIBE", number=1),
+        Frame("sunsubscribe", ("c",)),
+        Frame("reply", ("b",), reply_to="PUBLISH", number=1),
+    ]
+
+
 def test_a_reply_of_nats_is_known_by_its_inbox_and_a_pong_by_its_ping() -> None:
     assert frames("nats", 0) == [
         Frame("CONNECT", number=1),
@@ -274,13 +287,16 @@ def test_what_another_channel_says_in_the_middle_of_a_message_is_carried_in_it()
 ENCRYPTED = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(256))
 
 
-@pytest.mark.parametrize("protocol", SENT)
-def test_what_is_encrypted_passes_as_bytes_for_good(protocol: str) -> None:
-    reader = readers(protocol)[0]
-    assert fed(reader, [ENCRYPTED, SENT[protocol]]) == [
-        Piece(ENCRYPTED),
-        Piece(SENT[protocol]),
-    ]
+@pytest.mark.parametrize(("protocol", "way"), ANY)
+@pytest.mark.parametrize("strange", [ENCRYPTED, b"\x16\x03\x01\x00\x02\x01\x02", b"HTTP/1.1 200"])
+def test_what_is_no_such_protocol_passes_as_bytes_at_once_and_for_good(
+    protocol: str, way: int, strange: bytes
+) -> None:
+    if (protocol, way, strange[:4]) == ("redis", 0, b"HTTP"):
+        return  # it may be a command, as far as anybody knows
+    reader = readers(protocol)[way]
+    assert reader.feed(strange) == [Piece(strange)]
+    assert reader.feed(SENT[protocol]) == [Piece(SENT[protocol])]
     assert reader.lost
 
 

@@ -21,7 +21,7 @@ from deployd.tools.chaos.proxy import BadToxic, DropFrames, Latency, Toxic
 from deployd.tools.chaos.proxy.command import parse_toxic
 from deployd.tools.cli import cli
 from support.clients import until
-from support.echoing import EchoServer, echoing
+from support.echoing import EchoServer
 
 PATIENCE = 30.0
 
@@ -59,12 +59,6 @@ async def running(*arguments: str) -> AsyncIterator[RunningProxy]:
             process.kill()
         with trio.CancelScope(shield=True):
             await process.wait()
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[EchoServer]:
-    async with echoing() as server:
-        yield server
 
 
 async def asked(port: int, data: bytes = b"hello") -> bytes:

@@ -92,8 +92,14 @@ async def test_what_was_done_and_never_undone_is_undone_when_all_is_restored(
 ) -> None:
     async with started("nats", "cluster", tmp_path) as deployment:
         await deployment.do(Trouble("broker.limit"))
-        await deployment.do(Trouble("broker.kill", servers=(0,)))
+        await deployment.do(Trouble("broker.split"))
+        undo = await deployment.do(Trouble("broker.kill", servers=(0,)))
         await deployment.do(Trouble("broker.freeze", servers=(1,)))
+        await deployment.restore()
+        await deployment.do(Trouble("broker.kill", servers=(0,)))
+        assert undo is not None
+        await undo()  # that of another time
+        assert not runs(deployment)
         await deployment.restore()
         await served(deployment)
         async with linked(deployment, 0) as (broker, _):

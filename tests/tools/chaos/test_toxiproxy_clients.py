@@ -22,7 +22,7 @@ from toxiproxy.exceptions import (  # type: ignore[import-untyped]
 from deployd.tools.chaos.proxy.api import serve_api
 from deployd.tools.chaos.proxy.place import Place, parse_place
 from deployd.tools.chaos.proxy.proxies import Proxies
-from support.echoing import echoing
+from support.echoing import EchoServer
 from support.servers import not_installed
 
 ROOT: Final = Path(__file__).resolve().parents[3]
@@ -105,9 +105,8 @@ async function fails(promise, status) {
 
 
 @pytest.fixture
-async def upstream() -> AsyncIterator[str]:
-    async with echoing() as server:
-        yield f"127.0.0.1:{server.port}"
+def upstream(server: EchoServer) -> str:
+    return f"127.0.0.1:{server.port}"
 
 
 @pytest.fixture

@@ -14,16 +14,13 @@ from deployd.tools.chaos.proxy import (
     BadToxic,
     Bandwidth,
     Blackhole,
-    CutFrame,
     DelayFrames,
     DropFrames,
     DuplicateFrames,
     FlipBits,
-    FrameToxic,
     HalfOpen,
     Latency,
     LimitData,
-    ReorderFrames,
     ResetPeer,
     Slicer,
     SlowClose,
@@ -31,41 +28,9 @@ from deployd.tools.chaos.proxy import (
     Timeout,
     Toxic,
 )
-from deployd.tools.chaos.proxy.frames import readers
 from deployd.tools.chaos.proxy.toxic import Signal, Uses
-from deployd.tools.chaos.proxy.way import MAX_WRITE, Way
-
-Written = list[tuple[float, bytes | Signal]]
-END, CLOSE, RESET = Signal.END, Signal.CLOSE, Signal.RESET
-
-
-def way_of(*toxics: Toxic, protocol: str = "", which: int = 0, seed: str = "1") -> Way:
-    way = Way(readers(protocol)[which], "upstream", seed)
-    for number, toxic in enumerate(toxics):
-        way.put(str(number), toxic, Uses(), 0.0)
-    return way
-
-
-def until(way: Way, end: float = 1e6) -> Written:
-    """Look whenever something is due."""
-    written: Written = []
-    at = 0.0
-    while at <= end:
-        written += [(round(at, 6), item) for item in way.advance(at)]
-        at = max(at, way.due)
-    return written
-
-
-def passed(way: Way, *chunks: bytes, end: bool = False) -> Written:
-    for chunk in chunks:
-        way.feed(chunk, 0.0)
-    if end:
-        way.end(0.0)
-    return until(way)
-
-
-def data_of(written: Written) -> bytes:
-    return b"".join(item for _, item in written if isinstance(item, bytes))
+from deployd.tools.chaos.proxy.way import MAX_WRITE
+from support.ways import CLOSE, END, RESET, Written, data_of, passed, until_quiet, way_of
 
 
 @settings(max_examples=100, deadline=None)
@@ -110,7 +75,7 @@ def test_what_only_takes_time_loses_and_reorders_nothing_however_it_is_changed(
             way.remove(str(number), at)
             way.remove(f"added {number}", at)
     way.end(1.0)
-    written += until(way)
+    written += until_quiet(way)
     assert data_of(written) == b"".join(chunks)
     assert [item for _, item in written if isinstance(item, Signal)] == [END]
     assert way.held == 0
@@ -182,7 +147,7 @@ def test_data_is_limited_from_when_the_toxic_was_put_on() -> None:
 
 def test_a_reset_follows_the_first_bytes_which_are_lost() -> None:
     way = way_of(ResetPeer(timeout=100))
-    assert until(way) == []
+    assert until_quiet(way) == []
     assert passed(way, b"a", b"b") == [(0.1, RESET)]
 
 
@@ -213,7 +178,7 @@ def test_half_open_tells_the_end_when_it_is_over(reset: bool) -> None:
     way = way_of(HalfOpen())
     way.feed(b"a", 0.0)
     way.end(0.0, reset=reset)
-    assert until(way) == [(0.0, b"a")]
+    assert until_quiet(way) == [(0.0, b"a")]
     way.remove("0", 1.0)
     assert way.advance(1.0) == [RESET if reset else END]
 
@@ -237,94 +202,6 @@ def test_what_is_drawn_is_drawn_from_the_seed() -> None:
         return data_of(passed(way_of(FlipBits(every_bytes=9), seed=seed), bytes(100)))
 
     assert drawn("1") == drawn("1") != drawn("2")
-
-
-# Frames -----------------------------------------------------------------------------------------
-
-
-def publish(subject: str, data: bytes = b"hi") -> bytes:
-    return b"PUB %b %d\r\n%b\r\n" % (subject.encode(), len(data), data)
-
-
-def struck(toxic: FrameToxic, *frames: bytes) -> list[bytes]:
-    """Return the frames that come out, one by one."""
-    written = passed(way_of(toxic, protocol="nats"), b"".join(frames))
-    out = readers("nats")[0].feed(data_of(written))
-    return [piece.data for piece in out]
-
-
-A, B, C, D = (publish(name) for name in ("room.a", "room.b", "c", "room.d"))
-
-
-def test_every_second_message_into_some_rooms_is_dropped() -> None:
-    toxic = DropFrames(verb="pub", subject="room.*", every=2)
-    assert struck(toxic, A, C, B, A, D, C) == [A, C, A, C]
-
-
-def test_one_message_of_many_is_dropped() -> None:
-    assert struck(DropFrames(nth=3), A, B, C, D) == [A, B, D]
-
-
-def test_a_share_of_messages_is_dropped() -> None:
-    left = struck(DropFrames(share=0.25), *[A] * 1000)
-    assert 680 < len(left) < 820
-
-
-def test_what_is_done_so_many_times_is_done_no_more_on_any_connection() -> None:
-    uses = Uses()
-    left = b""
-    for seed in "12":
-        way = Way(readers("nats")[0], "upstream", seed)
-        way.put("0", DropFrames(times=3), uses, 0.0)
-        left += data_of(passed(way, A, B))
-    assert left == B
-
-
-def test_a_message_is_delayed_and_what_follows_waits() -> None:
-    way = way_of(DelayFrames(subject="c", delay=100), protocol="nats")
-    assert passed(way, A + C + B) == [(0.0, A), (0.1, C + B)]
-
-
-def test_messages_are_repeated() -> None:
-    assert struck(DuplicateFrames(subject="room.b", copies=2), A, B, C) == [A, B, B, B, C]
-
-
-def test_messages_are_overtaken_by_the_next_one() -> None:
-    assert struck(ReorderFrames(subject="room.a"), A, B, C, A, D) == [B, A, C, D, A]
-    assert struck(ReorderFrames(every=2), A, B, C, D) == [A, C, B, D]
-
-
-def test_a_message_that_nothing_overtakes_does_not_wait_for_ever() -> None:
-    way = way_of(ReorderFrames(wait=200), protocol="nats")
-    assert passed(way, A) == [(0.2, A)]
-    way = way_of(ReorderFrames(wait=200), protocol="nats")
-    assert passed(way, A, end=True) == [(0.0, A), (0.0, END)]
-
-
-def test_a_connection_is_cut_in_the_middle_of_a_message() -> None:
-    way = way_of(CutFrame(subject="c", part=0.5), protocol="nats")
-    assert passed(way, A + C + B)[:2] == [(0.0, A + C[: len(C) // 2]), (0.0, CLOSE)]
-    way = way_of(CutFrame(subject="c", part=0, reset=True), protocol="nats")
-    assert passed(way, A + C)[:2] == [(0.0, A), (0.0, RESET)]
-
-
-def test_the_reply_to_the_third_subscribe_is_dropped_with_all_its_confirmations() -> None:
-    sent, answered = readers("redis")
-    way = Way(answered, "downstream", "1")
-    way.put("0", DropFrames(reply_to="SUBSCRIBE", nth=3), Uses(), 0.0)
-    for channels in (b"a", b"b", b"c d", b"e"):
-        sent.feed(b"SUBSCRIBE " + channels + b"\r\n")
-    replies = [b"*3\r\n$9\r\nsubscribe\r\n$1\r\n%c\r\n:1\r\n" % letter for letter in b"abcde"]
-    assert passed(way, *replies) == [(0.0, replies[0] + replies[1] + replies[4])]
-
-
-def test_frames_are_chosen_before_anything_cuts_them_up() -> None:
-    way = way_of(Slicer(average_size=1), DropFrames(subject="c"), protocol="nats")
-    assert data_of(passed(way, A + C + B)) == A + B
-
-
-def test_chunks_are_chosen_by_their_number_where_nothing_is_read() -> None:
-    assert data_of(passed(way_of(DropFrames(nth=2)), b"a", b"b", b"c")) == b"ac"
 
 
 def test_a_change_lets_go_what_was_held_under_the_old_settings() -> None:

@@ -36,7 +36,7 @@ Answer: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 def create_api(proxies: Proxies) -> Starlette:
     """Return the application."""
-    api = _Api(proxies)
+    api = _Answers(proxies)
     proxy, toxic = "/proxies/{proxy}", "/proxies/{proxy}/toxics/{toxic}"
     return Starlette(
         routes=[
@@ -75,7 +75,7 @@ def _changes(answer: Answer) -> dict[str, Answer]:
     return {"POST": answer, "PATCH": answer}
 
 
-class _Api:
+class _Answers:
     """Answers requests."""
 
     def __init__(self, proxies: Proxies) -> None:

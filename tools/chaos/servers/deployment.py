@@ -117,6 +117,7 @@ class Deployment(ABC):
             "broker.stranger": self.let_in_a_stranger,
         }
         self._nursery: trio.Nursery | None = None
+        self._begun: list[Undo] = []
 
     async def start(self, nursery: trio.Nursery) -> None:
         """Start all, and return when they serve together; what goes on does so in a nursery."""
@@ -173,13 +174,22 @@ class Deployment(ABC):
         reason = self.cannot(trouble)
         if reason is not None:
             raise CannotBefall(reason)
-        return await self.deeds[trouble.name](trouble)
+        undo = await self.deeds[trouble.name](trouble)
+        if undo is None:
+            return None
+        self._begun.append(undo)
+
+        async def end() -> None:
+            if undo in self._begun:  # it has not been restored meanwhile
+                self._begun.remove(undo)
+                await undo()
+
+        return end
 
     async def restore(self) -> None:
-        """Have all servers run and serve as at first."""
-        for server in self.servers:
-            if server.frozen:
-                server.thaw()
+        """Have all servers run and serve as at first, whatever has been done and not undone."""
+        while self._begun:
+            await self._begun.pop()()
         await self.start_again(range(len(self.servers)))
 
     # What can be done to servers of any kind.

@@ -81,8 +81,8 @@ class SentinelDeployment(RedisDeployment):
     @property
     def addresses(self) -> Sequence[Endpoint]:
         """Those of the servers, then where the sentinels are asked."""
-        ports = [*(each.port for each in self.servers), *(each.port for each in self._doors)]
-        return [Endpoint(LOCALHOST, port) for port in ports]
+        doors = [Endpoint(LOCALHOST, door.port) for door in self._doors]
+        return [*(Endpoint(LOCALHOST, server.port) for server in self.servers), *doors]
 
     def toxics(self, through: Mapping[Endpoint, Endpoint]) -> Sequence[Toxic]:
         """See `Deployment.toxics`."""
@@ -125,12 +125,6 @@ class SentinelDeployment(RedisDeployment):
 
     def _road(self, server: RedisServer) -> Road:
         return self._roads[self.servers.index(server)]
-
-    async def restore(self) -> None:
-        """See `Deployment.restore`."""
-        for road in self._roads:
-            road.mend()
-        await super().restore()
 
     async def _master(self, but: RedisServer | None = None) -> RedisServer:
         """Return the master that sentinels name and that says so too, when there is one."""

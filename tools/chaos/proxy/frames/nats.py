@@ -19,6 +19,8 @@ T = TypeVar("T")
 MAX_REMEMBERED: Final = 16 * 1024
 """Subscriptions, and inboxes of requests, that are known by name; the oldest are forgotten."""
 
+_LONGEST: Final = len("CONNECT")
+
 MAX_PINGS: Final = 64
 """Pings without a pong: clients give up after two."""
 
@@ -40,7 +42,9 @@ class _NatsReader(FrameReader):
         if (end if end >= 0 else len(self.buffer)) > MAX_LINE:
             raise UnreadableStream
         if end < 0:
-            if self.buffer and not self.buffer[:1].isalpha() and self.buffer[:1] not in b"+-":
+            begun = bytes(self.buffer[:_LONGEST]).split(None, 1)
+            word = begun[0].decode(errors="replace").upper() if begun else ""
+            if not any(verb.startswith(word) for verb in self.verbs):
                 raise UnreadableStream
             return False
         words = bytes(self.buffer[:end]).split(None, 1)

@@ -32,6 +32,7 @@ _NUMBER: Final = re.compile(rb"-?[0-9]{1,18}")
 _BLOBS: Final = b"$=!"
 _LISTS: Final = b"*~>"
 _LINES: Final = b"+-:_#,("
+_KINDS: Final = _BLOBS + _LISTS + _LINES + b"%|"
 
 
 class _RespReader(FrameReader):
@@ -48,6 +49,8 @@ class _RespReader(FrameReader):
         if not self._left:
             self._left = 1
         while self._left and self.at < len(self.buffer):
+            if self.buffer[self.at] not in _KINDS:
+                raise UnreadableStream
             end = self._line_end()
             if end < 0:
                 return False
@@ -62,7 +65,7 @@ class _RespReader(FrameReader):
 
     def _element(self, line: bytes) -> int:
         """Count the elements that a line is, or announces; return how many bytes follow it."""
-        kind = line[:1] or b"\0"
+        kind = line[:1]
         if kind in _LINES:
             self._left -= 1
         elif kind in _BLOBS:
@@ -72,10 +75,8 @@ class _RespReader(FrameReader):
             self._left += max(_number(line), 0) - 1
         elif kind == b"%":
             self._left += 2 * max(_number(line), 0) - 1
-        elif kind == b"|":
+        else:  # what is said of a value, which follows it
             self._left += 2 * max(_number(line), 0)
-        else:
-            raise UnreadableStream
         return 0
 
 

@@ -1,16 +1,25 @@
-"""What is told of an outage: when it begins, and when it is over."""
+"""What is told of an outage, as it begins and when it is over: pods write it, clients read it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeAlias
 
 from attrs import frozen
 
-from ...transport import JSON
+from ...config import JSON
 
-__all__ = ["DEGRADED", "HEALED", "Degraded", "Gap", "Healed", "OutageCode"]
+__all__ = [
+    "DEGRADED",
+    "HEALED",
+    "Degraded",
+    "Gap",
+    "Healed",
+    "Outage",
+    "OutageCode",
+    "read_outage",
+]
 
 DEGRADED = "system:degraded"
 HEALED = "system:healed"
@@ -130,3 +139,54 @@ class Healed:
         }
         more: dict[str, JSON] = {"given_up": self.given_up, "unheard": self.unheard}
         return {**told, **{name: count for name, count in more.items() if count}}
+
+
+Outage: TypeAlias = Degraded | Gap | Healed
+"""What clients are told of the way between pods."""
+
+
+def read_outage(event: str, data: JSON) -> Outage | None:
+    """Read what `to_json` wrote; None where this is no word of an outage.
+
+    What a newer pod says in a way that is not known here is none either: it stays an event.
+    """
+    if event not in (DEGRADED, HEALED) or not isinstance(data, dict):
+        return None
+    try:
+        code, since = OutageCode(str(data.get("code"))), _number(data["since"])
+        if code is OutageCode.MISSED:
+            return _read_gap(data, since, healed=event == HEALED)
+        if event == DEGRADED:
+            detail = data.get("detail")
+            told = detail if isinstance(detail, str) else ""
+            return Degraded(code, since, told, _count(data, "missing"))
+        return Healed(
+            since,
+            _number(data["seconds"]),
+            code=code,
+            **{name: _count(data, name) for name in _COUNTS},
+        )
+    except (KeyError, ValueError, TypeError):
+        return None
+
+
+_COUNTS: Final = ("lost", "replayed", "missed", "given_up", "unheard")
+
+
+def _read_gap(data: dict[str, JSON], since: float, *, healed: bool) -> Gap:
+    room = data.get("room")
+    whole_at = since + _number(data["seconds"]) if healed else None
+    return Gap(room if isinstance(room, str) else None, _count(data, "missed"), since, whole_at)
+
+
+def _number(value: JSON) -> float:
+    if type(value) not in (int, float):
+        raise TypeError
+    return float(value)  # type: ignore[arg-type]
+
+
+def _count(data: Mapping[str, JSON], name: str) -> int:
+    value = data.get(name, 0)
+    if type(value) is not int:
+        raise TypeError
+    return value

@@ -11,7 +11,7 @@ from ...transport.brokers import MOST_HEARD, MOST_MARKS, AskSince, Beat, Mark
 from .link import Link
 from .pace import interval
 
-__all__ = ["MarkedBeat", "Pulse"]
+__all__ = ["BeatMaker", "MarkedBeat"]
 
 HEARD_AGAIN: Final = 10
 """Beats after which a pod says again whom it hears, though that is as before: one may be lost."""
@@ -25,7 +25,7 @@ class MarkedBeat:
     at: float
 
 
-class Pulse:
+class BeatMaker:
     """Makes the beats of one connection; `node` is the broker's server that this pod is with.
 
     `waiting` is the beat that stands in the outbox, or None.
@@ -71,7 +71,10 @@ class Pulse:
             Mark(room, first, last, first_age + stood, last_age + stood)
             for room, first, last, first_age, last_age in marked.said.marks
         )
-        return evolve(marked.said, marks=marks, clock=now)
+        # What was said while it stood there it does not tell of.
+        state = self._link.state
+        behind = min(stood, state.numbering.untold(now, state.held))
+        return evolve(marked.said, marks=marks, clock=now, behind=behind)
 
     def since(self, question: AskSince) -> list[Beat]:
         """Return what tells a pod that missed beats of what they told."""

@@ -1,0 +1,358 @@
+"""Plays a scenario for real: servers and pods as processes, clients who talk, steps, a verdict."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from itertools import permutations
+from pathlib import Path
+from typing import Final
+
+import trio
+
+from ...oracle import (
+    Answered,
+    Befell,
+    Began,
+    Calm,
+    Entered,
+    Hearing,
+    Linked,
+    Mended,
+    Met,
+    Record,
+    Spoken,
+    Struck,
+    Told,
+    View,
+)
+from ..scenario import BrokerName, Judgement, Scenario, TopologyName, judged
+from ..scenario.steps import EndStep, ScenarioSteps, came_about
+from ..servers import Deployment, brokers, work_folder
+from .faults import RealFaults, hindrance_of, within
+from .guests import Guest
+from .pods import RealPod, Standing
+from .ways import Ways, open_ways
+
+__all__ = ["Bench", "hindrance", "play_scenario"]
+
+LOOKED: Final = 0.2
+"""Seconds between looks at how pods stand: each is a request."""
+FOUND: Final = 20.0
+"""Seconds within which pods find each other, or the play goes on without that."""
+ARRIVED: Final = 10.0
+HEALED: Final = 8.5
+"""Seconds after the last fault in which all is well again, and what is said then reaches all."""
+SILENT: Final = 1.0
+LISTENED: Final = 3.5
+"""Seconds after the last word in which all that is to be told is told."""
+WELL: Final = 1.5
+"""Seconds for which all has been well when it is taken to be."""
+BLAMED: Final = 1.0
+"""Seconds after a pod is back in which connections of its clients may still end."""
+HIDDEN: Final = 28.0
+"""Seconds after which what a server has forgotten in silence is found out."""
+SLACK: Final = 0.25
+"""Seconds by which what several clients see may be apart, and their clocks run in one process."""
+
+
+def hindrance(
+    scenario: Scenario, broker: BrokerName, topology: TopologyName, deployment: Deployment | None
+) -> str | None:
+    """Say why a scenario that has sense with a broker cannot be played for real, or None."""
+    if scenario.not_run:
+        return scenario.not_run
+    reasons = (
+        hindrance_of(scenario, step.trouble, deployment, broker, topology)
+        for step in scenario.steps
+    )
+    return next((reason for reason in reasons if reason is not None), None)
+
+
+class Bench:
+    """Servers on which one scenario after another is played, with pods and clients of its own."""
+
+    def __init__(
+        self, broker: BrokerName, topology: TopologyName, folder: Path, deployment: Deployment
+    ) -> None:
+        self.broker = broker
+        self.topology = topology
+        self.folder = folder
+        self.deployment = deployment
+        self._plays = 0
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, broker: BrokerName, topology: TopologyName, servers: int = 3
+    ) -> AsyncIterator[Bench]:
+        """Start servers for the length of the block. Raises `ServersError`s."""
+        with work_folder() as folder:
+            async with brokers(broker, topology, servers, folder) as deployment:
+                yield cls(broker, topology, folder, deployment)
+
+    def place(self) -> Path:
+        """Return a folder for the next play."""
+        self._plays += 1
+        folder = self.folder / f"play-{self._plays}"
+        folder.mkdir()
+        return folder
+
+
+async def play_scenario(
+    bench: Bench, scenario: Scenario, seed: int, say: Callable[[str], object] = lambda _: None
+) -> Judgement:
+    """Play a scenario, and judge what clients were told. `say` is told how it goes."""
+    deployment = bench.deployment
+    async with open_ways(bench.broker, deployment.addresses, scenario.pods.count) as ways:
+        play = _RealPlay(bench, scenario, seed, ways, say)
+        try:
+            await play.run()
+        finally:
+            with trio.CancelScope(shield=True):
+                await play.end()
+                await deployment.restore()
+    return judged(scenario, bench.broker, bench.topology, seed, play.seen(), SLACK)
+
+
+class _RealPlay:
+    """One play; see `Cast`."""
+
+    def __init__(
+        self,
+        bench: Bench,
+        scenario: Scenario,
+        seed: int,
+        ways: Ways,
+        say: Callable[[str], object],
+    ) -> None:
+        self.deployment = bench.deployment
+        self.ways = ways
+        self.history: list[Record] = []
+        self.hushed = 0
+        self.nursery: trio.Nursery
+        self._scenario = scenario
+        self._draw = random.Random(seed)  # noqa: S311 - chance, not secrecy
+        self._say = say
+        self._zero = trio.current_time()
+        self._blamed: dict[int, int] = {}
+        self._standings: dict[int, Standing | None] = {}
+        self._met: set[tuple[int, int]] = set()
+        folder = bench.place()
+        self.pods = [
+            RealPod(number, folder / f"pod-{number}", self._settings(number, bench))
+            for number in range(scenario.pods.count)
+        ]
+        rooms = [room.name for room in scenario.load.rooms]
+        self.guests = [
+            Guest(
+                number,
+                number % len(self.pods),
+                self.pods[number % len(self.pods)].url,
+                rooms,
+                self.history,
+                partial(self._is_blameless, number % len(self.pods)),
+            )
+            for number in range(scenario.load.clients * len(self.pods))
+        ]
+
+    def _settings(self, number: int, bench: Bench) -> dict[str, object]:
+        pods, rooms = self._scenario.pods, self._scenario.load.rooms
+        past = bench.broker == "redis" and bench.topology != "single"  # see `no_way`
+        through = {} if past else self.ways.through(number)
+        own = bench.deployment.settings(number, through=through, roam=pods.roam)
+        own |= {
+            "policies": {room.name: room.policy.value for room in rooms},
+            "receipts": {room.name: room.receipt.value for room in rooms},
+        }
+        if pods.signed:
+            own["secret"] = "s" * 64
+        chaos = any(within(step.trouble) for step in self._scenario.steps)
+        return {
+            "server": {"name": f"pod{number}"},
+            "broker": own,
+            "chaos": {"enabled": chaos},
+        }
+
+    # How it goes -------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Play it."""
+        async with trio.open_nursery() as nursery:
+            self.nursery = nursery
+            self._say(f"starting {len(self.pods)} pods")
+            await self._start()
+            nursery.start_soon(self._note_standings)
+            await came_about(self._is_joined, FOUND)
+            self._say(f"{len(self.guests)} clients come")
+            for guest in self.guests:
+                nursery.start_soon(guest.live)
+            await came_about(self._has_arrived, ARRIVED)
+            await trio.sleep(0.5 + self._draw.random())
+            await self._talk_and_fail()
+            await trio.sleep(SILENT)
+            self.history.append(Calm(trio.current_time()))
+            self._say("last words")
+            await self._last_words()
+            await came_about(self._have_all_heard, LISTENED)
+            await trio.sleep(LOOKED)
+            self._view()
+            nursery.cancel_scope.cancel()
+
+    async def end(self) -> None:
+        """Leave nothing behind."""
+        for pod in self.pods:
+            await pod.kill()
+
+    def seen(self) -> list[Record]:
+        """Return what was seen, in seconds since the play began, with what befell."""
+        last = next((n for n, each in enumerate(self.history) if isinstance(each, View)), None)
+        history = self.history if last is None else self.history[: last + len(self.pods)]
+        return [_moved(each, self._zero) for each in [*self._befallen(history), *history]]
+
+    async def _start(self) -> None:
+        async with trio.open_nursery() as nursery:
+            for pod in self.pods:
+                self.history.append(Began(trio.current_time(), pod.number))
+                nursery.start_soon(pod.start)
+
+    async def _talk_and_fail(self) -> None:
+        steps = ScenarioSteps(self._scenario, self.history, self._befall)
+        async with trio.open_nursery() as talk:
+            for guest in self.guests:
+                talk.start_soon(self._talk, guest)
+            await steps.run(trio.current_time())
+            self._say("all is to heal")
+            healed = max(HEALED, self._scenario.expect.healed_within + SILENT)
+            await self._until_well(healed - SILENT)
+            talk.cancel_scope.cancel()
+
+    async def _until_well(self, seconds: float) -> None:
+        """Return when all has been well for a while; what may be hidden takes all the time."""
+        if any(step.trouble.name.startswith("broker.forget") for step in self._scenario.steps):
+            await trio.sleep(seconds)
+            return
+        deadline, since = trio.current_time() + seconds, math.inf
+        while trio.current_time() < min(deadline, since + WELL):
+            await trio.sleep(LOOKED)
+            well = self._is_joined() and all(guest.well for guest in self.guests)
+            since = min(since, trio.current_time()) if well else math.inf
+
+    async def _befall(self, number: int) -> EndStep:
+        step = self._scenario.steps[number]
+        self._say(step.title)
+        return await RealFaults(self).begin(step.trouble)
+
+    async def _talk(self, guest: Guest) -> None:
+        load = self._scenario.load
+        draw = random.Random(f"{self._draw.random()}/{guest.number}")  # noqa: S311
+        while True:
+            await trio.sleep(draw.expovariate(load.rate))
+            if not self.hushed:
+                self.say(guest, draw.choice(load.rooms).name, load.size)
+
+    async def _last_words(self) -> None:
+        for room in self._scenario.load.rooms:
+            for guest in self.guests:
+                self.say(guest, room.name, 0)
+                await trio.sleep(0.01)
+
+    def say(self, guest: Guest, room: str, size: int) -> None:
+        """Let a client say something."""
+        guest.say(room, size, self.nursery)
+
+    # Who is to blame -----------------------------------------------------------------------------
+
+    def blame(self, pod: int) -> EndStep:
+        """Take it upon oneself that a pod's clients are cut off, until what is returned is done."""
+        self._blamed[pod] = self._blamed.get(pod, 0) + 1
+
+        async def forgive() -> None:
+            await trio.sleep(BLAMED)
+            self._blamed[pod] -= 1
+
+        return forgive
+
+    def _is_blameless(self, pod: int) -> bool:
+        return not self._blamed.get(pod) and not self.pods[pod].asleep
+
+    # How pods stand ------------------------------------------------------------------------------
+
+    async def _note_standings(self) -> None:
+        while True:
+            async with trio.open_nursery() as nursery:
+                for pod in self.pods:
+                    nursery.start_soon(self._look_at, pod)
+            await trio.sleep(LOOKED)
+
+    async def _look_at(self, pod: RealPod) -> None:
+        standing = await pod.standing()
+        if standing is None and pod.running:
+            return  # it sleeps, or is about to be there
+        if standing != self._standings.get(pod.number):
+            self._standings[pod.number] = standing
+            link, peers = standing or ("ended", 0)
+            self.history.append(Linked(trio.current_time(), pod.number, link, peers))
+        if standing is None:
+            self._met = {pair for pair in self._met if pod.number not in pair}
+        elif standing[1] >= sum(other.running for other in self.pods) - 1:
+            self._meet(pod.number)
+
+    def _meet(self, pod: int) -> None:
+        """Note that a pod knows all the others."""
+        for one, other in permutations(range(len(self.pods)), 2):
+            known = (one, other) in self._met
+            if one == pod and not known and self.pods[other].running:
+                self._met.add((one, other))
+                self.history.append(Met(trio.current_time(), one, other))
+
+    def _is_joined(self) -> bool:
+        others = len(self.pods) - 1
+        return all(self._standings.get(pod.number) == ("closed", others) for pod in self.pods)
+
+    def _has_arrived(self) -> bool:
+        wanted = len(self.guests) * (1 + len(self._scenario.load.rooms))
+        return sum(isinstance(each, Entered) for each in self.history) >= wanted
+
+    def _have_all_heard(self) -> bool:
+        """Whether whatever was said last has come to everybody."""
+        calm = next(n for n, each in enumerate(self.history) if isinstance(each, Calm))
+        last = self.history[calm:]
+        said = sum(isinstance(each, Spoken) for each in last)
+        heard = sum(isinstance(each, Hearing) for each in last)
+        answered = sum(isinstance(each, Answered) for each in last)
+        return answered >= said and heard >= said * len(self.guests)
+
+    def _view(self) -> None:
+        live = sum(pod.running for pod in self.pods)
+        for pod in self.pods:
+            link, peers = self._standings.get(pod.number) or ("ended", 0)
+            degraded = "" if link == "closed" else link
+            self.history.append(View(trio.current_time(), pod.number, peers, live, degraded))
+
+    def _befallen(self, history: list[Record]) -> list[Record]:
+        """Return what the steps were, for the rules."""
+        end = history[-1].at if history else 0.0
+        befell: list[Record] = []
+        for struck in (each for each in history if isinstance(each, Struck)):
+            mended = [e.at for e in history if isinstance(e, Mended) and e.step == struck.step]
+            hidden = struck.fault.startswith("broker.forget")
+            until = struck.at + HIDDEN if hidden else min(mended, default=end)
+            befell.append(Befell(struck.at, struck.fault, until, True, hidden))
+        return befell
+
+
+def _moved(record: Record, zero: float) -> Record:
+    """Return a record in seconds since the play began."""
+    match record:
+        case Told():
+            until = None if record.until is None else record.until - zero
+            times = (record.at - zero, *record[1:4], record.since - zero, until, *record[6:])
+            return Told(*times)
+        case Befell():
+            return Befell(record.at - zero, record.kind, record.until - zero, *record[3:])
+        case _:
+            return type(record)(record.at - zero, *record[1:])

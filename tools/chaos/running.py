@@ -1,0 +1,160 @@
+"""`deployd chaos run`: plays scenarios, one after the other, and says what became of each."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+import click
+import trio
+from attrs import evolve
+
+from ..common import screen
+from .players import Player, Venue, play_for_real, play_simulated
+from .report import Result, SystemRun, written
+from .report.command import keep
+from .report.junit import junit_xml
+from .report.page import html_page
+from .report.table import RunProgress, print_result, show
+from .scenario import (
+    BROKERS,
+    TOPOLOGIES,
+    BrokerName,
+    Scenario,
+    ScenarioError,
+    TopologyName,
+    find,
+    names,
+)
+
+__all__ = ["run"]
+
+_File: Final = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.argument("scenarios", nargs=-1, metavar="[NAME…]")
+@click.option("--all", "everything", is_flag=True, help="All that are shipped.")
+@click.option("--simulated", is_flag=True, help="In the simulator, in no time.")
+@click.option("--broker", type=click.Choice(BROKERS), help="Without, all that have sense.")
+@click.option("--topology", type=click.Choice(TOPOLOGIES), help="Without, all that have sense.")
+@click.option("--pods", type=click.IntRange(2, 8), help="Instead of as many as a scenario has.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--seeds", type=click.IntRange(1), default=1, show_default=True,
+              help="How many, from --seed on.")  # fmt: skip
+@click.option("--processes", type=click.IntRange(1), default=os.cpu_count() or 1,
+              show_default="one a processor", help="Of the simulator.")  # fmt: skip
+@click.option("--at-once", type=click.IntRange(1, 8), default=2, show_default=True,
+              help="How many are played at a time, each on servers of its own.")  # fmt: skip
+@click.option("--json", "result_file", type=_File, help="Write all, for `deployd chaos report`.")
+@click.option("--html", "page", type=_File, help="Write one page that needs nothing else.")
+@click.option("--junit", type=_File, help="Write JUnit's XML, for CI.")
+def run(
+    scenarios: tuple[str, ...],
+    everything: bool,
+    simulated: bool,
+    broker: BrokerName | None,
+    topology: TopologyName | None,
+    pods: int | None,
+    seed: int,
+    seeds: int,
+    processes: int,
+    at_once: int,
+    result_file: Path | None,
+    page: Path | None,
+    junit: Path | None,
+) -> None:
+    """Play scenarios, and hold what clients were told against the promise and what is expected.
+
+    NAME is a shipped scenario, or a file that ends in .toml. Without --simulated, servers and pods
+    are started here, on free ports, and are gone afterwards. Exits with 1 when one failed.
+    """
+    if everything == bool(scenarios):
+        raise click.UsageError("Name scenarios, or say --all; `deployd chaos list` names them.")
+    chosen = [_with_pods(find(name), pods) for name in scenarios or names()]
+    places = [
+        Venue(one, two, number)
+        for number in range(seed, seed + seeds)
+        for one, two in _places(chosen, broker, topology)
+    ]
+    if not places:
+        raise ScenarioError(_nowhere(chosen[0], broker, topology))
+    play: Player = (
+        partial(play_simulated, processes) if simulated else partial(play_for_real, at_once)
+    )
+    runs = [_played(place, chosen, play, simulated=simulated) for place in places]
+    result = Result(tuple(runs))
+    print_result(result, screen())
+    for path, text in (
+        (result_file, written),
+        (page, lambda result: html_page(result).encode()),
+        (junit, junit_xml),
+    ):
+        if path is not None:
+            keep(path, text(result))
+    sys.exit(0 if result.good else 1)
+
+
+def _with_pods(scenario: Scenario, pods: int | None) -> Scenario:
+    return scenario if pods is None else evolve(scenario, pods=evolve(scenario.pods, count=pods))
+
+
+def _places(
+    chosen: Sequence[Scenario], broker: BrokerName | None, topology: TopologyName | None
+) -> Iterator[tuple[BrokerName, TopologyName]]:
+    """Yield where any of these has sense."""
+    for one in BROKERS:
+        for two in TOPOLOGIES:
+            asked = broker in (None, one) and topology in (None, two)
+            if asked and any(each.objection(one, two) is None for each in chosen):
+                yield one, two
+
+
+def _nowhere(scenario: Scenario, broker: str | None, topology: str | None) -> str:
+    reason = scenario.objection(broker or BROKERS[0], topology or TOPOLOGIES[0])
+    return f"{scenario.name} has no sense there: {reason or 'it has none anywhere.'}"
+
+
+def _played(
+    place: Venue, scenarios: Sequence[Scenario], play: Player, *, simulated: bool
+) -> SystemRun:
+    """Play all at a place, and show how it goes."""
+    began, clock, progress = datetime.now(UTC), time.monotonic(), RunProgress(len(scenarios))
+    trio.run(_watched, place, scenarios, play, progress)
+    words = ["--simulated"] if simulated else []
+    words += ["--broker", place.broker, "--topology", place.topology, "--seed", str(place.seed)]
+    options, order = " ".join(words), [each.name for each in scenarios]
+    return SystemRun(
+        system="deployd",
+        broker=place.broker,
+        topology=place.topology,
+        seed=place.seed,
+        machine=f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
+        command=f"deployd chaos run {' '.join(each.name for each in scenarios)} {options}",
+        began=began,
+        seconds=time.monotonic() - clock,
+        scenarios=tuple(
+            evolve(each, command=f"deployd chaos run {each.name} {options}")
+            for each in sorted(progress.ended, key=lambda each: order.index(each.name))
+        ),
+        version=version("deployd"),
+        pods=scenarios[0].pods.count,
+        simulated=simulated,
+    )
+
+
+async def _watched(
+    place: Venue, scenarios: Sequence[Scenario], play: Player, progress: RunProgress
+) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(show, progress, screen())
+        await play(place, scenarios, progress)
+        nursery.cancel_scope.cancel()
