@@ -213,7 +213,7 @@ async def test_servers_that_are_split_do_not_hear_each_other_and_come_together(
     async with during(cluster, Trouble("broker.split", server=0, other=1)):
         with trio.fail_after(TOGETHER):
             for one, other in (pair, pair[::-1]):
-                while cluster.servers[other].name in await seen(cluster, one):
+                while cluster.servers[other].name in await seen(cluster, one):  # noqa: ASYNC110
                     await trio.sleep(0.1)
         with pytest.raises(trio.TooSlowError), trio.fail_after(2 * SILENCE):
             await served(cluster, *pair)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from deployd.tools.chaos.scenario import Trouble as ScenarioTrouble
+from deployd.tools.chaos.scenario.broker_faults import BROKER_FAULTS
 from deployd.tools.chaos.servers import (
     TOPOLOGIES,
     CannotBefall,
@@ -125,6 +127,26 @@ async def test_what_cannot_be_done_is_a_sentence(place: tuple[str, str], tmp_pat
             with pytest.raises(CannotBefall):
                 await deployment.do(Trouble(name))
         assert deployment.cannot(Trouble("broker.kill")) is None
+
+
+def every_fault() -> list[tuple[str, str, type[ScenarioTrouble]]]:
+    return [
+        (kind, topology, fault)
+        for kind, topology in TOPOLOGIES
+        for fault in BROKER_FAULTS
+        if kind in fault.brokers and topology in fault.topologies
+    ]
+
+
+@pytest.mark.parametrize(("kind", "topology", "fault"), every_fault())
+def test_every_fault_that_scenarios_have_can_be_done_or_it_is_said_why_not(
+    kind: str, topology: str, fault: type[ScenarioTrouble], tmp_path: Path
+) -> None:
+    deployment = TOPOLOGIES[kind, topology](topology, 3, tmp_path, ("plain",))
+    sentence = deployment.cannot(fault())
+    if sentence is not None:
+        assert "is nothing that" not in sentence
+        assert sentence[-1] == "."
 
 
 @pytest.mark.parametrize(

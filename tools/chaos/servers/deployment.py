@@ -32,6 +32,10 @@ __all__ = [
 PODS: Final = 8
 """Pods that have a user of their own on the servers: `pod0`, …"""
 PASSWORD: Final = "chaos"  # noqa: S105 - of servers on 127.0.0.1 that live for minutes
+IMPOSSIBLE: Final = {
+    "broker.certificate": "Servers are started here without TLS; the tests of the drivers try "
+    "certificates (docs/faults.md).",
+}
 ROOMS: Final = ("plain", "heard", "kept", "strict")
 
 T = TypeVar("T")
@@ -155,8 +159,9 @@ class Deployment(ABC):
 
     def cannot(self, trouble: Misfortune) -> str | None:
         """Say why a fault cannot be done to these servers; None if it can."""
-        if trouble.name in self.impossible:
-            return self.impossible[trouble.name]
+        why = self.impossible.get(trouble.name) or IMPOSSIBLE.get(trouble.name)
+        if why is not None:
+            return why
         if trouble.name not in self.deeds:
             return f"{trouble.name} is nothing that can be done to {self.kind} ({self.topology})."
         return self.objection(trouble)
