@@ -130,6 +130,7 @@ class _RealPlay:
         say: Callable[[str], object],
     ) -> None:
         self.deployment = bench.deployment
+        self.deployment.signed = scenario.pods.signed
         self.ways = ways
         self.history: list[Record] = []
         self.hushed = 0
