@@ -14,10 +14,10 @@ import pytest
 
 from deployd import client as client_package
 from deployd.client import ClientError
-from deployd.supervisors.chaos import FAULTS as INNER_FAULTS
+from deployd.supervisors.chaos import KINDS as INNER
 from deployd.testing import SimulationFailed
 from deployd.tools.chaos.command import chaos
-from deployd.tools.chaos.proxy.catalogue import TOXICS
+from deployd.tools.chaos.proxy.catalogue import KINDS as TOXICS
 from deployd.tools.chaos.scenario import CONDITIONS, FAULTS, Scenario, names, parse, shipped
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -78,7 +78,7 @@ def test_the_numbers_of_scenarios_are_those_of_the_files() -> None:
 
 def commands(text: str) -> list[list[str]]:
     """Find the commands of shell blocks, as words after `deployd chaos`."""
-    found = re.findall(r"^(?:\$ )?deployd chaos ([^#\n]*)", text, re.M)
+    found = re.findall(r"^(?:\$ )?deployd chaos ([^#;\n]*)", text, re.M)
     return [shlex.split(line) for line in found]
 
 
@@ -130,7 +130,7 @@ def test_every_toxic_is_on_the_page() -> None:
 
 
 def test_every_fault_of_a_pod_is_on_the_page() -> None:
-    assert set(re.findall(r"^\| `(\w+\.\w+)` \|", CHAOS, re.M)) == {each.name for each in INNER_FAULTS}
+    assert set(re.findall(r"^\| `(\w+\.\w+)` \|", CHAOS, re.M)) == set(INNER)
 
 
 def test_the_scenarios_of_the_page_are_read_without_a_complaint() -> None:
