@@ -1,4 +1,4 @@
-"""docs/chaos.md, docs/faults.md and docs/python-client.md hold to the files, commands and classes."""
+"""The pages on chaos and on the Python client hold to files, commands and classes."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_every_fault_of_a_scenario_is_on_the_page() -> None:
 
 def test_every_condition_is_on_the_page() -> None:
     table = CHAOS.partition("| condition |")[2].partition("\n\n")[0]
-    told = {name for name in re.findall(r"`([a-z ]+)`", table)} - {"cluster", "partitioned"}
+    told = set(re.findall(r"`([a-z ]+)`", table)) - {"cluster", "partitioned"}
     assert told == set(CONDITIONS)
 
 
