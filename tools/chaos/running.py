@@ -138,7 +138,7 @@ def _played(
         topology=place.topology,
         seed=place.seed,
         machine=f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
-        command=f"deployd chaos run {' '.join(each.name for each in scenarios)} {options}",
+        command=f"deployd chaos run {'--all' if order == names() else ' '.join(order)} {options}",
         began=began,
         seconds=time.monotonic() - clock,
         scenarios=tuple(
