@@ -35,7 +35,7 @@ from .scenario import (
     names,
 )
 
-__all__ = ["run"]
+__all__ = ["played_again", "run"]
 
 _File: Final = click.Path(dir_okay=False, path_type=Path)
 
@@ -103,6 +103,19 @@ def run(
     sys.exit(0 if result.good else 1)
 
 
+def played_again(run: SystemRun, scenarios: Sequence[str]) -> SystemRun:
+    """Play scenarios of a run as they were played then. Raises `ScenarioError`s."""
+    broker = next((one for one in BROKERS if one == run.broker), None)
+    topology = next((one for one in TOPOLOGIES if one == run.topology), None)
+    if broker is None or topology is None or run.system != "deployd":
+        raise ScenarioError(f"{run.name} was not played by this command.")
+    play: Player = partial(play_for_real, 1)
+    if run.simulated:
+        play = partial(play_simulated, os.cpu_count() or 1)
+    venue = Venue(broker, topology, run.seed)
+    return _played(venue, list(map(find, scenarios)), play, simulated=run.simulated)
+
+
 def _with_pods(scenario: Scenario, pods: int | None) -> Scenario:
     return scenario if pods is None else evolve(scenario, pods=evolve(scenario.pods, count=pods))
 
@@ -138,7 +151,7 @@ def _played(
         topology=place.topology,
         seed=place.seed,
         machine=f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
-        command=f"deployd chaos run {' '.join(each.name for each in scenarios)} {options}",
+        command=f"deployd chaos run {'--all' if order == names() else ' '.join(order)} {options}",
         began=began,
         seconds=time.monotonic() - clock,
         scenarios=tuple(

@@ -33,8 +33,8 @@ from ...oracle import EVERYBODY, Answered, Dropped, Entered, Gone, Hearing, Reco
 __all__ = ["Guest"]
 
 SAID: Final = "said"
-ANSWER: Final = 15.0
-"""Seconds for any answer: longer than a pod may take for one."""
+ANSWER: Final = 60.0
+"""Seconds for any answer: longer than a pod may take for one, or sleep."""
 MOST_UNREAD: Final = 20_000
 AGAIN: Final = 0.3
 """Seconds after which a client that was let in nowhere tries anew."""
