@@ -20,6 +20,7 @@ from .report.table import RunProgress
 from .runner import Bench, hindrance, play_scenario
 from .scenario import BrokerName, Judgement, Scenario, TopologyName
 from .scenario.told import step_in_words
+from .servers import WhereBroker
 from .simulated import obstacle, prepare, simulate_scenario
 
 __all__ = ["Player", "Venue", "play_for_real", "play_simulated"]
@@ -35,6 +36,8 @@ class Venue:
     broker: BrokerName
     topology: TopologyName
     seed: int
+    where: WhereBroker | None = None
+    """The broker that is used, where none is started."""
 
 
 Player: TypeAlias = Callable[[Venue, Sequence[Scenario], RunProgress], Awaitable[None]]
@@ -82,7 +85,7 @@ async def play_for_real(
 async def _play_those_that_wait(
     venue: Venue, waiting: deque[Scenario], progress: RunProgress
 ) -> None:
-    async with Bench.open(venue.broker, venue.topology) as bench:
+    async with Bench.open(venue.broker, venue.topology, where=venue.where) as bench:
         while waiting:
             scenario = waiting.popleft()
             progress.begin(scenario.name)

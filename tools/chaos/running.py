@@ -34,6 +34,7 @@ from .scenario import (
     find,
     names,
 )
+from .servers import WhereBroker, read_endpoint
 
 __all__ = ["played_again", "run"]
 
@@ -46,6 +47,9 @@ _File: Final = click.Path(dir_okay=False, path_type=Path)
 @click.option("--simulated", is_flag=True, help="In the simulator, in no time.")
 @click.option("--broker", type=click.Choice(BROKERS), help="Without, all that have sense.")
 @click.option("--topology", type=click.Choice(TOPOLOGIES), help="Without, all that have sense.")
+@click.option("--endpoint", metavar="URL", envvar="DEPLOYD_CHAOS_ENDPOINT", show_envvar=True,
+              help="A broker that is there (redis://, nats://, amqp://): nothing is done to it, "
+              "only ways, pods and clients fail.")  # fmt: skip
 @click.option("--pods", type=click.IntRange(2, 8), help="Instead of as many as a scenario has.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--seeds", type=click.IntRange(1), default=1, show_default=True,
@@ -63,6 +67,7 @@ def run(
     simulated: bool,
     broker: BrokerName | None,
     topology: TopologyName | None,
+    endpoint: str | None,
     pods: int | None,
     seed: int,
     seeds: int,
@@ -80,8 +85,13 @@ def run(
     if everything == bool(scenarios):
         raise click.UsageError("Name scenarios, or say --all; `deployd chaos list` names them.")
     chosen = [_with_pods(find(name), pods) for name in scenarios or names()]
+    where = None if endpoint is None else read_endpoint(endpoint)
+    if where is not None:
+        if simulated:
+            raise click.UsageError("The simulator uses no --endpoint.")
+        broker, topology = _asked(where, broker, topology)
     places = [
-        Venue(one, two, number)
+        Venue(one, two, number, where)
         for number in range(seed, seed + seeds)
         for one, two in _places(chosen, broker, topology)
     ]
@@ -131,6 +141,16 @@ def _places(
                 yield one, two
 
 
+def _asked(
+    where: WhereBroker, broker: BrokerName | None, topology: TopologyName | None
+) -> tuple[BrokerName, TopologyName]:
+    """Return what an endpoint is, if nothing else was asked for."""
+    kind = next(one for one in BROKERS if one == where.kind)
+    if broker not in (None, kind) or topology not in (None, "single"):
+        raise click.UsageError(f"{where} is one server of {kind}, and nothing else.")
+    return kind, "single"
+
+
 def _nowhere(scenario: Scenario, broker: str | None, topology: str | None) -> str:
     reason = scenario.objection(broker or BROKERS[0], topology or TOPOLOGIES[0])
     return f"{scenario.name} has no sense there: {reason or 'it has none anywhere.'}"
@@ -144,6 +164,8 @@ def _played(
     trio.run(_watched, place, scenarios, play, progress)
     words = ["--simulated"] if simulated else []
     words += ["--broker", place.broker, "--topology", place.topology, "--seed", str(place.seed)]
+    if place.where is not None:
+        words += ["--endpoint", str(place.where)]
     options, order = " ".join(words), [each.name for each in scenarios]
     return SystemRun(
         system="deployd",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from itertools import permutations
 from pathlib import Path
@@ -31,7 +31,7 @@ from ...oracle import (
 )
 from ..scenario import BrokerName, Judgement, Scenario, TopologyName, judged
 from ..scenario.steps import EndStep, ScenarioSteps, came_about
-from ..servers import Deployment, brokers, work_folder
+from ..servers import Deployment, WhereBroker, brokers, standing_broker, work_folder
 from .faults import RealFaults, hindrance_of, within
 from .guests import Guest
 from .pods import RealPod, Standing
@@ -87,11 +87,20 @@ class Bench:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, broker: BrokerName, topology: TopologyName, servers: int = 3
+        cls,
+        broker: BrokerName,
+        topology: TopologyName,
+        servers: int = 3,
+        where: WhereBroker | None = None,
     ) -> AsyncIterator[Bench]:
-        """Start servers for the length of the block. Raises `ServersError`s."""
+        """Start servers for the length of the block, or use one. Raises `ServersError`s."""
         with work_folder() as folder:
-            async with brokers(broker, topology, servers, folder) as deployment:
+            opened: AbstractAsyncContextManager[Deployment] = (
+                brokers(broker, topology, servers, folder)
+                if where is None
+                else standing_broker(where, folder)
+            )
+            async with opened as deployment:
                 yield cls(broker, topology, folder, deployment)
 
     def place(self) -> Path:

@@ -3,7 +3,9 @@
 from .brokers import TOPOLOGIES, brokers
 from .deployment import PASSWORD, PODS, BrokerServer, Deployment, Endpoint, Misfortune, Undo
 from .errors import (
+    BadEndpoint,
     CannotBefall,
+    DoesNotAnswer,
     DoesNotForm,
     DoesNotStart,
     NoSuchBroker,
@@ -16,6 +18,7 @@ from .nats import NatsServer, until_joined
 from .processes import LOCALHOST, PATIENCE, ServerProcess, free_port, wait_until
 from .rabbitmq import RabbitServer
 from .redis import RedisCluster, RedisServer, knows_all, make_cluster_node, make_sentinel
+from .standing import StandingBroker, WhereBroker, read_endpoint, standing_broker
 
 __all__ = [
     "LOCALHOST",
@@ -23,9 +26,11 @@ __all__ = [
     "PATIENCE",
     "PODS",
     "TOPOLOGIES",
+    "BadEndpoint",
     "BrokerServer",
     "CannotBefall",
     "Deployment",
+    "DoesNotAnswer",
     "DoesNotForm",
     "DoesNotStart",
     "Endpoint",
@@ -39,12 +44,16 @@ __all__ = [
     "RedisServer",
     "ServerProcess",
     "ServersError",
+    "StandingBroker",
     "Undo",
+    "WhereBroker",
     "brokers",
     "free_port",
     "knows_all",
     "make_cluster_node",
     "make_sentinel",
+    "read_endpoint",
+    "standing_broker",
     "until_joined",
     "wait_until",
     "work_folder",

@@ -5,6 +5,8 @@ ServersError
 ├── NoSuchBroker     the caller's: there is no such kind, topology, or number of servers
 ├── DoesNotStart     a server ended, or did not answer in time
 ├── DoesNotForm      servers do not find each other
+├── BadEndpoint      the caller's: an address that is none of a broker
+├── DoesNotAnswer    nothing answers where a broker is said to be
 ├── NotObeyed        a server refused what it was told
 └── CannotBefall     that fault cannot be done to these servers
 """
@@ -14,7 +16,9 @@ from __future__ import annotations
 from ...common import ToolError
 
 __all__ = [
+    "BadEndpoint",
     "CannotBefall",
+    "DoesNotAnswer",
     "DoesNotForm",
     "DoesNotStart",
     "NoSuchBroker",
@@ -46,6 +50,14 @@ class DoesNotStart(ServersError):
 
 class DoesNotForm(ServersError):
     """Servers do not find each other."""
+
+
+class BadEndpoint(ServersError):
+    """An address that is none of a broker."""
+
+
+class DoesNotAnswer(ServersError):
+    """Nothing answers where a broker is said to be."""
 
 
 class NotObeyed(ServersError):
