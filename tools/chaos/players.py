@@ -89,7 +89,7 @@ async def _play_those_that_wait(
         while waiting:
             scenario = waiting.popleft()
             progress.begin(scenario.name)
-            reason = hindrance(scenario, venue.broker, venue.topology, bench.deployment)
+            reason = hindrance(scenario, bench.deployment)
             left = _left_out(scenario, venue, reason)
             progress.end(left or await _play(bench, venue, scenario, progress))
 

@@ -53,13 +53,11 @@ class Cast(Protocol):
         """Let a client say something."""
 
 
-def hindrance_of(
-    scenario: Scenario, trouble: Trouble, deployment: Deployment | None, kind: str, topology: str
-) -> str | None:
+def hindrance_of(scenario: Scenario, trouble: Trouble, deployment: Deployment | None) -> str | None:
     """Say why something cannot be done, or None. What servers can do is known when they run."""
     reason = _REASONS.get(type(trouble))
     if isinstance(trouble, way.OfWays):
-        reason = no_way(trouble, kind, topology)
+        reason = no_way(trouble)
     if isinstance(trouble, inner.PodStarve) and trouble.of == "processor":
         reason = "It takes a processor that nothing else of the run uses."
     if isinstance(trouble, inner.PodKill | inner.PodStop) and trouble.clock:

@@ -59,16 +59,11 @@ SLACK: Final = 0.25
 """Seconds by which what several clients see may be apart, and their clocks run in one process."""
 
 
-def hindrance(
-    scenario: Scenario, broker: BrokerName, topology: TopologyName, deployment: Deployment | None
-) -> str | None:
+def hindrance(scenario: Scenario, deployment: Deployment | None) -> str | None:
     """Say why a scenario that has sense with a broker cannot be played for real, or None."""
     if scenario.not_run:
         return scenario.not_run
-    reasons = (
-        hindrance_of(scenario, step.trouble, deployment, broker, topology)
-        for step in scenario.steps
-    )
+    reasons = (hindrance_of(scenario, step.trouble, deployment) for step in scenario.steps)
     return next((reason for reason in reasons if reason is not None), None)
 
 
@@ -116,7 +111,7 @@ async def play_scenario(
 ) -> Judgement:
     """Play a scenario, and judge what clients were told. `say` is told how it goes."""
     deployment = bench.deployment
-    async with open_ways(bench.broker, deployment.addresses, scenario.pods.count) as ways:
+    async with open_ways(deployment, scenario.pods.count) as ways:
         play = _RealPlay(bench, scenario, seed, ways, say)
         try:
             await play.run()
@@ -171,8 +166,7 @@ class _RealPlay:
 
     def _settings(self, number: int, bench: Bench) -> dict[str, object]:
         pods, rooms = self._scenario.pods, self._scenario.load.rooms
-        past = bench.broker == "redis" and bench.topology != "single"  # see `no_way`
-        through = {} if past else self.ways.through(number)
+        through = self.ways.through(number)
         own = bench.deployment.settings(number, through=through, roam=pods.roam)
         own |= {
             "policies": {room.name: room.policy.value for room in rooms},
