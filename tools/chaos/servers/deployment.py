@@ -108,7 +108,7 @@ class Deployment(ABC):
     `signed` is whether the pods have a secret.
     """
 
-    kind: ClassVar[str]
+    kind: str
     impossible: ClassVar[Mapping[str, str]] = {}
     """Why what cannot be done cannot be done, by the name of the fault."""
 

@@ -74,7 +74,7 @@ class NatsLines:
 class NatsDeployment(Deployment):
     """Servers of NATS, pods spread over them."""
 
-    kind: ClassVar[str] = "nats"
+    kind = "nats"
     impossible: ClassVar[Mapping[str, str]] = {
         "broker.forget": "NATS tells a client of every subscription that it ends "
         "(broker.unsubscribe); what a pod is not told of, a proxy on its way has to swallow "

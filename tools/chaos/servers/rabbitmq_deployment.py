@@ -52,7 +52,7 @@ __all__ = ["RabbitDeployment"]
 class RabbitDeployment(Deployment):
     """Servers of RabbitMQ, pods spread over them."""
 
-    kind: ClassVar[str] = "rabbitmq"
+    kind = "rabbitmq"
     impossible: ClassVar[Mapping[str, str]] = {
         "broker.unsubscribe": "RabbitMQ tells a pod of nothing less than its queue "
         "(broker.forget_queue); a binding goes in silence (broker.forget).",

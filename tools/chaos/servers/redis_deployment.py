@@ -42,7 +42,7 @@ def user_arguments() -> Iterator[str]:
 class RedisDeployment(Deployment):
     """One server. Those of other topologies know more servers, and other masters."""
 
-    kind: ClassVar[str] = "redis"
+    kind = "redis"
     impossible: ClassVar[Mapping[str, str]] = {
         "broker.forget": "Redis has no way to end another's subscription but to cut its connection "
         "(broker.cut_slow); what a pod does not hear, a proxy on its way has to swallow "

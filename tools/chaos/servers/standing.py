@@ -75,6 +75,7 @@ class StandingBroker(Deployment):
 
     def __init__(self, where: WhereBroker, folder: Path) -> None:
         super().__init__("single", folder)
+        self.kind = where.kind
         self._where = where
         self._name = f"chaos-{secrets.token_hex(4)}"
 
@@ -86,6 +87,10 @@ class StandingBroker(Deployment):
     async def begin(self, nursery: trio.Nursery) -> None:
         """See that it answers."""
         del nursery
+        await self.see()
+
+    async def see(self) -> None:
+        """Connect once. Raises `DoesNotAnswer`."""
         try:
             with trio.fail_after(ANSWERS):
                 stream = await trio.open_tcp_stream(*self._where.address)
@@ -126,6 +131,5 @@ class StandingBroker(Deployment):
 async def standing_broker(where: WhereBroker, folder: Path) -> AsyncIterator[StandingBroker]:
     """Use a broker for the length of the block. Raises `DoesNotAnswer`."""
     deployment = StandingBroker(where, folder)
-    async with trio.open_nursery() as nursery:
-        await deployment.begin(nursery)
-        yield deployment
+    await deployment.see()
+    yield deployment
