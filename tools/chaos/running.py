@@ -47,7 +47,7 @@ _File: Final = click.Path(dir_okay=False, path_type=Path)
 @click.option("--simulated", is_flag=True, help="In the simulator, in no time.")
 @click.option("--broker", type=click.Choice(BROKERS), help="Without, all that have sense.")
 @click.option("--topology", type=click.Choice(TOPOLOGIES), help="Without, all that have sense.")
-@click.option("--endpoint", metavar="URL", envvar="DEPLOYD_CHAOS_ENDPOINT", show_envvar=True,
+@click.option("--endpoint", metavar="URL", envvar="CHAOS_ENDPOINT", show_envvar=True,
               help="A broker that is there (redis://, nats://, amqp://): nothing is done to it, "
               "only ways, pods and clients fail.")  # fmt: skip
 @click.option("--pods", type=click.IntRange(2, 8), help="Instead of as many as a scenario has.")
