@@ -6,7 +6,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
@@ -100,7 +100,8 @@ def run(
     play: Player = (
         partial(play_simulated, processes) if simulated else partial(play_for_real, at_once)
     )
-    runs = [_played(place, chosen, play, simulated=simulated) for place in places]
+    files = dict(zip((each.name for each in chosen), scenarios, strict=False))
+    runs = [_played(place, chosen, play, files, simulated=simulated) for place in places]
     result = Result(tuple(runs))
     print_result(result, screen())
     for path, text in (
@@ -123,7 +124,7 @@ def played_again(run: SystemRun, scenarios: Sequence[str]) -> SystemRun:
     if run.simulated:
         play = partial(play_simulated, os.cpu_count() or 1)
     venue = Venue(broker, topology, run.seed)
-    return _played(venue, list(map(find, scenarios)), play, simulated=run.simulated)
+    return _played(venue, list(map(find, scenarios)), play, {}, simulated=run.simulated)
 
 
 def _with_pods(scenario: Scenario, pods: int | None) -> Scenario:
@@ -157,9 +158,14 @@ def _nowhere(scenario: Scenario, broker: str | None, topology: str | None) -> st
 
 
 def _played(
-    place: Venue, scenarios: Sequence[Scenario], play: Player, *, simulated: bool
+    place: Venue,
+    scenarios: Sequence[Scenario],
+    play: Player,
+    files: Mapping[str, str],
+    *,
+    simulated: bool,
 ) -> SystemRun:
-    """Play all at a place, and show how it goes."""
+    """Play all at a place, and show how it goes; `files` is what scenarios were asked for by."""
     began, clock, progress = datetime.now(UTC), time.monotonic(), RunProgress(len(scenarios))
     trio.run(_watched, place, scenarios, play, progress)
     words = ["--simulated"] if simulated else []
@@ -167,17 +173,18 @@ def _played(
     if place.where is not None:
         words += ["--endpoint", str(place.where)]
     options, order = " ".join(words), [each.name for each in scenarios]
+    asked = [files.get(name, name) for name in order]
     return SystemRun(
         system="deployd",
         broker=place.broker,
         topology=place.topology,
         seed=place.seed,
         machine=f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
-        command=f"deployd chaos run {'--all' if order == names() else ' '.join(order)} {options}",
+        command=f"deployd chaos run {'--all' if order == names() else ' '.join(asked)} {options}",
         began=began,
         seconds=time.monotonic() - clock,
         scenarios=tuple(
-            evolve(each, command=f"deployd chaos run {each.name} {options}")
+            evolve(each, command=f"deployd chaos run {files.get(each.name, each.name)} {options}")
             for each in sorted(progress.ended, key=lambda each: order.index(each.name))
         ),
         version=version("deployd"),
