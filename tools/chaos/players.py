@@ -20,6 +20,7 @@ from .runner import Bench, hindrance, play_scenario
 from .scenario import BrokerName, Judgement, Scenario, TopologyName
 from .scenario.told import step_in_words
 from .simulated import obstacle, prepare, simulate_scenario
+from .targets import Target
 
 __all__ = ["Player", "Venue", "play_for_real", "play_simulated"]
 
@@ -29,8 +30,9 @@ MOST: Final = 240.0
 
 @frozen
 class Venue:
-    """Where scenarios are played, and with what left to chance."""
+    """Of which system scenarios are played, where, and with what left to chance."""
 
+    target: Target
     broker: BrokerName
     topology: TopologyName
     seed: int
@@ -70,10 +72,12 @@ def _simulate(place: Venue, scenario: Scenario) -> ScenarioResult:
 async def play_for_real(place: Venue, scenarios: Sequence[Scenario], progress: RunProgress) -> None:
     """Play them on servers that are started once. Raises `ServersError`s of those that are not."""
     prepare()
-    async with Bench.open(place.broker, place.topology) as bench:
+    async with Bench.open(place.target, place.broker, place.topology) as bench:
         for scenario in scenarios:
             progress.begin(scenario.name)
-            reason = hindrance(scenario, place.broker, place.topology, bench.deployment)
+            reason = hindrance(
+                place.target, scenario, place.broker, place.topology, bench.deployment
+            )
             left = _left_out(scenario, place, reason)
             progress.end(left or await _play(bench, place, scenario, progress))
 

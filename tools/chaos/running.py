@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +33,7 @@ from .scenario import (
     find,
     names,
 )
+from .targets import TARGETS, OurTarget, Target, find_target
 
 __all__ = ["run"]
 
@@ -46,6 +46,8 @@ _File: Final = click.Path(dir_okay=False, path_type=Path)
 @click.option("--simulated", is_flag=True, help="In the simulator, in no time.")
 @click.option("--broker", type=click.Choice(BROKERS), help="Without, all that have sense.")
 @click.option("--topology", type=click.Choice(TOPOLOGIES), help="Without, all that have sense.")
+@click.option("--target", "targets", multiple=True, default=[OurTarget.name], show_default=True,
+              help=f"Whose pods: {', '.join(TARGETS)}, or package.module:Class. May be repeated.")  # fmt: skip
 @click.option("--pods", type=click.IntRange(2, 8), help="Instead of as many as a scenario has.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--seeds", type=click.IntRange(1), default=1, show_default=True,
@@ -61,6 +63,7 @@ def run(
     simulated: bool,
     broker: BrokerName | None,
     topology: TopologyName | None,
+    targets: tuple[str, ...],
     pods: int | None,
     seed: int,
     seeds: int,
@@ -76,14 +79,19 @@ def run(
     """
     if everything == bool(scenarios):
         raise click.UsageError("Name scenarios, or say --all; `deployd chaos list` names them.")
+    systems = [find_target(name) for name in targets]
+    if simulated and any(not isinstance(system, OurTarget) for system in systems):
+        raise click.UsageError("The simulator has no other pods than deployd's.")
     chosen = [_with_pods(find(name), pods) for name in scenarios or names()]
     places = [
-        Venue(one, two, number)
+        Venue(system, one, two, number)
         for number in range(seed, seed + seeds)
         for one, two in _places(chosen, broker, topology)
+        for system in systems
+        if system.objection(one, two) is None
     ]
     if not places:
-        raise ScenarioError(_nowhere(chosen[0], broker, topology))
+        raise ScenarioError(_nowhere(chosen[0], systems[0], broker, topology))
     play: Player = partial(play_simulated, processes) if simulated else play_for_real
     runs = [_played(place, chosen, play, simulated=simulated) for place in places]
     result = Result(tuple(runs))
@@ -113,8 +121,9 @@ def _places(
                 yield one, two
 
 
-def _nowhere(scenario: Scenario, broker: str | None, topology: str | None) -> str:
-    reason = scenario.objection(broker or BROKERS[0], topology or TOPOLOGIES[0])
+def _nowhere(scenario: Scenario, target: Target, broker: str | None, topology: str | None) -> str:
+    place = broker or BROKERS[0], topology or TOPOLOGIES[0]
+    reason = target.objection(*place) or scenario.objection(*place)
     return f"{scenario.name} has no sense there: {reason or 'it has none anywhere.'}"
 
 
@@ -125,10 +134,12 @@ def _played(
     began, clock, progress = datetime.now(UTC), time.monotonic(), RunProgress(len(scenarios))
     trio.run(_watched, place, scenarios, play, progress)
     words = ["--simulated"] if simulated else []
+    if not isinstance(place.target, OurTarget):
+        words += ["--target", place.target.name]
     words += ["--broker", place.broker, "--topology", place.topology, "--seed", str(place.seed)]
     options = " ".join(words)
     return SystemRun(
-        system="deployd",
+        system=place.target.name,
         broker=place.broker,
         topology=place.topology,
         seed=place.seed,
@@ -140,7 +151,7 @@ def _played(
             evolve(each, command=f"deployd chaos run {each.name} {options}")
             for each in progress.ended
         ),
-        version=version("deployd"),
+        version=place.target.version,
         pods=scenarios[0].pods.count,
         simulated=simulated,
     )

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 from attrs import frozen
 
-from .history import Hearing, Record, Spoken, View
+from .history import TAKEN, Hearing, Record, Spoken, View
 from .seen import Seen, Stay
 
 __all__ = ["RULES", "Violation", "holes", "judge"]
@@ -20,7 +20,7 @@ LATE: Final = 1.0
 """Seconds that an event may be on its way when nothing is wrong."""
 ROUNDED: Final = 0.002
 """Seconds by which what is written in milliseconds may be off, twice."""
-ALL_HEAR: Final = frozenset({"cluster", "partial", "queued", "local"})
+ALL_HEAR: Final = frozenset({"cluster", "partial", "queued", "local", TAKEN})
 
 
 @frozen
@@ -202,7 +202,7 @@ def _reach(seen: Seen) -> Iterator[tuple[float, str]]:
         refused = scope.startswith("error:")  # and told so
         if (
             said.at > seen.calm
-            and scope != "cluster"
+            and scope not in ("cluster", TAKEN)
             and said.client not in seen.gone
             and not refused
         ):

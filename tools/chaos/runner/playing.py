@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from itertools import permutations
@@ -15,10 +15,10 @@ import trio
 from ...oracle import Befell, Began, Calm, Entered, Linked, Mended, Met, Record, Struck, Told, View
 from ..scenario import BrokerName, Judgement, Scenario, TopologyName, judged
 from ..scenario.steps import EndStep, ScenarioSteps, came_about
-from ..servers import Deployment, brokers, work_folder
+from ..servers import Deployment, brokers, free_port, work_folder
+from ..targets import Guest, PodPost, PodStanding, Seat, Target
 from .faults import Faults, hindrance_of
-from .guests import Guest
-from .pods import RealPod, Standing
+from .pods import RealPod
 from .ways import Ways, open_ways
 
 __all__ = ["Bench", "hindrance", "play_scenario"]
@@ -42,24 +42,37 @@ SLACK: Final = 0.25
 
 
 def hindrance(
-    scenario: Scenario, broker: BrokerName, topology: TopologyName, deployment: Deployment | None
+    target: Target,
+    scenario: Scenario,
+    broker: BrokerName,
+    topology: TopologyName,
+    deployment: Deployment | None,
 ) -> str | None:
     """Say why a scenario that has sense with a broker cannot be played for real, or None."""
     if scenario.not_run:
         return scenario.not_run
     reasons = (
-        hindrance_of(scenario, step.trouble, deployment, broker, topology)
+        hindrance_of(target, scenario, step.trouble, deployment, broker, topology)
         for step in scenario.steps
     )
     return next((reason for reason in reasons if reason is not None), None)
 
 
 class Bench:
-    """Servers on which one scenario after another is played, with pods and clients of its own."""
+    """Servers on which one scenario after another is played, with pods and clients of its own.
+
+    The pods are those of a system, the `target`.
+    """
 
     def __init__(
-        self, broker: BrokerName, topology: TopologyName, folder: Path, deployment: Deployment
+        self,
+        target: Target,
+        broker: BrokerName,
+        topology: TopologyName,
+        folder: Path,
+        deployment: Deployment,
     ) -> None:
+        self.target = target
         self.broker = broker
         self.topology = topology
         self.folder = folder
@@ -69,12 +82,12 @@ class Bench:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, broker: BrokerName, topology: TopologyName, servers: int = 3
+        cls, target: Target, broker: BrokerName, topology: TopologyName, servers: int = 3
     ) -> AsyncIterator[Bench]:
         """Start servers for the length of the block. Raises `ServersError`s."""
         with work_folder() as folder:
             async with brokers(broker, topology, servers, folder) as deployment:
-                yield cls(broker, topology, folder, deployment)
+                yield cls(target, broker, topology, folder, deployment)
 
     def place(self) -> Path:
         """Return a folder for the next play."""
@@ -121,62 +134,65 @@ class _RealPlay:
         self._say = say
         self._zero = trio.current_time()
         self._blamed: dict[int, int] = {}
-        self._standings: dict[int, Standing | None] = {}
+        self._standings: dict[int, PodStanding | None] = {}
         self._met: set[tuple[int, int]] = set()
+        self._target = bench.target
         folder = bench.place()
         self.pods = [
-            RealPod(number, folder / f"pod-{number}", self._settings(number, bench))
+            RealPod(bench.target, self._post(number, bench, folder))
             for number in range(scenario.pods.count)
         ]
-        rooms = [room.name for room in scenario.load.rooms]
-        self.guests = [
-            Guest(
-                number,
-                number % len(self.pods),
-                self.pods[number % len(self.pods)].url,
-                rooms,
-                self.history,
-                partial(self._is_blameless, number % len(self.pods)),
-            )
-            for number in range(scenario.load.clients * len(self.pods))
-        ]
+        self.guests: list[Guest] = []
 
-    def _settings(self, number: int, bench: Bench) -> dict[str, object]:
-        pods, rooms = self._scenario.pods, self._scenario.load.rooms
+    def _post(self, number: int, bench: Bench, folder: Path) -> PodPost:
+        population = self._scenario.pods
         past = bench.broker == "redis" and bench.topology != "single"  # see `no_way`
         through = {} if past else self.ways.through(number)
-        own = bench.deployment.settings(number, through=through, roam=pods.roam)
-        own |= {
-            "policies": {room.name: room.policy.value for room in rooms},
-            "receipts": {room.name: room.receipt.value for room in rooms},
-        }
-        if pods.signed:
-            own["secret"] = "s" * 64
-        return {"server": {"name": f"pod{number}"}, "broker": own}
+        return PodPost(
+            number,
+            population.count,
+            folder / f"pod-{number}",
+            free_port(),
+            bench.deployment.settings(number, through=through, roam=population.roam),
+            self._scenario.load.rooms,
+            population.signed,
+        )
+
+    def _seats(self) -> Iterator[Seat]:
+        for number in range(self._scenario.load.clients * len(self.pods)):
+            pod = self.pods[number % len(self.pods)]
+            rooms, blameless = self._scenario.load.rooms, partial(self._is_blameless, pod.number)
+            yield Seat(number, pod.number, pod.url, rooms, blameless)
 
     # How it goes -------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Play it."""
-        async with trio.open_nursery() as nursery:
-            self.nursery = nursery
-            self._say(f"starting {len(self.pods)} pods")
-            await self._start()
-            nursery.start_soon(self._note_standings)
-            await came_about(self._is_joined, FOUND)
-            self._say(f"{len(self.guests)} clients come")
-            for guest in self.guests:
-                nursery.start_soon(guest.live)
-            await came_about(self._has_arrived, ARRIVED)
-            await trio.sleep(0.5 + self._draw.random())
-            await self._talk_and_fail()
-            await trio.sleep(SILENT)
-            self.history.append(Calm(trio.current_time()))
-            self._say("last words")
-            await self._last_words()
-            await trio.sleep(LISTENED)
-            self._view()
+        async with (
+            self._target.guests(list(self._seats()), self.history) as guests,
+            trio.open_nursery() as nursery,
+        ):
+            self.guests, self.nursery = list(guests), nursery
+            await self._play()
             nursery.cancel_scope.cancel()
+
+    async def _play(self) -> None:
+        self._say(f"starting {len(self.pods)} pods")
+        await self._start()
+        self.nursery.start_soon(self._note_standings)
+        await came_about(self._is_joined, FOUND)
+        self._say(f"{len(self.guests)} clients come")
+        for guest in self.guests:
+            self.nursery.start_soon(guest.live)
+        await came_about(self._has_arrived, ARRIVED)
+        await trio.sleep(0.5 + self._draw.random())
+        await self._talk_and_fail()
+        await trio.sleep(SILENT)
+        self.history.append(Calm(trio.current_time()))
+        self._say("last words")
+        await self._last_words()
+        await trio.sleep(LISTENED)
+        self._view()
 
     async def end(self) -> None:
         """Leave nothing behind."""

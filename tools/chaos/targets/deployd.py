@@ -1,0 +1,220 @@
+"""Ours: pods as operators run them, and `deployd.client`.
+
+All that is said of losses is written down: receipts with their scopes, holes and outages.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from http.client import HTTPException
+from importlib.metadata import version
+from pathlib import Path
+from typing import ClassVar, Final
+
+import orjson
+import trio
+
+from ....client import (
+    JSON,
+    CameUp,
+    Client,
+    ClientError,
+    ClientEvent,
+    Degraded,
+    Disconnected,
+    Gap,
+    Healed,
+    NoAnswer,
+    Refused,
+    RoomEntered,
+    RoomLeft,
+    Signal,
+    Unconfirmed,
+    Unread,
+    WentDown,
+    connect,
+)
+from ...common import ToolError
+from ...common.address import ask, parse_address
+from ...common.keys import known_key
+from ...oracle import EVERYBODY, Record, Spoken, Told
+from ..scenario import Scenario, Trouble
+from ..servers import LOCALHOST
+from .contract import PodPost, PodStanding, Seat, Target
+from .guest import Guest
+
+__all__ = ["OurTarget"]
+
+ASKED: Final = 2.0
+"""Seconds for a pod to say how it stands; one that sleeps does not."""
+SAID: Final = "said"
+ANSWER: Final = 15.0
+"""Seconds for any answer: longer than a pod may take for one."""
+MOST_UNREAD: Final = 20_000
+AGAIN: Final = 0.3
+"""Seconds after which a client that was let in nowhere tries anew."""
+
+
+class OurTarget(Target):
+    """deployd itself."""
+
+    name: ClassVar[str] = "deployd"
+
+    @property
+    def version(self) -> str:
+        """See `Target.version`."""
+        return version("deployd")
+
+    def objection(self, broker: str, topology: str) -> str | None:
+        """Be played on all."""
+
+    def spared(self, scenario: Scenario, trouble: Trouble) -> str | None:
+        """Be spared nothing."""
+
+    def command(self, post: PodPost) -> Sequence[str | Path]:
+        """See `Target.command`."""
+        broker = dict(post.broker) | {
+            "policies": {room.name: room.policy.value for room in post.rooms},
+            "receipts": {room.name: room.receipt.value for room in post.rooms},
+        }
+        if post.signed:
+            broker["secret"] = "s" * 64
+        settings = {"server": {"name": f"pod{post.number}"}, "broker": broker}
+        (post.folder / "pod.json").write_bytes(orjson.dumps(settings))
+        serve = [sys.executable, "-P", "-m", "deployd.tools", "serve", "--host", LOCALHOST]
+        return [*serve, "--port", str(post.port), "--config", "pod.json", "--data", "data"]
+
+    def answers(self, post: PodPost) -> bool:
+        """See `Target.answers`."""
+        return _asked(post, "/health/live") is not None
+
+    def standing(self, post: PodPost) -> PodStanding | None:
+        """See `Target.standing`."""
+        return read_standing(_asked(post, "/_dashboard/api/pods"))
+
+    @asynccontextmanager
+    async def guests(
+        self, seats: Sequence[Seat], history: list[Record]
+    ) -> AsyncIterator[Sequence[Guest]]:
+        """See `Target.guests`."""
+        await trio.lowlevel.checkpoint()
+        yield [OurGuest(seat, history) for seat in seats]
+
+
+def _asked(post: PodPost, path: str) -> object:
+    """Ask a pod; None where it does not answer."""
+    try:
+        key = known_key(post.folder / "data", {})
+        return ask(parse_address(f"http://{LOCALHOST}:{post.port}"), path, key, timeout=ASKED)
+    except (ToolError, OSError, HTTPException):
+        return None
+
+
+def read_standing(answer: object) -> PodStanding | None:
+    """Read what a pod says of itself and of those that it hears."""
+    match answer:
+        case {"breaker": str(link), "pods": list(pods)}:
+            heard = sum(isinstance(pod, dict) and pod.get("state") == "heard" for pod in pods)
+            return PodStanding(link, heard)
+        case _:
+            return None
+
+
+class OurGuest(Guest):
+    """A client of ours."""
+
+    def __init__(self, seat: Seat, history: list[Record]) -> None:
+        rooms = [room.name for room in seat.rooms]
+        super().__init__(seat.number, seat.pod, rooms, history, seat.blameless)
+        self._url = seat.url
+        self._client: Client | None = None
+        # What pods say of times is in unix seconds, what is written down in those of this run.
+        self._offset = time.time() - trio.current_time()
+
+    async def visit(self) -> None:
+        """See `Guest.visit`."""
+        try:
+            await self._stay()
+        except* ClientError:
+            await trio.sleep(AGAIN)
+
+    async def _stay(self) -> None:
+        async with connect(
+            self._url, timeout=ANSWER, most_unread=MOST_UNREAD, unread=Unread.DROP_OLDEST
+        ) as client:
+            told = client.told()
+            self._client = client
+            self.came()
+            if client.degraded is not None:  # it was told so before anybody listened
+                self._hear(client.degraded)
+            try:
+                async with trio.open_nursery() as nursery:
+                    for room in self.rooms:
+                        nursery.start_soon(_join, client, room)
+                    async for one in told:
+                        self._hear(one)
+            finally:
+                self._client = None
+                self.left()  # before the client says so itself
+
+    async def emit(self, said: Spoken, size: int) -> None:
+        """See `Guest.emit`."""
+        client = self._client
+        if client is None:
+            return
+        data: JSON = {"by": said.client, "number": said.number, "more": "x" * size}
+        members = -1
+        try:
+            receipt = await client.emit(said.room, SAID, data, timeout=ANSWER)
+            scope = receipt.scope.value
+            members = -1 if receipt.members is None else receipt.members
+        except Refused as error:
+            scope = f"error:{error.code}"
+        except Disconnected:
+            scope = "error:disconnected"  # nothing was sent
+        except (Unconfirmed, NoAnswer, ClientError):
+            return
+        self.answered(said.client, said.number, scope, members)
+
+    def _hear(self, one: ClientEvent | Signal) -> None:
+        match one:
+            case ClientEvent(name="said", data={"by": str(by), "number": int(number)}):
+                self.heard(one.room or EVERYBODY, by, number)
+            case RoomEntered(room):
+                self.entered(room)
+            case RoomLeft(room):
+                self.left_room(room)
+            case CameUp():
+                self.came()
+            case WentDown(code):
+                self.dropped(code)
+            case Degraded() | Gap() | Healed():
+                self._history.append(self._told(trio.current_time(), one))
+            case _:
+                pass  # what its pod complains of is judged by what comes of it
+
+    def _told(self, now: float, outage: Degraded | Gap | Healed) -> Told:
+        since = outage.since - self._offset
+        if isinstance(outage, Degraded):
+            return Told(now, self.name, None, outage.code.value, since, None, 0)
+        if isinstance(outage, Gap):
+            until = None if outage.whole_at is None else outage.whole_at - self._offset
+            room = outage.room or EVERYBODY
+            return Told(now, self.name, room, "missed", since, until, outage.missed)
+        until, code = since + outage.seconds, outage.code.value
+        return Told(
+            now, self.name, None, code, since, until, outage.missed, outage.unheard, outage.lost
+        )
+
+
+async def _join(client: Client, room: str) -> None:
+    inside = False
+    while not inside:
+        try:
+            await client.join(room)
+            inside = True
+        except (Refused, NoAnswer, Disconnected):
+            await trio.sleep(AGAIN)
