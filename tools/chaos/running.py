@@ -46,8 +46,9 @@ _File: Final = click.Path(dir_okay=False, path_type=Path)
 @click.option("--simulated", is_flag=True, help="In the simulator, in no time.")
 @click.option("--broker", type=click.Choice(BROKERS), help="Without, all that have sense.")
 @click.option("--topology", type=click.Choice(TOPOLOGIES), help="Without, all that have sense.")
-@click.option("--target", "targets", multiple=True, default=[OurTarget.name], show_default=True,
-              help=f"Whose pods: {', '.join(TARGETS)}, or package.module:Class. May be repeated.")  # fmt: skip
+@click.option("--target", "targets", multiple=True, default=[OurTarget.name], metavar="NAME",
+              help=f"Whose pods: {', '.join(TARGETS)}, or module:Class. Repeat it for a table of "
+              "several.")  # fmt: skip
 @click.option("--pods", type=click.IntRange(2, 8), help="Instead of as many as a scenario has.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--seeds", type=click.IntRange(1), default=1, show_default=True,

@@ -147,11 +147,12 @@ class PythonSocketIo(_OnRedis):
     def version(self) -> str:
         """See `Target.version`."""
         try:
-            return [version(package) for package in PYTHON][0]
+            versions = {package: version(package) for package in PYTHON}
         except PackageNotFoundError as error:
             raise TargetError(
                 f"{error.name} is not installed: pip install {' '.join(PYTHON)}"
             ) from None
+        return versions[PYTHON[0]]
 
     def command(self, post: PodPost) -> Sequence[str | Path]:
         """See `Target.command`."""
