@@ -39,7 +39,7 @@ function open({ guest, url, rooms }) {
   socket.on("disconnect", (reason) => tell(guest, "gone", { reason }));
   socket.on("said", (room, word, heard) => {
     tell(guest, "heard", { room, by: word.by, number: word.number });
-    if (heard) heard();
+    if (typeof heard === "function") heard(); // else it is where recovery has come to
   });
 }
 
