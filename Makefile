@@ -52,9 +52,10 @@ bench-operations: $(VENV)/dev.stamp ## idle crowd, thundering herd, rolling rest
 
 # Others lose something, so that it exits with 1 is no error.
 bench-chaos: $(VENV)/servers.stamp ## what deployd, Socket.IO and python-socketio lose on one Redis; a quarter of an hour
+	@mkdir -p .artifacts
 	@$(BIN)/deployd chaos run $(or $(CHAOS),broker-crash broker-frozen way-reset way-blackhole pod-crash) \
 		--broker redis --topology single --target deployd --target socketio-redis --target socketio-streams \
-		--target python-socketio --json chaos.json --html chaos.html || test $$? = 1
+		--target python-socketio --json .artifacts/chaos.json --html .artifacts/chaos.html || test $$? = 1
 
 soak: $(VENV)/dev.stamp ## twenty minutes of load, outages and quiet: does anything grow?
 	@$(BIN)/python bench/soak.py $(SOAK)
