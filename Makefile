@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PACKAGES := config transport client actors documents supervisors tools web
+PACKAGES := config transport client actors documents supervisors tools testing web
 SOURCES := $(PACKAGES) tests examples bench conftest.py
 
 .PHONY: run test simulate check lint types lock install install-dev bench bench-pods bench-faults bench-failover bench-operations bench-chaos soak repeat containers clean
@@ -55,7 +55,7 @@ bench-chaos: $(VENV)/servers.stamp ## what deployd, Socket.IO and python-socketi
 	@mkdir -p .artifacts
 	@$(BIN)/deployd chaos run $(or $(CHAOS),broker-crash broker-frozen way-reset way-blackhole pod-crash) \
 		--broker redis --topology single --target deployd --target socketio-redis --target socketio-streams \
-		--target python-socketio --json .artifacts/chaos.json --html .artifacts/chaos.html || test $$? = 1
+		--target python-socketio --at-once 1 --json .artifacts/chaos.json --html .artifacts/chaos.html || test $$? = 1
 
 soak: $(VENV)/dev.stamp ## twenty minutes of load, outages and quiet: does anything grow?
 	@$(BIN)/python bench/soak.py $(SOAK)

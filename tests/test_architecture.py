@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-ORDER = ["config", "transport", "client", "actors", "documents", "supervisors", "tools"]
+ORDER = ["config", "transport", "client", "actors", "documents", "supervisors", "tools", "testing"]
 INSIDE = {
     "transport": [
         "transport",  # what all of it shares: errors, meters, threads, tokens

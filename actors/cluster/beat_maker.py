@@ -71,7 +71,10 @@ class BeatMaker:
             Mark(room, first, last, first_age + stood, last_age + stood)
             for room, first, last, first_age, last_age in marked.said.marks
         )
-        return evolve(marked.said, marks=marks, clock=now)
+        # What was said while it stood there it does not tell of.
+        state = self._link.state
+        behind = min(stood, state.numbering.untold(now, state.held))
+        return evolve(marked.said, marks=marks, clock=now, behind=behind)
 
     def since(self, question: AskSince) -> list[Beat]:
         """Return what tells a pod that missed beats of what they told."""

@@ -60,8 +60,13 @@ class PodTree:
         yield self.clients.pings()
         yield ChildSpec("stress", lambda _: self.stress.supervisor, tireless=True)
         if self.chaos is not None:
-            yield _tireless("chaos", self.chaos.run)
+            yield self.faults()
         yield ChildSpec("listener", lambda path: Service(path, self.listener.run))
+
+    def faults(self) -> ChildSpec:
+        """Return the specification of what breaks on purpose."""
+        assert self.chaos is not None  # noqa: S101 - for the type checker
+        return _tireless("chaos", self.chaos.run)
 
 
 def _tireless(name: str, run: Callable[[Callable[[], None]], Awaitable[None]]) -> ChildSpec:

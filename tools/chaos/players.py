@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -69,17 +70,28 @@ def _simulate(place: Venue, scenario: Scenario) -> ScenarioResult:
     return _result(outcome, time.monotonic() - began)
 
 
-async def play_for_real(place: Venue, scenarios: Sequence[Scenario], progress: RunProgress) -> None:
-    """Play them on servers that are started once. Raises `ServersError`s of those that are not."""
+async def play_for_real(
+    at_once: int, venue: Venue, scenarios: Sequence[Scenario], progress: RunProgress
+) -> None:
+    """Play them on servers that are started once, so many at a time. Raises `ServersError`s."""
     prepare()
-    async with Bench.open(place.target, place.broker, place.topology) as bench:
-        for scenario in scenarios:
+    waiting = deque(scenarios)
+    async with trio.open_nursery() as nursery:
+        for _ in range(min(at_once, len(scenarios))):
+            nursery.start_soon(_play_those_that_wait, venue, waiting, progress)
+
+
+async def _play_those_that_wait(
+    venue: Venue, waiting: deque[Scenario], progress: RunProgress
+) -> None:
+    target, broker, topology = venue.target, venue.broker, venue.topology
+    async with Bench.open(target, broker, topology) as bench:
+        while waiting:
+            scenario = waiting.popleft()
             progress.begin(scenario.name)
-            reason = hindrance(
-                place.target, scenario, place.broker, place.topology, bench.deployment
-            )
-            left = _left_out(scenario, place, reason)
-            progress.end(left or await _play(bench, place, scenario, progress))
+            reason = hindrance(target, scenario, broker, topology, bench.deployment)
+            left = _left_out(scenario, venue, reason)
+            progress.end(left or await _play(bench, venue, scenario, progress))
 
 
 async def _play(

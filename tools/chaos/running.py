@@ -55,6 +55,8 @@ _File: Final = click.Path(dir_okay=False, path_type=Path)
               help="How many, from --seed on.")  # fmt: skip
 @click.option("--processes", type=click.IntRange(1), default=os.cpu_count() or 1,
               show_default="one a processor", help="Of the simulator.")  # fmt: skip
+@click.option("--at-once", type=click.IntRange(1, 8), default=2, show_default=True,
+              help="How many are played at a time, each on servers of its own.")  # fmt: skip
 @click.option("--json", "result_file", type=_File, help="Write all, for `deployd chaos report`.")
 @click.option("--html", "page", type=_File, help="Write one page that needs nothing else.")
 @click.option("--junit", type=_File, help="Write JUnit's XML, for CI.")
@@ -69,6 +71,7 @@ def run(
     seed: int,
     seeds: int,
     processes: int,
+    at_once: int,
     result_file: Path | None,
     page: Path | None,
     junit: Path | None,
@@ -93,7 +96,9 @@ def run(
     ]
     if not places:
         raise ScenarioError(_nowhere(chosen[0], systems[0], broker, topology))
-    play: Player = partial(play_simulated, processes) if simulated else play_for_real
+    play: Player = (
+        partial(play_simulated, processes) if simulated else partial(play_for_real, at_once)
+    )
     runs = [_played(place, chosen, play, simulated=simulated) for place in places]
     result = Result(tuple(runs))
     print_result(result, screen())
@@ -138,7 +143,7 @@ def _played(
     if not isinstance(place.target, OurTarget):
         words += ["--target", place.target.name]
     words += ["--broker", place.broker, "--topology", place.topology, "--seed", str(place.seed)]
-    options = " ".join(words)
+    options, order = " ".join(words), [each.name for each in scenarios]
     return SystemRun(
         system=place.target.name,
         broker=place.broker,
@@ -150,7 +155,7 @@ def _played(
         seconds=time.monotonic() - clock,
         scenarios=tuple(
             evolve(each, command=f"deployd chaos run {each.name} {options}")
-            for each in progress.ended
+            for each in sorted(progress.ended, key=lambda each: order.index(each.name))
         ),
         version=place.target.version,
         pods=scenarios[0].pods.count,

@@ -131,7 +131,7 @@ def _kept(seen: Seen) -> Iterator[tuple[float, str]]:
             if stay.begin < said.at and at < stay.end and seen.knew(said, stay)
         ]
         away = {stay.pod for stay in back} - set(there)
-        if any(one.hidden and one.at <= at < one.until for one in seen.befell):
+        if seen.is_unnoticed(at):
             continue
         if away and not seen.accounts(at, lambda told: told.unheard):
             yield at, f"{_what(said)} was said before pods {sorted(away)} were back"

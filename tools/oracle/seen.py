@@ -232,6 +232,13 @@ class Seen:
             for outage in self.outages[stay.client]
         )
 
+    def is_unnoticed(self, at: float) -> bool:
+        """Whether something is wrong at a time of which nobody can know yet."""
+        return any(
+            one.at <= at < one.until and (one.hidden or at - one.at < IN_TIME)
+            for one in self.befell
+        )
+
     def accounts(self, at: float, of: Callable[[Told], int]) -> bool:
         """Whether anybody was told of some that are lost, or not back, at a time or later."""
         return any(told.at >= at and of(told) for told in self.told)

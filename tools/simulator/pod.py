@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import Context, copy_context
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import trio
-from attrs import evolve
+from attrs import evolve, field, frozen
 
-from ...actors import ConnectionEnvironment, Link
+from ...actors import ConnectionEnvironment, Link, Room
 from ...config import Broker as BrokerSettings
-from ...config import Config, Secrets, Server
+from ...config import Chaos, Config, Secrets, Server
 from ...supervisors import Supervisor
+from ...supervisors.chaos import Injector
 from ...supervisors.pod import Parts, assemble
 from ...transport import WebSocketLimits
 from ..oracle import EVERYBODY, Answered, Gone, Linked, Record, Spoken, View
@@ -23,7 +24,7 @@ from .models import connections_of
 from .network import SimulatedNetwork
 from .plan import RunPlan
 
-__all__ = ["SimulatedPod"]
+__all__ = ["PLAIN", "PodKind", "SimulatedPod"]
 
 EPOCH: Final = 1_800_000_000.0
 """Unix seconds at which a run begins."""
@@ -52,6 +53,21 @@ def _settings(plan: RunPlan, number: int) -> Config:
     return evolve(_BARE, broker=broker, server=server)
 
 
+@frozen
+class PodKind:
+    """What pods of a run are beside the usual: `rooms` by pattern, and the class of visits.
+
+    With `chaos` they take faults from inside.
+    """
+
+    rooms: Mapping[str, type[Room[Any]]] = field(factory=dict)
+    visit: type[Visit] = Visit
+    chaos: bool = False
+
+
+PLAIN: Final = PodKind()
+
+
 class SimulatedPod:
     """One life of a pod. `skew` is how many seconds its wall clock is wrong.
 
@@ -66,9 +82,11 @@ class SimulatedPod:
         network: SimulatedNetwork,
         history: list[Record],
         healed: Callable[[], object],
+        kind: PodKind = PLAIN,
     ) -> None:
         self._healed = healed
         self.number = number
+        self._visit = kind.visit
         self.running = False
         self.clients: dict[int, Visit] = {}
         self._network = network
@@ -80,18 +98,19 @@ class SimulatedPod:
         self._context.run(POD.set, number)
         self._voice = f"pod{number}@{trio.current_time():.3f}"
         self._announced = 0
-        config = _settings(plan, number)
+        config = evolve(_settings(plan, number), chaos=Chaos(enabled=kind.chaos))
         self._parts: Parts = assemble(
             config,
             _KEYS,
-            {},
+            kind.rooms,
             broker=connections_of(plan, network, number),
             wall=lambda: EPOCH + trio.current_time() + skew,
         )
         self._link = cast("Link", self._parts.watched.link)
         tree = self._parts.tree
         branch = [] if tree.broker is None else [tree.broker]
-        self._root = Supervisor("pod", [*branch, *tree.rooms.children()])
+        faults = [] if tree.chaos is None else [tree.faults()]
+        self._root = Supervisor("pod", [*branch, *tree.rooms.children(), *faults])
         self._environment = self._make_environment(config)
 
     def _make_environment(self, config: Config) -> ConnectionEnvironment:
@@ -185,7 +204,7 @@ class SimulatedPod:
 
     def welcome(self, number: int, name: str) -> Visit:
         """Let a client come."""
-        client = Visit(
+        client = self._visit(
             name, self.number, self._environment, self._history, self._since, self._healed
         )
         self.clients[number] = client
@@ -203,6 +222,11 @@ class SimulatedPod:
         """Say how its link stands, and how many others it counts."""
         state = self._link.state
         return Linked(trio.current_time(), self.number, state.breaker.state.value, len(state.peers))
+
+    @property
+    def chaos(self) -> Injector | None:
+        """What breaks it from inside, where it takes that."""
+        return self._parts.watched.chaos
 
     def view(self, live: int) -> View:
         """Say how this pod sees the others."""

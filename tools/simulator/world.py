@@ -18,7 +18,7 @@ from .faults import HARMLESS, Fault, Kind
 from .injection import inject
 from .models import network_of
 from .plan import FORGETS, SILENCE, Act, Deed, RunPlan
-from .pod import SimulatedPod
+from .pod import PLAIN, PodKind, SimulatedPod
 
 __all__ = ["World", "run"]
 
@@ -88,7 +88,10 @@ def _act(pod: SimulatedPod, client: Visit, deed: Deed, visitor: _Visitor) -> Non
 class World:
     """What runs. `history` is what was seen so far; while it is `hushed` all say only as told."""
 
-    def __init__(self, plan: RunPlan, pauses: Pauses, script: Script) -> None:
+    def __init__(
+        self, plan: RunPlan, pauses: Pauses, script: Script, kind: PodKind = PLAIN
+    ) -> None:
+        self._kind = kind
         self.history: list[Record] = []
         self.hushed = False
         self._plan = plan
@@ -106,14 +109,16 @@ class World:
         async with trio.open_nursery() as nursery:
             for number in range(self._plan.pods):
                 self._start(number, self._plan.skews[number], nursery)
-            await self._script(self, nursery)
-            for pod in self._pods.values():
-                self.history.append(pod.view(len(self._pods)))
-            # That clients are gone when the pods are killed below is no part of what was seen.
-            self.history = list(self.history)
-            for pod in self._pods.values():
-                pod.crash()
-            nursery.cancel_scope.cancel()
+            try:
+                await self._script(self, nursery)
+                for pod in self._pods.values():
+                    self.history.append(pod.view(len(self._pods)))
+            finally:
+                # That clients are gone when the pods are killed is no part of what was seen.
+                self.history = list(self.history)
+                for pod in self._pods.values():
+                    pod.crash()
+                nursery.cancel_scope.cancel()
 
     async def follow(self, nursery: trio.Nursery) -> None:
         """Do all that is planned, when it is due."""
@@ -222,7 +227,9 @@ class World:
 
     def _start(self, number: int, skew: float, nursery: trio.Nursery) -> None:
         healed = partial(self._healed, nursery)
-        pod = SimulatedPod(number, self._plan, skew, self._network, self.history, healed)
+        pod = SimulatedPod(
+            number, self._plan, skew, self._network, self.history, healed, self._kind
+        )
         self._pods[number] = pod
         self._network.begin(number)
         self.history.append(Began(trio.current_time(), number))

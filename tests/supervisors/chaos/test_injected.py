@@ -96,7 +96,7 @@ async def test_an_idle_room_crashes_at_once_and_its_members_stay() -> None:
         assert chaos.struck[PodFault.CRASH] == 1
 
 
-async def test_a_room_crashes_with_a_message_in_hand_and_handles_it_in_its_next_life() -> None:
+async def test_a_room_that_crashes_once_more_as_it_starts_handles_what_waited() -> None:
     async with chaotic_pod() as (pod, chaos), connected(pod, 2) as [one, two]:
         for client in (one, two):
             await client.join("chat")

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from deployd.tools.chaos.scenario import Trouble as ScenarioTrouble
+from deployd.tools.chaos.scenario.broker_faults import BROKER_FAULTS
 from deployd.tools.chaos.servers import (
     TOPOLOGIES,
     CannotBefall,
@@ -92,8 +94,14 @@ async def test_what_was_done_and_never_undone_is_undone_when_all_is_restored(
 ) -> None:
     async with started("nats", "cluster", tmp_path) as deployment:
         await deployment.do(Trouble("broker.limit"))
-        await deployment.do(Trouble("broker.kill", servers=(0,)))
+        await deployment.do(Trouble("broker.split"))
+        undo = await deployment.do(Trouble("broker.kill", servers=(0,)))
         await deployment.do(Trouble("broker.freeze", servers=(1,)))
+        await deployment.restore()
+        await deployment.do(Trouble("broker.kill", servers=(0,)))
+        assert undo is not None
+        await undo()  # that of another time
+        assert not runs(deployment)
         await deployment.restore()
         await served(deployment)
         async with linked(deployment, 0) as (broker, _):
@@ -119,6 +127,26 @@ async def test_what_cannot_be_done_is_a_sentence(place: tuple[str, str], tmp_pat
             with pytest.raises(CannotBefall):
                 await deployment.do(Trouble(name))
         assert deployment.cannot(Trouble("broker.kill")) is None
+
+
+def every_fault() -> list[tuple[str, str, type[ScenarioTrouble]]]:
+    return [
+        (kind, topology, fault)
+        for kind, topology in TOPOLOGIES
+        for fault in BROKER_FAULTS
+        if kind in fault.brokers and topology in fault.topologies
+    ]
+
+
+@pytest.mark.parametrize(("kind", "topology", "fault"), every_fault())
+def test_every_fault_that_scenarios_have_can_be_done_or_it_is_said_why_not(
+    kind: str, topology: str, fault: type[ScenarioTrouble], tmp_path: Path
+) -> None:
+    deployment = TOPOLOGIES[kind, topology](topology, 3, tmp_path, ("plain",))
+    sentence = deployment.cannot(fault())
+    if sentence is not None:
+        assert "is nothing that" not in sentence
+        assert sentence[-1] == "."
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import singledispatchmethod
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial, singledispatchmethod
 from typing import Final, Protocol
 
 import trio
@@ -15,20 +15,22 @@ from ..scenario import way_faults as way
 from ..scenario.steps import EndStep
 from ..servers import Deployment
 from ..targets import Guest, Target
+from .intruders import rubbish, stall
 from .pods import RealPod
 from .ways import Ways, no_way
 
-__all__ = ["Cast", "Faults", "hindrance_of"]
+__all__ = ["Cast", "RealFaults", "hindrance_of", "within"]
+
+WITHIN: Final = 300.0
+"""Seconds after which a fault within a pod ends by itself, if nobody has ended it."""
+EVENTS: Final = 100
+"""Events of a room, of which a share makes it crash: about those of a play."""
 
 _REASONS: Final[dict[type[Trouble], str]] = {
-    inner.PodBlock: "It takes a fault inside the pod, which this runner does not ask for yet.",
-    inner.PodClock: "It takes a fault inside the pod, which this runner does not ask for yet.",
-    inner.PodRaise: "It takes a room of one's own, which this runner's pods do not have.",
+    inner.PodBlock: "A pod takes no fault that holds up its whole loop; pod.pause is next to it.",
     inner.StoreStop: "This runner's pods keep no documents.",
     inner.StoreLock: "This runner's pods keep no documents.",
     inner.StoreFull: "This runner's pods keep no documents.",
-    inner.ClientStall: "The client reads all the time; it takes one without it.",
-    inner.ClientRubbish: "The client sends no rubbish; it takes one without it.",
 }
 """Why it cannot be done what cannot."""
 
@@ -74,7 +76,12 @@ def hindrance_of(
     return reason
 
 
-class Faults:
+def within(trouble: Trouble) -> bool:
+    """Whether it takes pods that take faults from inside."""
+    return isinstance(trouble, inner.PodClock | inner.PodRaise)
+
+
+class RealFaults:
     """Does what goes wrong."""
 
     def __init__(self, cast: Cast) -> None:
@@ -124,11 +131,32 @@ class Faults:
         return _then(*(pod.feed for pod in pods))
 
     @_do.register
+    async def _(self, trouble: inner.PodClock) -> EndStep:
+        fault = {"fault": "clock.skew", "seconds": WITHIN, "skew": trouble.seconds}
+        return await self._inject(trouble.pods, fault)
+
+    @_do.register
+    async def _(self, trouble: inner.PodRaise) -> EndStep:
+        times = max(1, round(EVENTS * trouble.share))
+        fault = {"fault": "actor.crash", "seconds": WITHIN, "times": times}
+        return await self._inject(trouble.pods, fault | {"path": f"pod/rooms/{trouble.room}"})
+
+    @_do.register
     async def _(self, trouble: inner.ClientVanish) -> EndStep:
         guests = self._guests(trouble.clients)
         for guest in guests:
             guest.go()
         return _then(*(guest.come for guest in guests))
+
+    @_do.register
+    async def _(self, trouble: inner.ClientStall) -> EndStep:
+        guests = self._guests(trouble.clients)
+        return self._meanwhile([partial(stall, guest.url, guest.rooms[:1]) for guest in guests])
+
+    @_do.register
+    async def _(self, trouble: inner.ClientRubbish) -> EndStep:
+        guests = self._guests(trouble.clients)
+        return self._meanwhile([partial(rubbish, guest.url, guest.number) for guest in guests])
 
     @_do.register
     async def _(self, trouble: inner.ClientHerd) -> EndStep:
@@ -154,19 +182,33 @@ class Faults:
 
     @_do.register
     async def _(self, trouble: inner.ClientFlood) -> EndStep:
-        over = trio.CancelScope()
-        for guest in self._guests(trouble.clients):
-            self._cast.nursery.start_soon(self._flood, guest, trouble.rate, over)
-        return _then(over.cancel)
+        guests = self._guests(trouble.clients)
+        return self._meanwhile([partial(self._flood, guest, trouble.rate) for guest in guests])
+
+    async def _inject(self, numbers: Sequence[int], fault: Mapping[str, object]) -> EndStep:
+        pods = self._pods(numbers)
+        for pod in pods:
+            await pod.inject(fault)
+
+        async def end() -> None:
+            for pod in pods:
+                await pod.relieve()
+
+        return end
 
     # Parts ---------------------------------------------------------------------------------------
 
-    async def _flood(self, guest: Guest, rate: float, over: trio.CancelScope) -> None:
-        with over:
-            while True:
-                await trio.sleep(1 / rate)
-                for room in guest.rooms[:1]:
-                    self._cast.say(guest, room, 0)
+    def _meanwhile(self, deeds: Sequence[Callable[[], Awaitable[None]]]) -> EndStep:
+        """Do things until they are to end."""
+        over = trio.CancelScope()
+        self._cast.nursery.start_soon(_all, over, deeds)
+        return _then(over.cancel)
+
+    async def _flood(self, guest: Guest, rate: float) -> None:
+        while True:
+            await trio.sleep(1 / rate)
+            for room in guest.rooms[:1]:
+                self._cast.say(guest, room, 0)
 
     async def _end(self, numbers: Sequence[int], *, gently: bool) -> EndStep:
         pods = self._pods(numbers)
@@ -195,6 +237,14 @@ class Faults:
 
     def _note(self, record: Record) -> None:
         self._cast.history.append(record)
+
+
+async def _all(scope: trio.CancelScope, deeds: Sequence[Callable[[], Awaitable[None]]]) -> None:
+    """Do several things at once until a scope is cancelled."""
+    with scope:
+        async with trio.open_nursery() as nursery:
+            for deed in deeds:
+                nursery.start_soon(deed)
 
 
 def _then(*deeds: Callable[[], object]) -> EndStep:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -12,12 +13,27 @@ from typing import Final
 
 import trio
 
-from ...oracle import Befell, Began, Calm, Entered, Linked, Mended, Met, Record, Struck, Told, View
+from ...oracle import (
+    Answered,
+    Befell,
+    Began,
+    Calm,
+    Entered,
+    Hearing,
+    Linked,
+    Mended,
+    Met,
+    Record,
+    Spoken,
+    Struck,
+    Told,
+    View,
+)
 from ..scenario import BrokerName, Judgement, Scenario, TopologyName, judged
 from ..scenario.steps import EndStep, ScenarioSteps, came_about
 from ..servers import Deployment, brokers, free_port, work_folder
 from ..targets import Guest, PodPost, PodStanding, Seat, Target
-from .faults import Faults, hindrance_of
+from .faults import RealFaults, hindrance_of, within
 from .pods import RealPod
 from .ways import Ways, open_ways
 
@@ -33,6 +49,8 @@ HEALED: Final = 8.5
 SILENT: Final = 1.0
 LISTENED: Final = 3.5
 """Seconds after the last word in which all that is to be told is told."""
+WELL: Final = 1.5
+"""Seconds for which all has been well when it is taken to be."""
 BLAMED: Final = 1.0
 """Seconds after a pod is back in which connections of its clients may still end."""
 HIDDEN: Final = 28.0
@@ -155,7 +173,8 @@ class _RealPlay:
             free_port(),
             bench.deployment.settings(number, through=through, roam=population.roam),
             self._scenario.load.rooms,
-            population.signed,
+            signed=population.signed,
+            chaos=any(within(step.trouble) for step in self._scenario.steps),
         )
 
     def _seats(self) -> Iterator[Seat]:
@@ -191,7 +210,8 @@ class _RealPlay:
         self.history.append(Calm(trio.current_time()))
         self._say("last words")
         await self._last_words()
-        await trio.sleep(LISTENED)
+        await came_about(self._have_all_heard, LISTENED)
+        await trio.sleep(LOOKED)
         self._view()
 
     async def end(self) -> None:
@@ -219,13 +239,25 @@ class _RealPlay:
             await steps.run(trio.current_time())
             self._say("all is to heal")
             healed = max(HEALED, self._scenario.expect.healed_within + SILENT)
-            await trio.sleep(healed - SILENT)
+            await self._until_well(healed - SILENT)
             talk.cancel_scope.cancel()
+
+    async def _until_well(self, seconds: float) -> None:
+        """Return when all has been well for a while; what may be hidden takes all the time."""
+        hidden = any(step.trouble.name.startswith("broker.forget") for step in self._scenario.steps)
+        if hidden or not self._target.tells_all:
+            await trio.sleep(seconds)
+            return
+        deadline, since = trio.current_time() + seconds, math.inf
+        while trio.current_time() < min(deadline, since + WELL):
+            await trio.sleep(LOOKED)
+            well = self._is_joined() and all(guest.well for guest in self.guests)
+            since = min(since, trio.current_time()) if well else math.inf
 
     async def _befall(self, number: int) -> EndStep:
         step = self._scenario.steps[number]
         self._say(step.title)
-        return await Faults(self).begin(step.trouble)
+        return await RealFaults(self).begin(step.trouble)
 
     async def _talk(self, guest: Guest) -> None:
         load = self._scenario.load
@@ -297,6 +329,15 @@ class _RealPlay:
     def _has_arrived(self) -> bool:
         wanted = len(self.guests) * (1 + len(self._scenario.load.rooms))
         return sum(isinstance(each, Entered) for each in self.history) >= wanted
+
+    def _have_all_heard(self) -> bool:
+        """Whether whatever was said last has come to everybody."""
+        calm = next(n for n, each in enumerate(self.history) if isinstance(each, Calm))
+        last = self.history[calm:]
+        said = sum(isinstance(each, Spoken) for each in last)
+        heard = sum(isinstance(each, Hearing) for each in last)
+        answered = sum(isinstance(each, Answered) for each in last)
+        return answered >= said and heard >= said * len(self.guests)
 
     def _view(self) -> None:
         live = sum(pod.running for pod in self.pods)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import signal
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -88,6 +89,15 @@ class RealPod:
         if self._limits is not None and self.running:
             resource.prlimit(self._process.pid, resource.RLIMIT_NOFILE, self._limits)
         self._limits = None
+
+    async def inject(self, fault: Mapping[str, object]) -> None:
+        """Let a fault begin within it. Raises `ToolError`s."""
+        await trio.to_thread.run_sync(partial(self._target.inject, self._post, fault))
+
+    async def relieve(self) -> None:
+        """End all faults within it."""
+        if self.running:
+            await trio.to_thread.run_sync(partial(self._target.relieve, self._post))
 
     async def standing(self) -> PodStanding | None:
         """Return how it stands; None where it does not say."""

@@ -32,6 +32,10 @@ __all__ = [
 PODS: Final = 8
 """Pods that have a user of their own on the servers: `pod0`, …"""
 PASSWORD: Final = "chaos"  # noqa: S105 - of servers on 127.0.0.1 that live for minutes
+IMPOSSIBLE: Final = {
+    "broker.certificate": "Servers are started here without TLS; the tests of the drivers try "
+    "certificates (docs/faults.md).",
+}
 ROOMS: Final = ("plain", "heard", "kept", "strict")
 
 T = TypeVar("T")
@@ -117,6 +121,7 @@ class Deployment(ABC):
             "broker.stranger": self.let_in_a_stranger,
         }
         self._nursery: trio.Nursery | None = None
+        self._begun: list[Undo] = []
 
     async def start(self, nursery: trio.Nursery) -> None:
         """Start all, and return when they serve together; what goes on does so in a nursery."""
@@ -154,8 +159,9 @@ class Deployment(ABC):
 
     def cannot(self, trouble: Misfortune) -> str | None:
         """Say why a fault cannot be done to these servers; None if it can."""
-        if trouble.name in self.impossible:
-            return self.impossible[trouble.name]
+        why = self.impossible.get(trouble.name) or IMPOSSIBLE.get(trouble.name)
+        if why is not None:
+            return why
         if trouble.name not in self.deeds:
             return f"{trouble.name} is nothing that can be done to {self.kind} ({self.topology})."
         return self.objection(trouble)
@@ -173,13 +179,22 @@ class Deployment(ABC):
         reason = self.cannot(trouble)
         if reason is not None:
             raise CannotBefall(reason)
-        return await self.deeds[trouble.name](trouble)
+        undo = await self.deeds[trouble.name](trouble)
+        if undo is None:
+            return None
+        self._begun.append(undo)
+
+        async def end() -> None:
+            if undo in self._begun:  # it has not been restored meanwhile
+                self._begun.remove(undo)
+                await undo()
+
+        return end
 
     async def restore(self) -> None:
-        """Have all servers run and serve as at first."""
-        for server in self.servers:
-            if server.frozen:
-                server.thaw()
+        """Have all servers run and serve as at first, whatever has been done and not undone."""
+        while self._begun:
+            await self._begun.pop()()
         await self.start_again(range(len(self.servers)))
 
     # What can be done to servers of any kind.

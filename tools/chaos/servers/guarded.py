@@ -80,6 +80,19 @@ class Guard:
         with self._lock:
             self._known.pop(f"folder {folder}", None)
 
+    def leave(self) -> None:
+        """Let the guardian do its work now: end and remove all that it knows of."""
+        with self._lock:
+            self._known.clear()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        guardian, self._guardian = self._guardian, None
+        if guardian is not None and guardian.stdin is not None:
+            with suppress(BrokenPipeError):  # what was not written, to one that was killed
+                guardian.stdin.close()
+            guardian.wait()
+
     def _note(self, order: str) -> None:
         with self._lock:
             self._known[order] = None
@@ -103,6 +116,7 @@ class Guard:
         if self._owner != os.getpid():  # a fork: what its parent has started is not its own
             self._known = dict(list(self._known.items())[-1:])
         self._owner = os.getpid()
+        self._let_go()
         self._guardian = subprocess.Popen(
             [sys.executable, "-I", "-S", str(Path(__file__).with_name("guardian.py"))],
             stdin=subprocess.PIPE,

@@ -147,10 +147,8 @@ class NatsDeployment(Deployment):
 
     async def restore(self) -> None:
         """See `Deployment.restore`."""
-        self._lines = NatsLines()
-        for road in self._roads.values():
-            road.mend()
         await super().restore()
+        self._lines = NatsLines()
         await self._reload()
 
     async def _deny(self, trouble: Misfortune) -> Undo:

@@ -95,7 +95,8 @@ class RabbitDeployment(Deployment):
         cookie = secrets.token_hex(12).upper()
         for place, name in enumerate(names):
             folder = self._made(f"rabbitmq-{place}")
-            peers = names if self._count > 1 else ()
+            # The first has nobody to wait for.
+            peers = names[: place + 1] if self._count > 1 else ()
             self.servers.append(
                 RabbitServer(folder, epmd=epmd, name=name, cookie=cookie, peers=peers)
             )
@@ -104,7 +105,7 @@ class RabbitDeployment(Deployment):
         await self.start_again([0])
         await self.start_again(range(1, self._count))
         await in_thread(self._until_formed)
-        await self._tell(self._users(range(PODS)))
+        await self.tell(self._users(range(PODS)))
 
     def _made(self, name: str) -> Path:
         folder = self.folder / name
@@ -152,10 +153,10 @@ class RabbitDeployment(Deployment):
     async def restore(self) -> None:
         """See `Deployment.restore`."""
         await super().restore()
-        await self._tell(self._users(range(PODS)))
+        await self.tell(self._users(range(PODS)))
         await self._on_all(f"application:set_env(rabbit, max_message_size, {LIMIT}).")
 
-    async def _tell(self, words: str, place: int | None = None) -> str:
+    async def tell(self, words: str, place: int | None = None) -> str:
         """Have a server evaluate Erlang: one that can, where it does not matter which."""
         if place is None:
             able = [n for n, each in enumerate(self.servers) if each.running and not each.frozen]
@@ -166,7 +167,7 @@ class RabbitDeployment(Deployment):
     async def _on_all(self, words: str) -> None:
         for place, server in enumerate(self.servers):
             if server.running and not server.frozen:
-                await self._tell(words, place)
+                await self.tell(words, place)
 
     def objection(self, trouble: Misfortune) -> str | None:
         """Of all the errors there are two are given on demand."""
@@ -189,7 +190,7 @@ class RabbitDeployment(Deployment):
         return lambda: self._allow(pods)
 
     async def _allow(self, pods: Sequence[int], write: str = ".*") -> None:
-        await self._tell(self._users(pods, write=write))
+        await self.tell(self._users(pods, write=write))
         await self._on_all(
             f"Users = [{users(pods)}], [sys:replace_state(Channel, fun(State) -> "
             "erase(permission_cache), State end) || Channel <- rabbit_channel:list_local(), "
@@ -198,26 +199,26 @@ class RabbitDeployment(Deployment):
 
     async def _change_passwords(self, _: Misfortune) -> Undo:
         """Change them, and cut off who came with the old ones: the server would let them stay."""
-        await self._tell(self._users(range(PODS), f"not {PASSWORD}"))
+        await self.tell(self._users(range(PODS), f"not {PASSWORD}"))
         await self._close(range(PODS))
 
         async def back() -> None:
-            await self._tell(self._users(range(PODS)))
+            await self.tell(self._users(range(PODS)))
 
         return back
 
     async def _close(self, pods: Sequence[int]) -> None:
         words = 'rabbit_networking:close_connections(Theirs, <<"chaos">>).'
-        await self._tell(CONNECTIONS.format(users=users(pods)) + words)
+        await self.tell(CONNECTIONS.format(users=users(pods)) + words)
 
     async def _fill(self, _: Misfortune) -> Undo:
-        await self._tell(
+        await self.tell(
             'rabbit_vhost_limit:set(<<"/">>, [{<<"max-connections">>, 0}], <<"chaos">>).'
         )
         await self._close(range(PODS))
 
         async def empty() -> None:
-            await self._tell('rabbit_vhost_limit:clear(<<"/">>, <<"chaos">>).')
+            await self.tell('rabbit_vhost_limit:clear(<<"/">>, <<"chaos">>).')
 
         return empty
 
@@ -239,11 +240,11 @@ class RabbitDeployment(Deployment):
 
     async def _alarm(self, trouble: Misfortune) -> Undo:
         what = said(trouble, "of", str)
-        await self._tell(f"{ALARMS[what].format(RAISED[what])}.", 0)
+        await self.tell(f"{ALARMS[what].format(RAISED[what])}.", 0)
 
         async def over() -> None:
             if self.servers[0].running:
-                await self._tell(f"{ALARMS[what].format(LOWERED[what])}.", 0)
+                await self.tell(f"{ALARMS[what].format(LOWERED[what])}.", 0)
 
         return over
 
@@ -264,13 +265,13 @@ class RabbitDeployment(Deployment):
             f'{queue}, []}}, <<"chaos">>)'
             for room in chosen
         )
-        await self._tell(
+        await self.tell(
             f'rabbit_amqqueue:declare({queue}, false, false, {arguments}, none, <<"chaos">>), '
             f"{bound}."
         )
 
         async def over() -> None:
-            await self._tell(
+            await self.tell(
                 f"case rabbit_amqqueue:lookup({queue}) of {{ok, Q}} -> "
                 'rabbit_amqqueue:delete(Q, false, false, <<"chaos">>); _ -> gone end.'
             )
@@ -281,7 +282,7 @@ class RabbitDeployment(Deployment):
 
     async def _forget(self, trouble: Misfortune) -> None:
         room = binary(said(trouble, "room", str))
-        await self._tell(
+        await self.tell(
             QUEUES.format(users=users(pods_of(trouble)))
             + "Names = [amqqueue:get_name(Q) || Q <- Queues], "
             '[rabbit_binding:remove(B, <<"chaos">>) || {binding, _, Key, Name, _} = B <- '
@@ -290,20 +291,20 @@ class RabbitDeployment(Deployment):
         )
 
     async def _forget_queue(self, trouble: Misfortune) -> None:
-        await self._tell(
+        await self.tell(
             QUEUES.format(users=users(pods_of(trouble)))
             + '[rabbit_amqqueue:delete(Q, false, false, <<"chaos">>) || Q <- Queues].'
         )
 
     async def _forget_exchange(self, trouble: Misfortune) -> None:
         which = exchange(EXCHANGES[said(trouble, "of", str)])
-        await self._tell(f'rabbit_exchange:delete({which}, false, <<"chaos">>).')
+        await self.tell(f'rabbit_exchange:delete({which}, false, <<"chaos">>).')
 
     async def _forget_bindings(self, trouble: Misfortune) -> None:
         """Take what is bound on another server out of one's own copy of the table of routes."""
         place, other = self._pair(trouble)
         name = self.servers[other].name
-        await self._tell(
+        await self.tell(
             'Names = [amqqueue:get_name(Q) || Q <- rabbit_amqqueue:list(<<"/">>), '
             f"node(amqqueue:get_pid(Q)) =:= '{name}'], "
             "[ets:match_delete(rabbit_route, {route, {binding, '_', '_', Name, '_'}, '_'}) "
@@ -312,21 +313,20 @@ class RabbitDeployment(Deployment):
         )
 
     async def _split(self, trouble: Misfortune) -> Undo:
-        """Let two nodes hold each other's cookies for wrong, and their connection end."""
-        pair = self._pair(trouble)
-        for place, other in (pair, pair[::-1]):
-            name = self.servers[other].name
-            await self._tell(
-                f"erlang:set_cookie('{name}', 'split'), erlang:disconnect_node('{name}').", place
-            )
+        """Let a node hold another's cookie for wrong, and their connection end.
+
+        Neither lets the other in then, whoever calls. RabbitMQ sees at once that the other is gone,
+        as when a network says so; one that swallows everything it would notice after a minute.
+        """
+        place, other = self._pair(trouble)
+        name, cookie = self.servers[other].name, self.servers[other].cookie
+        await self.tell(
+            f"erlang:set_cookie('{name}', 'split'), erlang:disconnect_node('{name}').", place
+        )
 
         async def join() -> None:
-            for place, other in (pair, pair[::-1]):
-                server = self.servers[other]
-                if self.servers[place].running:
-                    await self._tell(
-                        f"erlang:set_cookie('{server.name}', '{server.cookie}').", place
-                    )
+            if self.servers[place].running:  # one that has started again has forgotten it
+                await self.tell(f"erlang:set_cookie('{name}', '{cookie}').", place)
 
         return join
 

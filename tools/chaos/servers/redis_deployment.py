@@ -158,11 +158,6 @@ class RedisDeployment(Deployment):
         await in_thread(lambda: server.order("REPLICAOF", LOCALHOST, NOBODY))
         return lambda: self.on_all(lambda server: server.order("REPLICAOF", "NO", "ONE"))
 
-    async def restore(self) -> None:
-        """See `Deployment.restore`."""
-        await super().restore()
-        await self.on_all(lambda server: reset_users(server, range(PODS)))
-
 
 def all_but(name: str) -> Iterator[str]:
     """Yield patterns (`*`, `?`, `[^x]`) that match every name but one."""

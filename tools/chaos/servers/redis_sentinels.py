@@ -51,7 +51,7 @@ class SentinelDeployment(RedisDeployment):
             self.sentinels.append(sentinel)
             await in_thread(sentinel.start)
             road = Road(f"sentinel-{place}", sentinel.port, "redis")
-            own = {way.port: each.port for way, each in zip(self._roads, self.servers, strict=True)}
+            own = {self._road(server).port: server.port for server in self.servers}
             road.open(nursery, Readdress(ports=own))
             self._doors.append(road)
         await in_thread(self._until_known)
@@ -81,7 +81,8 @@ class SentinelDeployment(RedisDeployment):
     @property
     def addresses(self) -> Sequence[Endpoint]:
         """Those of the servers, then where the sentinels are asked."""
-        return [Endpoint(LOCALHOST, each.port) for each in (*self.servers, *self._doors)]
+        doors = [Endpoint(LOCALHOST, door.port) for door in self._doors]
+        return [*(Endpoint(LOCALHOST, server.port) for server in self.servers), *doors]
 
     def toxics(self, through: Mapping[Endpoint, Endpoint]) -> Sequence[Toxic]:
         """See `Deployment.toxics`."""
@@ -125,25 +126,22 @@ class SentinelDeployment(RedisDeployment):
     def _road(self, server: RedisServer) -> Road:
         return self._roads[self.servers.index(server)]
 
-    async def restore(self) -> None:
-        """See `Deployment.restore`."""
-        for road in self._roads:
-            road.mend()
-        await super().restore()
-
     async def _master(self, but: RedisServer | None = None) -> RedisServer:
-        """Return the master, when there is one."""
+        """Return the master that sentinels name and that says so too, when there is one."""
         found: list[RedisServer] = []
 
         def look() -> bool:
-            found[:] = [
-                each
-                for each in self.servers
-                if each is not but and each.running and not each.frozen and each.is_master
-            ]
+            named = self._named()
+            found[:] = [each for each in named if each is not but and each.is_master]
             return bool(found)
 
         await in_thread(
-            lambda: wait_until(look, lambda: DoesNotForm("No server of Redis is the master."))
+            lambda: wait_until(look, lambda: DoesNotForm("Sentinels name no master of Redis."))
         )
         return found[0]
+
+    def _named(self) -> list[RedisServer]:
+        words = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER_NAME)
+        told = {line for each in self.sentinels for line in each.ask(*words).splitlines()}
+        named = [each for each in self.servers if str(self._road(each).port) in told]
+        return [each for each in named if each.running and not each.frozen]

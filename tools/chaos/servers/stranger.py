@@ -37,6 +37,7 @@ class Stranger:
         self._section = section
         self._channels: Sequence[Channel] = (EVERYONE, *map(room_channel, rooms))
         self._heard: deque[Message] = deque(maxlen=KEPT)
+        self._said: deque[bytes] = deque(maxlen=4 * KEPT)
         self._draw = random.Random(SEED)  # noqa: S311 - chance, not secrecy
         self.written = 0
 
@@ -60,7 +61,8 @@ class Stranger:
 
     async def _write(self, broker: Broker) -> None:
         while True:
-            batch = list(self._next())
+            batch = self._next()
+            self._said.extend(payload for _, payload in batch)
             with trio.fail_after(PATIENCE):
                 await broker.publish(batch)
             self.written += len(batch)
@@ -80,8 +82,8 @@ class Stranger:
     # An inbox of the broker.
 
     def deliver(self, channel: Channel, payload: bytes) -> None:
-        """Remember what somebody has said."""
-        if payload:
+        """Remember what somebody else has said."""
+        if payload and payload not in self._said:
             self._heard.append((channel, payload))
 
     def full(self, resume: Callable[[], object]) -> bool:

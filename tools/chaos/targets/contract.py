@@ -32,6 +32,7 @@ class PodPost:
     """What a pod is told: its number of so many, where it works and listens, its broker, rooms.
 
     `broker` is that section of deployd's settings: others take the address and the login of it.
+    With `chaos` it is to take faults from inside.
     """
 
     number: int
@@ -41,6 +42,7 @@ class PodPost:
     broker: Mapping[str, object]
     rooms: Sequence[RoomTerms]
     signed: bool = False
+    chaos: bool = False
 
 
 class PodStanding(NamedTuple):
@@ -68,6 +70,8 @@ class Target(ABC):
     """A system on the bench."""
 
     name: ClassVar[str]
+    tells_all: ClassVar[bool] = False
+    """Whether pods and clients say all that is wrong; else all the time to heal is given them."""
 
     @property
     @abstractmethod
@@ -105,3 +109,11 @@ class Target(ABC):
         self, seats: Sequence[Seat], history: list[Record]
     ) -> AbstractAsyncContextManager[Sequence[Guest]]:
         """Have a client for each seat for the length of the block; they write into a history."""
+
+    def inject(self, post: PodPost, fault: Mapping[str, object]) -> None:
+        """Let a fault begin within a pod; in a thread. Raises `ToolError`s."""
+        raise TargetError(f"Pods of {self.name} take no faults from inside.")
+
+    def relieve(self, post: PodPost) -> None:
+        """End all faults within a pod; in a thread. Raises `ToolError`s."""
+        raise TargetError(f"Pods of {self.name} take no faults from inside.")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from http.client import HTTPException
 from importlib.metadata import version
@@ -50,6 +50,7 @@ __all__ = ["OurTarget"]
 
 ASKED: Final = 2.0
 """Seconds for a pod to say how it stands; one that sleeps does not."""
+CHAOS: Final = "/_dashboard/api/chaos"
 SAID: Final = "said"
 ANSWER: Final = 15.0
 """Seconds for any answer: longer than a pod may take for one."""
@@ -62,6 +63,7 @@ class OurTarget(Target):
     """deployd itself."""
 
     name: ClassVar[str] = "deployd"
+    tells_all: ClassVar[bool] = True
 
     @property
     def version(self) -> str:
@@ -82,7 +84,11 @@ class OurTarget(Target):
         }
         if post.signed:
             broker["secret"] = "s" * 64
-        settings = {"server": {"name": f"pod{post.number}"}, "broker": broker}
+        settings = {
+            "server": {"name": f"pod{post.number}"},
+            "broker": broker,
+            "chaos": {"enabled": post.chaos},
+        }
         (post.folder / "pod.json").write_bytes(orjson.dumps(settings))
         serve = [sys.executable, "-P", "-m", "deployd.tools", "serve", "--host", LOCALHOST]
         return [*serve, "--port", str(post.port), "--config", "pod.json", "--data", "data"]
@@ -95,6 +101,14 @@ class OurTarget(Target):
         """See `Target.standing`."""
         return read_standing(_asked(post, "/_dashboard/api/pods"))
 
+    def inject(self, post: PodPost, fault: Mapping[str, object]) -> None:
+        """See `Target.inject`."""
+        _demand(post, CHAOS, "POST", dict(fault))
+
+    def relieve(self, post: PodPost) -> None:
+        """See `Target.relieve`."""
+        _demand(post, CHAOS, "DELETE")
+
     @asynccontextmanager
     async def guests(
         self, seats: Sequence[Seat], history: list[Record]
@@ -104,11 +118,16 @@ class OurTarget(Target):
         yield [OurGuest(seat, history) for seat in seats]
 
 
+def _demand(post: PodPost, path: str, method: str = "GET", body: object = None) -> object:
+    key = known_key(post.folder / "data", {})
+    address = parse_address(f"http://{LOCALHOST}:{post.port}")
+    return ask(address, path, key, method=method, body=body, timeout=ASKED)
+
+
 def _asked(post: PodPost, path: str) -> object:
     """Ask a pod; None where it does not answer."""
     try:
-        key = known_key(post.folder / "data", {})
-        return ask(parse_address(f"http://{LOCALHOST}:{post.port}"), path, key, timeout=ASKED)
+        return _demand(post, path)
     except (ToolError, OSError, HTTPException):
         return None
 
@@ -128,11 +147,21 @@ class OurGuest(Guest):
 
     def __init__(self, seat: Seat, history: list[Record]) -> None:
         rooms = [room.name for room in seat.rooms]
-        super().__init__(seat.number, seat.pod, rooms, history, seat.blameless)
-        self._url = seat.url
+        super().__init__(seat.number, seat.pod, seat.url, rooms, history, seat.blameless)
         self._client: Client | None = None
+        self._open: set[str | None] = set()
         # What pods say of times is in unix seconds, what is written down in those of this run.
         self._offset = time.time() - trio.current_time()
+
+    @property
+    def well(self) -> bool:
+        """See `Guest.well`."""
+        return super().well and not self._open
+
+    def left(self) -> None:
+        """See `Guest.left`."""
+        super().left()
+        self._open.clear()
 
     async def visit(self) -> None:
         """See `Guest.visit`."""
@@ -143,7 +172,7 @@ class OurGuest(Guest):
 
     async def _stay(self) -> None:
         async with connect(
-            self._url, timeout=ANSWER, most_unread=MOST_UNREAD, unread=Unread.DROP_OLDEST
+            self.url, timeout=ANSWER, most_unread=MOST_UNREAD, unread=Unread.DROP_OLDEST
         ) as client:
             told = client.told()
             self._client = client
@@ -198,6 +227,11 @@ class OurGuest(Guest):
 
     def _told(self, now: float, outage: Degraded | Gap | Healed) -> Told:
         since = outage.since - self._offset
+        whose = outage.room if isinstance(outage, Gap) else None
+        over = isinstance(outage, Healed) or (
+            isinstance(outage, Gap) and outage.whole_at is not None
+        )
+        (self._open.discard if over else self._open.add)(whose)
         if isinstance(outage, Degraded):
             return Told(now, self.name, None, outage.code.value, since, None, 0)
         if isinstance(outage, Gap):

@@ -15,28 +15,36 @@ __all__ = ["Guest"]
 class Guest(ABC):
     """One client over all its connections: each is another visit, and another name.
 
-    `rooms` are those that it is in. Systems say how a visit is, and how something is said; what
-    comes of it they tell the methods below, which write it down.
+    `rooms` are those that it is to be in, `inside` those that it is in. Systems say how a visit
+    is, and how something is said; what comes of it they tell the methods below, which write it
+    down.
     """
 
     def __init__(
         self,
         number: int,
         pod: int,
+        url: str,
         rooms: Sequence[str],
         history: list[Record],
         blameless: Callable[[], bool],
     ) -> None:
         self.number = number
         self.pod = pod
+        self.url = url
         self.rooms = rooms
         self._present = trio.Event()
         self._history = history
         self._blameless = blameless
         self._visits = self._said = 0
         self._here = False
-        self._inside: set[str] = set()
+        self.inside: set[str] = set()
         self._scope = trio.CancelScope()
+
+    @property
+    def well(self) -> bool:
+        """Whether it is in all its rooms, and was told of nothing that is still wrong."""
+        return len(self.inside) == len(self.rooms)
 
     @property
     def name(self) -> str:
@@ -65,12 +73,16 @@ class Guest(ABC):
 
     def say(self, room: str, size: int, nursery: trio.Nursery) -> None:
         """Say a word, if it is in the room; its receipt is waited for in a nursery."""
-        if room not in self._inside:
+        nursery.start_soon(self._speak, room, size)
+
+    async def _speak(self, room: str, size: int) -> None:
+        if room not in self.inside:
             return
+        # Counted here, where nothing comes before it is sent: tasks begin in any order.
         self._said += 1
         said = Spoken(trio.current_time(), self.name, self.pod, room, self._said)
         self._history.append(said)
-        nursery.start_soon(self.emit, said, size)
+        await self.emit(said, size)
 
     # What systems say ----------------------------------------------------------------------------
 
@@ -80,7 +92,7 @@ class Guest(ABC):
 
     @abstractmethod
     async def emit(self, said: Spoken, size: int) -> None:
-        """Say something as long as that; wait for the receipt, if that is how it comes."""
+        """Send something as long as that at once, and see to it that its receipt is told."""
 
     # What is told --------------------------------------------------------------------------------
 
@@ -92,12 +104,12 @@ class Guest(ABC):
 
     def entered(self, room: str) -> None:
         """Note that its join was acknowledged."""
-        self._inside.add(room)
+        self.inside.add(room)
         self._history.append(Entered(trio.current_time(), self.name, self.pod, room))
 
     def left_room(self, room: str) -> None:
         """Note that it is in a room no more."""
-        self._inside.discard(room)
+        self.inside.discard(room)
         self._history.append(Gone(trio.current_time(), self.name, room))
 
     def dropped(self, code: int) -> None:
@@ -111,7 +123,7 @@ class Guest(ABC):
         if self._here:
             self._here = False
             self._history.append(Gone(trio.current_time(), self.name, None))
-        self._inside.clear()
+        self.inside.clear()
 
     def heard(self, room: str, speaker: str, number: int) -> None:
         """Note what it has heard."""

@@ -31,6 +31,7 @@ import orjson
 from ...oracle import Record
 from ..scenario import Scenario, Trouble
 from ..scenario import broker_faults as broker
+from ..scenario import inner_faults as inner
 from ..scenario import way_faults as way
 from ..servers import LOCALHOST, connects
 from .contract import PodPost, PodStanding, Seat, Target, TargetError
@@ -43,6 +44,8 @@ __all__ = ["PythonSocketIo", "SocketIoRedis", "SocketIoStreams"]
 ASKED: Final = 2.0
 """Seconds for a pod to say how it stands."""
 PYTHON: Final = ("python-socketio", "uvicorn", "websockets", "redis")
+OURS: Final = (inner.PodClock, inner.PodRaise, inner.ClientStall, inner.ClientRubbish)
+"""What is done by deployd's own means: from inside its pods, or with frames of its protocol."""
 MESSAGES: Final = (way.WayDrop, way.WayDuplicate, way.WayReorder)
 """What befalls messages, as Redis pushes them to who has subscribed."""
 
@@ -63,6 +66,8 @@ class _OnRedis(Target):
         """See `Target.spared`."""
         if scenario.pods.signed:
             return f"Pods of {self.name} sign nothing."
+        if isinstance(trouble, OURS):
+            return f"{trouble.name} is done by deployd's own means."
         if isinstance(trouble, broker.BrokerDeny | broker.BrokerStranger) or (
             isinstance(trouble, way.WayDrop) and trouble.room
         ):

@@ -87,14 +87,13 @@ class SocketGuest(Guest):
         self, seat: Seat, history: list[Record], orders: trio.MemorySendChannel[bytes]
     ) -> None:
         rooms = [room.name for room in seat.rooms]
-        super().__init__(seat.number, seat.pod, rooms, history, seat.blameless)
-        self._url = seat.url
+        super().__init__(seat.number, seat.pod, seat.url, rooms, history, seat.blameless)
         self._orders = orders
         self._to_all = {room.name for room in seat.rooms if room.receipt is ReceiptPolicy.HEARD}
 
     async def visit(self) -> None:
         """See `Guest.visit`."""
-        self._tell("open", url=self._url, rooms=list(self.rooms))
+        self._tell("open", url=self.url, rooms=list(self.rooms))
         try:
             await trio.sleep_forever()
         finally:
@@ -102,10 +101,10 @@ class SocketGuest(Guest):
 
     async def emit(self, said: Spoken, size: int) -> None:
         """See `Guest.emit`; the receipt comes by itself."""
-        await trio.lowlevel.checkpoint()
         to_all = said.room in self._to_all
         word = {"room": said.room, "by": said.client, "number": said.number, "size": size}
         self._tell("say", **word, all=to_all)
+        await trio.lowlevel.checkpoint()
 
     def _tell(self, order: str, **details: object) -> None:
         line = orjson.dumps({"do": order, "guest": self.number, **details}) + b"\n"

@@ -1,0 +1,44 @@
+"""For the tests of those who write rooms: pods, clients, faults, a history, and the simulator.
+
+pytest finds the fixtures by itself (`deployd.testing.plugin`): `pod`, `cluster`, `client`,
+`faults` and `history`. Tests that use them are of pytest-trio (`trio_mode`, or the mark `trio`).
+`simulate` is a decorator. Nothing here is imported before somebody asks for it: pytest loads the
+plugin in every project where deployd is installed.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .faults import Faults
+    from .history import History, RecordedClient
+    from .simulation import SimulationFailed, simulate
+    from .story import SimulatedClient, Story
+
+_WHERE = {
+    "Faults": "faults",
+    "History": "history",
+    "SimulatedClient": "story",
+    "SimulationFailed": "simulation",
+    "RecordedClient": "history",
+    "Story": "story",
+    "simulate": "simulation",
+}
+
+__all__ = [
+    "Faults",
+    "History",
+    "RecordedClient",
+    "SimulatedClient",
+    "SimulationFailed",
+    "Story",
+    "simulate",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _WHERE:
+        raise AttributeError(f"deployd.testing has no {name!r}.")
+    return getattr(import_module(f".{_WHERE[name]}", __name__), name)
