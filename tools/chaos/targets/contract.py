@@ -76,7 +76,7 @@ class Target(ABC):
     @property
     @abstractmethod
     def version(self) -> str:
-        """Which one it is."""
+        """Which one it is. Raises `NotInstalled` where something is missing."""
 
     @abstractmethod
     def objection(self, broker: str, topology: str) -> str | None:
@@ -90,7 +90,7 @@ class Target(ABC):
     def command(self, post: PodPost) -> Sequence[str | Path]:
         """Write what a pod reads into its folder; return how it is started there.
 
-        Raises `TargetError` where something is not installed.
+        Raises `NotInstalled` where something is missing.
         """
 
     @abstractmethod

@@ -19,9 +19,10 @@ TARGETS: Final[Mapping[str, type[Target]]] = {kind.name: kind for kind in _SHIPP
 
 
 def find_target(name: str) -> Target:
-    """Return the system of a name, or of one's own: `package.module:Class`. Raises `TargetError`.
+    """Return the system of a name, or of one's own: `package.module:Class`.
 
-    It is asked for its version, so that what is missing is told before anything is started.
+    Raises `TargetError` where there is none, and `NotInstalled`: its version is asked for, so that
+    what is missing is told before anything is started.
     """
     target = (_own(name) if ":" in name else _shipped(name))()
     target.version  # noqa: B018 - raises

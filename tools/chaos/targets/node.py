@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from .contract import TargetError
+from ..servers import NotInstalled
 
-__all__ = ["node_environment", "node_program", "npm_version"]
+__all__ = ["node_command", "npm_version"]
 
 PACKAGES: Final = Path(sys.prefix) / "node"
 """Beside what Python has installed; `make test` puts them there."""
@@ -20,27 +20,21 @@ WANTED: Final = (
 )
 
 
-def node_program() -> str:
-    """Return Node's program. Raises `TargetError` where it, or a package, is not installed."""
+def node_command(program: Path, *words: str) -> list[str]:
+    """Return how Node runs a program that uses them. Raises `NotInstalled` where one is missing."""
     node = shutil.which("node")
     if node is None:
-        raise TargetError("Node.js is not installed: apt-get install npm.")
+        raise NotInstalled("Node.js", "apt-get install npm")
     for name in WANTED.split():
         npm_version(name.rpartition("@")[0])
-    return node
+    return ["env", f"NODE_PATH={PACKAGES / 'node_modules'}", node, str(program), *words]
 
 
 def npm_version(package: str) -> str:
-    """Return which version of a package of npm is installed. Raises `TargetError`."""
+    """Return which version of a package of npm is installed. Raises `NotInstalled`."""
     try:
         text = (PACKAGES / "node_modules" / package / "package.json").read_text()
     except OSError:
-        raise TargetError(
-            f"npm's {package} is not installed: npm install --prefix {PACKAGES} {WANTED}"
-        ) from None
+        remedy = f"npm install --prefix {PACKAGES} {WANTED}"
+        raise NotInstalled(f"npm's {package}", remedy) from None
     return str(json.loads(text)["version"])
-
-
-def node_environment(given: dict[str, str]) -> dict[str, str]:
-    """Return the variables with which Node finds them."""
-    return given | {"NODE_PATH": str(PACKAGES / "node_modules")}

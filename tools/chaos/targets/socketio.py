@@ -33,10 +33,10 @@ from ..scenario import Scenario, Trouble
 from ..scenario import broker_faults as broker
 from ..scenario import inner_faults as inner
 from ..scenario import way_faults as way
-from ..servers import LOCALHOST, connects
+from ..servers import LOCALHOST, NotInstalled, connects
 from .contract import PodPost, PodStanding, Seat, Target, TargetError
 from .guest import Guest
-from .node import PACKAGES, node_program, npm_version
+from .node import node_command, npm_version
 from .socketio_clients import socketio_guests
 
 __all__ = ["PythonSocketIo", "SocketIoRedis", "SocketIoStreams"]
@@ -98,8 +98,7 @@ class _SocketIo(_OnRedis):
 
     def command(self, post: PodPost) -> Sequence[str | Path]:
         """See `Target.command`."""
-        path = f"NODE_PATH={PACKAGES / 'node_modules'}"
-        return ["env", path, node_program(), self.program, self.told(post)]
+        return node_command(self.program, self.told(post))
 
     def answers(self, post: PodPost) -> bool:
         """See `Target.answers`."""
@@ -154,9 +153,7 @@ class PythonSocketIo(_OnRedis):
         try:
             versions = {package: version(package) for package in PYTHON}
         except PackageNotFoundError as error:
-            raise TargetError(
-                f"{error.name} is not installed: pip install {' '.join(PYTHON)}"
-            ) from None
+            raise NotInstalled(error.name, f"pip install {' '.join(PYTHON)}") from None
         return versions[PYTHON[0]]
 
     def command(self, post: PodPost) -> Sequence[str | Path]:

@@ -6,7 +6,6 @@ JSON. It ends when its stdin does, so it outlives nobody.
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,7 +19,7 @@ from ....config import ReceiptPolicy
 from ...oracle import Record, Spoken
 from .contract import Seat, TargetError
 from .guest import Guest
-from .node import node_environment, node_program
+from .node import node_command
 
 __all__ = ["socketio_guests"]
 
@@ -40,9 +39,8 @@ async def socketio_guests(
     """Have a client for each seat for the length of the block. Raises `TargetError`."""
     send, receive = trio.open_memory_channel[bytes](MOST_ORDERS)
     guests = [SocketGuest(seat, history, send) for seat in seats]
-    command = [node_program(), str(PROGRAM)]
-    environment = node_environment(dict(os.environ))
-    process = await trio.lowlevel.open_process(command, stdin=PIPE, stdout=PIPE, env=environment)
+    command = node_command(PROGRAM)
+    process = await trio.lowlevel.open_process(command, stdin=PIPE, stdout=PIPE)
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_order, process, receive)
