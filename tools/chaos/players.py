@@ -21,7 +21,7 @@ from .runner import Bench, hindrance, play_scenario
 from .scenario import BrokerName, Judgement, Scenario, TopologyName
 from .scenario.told import step_in_words
 from .simulated import obstacle, prepare, simulate_scenario
-from .targets import Target
+from .targets import BenchTarget
 
 __all__ = ["Player", "Venue", "play_for_real", "play_simulated"]
 
@@ -33,7 +33,7 @@ MOST: Final = 240.0
 class Venue:
     """Of which system scenarios are played, where, and with what left to chance."""
 
-    target: Target
+    target: BenchTarget
     broker: BrokerName
     topology: TopologyName
     seed: int

@@ -33,7 +33,7 @@ from .scenario import (
     find,
     names,
 )
-from .targets import TARGETS, OurTarget, Target, find_target
+from .targets import TARGETS, BenchTarget, OurTarget, find_target
 
 __all__ = ["run"]
 
@@ -127,7 +127,9 @@ def _places(
                 yield one, two
 
 
-def _nowhere(scenario: Scenario, target: Target, broker: str | None, topology: str | None) -> str:
+def _nowhere(
+    scenario: Scenario, target: BenchTarget, broker: str | None, topology: str | None
+) -> str:
     place = broker or BROKERS[0], topology or TOPOLOGIES[0]
     reason = target.objection(*place) or scenario.objection(*place)
     return f"{scenario.name} has no sense there: {reason or 'it has none anywhere.'}"

@@ -24,12 +24,12 @@ from deployd.tools.chaos.scenario.way_faults import WayCut, WayDrop
 from deployd.tools.chaos.servers import NotInstalled, connects, free_port
 from deployd.tools.chaos.targets import (
     TARGETS,
+    BenchTarget,
     Guest,
+    GuestSeat,
     OurTarget,
     PodPost,
     PodStanding,
-    Seat,
-    Target,
     TargetError,
     find_target,
 )
@@ -56,14 +56,14 @@ def post(folder: Path, number: int = 0) -> PodPost:
     return PodPost(number, 2, folder, free_port(), REDIS, ROOMS)
 
 
-def seat(number: int = 0, *, blameless: bool = True) -> Seat:
-    return Seat(number, 0, "http://127.0.0.1:1", ROOMS, lambda: blameless)
+def seat(number: int = 0, *, blameless: bool = True) -> GuestSeat:
+    return GuestSeat(number, 0, "http://127.0.0.1:1", ROOMS, lambda: blameless)
 
 
 class FakeGuest(Guest):
     """It is let in at once, and its words are answered at once."""
 
-    def __init__(self, of: Seat, history: list[Record]) -> None:
+    def __init__(self, of: GuestSeat, history: list[Record]) -> None:
         names = [room.name for room in of.rooms]
         super().__init__(of.number, of.pod, of.url, names, history, of.blameless)
 
@@ -78,7 +78,7 @@ class FakeGuest(Guest):
         await trio.lowlevel.checkpoint()
 
 
-class FakeTarget(Target):
+class FakeTarget(BenchTarget):
     """Its pods listen, and that is all."""
 
     name: ClassVar[str] = "fake"
@@ -102,7 +102,7 @@ class FakeTarget(Target):
 
     @asynccontextmanager
     async def guests(
-        self, seats: Sequence[Seat], history: list[Record]
+        self, seats: Sequence[GuestSeat], history: list[Record]
     ) -> AsyncIterator[Sequence[Guest]]:
         await trio.lowlevel.checkpoint()
         yield [FakeGuest(seat, history) for seat in seats]
@@ -157,7 +157,7 @@ async def test_a_pod_of_any_system_lives_sleeps_and_dies(tmp_path: Path) -> None
         ("nothing", "there are deployd, socketio-redis"),
         ("no_such_module:Mine", "No module named 'no_such_module'"),
         ("json:Mine", "has no attribute 'Mine'"),
-        ("json:JSONDecoder", "it has to be a class made of Target"),
+        ("json:JSONDecoder", "it has to be a class made of BenchTarget"),
     ],
 )
 def test_what_is_no_target_is_told_with_what_there_is(name: str, sentence: str) -> None:

@@ -14,7 +14,7 @@ from ..scenario import inner_faults as inner
 from ..scenario import way_faults as way
 from ..scenario.steps import EndStep
 from ..servers import Deployment
-from ..targets import Guest, Target
+from ..targets import BenchTarget, Guest
 from .intruders import rubbish, stall
 from .pods import RealPod
 from .ways import Ways, no_way
@@ -54,7 +54,7 @@ class Cast(Protocol):
 
 
 def hindrance_of(
-    target: Target,
+    target: BenchTarget,
     scenario: Scenario,
     trouble: Trouble,
     deployment: Deployment | None,

@@ -32,7 +32,7 @@ from ...oracle import (
 from ..scenario import BrokerName, Judgement, Scenario, TopologyName, judged
 from ..scenario.steps import EndStep, ScenarioSteps, came_about
 from ..servers import Deployment, brokers, free_port, work_folder
-from ..targets import Guest, PodPost, PodStanding, Seat, Target
+from ..targets import BenchTarget, Guest, GuestSeat, PodPost, PodStanding
 from .faults import RealFaults, hindrance_of, within
 from .pods import RealPod
 from .ways import Ways, open_ways
@@ -60,7 +60,7 @@ SLACK: Final = 0.25
 
 
 def hindrance(
-    target: Target,
+    target: BenchTarget,
     scenario: Scenario,
     broker: BrokerName,
     topology: TopologyName,
@@ -84,7 +84,7 @@ class Bench:
 
     def __init__(
         self,
-        target: Target,
+        target: BenchTarget,
         broker: BrokerName,
         topology: TopologyName,
         folder: Path,
@@ -100,7 +100,7 @@ class Bench:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, target: Target, broker: BrokerName, topology: TopologyName, servers: int = 3
+        cls, target: BenchTarget, broker: BrokerName, topology: TopologyName, servers: int = 3
     ) -> AsyncIterator[Bench]:
         """Start servers for the length of the block. Raises `ServersError`s."""
         with work_folder() as folder:
@@ -177,11 +177,11 @@ class _RealPlay:
             chaos=any(within(step.trouble) for step in self._scenario.steps),
         )
 
-    def _seats(self) -> Iterator[Seat]:
+    def _seats(self) -> Iterator[GuestSeat]:
         for number in range(self._scenario.load.clients * len(self.pods)):
             pod = self.pods[number % len(self.pods)]
             rooms, blameless = self._scenario.load.rooms, partial(self._is_blameless, pod.number)
-            yield Seat(number, pod.number, pod.url, rooms, blameless)
+            yield GuestSeat(number, pod.number, pod.url, rooms, blameless)
 
     # How it goes -------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from typing import Final
 import trio
 
 from ..servers import LOCALHOST, ServerProcess
-from ..targets import PodPost, PodStanding, Target
+from ..targets import BenchTarget, PodPost, PodStanding
 
 __all__ = ["RealPod"]
 
@@ -25,7 +25,7 @@ FEW: Final = 4
 class RealPod:
     """A pod, over all its lives: it is always at the same address, with the same data folder."""
 
-    def __init__(self, target: Target, post: PodPost) -> None:
+    def __init__(self, target: BenchTarget, post: PodPost) -> None:
         self.number = post.number
         self.asleep = False
         self._target = target

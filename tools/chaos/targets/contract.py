@@ -20,7 +20,7 @@ from ...oracle import Record
 from ..scenario import RoomTerms, Scenario, Trouble
 from .guest import Guest
 
-__all__ = ["PodPost", "PodStanding", "Seat", "Target", "TargetError"]
+__all__ = ["BenchTarget", "GuestSeat", "PodPost", "PodStanding", "TargetError"]
 
 
 class TargetError(ToolError):
@@ -53,7 +53,7 @@ class PodStanding(NamedTuple):
 
 
 @frozen
-class Seat:
+class GuestSeat:
     """What a client is told: its number, its pod and where that is, and the rooms to be in.
 
     `blameless` says whether a connection that ends is anybody's fault but the pod's and ours.
@@ -66,7 +66,7 @@ class Seat:
     blameless: Callable[[], bool]
 
 
-class Target(ABC):
+class BenchTarget(ABC):
     """A system on the bench."""
 
     name: ClassVar[str]
@@ -106,7 +106,7 @@ class Target(ABC):
 
     @abstractmethod
     def guests(
-        self, seats: Sequence[Seat], history: list[Record]
+        self, seats: Sequence[GuestSeat], history: list[Record]
     ) -> AbstractAsyncContextManager[Sequence[Guest]]:
         """Have a client for each seat for the length of the block; they write into a history."""
 

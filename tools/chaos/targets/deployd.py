@@ -43,7 +43,7 @@ from ...common.keys import known_key
 from ...oracle import EVERYBODY, Record, Spoken, Told
 from ..scenario import Scenario, Trouble
 from ..servers import LOCALHOST
-from .contract import PodPost, PodStanding, Seat, Target
+from .contract import BenchTarget, GuestSeat, PodPost, PodStanding
 from .guest import Guest
 
 __all__ = ["OurTarget"]
@@ -59,7 +59,7 @@ AGAIN: Final = 0.3
 """Seconds after which a client that was let in nowhere tries anew."""
 
 
-class OurTarget(Target):
+class OurTarget(BenchTarget):
     """deployd itself."""
 
     name: ClassVar[str] = "deployd"
@@ -67,7 +67,7 @@ class OurTarget(Target):
 
     @property
     def version(self) -> str:
-        """See `Target.version`."""
+        """See `BenchTarget.version`."""
         return version("deployd")
 
     def objection(self, broker: str, topology: str) -> str | None:
@@ -77,7 +77,7 @@ class OurTarget(Target):
         """Be spared nothing."""
 
     def command(self, post: PodPost) -> Sequence[str | Path]:
-        """See `Target.command`."""
+        """See `BenchTarget.command`."""
         broker = dict(post.broker) | {
             "policies": {room.name: room.policy.value for room in post.rooms},
             "receipts": {room.name: room.receipt.value for room in post.rooms},
@@ -94,26 +94,26 @@ class OurTarget(Target):
         return [*serve, "--port", str(post.port), "--config", "pod.json", "--data", "data"]
 
     def answers(self, post: PodPost) -> bool:
-        """See `Target.answers`."""
+        """See `BenchTarget.answers`."""
         return _asked(post, "/health/live") is not None
 
     def standing(self, post: PodPost) -> PodStanding | None:
-        """See `Target.standing`."""
+        """See `BenchTarget.standing`."""
         return read_standing(_asked(post, "/_dashboard/api/pods"))
 
     def inject(self, post: PodPost, fault: Mapping[str, object]) -> None:
-        """See `Target.inject`."""
+        """See `BenchTarget.inject`."""
         _demand(post, CHAOS, "POST", dict(fault))
 
     def relieve(self, post: PodPost) -> None:
-        """See `Target.relieve`."""
+        """See `BenchTarget.relieve`."""
         _demand(post, CHAOS, "DELETE")
 
     @asynccontextmanager
     async def guests(
-        self, seats: Sequence[Seat], history: list[Record]
+        self, seats: Sequence[GuestSeat], history: list[Record]
     ) -> AsyncIterator[Sequence[Guest]]:
-        """See `Target.guests`."""
+        """See `BenchTarget.guests`."""
         await trio.lowlevel.checkpoint()
         yield [OurGuest(seat, history) for seat in seats]
 
@@ -145,7 +145,7 @@ def read_standing(answer: object) -> PodStanding | None:
 class OurGuest(Guest):
     """A client of ours."""
 
-    def __init__(self, seat: Seat, history: list[Record]) -> None:
+    def __init__(self, seat: GuestSeat, history: list[Record]) -> None:
         rooms = [room.name for room in seat.rooms]
         super().__init__(seat.number, seat.pod, seat.url, rooms, history, seat.blameless)
         self._client: Client | None = None

@@ -7,18 +7,18 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Final
 
-from .contract import Target, TargetError
+from .contract import BenchTarget, TargetError
 from .deployd import OurTarget
 from .socketio import PythonSocketIo, SocketIoRedis, SocketIoStreams
 
 __all__ = ["TARGETS", "find_target"]
 
 _SHIPPED: Final = (OurTarget, SocketIoRedis, SocketIoStreams, PythonSocketIo)
-TARGETS: Final[Mapping[str, type[Target]]] = {kind.name: kind for kind in _SHIPPED}
+TARGETS: Final[Mapping[str, type[BenchTarget]]] = {kind.name: kind for kind in _SHIPPED}
 """Those that are shipped, by name."""
 
 
-def find_target(name: str) -> Target:
+def find_target(name: str) -> BenchTarget:
     """Return the system of a name, or of one's own: `package.module:Class`.
 
     Raises `TargetError` where there is none, and `NotInstalled`: its version is asked for, so that
@@ -29,7 +29,7 @@ def find_target(name: str) -> Target:
     return target
 
 
-def _shipped(name: str) -> type[Target]:
+def _shipped(name: str) -> type[BenchTarget]:
     if name in TARGETS:
         return TARGETS[name]
     near = get_close_matches(name, TARGETS, 1)
@@ -37,12 +37,12 @@ def _shipped(name: str) -> type[Target]:
     raise TargetError(f"{name} is no target; {more}")
 
 
-def _own(name: str) -> type[Target]:
+def _own(name: str) -> type[BenchTarget]:
     module, _, kind = name.partition(":")
     try:
         found: object = getattr(importlib.import_module(module), kind)
     except (ImportError, AttributeError) as error:
         raise TargetError(f"{name} is no target: {error}.") from None
-    if not (isinstance(found, type) and issubclass(found, Target)):
-        raise TargetError(f"{name} is no target: it has to be a class made of Target.")
+    if not (isinstance(found, type) and issubclass(found, BenchTarget)):
+        raise TargetError(f"{name} is no target: it has to be a class made of BenchTarget.")
     return found

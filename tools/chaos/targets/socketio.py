@@ -34,7 +34,7 @@ from ..scenario import broker_faults as broker
 from ..scenario import inner_faults as inner
 from ..scenario import way_faults as way
 from ..servers import LOCALHOST, NotInstalled, connects
-from .contract import PodPost, PodStanding, Seat, Target, TargetError
+from .contract import BenchTarget, GuestSeat, PodPost, PodStanding, TargetError
 from .guest import Guest
 from .node import node_command, npm_version
 from .socketio_clients import socketio_guests
@@ -50,20 +50,20 @@ MESSAGES: Final = (way.WayDrop, way.WayDuplicate, way.WayReorder)
 """What befalls messages, as Redis pushes them to who has subscribed."""
 
 
-class _OnRedis(Target):
+class _OnRedis(BenchTarget):
     """What they have in common."""
 
     program: ClassVar[Path]
     adapter: ClassVar[str] = ""
 
     def objection(self, broker: str, topology: str) -> str | None:
-        """See `Target.objection`."""
+        """See `BenchTarget.objection`."""
         if (broker, topology) == ("redis", "single"):
             return None
         return f"{self.name} is put on the bench with a single Redis alone."
 
     def spared(self, scenario: Scenario, trouble: Trouble) -> str | None:
-        """See `Target.spared`."""
+        """See `BenchTarget.spared`."""
         if scenario.pods.signed:
             return f"Pods of {self.name} sign nothing."
         if isinstance(trouble, OURS):
@@ -75,9 +75,9 @@ class _OnRedis(Target):
         return None
 
     def guests(
-        self, seats: Sequence[Seat], history: list[Record]
+        self, seats: Sequence[GuestSeat], history: list[Record]
     ) -> AbstractAsyncContextManager[Sequence[Guest]]:
-        """See `Target.guests`."""
+        """See `BenchTarget.guests`."""
         return socketio_guests(seats, history)
 
     def told(self, post: PodPost) -> str:
@@ -93,19 +93,19 @@ class _SocketIo(_OnRedis):
 
     @property
     def version(self) -> str:
-        """See `Target.version`."""
+        """See `BenchTarget.version`."""
         return npm_version("socket.io")
 
     def command(self, post: PodPost) -> Sequence[str | Path]:
-        """See `Target.command`."""
+        """See `BenchTarget.command`."""
         return node_command(self.program, self.told(post))
 
     def answers(self, post: PodPost) -> bool:
-        """See `Target.answers`."""
+        """See `BenchTarget.answers`."""
         return connects(post.port)
 
     def standing(self, post: PodPost) -> PodStanding | None:
-        """See `Target.standing`."""
+        """See `BenchTarget.standing`."""
         connection = HTTPConnection(LOCALHOST, post.port, timeout=ASKED)
         try:
             connection.request("GET", "/")
@@ -135,7 +135,7 @@ class SocketIoStreams(_SocketIo):
     adapter = "streams"
 
     def spared(self, scenario: Scenario, trouble: Trouble) -> str | None:
-        """See `Target.spared`."""
+        """See `BenchTarget.spared`."""
         if isinstance(trouble, MESSAGES):
             return f"{trouble.name} befalls what Redis pushes, and a stream is read."
         return super().spared(scenario, trouble)
@@ -149,7 +149,7 @@ class PythonSocketIo(_OnRedis):
 
     @property
     def version(self) -> str:
-        """See `Target.version`."""
+        """See `BenchTarget.version`."""
         try:
             versions = {package: version(package) for package in PYTHON}
         except PackageNotFoundError as error:
@@ -157,15 +157,15 @@ class PythonSocketIo(_OnRedis):
         return versions[PYTHON[0]]
 
     def command(self, post: PodPost) -> Sequence[str | Path]:
-        """See `Target.command`."""
+        """See `BenchTarget.command`."""
         return [sys.executable, "-P", self.program, self.told(post)]
 
     def answers(self, post: PodPost) -> bool:
-        """See `Target.answers`."""
+        """See `BenchTarget.answers`."""
         return connects(post.port)
 
     def standing(self, post: PodPost) -> PodStanding | None:
-        """See `Target.standing`: it never says, so it thinks that all is well."""
+        """See `BenchTarget.standing`: it never says, so it thinks that all is well."""
         return PodStanding("closed", post.pods - 1) if connects(post.port) else None
 
 

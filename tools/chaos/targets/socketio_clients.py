@@ -17,7 +17,7 @@ import trio
 
 from ....config import ReceiptPolicy
 from ...oracle import Record, Spoken
-from .contract import Seat, TargetError
+from .contract import GuestSeat, TargetError
 from .guest import Guest
 from .node import node_command
 
@@ -34,7 +34,7 @@ BROKEN: Final = 1006
 
 @asynccontextmanager
 async def socketio_guests(
-    seats: Sequence[Seat], history: list[Record]
+    seats: Sequence[GuestSeat], history: list[Record]
 ) -> AsyncIterator[Sequence[Guest]]:
     """Have a client for each seat for the length of the block. Raises `TargetError`."""
     send, receive = trio.open_memory_channel[bytes](MOST_ORDERS)
@@ -82,7 +82,7 @@ class SocketGuest(Guest):
     """A client of Socket.IO. It is never told that anything was lost: there is no word for it."""
 
     def __init__(
-        self, seat: Seat, history: list[Record], orders: trio.MemorySendChannel[bytes]
+        self, seat: GuestSeat, history: list[Record], orders: trio.MemorySendChannel[bytes]
     ) -> None:
         rooms = [room.name for room in seat.rooms]
         super().__init__(seat.number, seat.pod, seat.url, rooms, history, seat.blameless)
