@@ -33,7 +33,7 @@ from .scenario import (
     find,
     names,
 )
-from .targets import TARGETS, BenchTarget, OurTarget, find_target
+from .targets import TARGETS, BenchTarget, OurTarget, TargetError, find_target
 
 __all__ = ["run"]
 
@@ -87,15 +87,18 @@ def run(
     if simulated and any(not isinstance(system, OurTarget) for system in systems):
         raise click.UsageError("The simulator has no other pods than deployd's.")
     chosen = [_with_pods(find(name), pods) for name in scenarios or names()]
+    sites = list(_places(chosen, broker, topology))
+    if not sites:
+        raise ScenarioError(_nowhere(chosen[0], broker, topology))
+    for system in systems:
+        _find_room(system, sites)
     places = [
         Venue(system, one, two, number)
         for number in range(seed, seed + seeds)
-        for one, two in _places(chosen, broker, topology)
+        for one, two in sites
         for system in systems
         if system.objection(one, two) is None
     ]
-    if not places:
-        raise ScenarioError(_nowhere(chosen[0], systems[0], broker, topology))
     play: Player = (
         partial(play_simulated, processes) if simulated else partial(play_for_real, at_once)
     )
@@ -127,12 +130,16 @@ def _places(
                 yield one, two
 
 
-def _nowhere(
-    scenario: Scenario, target: BenchTarget, broker: str | None, topology: str | None
-) -> str:
-    place = broker or BROKERS[0], topology or TOPOLOGIES[0]
-    reason = target.objection(*place) or scenario.objection(*place)
+def _nowhere(scenario: Scenario, broker: str | None, topology: str | None) -> str:
+    reason = scenario.objection(broker or BROKERS[0], topology or TOPOLOGIES[0])
     return f"{scenario.name} has no sense there: {reason or 'it has none anywhere.'}"
+
+
+def _find_room(target: BenchTarget, sites: Sequence[tuple[BrokerName, TopologyName]]) -> None:
+    """See that a system is played anywhere. Raises `TargetError`."""
+    objections = [target.objection(*site) for site in sites]
+    if None not in objections:
+        raise TargetError(str(objections[0]))
 
 
 def _played(

@@ -133,3 +133,20 @@ def test_the_group_imports_a_command_when_it_is_asked_for() -> None:
         "sys.exit('deployd.tools.chaos.scenario' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--target", "socketio"], "socketio is no target; did you mean socketio-redis?"),
+        (["--target", "deployd", "--target", "json:tool"], "json:tool is no target"),
+        (["--target", "python-socketio", "--broker", "nats"], "with a single Redis alone"),
+        (["--target", "python-socketio", "--simulated"], "no other pods than deployd's"),
+    ],
+)
+def test_a_system_that_cannot_be_played_is_told_in_a_sentence(
+    words: list[str], sentence: str
+) -> None:
+    result = chaos("run", "broker-crash", *words)
+    assert result.exit_code in (1, 2)
+    assert sentence in result.stderr
