@@ -14,8 +14,9 @@ import uvicorn
 
 def main(url: str, port: int) -> None:
     """Serve until told to end."""
+    # By default what one client says is handled at once, in any order, also while all is well.
     sio = socketio.AsyncServer(
-        async_mode="asgi", client_manager=socketio.AsyncRedisManager(url), cors_allowed_origins="*"
+        async_mode="asgi", client_manager=socketio.AsyncRedisManager(url), async_handlers=False
     )
 
     async def join(sid: str, room: str) -> None:

@@ -10,8 +10,9 @@ succeed when all clients of the room, on all servers, have acknowledged. That is
 documentation, so it is `cluster`, and `members` are the acknowledgements; where the time runs out
 it is `partial`. python-socketio has them for single clients alone, so all of its are `taken`.
 
-Policies (`buffer`, `reject`) there are none. As documented, ioredis subscribes anew by itself, and
-the streams adapter has connection state recovery on. Pods of Socket.IO say how they stand by their
+Policies (`buffer`, `reject`) there are none. Each is set up as its documentation recommends for
+what is measured: ioredis, for it subscribes anew by itself; connection state recovery with the
+streams adapter; handlers one after another in python-socketio, for order. Pods of Socket.IO say how they stand by their
 links' `status` and by the adapter's `serverCount()`, because the bench asks: a generous reading.
 Pods of python-socketio say nothing, and so never that anything is wrong.
 """
