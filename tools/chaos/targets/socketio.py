@@ -12,9 +12,9 @@ it is `partial`. python-socketio has them for single clients alone, so all of it
 
 Policies (`buffer`, `reject`) there are none. Each is set up as its documentation recommends for
 what is measured: ioredis, for it subscribes anew by itself; connection state recovery with the
-streams adapter; handlers one after another in python-socketio, for order. Pods of Socket.IO say how they stand by their
-links' `status` and by the adapter's `serverCount()`, because the bench asks: a generous reading.
-Pods of python-socketio say nothing, and so never that anything is wrong.
+streams adapter; handlers one after another in python-socketio, for order. Pods of Socket.IO say
+how they stand by their links' `status` and by the adapter's `serverCount()`, because the bench
+asks: a generous reading. Pods of python-socketio say nothing, and so never that anything is wrong.
 """
 
 from __future__ import annotations
