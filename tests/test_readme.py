@@ -40,6 +40,25 @@ async def test_its_room_is_a_room_of_fifteen_lines_that_survives_its_crash() -> 
         await b.expect("emit", event="history", data=["hello"])
 
 
+async def test_its_client_gets_a_receipt_and_hears_what_it_says() -> None:
+    printed, done = list[str](), trio.Event()
+
+    def note(*words: object) -> None:
+        printed.append(" ".join(map(str, words)))
+        if printed[-1].startswith("said"):
+            done.set()
+
+    names: dict[str, Any] = {"print": note}
+    async with running_pod() as pod, trio.open_nursery() as nursery:
+        program = BLOCKS[2].replace("http://localhost:2403", f"http://127.0.0.1:{pod.port}")
+        exec(compile(program.replace("trio.run(main)", ""), "README.md", "exec"), names)
+        nursery.start_soon(names["main"])
+        with trio.fail_after(10):
+            await done.wait()
+        nursery.cancel_scope.cancel()
+    assert printed == ["local", "said hello"]
+
+
 async def test_its_program_opens_a_pod_and_ticks(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:

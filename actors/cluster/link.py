@@ -176,14 +176,18 @@ class Link:
                 waiting.append(item)
         return waiting
 
-    def ended(self) -> None:
-        """Keep what waits for the next start; what cannot be kept is lost, and counted."""
+    def ended(self) -> list[str]:
+        """Keep what waits for the next start; return the ids of what cannot be, and is lost.
+
+        Nothing waits from now on: what is said is for this pod alone.
+        """
         left = self.state.ended()
         if not left:
-            return
+            return []
         kept = self.handoff is not None and self.handoff.keep(
             hints_of(self.pod_id, self.epoch, left)
         )
         if not kept:
             self.state.lost(len(left))
         _log.warning("stopped before these could be sent", events=len(left), kept=kept)
+        return [] if kept else [one.event.id for one in left]

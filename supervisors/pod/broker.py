@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from ...actors import ActorCell, DeadLetters, Link, LinkActor, Listeners, Notices
+from ...actors import ActorCell, DeadLetters, Exit, Link, LinkActor, Listeners, Notices
 from ...config import Config
 from ...transport.brokers.contract import Broker
 from ..backoff import Backoff
@@ -32,13 +32,16 @@ def broker_branch(
     backoff = Backoff(base=FIRST_WAIT, cap=cap, reset_after=STEADY)
     joined = config.performance.batch_message_processing
 
+    def ended(_: Exit) -> None:
+        link.ended()
+
     def cell(path: str) -> ActorCell[Any]:
         return ActorCell(
             path,
             lambda: LinkActor(link, listeners, make_broker, joined=joined),
             mailbox=link.outbox,
             dead_letters=dead_letters,
-            on_terminated=lambda _: link.ended(),
+            on_terminated=ended,
         )
 
     # No bug of a link may take the pod's own clients down with it.

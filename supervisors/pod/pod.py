@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import trio
 
 from ...actors import Affinity, Exit, Room
 from ...config import bind_log_context, get_logger
-from ...transport import shortage
+from ...transport import JSON, Event, encode_data, shortage
 from ..description import Node
 from .assemble import Parts
 
@@ -17,8 +17,15 @@ __all__ = ["Pod"]
 
 _log = get_logger("realtime")
 
-HANDOVER = 2.0
+HANDOVER: Final = 2.0
 """Seconds that rooms may take for `on_drain`, all together."""
+LOST: Final = "system:lost"
+MOST_NAMED: Final = 1000
+"""Ids of lost events that clients are told; of more they are told how many there are."""
+LOST_REASON: Final = (
+    "This pod stops while the other pods are out of reach; what was 'queued' under these ids is "
+    "heard nowhere else. Say it again."
+)
 
 
 class Pod:
@@ -125,9 +132,23 @@ class Pod:
             self._cut_off.deadline = trio.current_time() + drain.delay + drain.deadline
             self._stop_asked.set()
 
+    def _own_up(self) -> None:
+        """Tell clients what was `queued` and will never be said, while they are still there."""
+        if self.link is None or self.link.state.breaker.closed:
+            return
+        lost = self.link.ended()
+        if not lost:
+            return
+        basis = self.parts.basis
+        data: JSON = {"ids": [*lost[:MOST_NAMED]], "count": len(lost), "reason": LOST_REASON}
+        event = Event(None, LOST, encode_data(data), basis.event_ids(), 0, basis.wall())
+        for member in list(self.members.values()):
+            member.say(event)
+
     async def _drain(self) -> None:
         await self._stop_asked.wait()
         drain = self.config.drain
         await trio.sleep(drain.delay)
         await self.rooms.drain(min(HANDOVER, drain.deadline / 2))
+        self._own_up()
         self.parts.root.request_stop(self._stopping or "")

@@ -15,6 +15,7 @@ COMMANDS: Final = {
     "list": ".scenario.command:listing",
     "new": ".scenario.command:new",
     "proxy": ".proxy.command:proxy",
+    "replay": ".replaying:replay",
     "report": ".report.command:report",
     "run": ".running:run",
     "schema": ".scenario.command:schema",

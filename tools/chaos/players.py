@@ -84,12 +84,11 @@ async def play_for_real(
 async def _play_those_that_wait(
     venue: Venue, waiting: deque[Scenario], progress: RunProgress
 ) -> None:
-    target, broker, topology = venue.target, venue.broker, venue.topology
-    async with Bench.open(target, broker, topology) as bench:
+    async with Bench.open(venue.target, venue.broker, venue.topology) as bench:
         while waiting:
             scenario = waiting.popleft()
             progress.begin(scenario.name)
-            reason = hindrance(target, scenario, broker, topology, bench.deployment)
+            reason = hindrance(venue.target, scenario, bench.deployment)
             left = _left_out(scenario, venue, reason)
             progress.end(left or await _play(bench, venue, scenario, progress))
 

@@ -33,9 +33,9 @@ from .scenario import (
     find,
     names,
 )
-from .targets import TARGETS, BenchTarget, OurTarget, TargetError, find_target
+from .targets import TARGETS, BenchTarget, OurTarget, TargetError, find_target, spelled
 
-__all__ = ["run"]
+__all__ = ["played_again", "run"]
 
 _File: Final = click.Path(dir_okay=False, path_type=Path)
 
@@ -115,6 +115,19 @@ def run(
     sys.exit(0 if result.good else 1)
 
 
+def played_again(run: SystemRun, scenarios: Sequence[str]) -> SystemRun:
+    """Play scenarios of a run as they were played then. Raises `ScenarioError`s."""
+    broker = next((one for one in BROKERS if one == run.broker), None)
+    topology = next((one for one in TOPOLOGIES if one == run.topology), None)
+    if broker is None or topology is None:
+        raise ScenarioError(f"{run.name} was not played by this command.")
+    play: Player = partial(play_for_real, 1)
+    if run.simulated:
+        play = partial(play_simulated, os.cpu_count() or 1)
+    venue = Venue(find_target(run.system), broker, topology, run.seed)
+    return _played(venue, list(map(find, scenarios)), play, simulated=run.simulated)
+
+
 def _with_pods(scenario: Scenario, pods: int | None) -> Scenario:
     return scenario if pods is None else evolve(scenario, pods=evolve(scenario.pods, count=pods))
 
@@ -150,7 +163,7 @@ def _played(
     trio.run(_watched, place, scenarios, play, progress)
     words = ["--simulated"] if simulated else []
     if not isinstance(place.target, OurTarget):
-        words += ["--target", place.target.name]
+        words += ["--target", spelled(place.target)]
     words += ["--broker", place.broker, "--topology", place.topology, "--seed", str(place.seed)]
     options, order = " ".join(words), [each.name for each in scenarios]
     return SystemRun(
@@ -159,7 +172,7 @@ def _played(
         topology=place.topology,
         seed=place.seed,
         machine=f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
-        command=f"deployd chaos run {' '.join(each.name for each in scenarios)} {options}",
+        command=f"deployd chaos run {'--all' if order == names() else ' '.join(order)} {options}",
         began=began,
         seconds=time.monotonic() - clock,
         scenarios=tuple(

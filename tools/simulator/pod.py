@@ -32,7 +32,8 @@ SETTINGS: Final = BrokerSettings(
     type="simulated:Broker",
     enabled=True,
     notice_window=0.0,
-    canary_interval=0.5,  # a fifth less time a run; what hangs is noticed a third of a second later
+    canary_interval=0.5,  # a fifth less time a run
+    timeout=0.95,  # so that what hangs is noticed as soon as with the usual 0.15 and 1.3
 )
 _KEYS: Final = Secrets("m" * 64, "j" * 64)
 _BARE: Final = Config(broker=SETTINGS)

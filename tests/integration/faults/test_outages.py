@@ -65,3 +65,24 @@ async def test_a_killed_broker_is_told_and_comes_back_with_an_account() -> None:
         await bob.expect("emit", data=5)
         assert b.link is not None
         assert b.link.figures.health()["missed"] == 1
+
+
+async def test_what_is_queued_on_a_pod_that_stops_without_a_name_is_declared_lost() -> None:
+    bus = FakeBus()
+    async with two_pods(bus) as (a, b), connected(a) as [ann], connected(b):
+        await ann.join("kept-1")
+        bus.kill()
+        await ann.expect("emit", event="system:degraded")
+        ids = []
+        for n in range(3):
+            await ann.send("emit", room="kept-1", event="said", data=n, id=n)
+            await ann.expect("emit", data=n)
+            receipt = (await ann.expect("receipt", id=n))["data"]
+            assert receipt["scope"] == "queued"
+            ids.append(receipt["id"])
+        a.request_stop("the test says so")
+        lost = await ann.expect("emit", event="system:lost")
+        assert lost["data"]["ids"] == ids
+        assert lost["data"]["count"] == 3
+        assert a.link is not None
+        assert a.link.state.counters.cut_off == 3

@@ -121,6 +121,23 @@ def test_a_guardian_that_was_killed_is_replaced_and_knows_all(tmp_path: Path) ->
         assert sleeper.wait(GONE) == -signal.SIGKILL
 
 
+def test_what_ends_a_runner_does_not_end_its_guardian(tmp_path: Path) -> None:
+    guard = Guard()
+    with (tmp_path / "log").open("wb") as output:
+        sleeper = guard.start(["sleep", "60"], tmp_path, None, output)
+    until(lambda: ignores(guard.pid, signal.SIGHUP))
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        os.kill(guard.pid, number)
+    guard.leave()
+    assert sleeper.wait(GONE) == -signal.SIGKILL
+
+
+def ignores(pid: int, number: signal.Signals) -> bool:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    [ignored] = [int(line.split()[1], 16) for line in lines if line.startswith("SigIgn:")]
+    return bool(ignored >> (number - 1) & 1)
+
+
 def test_a_guardian_leaves_alone_what_has_ended_in_peace(tmp_path: Path) -> None:
     folder, other = tmp_path / "folder", tmp_path / "other"
     for each in (folder, other):

@@ -138,6 +138,7 @@ async def test_a_stranger_writes_rubbish_and_what_pods_said_until_it_leaves(
         started("nats", "single", tmp_path) as deployment,
         linked(deployment, 0) as (one, heard),
     ):
+        deployment.signed = True
         undo = await deployment.do(Trouble("broker.stranger"))
         await heard.until_heard(1)  # it is there, and remembers what it hears
         await one.publish([(PLAIN, b"a pod's")])

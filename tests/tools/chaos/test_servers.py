@@ -102,6 +102,12 @@ async def test_what_was_done_and_never_undone_is_undone_when_all_is_restored(
         assert undo is not None
         await undo()  # that of another time
         assert not runs(deployment)
+        again = await deployment.do(Trouble("broker.kill", servers=(1,)))
+        assert again is not None
+        await again()
+        deployment.servers[1].kill()
+        await again()  # it has been
+        assert not deployment.servers[1].running
         await deployment.restore()
         await served(deployment)
         async with linked(deployment, 0) as (broker, _):

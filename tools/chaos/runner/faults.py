@@ -54,17 +54,12 @@ class Cast(Protocol):
 
 
 def hindrance_of(
-    target: BenchTarget,
-    scenario: Scenario,
-    trouble: Trouble,
-    deployment: Deployment | None,
-    kind: str,
-    topology: str,
+    target: BenchTarget, scenario: Scenario, trouble: Trouble, deployment: Deployment | None
 ) -> str | None:
     """Say why something cannot be done, or None. What servers can do is known when they run."""
     reason = _REASONS.get(type(trouble)) or target.spared(scenario, trouble)
     if isinstance(trouble, way.OfWays):
-        reason = no_way(trouble, kind, topology)
+        reason = no_way(trouble)
     if isinstance(trouble, inner.PodStarve) and trouble.of == "processor":
         reason = "It takes a processor that nothing else of the run uses."
     if isinstance(trouble, inner.PodKill | inner.PodStop) and trouble.clock:

@@ -7,7 +7,6 @@ import random
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
-from itertools import permutations
 from pathlib import Path
 from typing import Final
 
@@ -20,9 +19,7 @@ from ...oracle import (
     Calm,
     Entered,
     Hearing,
-    Linked,
     Mended,
-    Met,
     Record,
     Spoken,
     Struck,
@@ -32,15 +29,14 @@ from ...oracle import (
 from ..scenario import BrokerName, Judgement, Scenario, TopologyName, judged
 from ..scenario.steps import EndStep, ScenarioSteps, came_about
 from ..servers import Deployment, brokers, free_port, work_folder
-from ..targets import BenchTarget, Guest, GuestSeat, PodPost, PodStanding
+from ..targets import BenchTarget, Guest, GuestSeat, PodPost
 from .faults import RealFaults, hindrance_of, within
 from .pods import RealPod
+from .standings import LOOKED, Standings
 from .ways import Ways, open_ways
 
 __all__ = ["Bench", "hindrance", "play_scenario"]
 
-LOOKED: Final = 0.2
-"""Seconds between looks at how pods stand: each is a request."""
 FOUND: Final = 20.0
 """Seconds within which pods find each other, or the play goes on without that."""
 ARRIVED: Final = 10.0
@@ -59,20 +55,11 @@ SLACK: Final = 0.25
 """Seconds by which what several clients see may be apart, and their clocks run in one process."""
 
 
-def hindrance(
-    target: BenchTarget,
-    scenario: Scenario,
-    broker: BrokerName,
-    topology: TopologyName,
-    deployment: Deployment | None,
-) -> str | None:
+def hindrance(target: BenchTarget, scenario: Scenario, deployment: Deployment | None) -> str | None:
     """Say why a scenario that has sense with a broker cannot be played for real, or None."""
     if scenario.not_run:
         return scenario.not_run
-    reasons = (
-        hindrance_of(target, scenario, step.trouble, deployment, broker, topology)
-        for step in scenario.steps
-    )
+    reasons = (hindrance_of(target, scenario, step.trouble, deployment) for step in scenario.steps)
     return next((reason for reason in reasons if reason is not None), None)
 
 
@@ -120,7 +107,7 @@ async def play_scenario(
 ) -> Judgement:
     """Play a scenario, and judge what clients were told. `say` is told how it goes."""
     deployment = bench.deployment
-    async with open_ways(bench.broker, deployment.addresses, scenario.pods.count) as ways:
+    async with open_ways(deployment, scenario.pods.count) as ways:
         play = _RealPlay(bench, scenario, seed, ways, say)
         try:
             await play.run()
@@ -143,6 +130,7 @@ class _RealPlay:
         say: Callable[[str], object],
     ) -> None:
         self.deployment = bench.deployment
+        self.deployment.signed = scenario.pods.signed
         self.ways = ways
         self.history: list[Record] = []
         self.hushed = 0
@@ -152,20 +140,18 @@ class _RealPlay:
         self._say = say
         self._zero = trio.current_time()
         self._blamed: dict[int, int] = {}
-        self._standings: dict[int, PodStanding | None] = {}
-        self._met: set[tuple[int, int]] = set()
         self._target = bench.target
         folder = bench.place()
         self.pods = [
             RealPod(bench.target, self._post(number, bench, folder))
             for number in range(scenario.pods.count)
         ]
+        self._standings = Standings(self.pods, self.history)
         self.guests: list[Guest] = []
 
     def _post(self, number: int, bench: Bench, folder: Path) -> PodPost:
         population = self._scenario.pods
-        past = bench.broker == "redis" and bench.topology != "single"  # see `no_way`
-        through = {} if past else self.ways.through(number)
+        through = self.ways.through(number)
         return PodPost(
             number,
             population.count,
@@ -198,8 +184,8 @@ class _RealPlay:
     async def _play(self) -> None:
         self._say(f"starting {len(self.pods)} pods")
         await self._start()
-        self.nursery.start_soon(self._note_standings)
-        await came_about(self._is_joined, FOUND)
+        self.nursery.start_soon(self._standings.watch)
+        await came_about(self._standings.are_well, FOUND)
         self._say(f"{len(self.guests)} clients come")
         for guest in self.guests:
             self.nursery.start_soon(guest.live)
@@ -212,7 +198,7 @@ class _RealPlay:
         await self._last_words()
         await came_about(self._have_all_heard, LISTENED)
         await trio.sleep(LOOKED)
-        self._view()
+        self._standings.write_down()
 
     async def end(self) -> None:
         """Leave nothing behind."""
@@ -251,7 +237,7 @@ class _RealPlay:
         deadline, since = trio.current_time() + seconds, math.inf
         while trio.current_time() < min(deadline, since + WELL):
             await trio.sleep(LOOKED)
-            well = self._is_joined() and all(guest.well for guest in self.guests)
+            well = self._standings.are_well() and all(guest.well for guest in self.guests)
             since = min(since, trio.current_time()) if well else math.inf
 
     async def _befall(self, number: int) -> EndStep:
@@ -292,40 +278,6 @@ class _RealPlay:
     def _is_blameless(self, pod: int) -> bool:
         return not self._blamed.get(pod) and not self.pods[pod].asleep
 
-    # How pods stand ------------------------------------------------------------------------------
-
-    async def _note_standings(self) -> None:
-        while True:
-            async with trio.open_nursery() as nursery:
-                for pod in self.pods:
-                    nursery.start_soon(self._look_at, pod)
-            await trio.sleep(LOOKED)
-
-    async def _look_at(self, pod: RealPod) -> None:
-        standing = await pod.standing()
-        if standing is None and pod.running:
-            return  # it sleeps, or is about to be there
-        if standing != self._standings.get(pod.number):
-            self._standings[pod.number] = standing
-            link, peers = standing or ("ended", 0)
-            self.history.append(Linked(trio.current_time(), pod.number, link, peers))
-        if standing is None:
-            self._met = {pair for pair in self._met if pod.number not in pair}
-        elif standing[1] >= sum(other.running for other in self.pods) - 1:
-            self._meet(pod.number)
-
-    def _meet(self, pod: int) -> None:
-        """Note that a pod knows all the others."""
-        for one, other in permutations(range(len(self.pods)), 2):
-            known = (one, other) in self._met
-            if one == pod and not known and self.pods[other].running:
-                self._met.add((one, other))
-                self.history.append(Met(trio.current_time(), one, other))
-
-    def _is_joined(self) -> bool:
-        others = len(self.pods) - 1
-        return all(self._standings.get(pod.number) == ("closed", others) for pod in self.pods)
-
     def _has_arrived(self) -> bool:
         wanted = len(self.guests) * (1 + len(self._scenario.load.rooms))
         return sum(isinstance(each, Entered) for each in self.history) >= wanted
@@ -338,13 +290,6 @@ class _RealPlay:
         heard = sum(isinstance(each, Hearing) for each in last)
         answered = sum(isinstance(each, Answered) for each in last)
         return answered >= said and heard >= said * len(self.guests)
-
-    def _view(self) -> None:
-        live = sum(pod.running for pod in self.pods)
-        for pod in self.pods:
-            link, peers = self._standings.get(pod.number) or ("ended", 0)
-            degraded = "" if link == "closed" else link
-            self.history.append(View(trio.current_time(), pod.number, peers, live, degraded))
 
     def _befallen(self, history: list[Record]) -> list[Record]:
         """Return what the steps were, for the rules."""

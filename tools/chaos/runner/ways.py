@@ -30,7 +30,7 @@ from ..proxy import (
 )
 from ..scenario import Trouble
 from ..scenario import way_faults as way
-from ..servers import LOCALHOST, Endpoint
+from ..servers import LOCALHOST, Deployment, Endpoint
 
 __all__ = ["Ways", "no_way", "open_ways"]
 
@@ -85,25 +85,29 @@ class Ways:
 
 
 @asynccontextmanager
-async def open_ways(kind: str, servers: Sequence[Endpoint], pods: int) -> AsyncIterator[Ways]:
+async def open_ways(deployment: Deployment, pods: int) -> AsyncIterator[Ways]:
     """Stand between each pod and each server for the length of the block."""
+    kind = deployment.kind
     async with AsyncExitStack() as stack:
         proxies = []
         for pod in range(pods):
             own = {}
-            for server in servers:
+            for server in deployment.addresses:
                 proxy = fault_proxy(str(server), protocol=kind, seed=pod, name=f"pod {pod}")
                 own[server] = await stack.enter_async_context(proxy)
             proxies.append(own)
-        yield Ways(kind, proxies)
+        ways = Ways(kind, proxies)
+        for pod, own in enumerate(proxies):
+            for toxic in deployment.toxics(ways.through(pod)):
+                for each in own.values():
+                    each.toxics.add(toxic)
+        yield ways
 
 
-def no_way(trouble: Trouble, kind: str, topology: str) -> str | None:
-    """Say why something cannot befall the ways to such a broker, or None."""
+def no_way(trouble: Trouble) -> str | None:
+    """Say why something cannot befall the ways to a broker, or None."""
     if isinstance(trouble, way.WayNoName | way.WayDeadAddress):
         return "It takes a name server of one's own, which needs root."
-    if kind == "redis" and topology != "single":
-        return "Servers of Redis tell pods each other's addresses, and those lead past the proxies."
     return None
 
 

@@ -103,7 +103,10 @@ class BrokerServer(Protocol):
 
 
 class Deployment(ABC):
-    """Servers that serve pods together. `servers` are those that faults count, from 0."""
+    """Servers that serve pods together. `servers` are those that faults count, from 0.
+
+    `signed` is whether the pods have a secret.
+    """
 
     kind: ClassVar[str]
     impossible: ClassVar[Mapping[str, str]] = {}
@@ -113,6 +116,7 @@ class Deployment(ABC):
         self.topology = topology
         self.folder = folder
         self.rooms = tuple(rooms)
+        self.signed = False
         self.servers: Sequence[BrokerServer] = ()
         self.deeds: dict[str, Deed] = {
             "broker.kill": self.kill,
@@ -242,7 +246,8 @@ class Deployment(ABC):
     async def let_in_a_stranger(self, trouble: Misfortune) -> Undo:
         """Have somebody write who is no pod, with the rights of the last of them."""
         del trouble
-        stranger, over = Stranger(self.settings(PODS - 1), self.rooms), trio.CancelScope()
+        over = trio.CancelScope()
+        stranger = Stranger(self.settings(PODS - 1), self.rooms, forges=self.signed)
 
         async def live() -> None:
             with over:

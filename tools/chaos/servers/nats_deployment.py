@@ -41,8 +41,9 @@ SUBJECTS: Final = "deployd"
 NOWHERE: Final = 1
 """A port that nobody listens on."""
 STALE: Final = "stale connection"
-PINGS: Final = '"1s"'
-"""How often servers look at their connections: often enough to call them stale when they are to."""
+PINGS: Final = {"ping_interval": '"1s"', "ping_max": "300"}
+"""How often servers look at their connections: often, to call them stale when they are to, and as
+patient as where nobody has set it, which is five minutes."""
 
 
 @define
@@ -54,7 +55,7 @@ class NatsLines:
     """What pods may not publish."""
     deaf: dict[int, set[str]] = field(factory=dict)
     """What pods may not subscribe to."""
-    others: dict[str, str] = field(factory=lambda: {"ping_interval": PINGS})
+    others: dict[str, str] = field(factory=lambda: dict(PINGS))
 
     def __str__(self) -> str:
         """As in a file."""

@@ -31,9 +31,15 @@ SEED: Final = 7
 
 
 class Stranger:
-    """One that lives until it is cancelled; `section` is a pod's `broker` section of settings."""
+    """One that lives until it is cancelled; `section` is a pod's `broker` section of settings.
 
-    def __init__(self, section: Mapping[str, object], rooms: Sequence[str]) -> None:
+    It forges where pods sign what they say: elsewhere nobody can tell what it makes of their words.
+    """
+
+    def __init__(
+        self, section: Mapping[str, object], rooms: Sequence[str], *, forges: bool
+    ) -> None:
+        self._forges = forges
         self._section = section
         self._channels: Sequence[Channel] = (EVERYONE, *map(room_channel, rooms))
         self._heard: deque[Message] = deque(maxlen=KEPT)
@@ -73,6 +79,8 @@ class Stranger:
         draw = self._draw
         channel = draw.choice(self._channels)
         batch = [(channel, draw.randbytes(draw.randrange(1, 40))), (channel, b"[" * 200)]
+        if not self._forges:
+            return batch
         for place, payload in islice(draw.sample(self._heard, len(self._heard)), 2):
             at = draw.randrange(len(payload))
             flipped = payload[:at] + bytes([payload[at] ^ 1]) + payload[at + 1 :]

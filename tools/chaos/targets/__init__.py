@@ -2,7 +2,7 @@
 
 from .contract import BenchTarget, GuestSeat, PodPost, PodStanding, TargetError
 from .deployd import OurTarget
-from .finding import TARGETS, find_target
+from .finding import TARGETS, find_target, spelled
 from .guest import Guest
 
 __all__ = [
@@ -15,4 +15,5 @@ __all__ = [
     "PodStanding",
     "TargetError",
     "find_target",
+    "spelled",
 ]

@@ -52,8 +52,8 @@ ASKED: Final = 2.0
 """Seconds for a pod to say how it stands; one that sleeps does not."""
 CHAOS: Final = "/_dashboard/api/chaos"
 SAID: Final = "said"
-ANSWER: Final = 15.0
-"""Seconds for any answer: longer than a pod may take for one."""
+ANSWER: Final = 60.0
+"""Seconds for any answer: longer than a pod may take for one, or sleep."""
 MOST_UNREAD: Final = 20_000
 AGAIN: Final = 0.3
 """Seconds after which a client that was let in nowhere tries anew."""

@@ -11,7 +11,7 @@ from .contract import BenchTarget, TargetError
 from .deployd import OurTarget
 from .socketio import PythonSocketIo, SocketIoRedis, SocketIoStreams
 
-__all__ = ["TARGETS", "find_target"]
+__all__ = ["TARGETS", "find_target", "spelled"]
 
 _SHIPPED: Final = (OurTarget, SocketIoRedis, SocketIoStreams, PythonSocketIo)
 TARGETS: Final[Mapping[str, type[BenchTarget]]] = {kind.name: kind for kind in _SHIPPED}
@@ -27,6 +27,12 @@ def find_target(name: str) -> BenchTarget:
     target = (_own(name) if ":" in name else _shipped(name))()
     target.version  # noqa: B018 - raises
     return target
+
+
+def spelled(target: BenchTarget) -> str:
+    """Return the name under which a system is found."""
+    kind = type(target)
+    return kind.name if TARGETS.get(kind.name) is kind else f"{kind.__module__}:{kind.__name__}"
 
 
 def _shipped(name: str) -> type[BenchTarget]:

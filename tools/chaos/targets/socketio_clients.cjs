@@ -7,7 +7,7 @@
 const { createInterface } = require("node:readline");
 const { io } = require("socket.io-client");
 
-const ANSWER = 15_000; // milliseconds for any answer, as with our own clients
+const ANSWER = 60_000; // milliseconds for any answer, as with our own clients
 const AGAIN = 300; // milliseconds until a join is asked for again
 
 const sockets = new Map();
