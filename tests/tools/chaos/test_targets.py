@@ -264,6 +264,18 @@ async def test_what_befalls_a_client_of_socketio_is_written_down(
         guest.take({"guest": 0, "got": "rich"})
 
 
+async def test_what_was_on_its_way_when_a_visit_ended_is_nobodys(orders: Orders) -> None:
+    history: list[Record] = []
+    guest = SocketGuest(seat(), history, orders[0])
+    guest.take({"guest": 0, "got": "connected"})
+    guest.left()
+    guest.take({"guest": 0, "got": "entered", "room": "plain"})
+    guest.take({"guest": 0, "got": "heard", "room": "plain", "by": "client1.1", "number": 7})
+    guest.take({"guest": 0, "got": "gone", "reason": "io client disconnect"})
+    assert [type(each) for each in history] == [Entered, Gone]
+    assert not guest.inside
+
+
 async def test_who_is_cut_off_by_our_own_doing_is_not_dropped(orders: Orders) -> None:
     history: list[Record] = []
     guest = SocketGuest(seat(blameless=False), history, orders[0])

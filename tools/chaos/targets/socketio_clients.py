@@ -110,12 +110,12 @@ class SocketGuest(Guest):
             self._orders.send_nowait(line)
         except trio.WouldBlock:
             raise TargetError(f"{PROGRAM.name} does not read any more.") from None
-        except trio.BrokenResourceError:
-            pass  # the play is over
 
     def take(self, told: dict[str, object]) -> None:
         """Write down what has befallen it."""
         match told:
+            case {"got": "heard" | "entered" | "gone"} if not self._here:
+                pass  # it was on its way when the visit ended
             case {"got": "heard", "room": str(room), "by": str(by), "number": int(number)}:
                 self.heard(room, by, number)
             case {"got": "answered", "by": str(by), "number": int(number), "scope": str(scope)}:
