@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PACKAGES := config transport client actors documents supervisors tools testing web
 SOURCES := $(PACKAGES) tests examples bench conftest.py
 
-.PHONY: run test simulate check lint types lock install install-dev bench bench-pods bench-faults bench-failover bench-operations soak repeat containers clean
+.PHONY: run test simulate check lint types lock install install-dev bench bench-pods bench-faults bench-failover bench-operations bench-chaos soak repeat containers clean
 
 run: $(VENV)/run.stamp ## install what a pod needs and serve on http://localhost:2403
 	@$(BIN)/deployd serve --dev --config config/realtime.json --data data
@@ -49,6 +49,13 @@ bench-operations: $(VENV)/dev.stamp ## idle crowd, thundering herd, rolling rest
 	@$(BIN)/python bench/idle.py
 	@$(BIN)/python bench/herd.py
 	@$(BIN)/python bench/rolling.py
+
+# Others lose something, so that it exits with 1 is no error.
+bench-chaos: $(VENV)/servers.stamp ## what deployd, Socket.IO and python-socketio lose on one Redis; a quarter of an hour
+	@mkdir -p .artifacts
+	@$(BIN)/deployd chaos run $(or $(CHAOS),broker-crash broker-frozen way-reset way-blackhole pod-crash) \
+		--broker redis --topology single --target deployd --target socketio-redis --target socketio-streams \
+		--target python-socketio --at-once 1 --json .artifacts/chaos.json --html .artifacts/chaos.html || test $$? = 1
 
 soak: $(VENV)/dev.stamp ## twenty minutes of load, outages and quiet: does anything grow?
 	@$(BIN)/python bench/soak.py $(SOAK)

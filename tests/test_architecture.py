@@ -52,6 +52,7 @@ INSIDE = {
         "tools.chaos.proxy",
         "tools.chaos.report",
         "tools.chaos.servers",
+        "tools.chaos.targets",
         "tools.chaos.runner",
         "tools.chaos",  # its group of commands comes after them
         "tools",  # the commands come last

@@ -22,6 +22,7 @@ from .scenario import BrokerName, Judgement, Scenario, TopologyName
 from .scenario.told import step_in_words
 from .servers import WhereBroker
 from .simulated import obstacle, prepare, simulate_scenario
+from .targets import BenchTarget
 
 __all__ = ["Player", "Venue", "play_for_real", "play_simulated"]
 
@@ -31,8 +32,9 @@ MOST: Final = 240.0
 
 @frozen
 class Venue:
-    """Where scenarios are played, and with what left to chance."""
+    """Of which system scenarios are played, where, and with what left to chance."""
 
+    target: BenchTarget
     broker: BrokerName
     topology: TopologyName
     seed: int
@@ -85,11 +87,11 @@ async def play_for_real(
 async def _play_those_that_wait(
     venue: Venue, waiting: deque[Scenario], progress: RunProgress
 ) -> None:
-    async with Bench.open(venue.broker, venue.topology, where=venue.where) as bench:
+    async with Bench.open(venue.target, venue.broker, venue.topology, where=venue.where) as bench:
         while waiting:
             scenario = waiting.popleft()
             progress.begin(scenario.name)
-            reason = hindrance(scenario, bench.deployment)
+            reason = hindrance(venue.target, scenario, bench.deployment)
             left = _left_out(scenario, venue, reason)
             progress.end(left or await _play(bench, venue, scenario, progress))
 

@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -35,6 +34,7 @@ from .scenario import (
     names,
 )
 from .servers import WhereBroker, read_endpoint
+from .targets import TARGETS, BenchTarget, OurTarget, TargetError, find_target, spelled
 
 __all__ = ["played_again", "run"]
 
@@ -50,6 +50,9 @@ _File: Final = click.Path(dir_okay=False, path_type=Path)
 @click.option("--endpoint", metavar="URL", envvar="CHAOS_ENDPOINT", show_envvar=True,
               help="A broker that is there (redis://, nats://, amqp://): nothing is done to it, "
               "only ways, pods and clients fail.")  # fmt: skip
+@click.option("--target", "targets", multiple=True, default=[OurTarget.name], metavar="NAME",
+              help=f"Whose pods: {', '.join(TARGETS)}, or module:Class. Repeat it for a table of "
+              "several.")  # fmt: skip
 @click.option("--pods", type=click.IntRange(2, 8), help="Instead of as many as a scenario has.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--seeds", type=click.IntRange(1), default=1, show_default=True,
@@ -68,6 +71,7 @@ def run(
     broker: BrokerName | None,
     topology: TopologyName | None,
     endpoint: str | None,
+    targets: tuple[str, ...],
     pods: int | None,
     seed: int,
     seeds: int,
@@ -84,19 +88,29 @@ def run(
     """
     if everything == bool(scenarios):
         raise click.UsageError("Name scenarios, or say --all; `deployd chaos list` names them.")
+    systems = [find_target(name) for name in targets]
+    if simulated and any(not isinstance(system, OurTarget) for system in systems):
+        raise click.UsageError("The simulator has no other pods than deployd's.")
     chosen = [_with_pods(find(name), pods) for name in scenarios or names()]
     where = None if endpoint is None else read_endpoint(endpoint)
     if where is not None:
         if simulated:
             raise click.UsageError("The simulator uses no --endpoint.")
+        if any(not isinstance(system, OurTarget) for system in systems):
+            raise click.UsageError("On an --endpoint only deployd's pods keep apart from others.")
         broker, topology = _asked(where, broker, topology)
-    places = [
-        Venue(one, two, number, where)
-        for number in range(seed, seed + seeds)
-        for one, two in _places(chosen, broker, topology)
-    ]
-    if not places:
+    sites = list(_places(chosen, broker, topology))
+    if not sites:
         raise ScenarioError(_nowhere(chosen[0], broker, topology))
+    for system in systems:
+        _find_room(system, sites)
+    places = [
+        Venue(system, one, two, number, where)
+        for number in range(seed, seed + seeds)
+        for one, two in sites
+        for system in systems
+        if system.objection(one, two) is None
+    ]
     play: Player = (
         partial(play_simulated, processes) if simulated else partial(play_for_real, at_once)
     )
@@ -118,12 +132,12 @@ def played_again(run: SystemRun, scenarios: Sequence[str]) -> SystemRun:
     """Play scenarios of a run as they were played then. Raises `ScenarioError`s."""
     broker = next((one for one in BROKERS if one == run.broker), None)
     topology = next((one for one in TOPOLOGIES if one == run.topology), None)
-    if broker is None or topology is None or run.system != "deployd":
+    if broker is None or topology is None:
         raise ScenarioError(f"{run.name} was not played by this command.")
     play: Player = partial(play_for_real, 1)
     if run.simulated:
         play = partial(play_simulated, os.cpu_count() or 1)
-    venue = Venue(broker, topology, run.seed)
+    venue = Venue(find_target(run.system), broker, topology, run.seed)
     return _played(venue, list(map(find, scenarios)), play, {}, simulated=run.simulated)
 
 
@@ -157,6 +171,13 @@ def _nowhere(scenario: Scenario, broker: str | None, topology: str | None) -> st
     return f"{scenario.name} has no sense there: {reason or 'it has none anywhere.'}"
 
 
+def _find_room(target: BenchTarget, sites: Sequence[tuple[BrokerName, TopologyName]]) -> None:
+    """See that a system is played anywhere. Raises `TargetError`."""
+    objections = [target.objection(*site) for site in sites]
+    if None not in objections:
+        raise TargetError(str(objections[0]))
+
+
 def _played(
     place: Venue,
     scenarios: Sequence[Scenario],
@@ -169,13 +190,15 @@ def _played(
     began, clock, progress = datetime.now(UTC), time.monotonic(), RunProgress(len(scenarios))
     trio.run(_watched, place, scenarios, play, progress)
     words = ["--simulated"] if simulated else []
+    if not isinstance(place.target, OurTarget):
+        words += ["--target", spelled(place.target)]
     words += ["--broker", place.broker, "--topology", place.topology, "--seed", str(place.seed)]
     if place.where is not None:
         words += ["--endpoint", str(place.where)]
     options, order = " ".join(words), [each.name for each in scenarios]
     asked = [files.get(name, name) for name in order]
     return SystemRun(
-        system="deployd",
+        system=place.target.name,
         broker=place.broker,
         topology=place.topology,
         seed=place.seed,
@@ -187,7 +210,7 @@ def _played(
             evolve(each, command=f"deployd chaos run {files.get(each.name, each.name)} {options}")
             for each in sorted(progress.ended, key=lambda each: order.index(each.name))
         ),
-        version=version("deployd"),
+        version=place.target.version,
         pods=scenarios[0].pods.count,
         simulated=simulated,
     )

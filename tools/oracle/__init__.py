@@ -2,6 +2,7 @@
 
 from .history import (
     EVERYBODY,
+    TAKEN,
     Answered,
     Befell,
     Began,
@@ -30,6 +31,7 @@ from .rules import RULES, Violation, judge
 __all__ = [
     "EVERYBODY",
     "RULES",
+    "TAKEN",
     "Answered",
     "Befell",
     "Began",

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 __all__ = [
     "EVERYBODY",
+    "TAKEN",
     "Answered",
     "Befell",
     "Began",
@@ -33,6 +34,8 @@ __all__ = [
 
 EVERYBODY: Final = "everybody"
 """Stands for the room of all who are connected."""
+TAKEN: Final = "taken"
+"""The scope of a receipt that says nothing of who hears: its pod has it. Ours have none such."""
 
 
 class Entered(NamedTuple):

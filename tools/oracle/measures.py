@@ -16,7 +16,7 @@ from .history import (
     Record,
     Struck,
 )
-from .rules import Violation, holes
+from .rules import Violation, false_receipts, holes
 from .seen import IN_TIME, Seen
 from .spans import Span, spans
 
@@ -103,7 +103,7 @@ def measure(
         undeclared=len(missed) - len(after),
         duplicated=broken["duplicate"],
         reordered=broken["order"],
-        false_receipts=broken["false receipt"] + broken["unheard"],
+        false_receipts=len(false_receipts(seen)),
         clients_dropped=sum(isinstance(record, Dropped) for record in history),
         noticed=any(one.begin >= windows[0].begin for one in troubled) if windows else False,
         told_after=max(after, default=None),

@@ -9,10 +9,10 @@ from typing import Final, TypeAlias
 
 from attrs import frozen
 
-from .history import Hearing, Record, Spoken, View
+from .history import TAKEN, Hearing, Record, Spoken, View
 from .seen import Seen, Stay
 
-__all__ = ["RULES", "Violation", "holes", "judge"]
+__all__ = ["RULES", "Violation", "false_receipts", "holes", "judge"]
 
 ANSWERED: Final = 8.0
 """Seconds within which an emit is answered, whatever becomes of it."""
@@ -20,7 +20,7 @@ LATE: Final = 1.0
 """Seconds that an event may be on its way when nothing is wrong."""
 ROUNDED: Final = 0.002
 """Seconds by which what is written in milliseconds may be off, twice."""
-ALL_HEAR: Final = frozenset({"cluster", "partial", "queued", "local"})
+ALL_HEAR: Final = frozenset({"cluster", "partial", "queued", "local", TAKEN})
 
 
 @frozen
@@ -39,6 +39,8 @@ class Violation:
 # The rules ------------------------------------------------------------------------------------
 
 _Rule: TypeAlias = Callable[[Seen], Iterator[tuple[float, str]]]
+_Word: TypeAlias = tuple[str, int]
+"""Who said it, and its number."""
 
 
 def _order(seen: Seen) -> Iterator[tuple[float, str]]:
@@ -87,13 +89,19 @@ def _receipts(seen: Seen) -> Iterator[tuple[float, str]]:
 
 def _false_receipts(seen: Seen) -> Iterator[tuple[float, str]]:
     """Let nobody hear what was rejected; and all hear of the cluster's, or be told."""
+    yield from ((at, sentence) for _, at, sentence in _broken_promises(seen))
+
+
+def _broken_promises(seen: Seen) -> Iterator[tuple[_Word, float, str]]:
     for _, heard in seen.heard:
-        for answer in seen.answers.get((heard.speaker, heard.number), ()):
+        key = heard.speaker, heard.number
+        for answer in seen.answers.get(key, ()):
             if answer.scope == "rejected":
-                yield heard.at, f"{_what(heard)} was rejected, and came to {heard.client}"
+                yield key, heard.at, f"{_what(heard)} was rejected, and came to {heard.client}"
     for said, stay, declared in holes(seen):
         if declared is None and _scope(seen, said) == "cluster":
-            yield said.at, f"{_what(said)} is 'cluster', and {stay.client} is told nothing"
+            key = said.client, said.number
+            yield key, said.at, f"{_what(said)} is 'cluster', and {stay.client} is told nothing"
 
 
 def _claims(seen: Seen) -> Iterator[tuple[float, str]]:
@@ -154,6 +162,10 @@ def _well(seen: Seen) -> Iterator[tuple[float, str]]:
 
 def _unheard(seen: Seen) -> Iterator[tuple[float, str]]:
     """Let those have heard of whom a receipt says so: all in the room, or as many as it says."""
+    yield from ((at, sentence) for _, at, sentence in _overstated(seen))
+
+
+def _overstated(seen: Seen) -> Iterator[tuple[_Word, float, str]]:
     by_room = _by_room(seen)
     for key, said in seen.said.items():
         for answer in seen.answers.get(key, ()):
@@ -163,14 +175,14 @@ def _unheard(seen: Seen) -> Iterator[tuple[float, str]]:
             by = answer.at + seen.slack
             heard = sum(stay.heard.get(key, math.inf) <= by for stay in stays)
             if heard < answer.members:
-                yield answer.at, f"{heard} had heard {_what(said)}, and not {answer.members}"
+                yield key, answer.at, f"{heard} had heard {_what(said)}, and not {answer.members}"
             if answer.scope != "cluster":
                 continue
             for stay in stays:
                 in_it = stay.begin < said.at and answer.at < stay.end
                 missed = in_it and stay.heard.get(key, math.inf) > by
                 if missed and not _is_alone(seen, said, stay) and seen.knew(said, stay):
-                    yield answer.at, f"{stay.client} had not heard {_what(said)}"
+                    yield key, answer.at, f"{stay.client} had not heard {_what(said)}"
 
 
 def _undeclared(seen: Seen) -> Iterator[tuple[float, str]]:
@@ -202,7 +214,7 @@ def _reach(seen: Seen) -> Iterator[tuple[float, str]]:
         refused = scope.startswith("error:")  # and told so
         if (
             said.at > seen.calm
-            and scope != "cluster"
+            and scope not in ("cluster", TAKEN)
             and said.client not in seen.gone
             and not refused
         ):
@@ -255,6 +267,11 @@ def judge(
     seen = Seen(history, slack)
     found = [Violation(name, at, sentence) for name in rules for at, sentence in RULES[name](seen)]
     return sorted(found, key=lambda violation: violation.at)
+
+
+def false_receipts(seen: Seen) -> set[_Word]:
+    """Return the words whose receipts say what is not so, by either rule, once each."""
+    return {key for key, _, _ in (*_broken_promises(seen), *_overstated(seen))}
 
 
 def holes(seen: Seen) -> Iterator[tuple[Spoken, Stay, float | None]]:

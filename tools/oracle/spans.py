@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from attrs import frozen
 
-from .history import Answered, Began, Gone, Linked, Record, Told
+from .history import TAKEN, Answered, Began, Gone, Linked, Record, Told
 
 __all__ = ["Span", "spans"]
 
@@ -25,7 +25,7 @@ def spans(history: Sequence[Record]) -> Iterator[Span]:
     yield from _of_links(history)
     yield from _of_clients(history)
     for record in history:
-        if isinstance(record, Answered) and record.scope != "cluster":
+        if isinstance(record, Answered) and record.scope not in ("cluster", TAKEN):
             yield Span(record.at, record.at, told=False)
 
 

@@ -284,7 +284,9 @@ def test_several_systems_stand_beside_each_other() -> None:
     assert "What was lost?" in text
     assert text.count("only-there") >= 3
     assert '<a href="#r1">Socket.IO 0.1.0 on redis cluster</a>' in page
-    assert "2 lost in silence , 31 declared lost" in text
+    assert (
+        "2 undeclared lost , 7 false receipts , 5 twice , 6 out of order , 31 declared lost" in text
+    )
     read(page)
 
 

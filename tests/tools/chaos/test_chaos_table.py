@@ -108,3 +108,16 @@ def test_without_a_terminal_each_that_ended_is_a_line_once(autojump_clock: MockC
         "not applicable  24-queue-deleted  It is for RabbitMQ.",
         "not judged  22-slot-moves  redis-server ended with code 1.",
     ]
+
+
+def test_several_systems_stand_beside_each_other_scenario_by_scenario() -> None:
+    other = evolve(RUN, system="another", scenarios=(evolve(ALL_WELL, name=FAILED.name),))
+    rows = [
+        each.split()
+        for each in printed(Result((RUN, other))).split("Beside each other")[1].splitlines()
+    ]
+    ours = next(row for row in rows if row[:2] == [FAILED.name, RUN.system])
+    place = rows.index(ours)
+    assert ours[2:8] == ["failed", "2", "7", "5", "6", "31"]
+    assert rows[place + 1][:3] == ["another", "passed", "0"]
+    assert "Beside" not in printed(RESULT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from deployd.tools.chaos.scenario import CONDITIONS, Condition, Witness
-from deployd.tools.oracle import Answered, Entered, Gone, Linked, Record, Told
+from deployd.tools.oracle import TAKEN, Answered, Entered, Gone, Linked, Record, Told
 
 WELL: list[Record] = [
     *(Linked(0.1, 0, "closed", 1), Linked(0.1, 1, "closed", 1)),
@@ -27,6 +27,7 @@ def happened(*records: Record, before: tuple[Record, ...] = ()) -> set[Condition
 def test_nothing_has_come_about_while_all_is_well() -> None:
     assert happened() == set()
     assert happened(Answered(2.0, "a", 1, "cluster")) == set()
+    assert happened(Answered(2.0, "a", 1, TAKEN)) == set()  # it says nothing of who hears
 
 
 @pytest.mark.parametrize("noticed", [Linked(2.0, 0, "open", 1), told("a", "cut_off")])

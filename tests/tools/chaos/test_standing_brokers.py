@@ -99,6 +99,7 @@ async def test_one_that_does_not_answer_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
+        (("--target", "python-socketio"), "only deployd's pods keep apart from others."),
         (("--simulated",), "The simulator uses no --endpoint."),
         (("--broker", "nats"), "redis://h:6379 is one server of redis, and nothing else."),
         (("--topology", "cluster"), "redis://h:6379 is one server of redis, and nothing else."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from deployd.tools.oracle import (
+    TAKEN,
     Answered,
     Began,
     Dropped,
@@ -69,6 +70,18 @@ def test_what_was_missed_is_declared_or_not() -> None:
 
 def test_a_receipt_that_says_more_than_what_came_about_is_false() -> None:
     assert measured(said(1, 2.0, heard="ac")).false_receipts == 1
+
+
+def test_a_false_receipt_counts_once_by_whichever_rule_and_whoever_did_not_hear() -> None:
+    words = [Spoken(2.0, A, 0, "r", 1), Hearing(2.01, A, "r", A, 1)]
+    found = measured(words, Answered(2.02, A, 1, "cluster", 3))
+    assert (found.undeclared, found.false_receipts) == (2, 1)
+
+
+def test_a_receipt_that_says_nothing_of_who_hears_is_neither_false_nor_a_sign_of_trouble() -> None:
+    found = measured(fault(10.0, 12.0), said(1, 11.0, heard="ac", scope=TAKEN))
+    assert (found.undeclared, found.false_receipts) == (1, 0)
+    assert (found.detected, found.noticed) == (None, False)
 
 
 def test_what_comes_twice_or_after_later_words_is_counted() -> None:

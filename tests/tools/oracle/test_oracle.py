@@ -6,6 +6,7 @@ import pytest
 
 from deployd.tools.oracle import (
     RULES,
+    TAKEN,
     Answered,
     Befell,
     Began,
@@ -206,3 +207,9 @@ def test_all_is_heard_when_everybody_is_told_that_it_is_over() -> None:
     assert not broken(healed, told(1.9, 1.9, room=None, who=A), declared,
                       told(6.0, 1.9, 5.9, room=None, who=A))  # fmt: skip
     assert not broken(healed, Befell(2.5, "kill", 3.0, True), declared)
+
+
+def test_a_receipt_that_says_nothing_of_who_hears_claims_nothing_and_excuses_nothing() -> None:
+    calm = Calm(10.0)
+    assert broken(calm, said(1, 11.0, TAKEN), heard(1, 11.1)) == set()
+    assert broken(calm, said(1, 11.0, TAKEN)) == {"undeclared", "reach"}

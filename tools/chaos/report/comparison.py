@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from typing import Final
 
-from .figures import COUNTS, FIGURES, NONE
+from .figures import COUNTS, FIGURES, NONE, troubles, value
 from .result import Result, ScenarioResult, ScenarioVerdict, SystemRun
 from .sections import cell, scroll, verdict
 
@@ -70,15 +70,20 @@ def _matrix(result: Result) -> str:
 
 
 def _fate(found: tuple[str, ScenarioResult] | None) -> str:
-    """Say how a scenario ended with a system, and what was lost, if anything was."""
+    """Say how a scenario ended with a system, and what was lost or broken, if anything was."""
     if found is None:
         return f'<td class="words soft">{NONE}</td>'
     key, scenario = found
     lost = []
     if scenario.measures is not None:
-        silent, declared = scenario.measures.undeclared, scenario.measures.declared
-        lost += [f'<strong class="bad">{silent:,} lost in silence</strong>'] if silent else []
+        lost += [
+            f'<strong class="bad">{value(scenario.measures, fact)} {fact.short}</strong>'
+            for fact in troubles(scenario.measures)
+        ]
+        declared = scenario.measures.declared
         lost += [f"{declared:,} declared lost"] if declared else []
+    if not lost and scenario.verdict is ScenarioVerdict.FAILED:
+        lost += [html.escape(each.sentence) for each in scenario.violations[:1]]
     ended = (
         f'<a class="plain" href="#{key}">{verdict(scenario)}</a>'
         if scenario.ran

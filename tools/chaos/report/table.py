@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ...common import printable
+from .beside import beside
 from .figures import (
     BAD,
     FIGURES,
@@ -130,6 +131,8 @@ def print_result(result: Result, console: Console) -> None:
         console.print(Text(headline(run), style="bold green" if run.good else "bold red"))
         console.print(Text(f"{counted(run)}. {tallied(run)}; {summed(run)}."))
         console.print(Text(printable(f"Again: {run.command}"), style="dim"))
+    if len(result.runs) > 1:
+        console.print(beside(result))
 
 
 def _print_table(scenarios: Sequence[ScenarioResult], console: Console) -> None:

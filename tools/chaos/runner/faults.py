@@ -14,7 +14,7 @@ from ..scenario import inner_faults as inner
 from ..scenario import way_faults as way
 from ..scenario.steps import EndStep
 from ..servers import Deployment
-from .guests import Guest
+from ..targets import BenchTarget, Guest
 from .intruders import rubbish, stall
 from .pods import RealPod
 from .ways import Ways, no_way
@@ -53,9 +53,11 @@ class Cast(Protocol):
         """Let a client say something."""
 
 
-def hindrance_of(scenario: Scenario, trouble: Trouble, deployment: Deployment | None) -> str | None:
+def hindrance_of(
+    target: BenchTarget, scenario: Scenario, trouble: Trouble, deployment: Deployment | None
+) -> str | None:
     """Say why something cannot be done, or None. What servers can do is known when they run."""
-    reason = _REASONS.get(type(trouble))
+    reason = _REASONS.get(type(trouble)) or target.spared(scenario, trouble)
     if isinstance(trouble, way.OfWays):
         reason = no_way(trouble)
     if isinstance(trouble, inner.PodStarve) and trouble.of == "processor":

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
-from itertools import permutations
 from pathlib import Path
 from typing import Final
 
@@ -20,9 +19,7 @@ from ...oracle import (
     Calm,
     Entered,
     Hearing,
-    Linked,
     Mended,
-    Met,
     Record,
     Spoken,
     Struck,
@@ -31,16 +28,22 @@ from ...oracle import (
 )
 from ..scenario import BrokerName, Judgement, Scenario, TopologyName, judged
 from ..scenario.steps import EndStep, ScenarioSteps, came_about
-from ..servers import Deployment, WhereBroker, brokers, standing_broker, work_folder
+from ..servers import (
+    Deployment,
+    WhereBroker,
+    brokers,
+    free_port,
+    standing_broker,
+    work_folder,
+)
+from ..targets import BenchTarget, Guest, GuestSeat, PodPost
 from .faults import RealFaults, hindrance_of, within
-from .guests import Guest
-from .pods import RealPod, Standing
+from .pods import RealPod
+from .standings import LOOKED, Standings
 from .ways import Ways, open_ways
 
 __all__ = ["Bench", "hindrance", "play_scenario"]
 
-LOOKED: Final = 0.2
-"""Seconds between looks at how pods stand: each is a request."""
 FOUND: Final = 20.0
 """Seconds within which pods find each other, or the play goes on without that."""
 ARRIVED: Final = 10.0
@@ -59,20 +62,29 @@ SLACK: Final = 0.25
 """Seconds by which what several clients see may be apart, and their clocks run in one process."""
 
 
-def hindrance(scenario: Scenario, deployment: Deployment | None) -> str | None:
+def hindrance(target: BenchTarget, scenario: Scenario, deployment: Deployment | None) -> str | None:
     """Say why a scenario that has sense with a broker cannot be played for real, or None."""
     if scenario.not_run:
         return scenario.not_run
-    reasons = (hindrance_of(scenario, step.trouble, deployment) for step in scenario.steps)
+    reasons = (hindrance_of(target, scenario, step.trouble, deployment) for step in scenario.steps)
     return next((reason for reason in reasons if reason is not None), None)
 
 
 class Bench:
-    """Servers on which one scenario after another is played, with pods and clients of its own."""
+    """Servers on which one scenario after another is played, with pods and clients of its own.
+
+    The pods are those of a system, the `target`.
+    """
 
     def __init__(
-        self, broker: BrokerName, topology: TopologyName, folder: Path, deployment: Deployment
+        self,
+        target: BenchTarget,
+        broker: BrokerName,
+        topology: TopologyName,
+        folder: Path,
+        deployment: Deployment,
     ) -> None:
+        self.target = target
         self.broker = broker
         self.topology = topology
         self.folder = folder
@@ -83,6 +95,7 @@ class Bench:
     @asynccontextmanager
     async def open(
         cls,
+        target: BenchTarget,
         broker: BrokerName,
         topology: TopologyName,
         servers: int = 3,
@@ -96,7 +109,7 @@ class Bench:
                 else standing_broker(where, folder)
             )
             async with opened as deployment:
-                yield cls(broker, topology, folder, deployment)
+                yield cls(target, broker, topology, folder, deployment)
 
     def place(self) -> Path:
         """Return a folder for the next play."""
@@ -144,67 +157,65 @@ class _RealPlay:
         self._say = say
         self._zero = trio.current_time()
         self._blamed: dict[int, int] = {}
-        self._standings: dict[int, Standing | None] = {}
-        self._met: set[tuple[int, int]] = set()
+        self._target = bench.target
         folder = bench.place()
         self.pods = [
-            RealPod(number, folder / f"pod-{number}", self._settings(number, bench))
+            RealPod(bench.target, self._post(number, bench, folder))
             for number in range(scenario.pods.count)
         ]
-        rooms = [room.name for room in scenario.load.rooms]
-        self.guests = [
-            Guest(
-                number,
-                number % len(self.pods),
-                self.pods[number % len(self.pods)].url,
-                rooms,
-                self.history,
-                partial(self._is_blameless, number % len(self.pods)),
-            )
-            for number in range(scenario.load.clients * len(self.pods))
-        ]
+        self._standings = Standings(self.pods, self.history)
+        self.guests: list[Guest] = []
 
-    def _settings(self, number: int, bench: Bench) -> dict[str, object]:
-        pods, rooms = self._scenario.pods, self._scenario.load.rooms
+    def _post(self, number: int, bench: Bench, folder: Path) -> PodPost:
+        population = self._scenario.pods
         through = self.ways.through(number)
-        own = bench.deployment.settings(number, through=through, roam=pods.roam)
-        own |= {
-            "policies": {room.name: room.policy.value for room in rooms},
-            "receipts": {room.name: room.receipt.value for room in rooms},
-        }
-        if pods.signed:
-            own["secret"] = "s" * 64
-        chaos = any(within(step.trouble) for step in self._scenario.steps)
-        return {
-            "server": {"name": f"pod{number}"},
-            "broker": own,
-            "chaos": {"enabled": chaos},
-        }
+        return PodPost(
+            number,
+            population.count,
+            folder / f"pod-{number}",
+            free_port(),
+            bench.deployment.settings(number, through=through, roam=population.roam),
+            self._scenario.load.rooms,
+            signed=population.signed,
+            chaos=any(within(step.trouble) for step in self._scenario.steps),
+        )
+
+    def _seats(self) -> Iterator[GuestSeat]:
+        for number in range(self._scenario.load.clients * len(self.pods)):
+            pod = self.pods[number % len(self.pods)]
+            rooms, blameless = self._scenario.load.rooms, partial(self._is_blameless, pod.number)
+            yield GuestSeat(number, pod.number, pod.url, rooms, blameless)
 
     # How it goes -------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Play it."""
-        async with trio.open_nursery() as nursery:
-            self.nursery = nursery
-            self._say(f"starting {len(self.pods)} pods")
-            await self._start()
-            nursery.start_soon(self._note_standings)
-            await came_about(self._is_joined, FOUND)
-            self._say(f"{len(self.guests)} clients come")
-            for guest in self.guests:
-                nursery.start_soon(guest.live)
-            await came_about(self._has_arrived, ARRIVED)
-            await trio.sleep(0.5 + self._draw.random())
-            await self._talk_and_fail()
-            await trio.sleep(SILENT)
-            self.history.append(Calm(trio.current_time()))
-            self._say("last words")
-            await self._last_words()
-            await came_about(self._have_all_heard, LISTENED)
-            await trio.sleep(LOOKED)
-            self._view()
+        async with (
+            self._target.guests(list(self._seats()), self.history) as guests,
+            trio.open_nursery() as nursery,
+        ):
+            self.guests, self.nursery = list(guests), nursery
+            await self._play()
             nursery.cancel_scope.cancel()
+
+    async def _play(self) -> None:
+        self._say(f"starting {len(self.pods)} pods")
+        await self._start()
+        self.nursery.start_soon(self._standings.watch)
+        await came_about(self._standings.are_well, FOUND)
+        self._say(f"{len(self.guests)} clients come")
+        for guest in self.guests:
+            self.nursery.start_soon(guest.live)
+        await came_about(self._has_arrived, ARRIVED)
+        await trio.sleep(0.5 + self._draw.random())
+        await self._talk_and_fail()
+        await trio.sleep(SILENT)
+        self.history.append(Calm(trio.current_time()))
+        self._say("last words")
+        await self._last_words()
+        await came_about(self._have_all_heard, LISTENED)
+        await trio.sleep(LOOKED)
+        self._standings.write_down()
 
     async def end(self) -> None:
         """Leave nothing behind."""
@@ -236,13 +247,14 @@ class _RealPlay:
 
     async def _until_well(self, seconds: float) -> None:
         """Return when all has been well for a while; what may be hidden takes all the time."""
-        if any(step.trouble.name.startswith("broker.forget") for step in self._scenario.steps):
+        hidden = any(step.trouble.name.startswith("broker.forget") for step in self._scenario.steps)
+        if hidden or not self._target.tells_all:
             await trio.sleep(seconds)
             return
         deadline, since = trio.current_time() + seconds, math.inf
         while trio.current_time() < min(deadline, since + WELL):
             await trio.sleep(LOOKED)
-            well = self._is_joined() and all(guest.well for guest in self.guests)
+            well = self._standings.are_well() and all(guest.well for guest in self.guests)
             since = min(since, trio.current_time()) if well else math.inf
 
     async def _befall(self, number: int) -> EndStep:
@@ -283,40 +295,6 @@ class _RealPlay:
     def _is_blameless(self, pod: int) -> bool:
         return not self._blamed.get(pod) and not self.pods[pod].asleep
 
-    # How pods stand ------------------------------------------------------------------------------
-
-    async def _note_standings(self) -> None:
-        while True:
-            async with trio.open_nursery() as nursery:
-                for pod in self.pods:
-                    nursery.start_soon(self._look_at, pod)
-            await trio.sleep(LOOKED)
-
-    async def _look_at(self, pod: RealPod) -> None:
-        standing = await pod.standing()
-        if standing is None and pod.running:
-            return  # it sleeps, or is about to be there
-        if standing != self._standings.get(pod.number):
-            self._standings[pod.number] = standing
-            link, peers = standing or ("ended", 0)
-            self.history.append(Linked(trio.current_time(), pod.number, link, peers))
-        if standing is None:
-            self._met = {pair for pair in self._met if pod.number not in pair}
-        elif standing[1] >= sum(other.running for other in self.pods) - 1:
-            self._meet(pod.number)
-
-    def _meet(self, pod: int) -> None:
-        """Note that a pod knows all the others."""
-        for one, other in permutations(range(len(self.pods)), 2):
-            known = (one, other) in self._met
-            if one == pod and not known and self.pods[other].running:
-                self._met.add((one, other))
-                self.history.append(Met(trio.current_time(), one, other))
-
-    def _is_joined(self) -> bool:
-        others = len(self.pods) - 1
-        return all(self._standings.get(pod.number) == ("closed", others) for pod in self.pods)
-
     def _has_arrived(self) -> bool:
         wanted = len(self.guests) * (1 + len(self._scenario.load.rooms))
         return sum(isinstance(each, Entered) for each in self.history) >= wanted
@@ -329,13 +307,6 @@ class _RealPlay:
         heard = sum(isinstance(each, Hearing) for each in last)
         answered = sum(isinstance(each, Answered) for each in last)
         return answered >= said and heard >= said * len(self.guests)
-
-    def _view(self) -> None:
-        live = sum(pod.running for pod in self.pods)
-        for pod in self.pods:
-            link, peers = self._standings.get(pod.number) or ("ended", 0)
-            degraded = "" if link == "closed" else link
-            self.history.append(View(trio.current_time(), pod.number, peers, live, degraded))
 
     def _befallen(self, history: list[Record]) -> list[Record]:
         """Return what the steps were, for the rules."""

@@ -1,60 +1,45 @@
-"""A pod as operators run it, in a process of its own, which a scenario may kill."""
+"""A pod of any system, in a process of its own, which a scenario may kill."""
 
 from __future__ import annotations
 
 import resource
 import signal
-import sys
 from collections.abc import Mapping
 from functools import partial
-from http.client import HTTPException
 from pathlib import Path
 from typing import Final
 
-import orjson
 import trio
 
-from ...common import ToolError
-from ...common.address import ask, parse_address
-from ...common.keys import known_key
-from ..servers import LOCALHOST, ServerProcess, free_port
+from ..servers import LOCALHOST, ServerProcess
+from ..targets import BenchTarget, PodPost, PodStanding
 
-__all__ = ["RealPod", "Standing"]
+__all__ = ["RealPod"]
 
-ASKED: Final = 2.0
-"""Seconds for a pod to say how it stands; one that sleeps does not."""
 STOPPED: Final = 30.0
 """Seconds in which a pod ends that is told to."""
-CHAOS: Final = "/_dashboard/api/chaos"
 FEW: Final = 4
 """Descriptors that a pod has left when it has none."""
-
-Standing = tuple[str, int]
-"""The state of a pod's link, and how many others it hears."""
 
 
 class RealPod:
     """A pod, over all its lives: it is always at the same address, with the same data folder."""
 
-    def __init__(self, number: int, folder: Path, settings: Mapping[str, object]) -> None:
-        self.number = number
-        self.port = free_port()
+    def __init__(self, target: BenchTarget, post: PodPost) -> None:
+        self.number = post.number
         self.asleep = False
-        self._folder = folder
+        self._target = target
+        self._post = post
         self._limits: tuple[int, int] | None = None
-        folder.mkdir()
-        (folder / "pod.json").write_bytes(orjson.dumps(settings))
-        command = [sys.executable, "-P", "-m", "deployd.tools", "serve", "--host", LOCALHOST]
+        post.folder.mkdir()
         self._process = ServerProcess(
-            [*command, "--port", str(self.port), "--config", "pod.json", "--data", "data"],
-            folder,
-            lambda: self._ask("/health/live") is not None,
+            target.command(post), post.folder, partial(target.answers, post)
         )
 
     @property
     def url(self) -> str:
         """Where it listens."""
-        return f"http://{LOCALHOST}:{self.port}"
+        return f"http://{LOCALHOST}:{self._post.port}"
 
     @property
     def running(self) -> bool:
@@ -107,42 +92,21 @@ class RealPod:
 
     async def inject(self, fault: Mapping[str, object]) -> None:
         """Let a fault begin within it. Raises `ToolError`s."""
-        await trio.to_thread.run_sync(partial(self._demand, CHAOS, method="POST", body=dict(fault)))
+        await trio.to_thread.run_sync(partial(self._target.inject, self._post, fault))
 
     async def relieve(self) -> None:
         """End all faults within it."""
         if self.running:
-            await trio.to_thread.run_sync(partial(self._demand, CHAOS, method="DELETE"))
+            await trio.to_thread.run_sync(partial(self._target.relieve, self._post))
 
-    async def standing(self) -> Standing | None:
+    async def standing(self) -> PodStanding | None:
         """Return how it stands; None where it does not say."""
         if not self.running or self.asleep:
             return None
-        answer = await trio.to_thread.run_sync(
-            partial(self._ask, "/_dashboard/api/pods"), abandon_on_cancel=True
+        return await trio.to_thread.run_sync(
+            partial(self._target.standing, self._post), abandon_on_cancel=True
         )
-        return None if answer is None else read_standing(answer)
 
     def send(self, number: signal.Signals) -> None:
         """Send it a signal."""
         self._process.send(number)
-
-    def _demand(self, path: str, method: str = "GET", body: object = None) -> object:
-        key = known_key(self._folder / "data", {})
-        address = parse_address(self.url)
-        return ask(address, path, key, method=method, body=body, timeout=ASKED)
-
-    def _ask(self, path: str) -> object:
-        try:
-            return self._demand(path)
-        except (ToolError, OSError, HTTPException):
-            return None
-
-
-def read_standing(answer: object) -> Standing | None:
-    """Read what a pod says of itself and of those that it hears."""
-    match answer:
-        case {"breaker": str(link), "pods": list(pods)}:
-            return link, sum(isinstance(pod, dict) and pod.get("state") == "heard" for pod in pods)
-        case _:
-            return None

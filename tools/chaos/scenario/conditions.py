@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from ...oracle import Answered, Entered, Gone, Linked, Record, Told
+from ...oracle import TAKEN, Answered, Entered, Gone, Linked, Record, Told
 from .schema import Condition
 
 __all__ = ["Witness"]
@@ -51,8 +51,9 @@ class Witness:
                 for key in [key for key in self._outages if key[0] == client]:
                     if room in (None, key[1]):
                         del self._outages[key]
-            case Answered(scope=scope) if self._read >= self._since and scope != "cluster":
-                self._happened.add("emit not for all")
+            case Answered(scope=scope) if self._read >= self._since:
+                if scope not in ("cluster", TAKEN):
+                    self._happened.add("emit not for all")
 
     def _tell(self, told: Told) -> None:
         if told.until is None:

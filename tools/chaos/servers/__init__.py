@@ -15,7 +15,7 @@ from .errors import (
 )
 from .guarded import work_folder
 from .nats import NatsServer, until_joined
-from .processes import LOCALHOST, PATIENCE, ServerProcess, free_port, wait_until
+from .processes import LOCALHOST, PATIENCE, ServerProcess, connects, free_port, wait_until
 from .rabbitmq import RabbitServer
 from .redis import RedisCluster, RedisServer, knows_all, make_cluster_node, make_sentinel
 from .standing import StandingBroker, WhereBroker, read_endpoint, standing_broker
@@ -48,6 +48,7 @@ __all__ = [
     "Undo",
     "WhereBroker",
     "brokers",
+    "connects",
     "free_port",
     "knows_all",
     "make_cluster_node",
