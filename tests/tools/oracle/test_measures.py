@@ -73,7 +73,7 @@ def test_a_receipt_that_says_more_than_what_came_about_is_false() -> None:
 
 
 def test_a_false_receipt_counts_once_by_whichever_rule_and_whoever_did_not_hear() -> None:
-    words = [Spoken(2.0, A, 0, "r", 1), Hearing(2.01, A, "r", A, 1)]
+    words: list[Record] = [Spoken(2.0, A, 0, "r", 1), Hearing(2.01, A, "r", A, 1)]
     found = measured(words, Answered(2.02, A, 1, "cluster", 3))
     assert (found.undeclared, found.false_receipts) == (2, 1)
 
