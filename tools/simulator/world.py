@@ -186,13 +186,18 @@ class World:
     async def befall(
         self, fault: Fault, nursery: trio.Nursery, over: Callable[[], Awaitable[object]]
     ) -> None:
-        """Do now what a fault is, and undo it when `over` returns: after its seconds at most."""
-        now = trio.current_time()
+        """Do now what a fault is, and undo it when `over` returns."""
+        began = trio.current_time()
         hidden, harms = fault.kind in FORGETS, fault.kind not in HARMLESS
-        until = now + (SILENCE if hidden else fault.seconds)
+        await self._undergo(fault, nursery, over)
+        until = began + SILENCE if hidden else trio.current_time()
         if fault.kind is Kind.LIMIT:
             until = math.inf
-        self.history.append(Befell(now, fault.kind.value, until, harms, hidden))
+        self.history.append(Befell(began, fault.kind.value, until, harms, hidden))
+
+    async def _undergo(
+        self, fault: Fault, nursery: trio.Nursery, over: Callable[[], Awaitable[object]]
+    ) -> None:
         if fault.kind in (Kind.CRASH, Kind.STOP):
             await self._end(fault, nursery, over)
             return
