@@ -121,3 +121,15 @@ def test_several_systems_stand_beside_each_other_scenario_by_scenario() -> None:
     assert ours[2:8] == ["failed", "2", "7", "5", "6", "31"]
     assert rows[place + 1][:3] == ["another", "passed", "0"]
     assert "Beside" not in printed(RESULT)
+
+
+async def test_what_ended_just_before_the_end_is_told_too(autojump_clock: MockClock) -> None:
+    progress, plain = RunProgress(2, clock=trio.current_time), console()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(show, progress, plain)
+        await trio.sleep(1)
+        progress.end(ALL_WELL)
+        await trio.sleep(1)
+        progress.end(SKIPPED)
+        nursery.cancel_scope.cancel()
+    assert len(shown(plain).splitlines()) == 2

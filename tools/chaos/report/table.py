@@ -94,16 +94,28 @@ class RunProgress:
 async def show(progress: RunProgress, console: Console) -> None:
     """Show how a run goes until cancelled: live on a terminal, else a line for each that ended."""
     if not console.is_terminal:
-        told = 0
-        while True:
-            for each in progress.ended[told:]:
-                console.print(line(each))
-                told += 1
-            await trio.sleep(LOOK)
+        await _tell(progress, console)
     with Live(console=console, auto_refresh=False, transient=True) as live:
         while True:
             live.update(progress.view(), refresh=True)
             await trio.sleep(LOOK)
+
+
+async def _tell(progress: RunProgress, console: Console) -> None:
+    """Print a line for each that ended, those since the last look too when it is cancelled."""
+    told: list[ScenarioResult] = []
+
+    def tell() -> None:
+        for each in progress.ended[len(told) :]:
+            console.print(line(each))
+            told.append(each)
+
+    try:
+        while True:
+            tell()
+            await trio.sleep(LOOK)
+    finally:
+        tell()
 
 
 def line(scenario: ScenarioResult) -> Text:
