@@ -70,6 +70,7 @@ def imported() -> set[str]:
 
 def test_every_library_that_is_imported_is_declared() -> None:
     declared: set[str] = {canonicalize_name(needed.name) for needed in NEEDED}
+    declared |= {canonicalize_name(Requirement(needed).name) for needed in EXTRA["targets"]}
     declared |= {"nkeys"}  # comes with nats-py's extra of that name
     homes = packages_distributions()
     undeclared = {

@@ -73,8 +73,8 @@ class BeatMaker:
         )
         # What was said while it stood there it does not tell of.
         state = self._link.state
-        behind = min(stood, state.numbering.untold(now, state.held))
-        return evolve(marked.said, marks=marks, clock=now, behind=behind)
+        behind = min(stood, state.numbering.untold(now, state.held)) - self._usual()
+        return evolve(marked.said, marks=marks, clock=now, behind=max(0.0, behind))
 
     def since(self, question: AskSince) -> list[Beat]:
         """Return what tells a pod that missed beats of what they told."""
@@ -98,11 +98,14 @@ class BeatMaker:
         It is not heard yet, and a pod that says so may fall silent at once.
         """
         state, now = self._link.state, self._link.clock()
-        untold = state.numbering.untold(now, state.held)
-        if self.waiting is None:
-            return untold
-        # Two batches may go before it: what these three usually take is no delay to be told.
-        return max(untold, now - self._all_said_at - 3 * self._link.round_trips.usual)
+        waits = state.numbering.untold(now, state.held)
+        if self.waiting is not None:
+            waits = max(waits, now - self._all_said_at)
+        return max(0.0, waits - self._usual())
+
+    def _usual(self) -> float:
+        """Return how long a beat stands in line anyway: two batches may go before it."""
+        return 3 * self._link.round_trips.usual
 
     def _news_of_hearing(self) -> tuple[str, ...] | None:
         """Return whom this pod hears, or None where it has said so not long ago."""

@@ -56,6 +56,7 @@ REALTIME = {
         "largest": [ROOM],
     },
     "links": [{**HEALTH, "history": list}],
+    "chaos": type(None),
     "actors": {
         "restarts": {"room": NUMBER},
         "dead_letters": {"poison": NUMBER},

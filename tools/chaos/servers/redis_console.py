@@ -21,7 +21,7 @@ class RedisConsole:
         self._maxclients = server.ask("CONFIG", "GET", "maxclients").split()[-1]
         self._socket = socket.create_connection((server.host, server.port), ANSWERED)
 
-    def tell(self, words: str) -> str:
+    def order(self, words: str) -> str:
         """Return the first line of the answer, errors too. Raises `NotObeyed` when none comes."""
         try:
             self._socket.sendall(f"{words}\r\n".encode())
@@ -38,7 +38,7 @@ class RedisConsole:
     def leave(self) -> None:
         """Let others in again, and close; a server that has died meanwhile does so by itself."""
         try:
-            self.tell(f"CONFIG SET maxclients {self._maxclients}")
+            self.order(f"CONFIG SET maxclients {self._maxclients}")
         except (OSError, NotObeyed):
             pass
         finally:

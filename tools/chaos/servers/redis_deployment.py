@@ -138,9 +138,9 @@ class RedisDeployment(Deployment):
         def fill(server: RedisServer) -> None:
             console = RedisConsole(server)
             consoles.append(console)
-            console.tell(f"CONFIG SET maxclients {FULL}")
+            console.order(f"CONFIG SET maxclients {FULL}")
             for pod in range(PODS):
-                console.tell(f"CLIENT KILL USER pod{pod}")
+                console.order(f"CLIENT KILL USER pod{pod}")
 
         await self.on_all(fill)
 
