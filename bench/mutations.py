@@ -30,8 +30,8 @@ from deployd.actors.cluster.outbound import Outbound
 from deployd.actors.cluster.proofs import Proofs, Steps
 from deployd.actors.cluster.sequences import Sequences
 from deployd.actors.cluster.state import LinkState
-from deployd.tools.simulator import plan
-from deployd.tools.simulator.command import quiet, verdict
+from deployd.tools.simulator import plan, quiet
+from deployd.tools.simulator.command import verdict
 from deployd.transport import BrokerUnavailable, MessagesRefused, Scope
 
 Break: TypeAlias = Callable[[], None]

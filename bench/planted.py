@@ -23,7 +23,8 @@ from _report import machine
 from mutations import MUTATIONS
 
 from deployd.tools.chaos.scenario import BrokerName, TopologyName, names, shipped
-from deployd.tools.chaos.simulated import obstacle, prepare, simulate_scenario
+from deployd.tools.chaos.simulated import obstacle, simulate_scenario
+from deployd.tools.simulator import prepare
 
 Place: TypeAlias = tuple[str, BrokerName, TopologyName]
 

@@ -9,18 +9,14 @@ from typing import Any, TypeVar, cast, get_origin
 
 import attrs
 import cattrs
-from cattrs.errors import (
-    AttributeValidationNote,
-    BaseValidationError,
-    ForbiddenExtraKeysError,
-    IterableValidationNote,
-)
+from cattrs.errors import BaseValidationError, ForbiddenExtraKeysError
 from cattrs.gen import make_dict_structure_fn, override
 
 from .brokers import FailurePolicy, ReadyPolicy, ReceiptPolicy
 from .catalogue import nearest
 from .errors import ConfigError, Misconfiguration
 from .fields import Setting, key_of, setting_of, shown
+from .places import joined, place_of
 from .schema import Config, Rule, Speaker, Who
 
 T = TypeVar("T")
@@ -51,9 +47,9 @@ def _problems(error: BaseException, path: str) -> Iterator[Misconfiguration]:
     match error:
         case BaseValidationError():
             for inner in error.exceptions:
-                yield from _problems(inner, _step(path, inner))
+                yield from _problems(inner, place_of(path, inner, key_of))
         case ForbiddenExtraKeysError():
-            for unknown in sorted(_join(path, str(key)) for key in error.extra_fields):
+            for unknown in sorted(joined(path, str(key)) for key in error.extra_fields):
                 yield Misconfiguration(f"{unknown} is not a setting; {_hint(unknown)}", (unknown,))
         case ConfigError():
             yield from error.details
@@ -61,21 +57,6 @@ def _problems(error: BaseException, path: str) -> Iterator[Misconfiguration]:
             yield Misconfiguration(f"{path or 'the document'} {error}", (path,))
         case _:  # a bug of this module, not of the document
             raise error
-
-
-def _step(path: str, error: BaseException) -> str:
-    """Extend a path by where in its parent an error happened."""
-    for note in getattr(error, "__notes__", ()):
-        if isinstance(note, AttributeValidationNote):
-            return _join(path, key_of(note.name))
-        if isinstance(note, IterableValidationNote):
-            index = note.index
-            return f"{path}[{index}]" if isinstance(index, int) else _join(path, index)
-    return path
-
-
-def _join(path: str, key: str) -> str:
-    return f"{path}.{key}" if path else key
 
 
 def _hint(path: str) -> str:

@@ -19,7 +19,7 @@ from deployd.transport.brokers.nats.driver import NatsDriver
 from deployd.transport.brokers.rabbitmq.driver import RabbitDriver
 from deployd.transport.brokers.redis.driver import redis_driver
 
-from .inboxes import Heard
+from .inboxes import Heard, hearing
 from .servers import where_installed
 
 __all__ = ["PLAIN", "Trouble", "linked", "refusal", "regained", "served", "started"]
@@ -75,17 +75,8 @@ async def linked(
     deployment: Deployment, pod: int, channels: Sequence[str] = (PLAIN,), **how: Any
 ) -> AsyncIterator[tuple[Bridged, Heard]]:
     """Be a pod's link that hears a room, or more."""
-    broker, heard = driver_of(deployment.settings(pod, **how)), Heard()
-    async with trio.open_nursery() as nursery:
-        try:
-            with trio.fail_after(COMES):
-                await broker.connect(heard, nursery)
-                await broker.subscribe(channels)
-            yield broker, heard
-        finally:
-            with trio.CancelScope(shield=True):
-                await broker.close()
-            nursery.cancel_scope.cancel()
+    async with hearing(driver_of(deployment.settings(pod, **how)), channels, COMES) as both:
+        yield both
 
 
 async def refusal(deployment: Deployment, pod: int) -> BrokerError:

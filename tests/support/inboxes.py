@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import TypeVar
 
 import trio
 
 from deployd.transport import BrokerError
-from deployd.transport.brokers.contract import Channel, Message
+from deployd.transport.brokers.contract import Broker, Channel, Message
 
-__all__ = ["HANGS", "Heard", "descriptors", "threads", "wait_until"]
+B = TypeVar("B", bound=Broker)
+
+__all__ = ["HANGS", "Heard", "descriptors", "hearing", "threads", "wait_until"]
 
 HANGS = 5.0
 """Seconds after which something hangs: what it must not wait for comes later, or never."""
@@ -79,3 +83,21 @@ async def wait_until(condition: Callable[[], bool], seconds: float = HANGS) -> N
     with trio.fail_after(seconds):
         while not condition():  # noqa: ASYNC110 - nobody could set an event
             await trio.sleep(0.005)
+
+
+@asynccontextmanager
+async def hearing(
+    broker: B, channels: Sequence[Channel], within: float
+) -> AsyncIterator[tuple[B, Heard]]:
+    """Connect in so many seconds, hear channels, and close at the end."""
+    heard = Heard()
+    async with trio.open_nursery() as nursery:
+        try:
+            with trio.fail_after(within):
+                await broker.connect(heard, nursery)
+                await broker.subscribe(channels)
+            yield broker, heard
+        finally:
+            with trio.CancelScope(shield=True):
+                await broker.close()
+            nursery.cancel_scope.cancel()

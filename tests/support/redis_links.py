@@ -11,7 +11,7 @@ from deployd.config.brokers import Redis
 from deployd.transport.brokers.bridge.bridged import Bridged
 from deployd.transport.brokers.redis.driver import redis_driver
 
-from .inboxes import Heard
+from .inboxes import Heard, hearing
 
 __all__ = ["connect", "linked", "unwrapped"]
 
@@ -30,18 +30,9 @@ def unwrapped() -> Iterator[None]:
 @asynccontextmanager
 async def linked(settings: Redis, *channels: str) -> AsyncIterator[tuple[Bridged, Heard]]:
     """A broker that is connected and hears these channels."""
-    broker, heard = Bridged(redis_driver(settings)), Heard()
     with unwrapped():
-        async with trio.open_nursery() as nursery:
-            try:
-                with trio.fail_after(10):
-                    await broker.connect(heard, nursery)
-                    await broker.subscribe(channels)
-                yield broker, heard
-            finally:
-                with trio.CancelScope(shield=True):
-                    await broker.close()
-                nursery.cancel_scope.cancel()
+        async with hearing(Bridged(redis_driver(settings)), channels, 10) as both:
+            yield both
 
 
 async def connect(settings: Redis) -> None:

@@ -27,8 +27,7 @@ from deployd.tools.chaos.report import (
 from deployd.tools.chaos.report.junit import junit_xml
 from deployd.tools.chaos.report.page import html_page
 from deployd.tools.oracle import Mended, Record, Struck, Told, judge, measure
-from deployd.tools.simulator import BROKERS, RunPlan, plan, run
-from deployd.tools.simulator.command import quiet
+from deployd.tools.simulator import BROKERS, RunPlan, plan, quiet, run
 from deployd.tools.simulator.plan import SPOKEN, Act, Deed
 
 __all__ = ["simulated_run", "simulated_scenario"]

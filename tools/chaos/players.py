@@ -15,13 +15,14 @@ import trio
 from attrs import evolve, frozen
 
 from ..common import ToolError
+from ..simulator import prepare, quiet
 from .report import ScenarioResult, ScenarioVerdict, recorded
 from .report.table import RunProgress
 from .runner import Bench, hindrance, play_scenario
 from .scenario import BrokerName, Judgement, Scenario, TopologyName
 from .scenario.told import step_in_words
 from .servers import WhereBroker
-from .simulated import obstacle, prepare, simulate_scenario
+from .simulated import obstacle, simulate_scenario
 from .targets import BenchTarget
 
 __all__ = ["Player", "Venue", "play_for_real", "play_simulated"]
@@ -77,7 +78,7 @@ async def play_for_real(
     at_once: int, venue: Venue, scenarios: Sequence[Scenario], progress: RunProgress
 ) -> None:
     """Play them on servers that are started once, so many at a time. Raises `ServersError`s."""
-    prepare()
+    quiet()
     waiting = deque(scenarios)
     async with trio.open_nursery() as nursery:
         for _ in range(min(at_once, len(scenarios))):

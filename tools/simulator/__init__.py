@@ -2,6 +2,19 @@
 
 from .faults import Fault, Kind
 from .plan import BROKERS, Act, Deed, RunPlan, plan
+from .process import prepare, quiet
 from .world import World, run
 
-__all__ = ["BROKERS", "Act", "Deed", "Fault", "Kind", "RunPlan", "World", "plan", "run"]
+__all__ = [
+    "BROKERS",
+    "Act",
+    "Deed",
+    "Fault",
+    "Kind",
+    "RunPlan",
+    "World",
+    "plan",
+    "prepare",
+    "quiet",
+    "run",
+]

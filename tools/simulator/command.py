@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import logging
 import multiprocessing
 import os
 import sys
@@ -14,12 +12,12 @@ from functools import partial
 from typing import Final
 
 import click
-import structlog
 from attrs import evolve, frozen
 
 from ..oracle import RULES, Violation, digest, judge
 from .faults import BrokerName
 from .plan import BROKERS, RunPlan, plan
+from .process import prepare, quiet
 from .shrink import shrink
 from .world import run
 
@@ -27,9 +25,6 @@ __all__ = ["Verdict", "simulate", "verdict"]
 
 SHOWN: Final = 5
 """Seeds that are told in full when several fail."""
-COLLECTED: Final = (50_000, 20, 100)
-"""Objects that live before the garbage collector looks at them, and how seldom it looks at the old:
-a run leaves few rings, and the collector would walk through all modules again and again."""
 
 
 @frozen
@@ -75,23 +70,12 @@ def simulate(
     sys.exit(_many(range(first, first + seeds), names[0], rules, processes))
 
 
-def quiet() -> None:
-    """Write down nothing of what pods have to say: there are thousands, and all are unwell."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-
-
-def _begin() -> None:
-    quiet()
-    gc.freeze()
-    gc.set_threshold(*COLLECTED)
-
-
 def _many(seeds: range, broker: BrokerName | None, rules: tuple[str, ...], processes: int) -> int:
     began, failed, broken = time.perf_counter(), 0, Counter[str]()
     # The order of what stands in sets of strings is drawn anew by each process, but for this.
     os.environ["PYTHONHASHSEED"] = "0"
     pool = ProcessPoolExecutor(
-        processes, mp_context=multiprocessing.get_context("spawn"), initializer=_begin
+        processes, mp_context=multiprocessing.get_context("spawn"), initializer=prepare
     )
     with pool:
         for each in pool.map(partial(_judged, broker, rules), seeds, chunksize=5):

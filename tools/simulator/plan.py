@@ -10,9 +10,10 @@ from typing import Final
 from attrs import evolve, frozen
 
 from ...config import FailurePolicy, ReceiptPolicy
+from ..oracle.timing import HEALED, HIDDEN, LISTENED
 from .faults import MOMENTARY, ROOMS, WEIGHTS, BrokerName, Fault, Kind
 
-__all__ = ["BROKERS", "FORGETS", "SILENCE", "Act", "Deed", "RunPlan", "plan"]
+__all__ = ["BROKERS", "FORGETS", "Act", "Deed", "RunPlan", "plan"]
 
 BROKERS: Final[tuple[BrokerName, ...]] = ("nats", "redis", "rabbitmq")
 
@@ -20,15 +21,8 @@ SPOKEN: Final = 19.0
 """Seconds until which clients speak."""
 CALM: Final = 18.0
 """Seconds until which all faults are over."""
-HEALED: Final = 8.5
-"""Seconds after the last fault in which all is well again: then each client says something once
-more, and that is to reach everybody."""
-LISTENED: Final = 3.5
-"""Seconds after the last word in which all that is to be told is told."""
 SILENT: Final = 0.08
 """How many of all runs have a silence before the last word, in which a subscription is lost."""
-SILENCE: Final = 28.0
-"""Seconds that it lasts: silent subscriptions are proven within half a minute."""
 WRONG: Final = 600.0
 SIGNED_WRONG: Final = 20.0
 """Seconds that a clock may be wrong: minutes, or less than `replayWindow` between any two."""
@@ -125,11 +119,11 @@ def plan(seed: int, broker: BrokerName | None = None) -> RunPlan:
     skews = tuple(_skew(draw, made) for _ in range(pods))
     deeds = _deeds(draw, clients, pods)
     ends = [fault.at + fault.seconds for fault in faults]
-    silent = [fault.at + SILENCE for fault in faults if fault.kind in FORGETS]
+    silent = [fault.at + HIDDEN for fault in faults if fault.kind in FORGETS]
     last_words = max([SPOKEN + 1, *silent, *(end + HEALED for end in ends)])
     if draw.random() < SILENT:
         faults.append(_loss(draw, made, last_words))
-        last_words += SILENCE
+        last_words += HIDDEN
     return evolve(
         made,
         skews=skews,

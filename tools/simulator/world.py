@@ -12,12 +12,13 @@ import trio
 from attrs import define, field
 
 from ..oracle import Befell, Began, Calm, Carried, Linked, Met, Paused, Record, Resumed, Slow
+from ..oracle.timing import HIDDEN
 from .chance import LeapingClock, Pauses, seeded
 from .client import Visit
 from .faults import HARMLESS, Fault, Kind
 from .injection import inject
 from .models import network_of
-from .plan import FORGETS, SILENCE, Act, Deed, RunPlan
+from .plan import FORGETS, Act, Deed, RunPlan
 from .pod import PLAIN, PodKind, SimulatedPod
 
 __all__ = ["World", "run"]
@@ -190,7 +191,7 @@ class World:
         began = trio.current_time()
         hidden, harms = fault.kind in FORGETS, fault.kind not in HARMLESS
         await self._undergo(fault, nursery, over)
-        until = began + SILENCE if hidden else trio.current_time()
+        until = began + HIDDEN if hidden else trio.current_time()
         if fault.kind is Kind.LIMIT:
             until = math.inf
         self.history.append(Befell(began, fault.kind.value, until, harms, hidden))

@@ -212,7 +212,7 @@ def test_a_planted_bug_is_found(mutation: str) -> None:
     code = (
         "import sys; sys.path.insert(0, 'bench')\n"
         "from planted import failed\n"
-        "from deployd.tools.chaos.simulated import prepare\n"
+        "from deployd.tools.simulator import prepare\n"
         "prepare()\n"
         f"found = failed({mutation!r}, 0, {PLANTED[mutation]!r})\n"
         "sys.exit(0 if found else 1)\n"

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deployd.tools.oracle.timing import HEALED, HIDDEN
 from deployd.tools.simulator import plan
 from deployd.tools.simulator.faults import Kind
-from deployd.tools.simulator.plan import CALM, HEALED, SILENCE, Act, RunPlan
+from deployd.tools.simulator.plan import CALM, Act, RunPlan
 from deployd.tools.simulator.shrink import shrink
 
 
@@ -17,7 +18,7 @@ def test_all_faults_are_over_before_the_calm_and_name_what_is_there(seed: int) -
     made = plan(seed)
     ended = made.last_words - HEALED
     for fault in made.faults:
-        silent = fault.at == pytest.approx(made.last_words - SILENCE) and not fault.seconds
+        silent = fault.at == pytest.approx(made.last_words - HIDDEN) and not fault.seconds
         assert fault.at + fault.seconds <= min(CALM, ended) + 0.001 or silent
         assert 0 <= fault.pod < made.pods
         assert 0 <= fault.node < made.nodes

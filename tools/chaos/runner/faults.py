@@ -19,13 +19,14 @@ from .intruders import rubbish, stall
 from .pods import RealPod
 from .ways import Ways, no_way
 
-__all__ = ["Cast", "RealFaults", "hindrance_of", "within"]
+__all__ = ["ANOTHER_CLOCK", "Cast", "RealFaults", "hindrance_of", "within"]
 
 WITHIN: Final = 300.0
 """Seconds after which a fault within a pod ends by itself, if nobody has ended it."""
 EVENTS: Final = 100
 """Events of a room, of which a share makes it crash: about those of a play."""
 
+ANOTHER_CLOCK: Final = "It takes another clock for one process, which needs libfaketime."
 _REASONS: Final[dict[type[Trouble], str]] = {
     inner.PodBlock: "A pod takes no fault that holds up its whole loop; pod.pause is next to it.",
     inner.StoreStop: "This runner's pods keep no documents.",
@@ -63,9 +64,7 @@ def hindrance_of(
     if isinstance(trouble, inner.PodStarve) and trouble.of == "processor":
         reason = "It takes a processor that nothing else of the run uses."
     if isinstance(trouble, inner.PodKill | inner.PodStop) and trouble.clock:
-        reason = "It takes another clock for one process, which needs libfaketime."
-    if any(scenario.pods.clocks):
-        reason = "It takes another clock for one process, which needs libfaketime."
+        reason = ANOTHER_CLOCK
     if reason is None and trouble.name.startswith("broker.") and deployment is not None:
         reason = deployment.cannot(trouble)
     return reason

@@ -26,8 +26,9 @@ from ...oracle import (
     Told,
     View,
 )
+from ...oracle.timing import HEALED, HIDDEN, LISTENED
 from ..scenario import BrokerName, Judgement, Scenario, TopologyName, judged
-from ..scenario.steps import EndStep, ScenarioSteps, came_about
+from ..scenario.steps import ARRIVED, SILENT, EndStep, ScenarioSteps, came_about
 from ..servers import (
     Deployment,
     WhereBroker,
@@ -37,7 +38,7 @@ from ..servers import (
     work_folder,
 )
 from ..targets import BenchTarget, Guest, GuestSeat, PodPost
-from .faults import RealFaults, hindrance_of, within
+from .faults import ANOTHER_CLOCK, RealFaults, hindrance_of, within
 from .pods import RealPod
 from .standings import LOOKED, Standings
 from .ways import Ways, open_ways
@@ -46,18 +47,10 @@ __all__ = ["Bench", "hindrance", "play_scenario"]
 
 FOUND: Final = 20.0
 """Seconds within which pods find each other, or the play goes on without that."""
-ARRIVED: Final = 10.0
-HEALED: Final = 8.5
-"""Seconds after the last fault in which all is well again, and what is said then reaches all."""
-SILENT: Final = 1.0
-LISTENED: Final = 3.5
-"""Seconds after the last word in which all that is to be told is told."""
 WELL: Final = 1.5
 """Seconds for which all has been well when it is taken to be."""
 BLAMED: Final = 1.0
 """Seconds after a pod is back in which connections of its clients may still end."""
-HIDDEN: Final = 28.0
-"""Seconds after which what a server has forgotten in silence is found out."""
 SLACK: Final = 0.25
 """Seconds by which what several clients see may be apart, and their clocks run in one process."""
 
@@ -66,6 +59,8 @@ def hindrance(target: BenchTarget, scenario: Scenario, deployment: Deployment | 
     """Say why a scenario that has sense with a broker cannot be played for real, or None."""
     if scenario.not_run:
         return scenario.not_run
+    if any(scenario.pods.clocks):
+        return ANOTHER_CLOCK
     reasons = (hindrance_of(target, scenario, step.trouble, deployment) for step in scenario.steps)
     return next((reason for reason in reasons if reason is not None), None)
 

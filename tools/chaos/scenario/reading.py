@@ -11,16 +11,12 @@ from typing import Any, Final, Literal, cast, get_args, get_origin
 
 import attrs
 import cattrs
-from cattrs.errors import (
-    AttributeValidationNote,
-    BaseValidationError,
-    ForbiddenExtraKeysError,
-    IterableValidationNote,
-)
+from cattrs.errors import BaseValidationError, ForbiddenExtraKeysError
 from cattrs.gen import make_dict_structure_fn, override
 
 from ....config import FailurePolicy, ReceiptPolicy
 from ....config.fields import setting_of, shown
+from ....config.places import joined, place_of
 from .checks import objections
 from .errors import BadScenario, near
 from .faults import Trouble
@@ -95,12 +91,12 @@ def _problems(error: BaseException, path: str) -> Iterator[str]:
     match error:
         case BaseValidationError():
             for inner in error.exceptions:
-                yield from _problems(inner, _step(path, inner))
+                yield from _problems(inner, place_of(path, inner, key_in_files))
         case ForbiddenExtraKeysError():
             known = [key_in_files(each.name) for each in fields_of(error.cl)]
             known += ["fault"] if error.cl is ScenarioStep else []
             for key in sorted(map(str, error.extra_fields)):
-                yield f"{_join(path, key)} is no field; {near(key, known)}"
+                yield f"{joined(path, key)} is no field; {near(key, known)}"
         case _Wrong():
             yield f"{path or 'the file'} {error}"
         case _:  # a bug of this module, not of the file
@@ -109,20 +105,6 @@ def _problems(error: BaseException, path: str) -> Iterator[str]:
 
 def _line(origin: str, problem: str) -> str:
     return f"{origin}: {problem}" + ("" if problem.endswith("?") else ".")
-
-
-def _step(path: str, error: BaseException) -> str:
-    for note in getattr(error, "__notes__", ()):
-        if isinstance(note, AttributeValidationNote):
-            return _join(path, key_in_files(note.name))
-        if isinstance(note, IterableValidationNote):
-            index = note.index
-            return f"{path}[{index}]" if isinstance(index, int) else _join(path, index)
-    return path
-
-
-def _join(path: str, key: str) -> str:
-    return f"{path}.{key}" if path else key
 
 
 # How each is read ----------------------------------------------------------------------------

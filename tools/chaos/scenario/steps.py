@@ -16,8 +16,12 @@ from ...oracle import Mended, Record, Struck
 from .conditions import Witness
 from .schema import CONDITIONS, Condition, Scenario, ScenarioStep
 
-__all__ = ["BeginStep", "EndStep", "ScenarioSteps", "came_about"]
+__all__ = ["ARRIVED", "SILENT", "BeginStep", "EndStep", "ScenarioSteps", "came_about"]
 
+ARRIVED: Final = 10.0
+"""Seconds within which all are in their rooms, or the play goes on without them."""
+SILENT: Final = 1.0
+"""Seconds before the last words in which nobody says anything."""
 LOOKED: Final = 0.05
 """Seconds between looks at whether something has come about."""
 

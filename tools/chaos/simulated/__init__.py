@@ -1,6 +1,6 @@
 """Scenarios played in the simulator."""
 
-from .playing import obstacle, prepare, simulate_scenario
+from .playing import obstacle, simulate_scenario
 from .staging import NotSimulated
 
-__all__ = ["NotSimulated", "obstacle", "prepare", "simulate_scenario"]
+__all__ = ["NotSimulated", "obstacle", "simulate_scenario"]

@@ -2,29 +2,12 @@
 
 from __future__ import annotations
 
-import gc
-import logging
-from typing import Final
-
-import structlog
-
 from ...simulator import run
 from ..scenario import BrokerName, Judgement, Scenario, TopologyName, judged
 from .script import Play
 from .staging import NotSimulated, stage
 
-__all__ = ["obstacle", "prepare", "simulate_scenario"]
-
-COLLECTED: Final = (50_000, 20, 100)
-"""Objects that live before the garbage collector looks at them, and how seldom it looks at the old:
-a run leaves few rings, and the collector would walk through all modules again and again."""
-
-
-def prepare() -> None:
-    """Make a process ready to play many: pods write nothing down, and little is collected."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    gc.freeze()
-    gc.set_threshold(*COLLECTED)
+__all__ = ["obstacle", "simulate_scenario"]
 
 
 def obstacle(scenario: Scenario, broker: BrokerName, topology: TopologyName) -> str | None:

@@ -9,23 +9,16 @@ from typing import Final
 import trio
 
 from ...oracle import Calm, Entered, Linked
+from ...oracle.timing import HEALED, LISTENED
 from ...simulator import Act, Deed, Fault, RunPlan, World
 from ..scenario import Scenario
-from ..scenario.steps import EndStep, ScenarioSteps, came_about
+from ..scenario.steps import ARRIVED, SILENT, EndStep, ScenarioSteps, came_about
 from .staging import Staged, staged
 
 __all__ = ["Play"]
 
 LOOKED: Final = 0.05
 """Seconds between looks at how pods stand."""
-ARRIVED: Final = 10.0
-"""Seconds within which all are in their rooms, or the play goes on without them."""
-HEALED: Final = 8.5
-"""Seconds after the last fault in which all is well again, and what is said then reaches all."""
-SILENT: Final = 1.0
-"""Seconds before that in which nobody says anything."""
-LISTENED: Final = 3.5
-"""Seconds after the last word in which all that is to be told is told."""
 
 
 class Play:
