@@ -36,8 +36,10 @@ async def test_each_pod_shows_all_of_them_and_who_hears_whom(tmp_path: Path) -> 
     one, other = named("ann", tmp_path), named("bob", tmp_path)
     async with two_pods(FakeBus(), config=one, other=other) as (a, b), connected(b, 3):
         assert a.link is not None
-        peers = a.link.state.peers
-        await until(lambda: [p.beat.connections for p in peers.known.values()] == [3])
+        assert b.link is not None
+        views = [link.state.peers.known.values() for link in (a.link, b.link)]
+        await until(lambda: [p.beat.connections for p in views[0]] == [3])
+        await until(lambda: all(p.beats >= 2 and p.hears for view in views for p in view))
         for pod, name, theirs in ((a, "ann", "bob"), (b, "bob", "ann")):
             seen = await seen_by(pod)
             assert (seen["pod"], seen["breaker"]) == (pod.pod_id, "closed")

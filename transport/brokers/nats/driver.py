@@ -77,6 +77,7 @@ class NatsDriver:
         self._feed: Feed | None = None
         self._failure: BrokerError | None = None
         self._subscriptions: dict[Channel, Subscription] = {}
+        self._former: dict[Channel, int] = {}
         self._subscribing = Lock()
         self._refused: set[Channel] = set()
         self._exceeding = 0
@@ -118,6 +119,7 @@ class NatsDriver:
         connection = self._connected()
         async with self._subscribing:
             for channel in channels:
+                self._former.pop(channel, None)
                 subscription = self._subscriptions.pop(channel, None)
                 if subscription is not None:
                     await subscription.unsubscribe()
@@ -179,6 +181,15 @@ class NatsDriver:
         else:
             self._forget([channel])
 
+    def succeeded(self, subject: str, sid: int) -> bool:
+        """Whether the channel was subscribed anew, and this is what it had before.
+
+        A server looks up whom a message goes to, and hands it out, beside what it does for us: what
+        it looked up just before it took the new subscription comes behind the new one's PONG, to
+        the old one alone.
+        """
+        return self._former.get(subject.removeprefix(self._prefix)) == sid
+
     def full(self) -> None:
         """Count it for the call that is under way."""
         self._exceeding += 1
@@ -222,6 +233,8 @@ class NatsDriver:
                 if channel not in refused:
                     over = self._subscriptions.get(channel)
                     self._subscriptions[channel] = subscription
+                    if over is not None:
+                        self._former[channel] = over._id  # noqa: SLF001
                 if over is not None:
                     await over.unsubscribe()
             self._forget(self._refused.difference(asked))
@@ -236,6 +249,7 @@ class NatsDriver:
     def _forget(self, channels: Iterable[Channel]) -> None:
         """Have it told that the server has ended these while others were subscribed."""
         for channel in channels:
+            self._former.pop(channel, None)
             if self._subscriptions.pop(channel, None) is not None and self._feed is not None:
                 self._feed.unheard([channel])
 
