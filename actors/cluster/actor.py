@@ -117,7 +117,7 @@ class LinkActor(Actor):
 
         Raises `EnvironmentFailure` when the broker is to blame.
         """
-        self._state.attempted(self._link.clock(), self._link.wall())
+        self._state.attempted(self._link.clock())
         failure: Exception | None = None
         try:
             self._broker = self._make_broker()
@@ -168,7 +168,7 @@ class LinkActor(Actor):
         link.subscriptions.give_up()
         waiting = link.take_outbox()
         if failure is None:
-            self._perform(self._state.stopped(now, wall, waiting))
+            self._perform(self._state.stopped(now, waiting))
             link.acknowledgements.lost()
             return None
         cause = _broker_error(failure)
@@ -193,7 +193,7 @@ class LinkActor(Actor):
         return EnvironmentFailure(reason, retry_after=retry_after, told=True)
 
     def _perform(self, effects: Iterable[Effect]) -> None:
-        perform(effects, self._state.breaker.state, self._listeners)
+        perform(effects, self._state, self._listeners)
 
     # The connection ------------------------------------------------------------------------
 

@@ -1,19 +1,12 @@
-"""What a link has done since the pod started, and the last changes of its breaker."""
+"""What a link has done since the pod started."""
 
 from __future__ import annotations
 
-from collections import deque
-from typing import Final
-
 from attrs import field, mutable
 
-from ...transport import JSON, EnvelopeFault
-from .breaker import Breaker, BreakerState
+from ...transport import EnvelopeFault
 
-__all__ = ["BreakerHistory", "Counters"]
-
-REMEMBERED: Final = 20
-"""Changes of a breaker's state that are kept to be shown."""
+__all__ = ["Counters"]
 
 
 @mutable
@@ -81,19 +74,3 @@ class Counters:
             self.replayed - self._replayed_before,
             missed - self._missed_before,
         )
-
-
-class BreakerHistory:
-    """The last changes of a breaker's state, to be shown."""
-
-    def __init__(self) -> None:
-        self._changes: deque[tuple[float, BreakerState, str]] = deque(maxlen=REMEMBERED)
-
-    def note(self, was: Breaker, now: Breaker, at: float) -> None:
-        """Remember a change, if it is one; `at` is in unix seconds."""
-        if now.state is not was.state:
-            self._changes.append((at, now.state, now.reason))
-
-    def to_json(self) -> list[JSON]:
-        """Return the changes, oldest first: when, to which state, and why."""
-        return [{"at": a, "state": state.value, "reason": why} for a, state, why in self._changes]

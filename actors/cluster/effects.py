@@ -9,10 +9,9 @@ from typing import Final
 from ...config import get_logger
 from ...transport import InDoubt
 from ...transport.protocols import Degraded, Healed, OutageCode
-from .breaker import BreakerState
 from .inbound import Listeners
 from .names import Renamed
-from .state import Effect, Settled
+from .state import Effect, LinkState, Settled
 
 __all__ = ["perform", "write_down_name"]
 
@@ -31,8 +30,9 @@ _ENDS: Final = {
 }
 
 
-def perform(effects: Iterable[Effect], state: BreakerState, listeners: Listeners) -> None:
-    """Do what was decided, in its order; `state` is the breaker's by now. Nothing here waits."""
+def perform(effects: Iterable[Effect], link: LinkState, listeners: Listeners) -> None:
+    """Do what was decided of a link, in its order. Nothing here waits."""
+    state, history = link.breaker.state, link.history
     for effect in effects:
         if isinstance(effect, Settled):
             for publication in effect.publications:
@@ -40,11 +40,14 @@ def perform(effects: Iterable[Effect], state: BreakerState, listeners: Listeners
                     publication.settle(InDoubt() if effect.in_doubt else effect.scope)
         elif isinstance(effect, Degraded):
             _log.warning(_BEGINNINGS[effect.code], reason=effect.detail, state=state.value)
+            history.began(effect, state)
             listeners.degraded(effect)
         elif isinstance(effect, Healed):
             _write_down(effect)
+            history.ended(effect)
             listeners.healed(effect)
         else:
+            history.still(effect.reason)
             _log.info("broker still away", reason=effect.reason, state=state.value)
 
 

@@ -279,7 +279,7 @@ class Gossip:
         effects = link.state.peers.look(now - link.round_trips.usual, wall)
         if link.state.peers.complete:
             self._reunited.set()
-        perform(effects, link.state.breaker.state, self._listeners)
+        perform(effects, link.state, self._listeners)
         renamed = link.name.look(link.state.peers.known)
         if renamed is not None:
             write_down_name(renamed)

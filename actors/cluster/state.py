@@ -23,9 +23,10 @@ from ...transport import Event, Problem, Scope
 from ...transport.brokers import EVENT_BYTES
 from ...transport.protocols import Degraded, Healed, OutageCode
 from .breaker import Breaker
-from .counters import BreakerHistory, Counters
+from .counters import Counters
 from .membership import Peers
 from .numbering import Numbering
+from .outages import OutageHistory
 from .publication import CHARACTER, Buffer, Publication, Settle, weight
 
 __all__ = ["Effect", "LinkState", "Settled", "StillAway"]
@@ -71,7 +72,7 @@ class LinkState:
         wall: float,
     ) -> None:
         self.breaker = Breaker(auth_retry=settings.auth_retry)
-        self.history = BreakerHistory()
+        self.history = OutageHistory()
         self.counters = Counters()
         self.peers = Peers(pod_id)
         self.buffer = Buffer(settings.buffer_messages, settings.buffer_bytes, message_ttl)
@@ -184,9 +185,9 @@ class LinkState:
 
     # What a connection does ------------------------------------------------------------------
 
-    def attempted(self, now: float, wall: float) -> None:
+    def attempted(self, now: float) -> None:
         """Note that a new connection is being tried."""
-        self._move(self.breaker.attempted(now), wall)
+        self.breaker = self.breaker.attempted(now)
 
     def proven(self, now: float, wall: float, round_trip: float) -> None:
         """Note that a canary came back after so many seconds.
@@ -196,7 +197,7 @@ class LinkState:
         self.counters.round_trip = round_trip
         self._proven, self._proven_at = now - round_trip, wall - round_trip
         was_closed = self.breaker.closed
-        self._move(self.breaker.proven(now), wall)
+        self.breaker = self.breaker.proven(now)
         if self.breaker.closed and not was_closed:
             self.tried = True
             self.counters.connects += 1
@@ -289,7 +290,7 @@ class LinkState:
         again when the link heals, and whoever has it already drops it.
         """
         was = self.breaker
-        self._move(was.tripped(now, reason, refused=refused), wall)
+        self.breaker = was.tripped(now, reason, refused=refused)
         self.tried = True
         self.was_refused |= refused
         self.counters.trips += was.closed
@@ -303,10 +304,10 @@ class LinkState:
             effects.append(StillAway(reason))
         return [*effects, *self._take_back(now, waiting)]
 
-    def stopped(self, now: float, wall: float, waiting: Iterable[Publication] = ()) -> list[Effect]:
+    def stopped(self, now: float, waiting: Iterable[Publication] = ()) -> list[Effect]:
         """Take back what a link leaves that has not failed but was told to stop, or killed."""
         if self.breaker.closed:
-            self._move(self.breaker.tripped(now, "the link has stopped"), wall)
+            self.breaker = self.breaker.tripped(now, "the link has stopped")
         return self._take_back(now, waiting)
 
     def ended(self) -> list[Publication]:
@@ -325,10 +326,6 @@ class LinkState:
         self.counters.expired += expired
 
     # Inside ----------------------------------------------------------------------------------
-
-    def _move(self, breaker: Breaker, wall: float) -> None:
-        self.history.note(self.breaker, breaker, wall)
-        self.breaker = breaker
 
     def _keep(self, publication: Publication, now: float) -> Scope:
         self._expire(now)

@@ -180,9 +180,7 @@ class Scene:
     def _first_reason(self, pod: Pod) -> str:
         """Say why a pod's link was first given up after it had been joined."""
         assert pod.link is not None
-        history: Any = pod.link.figures.health()["history"]
-        joined = next(n for n, change in enumerate(history) if change["state"] == "closed")
-        return str(history[joined + 1]["reason"])
+        return pod.link.state.history.each()[0].reason
 
 
 @asynccontextmanager

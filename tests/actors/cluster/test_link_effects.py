@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import cast
 
 import pytest
+from attrs import evolve
 from structlog.testing import capture_logs
 
 from deployd.actors.cluster import (
@@ -19,7 +20,8 @@ from deployd.actors.cluster import (
 )
 from deployd.actors.cluster.effects import perform
 from deployd.actors.cluster.publication import Publication
-from deployd.actors.cluster.state import Effect, Settled, StillAway
+from deployd.actors.cluster.state import Effect, LinkState, Settled, StillAway
+from deployd.config import Broker
 from deployd.transport import Event, Scope
 
 
@@ -29,6 +31,12 @@ class Told:
     def __init__(self, done: list[object]) -> None:
         self.degraded: Callable[[Degraded], None] = done.append
         self.healed: Callable[[Healed], None] = done.append
+
+
+def link(breaker: BreakerState) -> LinkState:
+    state = LinkState("me", Broker(), 60.0, 1_000_000, 0.0, 0.0)
+    state.breaker = evolve(state.breaker, state=breaker)
+    return state
 
 
 def publication(settle: Settle | None) -> Publication:
@@ -46,8 +54,20 @@ def test_effects_are_done_in_their_order_and_who_waits_for_nothing_is_passed_ove
         Settled(waiting[:1], Scope.LOCAL),
     ]
     with capture_logs():
-        perform(effects, BreakerState.OPEN, cast("Listeners", Told(done)))
+        perform(effects, link(BreakerState.OPEN), cast("Listeners", Told(done)))
     assert done == [Scope.CLUSTER, outage, Scope.LOCAL]
+
+
+def test_outages_are_remembered_as_they_are_told() -> None:
+    state, outage = link(BreakerState.OPEN), Degraded(OutageCode.CUT_OFF, 5.0, "why")
+    told = cast("Listeners", Told([]))
+    with capture_logs():
+        perform([outage, StillAway("another")], state, told)
+        assert state.history.current is not None
+        perform([Healed(5.0, 2.0, 1, 2, 3)], state, told)
+    [past] = state.history.each()
+    assert (past.at, past.until, past.reason, past.last_reason) == (5.0, 7.0, "why", "another")
+    assert (past.lost, past.replayed, past.missed) == (1, 2, 3)
 
 
 @pytest.mark.parametrize(
@@ -99,5 +119,5 @@ def test_what_is_told_of_an_outage_is_written_down_too(
     effect: Effect, line: dict[str, object]
 ) -> None:
     with capture_logs() as lines:
-        perform([effect], BreakerState.AUTH, cast("Listeners", Told([])))
+        perform([effect], link(BreakerState.AUTH), cast("Listeners", Told([])))
     assert [{key: found[key] for key in line} for found in lines] == [line]

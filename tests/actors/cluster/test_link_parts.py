@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from deployd.actors.cluster import Breaker, BreakerState
+from deployd.actors.cluster import Breaker, BreakerState, Degraded, Healed, OutageCode
 from deployd.actors.cluster import subscriptions as subscriptions_module
-from deployd.actors.cluster.counters import BreakerHistory
 from deployd.actors.cluster.deduplicator import Deduplicator
+from deployd.actors.cluster.outages import OutageHistory
 from deployd.actors.cluster.packing import Packer
 from deployd.actors.cluster.publication import Buffer, Publication, weight
 from deployd.actors.cluster.sequences import Sequences
@@ -74,29 +74,57 @@ def test_a_breaker_moves_as_its_table_says(moves: str, state: BreakerState) -> N
     assert breaker.reason == ("" if state is CLOSED else breaker.reason)
 
 
-def test_the_last_changes_of_a_breaker_are_remembered_and_nothing_else() -> None:
-    history, breaker = BreakerHistory(), Breaker()
+def cut_off(at: float, why: str = "cut off") -> Degraded:
+    return Degraded(OutageCode.CUT_OFF, at, why)
 
-    def move(now: Breaker, at: float) -> Breaker:
-        history.note(breaker, now, at)
-        return now
 
-    breaker = move(breaker.tripped(1.0, "refused"), 100.0)  # as open as it was
+def test_an_outage_is_remembered_as_one_whatever_is_tried_in_it() -> None:
+    history = OutageHistory()
+    history.ended(Healed(90.0, 2.0, 0, 0, 0, code=OutageCode.STARTING))  # of which none was told
     assert history.to_json() == []
-    breaker = move(breaker.attempted(2.0), 101.0)
-    for _ in range(3):
-        breaker = move(breaker.proven(3.0), 102.0)
-    breaker = move(breaker.tripped(4.0, "cut off"), 103.0)
-    assert history.to_json() == [
-        {"at": 101.0, "state": "half_open", "reason": "refused"},
-        {"at": 102.0, "state": "closed", "reason": ""},
-        {"at": 103.0, "state": "open", "reason": "cut off"},
-    ]
-    for number in range(50):
-        breaker = move(breaker.attempted(5.0), float(number))
-        breaker = move(breaker.tripped(5.0, "still"), float(number))
-    assert len(history.to_json()) == 20
-    assert history.to_json()[-1] == {"at": 49.0, "state": "open", "reason": "still"}
+    history.began(cut_off(100.0), OPEN)
+    for number in range(1000):
+        history.still(f"refused {number}")
+    [going_on] = history.to_json()
+    history.ended(Healed(100.0, 40.0, 3, 2, 1))
+    assert history.current is None
+    [over] = history.to_json()
+    assert isinstance(going_on, dict)
+    assert over == {
+        **going_on,
+        "at": 100.0,
+        "until": 140.0,
+        "code": "cut_off",
+        "state": "open",
+        "reason": "cut off",
+        "last_reason": "refused 999",
+        "lost": 3,
+        "replayed": 2,
+        "missed": 1,
+    }
+    assert going_on["until"] is None
+
+
+def test_pods_that_are_missing_are_an_outage_which_one_of_the_broker_ends() -> None:
+    history = OutageHistory()
+    for missing in (1, 3, 2):
+        history.began(Degraded(OutageCode.PARTITIONED, 100.0, missing=missing), CLOSED)
+    assert history.current is not None
+    assert (history.current.at, history.current.missing) == (100.0, 3)
+    history.began(cut_off(110.0), OPEN)
+    assert [one.code for one in history.each()] == ["partitioned", "cut_off"]
+    assert [one.until for one in history.each()] == [110.0, None]
+    history.ended(Healed(110.0, 5.0, 0, 0, 0))
+    history.began(Degraded(OutageCode.PARTITIONED, 112.0, missing=1), CLOSED)
+    assert [one.until for one in history.each()] == [110.0, 115.0, None]
+
+
+def test_of_a_link_that_flaps_the_last_outages_are_remembered() -> None:
+    history = OutageHistory()
+    for number in range(200):
+        history.began(cut_off(float(number)), OPEN)
+        history.ended(Healed(float(number), 0.5, 0, 0, 0))
+    assert [one.at for one in history.each()] == [float(number) for number in range(150, 200)]
 
 
 class BreakerMachine(RuleBasedStateMachine):

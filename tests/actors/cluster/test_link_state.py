@@ -36,7 +36,7 @@ def say(state: LinkState, room: str | None = "plain", now: float = 100.0) -> Pub
 
 
 def close(state: LinkState, now: float = 100.0, round_trip: float = 0.0) -> None:
-    state.attempted(now, 1000.0 + now)
+    state.attempted(now)
     for _ in range(3):
         state.proven(now, 1000.0 + now, round_trip)
 
@@ -86,7 +86,7 @@ def test_what_is_still_missing_when_an_outage_ends_is_told_anew() -> None:
 
 def test_the_first_failure_of_a_pod_that_was_never_joined_is_told_as_an_outage() -> None:
     state = made()
-    state.attempted(100.0, 1100.0)
+    state.attempted(100.0)
     effects = state.tripped(101.0, 1101.0, "connection refused")
     assert effects == [Degraded(OutageCode.CUT_OFF, 1100.0, "connection refused")]
     assert state.degraded == effects[0]
@@ -96,9 +96,9 @@ def test_an_outage_is_told_once_and_other_reasons_for_it_are_only_written_down()
     state = well()
     [outage] = state.tripped(110.0, 1110.0, "reset")
     assert outage == Degraded(OutageCode.CUT_OFF, 1100.0, "reset")
-    state.attempted(111.0, 1111.0)
+    state.attempted(111.0)
     assert state.tripped(112.0, 1112.0, "reset") == []
-    state.attempted(113.0, 1113.0)
+    state.attempted(113.0)
     assert state.tripped(114.0, 1114.0, "refused") == [StillAway("refused")]
     assert state.degraded == outage
 
@@ -181,7 +181,7 @@ def test_a_link_that_closes_with_nothing_waiting_lets_events_go_at_once() -> Non
 
 def test_a_link_that_is_not_closed_does_not_heal() -> None:
     state = made()
-    state.attempted(100.0, 1100.0)
+    state.attempted(100.0)
     assert state.healed(1100.0, 0) == []
     assert state.admit(say(state)) is Scope.LOCAL
 
@@ -246,7 +246,7 @@ def test_a_link_that_is_stopped_tells_nothing_and_settles_everything() -> None:
     state = well()
     batch = [say(state), say(state, "kept-a")]
     state.taken(batch[:1])
-    effects = state.stopped(110.0, 1110.0, batch[1:])
+    effects = state.stopped(110.0, batch[1:])
     assert told(effects) == []
     assert scopes(effects) == [Scope.LOCAL, Scope.QUEUED]
     assert (state.breaker.state, state.breaker.reason) == (
@@ -259,15 +259,15 @@ def test_a_link_that_is_stopped_tells_nothing_and_settles_everything() -> None:
 
 def test_a_link_that_is_stopped_while_it_is_open_keeps_the_reason() -> None:
     state = made()
-    state.attempted(100.0, 1100.0)
+    state.attempted(100.0)
     state.tripped(101.0, 1101.0, "connection refused")
-    state.stopped(102.0, 1102.0)
+    state.stopped(102.0)
     assert state.breaker.reason == "connection refused"
 
 
 def test_a_refusal_is_not_tried_again_soon() -> None:
     state = made()
-    state.attempted(100.0, 1100.0)
+    state.attempted(100.0)
     state.tripped(101.0, 1101.0, "no such user", refused=True)
     assert (state.breaker.state, state.breaker.wait(101.0)) == (BreakerState.AUTH, 30.0)
 
@@ -276,7 +276,7 @@ def test_the_first_try_is_over_when_it_worked_and_when_it_did_not() -> None:
     works, fails = made(), made()
     assert (works.tried, fails.tried) == (False, False)
     close(works)
-    fails.attempted(100.0, 1100.0)
+    fails.attempted(100.0)
     fails.tripped(101.0, 1101.0, "refused")
     assert (works.tried, fails.tried) == (True, True)
     assert (works.counters.connects, fails.counters.connects) == (1, 0)
@@ -460,7 +460,7 @@ class LinkMachine(RuleBasedStateMachine):
     @precondition(lambda self: not self.closed and not self.ended)
     @rule()
     def a_connection_is_tried(self) -> None:
-        self.state.attempted(self.now, self.wall)
+        self.state.attempted(self.now)
 
     @precondition(lambda self: not self.ended)
     @rule()
@@ -518,7 +518,7 @@ class LinkMachine(RuleBasedStateMachine):
     def it_ends(self, how: str) -> None:
         waiting, self.outbox = self.outbox, []
         if how == "stopped":
-            effects = self.state.stopped(self.now, self.wall, waiting)
+            effects = self.state.stopped(self.now, waiting)
             assert told(effects) == []
         else:
             effects = self.state.tripped(
