@@ -9,6 +9,7 @@ import trio
 from ..actors import Affinity, EnvironmentFailure, Exit
 from ..config import LogLimiter, get_logger
 from ..transport import JSON
+from .crashes import RecentCrashes
 from .description import Node, Status
 from .record import ChildRecord, ChildrenView
 from .restart import Decision, Intensity, RestartState, decide, is_environment_failure
@@ -36,6 +37,8 @@ class BaseSupervisor(ABC):
         self.path = path
         self.restarted = 0
         """Restarts of children after they ended, since this supervisor was made."""
+        self.crashes = RecentCrashes()
+        """Which of them crash again and again."""
         self._intensity = intensity
         self._clock = clock
         self._random = random
@@ -107,6 +110,16 @@ class BaseSupervisor(ABC):
         self.restarted += bool(decision.start)
         return state, decision
 
+    def _note_end(self, record: ChildRecord, log: "CrashLog") -> None:
+        """Write down how a child's incarnation has ended, if that was not as it should be."""
+        ended = record.exit
+        if ended is None or not ended.abnormal:
+            return
+        if isinstance(ended.error, EnvironmentFailure) and ended.error.told:
+            return
+        self.crashes.note(record.child.path, ended.reason, self._clock())
+        log.report(record, ended)
+
     def _forget(self, record: ChildRecord) -> None:
         """Let go of a child that will not live again, and tell it so."""
         del self._records[record.spec.name]
@@ -120,13 +133,8 @@ class CrashLog:
         self._clock = clock
         self._limiter = LogLimiter(burst, period)
 
-    def report(self, record: ChildRecord) -> None:
-        """Log how the last incarnation ended if that was not as it should be."""
-        ended = record.exit
-        if ended is None or not ended.abnormal:
-            return
-        if isinstance(ended.error, EnvironmentFailure) and ended.error.told:
-            return
+    def report(self, record: ChildRecord, ended: Exit) -> None:
+        """Log how the last incarnation ended."""
         suppressed = self._limiter.admit(self._clock())
         if suppressed is None:
             return

@@ -186,7 +186,7 @@ class DynamicSupervisor(BaseSupervisor):
     async def _live_once(self, record: ChildRecord) -> bool:
         """Run one incarnation, wait out its backoff, and say whether there is to be another."""
         await record.run(self._came_up)
-        self._crash_log.report(record)
+        self._note_end(record, self._crash_log)
         if record.final or self._stop_reason is not None:
             return False
         due = self._decide(record)

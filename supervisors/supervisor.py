@@ -154,7 +154,7 @@ class Supervisor(BaseSupervisor):
         self._state = came_up(self._state, record.spec.name, self._clock())
 
     def _exited(self, record: ChildRecord) -> None:
-        self._crash_logs[record.spec.name].report(record)
+        self._note_end(record, self._crash_logs[record.spec.name])
         if record not in self._stopping:
             self._decide(record)
         if record.final:

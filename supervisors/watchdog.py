@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from types import FrameType
 
@@ -26,6 +27,9 @@ _JOIN_SECONDS = 2.0
 """How long to wait for the thread at the end; it is a daemon, so a stuck one harms nobody."""
 
 _STACK_FRAMES = 40
+
+MOST_BUSY = 4096
+"""Actors that samples tell apart until they are taken."""
 
 _log = get_logger("realtime")
 
@@ -97,6 +101,7 @@ class Watchdog:
         self._posted = 0.0
         self.stalls = 0
         """How many were reported."""
+        self._samples, self._busy = 0, Counter[str]()
 
     async def run(self, started: Callable[[], None]) -> None:
         """Watch the thread this runs in until cancelled."""
@@ -119,6 +124,15 @@ class Watchdog:
             with trio.CancelScope(shield=True):
                 await trio.to_thread.run_sync(thread.join, _JOIN_SECONDS)
 
+    def take_samples(self) -> tuple[int, Counter[str]]:
+        """Return how often the loop was looked at since the last call, and who was at work then.
+
+        By the actor's path, one each `interval`; whoever was in none of them takes little.
+        """
+        taken = self._samples, self._busy
+        self._samples, self._busy = 0, Counter()
+        return taken
+
     def _mark(self) -> None:
         self._answered = True
         if self._lag is not None:
@@ -131,6 +145,7 @@ class Watchdog:
         while not stop.wait(self._interval):
             now = self._clock()
             answered, self._answered = self._answered, False
+            self._sample(sys._current_frames().get(watched))  # noqa: SLF001
             seconds = detector.tick(now, answered=answered)
             if seconds is not None:
                 self._look(watched, seconds)
@@ -140,6 +155,12 @@ class Watchdog:
                 token.run_sync_soon(self._mark, idempotent=True)
             except trio.RunFinishedError:
                 return
+
+    def _sample(self, frame: FrameType | None) -> None:
+        self._samples += 1
+        cell = _cell_of(frame)
+        if cell is not None and len(self._busy) < MOST_BUSY:
+            self._busy[str(getattr(cell, "path", ""))] += 1
 
     def _look(self, watched: int, seconds: float) -> None:
         stall = observe(sys._current_frames().get(watched), seconds)  # noqa: SLF001
@@ -155,14 +176,25 @@ class Watchdog:
 def observe(frame: FrameType | None, seconds: float) -> Stall:
     """Read off a live stack, given its innermost frame, whose handler is running."""
     stack = "".join(traceback.format_stack(frame, _STACK_FRAMES)) if frame is not None else ""
-    inner: FrameType | None = None
-    while frame is not None and frame.f_code is not ActorCell.dispatch.__code__:
-        inner, frame = frame, frame.f_back
+    inner, frame = _dispatch_of(frame)
     if frame is None:
         return Stall(None, None, seconds, stack)
     cell = frame.f_locals.get("self")
     handler = None if inner is None else inner.f_code.co_qualname
     return Stall(getattr(cell, "path", None), handler, seconds, stack)
+
+
+def _dispatch_of(frame: FrameType | None) -> tuple[FrameType | None, FrameType | None]:
+    """Return the frame in which an actor's handler is awaited, and before it the handler's."""
+    inner: FrameType | None = None
+    while frame is not None and frame.f_code is not ActorCell.dispatch.__code__:
+        inner, frame = frame, frame.f_back
+    return inner, frame
+
+
+def _cell_of(frame: FrameType | None) -> object:
+    _, dispatch = _dispatch_of(frame)
+    return None if dispatch is None else dispatch.f_locals.get("self")
 
 
 def log_stall(stall: Stall) -> None:

@@ -162,6 +162,7 @@ class Roster(Generic[S]):
     withdrawn: int = 0
     sequence: int = 0
     deliveries: int = 0
+    delivered_bytes: int = 0
     lost: int = 0
     state: S | None = None
     state_built: bool = False

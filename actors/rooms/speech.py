@@ -204,7 +204,10 @@ class Speech:
         """Write what was said; then give the answers that it was said."""
         roster = self._roster
         if len(self._batch):
-            roster.deliveries += self._batch.write(roster.members.values())
+            entries, nbytes = self._batch.mark()
+            deliveries = self._batch.write(roster.members.values())
+            roster.deliveries += deliveries
+            roster.delivered_bytes += deliveries * nbytes // entries
         if self._answers:
             answers, self._answers = self._answers, []
             for give in answers:

@@ -66,13 +66,21 @@ class Samples:
         grown = last.counts.get(name, 0) - first.counts.get(name, 0)
         return max(0.0, grown / (last.at - first.at))
 
+    def grown(self, name: str, seconds: float) -> int:
+        """Return by how much a count grew in the last so many seconds; 0 with nothing to see."""
+        window = self._window(seconds)
+        if window is None:
+            return 0
+        first, last = window
+        return max(0, int(last.counts.get(name, 0) - first.counts.get(name, 0)))
+
     def rates(self, name: str) -> dict[str, JSON]:
         """Return the rate of each of `WINDOWS`, by its seconds."""
         return {str(seconds): round(self.rate(name, seconds), 3) for seconds in WINDOWS}
 
-    def observed(self, name: str) -> list[int]:
-        """Return what each bucket of a histogram has counted in the last minute."""
-        window = self._window(WINDOWS[-1])
+    def observed(self, name: str, seconds: float = WINDOWS[-1]) -> list[int]:
+        """Return what each bucket of a histogram has counted in the last so many seconds."""
+        window = self._window(seconds)
         if window is None:
             return []
         first, last = window

@@ -9,45 +9,59 @@ import trio
 
 from ...actors import Room
 from ...transport import JSON
+from .ailments import ailments, counts_of_trouble
 from .census import connections
+from .hot import HotRooms
 from .overview import counts_of, detailed, histograms_of, realtime
-from .samples import Sample, Samples
+from .past import Past
+from .samples import Sample, Samples, quantile
 from .watched import Watched
 
 __all__ = ["DashboardRoom", "Views"]
 
 INTERVAL = 1.0
 """Seconds between two samples, and between two snapshots."""
+POINT = 10
+"""Seconds that a point of the last hour stands for."""
+FIGURES = ("connections", "received", "sent", "local_p99", "lag_p99", "lost")
+"""Of a point: messages a second, seconds, and events that were lost in it."""
 
 
 class Views:
     """What `/_dashboard/api/…` shows of a pod. `wall` returns unix seconds.
 
     Run `sample` as a service: it costs the reading of a few counts a second. All else is put
-    together when somebody asks.
+    together when somebody asks, but what is wrong: that has to be known since when.
     """
 
     def __init__(self, pod: Watched, wall: Callable[[], float]) -> None:
         self._pod = pod
         self._wall = wall
         self.samples = Samples()
+        self._past = Past(FIGURES)
+        self._hot = HotRooms()
+        self._past.moment("started", f"This pod started (deployd {pod.version}).", pod.started_at)
 
     async def sample(self, started: Callable[[], None]) -> None:
         """Take a sample each second, until cancelled."""
         started()
         due = trio.current_time()
         while True:
-            self.samples.add(self._take(trio.current_time()))
+            self._look(trio.current_time(), self._wall())
             due = max(due + INTERVAL, trio.current_time())
             await trio.sleep_until(due)
 
     def realtime(self) -> dict[str, JSON]:
         """Return the pod at a glance."""
-        return realtime(self._pod, self.samples, self._wall())
+        return self._seen(realtime(self._pod, self.samples, self._wall()))
 
     def detailed(self) -> dict[str, JSON]:
         """Return the same, all histograms, and the rooms one by one."""
-        return detailed(self._pod, self.samples, self._wall())
+        return self._seen(detailed(self._pod, self.samples, self._wall()))
+
+    def past(self) -> dict[str, JSON]:
+        """Return the last hour: how the pod was each ten seconds, and what was wrong when."""
+        return self._past.to_json(self._wall())
 
     def connections(
         self, limit: int, offset: int, room: str | None, user: str | None
@@ -55,11 +69,46 @@ class Views:
         """Return a page of the clients, oldest first, perhaps of one room or one user."""
         return connections(self._pod, limit, offset, room, user)
 
+    def _seen(self, overview: dict[str, JSON]) -> dict[str, JSON]:
+        wrong: JSON = [one.to_json() for one in self._past.wrong]
+        hot: JSON = [one.to_json() for one in self._hot.hottest()]
+        return {**overview, "wrong": wrong, "hot": hot}
+
+    def _look(self, now: float, wall: float) -> None:
+        pod = self._pod
+        self.samples.add(self._take(now))
+        self._past.look(ailments(pod, self.samples, wall, now), wall)
+        if pod.link is not None:
+            known = pod.link.state.peers.known
+            heard = {id_: one.beat.version for id_, one in known.items() if not one.missing}
+            self._past.pods(heard, wall)
+        if self._past.due(wall):
+            self._past.add(self._figures(), wall)
+            self._hot.look(pod.rooms.rosters.items(), *pod.watchdog.take_samples(), now)
+
+    def _figures(self) -> dict[str, float | None]:
+        """Return how the pod was in the last ten seconds."""
+        samples, meters = self.samples, self._pod.meters
+
+        def slowest(name: str) -> float | None:
+            counts = samples.observed(name, POINT)
+            return quantile(histograms_of(meters)[name].bounds, counts, 0.99) if counts else None
+
+        return {
+            "connections": len(self._pod.members),
+            "received": samples.rate("messages_received", POINT),
+            "sent": samples.rate("messages_sent", POINT),
+            "local_p99": slowest("local_latency"),
+            "lag_p99": slowest("loop_lag"),
+            "lost": sum(samples.grown(name, POINT) for name in ("lost", "missed", "undelivered")),
+        }
+
     def _take(self, now: float) -> Sample:
         histograms = histograms_of(self._pod.meters)
+        counts = {**counts_of(self._pod), **counts_of_trouble(self._pod)}
         return Sample(
             now,
-            {**counts_of(self._pod), "cpu_seconds": time.process_time()},
+            {**counts, "cpu_seconds": time.process_time()},
             {name: tuple(one.counts) for name, one in histograms.items()},
         )
 

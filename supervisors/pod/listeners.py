@@ -249,6 +249,7 @@ class _Pages:
         self.links = pod.health.links
         self.realtime = pod.views.realtime
         self.detailed = pod.views.detailed
+        self.past = pod.views.past
         self.clients = pod.views.connections
         self.expose = pod.exporter.expose
         self.refuse_all_but_root = authenticator.refuse_all_but_root

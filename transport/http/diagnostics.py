@@ -36,6 +36,9 @@ class DiagnosticsView(Protocol):
     def realtime(self) -> Mapping[str, JSON]:
         """Return the pod at a glance."""
 
+    def past(self) -> Mapping[str, JSON]:
+        """Return the last hour: how the pod was, and what was wrong when."""
+
     def detailed(self) -> Mapping[str, JSON]:
         """Return the same, with all histograms and the rooms one by one."""
 
@@ -72,6 +75,7 @@ def diagnostics_routes(pod: DiagnosticsView) -> list[Route]:
     return [
         shown("/_dashboard/api/actors", lambda _: pod.tree()),
         shown("/_dashboard/api/pods", lambda _: pod.pods()),
+        shown("/_dashboard/api/past", lambda _: pod.past()),
         shown("/_dashboard/api/metrics/realtime", lambda _: pod.realtime()),
         shown("/_dashboard/api/metrics/detailed", lambda _: pod.detailed()),
         shown("/_dashboard/api/realtime/broker/health", lambda _: pod.broker_health()),

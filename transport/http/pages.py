@@ -2,7 +2,8 @@
 
 from starlette.routing import Route
 
-from .static import page_routes
+from .runbooks import runbooks_page
+from .static import page_route, page_routes
 
 __all__ = ["dashboard_routes", "self_test_routes"]
 
@@ -26,7 +27,10 @@ def dashboard_routes() -> list[Route]:
     Anybody may have it, for nothing of the pod is in it: what it shows it asks for as root.
     """
     policies = {"page.html": _DASHBOARD_POLICY}
-    return page_routes("dashboard", "/_dashboard/", "/_dashboard", policies)
+    return [
+        *page_routes("dashboard", "/_dashboard/", "/_dashboard", policies),
+        page_route("/_dashboard/runbooks", runbooks_page(), _DASHBOARD_POLICY),
+    ]
 
 
 def self_test_routes() -> list[Route]:

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from .routes import OwnRoute
 
-__all__ = ["CLIENT_FILES", "page_routes", "static_routes"]
+__all__ = ["CLIENT_FILES", "page_route", "page_routes", "static_routes"]
 
 JAVASCRIPT = "text/javascript; charset=utf-8"  # RFC 9239 section 6
 _TYPES = "text/plain; charset=utf-8"  # TypeScript has no media type; by its ending it is a video
@@ -54,6 +54,11 @@ def page_routes(folder: str, page: str, parts: str, policies: Mapping[str, str])
 
     files = resources.files("deployd.web").joinpath(folder).iterdir()
     return [route(file.name, file.read_bytes()) for file in files]
+
+
+def page_route(path: str, body: bytes, policy: str) -> Route:
+    """Return a route that serves a page of HTML; `policy` is its `Content-Security-Policy`."""
+    return _file_route(path, body, _PARTS[".html"], {"Content-Security-Policy": policy})
 
 
 def _file_route(

@@ -4,12 +4,14 @@ import { byId, write } from '/self-test/dom.js';
 import { Feed } from './feed.js';
 import { show, showStress } from './panels.js';
 import { forgetPods, showPods } from './pods.js';
+import { showTimeline } from './timeline.js';
 import { showTree } from './tree.js';
 import { time } from './words.js';
 
 const feed = new Feed();
 const readings = [
   reading('/_dashboard/api/pods', 2, showPods, 'pods-note', 'The pods are'),
+  reading('/_dashboard/api/past', 10, showTimeline, 'timeline-note', 'The last hour is'),
   reading('/_dashboard/api/actors', 5, showTree, 'tree-note', 'The tree is'),
 ];
 

@@ -3,7 +3,8 @@
 import { byId, element, write } from '/self-test/dom.js';
 import { Chart } from './chart.js';
 import { facts, keyed, table } from './keyed.js';
-import { alarms, bytes, chaos, count, none, pairs, time } from './words.js';
+import { bytes, chaos, clock, costs, count, none, pairs, time } from './words.js';
+import { showWrong } from './wrong.js';
 
 const charts = [
   ['messages in, a second', count, (s) => s.messages?.received?.per_second?.['1']],
@@ -18,8 +19,8 @@ export function show(s) {
   write(byId('pod'), s.pod || '…');
   const ready = s.ready ? 'ready' : 'not ready';
   write(byId('about'), `deployd ${s.version || ''} · up ${time(s.uptime)} · ${ready}`);
-  const wrong = alarms(s);
-  keyed(byId('alarms'), wrong, (text) => text.replace(/\d+/g, ''), () => element('li'), write);
+  const wrong = s.wrong || [];
+  showWrong(wrong, s.at);
   const broken = chaos(s.chaos);
   byId('chaos').hidden = broken === null;
   write(byId('chaos'), broken || '');
@@ -55,10 +56,34 @@ export function show(s) {
     const box = a.mailboxes?.[kind] || {};
     return [kind, count(box.waiting), count(box.high_water), count(a.restarts?.[kind] || 0)];
   }));
-  facts(byId('dead'), [['Dead letters', pairs(a.dead_letters)]]);
+  table(byId('hot'), (s.hot || []).map((r) => [r.name, share(r.processor), count(r.events_per_second),
+    count(r.deliveries_per_second), bytes(r.bytes_per_second)]), 'none is');
+  table(byId('lost'), lost(s.links || [], a.dead_letters || {}), 'nothing');
   table(byId('slow'), (s.slow_clients || []).map((one) =>
     [`${one.client} ${one.address || ''}`, one.user ?? none, count(one.waiting_messages), bytes(one.waiting_bytes)]));
   showLinks(s.links || []);
+}
+
+const share = (part) => (typeof part === 'number' ? `${count(100 * part)} %` : none);
+
+const REASONS = {
+  overflowed: 'not said to the other pods: more waited than the outbox or buffer takes',
+  expired: 'not said to the other pods: the outage was too long',
+  too_large: 'not said to the other pods: too large for the broker',
+  unspeakable: 'not said to the other pods: a name or data that no pod takes',
+  denied: 'not said to the other pods: the broker does not let this pod speak there',
+  undelivered: "other pods', for which a busy room had no place",
+};
+
+/** What was lost, by why; the most first. */
+function lost(links, letters) {
+  const rows = Object.entries(letters).map(([why, n]) => [`messages that no actor handled: ${why}`, n]);
+  for (const { lost: all = 0, missed = 0, dropped = {} } of links) {
+    const known = Object.entries(REASONS).map(([name, words]) => [words, dropped[name] || 0]);
+    const elsewhere = known.slice(0, -1).reduce((sum, [, n]) => sum + n, 0);
+    rows.push(['not said to the other pods: the broker was away', all - elsewhere], ...known, ["other pods' that never came", missed]);
+  }
+  return rows.filter(([, n]) => n).sort(([, x], [, y]) => y - x).map(([what, n]) => [what, count(n)]);
 }
 
 function showLinks(links) {
@@ -72,9 +97,15 @@ function showLinks(links) {
     write(title, `${link.type}: ${link.state === 'closed' ? 'well' : link.state}`);
     const all = Object.entries(link).filter(([name]) => !['type', 'history'].includes(name));
     facts(list, all.map(([name, v]) => [name.replace(/_/g, ' '), /seconds/.test(name) ? time(v) : plain(v)]));
-    const past = [...(link.history || [])].reverse();
-    table(details.querySelector('tbody'), past.map((h) =>
-      [new Date(h.at * 1000).toLocaleString(), h.state, h.reason || '']), 'no change yet');
+    const rows = details.querySelector('tbody');
+    keyed(rows, [...(link.history || [])].reverse(), (h) => h.at, () =>
+      element('tr', '', element('th'), element('td'), element('td'), element('td')), (row, h) => {
+      const until = h.until === null ? 'now' : clock(h.until);
+      const why = h.last_reason ? `${h.reason}, then: ${h.last_reason}` : h.reason;
+      const cells = [`${new Date(h.at * 1000).toLocaleString()} \u2013 ${until}`, h.code.replace('_', ' '), why, costs({ lost: h.lost, missed: h.missed, replayed: h.replayed, missing: h.missing })];
+      cells.forEach((text, i) => write(row.children[i], text));
+    });
+    write(details.querySelector('summary'), (link.history || []).length ? 'Outages' : 'No outage yet');
   });
 }
 

@@ -1,4 +1,4 @@
-/* Figures as people read them, and what is wrong in a snapshot. No page, no clock. */
+/* Figures as people read them. No page. */
 
 export const none = '–';
 
@@ -33,20 +33,12 @@ export function chaos(faults) {
   return `Chaos is on: ${said.join(' · ') || 'no fault is active now.'}`;
 }
 
-export function alarms({ ready, not_ready_because: because, links, connections, process }) {
-  const found = [];
-  for (const link of links || []) {
-    const { missing_pods: missing = 0, name_taken_by: other, name } = link;
-    if (missing) found.push(`Not heard: ${missing} of the other pods, dead or cut off.`);
-    if (other) found.push(`Pod ${other} has the name of this one, which is called ${name}: give each its own.`);
-    if (!link.state || link.state === 'closed') continue;
-    const why = link.reason ? ` ${link.reason}` : '';
-    found.push(`Degraded: the breaker of ${link.type} is ${link.state}. This pod is alone.${why}`);
-  }
-  if (ready === false) found.push(`Not ready: ${because || 'it does not say why'}`);
-  const { open = 0, max = 0 } = connections || {};
-  if (max && open >= 0.9 * max) found.push(`Nearly full: ${open} of ${max} connections.`);
-  const { open_files: files, max_files: most } = process || {};
-  if (most && files >= 0.9 * most) found.push(`Files run out: ${files} of ${most} are open.`);
-  return found;
+/** What something came to, in words: `lost 3, missed 1`. */
+export function costs(cost) {
+  return Object.entries(cost || {}).filter(([, n]) => n).map(([name, n]) => `${name} ${count(n)}`).join(', ');
+}
+
+/** The time of day of a unix time in seconds. */
+export function clock(at) {
+  return new Date(at * 1000).toLocaleTimeString([], { hour12: false });
 }

@@ -10,7 +10,9 @@ from attrs import evolve
 from playwright.sync_api import Page, Route, WebSocketRoute, expect
 from structlog.testing import capture_logs
 
+from deployd.actors import Member, Room
 from deployd.supervisors import open_pod
+from deployd.transport import JSON
 from support import pod_config, running_pod
 from support.browser import Browser, Visit
 from support.clients import KEYS
@@ -105,7 +107,12 @@ async def test_an_open_breaker_is_seen_first_and_gone_when_healed(browser: Brows
         expect(page.locator("#state")).to_have_text("Live")
         expect(page.locator("#alarms li")).to_have_count(0)
         visit.in_pod(bus.kill)
-        expect(page.locator("#alarms li").first).to_contain_text("Degraded")
+        alarm = page.locator("#alarms li").first
+        expect(alarm).to_contain_text("Degraded")
+        expect(alarm).to_contain_text("since")
+        expect(alarm.get_by_role("link")).to_have_attribute(
+            "href", "/_dashboard/runbooks#breaker-open"
+        )
         expect(page).to_have_title(f"⚠ {visit.pod.pod_id} · Dashboard · deployd")
         expect(page.locator("#links article")).not_to_have_attribute("data-state", "closed")
         visit.in_pod(bus.start)
@@ -115,6 +122,49 @@ async def test_an_open_breaker_is_seen_first_and_gone_when_healed(browser: Brows
     with capture_logs():
         async with running_pod(dev=True, broker=bus.make) as pod:
             await browser.visit(pod, story)
+
+
+TALK = """() => {
+  const socket = window.socket = new WebSocket(`${location.origin.replace('http', 'ws')}/socket.io/`);
+  const say = (message) => socket.send(JSON.stringify({ room: 'chat-boom', ...message }));
+  const crash = () => say({ type: 'emit', event: 'said' });
+  socket.onopen = () => (say({ type: 'join' }), setInterval(crash, 100));
+}"""
+
+
+class Boom(Room[None]):
+    async def on_message(self, sender: Member, event: str, data: JSON) -> None:
+        raise ValueError("boom")
+
+
+async def test_a_room_that_crashes_again_and_again_is_seen_first_and_by_its_name(
+    browser: Browser,
+) -> None:
+    def story(visit: Visit) -> None:
+        page = visit.open("/_dashboard/")
+        expect(page.locator("#state")).to_have_text("Live")
+        page.evaluate(TALK)
+        alarm = page.locator("#alarms li").first
+        expect(alarm).to_contain_text("pod/rooms/chat-boom crashes again and again")
+        expect(alarm).to_contain_text("boom")
+        page.reload()  # what the page shows is the pod's past, not its own
+        expect(page.locator("#episodes li").first).to_contain_text("chat-boom")
+        expect(page.locator("#episodes")).to_contain_text("This pod started")
+
+    with capture_logs():
+        async with running_pod(dev=True, rooms={"chat-*": Boom}) as pod:
+            await browser.visit(pod, story)
+
+
+async def test_an_alarm_leads_to_its_runbook(browser: Browser) -> None:
+    def story(visit: Visit) -> None:
+        page = visit.open("/_dashboard/runbooks#loop-stalls")
+        heading = page.get_by_role("heading", name="loop-stalls", exact=True)
+        expect(heading).to_be_in_viewport()
+        expect(heading).to_have_id("loop-stalls")
+
+    async with running_pod() as pod:
+        await browser.visit(pod, story)
 
 
 async def test_what_is_no_longer_heard_is_not_shown_as_live(browser: Browser) -> None:
@@ -170,15 +220,28 @@ async def test_hostile_names_are_text_and_a_phone_shows_it_all_in_both_colours(
         slow = {"client": HOSTILE, "address": HOSTILE, "user": HOSTILE, "waiting_messages": 1}
         snapshot["rooms"]["largest"] = [{"name": HOSTILE * 9, "members": 10**9, "events": 10**12}]
         snapshot["slow_clients"] = [slow]
-        snapshot.update(ready=False, not_ready_because=HOSTILE)
+        wrong = {"key": HOSTILE, "runbook": HOSTILE, "sentence": f"Not ready: {HOSTILE}"}
+        snapshot["wrong"] = [{**wrong, "at": 0, "until": None, "cost": {HOSTILE: 10**12}}]
+        snapshot["hot"] = [{"name": HOSTILE * 9, "processor": 1.0, "bytes_per_second": 10**15}]
         route.fulfill(response=answer, json=snapshot)
+
+    def worst_past(route: Route) -> None:
+        answer = route.fetch()
+        past = answer.json()
+        episode = {"key": HOSTILE, "runbook": "", "sentence": HOSTILE * 9, "cost": {HOSTILE: 1}}
+        past["episodes"] += [{**episode, "at": past["at"] - n, "until": None} for n in range(100)]
+        route.fulfill(response=answer, json=past)
 
     def story(visit: Visit) -> None:
         visit.context.route("**/metrics/realtime", worst)
+        visit.context.route("**/api/past", worst_past)
         visit.context.route_web_socket("**/socket.io/", lambda socket: socket.close())
         page = visit.open("/_dashboard/")
         expect(page.locator("#largest th")).to_have_text(HOSTILE * 9)
         expect(page.locator("#slow th")).to_contain_text(HOSTILE)
+        expect(page.locator("#hot th")).to_have_text(HOSTILE * 9)
+        expect(page.locator("#episodes li").first).to_contain_text(HOSTILE)
+        expect(page.locator("#episodes li")).to_have_count(30)
         expect(page.locator("#alarms")).to_contain_text(HOSTILE)
         expect(page.locator("#tree li").first).to_be_visible()
         assert page.locator("img").count() == 0

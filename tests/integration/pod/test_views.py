@@ -68,6 +68,8 @@ REALTIME = {
     ),
     "rate_limited": {"messages": NUMBER},
     "slow_clients": list,
+    "wrong": list,
+    "hot": list,
 }
 HISTOGRAM = {"bounds": list, "counts": list, "sum": NUMBER}
 DETAILED = {

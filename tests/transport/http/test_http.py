@@ -83,6 +83,9 @@ class Pod:
     def pods(self) -> Mapping[str, JSON]:
         return {"shown": "pods"}
 
+    def past(self) -> Mapping[str, JSON]:
+        return {"points": []}
+
     def realtime(self) -> Mapping[str, JSON]:
         return {"shown": "realtime"}
 
