@@ -125,7 +125,7 @@ async def test_an_open_breaker_is_seen_first_and_gone_when_healed(browser: Brows
 
 
 TALK = """() => {
-  const socket = window.socket = new WebSocket(`${location.origin.replace('http', 'ws')}/socket.io/`);
+  const socket = window.socket = new WebSocket(`ws://${location.host}/socket.io/`);
   const say = (message) => socket.send(JSON.stringify({ room: 'chat-boom', ...message }));
   const crash = () => say({ type: 'emit', event: 'said' });
   socket.onopen = () => (say({ type: 'join' }), setInterval(crash, 100));
