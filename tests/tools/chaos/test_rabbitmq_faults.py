@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 import trio
+import trio.testing
 
 from deployd.tools.chaos.servers import CannotBefall, Deployment
 from deployd.tools.chaos.servers.rabbitmq_deployment import RabbitDeployment
@@ -110,6 +111,37 @@ async def test_a_pod_may_say_nothing_in_rooms_and_another_may(single: Deployment
             await heard.until_heard(2)
         await one.publish([(PLAIN, b"again")])
         assert not heard.losses
+
+
+@pytest.mark.parametrize("name", ["broker.kill", "broker.stop"])
+async def test_what_a_pod_may_say_again_while_its_server_starts_it_may_say(
+    single: Deployment, name: str
+) -> None:
+    allow = await single.do(Trouble("broker.deny", pods=(0,)))
+    serve = await single.do(Trouble(name))
+    assert allow is not None
+    assert serve is not None
+    async with trio.open_nursery() as nursery:  # told to nobody at first, then to who starts
+        nursery.start_soon(allow)
+        nursery.start_soon(serve)
+    async with linked(single, 0) as (one, heard):
+        await one.publish([(PLAIN, b"again")])
+        await heard.until_heard(1)
+
+
+async def test_what_is_told_to_a_server_that_is_gone_is_done_when_it_is_back(
+    single: Deployment,
+) -> None:
+    async with during(single, Trouble("broker.kill")), trio.open_nursery() as nursery:
+        nursery.start_soon(single.do, Trouble("broker.deny", pods=(0,)))
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.start_soon(single.start_again, [0])
+    async with linked(single, 0) as (one, _):
+        with pytest.raises(MessagesRefused):
+            await one.publish([(PLAIN, b"denied")])
+    await single.restore()
+    async with linked(single, 0) as (one, _):
+        await one.publish([(PLAIN, b"allowed")])
 
 
 async def test_a_binding_is_forgotten_in_silence_and_that_of_others_is_not(

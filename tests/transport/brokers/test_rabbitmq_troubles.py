@@ -199,6 +199,27 @@ async def test_what_may_not_be_said_is_refused_alone(rabbitmq_server: RabbitServ
         assert not heard.losses
 
 
+async def test_what_is_said_at_once_with_what_may_not_be_said_costs_nobody_the_connection(
+    rabbitmq_server: RabbitServer,
+) -> None:
+    with permissions(rabbitmq_server, write=r"^once\.([0-9a-f].*|pod|dropped)$") as user:
+        settings = rabbitmq_server.settings(exchange="once", username=user, password="sesame")
+        async with joined(settings) as (broker, heard):
+            await broker.subscribe([POD])
+
+            async def denied() -> None:
+                with pytest.raises(MessagesRefused):
+                    await broker.publish([(ROOM, b"denied")])
+
+            for _ in range(5):
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(denied)
+                    for _ in range(3):
+                        nursery.start_soon(broker.publish, [(POD, b"said")])
+            await heard.until_heard(15)
+        assert not heard.losses
+
+
 async def test_what_may_not_be_heard_is_refused_alone(rabbitmq_server: RabbitServer) -> None:
     with permissions(rabbitmq_server, read=r"^read\.([0-9a-f].*|pod|dropped)$") as user:
         settings = rabbitmq_server.settings(exchange="read", username=user, password="sesame")

@@ -7,6 +7,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import singledispatch
 from typing import Final, TypeAlias
 
+from attrs import evolve
+
+from ....transport.brokers.contract import room_channel
 from ..proxy import (
     DOWNSTREAM,
     STREAMS,
@@ -18,6 +21,7 @@ from ..proxy import (
     DuplicateFrames,
     FaultProxy,
     FlipBits,
+    FrameToxic,
     Latency,
     LimitData,
     RefuseConnections,
@@ -36,10 +40,10 @@ __all__ = ["Ways", "no_way", "open_ways"]
 
 MESSAGES: Final[Mapping[str, str]] = {
     "nats": "MSG",
-    "redis": "message",
+    "redis": "*message",  # smessage, where channels are of shards
     "rabbitmq": "basic.deliver",
 }
-"""What a message to a pod is called by each protocol."""
+"""What a message to a pod is called by each protocol, as a pattern."""
 PIECE: Final = 4096
 """Bytes of a piece in which a bit is flipped, or not."""
 NEVER: Final = 3_600_000
@@ -169,11 +173,8 @@ def _(trouble: way.WayRefuse, kind: str) -> Iterable[_Placed]:
 
 @_toxics.register
 def _(trouble: way.WayDrop, kind: str) -> Iterable[_Placed]:
-    room = f"*room.{trouble.room}" if trouble.room else ""
-    if kind == "rabbitmq":
-        yield DropFrames(verb=MESSAGES[kind], key=room, share=trouble.share), (DOWNSTREAM,)
-    else:
-        yield DropFrames(verb=MESSAGES[kind], subject=room, share=trouble.share), (DOWNSTREAM,)
+    drop = DropFrames(verb=MESSAGES[kind], share=trouble.share)
+    yield _in_room(drop, kind, trouble.room), (DOWNSTREAM,)
 
 
 @_toxics.register
@@ -190,3 +191,17 @@ def _(trouble: way.WayReorder, kind: str) -> Iterable[_Placed]:
 def _(trouble: way.WayFlip, kind: str) -> Iterable[_Placed]:
     del kind
     yield FlipBits(every_bytes=max(1, round(PIECE / trouble.share))), (DOWNSTREAM,)
+
+
+def _in_room(toxic: FrameToxic, kind: str, room: str) -> FrameToxic:
+    """Return a toxic that has to do with one room alone, if one is named.
+
+    AMQP has an exchange for all of them and the room as its key, the others have one name.
+    """
+    if not room:
+        return toxic
+    channel = room_channel(room)
+    if kind == "rabbitmq":
+        exchange, _, key = channel.partition(".")
+        return evolve(toxic, subject=f"*.{exchange}", key=key)
+    return evolve(toxic, subject=f"*{channel}")

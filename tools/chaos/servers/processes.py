@@ -19,8 +19,8 @@ from .guarded import GUARD
 __all__ = ["LOCALHOST", "PATIENCE", "ServerProcess", "connects", "free_port", "wait_until"]
 
 LOCALHOST: Final = "127.0.0.1"
-PATIENCE: Final = 60.0
-"""Seconds for a server to answer, or to end; a busy machine needs a few."""
+PATIENCE: Final = 120.0
+"""Seconds for a server to answer, or to end: RabbitMQ takes five, and sixty on a busy machine."""
 LOG_SHOWN: Final = 4000
 """Characters of a server's log that are shown when it does not start."""
 

@@ -64,7 +64,7 @@ class RabbitServer:
         self.epmd = epmd or self._own_epmd
         self.environment = self._write(peers)
         self._server = ServerProcess(
-            [PROGRAMS / "rabbitmq-server"], folder, self._answers, self.environment
+            [PROGRAMS / "rabbitmq-server"], folder, self.serves, self.environment
         )
 
     @property
@@ -132,6 +132,17 @@ class RabbitServer:
         if self._own_epmd is not None:
             self._own_epmd.kill()
 
+    def serves(self) -> bool:
+        """Whether it takes clients: its node can be reached before, and for a while after."""
+        try:
+            with socket.create_connection((LOCALHOST, self.port), 1) as sock:
+                sock.settimeout(1)
+                sock.sendall(_GREETING)
+                # A port that nobody listens on may connect to itself, and echo.
+                return sock.recv(1) == _METHOD
+        except OSError:
+            return False
+
     def ctl(self, *arguments: str) -> str:
         """Run `rabbitmqctl`, and return what it prints; it takes a second or two."""
         done = subprocess.run(
@@ -146,16 +157,6 @@ class RabbitServer:
         if done.returncode != 0:
             raise NotObeyed(f"rabbitmqctl {arguments[0]}: {done.stdout}{done.stderr}")
         return done.stdout
-
-    def _answers(self) -> bool:
-        try:
-            with socket.create_connection((LOCALHOST, self.port), 1) as sock:
-                sock.settimeout(1)
-                sock.sendall(_GREETING)
-                # A port that nobody listens on may connect to itself, and echo.
-                return sock.recv(1) == _METHOD
-        except OSError:
-            return False
 
     def _write(self, peers: Sequence[str]) -> dict[str, str]:
         assert self.epmd is not None  # noqa: S101 - for the type checker

@@ -27,9 +27,9 @@ from .deployment import (
     said,
 )
 from .errors import DoesNotForm
-from .processes import wait_until
+from .processes import PATIENCE
 from .rabbitmq import Epmd, RabbitServer, node_name
-from .rabbitmq_console import RabbitConsole
+from .rabbitmq_operator import LOOKED, RabbitOperator
 from .rabbitmq_words import (
     ALARMS,
     CONNECTIONS,
@@ -40,6 +40,7 @@ from .rabbitmq_words import (
     LOWERED,
     QUEUES,
     RAISED,
+    RUNNING,
     USERS,
     binary,
     exchange,
@@ -67,7 +68,7 @@ class RabbitDeployment(Deployment):
         self.servers: list[RabbitServer] = []
         self._count = 1 if topology == "single" else count
         self._epmd: Epmd | None = None
-        self._console: RabbitConsole | None = None
+        self._operator: RabbitOperator | None = None
         self.deeds |= {
             "broker.alarm": self._alarm,
             "broker.answer": self._answer,
@@ -100,11 +101,11 @@ class RabbitDeployment(Deployment):
             self.servers.append(
                 RabbitServer(folder, epmd=epmd, name=name, cookie=cookie, peers=peers)
             )
-        self._console = RabbitConsole(self.servers[0], self._made("console"))
+        self._operator = RabbitOperator(self.servers, self._made("console"))
         # The first makes the cluster, and the others find one that is there.
         await self.start_again([0])
         await self.start_again(range(1, self._count))
-        await in_thread(self._until_formed)
+        await self._until_formed()
         await self.tell(self._users(range(PODS)))
 
     def _made(self, name: str) -> Path:
@@ -112,25 +113,23 @@ class RabbitDeployment(Deployment):
         folder.mkdir()
         return folder
 
-    def _until_formed(self) -> None:
-        wait_until(
-            lambda: all(self._sees_all(server) for server in self.servers),
-            lambda: DoesNotForm("The servers of RabbitMQ make no cluster."),
-        )
-
-    def _sees_all(self, server: RabbitServer) -> bool:
-        words = "length(rabbit_nodes:all_running())."
-        return self._at_console.tell(server, words) == str(self._count)
+    async def _until_formed(self) -> None:
+        with trio.move_on_after(PATIENCE):
+            for place in range(self._count):
+                while await self.tell(RUNNING, place) != str(self._count):
+                    await trio.sleep(LOOKED)
+            return
+        raise DoesNotForm("The servers of RabbitMQ make no cluster.")
 
     @property
-    def _at_console(self) -> RabbitConsole:
-        assert self._console is not None  # noqa: S101 - it is started with the servers
-        return self._console
+    def _present_operator(self) -> RabbitOperator:
+        assert self._operator is not None  # noqa: S101 - it is there with the servers
+        return self._operator
 
     async def end(self) -> None:
         """End all processes."""
-        if self._console is not None:
-            await in_thread(self._console.end)
+        if self._operator is not None:
+            await in_thread(self._operator.end)
         await super().end()
         if self._epmd is not None:
             await in_thread(self._epmd.kill)
@@ -157,17 +156,11 @@ class RabbitDeployment(Deployment):
         await self._on_all(f"application:set_env(rabbit, max_message_size, {LIMIT}).")
 
     async def tell(self, words: str, place: int | None = None) -> str:
-        """Have a server evaluate Erlang: one that can, where it does not matter which."""
-        if place is None:
-            able = [n for n, each in enumerate(self.servers) if each.running and not each.frozen]
-            place = able[0] if able else 0
-        server = self.servers[place]
-        return await trio.to_thread.run_sync(self._at_console.tell, server, words)
+        """Have a server evaluate Erlang, as `RabbitOperator.tell` does."""
+        return await self._present_operator.tell(words, place)
 
     async def _on_all(self, words: str) -> None:
-        for place, server in enumerate(self.servers):
-            if server.running and not server.frozen:
-                await self.tell(words, place)
+        await self._present_operator.tell_all(words)
 
     def objection(self, trouble: Misfortune) -> str | None:
         """Of all the errors there are two are given on demand."""

@@ -15,6 +15,7 @@ __all__ = [
     "LOWERED",
     "QUEUES",
     "RAISED",
+    "RUNNING",
     "USERS",
     "binary",
     "exchange",
@@ -33,6 +34,7 @@ LIMIT: Final = 134_217_728
 FORCED: Final = "320"
 DENIED: Final = "403"
 
+RUNNING: Final = "length(rabbit_nodes:all_running())."
 USERS: Final = """
     [begin
         ok = rabbit_auth_backend_internal:put_user(#{{name => U, tags => <<>>,

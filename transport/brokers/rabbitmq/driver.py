@@ -225,7 +225,10 @@ class RabbitDriver:
             raise SubscriptionRefused(refused, str(translate(denied[0].reason, self._settings)))
 
     async def _open_publishing(self) -> PublishingChannel:
-        """Return the channel to publish on; a new one where the server has closed the last."""
+        """Return the channel to publish on; a new one where the server has closed the last.
+
+        Others know of it when it is open: what is said on one that is not ends the connection.
+        """
         self._connected()
         channel = self._publishing
         if channel is not None and channel.is_good:
@@ -234,11 +237,12 @@ class RabbitDriver:
             channel = self._publishing
             if channel is None or not channel.is_good:
                 self._connected()
-                channel = self._publishing = PublishingChannel(self._connections[0])
+                channel = PublishingChannel(self._connections[0])
                 try:
                     await channel.open()
                 except LIBRARY_ERRORS as error:
-                    raise self._lose(self._translated(error)) from None
+                    raise self._lose(self._translated(channel.reason or error)) from None
+                self._publishing = channel
             return channel
 
     async def _send(self, channel: PublishingChannel, batch: Sequence[Message]) -> None:
