@@ -24,6 +24,7 @@ from .history import (
     Told,
     View,
     digest,
+    moved,
 )
 from .measures import FaultWindow, LocalLatency, Measures, measure
 from .rules import RULES, Violation, judge
@@ -59,4 +60,5 @@ __all__ = [
     "digest",
     "judge",
     "measure",
+    "moved",
 ]

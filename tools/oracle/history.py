@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple, TypeAlias
 
 __all__ = [
@@ -250,3 +250,16 @@ def digest(history: Iterable[Record]) -> str:
     for record in history:
         whole.update(repr(record).encode())
     return whole.hexdigest()
+
+
+def moved(record: Record, clock: Callable[[float], float]) -> Record:
+    """Return a record as of the times of another clock."""
+    match record:
+        case Told():
+            until = None if record.until is None else clock(record.until)
+            times = (clock(record.at), *record[1:4], clock(record.since), until, *record[6:])
+            return Told(*times)
+        case Befell():
+            return Befell(clock(record.at), record.kind, clock(record.until), *record[3:])
+        case _:
+            return type(record)(clock(record.at), *record[1:])

@@ -174,7 +174,9 @@ def _overstated(seen: Seen) -> Iterator[tuple[_Word, float, str]]:
             stays = by_room[said.room]
             by = answer.at + seen.slack
             heard = sum(stay.heard.get(key, math.inf) <= by for stay in stays)
-            if heard < answer.members:
+            # What is written to who is just leaving was counted, and is heard by nobody.
+            parting = sum(key not in stay.heard and seen.parts(stay, said.at, by) for stay in stays)
+            if heard + parting < answer.members:
                 yield key, answer.at, f"{heard} had heard {_what(said)}, and not {answer.members}"
             if answer.scope != "cluster":
                 continue

@@ -209,6 +209,13 @@ class Seen:
         known = self.known_at(said.pod, life, stay.pod, stay.begin)
         return said.pod == stay.pod or known + KNOWN < said.at
 
+    def parts(self, stay: Stay, since: float, until: float) -> bool:
+        """Whether a client left in some time, which its pod may have noticed only after it.
+
+        A simulator's clients are gone at once, on their pods too: there none is on its way.
+        """
+        return self.slack > 0 and since - self.slack < stay.end < min(until, self.end)
+
     def apart(self, said: Spoken, stay: Stay, late: float) -> bool:
         """Whether a client, or one of the speaking pod, was told that something is wrong.
 

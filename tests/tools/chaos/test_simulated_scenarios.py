@@ -42,7 +42,7 @@ def steps(text: str) -> Scenario:
         ("broker-crash", "redis", "single"),
         ("broker-hiccup", "nats", "single"),
         ("broker-split", "nats", "cluster"),
-        ("broker-split", "redis", "sentinel"),
+        ("master-split", "redis", "sentinel"),
         ("way-half-open", "rabbitmq", "cluster"),
         ("way-end-not-told", "nats", "single"),
         ("way-deaf", "redis", "cluster"),

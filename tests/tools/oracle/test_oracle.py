@@ -163,6 +163,18 @@ def test_a_receipt_says_no_more_members_than_have_heard() -> None:
     assert unheard(spoken, own, receipt, heard(1, 2.3))
 
 
+def test_who_is_just_leaving_may_be_counted_and_not_have_heard_where_ways_have_a_length() -> None:
+    [spoken, own, receipt] = counted(1, 2.0, 2.2, "cluster", 2)
+    for left in (1.9, 2.1):
+        history = [*BEGIN, spoken, own, Gone(left, B, None), receipt, *END]
+        history.sort(key=lambda record: record.at)
+        assert not judge(history, ["unheard"], slack=0.25)
+        assert judge(history, ["unheard"])
+    long_gone = [*BEGIN, Gone(1.5, B, None), spoken, own, receipt, *END]
+    assert judge(long_gone, ["unheard"], slack=0.25)
+    assert judge([*BEGIN, spoken, own, receipt, *END], ["unheard"], slack=0.25)
+
+
 def test_who_was_told_that_its_pod_is_alone_need_not_have_heard() -> None:
     [spoken, own, receipt] = counted(1, 2.0, 2.2, "cluster", 1)
     alone = told(1.5, 1.4, room=None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -23,14 +23,15 @@ from ...oracle import (
     Record,
     Spoken,
     Struck,
-    Told,
     View,
+    moved,
 )
 from ...oracle.timing import HEALED, HIDDEN, LISTENED
 from ..scenario import BrokerName, Judgement, Scenario, TopologyName, judged
 from ..scenario.steps import ARRIVED, SILENT, EndStep, ScenarioSteps, came_about
 from ..servers import (
     Deployment,
+    NotObeyed,
     WhereBroker,
     brokers,
     free_port,
@@ -41,6 +42,7 @@ from ..targets import BenchTarget, Guest, GuestSeat, PodPost
 from .faults import ANOTHER_CLOCK, RealFaults, hindrance_of, within
 from .pods import RealPod
 from .standings import LOOKED, Standings
+from .waits import ProcessorWaits, judged_at_ease
 from .ways import Ways, open_ways
 
 __all__ = ["Bench", "hindrance", "play_scenario"]
@@ -117,7 +119,10 @@ class Bench:
 async def play_scenario(
     bench: Bench, scenario: Scenario, seed: int, say: Callable[[str], object] = lambda _: None
 ) -> Judgement:
-    """Play a scenario, and judge what clients were told. `say` is told how it goes."""
+    """Play a scenario, and judge what clients were told. `say` is told how it goes.
+
+    Raises `MachineBusy` where nothing else is to blame.
+    """
     deployment = bench.deployment
     async with open_ways(deployment, scenario.pods.count) as ways:
         play = _RealPlay(bench, scenario, seed, ways, say)
@@ -127,7 +132,8 @@ async def play_scenario(
             with trio.CancelScope(shield=True):
                 await play.end()
                 await deployment.restore()
-    return judged(scenario, bench.broker, bench.topology, seed, play.seen(), SLACK)
+    judge = partial(judged, scenario, bench.broker, bench.topology, seed, slack=SLACK)
+    return judged_at_ease(judge, play.seen(), play.waits)
 
 
 class _RealPlay:
@@ -151,6 +157,7 @@ class _RealPlay:
         self._draw = random.Random(seed)  # noqa: S311 - chance, not secrecy
         self._say = say
         self._zero = trio.current_time()
+        self.waits = ProcessorWaits(self._zero)
         self._blamed: dict[int, int] = {}
         self._target = bench.target
         folder = bench.place()
@@ -195,6 +202,7 @@ class _RealPlay:
 
     async def _play(self) -> None:
         self._say(f"starting {len(self.pods)} pods")
+        self.nursery.start_soon(self.waits.watch, self._processes)
         await self._start()
         self.nursery.start_soon(self._standings.watch)
         await came_about(self._standings.are_well, FOUND)
@@ -221,7 +229,13 @@ class _RealPlay:
         """Return what was seen, in seconds since the play began, with what befell."""
         last = next((n for n, each in enumerate(self.history) if isinstance(each, View)), None)
         history = self.history if last is None else self.history[: last + len(self.pods)]
-        return [_moved(each, self._zero) for each in [*self._befallen(history), *history]]
+        records = [*self._befallen(history), *history]
+        return [moved(each, lambda at: at - self._zero) for each in records]
+
+    def _processes(self) -> Iterator[int]:
+        for pod in self.pods:
+            with suppress(NotObeyed):  # it does not run
+                yield pod.pid
 
     async def _start(self) -> None:
         async with trio.open_nursery() as nursery:
@@ -313,16 +327,3 @@ class _RealPlay:
             until = struck.at + HIDDEN if hidden else min(mended, default=end)
             befell.append(Befell(struck.at, struck.fault, until, True, hidden))
         return befell
-
-
-def _moved(record: Record, zero: float) -> Record:
-    """Return a record in seconds since the play began."""
-    match record:
-        case Told():
-            until = None if record.until is None else record.until - zero
-            times = (record.at - zero, *record[1:4], record.since - zero, until, *record[6:])
-            return Told(*times)
-        case Befell():
-            return Befell(record.at - zero, record.kind, record.until - zero, *record[3:])
-        case _:
-            return type(record)(record.at - zero, *record[1:])

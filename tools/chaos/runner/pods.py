@@ -47,6 +47,11 @@ class RealPod:
         return self._process.running
 
     @property
+    def pid(self) -> int:
+        """The id of its process. Raises `NotObeyed` where there is none."""
+        return self._process.pid
+
+    @property
     def log(self) -> str:
         """What it has written."""
         return self._process.log
