@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import singledispatch
 from typing import Final, TypeAlias
 
+from ....transport.brokers.contract import EVERYONE, room_channel
 from ..proxy import (
     DOWNSTREAM,
     STREAMS,
@@ -169,11 +170,13 @@ def _(trouble: way.WayRefuse, kind: str) -> Iterable[_Placed]:
 
 @_toxics.register
 def _(trouble: way.WayDrop, kind: str) -> Iterable[_Placed]:
-    room = f"*room.{trouble.room}" if trouble.room else ""
-    if kind == "rabbitmq":
-        yield DropFrames(verb=MESSAGES[kind], key=room, share=trouble.share), (DOWNSTREAM,)
-    else:
-        yield DropFrames(verb=MESSAGES[kind], subject=room, share=trouble.share), (DOWNSTREAM,)
+    subject = key = ""
+    if trouble.beats or trouble.room:
+        subject = f"*{EVERYONE if trouble.beats else room_channel(trouble.room)}"
+    if kind == "rabbitmq":  # an exchange for each kind of channel, and what is behind it as the key
+        subject, _, key = subject.partition(".")
+    drop = DropFrames(verb=MESSAGES[kind], subject=subject, key=key, share=trouble.share)
+    yield drop, (DOWNSTREAM,)
 
 
 @_toxics.register
