@@ -8,18 +8,15 @@ history breaks a rule; a mutation that none of `--most` seeds catches is a hole 
 
 from __future__ import annotations
 
-import argparse
 import math
 import multiprocessing
-import os
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from typing import Any, Final, TypeAlias
 
-from _report import machine
+from _hunt import hunt, hunting
 
 from deployd.actors.cluster import Degraded, Healed, membership, sequences, state
 from deployd.actors.cluster.deduplicator import Deduplicator
@@ -265,29 +262,19 @@ def caught(name: str, first: int, most: int, processes: int) -> tuple[int, str] 
 
 def main() -> int:
     """Try each mutation, print a table, and return 1 when one was not caught."""
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("names", nargs="*", metavar="NAME", help=", ".join(MUTATIONS))
+    options = hunting(__doc__, MUTATIONS)
     options.add_argument("--most", type=int, default=500)
     options.add_argument("--first", type=int, default=0)
-    options.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     chosen = options.parse_args()
-    os.environ["PYTHONHASHSEED"] = "0"
-    print(machine())
-    missed = 0
-    for name in chosen.names or MUTATIONS:
-        began = time.monotonic()
+
+    def find(name: str) -> str | None:
         hit = caught(name, chosen.first, chosen.most, chosen.processes)
-        seconds = time.monotonic() - began
         if hit is None:
-            missed += 1
-            print(f"{name:32} not caught by {chosen.most} seeds ({seconds:.0f} s)", flush=True)
-        else:
-            seed, rules = hit
-            nth = seed - chosen.first + 1
-            print(
-                f"{name:32} seed {seed:4} (number {nth:3}): {rules} ({seconds:.0f} s)", flush=True
-            )
-    return 1 if missed else 0
+            return None
+        seed, rules = hit
+        return f"seed {seed:4} (number {seed - chosen.first + 1:3}): {rules}"
+
+    return hunt(chosen.names or MUTATIONS, find, f"not caught by {chosen.most} seeds")
 
 
 if __name__ == "__main__":

@@ -9,17 +9,15 @@ catalogue.
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
-import os
 import sys
-import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
+from functools import cache, partial
 from typing import Final, TypeAlias
 
-from _report import machine
+from _hunt import hunt, hunting
 from mutations import MUTATIONS
 
 from deployd.tools.chaos.scenario import BrokerName, TopologyName, names, shipped
@@ -35,19 +33,18 @@ STEP: Final = 37
 
 
 def places() -> Iterator[Place]:
-    """Yield where to play what: each scenario with the first broker of its own, then the last."""
-    can: dict[str, list[tuple[BrokerName, TopologyName]]] = {}
-    for name in names():
-        scenario = shipped(name)
-        can[name] = [place for place in scenario.applies() if obstacle(scenario, *place) is None]
+    """Yield where to play what: each scenario with one broker, then each with another, till all."""
     mixed = [names()[STEP * n % len(names())] for n in range(len(names()))]
-    for which in (0, -1):
-        for name in mixed:
-            if can[name][which:]:
-                yield (name, *can[name][which])
+    can = {name: list(shipped(name).applies()) for name in mixed}
+    for which in range(max(map(len, can.values()))):
+        for place, name in enumerate(mixed):
+            if which < len(can[name]):
+                broker, topology = can[name][(which + place) % len(can[name])]
+                if obstacle(shipped(name), broker, topology) is None:
+                    yield name, broker, topology
 
 
-def failed(mutation: str | None, seed: int, place: Place) -> tuple[Place, str] | None:
+def failed(mutation: str | None, seed: int, place: Place) -> str | None:
     """Return what a play broke with a mutation, if anything; a process is broken only once."""
     name, broker, topology = place
     if mutation is not None and mutation not in _BROKEN:
@@ -56,53 +53,54 @@ def failed(mutation: str | None, seed: int, place: Place) -> tuple[Place, str] |
     try:
         outcome = simulate_scenario(shipped(name), broker, topology, seed)
     except Exception as error:  # noqa: BLE001 - what is broken may break in any way
-        return place, type(error).__name__
+        return type(error).__name__
     if outcome.passed:
         return None
-    return place, ", ".join(check.name for check in outcome.checks if not check.held)
+    broken = Counter(each.rule for each in outcome.violations)
+    unmet = [check.name for check in outcome.checks if not check.held and check.name != "rules"]
+    return ", ".join(dict.fromkeys([*broken, *unmet]))
 
 
 _BROKEN: Final[set[str]] = set()
 
 
 def finders(
-    mutation: str | None, most: int, seed: int, processes: int, where: list[Place]
-) -> list[tuple[Place, str]]:
-    """Play until `most` plays have failed, or all were tried."""
-    found: list[tuple[Place, str]] = []
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=prepare) as pool:
+    mutation: str, most: int, seed: int, processes: int, sound: Callable[[Place], bool]
+) -> list[str]:
+    """Play until `most` plays have failed that are `sound` without it, or all were tried."""
+    found: list[str] = []
+    where = list(places())
+    with ProcessPoolExecutor(processes, _SPAWN, initializer=prepare) as pool:
         for start in range(0, len(where), AT_A_TIME):
-            results = pool.map(partial(failed, mutation, seed), where[start : start + AT_A_TIME])
-            found += [result for result in results if result is not None]
+            some = where[start : start + AT_A_TIME]
+            for place, why in zip(some, pool.map(partial(failed, mutation, seed), some), strict=True):
+                if why is not None and len(found) < most and sound(place):
+                    found.append(f"{' '.join(place)} ({why})")
             if len(found) >= most:
                 break
-    return found[:most]
+    return found
+
+
+_SPAWN: Final = multiprocessing.get_context("spawn")
 
 
 def main() -> int:
     """Try each mutation, print a table, and return 1 when one was not found."""
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("names", nargs="*", metavar="NAME", help=", ".join(MUTATIONS))
+    options = hunting(__doc__, MUTATIONS)
     options.add_argument("--finders", type=int, default=3)
     options.add_argument("--seed", type=int, default=0)
-    options.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     chosen = options.parse_args()
-    os.environ["PYTHONHASHSEED"] = "0"
-    print(machine())
-    where = list(places())
-    failing = dict(finders(None, len(where), chosen.seed, chosen.processes, where))
-    where = [place for place in where if place not in failing]
-    left_out = "; ".join(f"{' '.join(place)} ({why})" for place, why in failing.items())
-    print(f"{len(where)} plays; failing in any case: {left_out or 'none'}", flush=True)
-    missed = 0
-    for name in chosen.names or MUTATIONS:
-        began = time.monotonic()
-        found = finders(name, chosen.finders, chosen.seed, chosen.processes, where)
-        missed += not found
-        told = "; ".join(f"{' '.join(place)} ({why})" for place, why in found)
-        print(f"{name:32} {told or 'not found'} ({time.monotonic() - began:.0f} s)", flush=True)
-    return 1 if missed else 0
+
+    @cache
+    def sound(place: Place) -> bool:
+        with ProcessPoolExecutor(1, _SPAWN, initializer=prepare) as pool:
+            return pool.submit(failed, None, chosen.seed, place).result() is None
+
+    def find(name: str) -> str | None:
+        found = finders(name, chosen.finders, chosen.seed, chosen.processes, sound)
+        return "; ".join(found) or None
+
+    return hunt(chosen.names or MUTATIONS, find, "not found")
 
 
 if __name__ == "__main__":

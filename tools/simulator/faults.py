@@ -56,6 +56,8 @@ class Kind(StrEnum):
     """For `seconds`, `amount` of 100 messages of a room do not reach a pod."""
     DROP_ALL = "drop_all"
     """The same for all that a pod is to hear."""
+    DROP_BEATS = "drop_beats"
+    """The same for what all pods hear: beats, and what is said to everybody."""
     DELAY = "delay"
     """For `seconds`, what goes to a node and comes from it takes `amount` ms longer."""
     LATE = "late"
@@ -112,7 +114,7 @@ class Fault:
         }.get(self.kind, pod)
         if self.kind in (Kind.FORGET, Kind.UNHEARD, Kind.DROP, Kind.DENY):
             whom = f"{whom} {room}"
-        if self.kind in (Kind.DROP, Kind.DROP_ALL, Kind.DUPLICATE, Kind.NACK):
+        if self.kind in (Kind.DROP, Kind.DROP_ALL, Kind.DROP_BEATS, Kind.DUPLICATE, Kind.NACK):
             whom = f"{whom} {amount} %"
         if self.kind in (Kind.CRASH, Kind.STOP) and amount:
             whom = f"{whom}, its clock {amount:+} s,"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final, TypeAlias
 
-from ...transport.brokers.contract import Channel, room_channel
+from ...transport.brokers.contract import EVERYONE, Channel, room_channel
 from .faults import Fault, Kind
 from .network import NOBODY, BlackHole, SimulatedNetwork
 from .rabbitmq import RabbitNetwork
@@ -108,7 +108,9 @@ def _end(network: SimulatedNetwork, fault: Fault) -> None:
 
 
 def _drop(network: SimulatedNetwork, fault: Fault) -> Undo:
-    channel: Channel | None = room_channel(fault.room) if fault.kind is Kind.DROP else None
+    channel: Channel | None = None
+    if fault.kind is not Kind.DROP_ALL:
+        channel = EVERYONE if fault.kind is Kind.DROP_BEATS else room_channel(fault.room)
     dropped = network.losses_of(fault.pod).dropped
     dropped[channel] = fault.amount
     return partial(dropped.pop, channel, None)
@@ -181,6 +183,7 @@ _HOW: Final[Mapping[Kind, Callable[[SimulatedNetwork, Fault], Undo | None]]] = {
     Kind.UNHEARD: _end,
     Kind.DROP: _drop,
     Kind.DROP_ALL: _drop,
+    Kind.DROP_BEATS: _drop,
     Kind.DUPLICATE: _double,
     Kind.DELAY: _delay,
     Kind.LATE: _confirm_late,

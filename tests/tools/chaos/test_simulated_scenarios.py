@@ -203,6 +203,9 @@ PLANTED = {
     "no tail in beats": ("last-word-lost", "redis", "single"),
     "no healing told": ("way-reset", "nats", "single"),
     "no partition told": ("broker-split", "nats", "cluster"),
+    "no answer to who missed beats": ("beat-lost-with-words", "nats", "single"),
+    "join unproven": ("joins-while-talking", "nats", "cluster"),
+    "receipt whoever heard": ("room-denied", "nats", "single"),
 }
 
 

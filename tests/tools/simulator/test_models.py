@@ -209,7 +209,7 @@ async def test_what_was_under_way_when_a_connection_ends_was_taken_or_not(
 
 def test_each_kind_of_fault_is_of_some_broker_and_can_be_made() -> None:
     of_pods = {Kind.CRASH, Kind.STOP, Kind.PAUSE}
-    scenarios_alone = {Kind.SWALLOW}
+    scenarios_alone = {Kind.SWALLOW, Kind.DROP_BEATS}
     assert set(Kind) - scenarios_alone == {kind for weights in WEIGHTS.values() for kind in weights}
     for broker, weights in WEIGHTS.items():
         for kind in set(weights) - of_pods:

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 from attrs import evolve
 
-from ....transport.brokers.contract import room_channel
+from ....transport.brokers.contract import EVERYONE, Channel, room_channel
 from ..proxy import (
     DOWNSTREAM,
     STREAMS,
@@ -173,8 +173,10 @@ def _(trouble: way.WayRefuse, kind: str) -> Iterable[_Placed]:
 
 @_toxics.register
 def _(trouble: way.WayDrop, kind: str) -> Iterable[_Placed]:
-    drop = DropFrames(verb=MESSAGES[kind], share=trouble.share)
-    yield _in_room(drop, kind, trouble.room), (DOWNSTREAM,)
+    drop: FrameToxic = DropFrames(verb=MESSAGES[kind], share=trouble.share)
+    if trouble.beats or trouble.room:
+        drop = _on(EVERYONE if trouble.beats else room_channel(trouble.room), drop, kind)
+    yield drop, (DOWNSTREAM,)
 
 
 @_toxics.register
@@ -193,14 +195,11 @@ def _(trouble: way.WayFlip, kind: str) -> Iterable[_Placed]:
     yield FlipBits(every_bytes=max(1, round(PIECE / trouble.share))), (DOWNSTREAM,)
 
 
-def _in_room(toxic: FrameToxic, kind: str, room: str) -> FrameToxic:
-    """Return a toxic that has to do with one room alone, if one is named.
+def _on(channel: Channel, toxic: FrameToxic, kind: str) -> FrameToxic:
+    """Return a toxic that has to do with one channel alone.
 
-    AMQP has an exchange for all of them and the room as its key, the others have one name.
+    AMQP has an exchange for each kind of them and the rest as its key, the others have one name.
     """
-    if not room:
-        return toxic
-    channel = room_channel(room)
     if kind == "rabbitmq":
         exchange, _, key = channel.partition(".")
         return evolve(toxic, subject=f"*.{exchange}", key=key)

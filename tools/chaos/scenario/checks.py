@@ -80,5 +80,7 @@ def _of_names(scenario: Scenario, step: ScenarioStep) -> Iterator[str]:
         for number in named if isinstance(named, tuple) else (named,):
             if not 0 <= number < most:
                 yield f".with.{field} names {number}, and there are {most}, counted from 0"
+    if room and given.get("beats"):
+        yield ".with has both a room and beats, and beats are of no room"
     if "other" in given and given["other"] == given["server"]:
         yield ".with.other is the same server"

@@ -103,6 +103,7 @@ class WayDrop(OfWays):
     name = "way.drop"
 
     room: str = setting("", help="Of which room; empty is all.")
+    beats: bool = setting(False, help="Only what all pods hear: their beats.")
     share: float = setting(1.0, gt=0, le=1, help="How many of them.")
 
 

@@ -244,7 +244,7 @@ def _(trouble: way.WayRefuse, plan: RunPlan) -> Staged:
 
 @_staged.register
 def _(trouble: way.WayDrop, plan: RunPlan) -> Staged:
-    kind = Kind.DROP if trouble.room else Kind.DROP_ALL
+    kind = Kind.DROP_BEATS if trouble.beats else Kind.DROP if trouble.room else Kind.DROP_ALL
     pods = _all(trouble.pods, plan.pods)
     return _each(kind, pods, trouble.room, round(trouble.share * 100))
 
