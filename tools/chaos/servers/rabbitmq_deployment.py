@@ -116,7 +116,7 @@ class RabbitDeployment(Deployment):
     async def _until_formed(self) -> None:
         with trio.move_on_after(PATIENCE):
             for place in range(self._count):
-                while await self.tell(RUNNING, place) != str(self._count):
+                while await self.tell(RUNNING, place) != str(self._count):  # noqa: ASYNC110
                     await trio.sleep(LOOKED)
             return
         raise DoesNotForm("The servers of RabbitMQ make no cluster.")
