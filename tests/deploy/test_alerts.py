@@ -56,11 +56,22 @@ async def scrape(pod: Pod) -> dict[str, float]:
     }
 
 
-def told(
-    phases: list[Scrape], alerts: set[str], folder: Path, *, after: set[str] | None = None
-) -> None:
+OF_THE_MACHINE: Final = {
+    "DeploydLoopLag": "deployd_loop_lag_seconds",
+    "DeploydLoopStalls": "deployd_loop_stalls_total",
+    "DeploydCrossPodLatency": "deployd_cross_pod_latency_seconds",
+}
+"""Figures that a busy machine makes worse: left out where a test is not about them."""
+
+
+def told(phases: list[Scrape], alerts: set[str], folder: Path) -> None:
     """Expect these alerts in the second phase, and none in the first and the third."""
-    assert firing(rules(), phases, [set(), alerts, after or set()], folder) == ""
+    others = tuple(name for alert, name in OF_THE_MACHINE.items() if alert not in alerts)
+    phases = [
+        {name: value for name, value in phase.items() if not name.startswith(others)}
+        for phase in phases
+    ]
+    assert firing(rules(), phases, [set(), alerts, set()], folder) == ""
 
 
 @asynccontextmanager
@@ -78,6 +89,7 @@ class Boom(Room[None]):
             raise ValueError("boom")
         if event == "block":
             time.sleep(1.3)  # noqa: ASYNC251 - what nobody should do
+        self.broadcast(event, data)
 
 
 async def test_of_a_broker_that_is_away_and_of_what_that_cost(tmp_path: Path) -> None:
@@ -121,7 +133,7 @@ async def test_of_actors_that_crash_again_and_again(tmp_path: Path) -> None:
             await ann.join("tea")
             phases: list[Scrape] = [await scrape(pod)]
             tree = pod.parts.watched.room_tree
-            while tree.restarted < 60:  # three a minute are many
+            while tree.restarted <= 10:
                 await ann.send("emit", room="tea", event="boom")
                 with trio.move_on_after(0.02):
                     await ann.receive()
@@ -139,19 +151,14 @@ async def test_of_a_loop_that_stands_still(tmp_path: Path) -> None:
             await ann.send("emit", room="tea", event="block")
             await until(lambda: pod.parts.basis.watchdog.stalls > 0)
             phases += 2 * [await scrape(pod)]
-    told([*phases[:1], *map(without_lag, phases[1:])], {"DeploydLoopStalls"}, tmp_path)
-
-
-def without_lag(said: Scrape) -> Scrape:
-    """What stands still lags, too; that is not what this is about."""
-    return {name: value for name, value in said.items() if not name.startswith("deployd_loop_lag")}
+    told(phases, {"DeploydLoopStalls"}, tmp_path)
 
 
 async def test_of_a_pod_that_is_nearly_full_and_not_ready_and_is_guessed_at(tmp_path: Path) -> None:
     config = pod_config()
     config = evolve(
         config,
-        limits=evolve(config.limits, max_connections=4),
+        limits=evolve(config.limits, max_connections=4, address_share=1.0),
         auth=evolve(config.auth, login_attempts=1000),
     )
     with capture_logs():
@@ -159,7 +166,7 @@ async def test_of_a_pod_that_is_nearly_full_and_not_ready_and_is_guessed_at(tmp_
             phases: list[Scrape] = [await scrape(pod)]
             async with connected(pod, 4), httpx.AsyncClient(trust_env=False) as client:
                 url = f"http://127.0.0.1:{pod.port}/_dashboard/api/pods"
-                for _ in range(250):  # sixty in five minutes
+                for _ in range(60):
                     await client.get(url, headers={"X-Master-Key": "wrong"})
                 phases.append(await scrape(pod))
                 after = await scrape(pod)
@@ -201,7 +208,7 @@ LATER: Final[Mapping[str, Callable[[Scrape], Scrape]]] = {
         series("process_open_fds"): 0.9 * said[series("process_max_fds")]
     },
     "DeploydRateLimitedHerd": lambda _: {
-        series("deployd_rate_limited_total", limit="accepts"): 20_000.0
+        series("deployd_rate_limited_total", limit="accepts"): 5_000.0
     },
     "DeploydPodDown": lambda _: {series("up"): 0.0},
 }

@@ -19,6 +19,7 @@ Scrape: TypeAlias = Mapping[str, float]
 
 STEP: Final = 15
 """Seconds between scrapes."""
+FIVE_MINUTES: Final = 20
 PHASE: Final = 80
 """Scrapes in each phase: twenty minutes."""
 
@@ -33,8 +34,8 @@ def firing(
 ) -> str:
     """Play phases of twenty minutes, and compare which alerts fire at the end of each.
 
-    What counts grows evenly through a phase, up to what it says. Returns what Prometheus finds
-    wrong: nothing where all is as expected.
+    What something has counted since the phase before, it counts in each five minutes. Returns what
+    Prometheus finds wrong: nothing where all is as expected.
     """
     program = which("promtool")
     if program is None:
@@ -73,14 +74,15 @@ def firing(
 
 
 def _values(series: str, phases: Sequence[Scrape]) -> Iterable[str]:
-    name, before = series.partition("{")[0], 0.0
-    for number, phase in enumerate(phases):
+    grows = series.partition("{")[0].endswith(_GROWS)
+    before = reached = phases[0].get(series, 0.0)
+    for phase in phases:
         value = phase.get(series)
         if value is None:
             yield f"_x{PHASE - 1}"
-            continue
-        if name.endswith(_GROWS) and number:
-            yield f"{before!r}+{(value - before) / PHASE!r}x{PHASE - 1}"
+        elif grows:
+            step = max(0.0, value - before) / FIVE_MINUTES
+            yield f"{reached!r}+{step!r}x{PHASE - 1}"
+            before, reached = value, reached + step * PHASE
         else:
             yield f"{value!r}x{PHASE - 1}"
-        before = value
