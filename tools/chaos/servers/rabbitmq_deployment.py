@@ -116,8 +116,8 @@ class RabbitDeployment(Deployment):
     async def _until_formed(self) -> None:
         with trio.move_on_after(PATIENCE):
             for place in range(self._count):
-                while await self.tell(RUNNING, place) != str(self._count):
-                    await trio.sleep(LOOKED)
+                while await self.tell(RUNNING, place) != str(self._count):  # noqa: ASYNC110
+                    await trio.sleep(LOOKED)  # they tell nobody
             return
         raise DoesNotForm("The servers of RabbitMQ make no cluster.")
 

@@ -20,7 +20,7 @@ LOOKED: Final = 0.05
 
 
 class RabbitOperator:
-    """Has servers evaluate Erlang. A node answers before its server serves, and has nothing then."""
+    """Has servers evaluate Erlang. A node answers before its server serves, and can do little."""
 
     def __init__(self, servers: Sequence[RabbitServer], folder: Path) -> None:
         self._servers = servers
