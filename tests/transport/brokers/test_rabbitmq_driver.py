@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
@@ -126,5 +126,64 @@ def test_few_messages_ahead_are_enough(rabbitmq_server: RabbitServer, prefetch: 
             await feed.until(49)
         await driver.close()
         assert feed.taken == list(range(50))
+
+    asyncio.run(scenario())
+
+
+class Way:
+    """What is between a pod and a server: it counts how often something is waited for.
+
+    Nothing comes back before both connections of the pod are there.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._both = asyncio.Event()
+        self.turns: list[int] = []
+        """Of each connection: how often the server answered what was said since its last answer."""
+
+    async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        place, asked = len(self.turns), asyncio.Event()
+        self.turns.append(0)
+        if len(self.turns) == 2:
+            self._both.set()
+        answers, there = await asyncio.open_connection("127.0.0.1", self._port)
+
+        async def ask() -> None:
+            while data := await reader.read(65536):
+                asked.set()
+                there.write(data)
+
+        async def answer() -> None:
+            await self._both.wait()
+            while data := await answers.read(65536):
+                self.turns[place] += asked.is_set()
+                asked.clear()
+                writer.write(data)
+
+        with suppress(OSError):
+            await asyncio.wait(
+                [asyncio.ensure_future(ask()), asyncio.ensure_future(answer())],
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        there.close()
+        writer.close()
+
+
+def test_a_pod_waits_for_few_answers_until_it_hears(rabbitmq_server: RabbitServer) -> None:
+    async def scenario() -> None:
+        way, feed = Way(rabbitmq_server.port), Slow()
+        feed.let.set()
+        async with await asyncio.start_server(way.carry, "127.0.0.1", 0) as relay:
+            port = relay.sockets[0].getsockname()[1]
+            driver = RabbitDriver(rabbitmq_server.settings(exchange="far", port=port), 60)
+            async with asyncio.timeout(20):
+                await driver.open(feed)
+                assert max(way.turns) <= 5, "each is a way there and back, which may be a long one"
+                await driver.subscribe(["room.a"])
+                await driver.publish(numbers(0, 3))
+                await feed.until(2)
+            await driver.close()
+        assert feed.taken == [0, 1, 2]
 
     asyncio.run(scenario())

@@ -218,6 +218,19 @@ class _OwnChannel(Channel):
         if not self.is_good:
             raise ChannelInvalidStateError("closed")
 
+    async def request(self, frames: Sequence[Frame]) -> None:
+        """Send requests in one write, and return when the server has answered all of them."""
+        self.demand_good()
+        # A task of the channel's own ends with it.
+        await self.create_task(self._request(frames))
+
+    async def _request(self, frames: Sequence[Frame]) -> None:
+        payload = b"".join(marshal(frame, self.number) for frame in frames)
+        async with self.lock:
+            await self.write_queue.put(ChannelFrame(payload, should_close=False))
+            for _ in frames:
+                await self.rpc_frames.get()
+
 
 class PublishingChannel(_OwnChannel):
     """A channel whose confirms are counted by batch."""
@@ -248,19 +261,6 @@ class PublishingChannel(_OwnChannel):
 class RequestChannel(_OwnChannel):
     """A channel for exchanges and bindings: what is refused there costs no queue its consumer."""
 
-    async def request(self, frames: Sequence[Frame]) -> None:
-        """Send requests in one write, and return when the server has answered all of them."""
-        self.demand_good()
-        # A task of the channel's own ends with it.
-        await self.create_task(self._request(frames))
-
-    async def _request(self, frames: Sequence[Frame]) -> None:
-        payload = b"".join(marshal(frame, self.number) for frame in frames)
-        async with self.lock:
-            await self.write_queue.put(ChannelFrame(payload, should_close=False))
-            for _ in frames:
-                await self.rpc_frames.get()
-
 
 class ConsumingChannel(_OwnChannel):
     """A channel that hands on what arrives, in order, at once; its end is the connection's."""
@@ -275,10 +275,6 @@ class ConsumingChannel(_OwnChannel):
         await self.open()
         self.closing.add_done_callback(self._ended)
 
-    async def consume(self, queue: str, acknowledged: bool = True) -> None:
-        """Have the server send what is in the queue."""
-        await self.basic_consume(queue, _never, no_ack=not acknowledged)
-
     async def acknowledge(self, tag: int) -> None:
         """Say that all messages up to this one are handled."""
         await self.basic_ack(tag, multiple=True, wait=False)
@@ -291,7 +287,3 @@ class ConsumingChannel(_OwnChannel):
         message = await self._read_content(frame, header)
         key: str = frame.routing_key
         await self._listener.heard(frame.exchange, key, message.body, frame.delivery_tag)
-
-
-async def _never(_: object) -> None:
-    """Take the place of the callback that the library wants."""

@@ -14,7 +14,6 @@ again, what was not refused is published again, and nobody but the message's sen
 
 from __future__ import annotations
 
-import ssl
 from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -26,7 +25,7 @@ from ...errors import (
     MessagesRefused,
     SubscriptionRefused,
 )
-from ..bridge import Feed, Future, Lock
+from ..bridge import Feed, Future, Lock, gather
 from ..contract import Channel, Message, node_name, refuse_too_large
 from ..network import client_context, written
 from .bindings import Bindings, ExchangeDenied
@@ -79,18 +78,19 @@ class RabbitDriver:
         self.endpoint = written(settings.host, settings.port)
 
     async def open(self, feed: Feed) -> None:
-        """Connect twice, and declare the queue."""
+        """Connect twice at once, and declare the queue.
+
+        Each answer that is waited for is a way there and back, and many of them would take longer
+        than a pod waits: so nothing is waited for that what follows does not depend on.
+        """
         silence_library()
         context = client_context("rabbitmq", self._settings) if self._settings.tls else None
+        # They are known here before anything is waited for, so that `close` ends both.
+        publisher, consumer = self._connections = [
+            RabbitConnection(self._settings, context, self) for _ in range(2)
+        ]
         try:
-            self._publishing = PublishingChannel(await self._connect(context))
-            await self._publishing.open()
-            connection = await self._connect(context)
-            self._consuming = ConsumingChannel(connection, self)
-            self._bindings = Bindings(connection, self._topology, feed.unheard)
-            await self._consuming.begin()
-            await self._consume(self._consuming, feed)
-            self.node = node_name(connection.server)
+            await gather(self._open_publisher(publisher), self._open_consumer(consumer, feed))
         except LIBRARY_ERRORS as error:
             failure = self._translated(error)
             await self.close()
@@ -198,19 +198,22 @@ class RabbitDriver:
             self._feed.lost(self._failure)
         return self._failure
 
-    async def _connect(self, context: ssl.SSLContext | None) -> RabbitConnection:
-        connection = RabbitConnection(self._settings, context, self)
-        self._connections.append(connection)
+    async def _open_publisher(self, connection: RabbitConnection) -> None:
         await connection.begin()
-        return connection
+        self._publishing = PublishingChannel(connection)
+        await self._publishing.open()
 
-    async def _consume(self, consuming: ConsumingChannel, feed: Feed) -> None:
-        await self._topology.declare(consuming)
-        await consuming.basic_qos(prefetch_count=self._settings.prefetch)
-        self._deliveries = Deliveries(feed, consuming.acknowledge, self._settings.prefetch)
+    async def _open_consumer(self, connection: RabbitConnection, feed: Feed) -> None:
+        await connection.begin()
+        consuming = self._consuming = ConsumingChannel(connection, self)
+        self._bindings = Bindings(connection, self._topology, feed.unheard)
+        await consuming.begin()
+        prefetch = self._settings.prefetch
+        self._deliveries = Deliveries(feed, consuming.acknowledge, prefetch)
         pump = consuming.create_task(self._deliveries.pump())
         pump.add_done_callback(lambda _: self.ended(None))
-        await consuming.consume(self._topology.queue)
+        await consuming.request(self._topology.declarations(prefetch))
+        self.node = node_name(connection.server)
 
     async def _bind(self, channels: Sequence[Channel], again: bool = False) -> None:
         bindings = self._connected()

@@ -12,11 +12,12 @@ import secrets
 from typing import Any, Final
 
 from aio_pika import ExchangeType
+from aiormq import spec
+from pamqp.base import Frame
 from pamqp.common import FieldValue
 
 from ....config import RabbitMQ as RabbitMQSettings
 from ..contract import Channel
-from .client import ConsumingChannel
 
 __all__ = ["QUEUE_BYTES", "Topology", "kind_of"]
 
@@ -70,18 +71,26 @@ class Topology:
         """Return the channel of an address."""
         return f"{self.kind(exchange)}.{key}"
 
-    async def declare(self, consuming: ConsumingChannel) -> None:
-        """Declare both queues, and have the server send what is dropped."""
-        limits: dict[str, FieldValue] = {"x-max-length": 1}
-        queue = f"{self.queue}.{_DROPPED}"
-        await consuming.exchange_declare(**self.exchange(_DROPPED))
-        await consuming.queue_declare(queue, exclusive=True, auto_delete=True, arguments=limits)
-        await consuming.queue_bind(queue, self.dropped, self.queue)
-        await consuming.consume(queue, acknowledged=False)
-        limits = self._limits()
-        await consuming.queue_declare(
-            self.queue, exclusive=True, auto_delete=True, arguments=limits
-        )
+    def declarations(self, prefetch: int) -> list[Frame]:
+        """Return what declares both queues, and has the server send what is dropped and the rest.
+
+        Of the queue it sends so many messages ahead; what was dropped needs no acknowledgement.
+        """
+        dropped = f"{self.queue}.{_DROPPED}"
+        last: dict[str, FieldValue] = {"x-max-length": 1}
+        return [
+            spec.Exchange.Declare(**self.exchange(_DROPPED)),
+            self._own(dropped, last),
+            spec.Queue.Bind(queue=dropped, exchange=self.dropped, routing_key=self.queue),
+            spec.Basic.Consume(queue=dropped, no_ack=True),
+            self._own(self.queue, self._limits()),
+            spec.Basic.Qos(prefetch_count=prefetch),
+            spec.Basic.Consume(queue=self.queue),
+        ]
+
+    @staticmethod
+    def _own(queue: str, limits: dict[str, FieldValue]) -> Frame:
+        return spec.Queue.Declare(queue=queue, exclusive=True, auto_delete=True, arguments=limits)
 
     def _limits(self) -> dict[str, FieldValue]:
         return {
