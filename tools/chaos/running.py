@@ -188,7 +188,10 @@ def _played(
 ) -> SystemRun:
     """Play all at a place, and show how it goes; `files` is what scenarios were asked for by."""
     began, clock, progress = datetime.now(UTC), time.monotonic(), RunProgress(len(scenarios))
-    trio.run(_watched, place, scenarios, play, progress)
+    try:
+        trio.run(_watched, place, scenarios, play, progress)
+    except* KeyboardInterrupt:
+        raise click.Abort from None
     words = ["--simulated"] if simulated else []
     if not isinstance(place.target, OurTarget):
         words += ["--target", spelled(place.target)]

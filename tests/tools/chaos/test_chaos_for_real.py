@@ -96,7 +96,7 @@ def test_a_short_scenario_passes_and_leaves_nothing_behind(
 def playing(command: list[str], environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """A run whose servers and pods are there."""
     process = subprocess.Popen(
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
     try:
         until(lambda: sum("serve" in each for each in left(environment["TMPDIR"])) >= 2)
@@ -111,5 +111,6 @@ def test_who_is_killed_while_it_plays_leaves_no_process_and_no_folder(
     playing: subprocess.Popen[bytes], environment: dict[str, str], how: signal.Signals
 ) -> None:
     playing.send_signal(how)
-    playing.wait(PATIENCE)
+    _, told = playing.communicate(timeout=PATIENCE)
+    assert b"Traceback" not in told
     until(lambda: left(environment["TMPDIR"]) == [])

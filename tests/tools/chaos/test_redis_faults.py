@@ -111,6 +111,36 @@ async def test_sentinels_name_another_master_and_the_old_one_is_its_replica(tmp_
         await regained(lambda: served(deployment))
 
 
+async def test_what_is_done_to_the_first_server_is_done_to_whoever_is_the_master_by_then(
+    tmp_path: Path,
+) -> None:
+    async with started("redis", "sentinel", tmp_path, count=2) as deployment:
+        await deployment.do(Trouble("broker.demote"))
+        await deployment.restore()
+        undo = await deployment.do(Trouble("broker.kill", servers=()))
+        assert undo is not None
+        await undo()  # who is the master is what it was when they stopped
+        await deployment.restore()
+        async with linked(deployment, 0) as (_, heard):
+            await deployment.do(Trouble("broker.kill"))
+            await heard.until_lost()
+
+
+async def test_the_first_servers_of_a_cluster_are_its_masters_after_a_failover_too(
+    tmp_path: Path,
+) -> None:
+    async with started("redis", "cluster", tmp_path) as deployment:
+        await lose_a_master(deployment)
+        await deployment.restore()
+        for place in range(3):
+            async with linked(deployment, 0) as (_, heard):
+                undo = await deployment.do(Trouble("broker.kill", servers=(place,)))
+                await heard.until_lost()
+            assert undo is not None
+            await undo()
+            await deployment.restore()
+
+
 async def test_a_master_that_is_split_off_goes_on_for_those_beside_it(tmp_path: Path) -> None:
     async with started("redis", "sentinel", tmp_path, count=2) as deployment:
         async with linked(deployment, 0) as (one, heard):

@@ -11,7 +11,7 @@ import trio
 from deployd.tools.chaos.runner.waits import MachineBusy, ProcessorWaits, judged_at_ease
 from deployd.tools.chaos.scenario import Judgement, judged, shipped
 from deployd.tools.chaos.simulated import simulate_scenario
-from deployd.tools.oracle import Hearing, Record, moved
+from deployd.tools.oracle import Hearing, Record, Told, moved
 
 FACTOR = 6
 """How much slower than it was a play is made."""
@@ -51,6 +51,17 @@ def test_what_fails_for_what_was_waited_alone_is_not_judged(slow: list[Record]) 
     assert not judge(slow).passed
     with pytest.raises(MachineBusy, match=r"waited \d+ of \d+ s .* healed: "):
         judged_at_ease(judge, slow, waiting(slow[-1].at, 1 - 1 / FACTOR))
+
+
+def test_where_most_of_the_time_was_waited_pods_may_see_outages_that_are_none(
+    slow: list[Record],
+) -> None:
+    told = [Told(1.0, "a", None, "cut_off", 0.5, until, 0) for until in (None, 0.9)]
+    history = [*told, *slow]
+    assert "cause" in {violation.rule for violation in judge(history).violations}
+    with pytest.raises(MachineBusy, match="cause"):
+        judged_at_ease(judge, history, waiting(slow[-1].at, 0.6))
+    assert not judged_at_ease(judge, history, waiting(slow[-1].at, 0.4)).passed
 
 
 def test_what_fails_without_any_wait_fails(slow: list[Record]) -> None:

@@ -23,6 +23,7 @@ __all__ = [
     "make_cluster_node",
     "make_sentinel",
     "redis_program",
+    "what_it_knows",
 ]
 
 CHANNELS: Final = "deployd:db0:"
@@ -36,7 +37,8 @@ _SECONDS: Final = 60
 class RedisServer(ServerProcess):
     """One server; `arguments` are of its command line, such as `--maxclients 10`.
 
-    With a `file` it is a sentinel, and that its configuration. `login` is how redis-cli signs in.
+    `file` is its configuration, which it changes itself as it is told to. `login` is how redis-cli
+    signs in.
     """
 
     def __init__(
@@ -51,7 +53,7 @@ class RedisServer(ServerProcess):
         self.host, self.port = host, port or free_port()
         self._login = login
         words = f"--port {self.port} --bind {host} --dir {folder}".split()
-        rest = ["--save", "", *arguments] if file is None else ["--sentinel"]
+        rest = arguments if "--sentinel" in arguments else ("--save", "", *arguments)
         command: list[str | Path] = [redis_program(), *([file] if file else []), *words, *rest]
         super().__init__(command, folder, lambda: "PONG" in self.ask("PING"))
 
@@ -180,17 +182,22 @@ def make_sentinel(
         f"sentinel failover-timeout {MASTER_NAME} 3000",
     )
     file.write_text("\n".join((*lines, *own, "")))
-    return RedisServer(folder, file=file, login=login)
+    return RedisServer(folder, "--sentinel", file=file, login=login)
 
 
 def knows_all(sentinel: RedisServer, replicas: int = 1, others: int = 2) -> bool:
     """Whether a sentinel has found the replicas of the master, and the other sentinels."""
-    answer = sentinel.ask("SENTINEL", "MASTER", MASTER_NAME).split("\n")
-    known = dict(zip(answer[::2], answer[1::2], strict=False))
+    known = what_it_knows(sentinel)
     return (known.get("num-slaves"), known.get("num-other-sentinels")) == (
         str(replicas),
         str(others),
     )
+
+
+def what_it_knows(sentinel: RedisServer) -> dict[str, str]:
+    """Return what a sentinel says of the master: its `port`, `flags` and more."""
+    answer = sentinel.ask("SENTINEL", "MASTER", MASTER_NAME).split("\n")
+    return dict(zip(answer[::2], answer[1::2], strict=False))
 
 
 def redis_program() -> str:

@@ -22,7 +22,7 @@ NODE_TIMEOUT: Final = 2000
 
 
 class RedisClusterDeployment(RedisDeployment):
-    """Masters with a replica each. `servers` are the masters of the beginning, then the others."""
+    """Masters with a replica each. `servers` are the masters as a play begins, then the others."""
 
     impossible: ClassVar[Mapping[str, str]] = {
         name: why for name, why in RedisDeployment.impossible.items() if name != "broker.answer"
@@ -47,6 +47,13 @@ class RedisClusterDeployment(RedisDeployment):
             self.servers.append(make_cluster_node(folder, NODE_TIMEOUT, *user_arguments()))
         await self.start_again(range(2 * self.count))
         await in_thread(self._cluster.form)
+
+    async def restore(self) -> None:
+        """See `Deployment.restore`; those that are masters then are the first of the servers."""
+        await super().restore()
+        await in_thread(self._cluster.settle)
+        masters = await trio.to_thread.run_sync(self._cluster.masters)
+        self.servers.sort(key=lambda server: server not in masters)
 
     @property
     def _cluster(self) -> RedisCluster:

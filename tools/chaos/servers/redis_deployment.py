@@ -25,7 +25,7 @@ from .processes import LOCALHOST
 from .redis import CHANNELS, RedisServer
 from .redis_console import RedisConsole
 
-__all__ = ["RedisDeployment", "user_arguments"]
+__all__ = ["RedisDeployment", "user_arguments", "users"]
 
 NOBODY: Final = 1
 """A port that nobody listens on."""
@@ -35,8 +35,14 @@ FULL: Final = 1
 
 def user_arguments() -> Iterator[str]:
     """Yield what gives each pod a user of its own, after every start."""
+    for words in users():
+        yield from ("--user", *words)
+
+
+def users() -> Iterator[Sequence[str]]:
+    """Yield the users of pods, each in the words of an ACL."""
     for pod in range(PODS):
-        yield from ("--user", f"pod{pod}", "on", f">{PASSWORD}", "~*", "&*", "+@all")
+        yield (f"pod{pod}", "on", f">{PASSWORD}", "~*", "&*", "+@all")
 
 
 class RedisDeployment(Deployment):

@@ -13,8 +13,8 @@ from .deployment import ROOMS, Endpoint, Misfortune, Undo, in_thread, said
 from .errors import DoesNotForm
 from .processes import LOCALHOST, free_port, wait_until
 from .readdress import Readdress
-from .redis import MASTER_NAME, RedisServer, knows_all, make_sentinel
-from .redis_deployment import RedisDeployment, user_arguments
+from .redis import MASTER_NAME, RedisServer, knows_all, make_sentinel, what_it_knows
+from .redis_deployment import RedisDeployment, users
 from .roads import Road
 
 __all__ = ["SentinelDeployment"]
@@ -23,7 +23,10 @@ SENTINELS: Final = 3
 
 
 class SentinelDeployment(RedisDeployment):
-    """A master, its replicas, and three sentinels that watch them."""
+    """A master, its replicas, and three sentinels that watch them.
+
+    `servers` begin with the master: faults of the first are those of the master, in each play.
+    """
 
     def __init__(self, topology: str, count: int, folder: Path, rooms: Sequence[str] = ROOMS):
         super().__init__(topology, count, folder, rooms)
@@ -57,13 +60,18 @@ class SentinelDeployment(RedisDeployment):
         await in_thread(self._until_known)
 
     def _server(self, place: int, nursery: trio.Nursery) -> RedisServer:
-        port = free_port()
+        port, folder = free_port(), self.made(f"redis-{place}")
         road = Road(f"redis-{place}", port)
-        words = ["--replica-announce-port", str(road.open(nursery))]
+        lines = [f"replica-announce-port {road.open(nursery)}"]
         if place:
-            words += ["--replicaof", f"{LOCALHOST} {self._roads[0].port}"]
+            lines.append(f"replicaof {LOCALHOST} {self._roads[0].port}")
         self._roads.append(road)
-        return RedisServer(self.made(f"redis-{place}"), *user_arguments(), *words, port=port)
+        # In its own file, as sentinels have it written there who is whose replica: what was on the
+        # command line would be so again after a restart. The users are no part of that file.
+        file, known = folder / "redis.conf", folder / "users.acl"
+        file.write_text("\n".join((*lines, "")))
+        known.write_text("".join(f"user {' '.join(words)}\n" for words in users()))
+        return RedisServer(folder, "--aclfile", str(known), file=file, port=port)
 
     def _until_known(self) -> None:
         replicas, others = self.count - 1, SENTINELS - 1
@@ -71,6 +79,33 @@ class SentinelDeployment(RedisDeployment):
             lambda: all(knows_all(each, replicas, others) for each in self.sentinels),
             lambda: DoesNotForm("The sentinels of Redis do not find each other."),
         )
+
+    async def restore(self) -> None:
+        """See `Deployment.restore`; whoever is the master then is the first of the servers."""
+        await super().restore()
+        await in_thread(self._until_calm)
+        master = await self._master()
+        place = self.servers.index(master)
+        self.servers.insert(0, self.servers.pop(place))
+        self._roads.insert(0, self._roads.pop(place))
+
+    def _until_calm(self) -> None:
+        """Return when all sentinels name one master, and the other servers are its replicas."""
+        wait_until(
+            self._is_calm, lambda: DoesNotForm("Redis and its sentinels do not agree on a master.")
+        )
+
+    def _is_calm(self) -> bool:
+        known = [what_it_knows(each) for each in self.sentinels]
+        masters = {each.get("port") for each in known if each.get("flags") == "master"}
+        if len(masters) != 1 or any(each.get("flags") != "master" for each in known):
+            return False
+        roles = [
+            each.ask("INFO", "REPLICATION")
+            for each, road in zip(self.servers, self._roads, strict=True)
+            if str(road.port) not in masters
+        ]
+        return len(roles) < self.count and all("master_link_status:up" in role for role in roles)
 
     async def end(self) -> None:
         """End all processes."""
