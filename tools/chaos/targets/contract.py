@@ -56,7 +56,8 @@ class PodStanding(NamedTuple):
 class GuestSeat:
     """What a client is told: its number, its pod and where that is, and the rooms to be in.
 
-    `blameless` says whether a connection that ends is anybody's fault but the pod's and ours.
+    `blameless` says whether a connection that ends is anybody's fault but the pod's and ours,
+    `ahead` by how many seconds the pod's clock is wrong.
     """
 
     number: int
@@ -64,6 +65,7 @@ class GuestSeat:
     url: str
     rooms: Sequence[RoomTerms]
     blameless: Callable[[], bool]
+    ahead: Callable[[], float] = float
 
 
 class BenchTarget(ABC):

@@ -150,8 +150,13 @@ class OurGuest(Guest):
         super().__init__(seat.number, seat.pod, seat.url, rooms, history, seat.blameless)
         self._client: Client | None = None
         self._open: set[str | None] = set()
-        # What pods say of times is in unix seconds, what is written down in those of this run.
-        self._offset = time.time() - trio.current_time()
+        self._ahead = seat.ahead
+        self._zero = time.time() - trio.current_time()
+
+    @property
+    def _offset(self) -> float:
+        """From what pods say of times, in unix seconds, to what is written down of this run."""
+        return self._zero + self._ahead()
 
     @property
     def well(self) -> bool:

@@ -67,10 +67,12 @@ class _OnRedis(BenchTarget):
         """See `BenchTarget.spared`."""
         if scenario.pods.signed:
             return f"Pods of {self.name} sign nothing."
+        if any(scenario.pods.clocks) or getattr(trouble, "clock", 0):
+            return f"Pods of {self.name} have the clock of this machine."
         if isinstance(trouble, OURS):
             return f"{trouble.name} is done by deployd's own means."
         if isinstance(trouble, broker.BrokerDeny | broker.BrokerStranger) or (
-            isinstance(trouble, way.WayDrop) and trouble.room
+            isinstance(trouble, way.WayDrop) and (trouble.room or trouble.beats)
         ):
             return f"{trouble.name} is aimed at deployd's channels, and {self.name} has others."
         return None
