@@ -17,6 +17,7 @@ from ..servers import Deployment
 from ..targets import BenchTarget, Guest
 from .intruders import rubbish, stall
 from .pods import WITHIN, RealPod
+from .stores import lock_stores, stop_stores
 from .ways import Ways, no_way
 
 __all__ = ["Cast", "RealFaults", "hindrance_of", "takes_within"]
@@ -26,9 +27,7 @@ EVENTS: Final = 100
 
 _REASONS: Final[dict[type[Trouble], str]] = {
     inner.PodBlock: "A pod takes no fault that holds up its whole loop; pod.pause is next to it.",
-    inner.StoreStop: "This runner's pods keep no documents.",
-    inner.StoreLock: "This runner's pods keep no documents.",
-    inner.StoreFull: "This runner's pods keep no documents.",
+    inner.StoreFull: "A disk of limited size takes root.",
 }
 """Why it cannot be done what cannot."""
 
@@ -69,7 +68,7 @@ def takes_within(scenario: Scenario) -> bool:
     """Whether it takes pods that take faults from inside."""
     troubles = [step.trouble for step in scenario.steps]
     return any(scenario.pods.clocks) or any(
-        isinstance(each, inner.PodClock | inner.PodRaise)
+        isinstance(each, inner.PodClock | inner.PodRaise | inner.StoreStop)
         or (isinstance(each, inner.PodKill | inner.PodStop) and bool(each.clock))
         for each in troubles
     )
@@ -140,6 +139,14 @@ class RealFaults:
         times = max(1, round(EVENTS * trouble.share))
         fault = {"fault": "actor.crash", "seconds": WITHIN, "times": times}
         return await self._inject(trouble.pods, fault | {"path": f"pod/rooms/{trouble.room}"})
+
+    @_do.register
+    async def _(self, trouble: inner.StoreStop) -> EndStep:
+        return await stop_stores(self._cast.pods)
+
+    @_do.register
+    async def _(self, trouble: inner.StoreLock) -> EndStep:
+        return await lock_stores(self._cast.pods)
 
     @_do.register
     async def _(self, trouble: inner.ClientVanish) -> EndStep:

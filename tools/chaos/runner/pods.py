@@ -116,6 +116,17 @@ class RealPod:
             self._ahead = 0.0
             await self.jump(self._born_ahead)
 
+    async def write(self) -> bool:
+        """Have it keep a document; say whether it does."""
+        return await trio.to_thread.run_sync(
+            partial(self._target.write, self._post), abandon_on_cancel=True
+        )
+
+    @property
+    def database(self) -> Path:
+        """Where it keeps documents."""
+        return self._target.database(self._post)
+
     async def standing(self) -> PodStanding | None:
         """Return how it stands; None where it does not say."""
         if not self.running or self.asleep:

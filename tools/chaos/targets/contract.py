@@ -116,6 +116,14 @@ class BenchTarget(ABC):
         """Let a fault begin within a pod; in a thread. Raises `ToolError`s."""
         raise TargetError(f"Pods of {self.name} take no faults from inside.")
 
+    def write(self, post: PodPost) -> bool:
+        """Have a pod keep a document; say whether it does; in a thread."""
+        raise TargetError(f"Pods of {self.name} keep no documents.")
+
+    def database(self, post: PodPost) -> Path:
+        """Return the file of SQLite in which a pod keeps documents."""
+        raise TargetError(f"Pods of {self.name} keep no documents.")
+
     def relieve(self, post: PodPost) -> None:
         """End all faults within a pod; in a thread. Raises `ToolError`s."""
         raise TargetError(f"Pods of {self.name} take no faults from inside.")
