@@ -24,13 +24,13 @@ from .scenario import (
 from .servers import WhereBroker, read_endpoint
 from .targets import BenchTarget, OurTarget, TargetError, find_target, spelled
 
-__all__ = ["PROGRAM", "Asked"]
+__all__ = ["PROGRAM", "PlayOrder"]
 
 PROGRAM: Final = ("deployd", "chaos", "run")
 
 
 @frozen
-class Asked:
+class PlayOrder:
     """Which scenarios, of which systems, on what, and with what left to chance.
 
     Scenarios are names, and files. What is None is not asked for: every broker and topology that
@@ -49,7 +49,7 @@ class Asked:
     seeds: int = 1
 
     @classmethod
-    def of(cls, given: Mapping[str, object]) -> Asked:
+    def of(cls, given: Mapping[str, object]) -> PlayOrder:
         """Take it from a command line. Raises `click.UsageError` where that makes no sense."""
         asked = cattrs.structure(given, cls)
         if asked.everything == bool(asked.scenarios):
@@ -96,7 +96,7 @@ class Asked:
             if system.objection(one, two) is None
         ]
 
-    def at(self, venue: Venue) -> Asked:
+    def at(self, venue: Venue) -> PlayOrder:
         """Return what asks for one venue alone; the password of its endpoint is not in it."""
         return evolve(
             self,
@@ -108,7 +108,7 @@ class Asked:
             seeds=1,
         )
 
-    def alone(self, scenario: str) -> Asked:
+    def alone(self, scenario: str) -> PlayOrder:
         """Return what asks for one scenario alone."""
         return evolve(self, scenarios=(scenario,), everything=False)
 

@@ -10,7 +10,7 @@ import click
 from attrs import evolve
 
 from ..common import screen
-from .asked import Asked
+from .asked import PlayOrder
 from .report import Result, ScenarioVerdict, SystemRun
 from .report.stored import load
 from .report.table import print_result
@@ -50,7 +50,7 @@ def replay(result: Path, scenarios: tuple[str, ...], endpoint: str | None) -> No
     sys.exit(0 if again.good else 1)
 
 
-def asked_again(run: SystemRun, scenarios: tuple[str, ...]) -> Asked | None:
+def asked_again(run: SystemRun, scenarios: tuple[str, ...]) -> PlayOrder | None:
     """Return what asks for the scenarios of a run that are to be played again; None if none is."""
     chosen = [
         each
@@ -66,7 +66,7 @@ def asked_again(run: SystemRun, scenarios: tuple[str, ...]) -> Asked | None:
     return evolve(orders[0], scenarios=tuple(word for each in orders for word in each.scenarios))
 
 
-def _with_password(asked: Asked, endpoint: str | None) -> Asked:
+def _with_password(asked: PlayOrder, endpoint: str | None) -> PlayOrder:
     """Let pods sign in again where a broker that was there was used. Raises `ScenarioError`."""
     if asked.endpoint is None or endpoint is None:
         return asked

@@ -19,7 +19,7 @@ from attrs import evolve
 from click.core import ParameterSource
 
 from ..common import screen
-from .asked import PROGRAM, Asked
+from .asked import PROGRAM, PlayOrder
 from .players import Player, Venue, play_for_real, play_simulated
 from .report import Result, SystemRun, written
 from .report.command import keep
@@ -72,7 +72,7 @@ def run(
     NAME is a shipped scenario, or a file that ends in .toml. Without --simulated, servers and pods
     are started here, on free ports, and are gone afterwards. Exits with 1 when one failed.
     """
-    result = played(Asked.of(given), processes, at_once)
+    result = played(PlayOrder.of(given), processes, at_once)
     print_result(result, screen())
     for path, text in (
         (result_file, written),
@@ -84,7 +84,7 @@ def run(
     sys.exit(0 if result.good else 1)
 
 
-def asked_by(command: str) -> Asked:
+def asked_by(command: str) -> PlayOrder:
     """Return what a command asks for that `run` has written. Raises `click.UsageError`."""
     words = shlex.split(command)
     if tuple(words[: len(PROGRAM)]) != PROGRAM:
@@ -93,10 +93,10 @@ def asked_by(command: str) -> Asked:
         given = {name: it for name, it in context.params.items() if name not in _PLAY}
         if context.get_parameter_source("endpoint") is ParameterSource.ENVIRONMENT:
             given["endpoint"] = None  # of now, and not of then
-    return Asked.of(given)
+    return PlayOrder.of(given)
 
 
-def played(asked: Asked, processes: int, at_once: int) -> Result:
+def played(asked: PlayOrder, processes: int, at_once: int) -> Result:
     """Play what is asked for, and show how it goes. Raises `ScenarioError`s and `TargetError`s."""
     chosen = asked.chosen()
     play: Player = partial(play_for_real, at_once)
@@ -106,7 +106,9 @@ def played(asked: Asked, processes: int, at_once: int) -> Result:
     return Result(tuple(_played(asked.at(venue), venue, chosen, play) for venue in venues))
 
 
-def _played(asked: Asked, place: Venue, chosen: Mapping[str, Scenario], play: Player) -> SystemRun:
+def _played(
+    asked: PlayOrder, place: Venue, chosen: Mapping[str, Scenario], play: Player
+) -> SystemRun:
     """Play all at a place."""
     began, clock, progress = datetime.now(UTC), time.monotonic(), RunProgress(len(chosen))
     scenarios = list(chosen.values())

@@ -10,7 +10,7 @@ from attrs import evolve
 from click.testing import CliRunner
 
 from deployd.tools.chaos import replaying
-from deployd.tools.chaos.asked import Asked
+from deployd.tools.chaos.asked import PlayOrder
 from deployd.tools.chaos.command import chaos
 from deployd.tools.chaos.replaying import asked_again
 from deployd.tools.chaos.report import (
@@ -100,7 +100,7 @@ WHERE = "amqp://ann@rabbit:5672/vhost"
 
 def endpoint_run() -> SystemRun:
     """Return a run on a broker that was there, in which one failed."""
-    asked = Asked.of(
+    asked = PlayOrder.of(
         {"scenarios": ("way-reset",), "endpoint": URL, "targets": ("deployd",), "seed": 5}
     )
     [venue] = asked.venues([*asked.chosen().values()])
@@ -133,9 +133,9 @@ def test_what_was_played_on_an_endpoint_is_played_there_again(
     given: str | None,
     used: str | None,
 ) -> None:
-    asked: list[Asked] = []
+    asked: list[PlayOrder] = []
 
-    def note(order: Asked, processes: int, at_once: int) -> Result:
+    def note(order: PlayOrder, processes: int, at_once: int) -> Result:
         asked.append(order)
         return Result((endpoint_run(),))
 
