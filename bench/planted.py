@@ -73,9 +73,8 @@ def finders(
     with ProcessPoolExecutor(processes, _SPAWN, initializer=prepare) as pool:
         for start in range(0, len(where), AT_A_TIME):
             some = where[start : start + AT_A_TIME]
-            for place, why in zip(
-                some, pool.map(partial(failed, mutation, seed), some), strict=True
-            ):
+            results = pool.map(partial(failed, mutation, seed), some)
+            for place, why in zip(some, results, strict=True):
                 if why is not None and len(found) < most and sound(place):
                     found.append(f"{' '.join(place)} ({why})")
             if len(found) >= most:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -15,30 +16,24 @@ from typing import Final
 import click
 import trio
 from attrs import evolve
+from click.core import ParameterSource
 
 from ..common import screen
+from .asked import PROGRAM, PlayOrder
 from .players import Player, Venue, play_for_real, play_simulated
 from .report import Result, SystemRun, written
 from .report.command import keep
 from .report.junit import junit_xml
 from .report.page import html_page
 from .report.table import RunProgress, print_result, show
-from .scenario import (
-    BROKERS,
-    TOPOLOGIES,
-    BrokerName,
-    Scenario,
-    ScenarioError,
-    TopologyName,
-    find,
-    names,
-)
-from .servers import WhereBroker, read_endpoint
-from .targets import TARGETS, BenchTarget, OurTarget, TargetError, find_target, spelled
+from .scenario import BROKERS, TOPOLOGIES, Scenario
+from .targets import TARGETS, OurTarget
 
-__all__ = ["played_again", "run"]
+__all__ = ["asked_by", "played", "run"]
 
 _File: Final = click.Path(dir_okay=False, path_type=Path)
+_PLAY: Final = ("processes", "at_once", "result_file", "page", "junit")
+"""How it is played and where it is written: not what is asked for."""
 
 
 @click.command()
@@ -65,58 +60,19 @@ _File: Final = click.Path(dir_okay=False, path_type=Path)
 @click.option("--html", "page", type=_File, help="Write one page that needs nothing else.")
 @click.option("--junit", type=_File, help="Write JUnit's XML, for CI.")
 def run(
-    scenarios: tuple[str, ...],
-    everything: bool,
-    simulated: bool,
-    broker: BrokerName | None,
-    topology: TopologyName | None,
-    endpoint: str | None,
-    targets: tuple[str, ...],
-    pods: int | None,
-    seed: int,
-    seeds: int,
     processes: int,
     at_once: int,
     result_file: Path | None,
     page: Path | None,
     junit: Path | None,
+    **given: str | int | tuple[str, ...] | None,
 ) -> None:
     """Play scenarios, and hold what clients were told against the promise and what is expected.
 
     NAME is a shipped scenario, or a file that ends in .toml. Without --simulated, servers and pods
     are started here, on free ports, and are gone afterwards. Exits with 1 when one failed.
     """
-    if everything == bool(scenarios):
-        raise click.UsageError("Name scenarios, or say --all; `deployd chaos list` names them.")
-    systems = [find_target(name) for name in targets]
-    if simulated and any(not isinstance(system, OurTarget) for system in systems):
-        raise click.UsageError("The simulator has no other pods than deployd's.")
-    chosen = [_with_pods(find(name), pods) for name in scenarios or names()]
-    where = None if endpoint is None else read_endpoint(endpoint)
-    if where is not None:
-        if simulated:
-            raise click.UsageError("The simulator uses no --endpoint.")
-        if any(not isinstance(system, OurTarget) for system in systems):
-            raise click.UsageError("On an --endpoint only deployd's pods keep apart from others.")
-        broker, topology = _asked(where, broker, topology)
-    sites = list(_places(chosen, broker, topology))
-    if not sites:
-        raise ScenarioError(_nowhere(chosen[0], broker, topology))
-    for system in systems:
-        _find_room(system, sites)
-    places = [
-        Venue(system, one, two, number, where)
-        for number in range(seed, seed + seeds)
-        for one, two in sites
-        for system in systems
-        if system.objection(one, two) is None
-    ]
-    play: Player = (
-        partial(play_simulated, processes) if simulated else partial(play_for_real, at_once)
-    )
-    files = dict(zip((each.name for each in chosen), scenarios, strict=False))
-    runs = [_played(place, chosen, play, files, simulated=simulated) for place in places]
-    result = Result(tuple(runs))
+    result = played(PlayOrder.of(given), processes, at_once)
     print_result(result, screen())
     for path, text in (
         (result_file, written),
@@ -128,94 +84,57 @@ def run(
     sys.exit(0 if result.good else 1)
 
 
-def played_again(run: SystemRun, scenarios: Sequence[str]) -> SystemRun:
-    """Play scenarios of a run as they were played then. Raises `ScenarioError`s."""
-    broker = next((one for one in BROKERS if one == run.broker), None)
-    topology = next((one for one in TOPOLOGIES if one == run.topology), None)
-    if broker is None or topology is None:
-        raise ScenarioError(f"{run.name} was not played by this command.")
-    play: Player = partial(play_for_real, 1)
-    if run.simulated:
-        play = partial(play_simulated, os.cpu_count() or 1)
-    venue = Venue(find_target(run.system), broker, topology, run.seed)
-    return _played(venue, list(map(find, scenarios)), play, {}, simulated=run.simulated)
+def asked_by(command: str) -> PlayOrder:
+    """Return what a command asks for that `run` has written. Raises `click.UsageError`."""
+    words = shlex.split(command)
+    if tuple(words[: len(PROGRAM)]) != PROGRAM:
+        raise click.UsageError(f"{command!r} is no command that plays anything.")
+    with run.make_context("run", words[len(PROGRAM) :]) as context:
+        given = {name: it for name, it in context.params.items() if name not in _PLAY}
+        if context.get_parameter_source("endpoint") is ParameterSource.ENVIRONMENT:
+            given["endpoint"] = None  # of now, and not of then
+    return PlayOrder.of(given)
 
 
-def _with_pods(scenario: Scenario, pods: int | None) -> Scenario:
-    return scenario if pods is None else evolve(scenario, pods=evolve(scenario.pods, count=pods))
-
-
-def _places(
-    chosen: Sequence[Scenario], broker: BrokerName | None, topology: TopologyName | None
-) -> Iterator[tuple[BrokerName, TopologyName]]:
-    """Yield where any of these has sense."""
-    for one in BROKERS:
-        for two in TOPOLOGIES:
-            asked = broker in (None, one) and topology in (None, two)
-            if asked and any(each.objection(one, two) is None for each in chosen):
-                yield one, two
-
-
-def _asked(
-    where: WhereBroker, broker: BrokerName | None, topology: TopologyName | None
-) -> tuple[BrokerName, TopologyName]:
-    """Return what an endpoint is, if nothing else was asked for."""
-    kind = next(one for one in BROKERS if one == where.kind)
-    if broker not in (None, kind) or topology not in (None, "single"):
-        raise click.UsageError(f"{where} is one server of {kind}, and nothing else.")
-    return kind, "single"
-
-
-def _nowhere(scenario: Scenario, broker: str | None, topology: str | None) -> str:
-    reason = scenario.objection(broker or BROKERS[0], topology or TOPOLOGIES[0])
-    return f"{scenario.name} has no sense there: {reason or 'it has none anywhere.'}"
-
-
-def _find_room(target: BenchTarget, sites: Sequence[tuple[BrokerName, TopologyName]]) -> None:
-    """See that a system is played anywhere. Raises `TargetError`."""
-    objections = [target.objection(*site) for site in sites]
-    if None not in objections:
-        raise TargetError(str(objections[0]))
+def played(asked: PlayOrder, processes: int, at_once: int) -> Result:
+    """Play what is asked for, and show how it goes. Raises `ScenarioError`s and `TargetError`s."""
+    chosen = asked.chosen()
+    play: Player = partial(play_for_real, at_once)
+    if asked.simulated:
+        play = partial(play_simulated, processes)
+    venues = asked.venues(list(chosen.values()))
+    return Result(tuple(_played(asked.at(venue), venue, chosen, play) for venue in venues))
 
 
 def _played(
-    place: Venue,
-    scenarios: Sequence[Scenario],
-    play: Player,
-    files: Mapping[str, str],
-    *,
-    simulated: bool,
+    asked: PlayOrder, place: Venue, chosen: Mapping[str, Scenario], play: Player
 ) -> SystemRun:
-    """Play all at a place, and show how it goes; `files` is what scenarios were asked for by."""
-    began, clock, progress = datetime.now(UTC), time.monotonic(), RunProgress(len(scenarios))
+    """Play all at a place."""
+    began, clock, progress = datetime.now(UTC), time.monotonic(), RunProgress(len(chosen))
+    scenarios = list(chosen.values())
     try:
         trio.run(_watched, place, scenarios, play, progress)
     except* KeyboardInterrupt:
         raise click.Abort from None
-    words = ["--simulated"] if simulated else []
-    if not isinstance(place.target, OurTarget):
-        words += ["--target", spelled(place.target)]
-    words += ["--broker", place.broker, "--topology", place.topology, "--seed", str(place.seed)]
-    if place.where is not None:
-        words += ["--endpoint", str(place.where)]
-    options, order = " ".join(words), [each.name for each in scenarios]
-    asked = [files.get(name, name) for name in order]
+    # What is played again is its file, where it has one.
+    words = {scenario.name: word for word, scenario in chosen.items()}
+    order = list(words)
     return SystemRun(
         system=place.target.name,
         broker=place.broker,
         topology=place.topology,
         seed=place.seed,
         machine=f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
-        command=f"deployd chaos run {'--all' if order == names() else ' '.join(asked)} {options}",
+        command=str(asked),
         began=began,
         seconds=time.monotonic() - clock,
         scenarios=tuple(
-            evolve(each, command=f"deployd chaos run {files.get(each.name, each.name)} {options}")
+            evolve(each, command=str(asked.alone(words[each.name])))
             for each in sorted(progress.ended, key=lambda each: order.index(each.name))
         ),
         version=place.target.version,
         pods=scenarios[0].pods.count,
-        simulated=simulated,
+        simulated=asked.simulated,
     )
 
 

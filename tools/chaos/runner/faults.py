@@ -16,22 +16,18 @@ from ..scenario.steps import EndStep
 from ..servers import Deployment
 from ..targets import BenchTarget, Guest
 from .intruders import rubbish, stall
-from .pods import RealPod
+from .pods import WITHIN, RealPod
+from .stores import lock_stores, stop_stores
 from .ways import Ways, no_way
 
-__all__ = ["ANOTHER_CLOCK", "Cast", "RealFaults", "hindrance_of", "within"]
+__all__ = ["Cast", "RealFaults", "hindrance_of", "takes_within"]
 
-WITHIN: Final = 300.0
-"""Seconds after which a fault within a pod ends by itself, if nobody has ended it."""
 EVENTS: Final = 100
 """Events of a room, of which a share makes it crash: about those of a play."""
 
-ANOTHER_CLOCK: Final = "It takes another clock for one process, which needs libfaketime."
 _REASONS: Final[dict[type[Trouble], str]] = {
     inner.PodBlock: "A pod takes no fault that holds up its whole loop; pod.pause is next to it.",
-    inner.StoreStop: "This runner's pods keep no documents.",
-    inner.StoreLock: "This runner's pods keep no documents.",
-    inner.StoreFull: "This runner's pods keep no documents.",
+    inner.StoreFull: "A disk of limited size takes root.",
 }
 """Why it cannot be done what cannot."""
 
@@ -63,16 +59,19 @@ def hindrance_of(
         reason = no_way(trouble)
     if isinstance(trouble, inner.PodStarve) and trouble.of == "processor":
         reason = "It takes a processor that nothing else of the run uses."
-    if isinstance(trouble, inner.PodKill | inner.PodStop) and trouble.clock:
-        reason = ANOTHER_CLOCK
     if reason is None and trouble.name.startswith("broker.") and deployment is not None:
         reason = deployment.cannot(trouble)
     return reason
 
 
-def within(trouble: Trouble) -> bool:
+def takes_within(scenario: Scenario) -> bool:
     """Whether it takes pods that take faults from inside."""
-    return isinstance(trouble, inner.PodClock | inner.PodRaise)
+    troubles = [step.trouble for step in scenario.steps]
+    return any(scenario.pods.clocks) or any(
+        isinstance(each, inner.PodClock | inner.PodRaise | inner.StoreStop)
+        or (isinstance(each, inner.PodKill | inner.PodStop) and bool(each.clock))
+        for each in troubles
+    )
 
 
 class RealFaults:
@@ -96,12 +95,16 @@ class RealFaults:
         return _then(self._cast.ways.befall(trouble))
 
     @_do.register
-    async def _(self, trouble: inner.PodKill | inner.PodMemory) -> EndStep:
+    async def _(self, trouble: inner.PodMemory) -> EndStep:
         return await self._end(trouble.pods, gently=False)
 
     @_do.register
+    async def _(self, trouble: inner.PodKill) -> EndStep:
+        return await self._end(trouble.pods, gently=False, ahead=trouble.clock)
+
+    @_do.register
     async def _(self, trouble: inner.PodStop) -> EndStep:
-        return await self._end(trouble.pods, gently=True)
+        return await self._end(trouble.pods, gently=True, ahead=trouble.clock)
 
     @_do.register
     async def _(self, trouble: inner.PodPause) -> EndStep:
@@ -126,14 +129,24 @@ class RealFaults:
 
     @_do.register
     async def _(self, trouble: inner.PodClock) -> EndStep:
-        fault = {"fault": "clock.skew", "seconds": WITHIN, "skew": trouble.seconds}
-        return await self._inject(trouble.pods, fault)
+        pods = self._pods(trouble.pods)
+        for pod in pods:
+            await pod.jump(trouble.seconds)
+        return partial(_relieve, pods)
 
     @_do.register
     async def _(self, trouble: inner.PodRaise) -> EndStep:
         times = max(1, round(EVENTS * trouble.share))
         fault = {"fault": "actor.crash", "seconds": WITHIN, "times": times}
         return await self._inject(trouble.pods, fault | {"path": f"pod/rooms/{trouble.room}"})
+
+    @_do.register
+    async def _(self, trouble: inner.StoreStop) -> EndStep:
+        return await stop_stores(self._cast.pods)
+
+    @_do.register
+    async def _(self, trouble: inner.StoreLock) -> EndStep:
+        return await lock_stores(self._cast.pods)
 
     @_do.register
     async def _(self, trouble: inner.ClientVanish) -> EndStep:
@@ -183,12 +196,7 @@ class RealFaults:
         pods = self._pods(numbers)
         for pod in pods:
             await pod.inject(fault)
-
-        async def end() -> None:
-            for pod in pods:
-                await pod.relieve()
-
-        return end
+        return partial(_relieve, pods)
 
     # Parts ---------------------------------------------------------------------------------------
 
@@ -204,7 +212,7 @@ class RealFaults:
             for room in guest.rooms[:1]:
                 self._cast.say(guest, room, 0)
 
-    async def _end(self, numbers: Sequence[int], *, gently: bool) -> EndStep:
+    async def _end(self, numbers: Sequence[int], *, gently: bool, ahead: float = 0.0) -> EndStep:
         pods = self._pods(numbers)
         ends = [self._cast.blame(pod.number) for pod in pods]
         async with trio.open_nursery() as nursery:
@@ -215,7 +223,7 @@ class RealFaults:
             async with trio.open_nursery() as nursery:
                 for pod in pods:
                     self._note(Began(trio.current_time(), pod.number))
-                    nursery.start_soon(pod.start)
+                    nursery.start_soon(pod.start, ahead)
             for end in ends:
                 await end()
 
@@ -231,6 +239,12 @@ class RealFaults:
 
     def _note(self, record: Record) -> None:
         self._cast.history.append(record)
+
+
+async def _relieve(pods: Sequence[RealPod]) -> None:
+    """End what was injected into some pods."""
+    for pod in pods:
+        await pod.relieve()
 
 
 async def _all(scope: trio.CancelScope, deeds: Sequence[Callable[[], Awaitable[None]]]) -> None:

@@ -39,7 +39,7 @@ from ..servers import (
     work_folder,
 )
 from ..targets import BenchTarget, Guest, GuestSeat, PodPost
-from .faults import ANOTHER_CLOCK, RealFaults, hindrance_of, within
+from .faults import RealFaults, hindrance_of, takes_within
 from .pods import RealPod
 from .standings import LOOKED, Standings
 from .waits import ProcessorWaits, judged_at_ease
@@ -61,8 +61,6 @@ def hindrance(target: BenchTarget, scenario: Scenario, deployment: Deployment | 
     """Say why a scenario that has sense with a broker cannot be played for real, or None."""
     if scenario.not_run:
         return scenario.not_run
-    if any(scenario.pods.clocks):
-        return ANOTHER_CLOCK
     reasons = (hindrance_of(target, scenario, step.trouble, deployment) for step in scenario.steps)
     return next((reason for reason in reasons if reason is not None), None)
 
@@ -179,14 +177,14 @@ class _RealPlay:
             bench.deployment.settings(number, through=through, roam=population.roam),
             self._scenario.load.rooms,
             signed=population.signed,
-            chaos=any(within(step.trouble) for step in self._scenario.steps),
+            chaos=takes_within(self._scenario),
         )
 
     def _seats(self) -> Iterator[GuestSeat]:
         for number in range(self._scenario.load.clients * len(self.pods)):
             pod = self.pods[number % len(self.pods)]
             rooms, blameless = self._scenario.load.rooms, partial(self._is_blameless, pod.number)
-            yield GuestSeat(number, pod.number, pod.url, rooms, blameless)
+            yield GuestSeat(number, pod.number, pod.url, rooms, blameless, pod.ahead)
 
     # How it goes -------------------------------------------------------------------------------
 
@@ -238,10 +236,11 @@ class _RealPlay:
                 yield pod.pid
 
     async def _start(self) -> None:
+        clocks = [*self._scenario.pods.clocks, *[0.0] * len(self.pods)]
         async with trio.open_nursery() as nursery:
             for pod in self.pods:
                 self.history.append(Began(trio.current_time(), pod.number))
-                nursery.start_soon(pod.start)
+                nursery.start_soon(pod.start, clocks[pod.number])
 
     async def _talk_and_fail(self) -> None:
         steps = ScenarioSteps(self._scenario, self.history, self._befall)

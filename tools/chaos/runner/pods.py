@@ -14,10 +14,12 @@ import trio
 from ..servers import LOCALHOST, ServerProcess
 from ..targets import BenchTarget, PodPost, PodStanding
 
-__all__ = ["RealPod"]
+__all__ = ["WITHIN", "RealPod"]
 
 STOPPED: Final = 30.0
 """Seconds in which a pod ends that is told to."""
+WITHIN: Final = 300.0
+"""Seconds after which a fault within a pod ends by itself, if nobody has ended it."""
 FEW: Final = 4
 """Descriptors that a pod has left when it has none."""
 
@@ -28,6 +30,7 @@ class RealPod:
     def __init__(self, target: BenchTarget, post: PodPost) -> None:
         self.number = post.number
         self.asleep = False
+        self._ahead = self._born_ahead = 0.0
         self._target = target
         self._post = post
         self._limits: tuple[int, int] | None = None
@@ -56,9 +59,21 @@ class RealPod:
         """What it has written."""
         return self._process.log
 
-    async def start(self) -> None:
-        """Start, and return when it answers. Raises `ServersError`."""
+    def ahead(self) -> float:
+        """Return the seconds by which its clock is wrong."""
+        return self._ahead
+
+    async def start(self, ahead: float = 0.0) -> None:
+        """Start, and return when it answers, its clock wrong from then on. Raises `ToolError`s."""
+        self._ahead, self._born_ahead = 0.0, ahead
         await trio.to_thread.run_sync(self._process.start)
+        await self.jump(ahead)
+
+    async def jump(self, seconds: float) -> None:
+        """Let its clock jump, until it is relieved. Raises `ToolError`s."""
+        if seconds:
+            await self.inject({"fault": "clock.skew", "seconds": WITHIN, "skew": seconds})
+            self._ahead += seconds
 
     async def kill(self) -> None:
         """`kill -9`."""
@@ -100,9 +115,22 @@ class RealPod:
         await trio.to_thread.run_sync(partial(self._target.inject, self._post, fault))
 
     async def relieve(self) -> None:
-        """End all faults within it."""
+        """End all faults within it, but that its clock was wrong from the start."""
         if self.running:
             await trio.to_thread.run_sync(partial(self._target.relieve, self._post))
+            self._ahead = 0.0
+            await self.jump(self._born_ahead)
+
+    async def write(self) -> bool:
+        """Have it keep a document; say whether it does."""
+        return await trio.to_thread.run_sync(
+            partial(self._target.write, self._post), abandon_on_cancel=True
+        )
+
+    @property
+    def database(self) -> Path:
+        """Where it keeps documents."""
+        return self._target.database(self._post)
 
     async def standing(self) -> PodStanding | None:
         """Return how it stands; None where it does not say."""

@@ -56,7 +56,8 @@ class PodStanding(NamedTuple):
 class GuestSeat:
     """What a client is told: its number, its pod and where that is, and the rooms to be in.
 
-    `blameless` says whether a connection that ends is anybody's fault but the pod's and ours.
+    `blameless` says whether a connection that ends is anybody's fault but the pod's and ours,
+    `ahead` by how many seconds the pod's clock is wrong.
     """
 
     number: int
@@ -64,6 +65,7 @@ class GuestSeat:
     url: str
     rooms: Sequence[RoomTerms]
     blameless: Callable[[], bool]
+    ahead: Callable[[], float] = float
 
 
 class BenchTarget(ABC):
@@ -113,6 +115,14 @@ class BenchTarget(ABC):
     def inject(self, post: PodPost, fault: Mapping[str, object]) -> None:
         """Let a fault begin within a pod; in a thread. Raises `ToolError`s."""
         raise TargetError(f"Pods of {self.name} take no faults from inside.")
+
+    def write(self, post: PodPost) -> bool:
+        """Have a pod keep a document; say whether it does; in a thread."""
+        raise TargetError(f"Pods of {self.name} keep no documents.")
+
+    def database(self, post: PodPost) -> Path:
+        """Return the file of SQLite in which a pod keeps documents."""
+        raise TargetError(f"Pods of {self.name} keep no documents.")
 
     def relieve(self, post: PodPost) -> None:
         """End all faults within a pod; in a thread. Raises `ToolError`s."""

@@ -51,6 +51,8 @@ __all__ = ["OurTarget"]
 ASKED: Final = 2.0
 """Seconds for a pod to say how it stands; one that sleeps does not."""
 CHAOS: Final = "/_dashboard/api/chaos"
+NOTES: Final = "notes"
+"""The collection in which the bench keeps documents, where it does."""
 SAID: Final = "said"
 ANSWER: Final = 60.0
 """Seconds for any answer: longer than a pod may take for one, or sleep."""
@@ -90,6 +92,9 @@ class OurTarget(BenchTarget):
             "chaos": {"enabled": post.chaos},
         }
         (post.folder / "pod.json").write_bytes(orjson.dumps(settings))
+        notes = post.folder / "resources" / NOTES
+        notes.mkdir(parents=True)
+        (notes / "config.json").write_bytes(orjson.dumps({"properties": {}}))
         serve = [sys.executable, "-P", "-m", "deployd.tools", "serve", "--host", LOCALHOST]
         return [*serve, "--port", str(post.port), "--config", "pod.json", "--data", "data"]
 
@@ -108,6 +113,18 @@ class OurTarget(BenchTarget):
     def relieve(self, post: PodPost) -> None:
         """See `BenchTarget.relieve`."""
         _demand(post, CHAOS, "DELETE")
+
+    def write(self, post: PodPost) -> bool:
+        """See `BenchTarget.write`."""
+        try:
+            _demand(post, f"/{NOTES}", "POST", {})
+        except (ToolError, OSError, HTTPException):
+            return False
+        return True
+
+    def database(self, post: PodPost) -> Path:
+        """See `BenchTarget.database`."""
+        return post.folder / "data" / "documents.db"
 
     @asynccontextmanager
     async def guests(
@@ -150,8 +167,13 @@ class OurGuest(Guest):
         super().__init__(seat.number, seat.pod, seat.url, rooms, history, seat.blameless)
         self._client: Client | None = None
         self._open: set[str | None] = set()
-        # What pods say of times is in unix seconds, what is written down in those of this run.
-        self._offset = time.time() - trio.current_time()
+        self._ahead = seat.ahead
+        self._zero = time.time() - trio.current_time()
+
+    @property
+    def _offset(self) -> float:
+        """From what pods say of times, in unix seconds, to what is written down of this run."""
+        return self._zero + self._ahead()
 
     @property
     def well(self) -> bool:

@@ -45,7 +45,10 @@ __all__ = ["PythonSocketIo", "SocketIoRedis", "SocketIoStreams"]
 ASKED: Final = 2.0
 """Seconds for a pod to say how it stands."""
 PYTHON: Final = ("python-socketio", "uvicorn", "websockets", "redis")
-OURS: Final = (inner.PodClock, inner.PodRaise, inner.ClientStall, inner.ClientRubbish)
+OURS: Final = (
+    *(inner.PodClock, inner.PodRaise, inner.ClientStall, inner.ClientRubbish),
+    *(inner.StoreStop, inner.StoreLock, inner.StoreFull),
+)
 """What is done by deployd's own means: from inside its pods, or with frames of its protocol."""
 MESSAGES: Final = (way.WayDrop, way.WayDuplicate, way.WayReorder)
 """What befalls messages, as Redis pushes them to who has subscribed."""
@@ -67,10 +70,12 @@ class _OnRedis(BenchTarget):
         """See `BenchTarget.spared`."""
         if scenario.pods.signed:
             return f"Pods of {self.name} sign nothing."
+        if any(scenario.pods.clocks) or getattr(trouble, "clock", False):
+            return f"Pods of {self.name} have the clock of this machine."
         if isinstance(trouble, OURS):
             return f"{trouble.name} is done by deployd's own means."
         if isinstance(trouble, broker.BrokerDeny | broker.BrokerStranger) or (
-            isinstance(trouble, way.WayDrop) and trouble.room
+            isinstance(trouble, way.WayDrop) and (trouble.room or trouble.beats)
         ):
             return f"{trouble.name} is aimed at deployd's channels, and {self.name} has others."
         return None
