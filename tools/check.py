@@ -19,7 +19,8 @@ from .common import config_option, data_option, printable, read_settings
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
 @data_option
 @config_option
-def check(as_json: bool, data: str | None, file: Path) -> None:
+@click.pass_context
+def check(context: click.Context, as_json: bool, data: str | None, file: Path) -> None:
     """Hold the documents that are there against the definitions that are to be; it changes nothing.
 
     Documents that do not fit stay readable, and each of their properties can be changed. Exit
@@ -32,7 +33,7 @@ def check(as_json: bool, data: str | None, file: Path) -> None:
         click.echo(orjson.dumps([attrs.asdict(each) for each in found]))
     else:
         click.echo("\n".join(map(printable, lines(found))))
-    raise SystemExit(0 if all(each.fits for each in found) else 1)
+    context.exit(0 if all(each.fits for each in found) else 1)
 
 
 def lines(found: Sequence[CollectionFit]) -> Iterator[str]:

@@ -126,6 +126,7 @@ class DatabaseStore:
             await self._read(self._look)
         else:
             await self._transact("", lambda there: outbox.try_out(there, self._pod, self._wall()))
+            self._mended()
 
     async def prepare(self, definition: Definition) -> Sequence[Misfit]:
         """Make the collection's table and its indexes, and drop indexes it no longer wants."""
@@ -158,10 +159,13 @@ class DatabaseStore:
     ) -> Sequence[WriteResult]:
         """Apply writes in one transaction; return what became of each, as `Store` tells."""
         writer = self._collection(definition).writer
-        return await self._transact(
+        done = await self._transact(
             definition.name,
             lambda there: writer.apply(there, writes, pod=self._pod, now=self._wall()),
         )
+        if any(isinstance(each, Change) for each in done):
+            self._mended()
+        return done
 
     async def claim_outbox(self, definition: Definition, limit: int) -> Sequence[Change]:
         """Return changes that no pod has relayed, oldest first, and make them this pod's."""
@@ -213,14 +217,12 @@ class DatabaseStore:
                 return work(connection)
 
         shared = self._engine.dialect.name == "sqlite"
-        done = await self._run(on_thread, self._turns["" if shared else collection])
-        self._mended()
-        return done
+        return await self._run(on_thread, self._turns["" if shared else collection])
 
     async def _run(self, work: Callable[[], T], turn: trio.Lock | None = None) -> T:
         def on_thread() -> T:
             if not self._is_open:  # it may have been closed while this waited for a thread
-                raise StoreUnavailable("The database is not open at the moment; try again.")
+                raise self._closed()
             with translated():
                 if self._file is not None:
                     self._file.check()
@@ -238,6 +240,13 @@ class DatabaseStore:
                         raise
                     raise StoreUnavailable(str(error)) from error
         raise StoreUnavailable(_BUSY, _BUSY)
+
+    def _closed(self) -> StoreUnavailable:
+        """Say why it is not open: what was in the way of opening it, if anything was."""
+        why = self._trouble
+        if why is None:
+            return StoreUnavailable("The database is not open at the moment; try again.")
+        return StoreUnavailable(str(why), why.public, kind=why.kind, lasting=why.lasting)
 
     def _suffer(self, error: StoreUnavailable) -> None:
         if not error.lasting:

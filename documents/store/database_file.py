@@ -33,7 +33,7 @@ _log = get_logger("store")
 class DatabaseFile:
     """One file and who has it: `owner` is what others are told of this pod.
 
-    Raises `OSError` where the disk does not allow what is asked. For one thread at a time.
+    Raises `OSError` where the disk does not allow what is asked.
     """
 
     def __init__(self, path: Path, owner: str) -> None:
@@ -68,8 +68,9 @@ class DatabaseFile:
         """
         if self._identity is None:
             return
+        known = self._log_identity  # first: on another thread it may just have been found
         log = _identity(self._log)
-        if _identity(self._path) != self._identity or self._log_identity not in (None, log):
+        if _identity(self._path) != self._identity or known not in (None, log):
             raise unavailable(GONE)
         self._log_identity = log
 

@@ -13,7 +13,11 @@ MANY = 12
 
 
 async def test_a_store_works_behind_a_pooler_of_every_mode(pgbouncer_url: str) -> None:
-    async with opened(pgbouncer_url) as one, opened(pgbouncer_url, pod="pod-b") as two:
+    patient = StoreSettings(busy_timeout=60.0)
+    async with (
+        opened(pgbouncer_url, settings=patient) as one,
+        opened(pgbouncer_url, pod="pod-b", settings=patient) as two,
+    ):
         async with trio.open_nursery() as nursery:
             for _ in range(MANY):
                 for store in (one, two):

@@ -167,6 +167,21 @@ async def test_settings_of_the_url_are_kept(postgres_url: str) -> None:
         assert await elsewhere.count(TODOS, Query().filter) == 0
 
 
+def reaches_ipv6() -> bool:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not reaches_ipv6(), reason="this machine has no IPv6")
+async def test_a_server_may_be_named_by_an_address_of_ipv6(postgres_url: str) -> None:
+    async with opened(postgres_url.replace("127.0.0.1", "[::1]")) as store:
+        await change_of(store, put("a"))
+        assert await store.get(TODOS, "a") == document("a")
+
+
 # -- pods share a database -------------------------------------------------------------------
 
 

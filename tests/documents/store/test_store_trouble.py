@@ -41,6 +41,8 @@ async def test_a_second_pod_on_one_file_is_refused_and_told_which_is_the_first(f
         assert second.trouble is caught.value
         assert caught.value.kind == "held"
         assert "pod-a" not in caught.value.public
+        with pytest.raises(StoreUnavailable, match="pod-a"):  # not open, and why
+            await second.get(TODOS, "a")
     await second.open()
     assert second.trouble is None
     await second.close()
@@ -122,6 +124,8 @@ async def test_a_disk_that_can_only_be_read_is_found_before_anybody_writes(
             await store.probe()
         assert store.trouble is not None
         assert "read" in store.trouble.public
+        assert await store.claim_outbox(TODOS, 9) == []  # which writes nothing, and proves nothing
+        assert store.trouble is not None
         await store.probe()  # it writes something: that is what tells
         assert store.trouble is None
         assert await store.claim_outbox(TODOS, 9) == []
