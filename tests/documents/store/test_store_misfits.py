@@ -11,6 +11,7 @@ import trio
 from deployd.config import Property, PropertyType
 from deployd.documents.errors import DuplicateValue
 from deployd.documents.store import Equal, Query, Store
+from deployd.transport import JSON
 from support.documents import change_of, kinds, opened, put, remove, shown
 from support.todos import STRING, UNIQUE, todos
 
@@ -82,7 +83,13 @@ async def test_two_pods_that_write_one_value_at_once_make_no_duplicate(
 async def test_values_of_the_type_before_are_no_duplicates(
     store: Store, kind: PropertyType
 ) -> None:
-    values = {"flag": True, "whole": 1, "text": "1", "list": [1], "object": {"a": 1}}
+    values: dict[str, JSON] = {
+        "flag": True,
+        "whole": 1,
+        "text": "1",
+        "list": [1],
+        "object": {"a": 1},
+    }
     await store.prepare(todos())
     for name, value in values.items():
         await store.commit(todos(), [put(f"{name}{n}", it=value) for n in range(2)])
