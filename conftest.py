@@ -15,6 +15,7 @@ pytest_plugins = [
     "support.browser",
     "support.certificates",
     "support.nats_server",
+    "support.pgbouncer",
     "support.postgres",
     "support.proxied",
     "support.rabbitmq_server",

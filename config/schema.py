@@ -168,6 +168,11 @@ class Store:
         choices=("full", "normal"),
         help="Whether SQLite's commits survive a loss of power (full) or only of the process.",
     )
+    ready: str = setting(
+        "require_store",
+        choices=("require_store", "ignore_store"),
+        help="Whether /health/ready is 503 as long as documents cannot be written.",
+    )
     max_limit: int = setting(
         1000, unit="documents", ge=1, help="Documents in one answer; `$limit` cannot exceed it."
     )

@@ -5,9 +5,8 @@ DocumentError
 ├── StoreError               what became of a document in the database
 │   ├── DuplicateValue       the writer's: another document has this value of a unique property
 │   ├── Unstorable           the writer's: the database has no way to hold this document
-│   ├── StoreUnavailable     the world's: locked, full, or out of reach; nothing was written
-│   │   └── StoreUncertain   the world's: gone in the middle of a commit: all, or nothing
-│   └── StoreMisfit          the definition's: the documents there do not allow what it wants
+│   └── StoreUnavailable     the world's: locked, full, or out of reach; nothing was written
+│       └── StoreUncertain   the world's: gone in the middle of a commit: all, or nothing
 └── CollectionError          an actor's error too: it is what whoever asks a collection may get
     ├── RequestRefused       the asker's: not carried out, with the status that HTTP answers it with
     └── ScriptError          a script; `sentence` is all that a client may learn
@@ -43,12 +42,12 @@ __all__ = [
     "ScriptTimeout",
     "ScriptsBusy",
     "StoreError",
-    "StoreMisfit",
     "StoreUnavailable",
     "StoreUncertain",
     "Unstorable",
     "invalid",
     "refused_for",
+    "unusable",
 ]
 
 
@@ -85,27 +84,30 @@ class Unstorable(StoreError):
 
 
 class StoreUnavailable(StoreError):
-    """The database is locked, full, or cannot be reached: try again in `retry_after` seconds."""
+    """The database is locked, full, or cannot be reached: try again in `retry_after` seconds.
+
+    `kind` is a word for it, such as `read_only`. It is `lasting` where somebody has to help.
+    """
 
     def __init__(
         self,
         sentence: str,
-        public: str = "The database cannot be used at the moment; try again later.",
+        public: str = "",
         retry_after: int = 2,
+        *,
+        kind: str = "busy",
+        lasting: bool = False,
     ) -> None:
-        super().__init__(sentence, public)
+        super().__init__(
+            sentence, public or "The database cannot be used at the moment; try again later."
+        )
         self.retry_after = retry_after
+        self.kind = kind
+        self.lasting = lasting
 
 
 class StoreUncertain(StoreUnavailable):
     """The connection was lost during the commit: all was written, or nothing; look which."""
-
-
-class StoreMisfit(StoreError):
-    """A definition wants what the documents there do not allow, such as a unique property."""
-
-    def __init__(self, sentence: str) -> None:
-        super().__init__(sentence, "The collection cannot be used at the moment; try again later.")
 
 
 class CollectionError(DocumentError, ActorError):
@@ -148,6 +150,12 @@ def refused_for(error: TooManyWaiting) -> RequestRefused:
     """Refuse what finds no place to wait in: 429 where the asker's own requests fill it."""
     status = 429 if error.grant is Grant.OVER_SHARE else 503
     return RequestRefused(status, str(error), headers={"Retry-After": str(error.seconds)})
+
+
+def unusable(error: StoreUnavailable) -> RequestRefused:
+    """Refuse what the database would be needed for: 503, and nothing was done."""
+    headers = {"Retry-After": str(error.retry_after)}
+    return RequestRefused(503, error.public, headers=headers, detail=str(error))
 
 
 def invalid(errors: tuple[FieldError, ...]) -> RequestRefused:

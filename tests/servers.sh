@@ -4,7 +4,7 @@
 # missing are then skipped, and fail where the variable CI is set.
 set -u
 
-PACKAGES="chromium haproxy nginx postgresql prometheus redis-server rabbitmq-server"
+PACKAGES="chromium haproxy nginx pgbouncer postgresql prometheus redis-server rabbitmq-server"
 command -v npm >/dev/null || PACKAGES="$PACKAGES npm" # nodejs of others than Debian has it within
 NODE=.venv/node
 

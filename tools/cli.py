@@ -13,7 +13,9 @@ from ..config import ConfigurationError
 from ..documents import DocumentError
 from ..supervisors import SupervisorError
 from ..transport import TransportError
+from .backup import backup, restore
 from .chaos.command import chaos
+from .check import check
 from .common import ToolError
 from .config import config
 from .pods import pods
@@ -95,7 +97,7 @@ def cli() -> None:
     """Real-time pods: WebSocket connections and rooms as supervised actors."""
 
 
-for command in (serve, token, tree, pods, config, stress, simulate, chaos):
+for command in (serve, token, tree, pods, config, check, backup, restore, stress, simulate, chaos):
     cli.add_command(command)
 
 

@@ -15,6 +15,7 @@ from .directory import Directory
 from .discovery import Discovery
 from .documents import changed, checked, chosen_id, created, shown
 from .environment import Collection, CollectionEnvironment
+from .fitting import CollectionFit, UnfitDocument, fits
 from .reading import Reader
 from .service import CollectionService
 from .view import DocumentView, Viewer
@@ -27,6 +28,7 @@ __all__ = [
     "Collection",
     "CollectionActor",
     "CollectionEnvironment",
+    "CollectionFit",
     "CollectionRoom",
     "CollectionService",
     "Directory",
@@ -34,12 +36,14 @@ __all__ = [
     "DocumentView",
     "Reader",
     "UndefinedChangesRoom",
+    "UnfitDocument",
     "UserAccounts",
     "Viewer",
     "changed",
     "checked",
     "chosen_id",
     "created",
+    "fits",
     "join_refusal",
     "shown",
 ]

@@ -17,15 +17,16 @@ from ...config import check_collection_name
 from ...transport import JSON, Identity, TooManyWaiting
 from ..errors import QueryError, RequestRefused, refused_for
 from ..http import ApiAnswer, ApiRequest, Offer
-from ..scripts import Response, ScriptEvent
+from ..scripts import Response
 from ..store import nested
 from ..users import Caller, Method, demand, is_users, may_ask
 from .directory import Directory
 from .discovery import Discovery
 from .environment import Collection, CollectionEnvironment
 from .reading import Reader
-from .scripting import Call, run_before, run_event
+from .scripting import Call, run_before
 from .service import CollectionService
+from .unstored import run_unstored, unstored_methods
 from .writing import WriteRequest
 
 __all__ = ["Api", "answer_of"]
@@ -71,7 +72,7 @@ class Api:
         if collection is None:
             return _METHODS
         if collection.definition.no_store:
-            return tuple(m for m in _METHODS if collection.has(cast("ScriptEvent", m.lower())))
+            return unstored_methods(collection)
         if not parts:
             return ("GET", "POST")
         if len(parts) > 1:
@@ -85,7 +86,8 @@ class Api:
             call = _call_of(request, collection)
             call, body = await self._before(collection, call, request.body)
             if collection.definition.no_store:
-                return await self._run_only(collection, call, body)
+                outcome = await run_unstored(collection, self._env, call, body)
+                return _answered(outcome.data, outcome.response)
             return await self._route(collection, call, body)
         except RequestRefused as refused:
             return answer_of(refused, root=Caller(request.identity).is_root)
@@ -160,7 +162,7 @@ class Api:
             self._count_sign_up(call)
         writing = WriteRequest(method, id_, body, call, nbytes=_WEIGHT + call.nbytes)
         answer = await self._service.submit(collection, writing)
-        return _answer(answer.body) if answer.response is None else _scripted(answer.response)
+        return _answered(answer.body, answer.response)
 
     def _count_sign_up(self, call: Call) -> None:
         if call.caller.is_root:
@@ -179,21 +181,6 @@ class Api:
                 yield
         except TooManyWaiting as error:
             raise refused_for(error) from error
-
-    async def _run_only(
-        self, collection: Collection, call: Call, body: Mapping[str, JSON]
-    ) -> ApiAnswer:
-        """Answer for a collection that keeps nothing: with what its script makes of the request."""
-        event = cast("ScriptEvent", call.method.lower())
-        if not collection.has(event):  # it was found, or has lost the script, just now
-            allowed = ", ".join(self.methods(collection.name, ()))
-            sentence = f"'{collection.name}' has no script '{event}.py'."
-            raise RequestRefused(405, sentence, headers={"Allow": allowed})
-        data = {"url": "/" + "/".join(call.parts), "parts": list(call.parts), **body}
-        outcome = await run_event(collection, self._env, event, call, cast("dict[str, JSON]", data))
-        if outcome.response is not None:
-            return _scripted(outcome.response)
-        return _answer(outcome.data)
 
 
 def _offer(collection: Collection, caller: Caller) -> Offer:
@@ -222,7 +209,10 @@ def _answer(value: JSON) -> ApiAnswer:
     return ApiAnswer(200, orjson.dumps(value))
 
 
-def _scripted(response: Response) -> ApiAnswer:
+def _answered(value: JSON, response: Response | None) -> ApiAnswer:
+    """Answer with what a script has set, or else with this."""
+    if response is None:
+        return _answer(value)
     return ApiAnswer(response.status, orjson.dumps(response.body), dict(response.headers))
 
 

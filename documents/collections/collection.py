@@ -9,14 +9,14 @@ from attrs import field, mutable
 
 from ...actors import Actor, EnvironmentFailure, Exit, Later, handles
 from ...transport import JSON
-from ..errors import RequestRefused, StoreError, StoreMisfit, StoreUnavailable
-from ..store import Change, WriteResult
+from ..errors import RequestRefused, StoreError, StoreUnavailable
+from ..store import Change, Misfit, WriteResult
 from ..users import fold_names, is_users
 from .environment import Collection, CollectionEnvironment
 from .relay import OutboxRelay
 from .writing import DocumentWriter, WriteRequest, Written, refusal_of
 
-__all__ = ["CollectionActor", "Redefined"]
+__all__ = ["CollectionActor", "Redefined", "Reopened"]
 
 MAX_GROUP: Final = 100
 """Writes that go into one transaction at the most."""
@@ -48,6 +48,10 @@ class Redefined:
     """The collection has another definition from now on."""
 
 
+class Reopened:
+    """The database was opened anew: it may be another, in which this collection never was."""
+
+
 class CollectionActor(Actor):
     """Accepts the writes of one collection, commits one after another, and relays what changed.
 
@@ -62,19 +66,14 @@ class CollectionActor(Actor):
         self._relay = OutboxRelay(collection, environment, self.after)
         self._writer = DocumentWriter(collection, environment, self._relay.commit_and_relay)
         self._group = _GroupCommit()
+        self._relaying = self._looking = False
 
     # Life ----------------------------------------------------------------------------------
 
     async def on_start(self) -> None:
         """Make the tables, and see to what was committed and not relayed."""
-        collection = self._collection
-        if collection.definition.no_store:
-            collection.ready.set()
-        else:
-            await self._prepare()
-            await self._relay.start()
-            self.every(RELAY_AGAIN, self._relay.catch_up)
-        collection.writer = self._writer
+        await self._open()
+        self._collection.writer = self._writer
 
     async def on_stop(self, exit: Exit) -> None:  # noqa: A002
         """Commit what waits, or after a crash say that it was not written; clear the outbox."""
@@ -96,24 +95,58 @@ class CollectionActor(Actor):
         return {
             "changes": collection.relay.changes,
             "untold": collection.relay.rejected,
-            "trouble": collection.trouble,
+            "trouble": "" if collection.trouble is None else str(collection.trouble),
+            "misfits": [each.sentence for each in collection.misfits],
         }
+
+    @handles(Reopened)
+    async def _reopen(self, message: Reopened) -> None:
+        await self._flush()
+        self._relay.forget()
+        self._relaying = False
+        await self._open()
+
+    async def _open(self) -> None:
+        """Do what a definition asks for, be it that documents are kept from now on."""
+        if self._collection.definition.no_store:
+            self._collection.trouble = None
+            self._collection.misfits = ()
+            self._collection.ready.set()
+            return
+        await self._prepare()
+        if not self._relaying:
+            self._relaying = True
+            await self._relay.start()
+            if not self._looking:
+                self._looking = True
+                self.every(RELAY_AGAIN, self._look_again)
+
+    async def _look_again(self) -> None:
+        """See to what other pods have left, and whether documents that did not fit do now."""
+        await self._relay.catch_up()
+        if self._collection.misfits and not self._collection.definition.no_store:
+            await self._prepare()
 
     async def _prepare(self) -> None:
         collection = self._collection
         try:
-            await self._env.store.prepare(collection.definition)
+            misfits = await self._env.store.prepare(collection.definition)
             if is_users(collection.definition):
                 await fold_names(self._env.store, collection.definition)
         except StoreUnavailable as error:
-            collection.trouble = str(error)
+            collection.trouble = error
             raise EnvironmentFailure(str(error)) from error
-        except StoreMisfit as error:  # until somebody mends the definition or the documents
-            collection.trouble = str(error)
-            self.log.warning("a collection cannot be used", reason=str(error))
-        else:
-            collection.trouble = ""
-            collection.ready.set()
+        collection.trouble = None
+        collection.ready.set()
+        self._tell(misfits)
+
+    def _tell(self, misfits: Sequence[Misfit]) -> None:
+        """Tell who runs the pod what documents do not fit, and when they do."""
+        before, self._collection.misfits = self._collection.misfits, misfits
+        if list(misfits) != list(before):
+            sentences = [each.sentence for each in misfits]
+            log = self.log.warning if misfits else self.log.info
+            log("documents do not fit" if misfits else "all documents fit", misfits=sentences)
 
     # Writes --------------------------------------------------------------------------------
 
@@ -135,8 +168,7 @@ class CollectionActor(Actor):
     @handles(Redefined)
     async def _redefine(self, message: Redefined) -> None:
         await self._flush()
-        if not self._collection.definition.no_store:
-            await self._prepare()
+        await self._open()
 
     async def _flush(self) -> None:
         group, self._group = self._group, _GroupCommit()

@@ -33,9 +33,10 @@ _log = get_logger("collections")
 class Discovery:
     """Looks into the folder of collections and installs what it finds there.
 
-    New folders are taken whenever they appear; files that change, when `reload` says so. What
-    cannot be read is named in the log once, does not disturb the others, and is read again when it
-    changes.
+    New folders are taken whenever they appear; files that change, when `reload` says so. A folder
+    that two looks in a row have not found takes its collection along: one alone may have come
+    while it was being replaced. What cannot be read is named in the log once, does not disturb the
+    others, and is read again when it changes.
     """
 
     def __init__(self, folder: Path, directory: Directory, *, reload: bool) -> None:
@@ -43,6 +44,7 @@ class Discovery:
         self._directory = directory
         self._reload = reload
         self._known: dict[str, FolderContent] = {}
+        self._missing: frozenset[str] = frozenset()
         self._problem = ""
         self._scanning = trio.Lock()
 
@@ -65,11 +67,13 @@ class Discovery:
                 await in_thread(scan.run, abandon=True)
             found = self._cut_short(scan) if scope.cancelled_caught else scan.found
             self._report(scan.problem)
+            for name in sorted(scan.gone & self._missing):
+                self._remove(name)
+            self._missing = scan.gone
             for name, one in found.items():
                 self._install(name, one)
             if self._directory.find(USERS) is None and USERS not in self._known:
-                definition = read_definition(USERS, users_document({}))
-                self._directory.install(definition, load_nothing(USERS))
+                self._install_users()
 
     async def scan_for(self, name: str) -> None:
         """Look at once when there is a folder of that name, which is not installed yet.
@@ -113,9 +117,25 @@ class Discovery:
             self._known[name] = found
             _log.error("a collection cannot be read", name=name, reason=found.problem)
             return
-        self._directory.install(found.definition, found.scripts)
-        self._known[name] = found
-        _log.info("collection", name=name, scripts=sorted(found.scripts.by_event))
+        if self._directory.install(found.definition, found.scripts):
+            self._known[name] = found
+            _log.info("collection", name=name, scripts=sorted(found.scripts.by_event))
+
+    def _remove(self, name: str) -> None:
+        """Let a collection go. One whose name differed by case alone may come now."""
+        alike = [known for known in self._known if known.casefold() == name.casefold()]
+        for each in alike:
+            del self._known[each]
+        if name == USERS:  # they are always there
+            self._install_users()
+            return
+        self._directory.remove(name)
+        _log.info("a collection has gone with its folder; its documents stay", name=name)
+
+    def _install_users(self) -> None:
+        """Install users as they are without a folder."""
+        definition = read_definition(USERS, users_document({}))
+        self._directory.install(definition, load_nothing(USERS))
 
     def _cut_short(self, scan: FolderScan) -> dict[str, FolderContent]:
         """Return what a look has read before it got stuck, and where it is."""

@@ -18,7 +18,7 @@ from ..errors import FieldError, invalid
 from ..store import Document, format_date, normalise_date, normalise_number
 from ..users import Caller
 
-__all__ = ["can_be_id", "changed", "checked", "chosen_id", "created", "new_id", "shown"]
+__all__ = ["can_be_id", "changed", "checked", "chosen_id", "created", "misfits", "new_id", "shown"]
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TAKEN_IDS: Final = frozenset({"count"})
@@ -84,15 +84,44 @@ def changed(
     if definition.has_owners and not caller.is_root and document.get(owner) != current.get(owner):
         raise invalid((FieldError(owner, "cannot be given away; leave it out"),))
     document["updatedAt"] = format_date(now)
-    return checked(definition, document)
+    return checked(definition, document, current)
 
 
-def checked(definition: Definition, document: Mapping[str, JSON]) -> Document:
-    """Return a document whose values are what the definition says, dates in their stored form."""
-    errors = list(_errors(definition, document))
+def checked(
+    definition: Definition, document: Mapping[str, JSON], before: Mapping[str, JSON] | None = None
+) -> Document:
+    """Return a document whose values are what the definition says, dates in their stored form.
+
+    What it had `before` and keeps unchanged is not judged: the definition may be younger than the
+    document, and whoever changes one property answers for no other. Where others are refused, a
+    property that is not defined any more is emptied by taking it out.
+    """
+    known = before or {}
+    document = {
+        name: value
+        for name, value in document.items()
+        if value is not None or name not in known or _undefined(definition, name) is None
+    }
+    errors = list(misfits(definition, document, known))
     if errors:
         raise invalid(tuple(errors))
     return {name: _stored(definition, name, value) for name, value in document.items()}
+
+
+def misfits(
+    definition: Definition, document: Mapping[str, JSON], before: Mapping[str, JSON]
+) -> Iterator[FieldError]:
+    """Yield what of a document the definition does not allow, and was not so `before`."""
+    for name, about in definition.properties.items():
+        needed = about.required and (not before or before.get(name) is not None)
+        if needed and document.get(name) is None:
+            yield FieldError(name, "is required")
+    for name, value in document.items():
+        if name in before and _same(before[name], value):
+            continue
+        sentence = _name_refusal(definition, name) or _value_refusal(definition, name, value)
+        if sentence is not None:
+            yield FieldError(name[:64], sentence)
 
 
 def shown(
@@ -134,24 +163,33 @@ def _copied(value: JSON) -> JSON:
 # -- what is wrong ---------------------------------------------------------------------------
 
 
-def _errors(definition: Definition, document: Mapping[str, JSON]) -> Iterator[FieldError]:
-    for name, about in definition.properties.items():
-        if about.required and document.get(name) is None:
-            yield FieldError(name, "is required")
-    for name, value in document.items():
-        sentence = _name_refusal(definition, name) or _value_refusal(definition, name, value)
-        if sentence is not None:
-            yield FieldError(name[:64], sentence)
+def _same(one: JSON, other: JSON) -> bool:
+    """Say whether two values are one to whoever reads them; in Python 1 equals true."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return isinstance(one, bool) is isinstance(other, bool) and one == other
 
 
 def _name_refusal(definition: Definition, name: str) -> str | None:
     if name in definition.properties or name in BUILT_IN:
         return None
-    if definition.strict and not (name == definition.owner and definition.has_owners):
-        return f"is not a property of '{definition.name}', which keeps no others"
+    sentence = _undefined(definition, name)
+    if sentence is not None:
+        return sentence
     if not name or name[0] == "$" or len(name) > 256:
         return "cannot be a name: use 1 to 256 characters, the first not '$'"
     return None
+
+
+def _undefined(definition: Definition, name: str) -> str | None:
+    """Say that a definition has no such property, where it allows for no others."""
+    if not definition.strict or name in definition.properties or name in BUILT_IN:
+        return None
+    if name == definition.owner and definition.has_owners:
+        return None
+    return f"is not a property of '{definition.name}', which keeps no others"
 
 
 def _value_refusal(definition: Definition, name: str, value: JSON) -> str | None:

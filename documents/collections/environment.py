@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,9 +12,9 @@ from attrs import field, frozen, mutable
 from ...actors import ActorRef, Hub
 from ...config import Collections, Definition
 from ...transport import Attempts, FairQueue
-from ..errors import RequestRefused
+from ..errors import RequestRefused, StoreUnavailable, unusable
 from ..scripts import InternalCalls, ScriptEvent, ScriptRunner, Scripts
-from ..store import Bounds, Store
+from ..store import Bounds, Misfit, Store
 from ..users import Passwords
 
 if TYPE_CHECKING:
@@ -100,19 +100,18 @@ class RelayState:
 
 @mutable(eq=False)
 class Collection:
-    """One collection. `trouble` says why it cannot be used at the moment; empty when it can.
+    """One collection. `trouble` is why it cannot be used at the moment; None when it can.
 
-    It is for who runs the pod: clients are told that it is so, and root why.
-
-    `ready` is set when its tables are there for the first time. `writer` is that of the
-    incarnation that lives.
+    `misfits` is what its definition wants and its documents do not allow. `ready` is set when its
+    tables are there for the first time. `writer` is that of the incarnation that lives.
     """
 
     definition: Definition
     scripts: Scripts
     ref: ActorRef[Any] | None = None
     ready: trio.Event = field(factory=trio.Event)
-    trouble: str = ""
+    trouble: StoreUnavailable | None = None
+    misfits: Sequence[Misfit] = ()
     relay: RelayState = field(factory=RelayState)
     writer: DocumentWriter | None = None
 
@@ -123,14 +122,14 @@ class Collection:
 
     async def usable(self) -> None:
         """Return when the collection can be used; raise `RequestRefused` (503) when it cannot."""
-        if not self.trouble and not self.ready.is_set():
+        if self.trouble is None and not self.ready.is_set():
             with trio.move_on_after(READY_TIMEOUT):
                 await self.ready.wait()
-        if self.trouble or not self.ready.is_set():
-            state = "cannot be used at the moment" if self.trouble else "is not up yet"
-            sentence = f"The collection '{self.name}' {state}; try again later."
-            headers = {"Retry-After": "2"}
-            raise RequestRefused(503, sentence, headers=headers, detail=self.trouble)
+        if self.trouble is not None:
+            raise unusable(self.trouble)
+        if not self.ready.is_set():
+            sentence = f"The collection '{self.name}' is not up yet; try again later."
+            raise RequestRefused(503, sentence, headers={"Retry-After": "2"})
 
     def has(self, event: ScriptEvent) -> bool:
         """Say whether there is a script for an event, be it broken."""

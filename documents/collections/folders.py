@@ -55,8 +55,9 @@ class FolderScan:
     """One look at the folder, in a thread of its own: `run` it there, and `stop` it from outside.
 
     `known` is what earlier looks found: it is read again when it has changed, where `reload` says
-    so, or where it could not all be read. `at` names the folder that is being read, `problem` what
-    is wrong with the folder of them all.
+    so, or where it could not all be read. `at` names the folder that is being read, `gone` those
+    that are known and have no definition any more, `problem` what is wrong with the folder of them
+    all.
     """
 
     def __init__(self, folder: Path, known: Mapping[str, FolderContent], *, reload: bool) -> None:
@@ -67,6 +68,7 @@ class FolderScan:
         self._stopped = False
         self.found: dict[str, FolderContent] = {}
         self.at: tuple[str, Stamps] | None = None
+        self.gone: frozenset[str] = frozenset()
         self.problem = ""
 
     def run(self) -> None:
@@ -80,6 +82,7 @@ class FolderScan:
                     if self._stopped:
                         break
                     self._read_folder(path)
+                self.gone = frozenset(filter(self._is_gone, self._known))
             finally:
                 interruption.leave()
         except Interrupted:
@@ -98,7 +101,8 @@ class FolderScan:
     def _folders(self) -> Iterator[Path]:
         try:
             paths = sorted(self._folder.iterdir())
-        except FileNotFoundError:  # there is none, and none is needed
+        except FileNotFoundError:  # there is none, and none is needed, unless there was one
+            self.problem = "it is gone; its collections stay as they are" if self._known else ""
             return
         except OSError as error:
             self.problem = error_text(error)
@@ -112,6 +116,13 @@ class FolderScan:
                 return
             looked_at += 1
             yield path
+
+    def _is_gone(self, name: str) -> bool:
+        """Whether a folder has gone, or its definition: looked at by itself, whatever is listed.
+
+        Where they all lie is to be there: a disk that is not mounted says nothing of collections.
+        """
+        return not self.problem and not _may_be_one(self._folder / name)
 
     def _read_folder(self, path: Path) -> None:
         name, known = path.name, self._known.get(path.name)

@@ -71,6 +71,11 @@ class OutboxRelay:
         else:
             self._after(max(0.0, state.replay_at - now), self.catch_up)
 
+    def forget(self) -> None:
+        """Know nothing of the outbox any more: numbers of another database mean something else."""
+        self._state.sequences.clear()
+        self._state.caught_up = False
+
     async def commit_and_relay(
         self, writes: Sequence[Write], settle: Callable[[Sequence[WriteResult]], None] = _ignore
     ) -> Sequence[WriteResult]:

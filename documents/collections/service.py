@@ -15,11 +15,12 @@ from ...actors import ActorError, AskTimeout, Poisoned, Unanswered
 from ...transport import JSON, TooManyWaiting
 from ..errors import RequestRefused, refused_for
 from ..scripts import InternalMethod, Response
-from ..users import POD, Method, Passwords, new_password
+from ..users import POD, Method, new_password
 from .directory import Directory
-from .environment import CHAIN, Collection
+from .environment import CHAIN, Collection, CollectionEnvironment
 from .reading import Reader
 from .scripting import Call
+from .unstored import run_unstored
 from .view import Viewer
 from .writing import WriteRequest, Written
 
@@ -49,7 +50,7 @@ class CollectionService:
         directory: Directory,
         reader: Reader,
         viewer: Viewer,
-        passwords: Passwords,
+        environment: CollectionEnvironment,
         *,
         max_depth: int,
         timeout: float,
@@ -57,7 +58,7 @@ class CollectionService:
         self._directory = directory
         self._reader = reader
         self._viewer = viewer
-        self._passwords = passwords
+        self._env = environment
         self._max_depth = max_depth
         self._timeout = timeout
 
@@ -81,6 +82,8 @@ class CollectionService:
         call = Call(POD, method=verb, parts=(id,) if id else ())
         token = CHAIN.set(chain.deeper())
         try:
+            if found.definition.no_store:
+                return await self._run(found, method, call, data)
             return await self._read_or_write(found, method, id, data, call)
         finally:
             CHAIN.reset(token)
@@ -117,10 +120,21 @@ class CollectionService:
         if password is None:
             return request
         try:
-            hashed = await self._passwords.hash(password, request.call.asker)
+            hashed = await self._env.passwords.hash(password, request.call.asker)
         except TooManyWaiting as error:
             raise refused_for(error) from error
         return evolve(request, hashed=hashed)
+
+    async def _run(
+        self, collection: Collection, method: InternalMethod, call: Call, data: JSON
+    ) -> JSON:
+        given = data if isinstance(data, Mapping) else _NOTHING
+        if method == "COUNT":
+            call = evolve(call, parts=("count",))
+        if call.method == "GET":
+            call, given = evolve(call, query=given), _NOTHING
+        outcome = await run_unstored(collection, self._env, call, given)
+        return outcome.data if outcome.response is None else outcome.response.body
 
     async def _read_or_write(
         self,

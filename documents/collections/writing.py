@@ -15,11 +15,11 @@ from ..errors import (
     FieldError,
     QueryError,
     RequestRefused,
-    StoreMisfit,
     StoreUnavailable,
     StoreUncertain,
     Unstorable,
     invalid,
+    unusable,
 )
 from ..scripts import Response, ScriptEvent
 from ..store import Change, Document, Write, WriteResult
@@ -181,11 +181,11 @@ class DocumentWriter:
             return None, said
         document.update({name: proposed[name] for name in ("id", "createdAt", "updatedAt")})
         if is_users(definition):
-            final = documents.checked(definition, with_hash_again(document, current))
+            final = documents.checked(definition, with_hash_again(document, current), current)
             return await with_hashed_password(
                 final, current, self._env.passwords, request.hashed
             ), said
-        return documents.checked(definition, document), said
+        return documents.checked(definition, document, current), said
 
     async def _after_commit(self, request: WriteRequest, change: Change) -> None:
         """Let a script act on what is committed; what it raises can undo nothing any more."""
@@ -232,12 +232,9 @@ def refusal_of(error: BaseException | None) -> Exception:
     if isinstance(error, StoreUncertain):
         return RequestRefused(500, error.public, detail=str(error))
     if isinstance(error, StoreUnavailable):
-        headers = {"Retry-After": str(error.retry_after)}
-        return RequestRefused(503, error.public, headers=headers, detail=str(error))
+        return unusable(error)
     if isinstance(error, Unstorable | QueryError):
         return RequestRefused(400, str(error))
-    if isinstance(error, StoreMisfit):
-        return RequestRefused(503, error.public, detail=str(error))
     if isinstance(error, RequestRefused):
         return error.with_traceback(None)  # it would hold the transaction, which held the error
     if isinstance(error, Exception):

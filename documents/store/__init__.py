@@ -1,7 +1,9 @@
 """Documents in a database: what a query means, and how it is answered."""
 
+from .backup import BackupError, restore_backup, write_backup
 from .database import DatabaseStore
 from .engine import database_files, database_url
+from .failures import GONE, KINDS
 from .faulty import FaultyStore
 from .filters import (
     All,
@@ -24,11 +26,15 @@ from .parameters import nested
 from .pushdown import asks_only, named, sorted_by_only, split
 from .query import parse_query, read_query
 from .scalars import format_date, normalise_date, normalise_number
-from .store import Change, ChangeType, Decide, Document, Store, Write, WriteResult
+from .snapshot import Snapshot, is_there, open_snapshot
+from .store import Change, ChangeType, Decide, Document, Misfit, Store, Write, WriteResult
 
 __all__ = [
+    "GONE",
+    "KINDS",
     "All",
     "Any",
+    "BackupError",
     "Bounds",
     "Change",
     "ChangeType",
@@ -41,6 +47,7 @@ __all__ = [
     "FaultyStore",
     "Filter",
     "Matches",
+    "Misfit",
     "Not",
     "Order",
     "Page",
@@ -48,6 +55,7 @@ __all__ = [
     "Query",
     "Ranks",
     "Scalar",
+    "Snapshot",
     "SortKey",
     "Store",
     "Write",
@@ -58,17 +66,21 @@ __all__ = [
     "database_url",
     "format_date",
     "how_many",
+    "is_there",
     "matches",
     "named",
     "nested",
     "normalise_date",
     "normalise_number",
+    "open_snapshot",
     "ordered",
     "page_of",
     "parse_query",
     "project",
     "ranks",
     "read_query",
+    "restore_backup",
     "sorted_by_only",
     "split",
+    "write_backup",
 ]

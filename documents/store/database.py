@@ -19,11 +19,11 @@ from ...config import Store as StoreSettings
 from ...transport import NoThread, in_thread
 from ..errors import StoreUnavailable
 from . import indexes, outbox, reading
-from .engine import deadline, make_engine, make_file, write_transaction
-from .failures import answering, translated
+from .engine import deadline, make_engine, sqlite_file, write_transaction
+from .failures import READ_ONLY, answering, translated, unavailable
 from .filters import Filter, Query
 from .paging import Bounds, Page
-from .store import Change, Document, Write, WriteResult
+from .store import Change, Document, Misfit, Write, WriteResult
 from .tables import OUTBOX, documents_table
 from .writing import TableWriter
 
@@ -59,6 +59,7 @@ class DatabaseStore:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._engine = make_engine(url, settings)
+        self._file = sqlite_file(self._engine, f"pod {pod_id}")
         self._pod = pod_id
         self._settings = settings
         self._bounds = Bounds(settings.max_limit, settings.max_answer_bytes)
@@ -67,6 +68,7 @@ class DatabaseStore:
         self._closing = trio.Lock()
         self._sampler = LogSampler(burst=1)
         self._is_open = False
+        self._trouble: StoreUnavailable | None = None
         self._turns: defaultdict[str, trio.Lock] = defaultdict(trio.Lock)
         self._collections: dict[str, _CollectionStatements] = {}
 
@@ -79,8 +81,11 @@ class DatabaseStore:
 
         self._is_open = True
         try:
-            await self._run(lambda: make_file(self._engine))
+            if self._file is not None:
+                await self._run(self._file.open)
             await self._transact("", work)
+            with suppress(StoreUnavailable):  # one that can only be read can be read
+                await self.probe()
         except StoreUnavailable:
             await self.close()
             raise
@@ -99,18 +104,38 @@ class DatabaseStore:
                     await self._threads.acquire_on_behalf_of(holder)
                 with suppress(NoThread):  # then what it holds goes with the process
                     await in_thread(self._engine.dispose)
+                if self._file is not None:
+                    self._file.close()
                 for holder in holders:
                     self._threads.release_on_behalf_of(holder)
 
-    async def prepare(self, definition: Definition) -> None:
-        """Make the collection's table and its indexes, and drop indexes it no longer wants.
+    @property
+    def trouble(self) -> StoreUnavailable | None:
+        """Why documents cannot be written, as far as is known, and will not until that is mended.
 
-        Raises `StoreMisfit` when a property is to be unique and values of it are not.
+        What is over when one asks again, such as a lock, is none.
         """
-        table = self._collection(definition).table
-        await self._transact(
-            definition.name, lambda there: indexes.prepare(there, definition, table)
+        return self._trouble
+
+    async def probe(self) -> None:
+        """Look whether documents can be written: nobody may ask for them now.
+
+        Where it is known that they cannot, one is, and removed. Raises `StoreUnavailable`.
+        """
+        if self._trouble is None:
+            await self._read(self._look)
+        else:
+            await self._transact("", lambda there: outbox.try_out(there, self._pod, self._wall()))
+            self._mended()
+
+    async def prepare(self, definition: Definition) -> Sequence[Misfit]:
+        """Make the collection's table and its indexes, and drop indexes it no longer wants."""
+        known = self._collection(definition)
+        misfits = await self._transact(
+            definition.name, lambda there: indexes.prepare(there, definition, known.table)
         )
+        known.writer.unguarded = frozenset(each.property for each in misfits if each.unique)
+        return misfits
 
     async def find(
         self, definition: Definition, query: Query, bounds: Bounds | None = None
@@ -134,10 +159,13 @@ class DatabaseStore:
     ) -> Sequence[WriteResult]:
         """Apply writes in one transaction; return what became of each, as `Store` tells."""
         writer = self._collection(definition).writer
-        return await self._transact(
+        done = await self._transact(
             definition.name,
             lambda there: writer.apply(there, writes, pod=self._pod, now=self._wall()),
         )
+        if any(isinstance(each, Change) for each in done):
+            self._mended()
+        return done
 
     async def claim_outbox(self, definition: Definition, limit: int) -> Sequence[Change]:
         """Return changes that no pod has relayed, oldest first, and make them this pod's."""
@@ -162,10 +190,16 @@ class DatabaseStore:
             self._collections[definition.name] = known
         return known
 
+    def _look(self, connection: Connection) -> None:
+        if self._file is not None and not self._file.writable():
+            raise unavailable(READ_ONLY)
+        if self._file is None and outbox.is_read_only(connection):
+            raise unavailable(READ_ONLY)
+
     async def _read(self, work: Callable[[Connection], T]) -> T:
         def on_thread() -> T:
             seconds = self._settings.statement_timeout
-            with self._engine.connect() as there, deadline(there, seconds), answering():
+            with self._engine.begin() as there, deadline(there, seconds), answering():
                 return work(there)
 
         return await self._run(on_thread)
@@ -188,8 +222,10 @@ class DatabaseStore:
     async def _run(self, work: Callable[[], T], turn: trio.Lock | None = None) -> T:
         def on_thread() -> T:
             if not self._is_open:  # it may have been closed while this waited for a thread
-                raise StoreUnavailable("The database is not open at the moment; try again.")
+                raise self._closed()
             with translated():
+                if self._file is not None:
+                    self._file.check()
                 return work()
 
         # The deadline is for the wait alone: a thread that has begun is never left behind.
@@ -200,9 +236,29 @@ class DatabaseStore:
                 except (NoThread, StoreUnavailable) as error:
                     self._tell(error)
                     if isinstance(error, StoreUnavailable):
+                        self._suffer(error)
                         raise
                     raise StoreUnavailable(str(error)) from error
         raise StoreUnavailable(_BUSY, _BUSY)
+
+    def _closed(self) -> StoreUnavailable:
+        """Say why it is not open: what was in the way of opening it, if anything was."""
+        why = self._trouble
+        if why is None:
+            return StoreUnavailable("The database is not open at the moment; try again.")
+        return StoreUnavailable(str(why), why.public, kind=why.kind, lasting=why.lasting)
+
+    def _suffer(self, error: StoreUnavailable) -> None:
+        if not error.lasting:
+            return
+        if self._trouble is None or self._trouble.kind != error.kind:
+            _log.error("documents cannot be written", reason=str(error), kind=error.kind)
+        self._trouble = error
+
+    def _mended(self) -> None:
+        if self._trouble is not None:
+            _log.info("documents can be written again", after=self._trouble.kind)
+            self._trouble = None
 
     def _tell(self, error: NoThread | StoreUnavailable) -> None:
         """Tell who runs the pod what clients are not told."""

@@ -7,7 +7,6 @@ tells why the driver's own idea of transactions is switched off. PostgreSQL: psy
 from __future__ import annotations
 
 import math
-import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from ...config import ConfigurationError
 from ...config import Store as StoreSettings
 from ..errors import StoreUncertain
+from .database_file import CLAIM, DatabaseFile
 from .sql import register_functions
 
 __all__ = [
@@ -28,7 +28,7 @@ __all__ = [
     "database_url",
     "deadline",
     "make_engine",
-    "make_file",
+    "sqlite_file",
     "take_time",
     "write_transaction",
 ]
@@ -67,7 +67,8 @@ def database_files(url: str) -> tuple[Path, ...]:
     parsed = _parse(url)
     if parsed.get_backend_name() != "sqlite" or not parsed.database:
         return ()
-    return tuple(Path(parsed.database + end) for end in ("", "-wal", "-shm", "-journal"))
+    ends = ("", "-wal", "-shm", "-journal", CLAIM)
+    return tuple(Path(parsed.database + end) for end in ends)
 
 
 def make_engine(url: str, settings: StoreSettings) -> Engine:
@@ -81,15 +82,11 @@ def make_engine(url: str, settings: StoreSettings) -> Engine:
     return _postgresql(parsed, settings)
 
 
-def make_file(engine: Engine) -> None:
-    """Make SQLite's file, for its owner alone, and its folder. Harmless when there is one.
-
-    Raises `OSError`. SQLite gives the files that it puts beside this one the same mode.
-    """
-    if engine.dialect.name == "sqlite" and engine.url.database:
-        path = Path(engine.url.database)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+def sqlite_file(engine: Engine, owner: str) -> DatabaseFile | None:
+    """Return the file of an engine, None for a server; `owner` is what others are told of us."""
+    if engine.dialect.name != "sqlite" or not engine.url.database:
+        return None
+    return DatabaseFile(Path(engine.url.database), owner)
 
 
 @contextmanager
@@ -208,12 +205,10 @@ def _write_ahead(connection: sqlite3.Connection, timeout: float) -> None:
 
 
 def _postgresql(url: URL, settings: StoreSettings) -> Engine:
-    waits = (
-        f"-c statement_timeout={_milliseconds(settings.statement_timeout)}"
-        f" -c lock_timeout={_milliseconds(settings.busy_timeout)}"
+    begin = (
+        f"BEGIN; SET LOCAL statement_timeout = {_milliseconds(settings.statement_timeout)};"
+        f" SET LOCAL lock_timeout = {_milliseconds(settings.busy_timeout)}"
     )
-    given = url.query.get("options", "")
-    options = given if isinstance(given, str) else " ".join(given)
     try:
         from .answer_timeout import TimeoutConnection
 
@@ -224,7 +219,6 @@ def _postgresql(url: URL, settings: StoreSettings) -> Engine:
             pool_pre_ping=True,
             hide_parameters=True,
             connect_args={
-                "options": f"{options} {waits}".strip(),
                 "connect_timeout": CONNECT_TIMEOUT,
                 "keepalives_idle": _SILENCE // 3,
                 "keepalives_interval": _SILENCE // 3,
@@ -243,9 +237,16 @@ def _postgresql(url: URL, settings: StoreSettings) -> Engine:
     def connect(
         _dialect: object, _record: object, given: list[Any], named: dict[str, Any]
     ) -> TimeoutConnection:
+        # What is set for a connection, or prepared on it, is lost where a pooler such as PgBouncer
+        # lends each transaction another one; so each brings along what it needs.
+        named = {"autocommit": True, "prepare_threshold": None, **named}
         connection = TimeoutConnection.connect(*given, **named)
         connection.answer_timeout = timeout
         return connection
+
+    @event.listens_for(engine, "begin")
+    def begun(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)  # the driver begins nothing: one way there and back
 
     return engine
 

@@ -10,7 +10,7 @@ from ...config import Definition
 from ..errors import StoreUnavailable
 from .filters import Filter, Query
 from .paging import Bounds, Page
-from .store import Change, Document, Store, Write, WriteResult
+from .store import Change, Document, Misfit, Store, Write, WriteResult
 
 __all__ = ["FaultyStore"]
 
@@ -34,10 +34,10 @@ class FaultyStore:
         """Give the connections back."""
         await self._store.close()
 
-    async def prepare(self, definition: Definition) -> None:
+    async def prepare(self, definition: Definition) -> Sequence[Misfit]:
         """Make the collection's table."""
         self._check()
-        await self._store.prepare(definition)
+        return await self._store.prepare(definition)
 
     async def find(
         self, definition: Definition, query: Query, bounds: Bounds | None = None

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from typing import Final
 
 import orjson
-from sqlalchemy import Connection, bindparam, delete, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, or_, select, text, update
 
 from .store import Change, ChangeType
 from .tables import OUTBOX
 
-__all__ = ["CLAIM_EXPIRES", "claim", "clear"]
+__all__ = ["CLAIM_EXPIRES", "claim", "clear", "is_read_only", "try_out"]
 
 CLAIM_EXPIRES: Final = 60.0
 """Seconds after which what a pod has not relayed is any pod's to relay."""
@@ -59,6 +59,21 @@ def clear(connection: Connection, collection: str, sequences: Sequence[int]) -> 
     """Remove these changes from the outbox."""
     if sequences:
         connection.execute(_CLEAR, [{"of": collection, "relayed": each} for each in sequences])
+
+
+def is_read_only(connection: Connection) -> bool:
+    """Ask a server whether this transaction could write."""
+    return str(connection.scalar(_READ_ONLY)) == "on"
+
+
+def try_out(connection: Connection, pod: str, now: float) -> None:
+    """Write something and take it away again: a full disk shows in nothing less."""
+    nothing = {"collection": "", "type": "", "document": "", "pod": pod, "claimed_at": now}
+    sequence = connection.scalar(insert(OUTBOX).returning(OUTBOX.c.sequence), nothing)
+    connection.execute(delete(OUTBOX).where(OUTBOX.c.sequence == sequence))
+
+
+_READ_ONLY: Final = text("SHOW transaction_read_only")
 
 
 def _change(sequence: int, kind: ChangeType, document: str) -> Change:

@@ -49,7 +49,13 @@ from .postgres_json import PostgresJson
 from .scalars import normalise_number
 from .sqlite_json import SqliteJson, register_functions
 
-__all__ = ["condition", "index_expression", "ordering", "register_functions"]
+__all__ = [
+    "condition",
+    "index_condition",
+    "index_expression",
+    "ordering",
+    "register_functions",
+]
 
 _DIALECTS: Final[Mapping[str, JsonDialect]] = {
     "postgresql": PostgresJson(),
@@ -98,7 +104,6 @@ def index_expression(
 ) -> Expression:
     """Return what an index on a declared property has to hold: what `Equal` on it compares.
 
-    It is NULL for documents where the property is null or missing, so these are never duplicates.
     Raises ValueError for arrays and objects.
     """
     if property.type not in SCALARS:
@@ -107,6 +112,22 @@ def index_expression(
     if property.type is PropertyType.NUMBER:
         return value.number
     return value.flag if property.type is PropertyType.BOOLEAN else value.text
+
+
+def index_condition(
+    name: str,
+    property: Property,  # noqa: A002 - the field's own word
+    table: Table,
+    dialect: str,
+) -> ColumnElement[bool]:
+    """Return which documents an index on a declared property is of: those with such a value.
+
+    All others, where it is missing, null, or of the type that it had before, are no duplicates.
+    """
+    value = _DIALECTS[dialect].value_at(table, (name,), literal=True)
+    if property.type is PropertyType.NUMBER:
+        return value.is_number
+    return value.is_flag if property.type is PropertyType.BOOLEAN else value.is_text
 
 
 @frozen

@@ -15,7 +15,16 @@ from ...transport import JSON
 from .filters import Filter, Query
 from .paging import Bounds, Page
 
-__all__ = ["Change", "ChangeType", "Decide", "Document", "Store", "Write", "WriteResult"]
+__all__ = [
+    "Change",
+    "ChangeType",
+    "Decide",
+    "Document",
+    "Misfit",
+    "Store",
+    "Write",
+    "WriteResult",
+]
 
 Document: TypeAlias = dict[str, JSON]
 """A whole document, `id`, `createdAt` and `updatedAt` included, which are texts.
@@ -63,6 +72,18 @@ WriteResult: TypeAlias = Change | Exception | None
 """What became of one write: see `Store.commit`."""
 
 
+@frozen
+class Misfit:
+    """What a definition wants of a property, and the documents that are there do not allow.
+
+    `sentence` is for who runs the pod; it names documents, and none of their values.
+    """
+
+    property: str
+    unique: bool
+    sentence: str
+
+
 class Store(Protocol):
     """Documents of all collections. Every call may raise `StoreUnavailable`, and then did nothing.
 
@@ -80,10 +101,11 @@ class Store(Protocol):
     async def close(self) -> None:
         """Give the connections back when what still runs has ended. That cannot be cancelled."""
 
-    async def prepare(self, definition: Definition) -> None:
+    async def prepare(self, definition: Definition) -> Sequence[Misfit]:
         """Make the collection's table and its indexes, and drop indexes it no longer wants.
 
-        Raises `StoreMisfit` when a property is to be unique and values of it are not.
+        Return what the documents there do not allow; all the rest is done. They can be read and
+        changed nevertheless, and no write makes another duplicate of what is to be unique.
         """
 
     async def find(

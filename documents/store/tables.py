@@ -7,9 +7,9 @@ from typing import Final
 from sqlalchemy import BigInteger, Column, Float, Integer, MetaData, Table, Text, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB, TEXT
 
-__all__ = ["OUTBOX", "documents_table"]
+__all__ = ["OUTBOX", "PREFIX", "documents_table"]
 
-_PREFIX: Final = "collection_"
+PREFIX: Final = "collection_"
 """Put before a collection's name: none can be that of a table of the pod's own."""
 
 _SEQUENCE: Final = BigInteger().with_variant(Integer, "sqlite")
@@ -28,7 +28,7 @@ def documents_table(collection: str) -> Table:
     document has, for they are asked for most. `sequence` is the order of creation.
     """
     return Table(
-        f"{_PREFIX}{collection}",
+        f"{PREFIX}{collection}",
         MetaData(),
         Column("sequence", _SEQUENCE, primary_key=True, autoincrement=True),
         Column("id", _TEXT, nullable=False),

@@ -29,6 +29,7 @@ from .indexes import unique_indexes
 from .reading import as_text
 from .store import Change, ChangeType, Document, Write, WriteResult
 from .tables import OUTBOX
+from .uniqueness import Uniqueness
 
 __all__ = ["TableWriter"]
 
@@ -46,12 +47,18 @@ class _Done:
 
 
 class TableWriter:
-    """Writes the documents of one collection. The statements are built once."""
+    """Writes the documents of one collection. The statements are built once.
+
+    `unguarded` are the unique properties for which there is no index (yet, or as long as values
+    clash): of these the writer sees to it that no write makes another duplicate.
+    """
 
     def __init__(self, definition: Definition, table: Table, dialect: Dialect) -> None:
         self._name = definition.name
         self._dialect = dialect.name
         self._indexes = unique_indexes(definition, table, dialect)
+        self._uniqueness = Uniqueness(definition, table)
+        self.unguarded = self._uniqueness.properties
         this = table.c.id == bindparam("this")
         columns: dict[str, ColumnElement[str]] = {
             "created_at": bindparam("created_at", type_=Text),
@@ -67,6 +74,8 @@ class TableWriter:
         self, connection: Connection, writes: Sequence[Write], *, pod: str, now: float
     ) -> list[WriteResult]:
         """Do writes one after another, and enter the changes in the outbox; the caller commits."""
+        if self.unguarded:
+            self._uniqueness.take_turn(connection)
         done = [self._apply_alone(connection, write) for write in writes]
         changed = [each for each in done if isinstance(each, _Done)]
         sequences = iter(self._add_to_outbox(connection, changed, pod, now))
@@ -111,6 +120,9 @@ class TableWriter:
         except Exception as error:  # noqa: BLE001 - whatever it is, it refuses this write
             return error
         if after is not None and values is not None:
+            taken = self._uniqueness.taken(connection, self.unguarded, write.id, before, after)
+            if taken is not None:
+                return DuplicateValue(taken)
             connection.execute(self._insert if found is None else self._update, values)
             return _Done("created" if found is None else "updated", after, values["text"])
         if found is None:

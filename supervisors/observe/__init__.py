@@ -7,10 +7,11 @@ from .pods import pods_of
 from .process import LoadMeter, Process, read_process
 from .samples import Sample, Samples, quantile, summary
 from .views import DashboardRoom, Views
-from .watched import Watched
+from .watched import Documented, Watched
 
 __all__ = [
     "DashboardRoom",
+    "Documented",
     "Exporter",
     "LoadMeter",
     "Process",

@@ -22,6 +22,7 @@ from prometheus_client.registry import Collector
 from ...actors import Link
 from ...actors.cluster import BreakerState
 from ...config import Audited
+from ...documents.store import KINDS
 from ...transport import CloseCode, Histogram, close_label
 from ..chaos import PodFault
 from .census import mailboxes, restarts, rooms_by_pattern
@@ -72,6 +73,7 @@ class Exporter(Collector):
         yield from self._rooms()
         yield from self._actors()
         yield from self._chaos()
+        yield from self._documents()
         yield from _process()
         if self._pod.link is not None:
             yield from _link(self._pod.link)
@@ -111,6 +113,19 @@ class Exporter(Collector):
             "Closure because they did not read.",
             meters.closed[CloseCode.SLOW_CONSUMER] + meters.closed[CloseCode.DEAD_CLIENT],
         )
+
+    def _documents(self) -> Iterator[Metric]:
+        documents = self._pod.documents
+        if documents is None:
+            return
+        trouble = documents.store_trouble
+        yield _gauge("deployd_store_up", "Whether documents can be written.", trouble is None)
+        reasons = GaugeMetricFamily(
+            "deployd_store_trouble", "1 for why documents cannot be written.", labels=["reason"]
+        )
+        for kind in KINDS:
+            reasons.add_metric([kind], float(trouble is not None and trouble.kind == kind))
+        yield reasons
 
     def _told(self) -> Mapping[str, int]:
         return {what.name.lower(): 0 for what in Audited} | self._pod.meters.audited

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 from attrs import frozen
 
 from ...actors import AccessPolicy, DeadLetters, Link, Member, Rooms
 from ...config import Config
+from ...documents import StoreUnavailable
 from ...transport import JSON, Meters
 from ..chaos import Injector
 from ..dynamic import DynamicSupervisor
 from ..supervisor import Supervisor
 from ..watchdog import Watchdog
 
-__all__ = ["Watched"]
+__all__ = ["Documented", "Watched"]
+
+
+class Documented(Protocol):
+    """What keeps documents."""
+
+    @property
+    def store_trouble(self) -> StoreUnavailable | None:
+        """Why documents cannot be written, as far as is known."""
 
 
 @frozen(kw_only=True, eq=False)
@@ -25,7 +35,7 @@ class Watched:
     `room_tree` is that of the rooms. What is a callable is asked anew by each look: the `root` of
     the tree, how many connections were `refused` by reason, why no new clients should be sent
     here (`unready`, None when they should), and how each of the `links` to other pods is, without
-    secrets. `chaos` is None where no faults are allowed.
+    secrets. `chaos` is None where no faults are allowed, `documents` where none are kept.
     """
 
     pod_id: str
@@ -46,3 +56,4 @@ class Watched:
     unready: Callable[[], str | None]
     links: Callable[[], Sequence[Mapping[str, JSON]]]
     chaos: Injector | None
+    documents: Documented | None

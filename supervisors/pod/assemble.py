@@ -131,7 +131,8 @@ def assemble(
     if documented:
         documents = collections = CollectionTree(basis, hub, chaos, dev=dev)
     clients = ClientTree(basis, rooms, hub, uplink, documents)
-    health = Health(basis.pod_id, config.broker.ready, link)
+    needed = documents is not None and config.store.ready == "require_store"
+    health = Health(basis.pod_id, config.broker.ready, link, documents if needed else None)
     watched = _watched(
         basis,
         rooms,
@@ -139,6 +140,7 @@ def assemble(
         health,
         link,
         chaos,
+        documents,
         root=lambda: root,
         refused=lambda: listener.statistics().refused,
     )
@@ -277,6 +279,7 @@ def _watched(
     health: Health,
     link: Link | None,
     chaos: Injector | None,
+    documents: CollectionTree | None,
     *,
     root: Callable[[], Supervisor],
     refused: Callable[[], Mapping[str, int]],
@@ -300,6 +303,7 @@ def _watched(
         unready=health.unready,
         links=health.links,
         chaos=chaos,
+        documents=documents,
     )
 
 

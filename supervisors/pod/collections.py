@@ -27,19 +27,23 @@ from ...documents.collections import (
     join_refusal,
 )
 from ...documents.scripts import ScriptRunner
-from ...documents.store import Bounds, DatabaseStore, database_url
+from ...documents.store import GONE, Bounds, DatabaseStore, database_url
 from ...documents.users import Passwords
 from ...transport import Attempts, FairQueue, Identity, Problem, Shares, share_of
 from ..backoff import Backoff
 from ..chaos import Injector
 from ..child import ChildSpec, Service
 from ..dynamic import DynamicSupervisor
+from ..errors import NameTaken
 from .basis import Basis
 
 __all__ = ["CollectionTree"]
 
 BACKOFF: Final = Backoff(base=0.1, cap=5.0)
 """For a database that is away: tried again every 5 s at the latest."""
+
+PROBE_EVERY: Final = 5.0
+"""Seconds between two looks at a store: nobody may be asking for documents when it goes."""
 
 MAX_WAITING: Final = 1000
 """Writes that may wait for one collection; then those who ask wait, and are told 503 in time."""
@@ -83,7 +87,8 @@ class CollectionTree:
         )
         self._supervisor = DynamicSupervisor("pod/collections")
         self.directory = Directory(
-            partial(_start, self._supervisor, environment, basis.dead_letters)
+            partial(_start, self._supervisor, environment, basis.dead_letters),
+            lambda name: self._supervisor.stop_child(name, "its folder is gone"),
         )
         self._viewer = Viewer(environment)
         reader = Reader(environment, self._viewer)
@@ -91,7 +96,7 @@ class CollectionTree:
             self.directory,
             reader,
             self._viewer,
-            environment.passwords,
+            environment,
             max_depth=settings.max_depth,
             timeout=settings.write_timeout,
         )
@@ -127,14 +132,30 @@ class CollectionTree:
             ChildSpec("discovery", lambda path: Service(path, self._discovery.run), tireless=True),
         ]
 
+    @property
+    def store_trouble(self) -> StoreUnavailable | None:
+        """Why documents cannot be written, as far as is known."""
+        return self._store.trouble
+
+    async def _probe(self) -> None:
+        """Look how the store is. Where its file is another now, it is closed and opened anew."""
+        try:
+            await self._store.probe()
+        except StoreUnavailable as error:
+            if error.kind == GONE.kind:
+                raise EnvironmentFailure(str(error)) from error
+
     async def _keep_store(self, started: Callable[[], None]) -> None:
         try:
             await self._store.open()
         except StoreUnavailable as error:
             raise EnvironmentFailure(str(error)) from error
         started()
+        self.directory.reopened()
         try:
-            await trio.sleep_forever()
+            while True:
+                await trio.sleep(PROBE_EVERY)
+                await self._probe()
         finally:
             with trio.CancelScope(shield=True):
                 await self._store.close()
@@ -145,7 +166,7 @@ def _start(
     environment: CollectionEnvironment,
     dead_letters: DeadLetters,
     collection: Collection,
-) -> ActorCell[Any]:
+) -> ActorCell[Any] | None:
     cells: list[ActorCell[Any]] = []
 
     def make(path: str) -> ActorCell[Any]:
@@ -162,10 +183,12 @@ def _start(
         )
         return cells[0]
 
-    supervisor.start_child(
-        # Nobody would start it again, were it given up.
-        ChildSpec(collection.name, make, backoff=BACKOFF, shutdown=LAST_WRITE, tireless=True)
-    )
+    # Nobody would start it again, were it given up.
+    spec = ChildSpec(collection.name, make, backoff=BACKOFF, shutdown=LAST_WRITE, tireless=True)
+    try:
+        supervisor.start_child(spec)
+    except NameTaken:  # it went with its folder, which is there again, and has not ended yet
+        return None
     return cells[0]
 
 

@@ -11,7 +11,7 @@ import trio
 
 from deployd.actors import Receipt, Scope
 from deployd.config import Definition
-from deployd.documents.store import Bounds, Change, Document, Filter, Page, Query, Write
+from deployd.documents.store import Bounds, Change, Document, Filter, Misfit, Page, Query, Write
 
 __all__ = ["FakeHub", "FakeStore"]
 
@@ -33,8 +33,9 @@ class FakeStore:
 
     async def close(self) -> None: ...
 
-    async def prepare(self, definition: Definition) -> None:
+    async def prepare(self, definition: Definition) -> Sequence[Misfit]:
         await self._begin("prepare")
+        return ()
 
     async def find(
         self, definition: Definition, query: Query, bounds: Bounds | None = None

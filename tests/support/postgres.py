@@ -65,7 +65,7 @@ class Postgres:
                 [
                     self._programs / "postgres",
                     *("-D", self._folder / "data", "-k", self._folder, "-p", str(self.port)),
-                    *("-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"),
+                    *("-c", "listen_addresses=127.0.0.1,::1", "-c", "fsync=off"),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=output,

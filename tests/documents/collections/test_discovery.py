@@ -33,7 +33,7 @@ def new_directory() -> Directory:
     def start(collection: Any) -> ActorCell[Any]:
         return ActorCell(f"pod/{collection.name}", Actor, dead_letters=DeadLetters())
 
-    return Directory(start)
+    return Directory(start, lambda name: None)
 
 
 def troubles(lines: list[Any]) -> list[Any]:

@@ -224,3 +224,63 @@ def test_a_document_that_is_kept_is_kept_again_as_it_is(data: dict[str, Any]) ->
     except RequestRefused:
         return
     assert checked(TODOS, document) == document
+
+
+# -- documents that are older than their definition ------------------------------------------
+
+STRICT = read_definition(
+    "todos",
+    {
+        "strict": True,
+        "properties": {
+            "title": {"type": "string", "required": True},
+            "weight": {"type": "number"},
+        },
+    },
+)
+OLD: dict[str, Any] = {
+    "id": "d1",
+    "old": "gone from the definition",
+    "weight": "12",
+    "createdAt": DATE,
+    "updatedAt": DATE,
+}
+"""A document without what is required now, with what is not defined any more, and of a type that
+was another."""
+
+
+def change(data: Any, before: dict[str, Any] = OLD, definition: Definition = STRICT) -> Any:
+    return changed(definition, dict(before), data, NOBODY, NOW)
+
+
+def change_refusals(data: Any, before: dict[str, Any] = OLD) -> dict[str, str]:
+    with pytest.raises(RequestRefused) as caught:
+        change(data, before)
+    return {error.field: error.message for error in caught.value.errors}
+
+
+def test_whoever_changes_one_property_answers_for_no_other() -> None:
+    assert change({"title": "new"}) == {**OLD, "title": "new"}
+    assert change(OLD) == OLD
+    assert change({"weight": 12}) == {**OLD, "weight": 12}
+
+
+def test_what_is_not_defined_any_more_can_be_emptied_and_not_changed() -> None:
+    assert change({"old": None}) == {name: value for name, value in OLD.items() if name != "old"}
+    assert list(change_refusals({"old": "other"})) == ["old"]
+    assert list(change_refusals({"never": None})) == ["never"]
+
+
+def test_what_fits_can_never_be_changed_so_that_it_does_not() -> None:
+    fitting = {**OLD, "title": "a", "weight": 1}
+    assert list(change_refusals({"title": None}, fitting)) == ["title"]
+    assert list(change_refusals({"weight": "1"}, fitting)) == ["weight"]
+    assert list(change_refusals({"weight": True}, fitting)) == ["weight"]  # in Python, 1 == True
+    assert list(change_refusals({"weight": "13"})) == ["weight"]
+    nested = {**fitting, "weight": [{"a": 1}]}
+    assert change({"weight": [{"a": 1}]}, nested) == nested
+    assert list(change_refusals({"weight": [{"a": True}]}, nested)) == ["weight"]
+
+
+def test_a_new_document_fits_whatever_others_look_like() -> None:
+    assert set(refusals({"old": "x", "weight": "12"}, STRICT)) == {"title", "old", "weight"}

@@ -331,7 +331,12 @@ async def test_a_change_that_a_room_would_not_take_is_counted_and_not_repeated(
         await pod.post("a")
         await trio.sleep(200)
         assert hub.ids == ["a"]
-        assert pod.cell.statistics().detail == {"changes": 1, "untold": 1, "trouble": ""}
+        assert pod.cell.statistics().detail == {
+            "changes": 1,
+            "untold": 1,
+            "trouble": "",
+            "misfits": [],
+        }
         assert store.outbox == []
 
 

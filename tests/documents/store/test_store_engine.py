@@ -97,7 +97,9 @@ FAILURES = [
     ],
     (TimeoutError(SECRET), "too long"),
     (OSError(errno.ENOSPC, SECRET), "full"),
-    (PermissionError(errno.EACCES, SECRET), "cannot be reached"),
+    (PermissionError(errno.EACCES, SECRET), "only be read"),
+    (OSError(errno.EROFS, SECRET), "only be read"),
+    (FileNotFoundError(errno.ENOENT, SECRET), "cannot be reached"),
 ]
 
 

@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from deployd.config import Definition, Property, PropertyType
-from deployd.documents.errors import DuplicateValue, StoreMisfit
+from deployd.documents.errors import DuplicateValue
 from deployd.documents.store import (
     Query,
     Store,
@@ -101,17 +101,6 @@ async def test_a_property_becomes_unique_and_stops_to_be(store: Store) -> None:
     assert outcome.field == "title"
     await store.prepare(plain)
     assert kinds(await store.commit(plain, [put("b", title="tea")])) == ["created"]
-
-
-async def test_values_that_clash_are_a_misfit_that_changes_nothing(store: Store) -> None:
-    plain = todos(title=UNIQUE, slug=STRING)
-    await store.prepare(plain)
-    await store.commit(plain, [put("a", title="tea", slug="x"), put("b", slug="x")])
-    with pytest.raises(StoreMisfit, match=r"'slug'.*'todos'"):
-        await store.prepare(todos(title=STRING, slug=UNIQUE))
-    await store.prepare(plain)
-    assert kinds(await store.commit(plain, [put("c", title="tea")])) == ["DuplicateValue"]
-    assert kinds(await store.commit(plain, [put("c", slug="x")])) == ["created"]
 
 
 async def test_a_property_of_another_type_is_unique_by_that_type(store: Store) -> None:

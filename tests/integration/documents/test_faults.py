@@ -29,7 +29,6 @@ from support import (
     running_collections,
     write_collection,
 )
-from support.collections import MASTER
 from support.documents import opened, put
 from support.postgres import Postgres
 
@@ -169,26 +168,6 @@ async def test_a_disk_that_is_really_full_is_no_different(small_disk: Path) -> N
         ballast.unlink()
         made = (await until_answered(lambda: http.post("/todos", json=LARGE))).json()
         assert {one["id"] for one in (await http.get("/todos")).json()} == {"kept", made["id"]}
-
-
-async def test_a_definition_that_the_documents_do_not_allow_closes_its_collection_alone(
-    tmp_path: Path,
-) -> None:
-    write_collection(tmp_path, "todos", {})
-    write_collection(tmp_path, "notes", {})
-    async with running_collections(tmp_path) as (_, http):
-        for _ in range(2):
-            await http.post("/todos", json={"title": "same"})
-    strict = {"properties": {"title": {"type": "string", "unique": True}}}
-    place = write_collection(tmp_path, "todos", strict)
-    async with running_collections(tmp_path, dev=True) as (_, http):
-        for answer in (await http.get("/todos"), await http.post("/todos", json={})):
-            unavailable(answer, "cannot be used")
-        told = (await http.get("/todos", headers=MASTER)).json()["detail"]
-        assert "'title' of the collection 'todos' cannot be unique" in told
-        assert (await http.post("/notes", json={})).status_code == 200
-        (place / "config.json").write_text("{}")
-        assert len((await until_answered(lambda: http.get("/todos"))).json()) == 2
 
 
 async def test_a_write_is_called_not_done_only_when_it_was_not_begun(tmp_path: Path) -> None:

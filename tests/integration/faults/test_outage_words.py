@@ -16,7 +16,7 @@ from deployd.config import Config, Metrics, ReadyPolicy
 from deployd.documents import StoreError, StoreUnavailable, StoreUncertain
 from deployd.documents.store import database as database_module
 from deployd.supervisors import Pod, open_pod
-from support import MASTER, collections_config, running_collections, write_collection
+from support import running_collections, write_collection
 from support.clients import KEYS, Client, connected, pod_config, until
 from support.fake_broker import FakeBus
 from support.joined import FAKE, well
@@ -220,24 +220,3 @@ async def test_nobody_but_root_reads_why_the_database_is_away(
             for room in ("collection:todos", "collections"):
                 await client.send("join", room=room)
             assert PLANTED not in json.dumps(await everything(client))
-
-
-async def test_a_collection_that_cannot_be_used_says_why_to_root_alone(tmp_path: Path) -> None:
-    config = collections_config(tmp_path)
-    write_collection(tmp_path, "todos", {})
-    async with running_collections(tmp_path, config) as (_, http):
-        for _ in range(2):
-            await http.post("/todos", json={"title": "the same"})
-    write_collection(
-        tmp_path, "todos", {"properties": {"title": {"type": "string", "unique": True}}}
-    )
-    async with running_collections(tmp_path, config) as (pod, http):
-        for who in WHO:
-            for method, path in ASKED[:6]:
-                body = {"n": 1} if method in ("POST", "PUT") else None
-                answer = await http.request(method, path, json=body, headers=headers(pod, who))
-                assert answer.status_code == 503
-                assert "unique" not in answer.json()["error"]
-                assert ("unique" in answer.text) == (who == "root")
-        answer = await http.get("/todos", headers=MASTER)
-        assert "unique" in answer.json()["detail"]

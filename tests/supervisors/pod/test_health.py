@@ -6,6 +6,7 @@ import pytest
 
 from deployd.actors import Link
 from deployd.config import Config, ReadyPolicy
+from deployd.documents import StoreUnavailable
 from deployd.supervisors.pod.health import Health
 
 AWAY, STOPPING = "the broker is away", "it is stopping"
@@ -73,3 +74,17 @@ def test_a_pod_that_stops_is_not_ready_whatever_the_broker_does(
 def test_the_link_is_shown_as_it_is() -> None:
     health = Health("pod-a", ReadyPolicy.STARTED, a_link(*LOST))
     assert [link["state"] for link in health.links()] == ["open"]
+
+
+class Documents:
+    def __init__(self, trouble: StoreUnavailable | None) -> None:
+        self.store_trouble = trouble
+
+
+def test_a_pod_whose_documents_cannot_be_written_is_not_ready_and_says_why_in_a_word() -> None:
+    secret = "postgresql://somebody:secret@host"
+    away = Documents(StoreUnavailable(secret, kind="read_only", lasting=True))
+    health = Health("pod-a", ReadyPolicy.IGNORE_BROKER, None, away)
+    assert health.unready() == "the database cannot be written (read_only)"
+    away.store_trouble = None
+    assert health.unready() is None
