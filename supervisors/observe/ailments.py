@@ -58,6 +58,9 @@ def ailments(pod: Watched, samples: Samples, wall: float, now: float) -> Iterato
     """Yield what is wrong, the worst first; `wall` is unix, `now` steady seconds."""
     if pod.link is not None:
         yield from _of_the_link(pod.link)
+    trouble = None if pod.documents is None else pod.documents.store_trouble
+    if trouble is not None:
+        yield Ailment("store", "store-down", f"Documents cannot be written: {trouble}")
     because = pod.unready()
     if because is not None:
         yield Ailment("not-ready", "not-ready", f"Not ready: {because}")

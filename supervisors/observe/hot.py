@@ -55,7 +55,7 @@ class HotRoom:
 
 
 @frozen
-class _Look:
+class _Stretch:
     """What happened since the look before, in so many seconds."""
 
     seconds: float
@@ -70,7 +70,7 @@ class HotRooms:
     def __init__(self) -> None:
         self._at: float | None = None
         self._counts: dict[str, _Counts] = {}
-        self._looks: deque[_Look] = deque(maxlen=LOOKS)
+        self._looks: deque[_Stretch] = deque(maxlen=LOOKS)
 
     def look(
         self,
@@ -94,7 +94,7 @@ class HotRooms:
             if count != before.get(name, _NOTHING)
         )
         most = nlargest(NOTED, changed, key=lambda one: one[1][2])
-        self._looks.append(_Look(now - at, dict(most), samples, busy))
+        self._looks.append(_Stretch(now - at, dict(most), samples, busy))
 
     def hottest(self) -> list[HotRoom]:
         """Return those that did something, by the processor's time and the bytes, at most ten."""

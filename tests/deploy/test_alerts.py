@@ -25,6 +25,7 @@ from deployd.config import Config
 from deployd.supervisors import Pod
 from support import KEYS, connected, pod_config, running_pod
 from support.clients import until
+from support.collections import collections_config, write_collection
 from support.fake_broker import FakeBus
 from support.joined import FAKE, two_pods, well
 from support.promtool import Scrape, firing
@@ -211,15 +212,21 @@ LATER: Final[Mapping[str, Callable[[Scrape], Scrape]]] = {
         series("deployd_rate_limited_total", limit="accepts"): 5_000.0
     },
     "DeploydPodDown": lambda _: {series("up"): 0.0},
+    "DeploydStoreDown": lambda _: {
+        series("deployd_store_up"): 0.0,
+        series("deployd_store_trouble", reason="full"): 1.0,
+    },
 }
 """States that take long, or hurt: what a pod says then that it does not say now."""
 
 
 @pytest.mark.parametrize("alert", LATER)
 async def test_of_what_takes_long_to_come_about(alert: str, tmp_path: Path) -> None:
+    write_collection(tmp_path, "todos", {"properties": {}})
     with capture_logs():
-        async with joined() as (pod, _), connected(pod) as [ann]:
+        async with joined(collections_config(tmp_path)) as (pod, _), connected(pod) as [ann]:
             await ann.join("tea")
+            await until(lambda: pod.parts.health.unready() is None)
             calm = await scrape(pod)
     changed = LATER[alert](calm)
     assert {name.partition("{")[0] for name in changed} <= {

@@ -29,7 +29,8 @@ from promql_parser import (
 
 from deployd.config import Config
 from deployd.transport.http.runbooks import runbooks_page
-from support import KEYS, pod_config, running_pod
+from support import KEYS, running_pod
+from support.collections import collections_config, write_collection
 from support.fake_broker import FakeBroker, FakeBus
 from support.kustomize import Manifest, build, named
 
@@ -141,13 +142,14 @@ def groups(expr: Expr | None) -> Iterator[tuple[set[str], Expr]]:
             return
 
 
-async def exported() -> dict[str, set[str]]:
+async def exported(folder: Path) -> dict[str, set[str]]:
     """Return the labels by name of all that a pod with a broker exports, and of what is documented.
 
     Metrics whose labels come with what happens have no sample yet: those are in docs/metrics.md,
     which `integration/pod/test_metrics.py` holds against a pod to which everything has happened.
     """
-    config = pod_config()
+    write_collection(folder, "todos", {"properties": {}})
+    config = collections_config(folder)
     config = evolve(config, broker=evolve(config.broker, type="nats", enabled=True))
     bus = FakeBus()
     async with running_pod(config, broker=lambda: FakeBroker(bus)) as pod:
@@ -171,8 +173,10 @@ async def exported() -> dict[str, set[str]]:
     return {**found, "up": set()}
 
 
-async def test_every_expression_asks_for_metrics_and_labels_that_a_pod_exports() -> None:
-    known = await exported()
+async def test_every_expression_asks_for_metrics_and_labels_that_a_pod_exports(
+    tmp_path: Path,
+) -> None:
+    known = await exported(tmp_path)
     for text in expressions():
         expr = parsed(text)
         asked = list(selectors(expr))

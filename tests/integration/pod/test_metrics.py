@@ -23,6 +23,7 @@ from deployd.actors import JSON, Member, Room
 from deployd.config import Config, Metrics, Rule
 from deployd.supervisors import Pod
 from support import KEYS, connected, pod_config, running_pod
+from support.collections import collections_config, write_collection
 from support.fake_broker import FakeBroker, FakeBus
 
 DOCUMENTED = Path(__file__).parents[3] / "docs" / "metrics.md"
@@ -86,9 +87,11 @@ def joined_config() -> Config:
     return evolve(config, broker=evolve(config.broker, type="nats", enabled=True))
 
 
-async def test_everything_that_is_documented_is_exported_and_nothing_else() -> None:
+async def test_everything_that_is_documented_is_exported_and_nothing_else(tmp_path: Path) -> None:
     bus = FakeBus()
-    async with running_pod(joined_config(), broker=lambda: FakeBroker(bus)) as pod:
+    write_collection(tmp_path, "todos", {"properties": {}})
+    config = evolve(collections_config(tmp_path), broker=joined_config().broker)
+    async with running_pod(config, broker=lambda: FakeBroker(bus)) as pod:
         await until(lambda: pod.link is not None and pod.link.state.breaker.closed)
         async with connected(pod, 2) as [ada, bob]:
             await ada.join("tea")

@@ -17,7 +17,7 @@ def a_link(*happened: str) -> Link:
     link = Link.of("pod-a", Config().broker, 60.0, lambda: 0.0, lambda: 0.0)
     for now, what in enumerate(happened, 1):
         if what == "proven":
-            link.state.attempted(now, now)
+            link.state.attempted(now)
             while not link.state.breaker.closed:
                 link.state.proven(now, now, 0.0)
         else:
