@@ -39,6 +39,7 @@ TEXTS = {
     "store.url": "postgresql://db/pods",
     "store.poolSize": "5",
     "store.durability": "normal",
+    "store.ready": "ignore_store",
     "metrics.bind": "127.0.0.1:9090",
     "broker.secret": "a secret of at least 32 bytes for tests",
     "server.trustedProxies": "10.0.0.0/8",

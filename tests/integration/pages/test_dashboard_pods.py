@@ -76,7 +76,7 @@ async def test_both_pods_are_shown_and_one_that_is_gone_stays_in_sight(browser: 
         for side, state in ((1, "missing"), (0, "heard")):
             last.side = side
             expect(theirs).to_have_attribute("data-state", state)
-            expect(page.locator("#alarms li")).to_have_count(side)
+            expect(page.locator("#alarms li", has_text="Not heard")).to_have_count(side)
         visit.in_pod(other.request_stop, "it was told to")
         expect(theirs).to_have_attribute("data-state", "gone")
         expect(page.locator("#hearing")).to_be_hidden()

@@ -129,21 +129,6 @@ async def test_what_a_pod_may_say_again_while_its_server_starts_it_may_say(
         await heard.until_heard(1)
 
 
-async def test_what_is_told_to_a_server_that_is_gone_is_done_when_it_is_back(
-    single: Deployment,
-) -> None:
-    async with during(single, Trouble("broker.kill")), trio.open_nursery() as nursery:
-        nursery.start_soon(single.do, Trouble("broker.deny", pods=(0,)))
-        await trio.testing.wait_all_tasks_blocked()
-        nursery.start_soon(single.start_again, [0])
-    async with linked(single, 0) as (one, _):
-        with pytest.raises(MessagesRefused):
-            await one.publish([(PLAIN, b"denied")])
-    await single.restore()
-    async with linked(single, 0) as (one, _):
-        await one.publish([(PLAIN, b"allowed")])
-
-
 async def test_a_binding_is_forgotten_in_silence_and_that_of_others_is_not(
     single: Deployment,
 ) -> None:

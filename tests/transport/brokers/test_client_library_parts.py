@@ -101,12 +101,6 @@ def test_nats_makes_an_iterator_for_each_subscription() -> None:
     )
 
 
-def test_nats_keeps_a_subscriptions_number_in_it() -> None:
-    assert "_id" in names_in(Subscription.__init__), (
-        "NatsDriver knows a subscription that was replaced by _id, which is not there"
-    )
-
-
 def test_aiormq_reads_in_a_task_that_is_known_by_name() -> None:
     assert "_reader_task" in AmqpConnection.__annotations__, (
         "RabbitConnection's end is that of _reader_task, which is not there"

@@ -57,9 +57,6 @@ class NatsListener(Protocol):
     def full(self) -> None:
         """Learn that the server has not taken one subscription: there are too many."""
 
-    def succeeded(self, subject: str, sid: int) -> bool:
-        """Whether this was the subscription of the subject before the one that it has now."""
-
     def ended(self) -> None:
         """Learn that nothing is read any more."""
 
@@ -112,9 +109,8 @@ class NatsConnection(Client):
     async def _process_msg(
         self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes
     ) -> None:
-        name = subject.decode()
-        if sid in self._subs or self._listener.succeeded(name, sid):
-            await self._listener.heard(name, data)
+        if sid in self._subs:
+            await self._listener.heard(subject.decode(), data)
 
     async def _process_err(self, err_msg: str) -> None:
         # The parser has the line still, with the subject as it is.

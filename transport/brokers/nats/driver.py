@@ -77,7 +77,6 @@ class NatsDriver:
         self._feed: Feed | None = None
         self._failure: BrokerError | None = None
         self._subscriptions: dict[Channel, Subscription] = {}
-        self._former: dict[Channel, int] = {}
         self._subscribing = Lock()
         self._refused: set[Channel] = set()
         self._exceeding = 0
@@ -119,7 +118,6 @@ class NatsDriver:
         connection = self._connected()
         async with self._subscribing:
             for channel in channels:
-                self._former.pop(channel, None)
                 subscription = self._subscriptions.pop(channel, None)
                 if subscription is not None:
                     await subscription.unsubscribe()
@@ -181,15 +179,6 @@ class NatsDriver:
         else:
             self._forget([channel])
 
-    def succeeded(self, subject: str, sid: int) -> bool:
-        """Whether the channel was subscribed anew, and this is what it had before.
-
-        A server looks up whom a message goes to, and hands it out, beside what it does for us: what
-        it looked up just before it took the new subscription comes behind the new one's PONG, to
-        the old one alone.
-        """
-        return self._former.get(subject.removeprefix(self._prefix)) == sid
-
     def full(self) -> None:
         """Count it for the call that is under way."""
         self._exceeding += 1
@@ -223,6 +212,10 @@ class NatsDriver:
                 for channel in dict.fromkeys(channels)
             }
             await self._settle(connection)
+            if any(channel in self._subscriptions for channel in asked):
+                # A server looks up whom a message goes to beside what it does for us: one that it
+                # looked up just before it took these comes behind their PONG, to the old ones.
+                await self._settle(connection)
             # A server that is full takes none of what comes after.
             full = set(list(asked)[len(asked) - self._exceeding :]) if self._exceeding else set()
             refused = [channel for channel in asked if channel in self._refused | full]
@@ -233,8 +226,6 @@ class NatsDriver:
                 if channel not in refused:
                     over = self._subscriptions.get(channel)
                     self._subscriptions[channel] = subscription
-                    if over is not None:
-                        self._former[channel] = over._id  # noqa: SLF001
                 if over is not None:
                     await over.unsubscribe()
             self._forget(self._refused.difference(asked))
@@ -249,7 +240,6 @@ class NatsDriver:
     def _forget(self, channels: Iterable[Channel]) -> None:
         """Have it told that the server has ended these while others were subscribed."""
         for channel in channels:
-            self._former.pop(channel, None)
             if self._subscriptions.pop(channel, None) is not None and self._feed is not None:
                 self._feed.unheard([channel])
 
