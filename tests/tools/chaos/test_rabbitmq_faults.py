@@ -113,22 +113,6 @@ async def test_a_pod_may_say_nothing_in_rooms_and_another_may(single: Deployment
         assert not heard.losses
 
 
-@pytest.mark.parametrize("name", ["broker.kill", "broker.stop"])
-async def test_what_a_pod_may_say_again_while_its_server_starts_it_may_say(
-    single: Deployment, name: str
-) -> None:
-    allow = await single.do(Trouble("broker.deny", pods=(0,)))
-    serve = await single.do(Trouble(name))
-    assert allow is not None
-    assert serve is not None
-    async with trio.open_nursery() as nursery:  # told to nobody at first, then to who starts
-        nursery.start_soon(allow)
-        nursery.start_soon(serve)
-    async with linked(single, 0) as (one, heard):
-        await one.publish([(PLAIN, b"again")])
-        await heard.until_heard(1)
-
-
 async def test_a_binding_is_forgotten_in_silence_and_that_of_others_is_not(
     single: Deployment,
 ) -> None:
