@@ -31,6 +31,8 @@ from .writing import WriteRequest
 __all__ = ["Api", "answer_of"]
 
 _METHODS: Final = ("GET", "POST", "PUT", "DELETE")
+_READINGS: Final = {"count": ("GET", "POST"), "query": ("POST",)}
+"""What stands in the place of an id, and how it is asked for."""
 _WEIGHT: Final = 256
 """Bytes that a write weighs in a mailbox beside its document."""
 
@@ -76,7 +78,14 @@ class Api:
             return ("GET", "POST")
         if len(parts) > 1:
             return _METHODS
-        return ("GET",) if parts[0] == "count" else ("GET", "PUT", "DELETE")
+        if parts[0] in _READINGS:
+            return _READINGS[parts[0]]
+        return ("GET", "PUT", "DELETE")
+
+    def takes_queries(self, name: str) -> bool:
+        """Say whether queries may be posted: not to what only runs scripts."""
+        collection = self._directory.find(name)
+        return collection is not None and not collection.definition.no_store
 
     async def handle(self, request: ApiRequest) -> ApiAnswer:
         """Carry a request out. What goes wrong is an answer too; only bugs are raised."""
@@ -205,9 +214,13 @@ def _offer(collection: Collection, caller: Caller) -> Offer:
 
 def _call_of(request: ApiRequest, collection: Collection) -> Call:
     try:
-        query = nested(request.params, collection.definition)
+        query: Mapping[str, JSON] = nested(request.params, collection.definition)
     except QueryError as error:
         raise RequestRefused(400, str(error)) from error
+    if request.query is not None:
+        if query:
+            raise RequestRefused(400, "Send the query in the body or in the URL, not in both.")
+        query = request.query
     return Call(
         Caller(request.identity),
         query,

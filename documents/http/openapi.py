@@ -48,6 +48,10 @@ _COUNT: Final[Schema] = {
 }
 
 
+_POSTED: Final = "_by_post"
+"""How the name of an operation ends that reads with a query in its body."""
+
+
 @frozen
 class Offer:
     """A collection as it is offered to somebody: what there is that this one may do with it.
@@ -115,7 +119,7 @@ class _CollectionPaths:
             offered = {
                 method: operation
                 for method, operation in operations.items()
-                if method in self.methods
+                if ("get" if _reads(operation) else method) in self.methods
             }
             if offered:
                 yield path, {**shared, **offered}
@@ -129,7 +133,8 @@ class _CollectionPaths:
             yield f"/{name}/{{part}}", {"parameters": [part]}, self._runs(f"{name}_part")
             return
         yield f"/{name}", {}, {"get": self._find(), "post": self._create()}
-        yield f"/{name}/count", {}, {"get": self._count()}
+        yield f"/{name}/count", {}, {"get": self._count(), "post": self._posted(self._count())}
+        yield f"/{name}/query", {}, {"post": self._posted(self._find())}
         one: Schema = {"get": self._get(), "put": self._change(), "delete": self._delete()}
         yield f"/{name}/{{id}}", {"parameters": [_ID]}, one
 
@@ -146,6 +151,19 @@ class _CollectionPaths:
         count = response("How many there are.", _COUNT)
         operation = self._operation(f"count_{name}", f"Count {name}", "get", count)
         return {**operation, "parameters": list(_properties(self.definition))}
+
+    def _posted(self, reading: Schema) -> Schema:
+        """Describe what reads with a query in its body, as it reads with one in the URL."""
+        posted = {key: value for key, value in reading.items() if key != "parameters"}
+        responses = reading["responses"]
+        more = refusals({"408", "413", "415"})
+        return {
+            **posted,
+            "operationId": f"{reading['operationId']}{_POSTED}",
+            "summary": f"{reading['summary']}; the body is the query, as long as it may be",
+            "requestBody": body_of({"type": "object"}),
+            "responses": {**more, **(responses if isinstance(responses, dict) else {})},
+        }
 
     def _get(self) -> Schema:
         name = self.definition.name
@@ -253,6 +271,10 @@ class _CollectionPaths:
         if body is not None:
             operation["requestBody"] = body_of(body)
         return operation
+
+
+def _reads(operation: JSON) -> bool:
+    return isinstance(operation, dict) and str(operation["operationId"]).endswith(_POSTED)
 
 
 def _security(right: Right) -> Iterator[JSON]:

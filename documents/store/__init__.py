@@ -7,6 +7,7 @@ from .filters import (
     All,
     Any,
     Compare,
+    ElementMatches,
     Equal,
     Exists,
     Filter,
@@ -16,6 +17,7 @@ from .filters import (
     Path,
     Query,
     Scalar,
+    Size,
     SortKey,
 )
 from .matching import Ranks, by_rank, matches, ordered, project, ranks
@@ -36,6 +38,7 @@ __all__ = [
     "DatabaseStore",
     "Decide",
     "Document",
+    "ElementMatches",
     "Equal",
     "Exists",
     "FaultyStore",
@@ -48,6 +51,7 @@ __all__ = [
     "Query",
     "Ranks",
     "Scalar",
+    "Size",
     "SortKey",
     "Store",
     "Write",
