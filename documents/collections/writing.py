@@ -127,17 +127,33 @@ class DocumentWriter:
         return Write(id_, lambda current: self._proposed(request, id_, current))
 
     async def perform(self, request: WriteRequest) -> Written:
-        """Do one write with its scripts: decide, commit and relay it, and run `aftercommit`.
+        """Do one write with its scripts: decide, commit and relay it. `aftercommit` comes later.
 
         Raises `RequestRefused` or `StoreError`.
         """
         token = CHAIN.set(request.chain.deeper(holding=self._collection.name))
         try:
             change, said = await self._decide_and_commit(request)
-            await self._after_commit(request, change)
         finally:
             CHAIN.reset(token)
         return Written(change.document, said.hidden, said.response)
+
+    async def after_commit(self, request: WriteRequest, written: Written) -> None:
+        """Let a script act on what is committed; what it raises can undo nothing any more."""
+        document = documents.shown(self._collection.definition, written.document)
+        token = CHAIN.set(request.chain.deeper())
+        try:
+            await run_event(
+                self._collection, self._env, "aftercommit", request.call, dict(document), None
+            )
+        except RequestRefused as refused:
+            _log.warning(
+                "aftercommit refused what is committed",
+                collection=self._collection.name,
+                reason=refused.sentence,
+            )
+        finally:
+            CHAIN.reset(token)
 
     # A write with scripts --------------------------------------------------------------------
 
@@ -186,20 +202,6 @@ class DocumentWriter:
                 final, current, self._env.passwords, request.hashed
             ), said
         return documents.checked(definition, document), said
-
-    async def _after_commit(self, request: WriteRequest, change: Change) -> None:
-        """Let a script act on what is committed; what it raises can undo nothing any more."""
-        document = documents.shown(self._collection.definition, change.document)
-        try:
-            await run_event(
-                self._collection, self._env, "aftercommit", request.call, dict(document), None
-            )
-        except RequestRefused as refused:
-            _log.warning(
-                "aftercommit refused what is committed",
-                collection=self._collection.name,
-                reason=refused.sentence,
-            )
 
     def _proposed(
         self, request: WriteRequest, id_: str, current: Document | None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import count
+from itertools import count, islice
 from typing import Final, TypeAlias
 
 from ...config import Definition, PropertyType
@@ -36,7 +36,7 @@ MAX_DEPTH: Final = 16
 """Objects inside objects, the query itself counted."""
 
 MAX_CONDITIONS: Final = 200
-"""Conditions of a query, however they are nested."""
+"""Conditions of a query, however they are nested, each counted for every name of its path."""
 
 MAX_VALUES: Final = 1000
 """Values of one `$in` or `$nin`."""
@@ -266,7 +266,9 @@ class _FilterParser:
         return shown(".".join((*self._within, *path)))
 
     def _count(self, test: Filter) -> Filter:
-        if next(self._numbers) > MAX_CONDITIONS:
+        """Count a condition once for each name of its path: at each there may be an array."""
+        names = 1 if isinstance(test, All | Any | Not) else max(1, len(test.path))
+        if max(islice(self._numbers, names)) > MAX_CONDITIONS:
             raise QueryError(
                 f"A query has at most {MAX_CONDITIONS} conditions; "
                 "ask several times, or use $in for many values of one property."

@@ -391,7 +391,7 @@ def test_nothing_that_a_client_sent_is_written_into_a_statement(text: str, diale
 
 def test_the_most_that_a_query_may_be_is_answered(engine: Engine) -> None:
     path = ".".join("abcdefgh")
-    several: list[JSON] = [{path: {"$in": ["a", 1, None, True]}, "x": {"$gte": "a"}}] * 99
+    several: list[JSON] = [{path: {"$in": ["a", 1, None, True]}, "x": {"$gte": "a"}}] * 22
     deep: Document = {"x": {"$regex": "a"}}
     for _ in range(13):
         deep = {"$nor": [deep]}
