@@ -23,6 +23,7 @@ from ..users import Caller, Method, demand, is_users, may_ask
 from .directory import Directory
 from .discovery import Discovery
 from .environment import Collection, CollectionEnvironment
+from .preconditions import UNCONDITIONAL, Preconditions, entity_tag, read_preconditions
 from .reading import Reader
 from .scripting import Call, run_before, run_event
 from .service import CollectionService
@@ -30,7 +31,7 @@ from .writing import WriteRequest
 
 __all__ = ["Api", "answer_of"]
 
-_METHODS: Final = ("GET", "POST", "PUT", "DELETE")
+_METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _READINGS: Final = {"count": ("GET", "POST"), "query": ("POST",)}
 """What stands in the place of an id, and how it is asked for."""
 _WEIGHT: Final = 256
@@ -80,7 +81,7 @@ class Api:
             return _METHODS
         if parts[0] in _READINGS:
             return _READINGS[parts[0]]
-        return ("GET", "PUT", "DELETE")
+        return ("GET", "PUT", "PATCH", "DELETE")
 
     def takes_queries(self, name: str) -> bool:
         """Say whether queries may be posted: not to what only runs scripts."""
@@ -148,10 +149,11 @@ class Api:
                     count = await self._reader.count(collection, call, call.query)
                 return _answer({"count": count})
             case "GET", (id_,):
-                return _answer(await self._reader.get(collection, call, id_))
+                shown = await self._reader.get(collection, call, id_)
+                return _document(shown, read_preconditions(call.headers))
             case "POST", ():
                 return await self._answer_write(collection, call, "post", None, body)
-            case "PUT", (id_,):
+            case "PUT" | "PATCH", (id_,):
                 return await self._answer_write(collection, call, "put", id_, body)
             case "DELETE", (id_,):
                 return await self._answer_write(collection, call, "delete", id_, body)
@@ -167,9 +169,17 @@ class Api:
     ) -> ApiAnswer:
         if is_users(collection.definition) and method == "post":
             self._count_sign_up(call)
-        writing = WriteRequest(method, id_, body, call, nbytes=_WEIGHT + call.nbytes)
+        writing = WriteRequest(
+            method,
+            id_,
+            body,
+            call,
+            nbytes=_WEIGHT + call.nbytes,
+            merge=call.merge,
+            preconditions=read_preconditions(call.headers),
+        )
         answer = await self._service.submit(collection, writing)
-        return _answer(answer.body) if answer.response is None else _scripted(answer.response)
+        return _document(answer.body) if answer.response is None else _scripted(answer.response)
 
     def _count_sign_up(self, call: Call) -> None:
         if call.caller.is_root:
@@ -221,18 +231,32 @@ def _call_of(request: ApiRequest, collection: Collection) -> Call:
         if query:
             raise RequestRefused(400, "Send the query in the body or in the URL, not in both.")
         query = request.query
+    # What only runs scripts has none for PATCH: `methods` says so.
+    merge = request.method == "PATCH"
+    method = "PUT" if merge else request.method
     return Call(
         Caller(request.identity),
         query,
-        request.method,
+        method,
         request.parts,
         request.nbytes,
         request.asker,
+        request.headers,
+        merge=merge,
     )
 
 
 def _answer(value: JSON) -> ApiAnswer:
     return ApiAnswer(200, orjson.dumps(value))
+
+
+def _document(shown: JSON, asked: Preconditions = UNCONDITIONAL) -> ApiAnswer:
+    """Answer with a document and the tag of its state, or that the asker has it already."""
+    tag = entity_tag(shown)
+    headers = {} if tag is None else {"ETag": tag}
+    if asked.knows(tag):
+        return ApiAnswer(304, b"", headers)
+    return ApiAnswer(200, orjson.dumps(shown), headers)
 
 
 def _scripted(response: Response) -> ApiAnswer:

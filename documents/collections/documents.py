@@ -10,6 +10,7 @@ import re
 import secrets
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from typing import Final
 
 from ...config import BUILT_IN, Definition, Property, PropertyType
@@ -78,16 +79,21 @@ def changed(
     changes: Mapping[str, JSON],
     caller: Caller,
     now: float,
+    *,
+    merge: bool = False,
 ) -> Document:
-    """Return a document with some properties changed, by values or by operators."""
+    """Return a document with some properties changed, by values or by operators.
+
+    Its `updatedAt` grows with each change, so that no two states of it have the same.
+    """
     given = changes.get("id", current["id"])
     if given != current["id"]:
         raise invalid((FieldError("id", "cannot be changed; leave it out"),))
-    document = updated(definition, current, changes)
+    document = updated(definition, current, changes, merge=merge)
     owner = definition.owner
     if definition.has_owners and not caller.is_root and document.get(owner) != current.get(owner):
         raise invalid((FieldError(owner, "cannot be given away; leave it out"),))
-    document["updatedAt"] = format_date(now)
+    document["updatedAt"] = _later(current.get("updatedAt"), now)
     return checked(definition, document)
 
 
@@ -118,6 +124,14 @@ def _claim(definition: Definition, document: Document, caller: Caller) -> None:
     if document.get(owner, caller.user_id) != caller.user_id:
         raise invalid((FieldError(owner, "is you, and nobody else; leave it out"),))
     document[owner] = caller.user_id
+
+
+def _later(before: JSON, now: float) -> str:
+    """Return a date as it is stored: now, and later than another one."""
+    date = format_date(now)
+    if not isinstance(before, str) or before < date or normalise_date(before) is None:
+        return date
+    return format_date(datetime.fromisoformat(before).timestamp() + 0.001)
 
 
 def _default(about: Property, now: float) -> JSON:

@@ -33,7 +33,8 @@ _log = get_logger("script")
 class Call:
     """What a request asks, as scripts see it. `nbytes` is what its body took on the wire.
 
-    `asker` is on whose account: the pod itself for what its own scripts ask.
+    `asker` is on whose account: the pod itself for what its own scripts ask. `headers` are the
+    request's that say on what conditions, `merge` whether objects are merged.
     """
 
     caller: Caller
@@ -42,6 +43,8 @@ class Call:
     parts: tuple[str, ...] = ()
     nbytes: int = 0
     asker: Asker = POD
+    headers: Mapping[str, str] = field(factory=dict)
+    merge: bool = False
 
     @property
     def me(self) -> dict[str, JSON] | None:

@@ -18,10 +18,13 @@ from ..store import Document
 __all__ = ["OPERATORS", "alike", "updated"]
 
 
-def updated(definition: Definition, current: Document, changes: Mapping[str, JSON]) -> Document:
+def updated(
+    definition: Definition, current: Document, changes: Mapping[str, JSON], *, merge: bool = False
+) -> Document:
     """Return a document with properties changed: each to a value, or by one operator.
 
-    What is not named stays. Raises `RequestRefused` (400) that names each property to which an
+    What is not named stays; with `merge` inside of objects too, and null takes out (RFC 7396).
+    Raises `RequestRefused` (400) that names each property to which an
     operator cannot be applied. Whether the values will do is not judged here.
     """
     document = dict(current)
@@ -30,7 +33,10 @@ def updated(definition: Definition, current: Document, changes: Mapping[str, JSO
         if name in BUILT_IN:
             continue
         if not isinstance(change, dict) or not any(key.startswith("$") for key in change):
-            document[name] = change
+            if merge:
+                _merge(document, name, change)
+            else:
+                document[name] = change
             continue
         try:
             _apply(definition, document, name, change)
@@ -39,6 +45,19 @@ def updated(definition: Definition, current: Document, changes: Mapping[str, JSO
     if errors:
         raise invalid(tuple(errors))
     return document
+
+
+def _merge(into: dict[str, JSON], name: str, change: JSON) -> None:
+    if change is None:
+        into.pop(name, None)
+        return
+    if isinstance(change, dict):
+        there = into.get(name)
+        merged = dict(there) if isinstance(there, dict) else {}
+        for inner, value in change.items():
+            _merge(merged, inner, value)
+        change = merged
+    into[name] = change
 
 
 def alike(one: JSON, other: JSON) -> bool:

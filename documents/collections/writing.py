@@ -37,6 +37,7 @@ from ..users import (
 )
 from . import documents
 from .environment import CHAIN, Chain, Collection, CollectionEnvironment
+from .preconditions import UNCONDITIONAL, Preconditions
 from .scripting import Call, run_event
 
 __all__ = ["DocumentWriter", "WriteRequest", "Written", "refusal_of"]
@@ -70,8 +71,10 @@ class Written:
 class WriteRequest(Request[Written]):
     """A write to be carried out: `data` is what a client sent, `id` None for a new document.
 
-    `nbytes` is what it weighs in the mailbox. `hashed` is the new password of a user with its hash,
-    which takes too long to be made while others wait for their writes.
+    `merge` is whether objects in `data` are merged with those that are there, `preconditions` which
+    state of the document is meant. `nbytes` is what it weighs in the mailbox. `hashed` is the new
+    password of a user with its hash, which takes too long to be made while others wait for their
+    writes.
     """
 
     method: Method
@@ -81,6 +84,8 @@ class WriteRequest(Request[Written]):
     chain: Chain = field(factory=Chain)
     nbytes: int = 256
     hashed: HashedPassword | None = None
+    merge: bool = False
+    preconditions: Preconditions = UNCONDITIONAL
 
 
 @frozen
@@ -213,15 +218,19 @@ class DocumentWriter:
             self._env.wall(),
         )
         if request.method == "post":
+            request.preconditions.check(current)
             if current is not None:
                 raise DuplicateValue("id")
             proposed = documents.created(definition, request.data, caller, id_, now)
         else:
             found = _existing(definition.name, current)
             demand_owner(definition, request.method, caller, found)
+            request.preconditions.check(found)
             if request.method == "delete":
                 return None
-            proposed = documents.changed(definition, found, request.data, caller, now)
+            proposed = documents.changed(
+                definition, found, request.data, caller, now, merge=request.merge
+            )
         if is_users(definition):
             guard(request.data, proposed, current, caller)
         return proposed

@@ -42,6 +42,8 @@ __all__ = [
 MAX_PARAMETERS = 200
 """Parameters of one URL."""
 
+_CONDITIONAL: Final = ("if-match", "if-none-match", "if-unmodified-since")
+
 _QUERIES: Final[Mapping[tuple[str, ...], tuple[str, ...]]] = {
     ("query",): (),
     ("count",): ("count",),
@@ -66,6 +68,8 @@ class ApiRequest:
     asker: Asker = NOBODY
     nbytes: int = 0
     """Bytes of the body."""
+    headers: Mapping[str, str] = field(factory=dict)
+    """Those that make a request conditional, by their names in small letters."""
     own: bool = False
     """Whether a developer's own asks: of this machine, and the pod runs for development."""
 
@@ -89,7 +93,7 @@ class CollectionsApi(Protocol):
         """Return the collections with which somebody may do anything at all, sorted by name."""
 
     def methods(self, name: str, parts: Sequence[str]) -> Collection[str]:
-        """Return what may be asked at `/<name>/<parts>`: some of GET, POST, PUT, DELETE.
+        """Return what may be asked at `/<name>/<parts>`: some of GET, POST, PUT, PATCH, DELETE.
 
         Where there is nothing, all of them: `handle` says what is wrong.
         """
@@ -204,7 +208,7 @@ async def _read(
         identity = identify(request)
     except BadToken as error:
         return refusal(error)
-    body = await json_body(request) if request.method in ("POST", "PUT") else {}
+    body = await json_body(request) if request.method in ("POST", "PUT", "PATCH") else {}
     if isinstance(body, Response):
         return body
     try:
@@ -226,6 +230,7 @@ async def _read(
         identity=identity,
         asker=asker_of(request, identity),
         nbytes=len(await request.body()),
+        headers={name: request.headers[name] for name in _CONDITIONAL if name in request.headers},
     )
 
 

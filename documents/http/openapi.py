@@ -119,7 +119,7 @@ class _CollectionPaths:
             offered = {
                 method: operation
                 for method, operation in operations.items()
-                if ("get" if _reads(operation) else method) in self.methods
+                if _right_of(method, operation) in self.methods
             }
             if offered:
                 yield path, {**shared, **offered}
@@ -135,7 +135,12 @@ class _CollectionPaths:
         yield f"/{name}", {}, {"get": self._find(), "post": self._create()}
         yield f"/{name}/count", {}, {"get": self._count(), "post": self._posted(self._count())}
         yield f"/{name}/query", {}, {"post": self._posted(self._find())}
-        one: Schema = {"get": self._get(), "put": self._change(), "delete": self._delete()}
+        one: Schema = {
+            "get": self._get(),
+            "put": self._change(),
+            "patch": self._merge(),
+            "delete": self._delete(),
+        }
         yield f"/{name}/{{id}}", {"parameters": [_ID]}, one
 
     def _find(self) -> Schema:
@@ -198,8 +203,17 @@ class _CollectionPaths:
             self._document(*runs),
             runs=runs,
             body=ref(f"{name}.change"),
-            refused=("403", "404", "409"),
+            refused=("403", "404", "409", "412"),
         )
+
+    def _merge(self) -> Schema:
+        name = self.definition.name
+        return {
+            **self._change(),
+            "operationId": f"merge_{name}",
+            "summary": f"Change one of {name} by a merge patch (RFC 7396): null takes out",
+            "requestBody": body_of({"type": "object"}),
+        }
 
     def _delete(self) -> Schema:
         name = self.definition.name
@@ -210,7 +224,7 @@ class _CollectionPaths:
             "delete",
             gone,
             runs=("delete",),
-            refused=("403", "404", "409"),
+            refused=("403", "404", "409", "412"),
         )
 
     def _document(self, *runs: str) -> Schema:
@@ -273,8 +287,11 @@ class _CollectionPaths:
         return operation
 
 
-def _reads(operation: JSON) -> bool:
-    return isinstance(operation, dict) and str(operation["operationId"]).endswith(_POSTED)
+def _right_of(method: str, operation: JSON) -> str:
+    """Return the method whose right an operation needs."""
+    if isinstance(operation, dict) and str(operation["operationId"]).endswith(_POSTED):
+        return "get"
+    return "put" if method == "patch" else method
 
 
 def _security(right: Right) -> Iterator[JSON]:

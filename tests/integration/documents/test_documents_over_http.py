@@ -82,6 +82,55 @@ async def test_a_query_may_be_posted_where_a_url_is_too_short_for_it(folder: Pat
         assert (await http.post("/runs/query", json={"a": 1})).json()["parts"] == ["query"]
 
 
+async def test_a_write_may_say_which_state_of_a_document_it_means(folder: Path) -> None:
+    hides = "def run(ctx):\n    ctx.hide('pin')\n"
+    write_collection(folder, "scripted", {}, {"get": hides, "validate": "def run(ctx): ...\n"})
+    async with running_collections(folder) as (_, http):
+        for path in ("/todos/a", "/scripted/a"):
+            made = await http.post(path[:-2], json={"id": "a", "title": "a", "pin": 1})
+            tag = made.headers["ETag"]
+            assert (await http.get(path)).headers["ETag"] == tag
+            known = await http.get(path, headers={"If-None-Match": f'W/"x", {tag}'})
+            assert (known.status_code, known.content, known.headers["ETag"]) == (304, b"", tag)
+            changed = await http.put(path, json={"n": 1}, headers={"If-Match": tag})
+            assert changed.status_code == 200
+            assert changed.headers["ETag"] != tag
+            stale = {"If-Match": tag}
+            for refused in (
+                await http.put(path, json={"n": 2}, headers=stale),
+                await http.patch(path, json={"n": 2}, headers=stale),
+                await http.delete(path, headers={**MASTER, **stale}),
+                await http.put(path, json={"n": 2}, headers={"If-None-Match": "*"}),
+                await http.put(
+                    path,
+                    json={"n": 2},
+                    headers={"If-Unmodified-Since": "Mon, 01 Jan 2001 00:00:00 GMT"},
+                ),
+                await http.post(path[:-2], json={"id": "a"}, headers={"If-None-Match": "*"}),
+            ):
+                assert (refused.status_code, "read it" in refused.text) == (412, True)
+            assert (await http.get(path, headers={"If-None-Match": tag})).json()["n"] == 1
+            assert (await http.put(path, json={}, headers={"If-Match": "*"})).status_code == 200
+
+
+async def test_a_patch_is_merged_into_what_is_there(folder: Path) -> None:
+    async with running_collections(folder) as (_, http):
+        there = {"id": "a", "title": "a", "weight": 1, "at": {"city": "Graz", "zip": {"a": 1}}}
+        await http.post("/todos", json=there)
+        patch = {"weight": None, "at": {"zip": {"a": None, "b": 2}, "new": {"x": None}}}
+        answer = await http.patch(
+            "/todos/a",
+            content=json.dumps(patch),
+            headers={"Content-Type": "application/merge-patch+json"},
+        )
+        changed = answer.json()
+        assert "weight" not in changed
+        assert changed["at"] == {"city": "Graz", "zip": {"b": 2}, "new": {}}
+        refused = await http.patch("/todos/a", json={"title": None})
+        assert (refused.status_code, refused.json()["errors"][0]["field"]) == (400, "title")
+        assert (await http.patch("/todos/a", json={"weight": {"$inc": 2}})).json()["weight"] == 2
+
+
 async def test_reading_by_post_needs_the_right_to_read(folder: Path) -> None:
     write_collection(folder, "notes", {"access": {"get": "root"}})
     async with running_collections(folder) as (_, http):
@@ -145,14 +194,14 @@ REFUSED: list[tuple[str, str, dict[str, Any], int, str]] = [
     ("GET", "/todos?%ff=1", {}, 400, "percent-encoded"),
     ("GET", "/todos?" + "&".join(["a=1"] * 300), {}, 400, "parameters"),
     ("PUT", "/todos", {}, 405, "use GET, HEAD, POST"),
-    ("POST", "/todos/kept", {}, 405, "use DELETE, GET, HEAD, PUT"),
+    ("POST", "/todos/kept", {}, 405, "use DELETE, GET, HEAD, PATCH, PUT"),
     ("PUT", "/todos/count", {}, 405, "use GET, HEAD, POST."),
     ("GET", "/todos/query", {}, 405, "use POST."),
     ("PUT", "/todos/kept", {"json": {"weight": {"$inc": "1"}}}, 400, "not by"),
     ("PUT", "/todos/kept", {"json": {"address.city": "Wien"}}, 400, "is a path and no name"),
     ("GET", "/todos?weight=ten", {}, 400, "a number"),
     ("DELETE", "/todos", {}, 405, "use GET, HEAD, POST"),
-    ("PATCH", "/todos/kept", {}, 405, "use DELETE, GET, HEAD, PUT"),
+    ("PATCH", "/todos", {}, 405, "use GET, HEAD, POST"),
     ("GET", "/todos/kept/more", {}, 404, "Read or add documents"),
     ("GET", "/todos/kept%2fmore", {}, 404, "no such document"),
     ("GET", "/todos", {"headers": {"X-Master-Key": "wrong"}}, 401, "master key"),
