@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
+import orjson
 from attrs import field, frozen
 
 from ...actors import Request
@@ -168,7 +169,8 @@ class DocumentWriter:
             raise missing(definition.name)
         for _ in range(ATTEMPTS):
             id_ = request.id or documents.chosen_id(request.data)
-            current = await store.get(definition, request.id) if request.id else None
+            looks = request.id or request.preconditions != UNCONDITIONAL
+            current = await store.get(definition, id_) if looks else None
             final, said = await self._decide(request, id_, current)
             write = Write(id_, _unless_changed(current, final))
             [outcome] = await self._commit_and_relay([write])
@@ -206,7 +208,7 @@ class DocumentWriter:
             return await with_hashed_password(
                 final, current, self._env.passwords, request.hashed
             ), said
-        return documents.checked(definition, document), said
+        return self._bounded(documents.checked(definition, document), current), said
 
     def _proposed(
         self, request: WriteRequest, id_: str, current: Document | None
@@ -233,7 +235,18 @@ class DocumentWriter:
             )
         if is_users(definition):
             guard(request.data, proposed, current, caller)
-        return proposed
+        return self._bounded(proposed, current)
+
+    def _bounded(self, document: Document, current: Document | None) -> Document:
+        """Return a document that an answer can hold; one that is too large may shrink."""
+        bound, size = self._env.answers.nbytes, len(orjson.dumps(document))
+        if size > bound and (current is None or size >= len(orjson.dumps(current))):
+            raise RequestRefused(
+                413,
+                f"The document would have {size:,} bytes, and no more than {bound:,} fit into an "
+                "answer (store.maxAnswerBytes); keep what grows in documents of their own.",
+            )
+        return document
 
 
 def refusal_of(error: BaseException | None) -> Exception:

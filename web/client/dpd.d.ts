@@ -196,6 +196,8 @@ declare namespace Deployd {
     readonly errors?: { field: string; message: string }[];
     /** Seconds. */
     readonly retryAfter?: number;
+    /** Of `change_missed`: the id of the document to read, where there is one. */
+    readonly document?: string;
     /** The room that an error of the socket is about. */
     readonly room?: string;
     /** The pod's, such as `forbidden`, or the client's: `disconnected`, `timeout`, `closed`, … */

@@ -164,10 +164,11 @@
 
   /** What the pod says went wrong: its sentence, and for programs `code`, `room`, `retryAfter`. */
   function errorIn({ error, data, room }) {
-    const { code, retryAfter } = isPlain(data) ? data : {};
+    const { code, retryAfter, document } = isPlain(data) ? data : {};
     const details = {};
     if (typeof room === 'string') details.room = room;
     if (Number.isFinite(retryAfter)) details.retryAfter = retryAfter;
+    if (typeof document === 'string') details.document = document;
     return new DeploydError(String(error), code, details);
   }
 
