@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 
 from ...transport import JSON
 from ..errors import QueryError, RequestRefused, StoreUnavailable
-from ..store import All, Page, Query, named, page_of, read_query
+from ..store import All, Bounds, Page, Query, named, page_of, read_query
 from ..users import demand, missing, readable
 from . import documents
 from .environment import Collection, CollectionEnvironment
@@ -44,13 +44,26 @@ class Reader:
         self._viewer = viewer
 
     async def find(
-        self, collection: Collection, call: Call, query: Mapping[str, JSON]
+        self,
+        collection: Collection,
+        call: Call,
+        query: Mapping[str, JSON],
+        *,
+        whole: bool = False,
     ) -> QueryResult:
-        """Return the documents that a query wants and the caller may see, as a JSON array."""
+        """Return the documents that a query wants and the caller may see, as a JSON array.
+
+        `whole` is for who would not see that a bound has cut it: all of it, or a refusal.
+        """
         demand(collection.definition, "get", call.caller)
         await collection.usable()
         wanted = _read(collection, call, query)
-        page = await self._page(collection, call, wanted)
+        settings = self._env.settings
+        whole_bounds = Bounds(settings.scan_limit, settings.scan_bytes)
+        bounds = whole_bounds if whole else self._env.answers
+        page = await self._page(collection, call, wanted, bounds)
+        if page.truncated and whole:
+            raise self._too_many(collection)
         headers = _TRUNCATED if page.truncated else {}
         return QueryResult(b"[" + b",".join(page.documents) + b"]", headers)
 
@@ -82,13 +95,17 @@ class Reader:
         except (StoreUnavailable, QueryError) as error:
             raise refusal_of(error) from error
 
-    async def _page(self, collection: Collection, call: Call, wanted: Query) -> Page:
+    async def _page(
+        self, collection: Collection, call: Call, wanted: Query, bounds: Bounds
+    ) -> Page:
         definition = collection.definition
         if collection.has("get"):
-            found = await self._search(collection, call, wanted).find()
-            return page_of(found[wanted.skip :], wanted, self._env.answers)
+            found = await self._search(collection, call, wanted).find(bounds)
+            return page_of(found[wanted.skip :], wanted, bounds)
         try:
-            page = await self._env.store.find(definition, _readable(collection, call, wanted))
+            page = await self._env.store.find(
+                definition, _readable(collection, call, wanted), bounds
+            )
         except (StoreUnavailable, QueryError) as error:
             raise refusal_of(error) from error
         if not definition.private:
@@ -96,6 +113,15 @@ class Reader:
         stored = [orjson.loads(document) for document in page.documents]
         shown = tuple(orjson.dumps(documents.shown(definition, document)) for document in stored)
         return evolve(page, documents=shown)
+
+    def _too_many(self, collection: Collection) -> RequestRefused:
+        bounds = self._env.settings
+        return RequestRefused(
+            400,
+            f"A script asks for more documents of '{collection.name}' than {bounds.scan_limit:,} "
+            f"or {bounds.scan_bytes:,} bytes at once; go through them with all(), ask for a $limit "
+            "and $fields, or raise collections.scanLimit and collections.scanBytes.",
+        )
 
     def _search(self, collection: Collection, call: Call, wanted: Query) -> Search:
         return Search(self._viewer, self._env, collection, call, wanted)
