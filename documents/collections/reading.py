@@ -130,13 +130,15 @@ class Reader:
 def _read(collection: Collection, call: Call, query: Mapping[str, JSON]) -> Query:
     """Read a query. Whoever may not see what is private may not ask by it either."""
     definition = collection.definition
-    try:
-        wanted = read_query(query, definition)
+    secrets = frozenset() if call.caller.internal else definition.private
+    declared = {name: it for name, it in definition.properties.items() if name not in secrets}
+    try:  # not even the type of what is private is told
+        wanted = read_query(query, evolve(definition, properties=declared))
     except QueryError as error:
         raise refusal_of(error) from error
     looked_at = named(wanted.filter) | {key.path[0] for key in wanted.sort}
-    secret = looked_at & definition.private
-    if secret and not call.caller.internal:
+    secret = looked_at & secrets
+    if secret:
         raise RequestRefused(
             400, f"Nobody can ask for documents by '{min(secret)}': it is private."
         )

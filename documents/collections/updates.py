@@ -40,7 +40,7 @@ def updated(
             continue
         try:
             _apply(definition, document, name, change)
-        except _Unfit as unfit:
+        except _Inapplicable as unfit:
             errors.append(FieldError(name[:64], str(unfit)))
     if errors:
         raise invalid(tuple(errors))
@@ -69,7 +69,7 @@ def alike(one: JSON, other: JSON) -> bool:
     return isinstance(one, bool) is isinstance(other, bool) and one == other
 
 
-class _Unfit(Exception):
+class _Inapplicable(Exception):
     """An operator cannot be applied; the message goes on where the property's name ends."""
 
 
@@ -78,31 +78,31 @@ def _apply(
 ) -> None:
     [operator, *others] = change
     if others:
-        raise _Unfit(f"is changed by one operator at a time, not by {', '.join(change)}")
+        raise _Inapplicable(f"is changed by one operator at a time, not by {', '.join(change)}")
     if operator not in OPERATORS:
-        raise _Unfit(
+        raise _Inapplicable(
             f"cannot be changed by {shown(operator)}, which is no operator of updates; "
             f"known are {', '.join(OPERATORS)}"
         )
     if operator == "$unset":
         if change[operator] is not True:
-            raise _Unfit('is taken out by {"$unset": true}, and by nothing else')
+            raise _Inapplicable('is taken out by {"$unset": true}, and by nothing else')
         document.pop(name, None)
         return
     wanted, words, compute = _COMPUTED[operator]
     about = definition.properties.get(name)
     if about is not None and about.type is not wanted:
-        raise _Unfit(f"is declared as {about.type.value}, and {operator} is for {words}")
+        raise _Inapplicable(f"is declared as {about.type.value}, and {operator} is for {words}")
     document[name] = compute(document.get(name), change[operator])
 
 
 def _inc(there: JSON, by: JSON) -> JSON:
     if not _is_number(by):
-        raise _Unfit(f"can be raised by a number ($inc), not by {shown(by)}")
+        raise _Inapplicable(f"can be raised by a number ($inc), not by {shown(by)}")
     if there is None:
         return by
     if not _is_number(there):
-        raise _Unfit("holds no number, to which $inc could add one")
+        raise _Inapplicable("holds no number, to which $inc could add one")
     return there + by  # type: ignore[operator] # both are numbers
 
 
@@ -112,7 +112,7 @@ def _push(there: JSON, value: JSON) -> JSON:
 
 def _pull(there: JSON, value: JSON) -> JSON:
     if isinstance(value, dict) and any(key.startswith("$") for key in value):
-        raise _Unfit("loses what equals a value ($pull), and no conditions can stand there")
+        raise _Inapplicable("loses what equals a value ($pull), and no conditions can stand there")
     return [one for one in _array(there, "$pull") if not alike(one, value)]
 
 
@@ -125,7 +125,7 @@ def _array(there: JSON, operator: str) -> list[JSON]:
     if there is None:
         return []
     if not isinstance(there, list):
-        raise _Unfit(f"holds no array, which {operator} is for")
+        raise _Inapplicable(f"holds no array, which {operator} is for")
     return there
 
 

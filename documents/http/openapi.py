@@ -166,7 +166,7 @@ class _CollectionPaths:
             **posted,
             "operationId": f"{reading['operationId']}{_POSTED}",
             "summary": f"{reading['summary']}; the body is the query, as long as it may be",
-            "requestBody": body_of({"type": "object"}),
+            "requestBody": body_of(_query_schema(self.definition)),
             "responses": {**more, **(responses if isinstance(responses, dict) else {})},
         }
 
@@ -212,7 +212,6 @@ class _CollectionPaths:
             **self._change(),
             "operationId": f"merge_{name}",
             "summary": f"Change one of {name} by a merge patch (RFC 7396): null takes out",
-            "requestBody": body_of({"type": "object"}),
         }
 
     def _delete(self) -> Schema:
@@ -318,6 +317,23 @@ def _properties(definition: Definition) -> Iterator[Schema]:
     for name, about in definition.properties.items():
         if not about.private and about.type in _ASKED:
             yield _parameter(name, _ASKED[about.type], f"Documents whose {name} is this.")
+
+
+def _query_schema(definition: Definition) -> Schema:
+    """Describe a query in a body by what is said of the same in a URL; more is possible."""
+    described: dict[str, JSON] = {
+        "$limit": {**_WHOLE, "maximum": 2**63},
+        "$skip": {**_WHOLE, "maximum": 10**9},
+    }
+    for name, about in definition.properties.items():
+        if not about.private and about.type in _ASKED:
+            described[name] = _ASKED[about.type]
+    return {
+        "type": "object",
+        "properties": described,
+        "additionalProperties": False,
+        "description": "Equal values and bounds; the operators are in docs/collections.md.",
+    }
 
 
 def _parameter(name: str, schema: Schema, text: str) -> Schema:

@@ -82,7 +82,7 @@ class CollectionProxy:
 
     def all(self, query: _Query | None = None) -> Iterator[Document]:
         """Yield all documents of a query, however many there are, in the order of their ids."""
-        pages = _Pages(query)
+        pages = _KeysetPages(query)
         while pages.next_query is not None:
             yield from pages.taken(self._call(self._name, "PAGE", None, pages.next_query))
 
@@ -141,7 +141,7 @@ class AsyncCollectionProxy:
 
     async def all(self, query: _Query | None = None) -> AsyncIterator[Document]:
         """Yield all documents of a query, however many there are, in the order of their ids."""
-        pages = _Pages(query)
+        pages = _KeysetPages(query)
         while pages.next_query is not None:
             for one in pages.taken(await self._call(self._name, "PAGE", None, pages.next_query)):
                 yield one
@@ -165,7 +165,7 @@ class AsyncCollectionProxy:
     del_ = delete
 
 
-class _Pages:
+class _KeysetPages:
     """Page after page of a query, by key: what others write meanwhile moves nothing.
 
     `next_query` is what to ask next, None when all is there.

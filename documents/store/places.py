@@ -14,7 +14,7 @@ from .filters import Path
 from .json_dialect import Elements, JsonDialect, JsonValue, text_value
 from .paths import SCALARS, declared_type
 
-__all__ = ["COLUMNS", "ArrayElement", "Place", "StoredDocument", "value_in"]
+__all__ = ["COLUMNS", "ArrayElement", "PathRoot", "StoredDocument", "value_in"]
 
 COLUMNS: Final[Mapping[Path, str]] = {
     ("id",): "id",
@@ -24,7 +24,7 @@ COLUMNS: Final[Mapping[Path, str]] = {
 """What every document has, in columns of its own."""
 
 
-class Place(Protocol):
+class PathRoot(Protocol):
     """Where paths begin: a document, or an element of an array."""
 
     @property
@@ -52,7 +52,7 @@ class StoredDocument:
         return self.table.c.document
 
     def value_at(self, path: Path) -> JsonValue:
-        """Return the value at a path; see `Place`."""
+        """Return the value at a path; see `PathRoot`."""
         if path in COLUMNS:
             return text_value(self.table.c[COLUMNS[path]])
         return value_in(self.dialect, self.table, path, literal=self.holds_no_array(path))
@@ -75,7 +75,7 @@ class ArrayElement:
         return self.element.json
 
     def value_at(self, path: Path) -> JsonValue:
-        """Return the value at a path; see `Place`."""
+        """Return the value at a path; see `PathRoot`."""
         return self.dialect.value_at(self.json, path) if path else self.element.value
 
     def holds_no_array(self, path: Path) -> bool:

@@ -98,6 +98,8 @@ def _skip(value: JSON) -> int:
 
 
 def _whole(option: str, value: JSON) -> int:
+    if isinstance(value, float) and value.is_integer():  # JSON knows one kind of number
+        value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise QueryError(f"{option} needs a whole number from 0 on, not {shown(value)}.")
     return value

@@ -42,7 +42,7 @@ from .filters import (
 )
 from .json_dialect import Elements, Expression, JsonDialect, JsonValue
 from .paths import SCALARS
-from .places import COLUMNS, ArrayElement, Place, StoredDocument, value_in
+from .places import COLUMNS, ArrayElement, PathRoot, StoredDocument, value_in
 from .postgres_json import PostgresJson
 from .sql_values import holds_for, is_flag
 from .sqlite_json import SqliteJson, register_functions
@@ -125,7 +125,7 @@ class _Conditions:
     """The conditions of one statement on what begins at a place."""
 
     dialect: JsonDialect
-    place: Place
+    place: PathRoot
 
     def of(self, wanted: Filter) -> ColumnElement[bool]:
         match wanted:

@@ -254,7 +254,7 @@ def test_what_is_not_declared_may_be_of_any_type(operators: JSON, filter_: Filte
 
 
 def test_nothing_is_declared_of_what_is_in_an_array() -> None:
-    inside = {"$elemMatch": {"age": "old", "id": 5, "createdAt": "then"}}
+    inside: JSON = {"$elemMatch": {"age": "old", "id": 5, "createdAt": "then"}}
     assert isinstance(reads({"tags": inside}), ElementMatches)
     assert '"tags.age"' in refusal({"tags": {"$elemMatch": {"age": {}}}})
     assert wants(("tags.$elemMatch.sku", "5")) == ElementMatches(("tags",), equal("sku", 5))
