@@ -31,6 +31,9 @@ KINDS: Final = {
 }
 """What lives below each supervisor; elsewhere it is the room of everyone, and services."""
 
+SERVICE: Final = "service"
+"""What lives elsewhere."""
+
 LARGEST: Final = 10
 MOST: Final = 1000
 OTHER: Final = "other"
@@ -70,7 +73,7 @@ def mailboxes(tree: BaseSupervisor) -> dict[str, dict[str, int]]:
 
 def restarts(tree: BaseSupervisor) -> Mapping[str, int]:
     """Return by kind how often what ended was started again, where it ever was."""
-    found = Counter({KINDS.get(tree.path, "service"): tree.restarted})
+    found = Counter({KINDS.get(tree.path, SERVICE): tree.restarted})
     children = tree.children.values() if isinstance(tree, Supervisor) else ()
     for child in children:  # those of a dynamic supervisor are no supervisors
         if isinstance(child, BaseSupervisor):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from attrs import frozen
 
 from ...actors import AccessPolicy, DeadLetters, Link, Member, Rooms
-from ...config import Config
+from ...config import Config, InForce
 from ...transport import JSON, Meters
 from ..chaos import Injector
 from ..dynamic import DynamicSupervisor
@@ -25,13 +25,15 @@ class Watched:
     `room_tree` is that of the rooms. What is a callable is asked anew by each look: the `root` of
     the tree, how many connections were `refused` by reason, why no new clients should be sent
     here (`unready`, None when they should), and how each of the `links` to other pods is, without
-    secrets. `chaos` is None where no faults are allowed.
+    secrets. `chaos` is None where no faults are allowed. `own_name` is what the pod was to be
+    called, `name` what it is, while another pod has that.
     """
 
     pod_id: str
+    own_name: str
     version: str
     started_at: float
-    config: Config
+    in_force: InForce
     access: AccessPolicy
     meters: Meters
     members: Mapping[str, Member]
@@ -46,3 +48,13 @@ class Watched:
     unready: Callable[[], str | None]
     links: Callable[[], Sequence[Mapping[str, JSON]]]
     chaos: Injector | None
+
+    @property
+    def name(self) -> str:
+        """What other pods and operators know this one by."""
+        return self.own_name if self.link is None else self.link.name.name
+
+    @property
+    def config(self) -> Config:
+        """The settings in force."""
+        return self.in_force.config

@@ -30,6 +30,7 @@ from .scenario import (
     Scenario,
     ScenarioError,
     TopologyName,
+    complete_names,
     find,
     names,
 )
@@ -41,8 +42,14 @@ __all__ = ["played_again", "run"]
 _File: Final = click.Path(dir_okay=False, path_type=Path)
 
 
-@click.command()
-@click.argument("scenarios", nargs=-1, metavar="[NAME…]")
+@click.command(
+    epilog="""\b
+Exit codes:
+  0  every scenario came out as it should
+  1  one failed, or could not be played
+  2  wrong usage"""
+)
+@click.argument("scenarios", nargs=-1, metavar="[NAME…]", shell_complete=complete_names)
 @click.option("--all", "everything", is_flag=True, help="All that are shipped.")
 @click.option("--simulated", is_flag=True, help="In the simulator, in no time.")
 @click.option("--broker", type=click.Choice(BROKERS), help="Without, all that have sense.")

@@ -85,7 +85,7 @@ def test_effects_are_done_in_their_order_and_who_waits_for_nothing_is_passed_ove
         (
             Healed(5.0, 1.5, 0, 0, 0, OutageCode.STARTING),
             {
-                "event": "joined the other pods",
+                "event": "reached the broker",
                 "log_level": "info",
                 "seconds": 1.5,
                 "lost": 0,
