@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from ...actors import Link
-from ...transport import CloseCode
 from ...transport.protocols import OutageCode
 from ..base import BaseSupervisor
 from ..crashes import CrashLoop
-from ..supervisor import Supervisor
+from .census import supervisors
+from .overview import slow_closed
 from .past import Ailment
 from .process import read_process
 from .samples import Samples, quantile
@@ -36,13 +36,12 @@ MOST_LOOPS: Final = 10
 
 def counts_of_trouble(pod: Watched) -> dict[str, int]:
     """Return the counts, since the start, of which a minute's growth is looked at."""
-    audited, closed = pod.meters.audited, pod.meters.closed
+    audited = pod.meters.audited
     failed = ("sign_in_failed", "wrong_master_key", "wrong_metrics_token")
     counts = {
         "sign_ins_failed": sum(audited.get(what, 0) for what in failed),
-        "slow_closed": closed[CloseCode.SLOW_CONSUMER] + closed[CloseCode.DEAD_CLIENT],
+        "slow_closed": slow_closed(pod.meters),
         "stalls": pod.watchdog.stalls,
-        "dead_letters": sum(pod.dead_letters.statistics().by_reason.values()),
     }
     if pod.link is not None:
         counters = pod.link.state.counters
@@ -75,11 +74,7 @@ def ailments(pod: Watched, samples: Samples, wall: float, now: float) -> Iterato
 
 def crash_loops(tree: BaseSupervisor, now: float) -> list[CrashLoop]:
     """Return who crashes again and again in the whole tree, the worst first."""
-    found = tree.crashes.loops(now)
-    children = tree.children.values() if isinstance(tree, Supervisor) else ()
-    for child in children:  # those of a dynamic supervisor are no supervisors
-        if isinstance(child, BaseSupervisor):
-            found += crash_loops(child, now)
+    found = [loop for one in supervisors(tree) for loop in one.crashes.loops(now)]
     return sorted(found, key=lambda one: one.count, reverse=True)
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "restarts",
     "rooms_at_a_glance",
     "rooms_by_pattern",
+    "supervisors",
 ]
 
 KINDS: Final = {
@@ -68,13 +69,19 @@ def mailboxes(tree: BaseSupervisor) -> dict[str, dict[str, int]]:
     return found
 
 
+def supervisors(tree: BaseSupervisor) -> Iterator[BaseSupervisor]:
+    """Yield a supervisor and those below it; what a dynamic one has are no supervisors."""
+    yield tree
+    for child in tree.children.values() if isinstance(tree, Supervisor) else ():
+        if isinstance(child, BaseSupervisor):
+            yield from supervisors(child)
+
+
 def restarts(tree: BaseSupervisor) -> Mapping[str, int]:
     """Return by kind how often what ended was started again, where it ever was."""
-    found = Counter({KINDS.get(tree.path, "service"): tree.restarted})
-    children = tree.children.values() if isinstance(tree, Supervisor) else ()
-    for child in children:  # those of a dynamic supervisor are no supervisors
-        if isinstance(child, BaseSupervisor):
-            found.update(restarts(child))
+    found: Counter[str] = Counter()
+    for one in supervisors(tree):
+        found[KINDS.get(one.path, "service")] += one.restarted
     return {kind: count for kind, count in found.items() if count}
 
 

@@ -23,10 +23,10 @@ from ...actors import Link
 from ...actors.cluster import BreakerState
 from ...config import Audited
 from ...documents.store import KINDS
-from ...transport import CloseCode, Histogram, close_label
+from ...transport import Histogram, close_label
 from ..chaos import PodFault
 from .census import mailboxes, restarts, rooms_by_pattern
-from .overview import counts_of
+from .overview import counts_of, slow_closed
 from .process import read_process
 from .watched import Watched
 
@@ -111,7 +111,7 @@ class Exporter(Collector):
         yield _counter(
             "deployd_slow_clients_closed",
             "Closure because they did not read.",
-            meters.closed[CloseCode.SLOW_CONSUMER] + meters.closed[CloseCode.DEAD_CLIENT],
+            slow_closed(meters),
         )
 
     def _documents(self) -> Iterator[Metric]:

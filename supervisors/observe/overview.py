@@ -12,7 +12,7 @@ from .process import read_process
 from .samples import Samples, summary
 from .watched import Watched
 
-__all__ = ["counts_of", "detailed", "histograms_of", "realtime"]
+__all__ = ["counts_of", "detailed", "histograms_of", "realtime", "slow_closed"]
 
 MOST_SLOW: Final = 20
 CPU_WINDOW: Final = 10
@@ -28,6 +28,11 @@ def counts_of(pod: Watched) -> dict[str, int]:
         "bytes_received": meters.bytes_received,
         "bytes_sent": meters.bytes_sent + sum(nbytes for _, nbytes in written),
     }
+
+
+def slow_closed(meters: Meters) -> int:
+    """Return how many clients were closed because they did not read."""
+    return meters.closed[CloseCode.SLOW_CONSUMER] + meters.closed[CloseCode.DEAD_CLIENT]
 
 
 def histograms_of(meters: Meters) -> dict[str, Histogram]:
@@ -113,7 +118,7 @@ def _connections(pod: Watched) -> JSON:
         "max": pod.config.limits.max_connections,
         "opened": pod.meters.opened,
         "closed": closed.total(),
-        "slow_closed": closed[CloseCode.SLOW_CONSUMER] + closed[CloseCode.DEAD_CLIENT],
+        "slow_closed": slow_closed(pod.meters),
         "closed_by_code": by_code,
         "refused": dict(pod.refused()),
     }

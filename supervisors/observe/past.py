@@ -14,7 +14,7 @@ from attrs import evolve, field, frozen
 
 from ...transport import JSON
 
-__all__ = ["Ailment", "Episode", "Past"]
+__all__ = ["EVERY", "Ailment", "Episode", "Past"]
 
 SPAN: Final = 3600.0
 """Seconds that are kept."""

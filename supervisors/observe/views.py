@@ -13,7 +13,7 @@ from .ailments import ailments, counts_of_trouble
 from .census import connections
 from .hot import HotRooms
 from .overview import counts_of, detailed, histograms_of, realtime
-from .past import Past
+from .past import EVERY, Past
 from .samples import Sample, Samples, quantile
 from .watched import Watched
 
@@ -21,8 +21,6 @@ __all__ = ["DashboardRoom", "Views"]
 
 INTERVAL = 1.0
 """Seconds between two samples, and between two snapshots."""
-POINT = 10
-"""Seconds that a point of the last hour stands for."""
 FIGURES = ("connections", "received", "sent", "local_p99", "lag_p99", "lost")
 """Of a point: messages a second, seconds, and events that were lost in it."""
 
@@ -91,16 +89,16 @@ class Views:
         samples, meters = self.samples, self._pod.meters
 
         def slowest(name: str) -> float | None:
-            counts = samples.observed(name, POINT)
+            counts = samples.observed(name, EVERY)
             return quantile(histograms_of(meters)[name].bounds, counts, 0.99) if counts else None
 
         return {
             "connections": len(self._pod.members),
-            "received": samples.rate("messages_received", POINT),
-            "sent": samples.rate("messages_sent", POINT),
+            "received": samples.rate("messages_received", EVERY),
+            "sent": samples.rate("messages_sent", EVERY),
             "local_p99": slowest("local_latency"),
             "lag_p99": slowest("loop_lag"),
-            "lost": sum(samples.grown(name, POINT) for name in ("lost", "missed", "undelivered")),
+            "lost": sum(samples.grown(name, EVERY) for name in ("lost", "missed", "undelivered")),
         }
 
     def _take(self, now: float) -> Sample:
