@@ -1,4 +1,7 @@
-"""Whether anybody is in a room: then it hears the other pods, else it ends after a while."""
+"""Whether anybody is in a room: then it hears the other pods, else it ends after a while.
+
+A room that has set itself a time (`after`) stays until then; one that ticks (`every`) does not.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,7 @@ class Attendance:
                 self._idle.cancel()
                 self._idle = None
         elif self._idle is None and not self._kept:
-            self._idle = self._host.after(self._empty_for, self._end_if_idle)
+            self._idle = self._host.every(self._empty_for, self._end_if_idle)
 
     async def listen(self) -> bool:
         """Hear the other pods before the first member is told that it is in, or do not let it in.
@@ -77,8 +80,10 @@ class Attendance:
             self._uplink.leave(self._roster.name)
 
     async def _end_if_idle(self) -> None:
-        self._idle = None
-        if self._host.waiting:  # somebody knocks, or speaks: they were told that we take it
-            self.changed()
-        else:
+        """Look whether the room may end; if not, it is looked again after as long a time.
+
+        Who knocks or speaks was told that we take it. And what the room is to do at a time it does,
+        though nobody watches: an auction ends.
+        """
+        if not self._host.waiting and not self._host.promised:
             self._host.stop("idle")

@@ -67,6 +67,12 @@ class Host:
         """How many messages wait for the room."""
         return self._there().waiting
 
+    @property
+    def promised(self) -> bool:
+        """Whether the room is to be called back once, at a time that has not come yet."""
+        timers = self._there().timers
+        return timers is not None and timers.promised
+
     def stop(self, reason: str = "") -> None:
         """End the room after the current message."""
         self._there().stop(reason)

@@ -41,7 +41,10 @@ class Room(Handling, Generic[S]):
     """Seconds that `on_stop` may take."""
     state_policy: ClassVar[StatePolicy] = StatePolicy.KEEP
     keep_alive: ClassVar[bool] = False
-    """Whether the room stays when nobody is in it; else it stops after `roomCleanupInterval`."""
+    """Whether the room stays when nobody is in it; else it stops after `roomCleanupInterval`.
+
+    What it has set itself to do once (`after`) it does before.
+    """
 
     __host__: Host | None = None
 
@@ -134,11 +137,17 @@ class Room(Handling, Generic[S]):
         _host_of(self).lose(events)
 
     def after(self, seconds: float, callback: Callable[[], Awaitable[None]]) -> Timer:
-        """Call back once in so many seconds, unless the room has crashed or stopped by then."""
+        """Call back once in so many seconds, unless the room has crashed or stopped by then.
+
+        Until then the room stays, also when nobody is in it.
+        """
         return _host_of(self).after(seconds, callback)
 
     def every(self, seconds: float, callback: Callable[[], Awaitable[None]]) -> Timer:
-        """Call back every so many seconds until cancelled or the room has crashed or stopped."""
+        """Call back every so many seconds until cancelled or the room has crashed or stopped.
+
+        This keeps no room: one that nobody is in stops after `roomCleanupInterval`.
+        """
         return _host_of(self).every(seconds, callback)
 
     def cancel(self, timer: Timer) -> None:

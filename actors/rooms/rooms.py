@@ -231,10 +231,10 @@ class Rooms:
             raise TooManyRooms(_no_place(grant, self._environment.limits))
 
     def _evict_for(self, asker: Asker) -> bool:
-        """End a room that stands empty, unless somebody knocks or its hooks are at work."""
+        """End a room that stands empty, unless somebody knocks or it has something to do."""
         for name in self._openings.to_give_up(asker):
             cell = self._cells[name]
-            if cell.idle:
+            if cell.idle and not cell.promised:
                 cell.end(Exit.normal("idle"))
                 self._openings.forget(name)
                 return True

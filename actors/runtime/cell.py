@@ -203,6 +203,12 @@ class ActorCell(Recipient[M]):
         return nothing and not self._starting and not self.mailbox
 
     @property
+    def promised(self) -> bool:
+        """Whether it is to be called back once (`after`), at a time that has not come yet."""
+        timers = self._actor.timers if self._actor is not None else None
+        return timers is not None and timers.promised
+
+    @property
     def poison(self) -> tuple[tuple[str, str], ...]:
         """The last few poisoned messages, oldest first: the type's name and the error."""
         return tuple(self._poison or ())

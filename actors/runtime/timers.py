@@ -85,6 +85,11 @@ class Timers:
         """Return how many timers will still fire."""
         return len(self._heap) - self._cancelled
 
+    @property
+    def promised(self) -> bool:
+        """Whether one that fires once has not fired yet."""
+        return any(timer.active and timer.interval is None for timer in self._heap)
+
     def add(self, now: float, seconds: float, callback: Callback, *, repeat: bool) -> Timer:
         """Return a new timer, first due in `seconds`. Raises ValueError for a senseless time."""
         if not math.isfinite(seconds) or seconds < 0 or (repeat and seconds == 0):

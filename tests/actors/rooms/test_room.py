@@ -159,6 +159,40 @@ async def test_an_empty_room_does_not_stop_before_it_has_handled_what_it_took(
         assert room.statistics().mailbox.waiting == 1
 
 
+class Closing(Room):
+    """Ends an auction, and another one a while after; ticks meanwhile."""
+
+    async def on_start(self) -> None:
+        self.every(1, self.tick)
+        self.after(40, self.close)
+
+    async def tick(self) -> None:
+        """Be no reason to stay."""
+
+    async def close(self) -> None:
+        closed.append(trio.current_time())
+        if len(closed) == 1:
+            self.after(40, self.close)
+            self.cancel(self.after(1000, self.close))
+
+
+closed: list[float] = []
+
+
+async def test_a_room_that_nobody_watches_stays_until_it_has_done_what_is_to_be_done_once(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    closed.clear()
+    async with room_of(Closing, 0, room_cleanup_interval=15) as (room, _, __):
+        start = trio.current_time()
+        await trio.sleep(85)
+        assert [at - start for at in closed] == [40, 80]
+        assert room.promised is False
+        await trio.sleep(10)
+        assert room.ref.tell(ServerEmit(Event("room", "late", b"1", "a", 0, 0.0)))
+        assert room.statistics().mailbox.waiting == 1  # it has ended: nobody runs it
+
+
 class Silent(Room):
     async def on_start(self) -> None:
         self.every(10, self.tick)
