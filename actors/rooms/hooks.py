@@ -3,38 +3,52 @@
 from __future__ import annotations
 
 import difflib
+import enum
 import inspect
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Final
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Final, TypeGuard
 
 from ..runtime import ActorDefinitionError
 
-__all__ = ["allows", "check_hooks"]
+__all__ = ["MARKS", "allows", "check_hooks", "where"]
+
+MARKS: Final = ("__handles__", "__answers__")
+"""What methods are marked with that handle messages and events: they may have any free name."""
 
 PREFIXES: Final = ("on_", "authorize_", "authorise_")
 """What names of hooks begin with; anything else that does is a slip of the pen."""
 
 
 def check_hooks(cls: type, base: type) -> None:
-    """Raise `ActorDefinitionError` for the first method of a class that is no hook of `base`.
+    """Raise `ActorDefinitionError` for the first name of a class that `base` makes nothing of.
 
-    That is: a name that looks like one and is none, `async` that was forgotten, or arguments that
-    it would not be called with. The sentence names the class, the method, its file and the remedy.
-    Methods that handle messages (`@handles`) may have any name.
+    That is: a name that looks like a hook or a setting and is none, a hook whose `async` was
+    forgotten or that takes other arguments, and one in place of what rooms are offered
+    (`broadcast`, `members`). The sentence names the class, the method, its file and the remedy.
+    What a class inherits from one that is no room is judged with it.
     """
-    hooks = {
-        name: hook
-        for name, hook in vars(base).items()
-        if inspect.isfunction(hook) and name.startswith(("on_", "authorize_", "initial_"))
-    }
-    for name, own in vars(cls).items():
-        if not inspect.isfunction(own) or hasattr(own, "__handles__"):
-            continue
-        fault = _fault(own, hooks[name]) if name in hooks else _misspelt(name, hooks)
-        if fault is not None:
-            written = inspect.unwrap(own).__code__
-            where = f"{written.co_filename}:{written.co_firstlineno}"
-            raise ActorDefinitionError(f"{cls.__qualname__}.{name} ({where}) {fault}")
+    offered = {name: value for name, value in vars(base).items() if not name.startswith("_")}
+    for owner in cls.__mro__:
+        if owner in base.__mro__ or (owner is not cls and issubclass(owner, base)):
+            continue  # it is ours, or was judged when it was written
+        for name, own in vars(owner).items():
+            fault = None if name.startswith("_") else _fault_of_name(name, own, offered)
+            if fault is None and name in offered and vars(base)[name] is not own:
+                in_force = inspect.getattr_static(cls, name)
+                fault = _overshadowed(owner, base) if in_force is vars(base)[name] else None
+            if fault is not None:
+                raise ActorDefinitionError(f"{cls.__qualname__}.{name}{where(own, cls)} {fault}")
+
+
+def where(own: object, cls: type) -> str:
+    """Say in which file and line something was written, or at least in which its class was."""
+    written = getattr(inspect.unwrap(own), "__code__", None) if callable(own) else None
+    if written is not None:
+        return f" ({written.co_filename}:{written.co_firstlineno})"
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_globals.get("__name__") != cls.__module__:
+        frame = frame.f_back
+    return "" if frame is None else f" ({frame.f_code.co_filename}:{frame.f_lineno})"
 
 
 async def allows(room: object, rule: Awaitable[bool]) -> bool:
@@ -51,9 +65,42 @@ async def allows(room: object, rule: Awaitable[bool]) -> bool:
     return bool(says)
 
 
+def _fault_of_name(name: str, own: object, offered: Mapping[str, object]) -> str | None:
+    """Say what is wrong with a name of an author's class, or None."""
+    handles = any(hasattr(own, mark) for mark in MARKS)
+    if name not in offered:
+        return None if handles or isinstance(own, type) else _misspelt(name, own, offered)
+    known = offered[name]
+    if not _is_hook(name, known):
+        setting = not callable(known) and not isinstance(known, property)
+        return None if setting else "is what rooms are offered; give yours another name."
+    if handles:
+        return "is a hook, and cannot handle messages too; give the handler another name."
+    if not inspect.isfunction(own):
+        return f"is a hook, which is a method and not {type(own).__name__}; write a method."
+    return _fault(own, known)
+
+
+def _overshadowed(owner: type, base: type) -> str:
+    return (
+        f"is never called, for {base.__name__} has one of that name and comes first; write "
+        f"{owner.__name__} before it among the bases."
+    )
+
+
+def _is_hook(name: str, value: object) -> TypeGuard[Callable[..., object]]:
+    return inspect.isfunction(value) and name.startswith(("on_", "authorize_", "initial_"))
+
+
+def _is_setting(value: object) -> bool:
+    return isinstance(value, bool | int | float | enum.Enum) or value is None
+
+
 def _fault(own: Callable[..., object], hook: Callable[..., object]) -> str | None:
     """Say what is wrong with a hook, or None."""
     asynchronous = inspect.iscoroutinefunction(hook)
+    if inspect.isasyncgenfunction(inspect.unwrap(own)):
+        return "is a hook that is awaited, and `yield` makes a generator of it; take that out."
     if asynchronous and not inspect.iscoroutinefunction(inspect.unwrap(own)):
         return "is a hook that is awaited; write `async def` before its name."
     if not asynchronous and inspect.iscoroutinefunction(own):
@@ -70,15 +117,31 @@ def _fault(own: Callable[..., object], hook: Callable[..., object]) -> str | Non
     return None
 
 
-def _misspelt(name: str, hooks: Iterable[str]) -> str | None:
-    """Say why a method that is no hook must not be called so, or None."""
-    close = difflib.get_close_matches(name, hooks, n=1, cutoff=0.85)
+def _misspelt(name: str, own: object, offered: Mapping[str, object]) -> str | None:
+    """Say why what rooms do not know must not be called so, or None."""
+    hooks = [known for known, value in offered.items() if _is_hook(known, value)]
+    if not callable(own):
+        settings = [known for known, value in offered.items() if _is_setting(value)]
+        close = _nearest(name, settings)
+        return f"is no setting of a room; did you mean `{close}`?" if close else None
+    close = _nearest(name, hooks)
     if close:
-        return f"is no hook of a room; did you mean `{close[0]}`? Else give it another name."
+        return f"is no hook of a room; did you mean `{close}`? Else give it another name."
     if name.startswith(PREFIXES):
         known = ", ".join(sorted(hooks))
         return f"is no hook of a room and would never be called; the hooks are {known}."
     return None
+
+
+def _nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that was meant: by its letters, whatever their case."""
+    plain = {_plain(one): one for one in known}
+    close = difflib.get_close_matches(_plain(name), plain, n=1, cutoff=0.85)
+    return plain[close[0]] if close else None
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").lower()
 
 
 def _list(names: Iterable[str]) -> str:

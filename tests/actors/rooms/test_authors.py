@@ -10,7 +10,16 @@ from typing import Any
 import pytest
 import trio
 
-from deployd.actors import JSON, ActorDefinitionError, Exit, Member, Request, Room, handles
+from deployd.actors import (
+    JSON,
+    ActorDefinitionError,
+    Exit,
+    Member,
+    Request,
+    Room,
+    StatePolicy,
+    handles,
+)
 from deployd.actors.rooms.room_actor import RoomActor
 from deployd.actors.rooms.roster import ServerEmit
 from deployd.transport import Event
@@ -102,6 +111,11 @@ async def none(self: Room[Any]) -> None:
     """Take nothing."""
 
 
+async def yielding(self: Room[Any], member: Member) -> Any:
+    """Be a generator."""
+    yield member
+
+
 def logged(hook: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
     @functools.wraps(hook)
     def logging(*args: object) -> Awaitable[None]:
@@ -127,15 +141,40 @@ def logged(hook: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None
         ("on_message", forgotten_member, "write `async def on_message(self, member, event, data)`"),
         ("on_start", forgotten_member, "takes (self, member) and is called with (self)"),
         ("initial_state", none, "write `def` before its name"),
+        ("onMessage", with_more, "did you mean `on_message`?"),
+        ("OnLeave", with_more, "did you mean `on_leave`?"),
+        ("on_join", yielding, "`yield` makes a generator of it"),
+        ("on_join", functools.partial(forgotten_member, None), "not partial; write a method"),
+        ("on_start", None, "not NoneType; write a method"),
+        ("on_start", staticmethod(none), "not staticmethod; write a method"),
+        ("keep_alife", True, "is no setting of a room; did you mean `keep_alive`?"),
+        ("statePolicy", StatePolicy.KEEP, "did you mean `state_policy`?"),
+        ("stop_dead_line", 3, "did you mean `stop_deadline`?"),
+        ("broadcast", with_more, "is what rooms are offered; give yours another name"),
+        ("stop", none, "is what rooms are offered"),
+        ("after", 5, "is what rooms are offered"),
+        ("state", 0, "is what rooms are offered"),
+        ("members", functools.cached_property(plain), "is what rooms are offered"),
+        ("name", "tea", "is what rooms are offered"),
     ],
 )
 def test_what_is_no_hook_is_refused_when_the_class_is_written(
-    name: str, method: Callable[..., object], told: str
+    name: str, method: object, told: str
 ) -> None:
     with pytest.raises(ActorDefinitionError) as refused:
         type("Auction", (Room,), {name: method})
     assert str(refused.value).startswith(f"Auction.{name} ({__file__}:")
     assert told in str(refused.value)
+    with pytest.raises(ActorDefinitionError) as inherited:
+        type("Auction", (type("Mixin", (), {name: method}), Room), {})
+    assert told in str(inherited.value)
+
+
+def test_a_hook_of_a_class_that_comes_after_room_would_never_be_called_and_is_refused() -> None:
+    mixin = type("Mixin", (), {"on_join": forgotten_member})
+    with pytest.raises(ActorDefinitionError, match="write Mixin before it among the bases"):
+        type("Auction", (Room, mixin), {})
+    type("Auction", (mixin, Room), {})
 
 
 def test_a_hook_may_be_wrapped_take_more_or_be_inherited_and_a_handler_have_any_name() -> None:
@@ -143,6 +182,13 @@ def test_a_hook_may_be_wrapped_take_more_or_be_inherited_and_a_handler_have_any_
         on_message = with_more
         on_join = logged(forgotten_member)  # type: ignore[assignment] # as authors write
         on_sale = True
+        last_name = "Base"
+
+        class OnJoin:
+            """Be a class of its own."""
+
+        def _on_message(self) -> None:
+            """Be a helper."""
 
         async def on_stop(self, exit: Exit) -> None:  # noqa: A002
             """Be one."""
