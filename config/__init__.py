@@ -27,7 +27,7 @@ from .files import read_regular
 from .json_schema import json_schema
 from .limits import Limits
 from .load import Loaded, load, write_default
-from .logs import bind_log_context, configure_logging, get_logger, tracing
+from .logs import bind_log_context, configure_logging, get_logger, lead_into_logging, tracing
 from .operations import Chaos, Metrics, Stress
 from .origins import Origin, ascii_host, default_port, read_origin
 from .paths import private_paths, with_absolute_paths
@@ -109,6 +109,7 @@ __all__ = [
     "explain",
     "get_logger",
     "json_schema",
+    "lead_into_logging",
     "load",
     "load_class",
     "load_secrets",

@@ -3,10 +3,10 @@
 import json
 import re
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from logging import DEBUG, NOTSET, LogRecord, StreamHandler, getLevelNamesMapping, getLogger
-from typing import TextIO, cast
+from logging import DEBUG, NOTSET, Logger, LogRecord, StreamHandler, getLevelNamesMapping, getLogger
+from typing import Final, TextIO, cast
 
 import orjson
 import structlog
@@ -15,6 +15,7 @@ from structlog.typing import (
     ExcInfo,
     FilteringBoundLogger,
     Processor,
+    ProcessorReturnValue,
     WrappedLogger,
 )
 
@@ -61,6 +62,30 @@ def configure_logging(logging: Logging, *, tty: bool, stream: TextIO) -> None:
     _attach(_Handler(stream), level, _human(colors=tty) if human else [_json])
     # Tracing shows this component's debug lines, and not those of everything else.
     getLogger(_name(_COMPONENT)).setLevel(DEBUG if _tracing else NOTSET)
+
+
+def lead_into_logging() -> None:
+    """Hand this project's lines to `logging`, as any library does.
+
+    Nobody's handlers and levels change, nor what structlog does with the lines of others. Where
+    somebody has configured structlog, or called `configure_logging`, nothing changes at all.
+    """
+    if structlog.is_configured():
+        return
+    defaults = structlog.get_config()
+    others: Sequence[Processor] = defaults["processors"]
+
+    def make(*names: str) -> WrappedLogger:
+        ours = bool(names) and names[0].startswith(_name(""))
+        return getLogger(names[0]) if ours else defaults["logger_factory"](*names)
+
+    def process(logger: WrappedLogger, method: str, event: EventDict) -> ProcessorReturnValue:
+        result: ProcessorReturnValue = event
+        for processor in _AS_TEXT if isinstance(logger, Logger) else others:
+            result = processor(logger, method, cast("EventDict", result))
+        return result
+
+    structlog.configure(processors=[process], logger_factory=make)
 
 
 def get_logger(component: str = _COMPONENT) -> FilteringBoundLogger:
@@ -142,6 +167,19 @@ def _escaped(key: str, value: object) -> object:
     return _CONTROL.sub(
         lambda found: found[0] if found[0] == kept else ascii(found[0])[1:-1], value
     )
+
+
+_AS_TEXT: Final[Sequence[Processor]] = (
+    structlog.stdlib.filter_by_level,
+    structlog.contextvars.merge_contextvars,
+    structlog.processors.ExceptionRenderer(_traceback),
+    redact,
+    _printable,
+    structlog.dev.ConsoleRenderer(
+        colors=False, pad_event_to=0, exception_formatter=structlog.dev.plain_traceback
+    ),
+)
+"""What makes a text of a line; when it was said, and how loud, `logging` knows."""
 
 
 def _json(_: WrappedLogger, __: str, event: Mapping[str, object]) -> str:

@@ -71,7 +71,7 @@ def _fault_of_name(name: str, own: object, offered: Mapping[str, object]) -> str
     if name not in offered:
         return None if handles or isinstance(own, type) else _misspelt(name, own, offered)
     known = offered[name]
-    if not _is_hook(name, known):
+    if not _is_hook(known, name):
         setting = not callable(known) and not isinstance(known, property)
         return None if setting else "is what rooms are offered; give yours another name."
     if handles:
@@ -88,7 +88,7 @@ def _overshadowed(owner: type, base: type) -> str:
     )
 
 
-def _is_hook(name: str, value: object) -> TypeGuard[Callable[..., object]]:
+def _is_hook(value: object, name: str) -> TypeGuard[Callable[..., object]]:
     return inspect.isfunction(value) and name.startswith(("on_", "authorize_", "initial_"))
 
 
@@ -119,7 +119,7 @@ def _fault(own: Callable[..., object], hook: Callable[..., object]) -> str | Non
 
 def _misspelt(name: str, own: object, offered: Mapping[str, object]) -> str | None:
     """Say why what rooms do not know must not be called so, or None."""
-    hooks = [known for known, value in offered.items() if _is_hook(known, value)]
+    hooks = [known for known, value in offered.items() if _is_hook(value, known)]
     if not callable(own):
         settings = [known for known, value in offered.items() if _is_setting(value)]
         close = _nearest(name, settings)

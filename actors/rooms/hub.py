@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, Literal, NamedTuple
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Final, Literal, NamedTuple, TypeVar
 
 import orjson
 import trio
@@ -11,7 +12,7 @@ import trio
 from ...config import Limits
 from ...transport import JSON, Event, Outcome, Problem, Reach, Scope, encode_data
 from ..cluster import Uplink
-from ..runtime import Affinity, Delivery
+from ..runtime import Affinity, Delivery, Request
 from .bounds import excess
 from .headcount import publish_elsewhere
 from .member import Member
@@ -24,6 +25,7 @@ __all__ = ["ChangeType", "Hub", "ThreadHub"]
 
 ChangeType = Literal["created", "updated", "deleted"]
 
+R = TypeVar("R")
 
 SEND_TIMEOUT: Final = 5.0
 """Seconds that `send_` calls wait for, where nothing else is said."""
@@ -295,7 +297,7 @@ def _worst(receipts: Sequence[Receipt]) -> Receipt:
 
 
 class ThreadHub:
-    """The hub's emits for code on other threads; each call waits for trio's thread to take it.
+    """The hub for code on other threads: the same calls, each of which waits for trio's thread.
 
     Raises `trio.RunFinishedError` when the pod is gone, and what the hub raises.
     """
@@ -306,16 +308,48 @@ class ThreadHub:
 
     def emit_to_all(self, event: str, data: JSON) -> Receipt:
         """Tell every connected client."""
-        return trio.from_thread.run_sync(self._hub.emit_to_all, event, data, trio_token=self._token)
+        return self._call(partial(self._hub.emit_to_all, event, data))
 
     def emit_to_room(self, room: str, event: str, data: JSON) -> Receipt:
         """Tell the members of a room."""
-        return trio.from_thread.run_sync(
-            self._hub.emit_to_room, room, event, data, trio_token=self._token
-        )
+        return self._call(partial(self._hub.emit_to_room, room, event, data))
 
     def emit_collection_change(self, collection: str, event: ChangeType, document: JSON) -> Receipt:
         """Tell those who listen to a collection that a document changed."""
-        return trio.from_thread.run_sync(
-            self._hub.emit_collection_change, collection, event, document, trio_token=self._token
-        )
+        tell = partial(self._hub.emit_collection_change, collection, event, document)
+        return self._call(tell)
+
+    def send_to_all(self, event: str, data: JSON, timeout: float = SEND_TIMEOUT) -> Receipt:
+        """Tell every connected client, and wait for what becomes of it."""
+        return self._wait(partial(self._hub.send_to_all, event, data, timeout))
+
+    def send_to_room(
+        self, room: str, event: str, data: JSON, timeout: float = SEND_TIMEOUT
+    ) -> Receipt:
+        """Tell the members of a room, and wait for what becomes of it."""
+        return self._wait(partial(self._hub.send_to_room, room, event, data, timeout))
+
+    def send_collection_change(
+        self, collection: str, event: ChangeType, document: JSON, timeout: float
+    ) -> Receipt:
+        """Tell that a document changed, and wait for rooms that are busy."""
+        send = partial(self._hub.send_collection_change, collection, event, document, timeout)
+        return self._wait(send)
+
+    def ask(self, room: str, request: Request[R], timeout: float) -> R:
+        """Ask a room something, started if need be, and return its answer; see `ActorRef.ask`."""
+
+        async def asked() -> R:
+            return await self._hub.room(room).ask(request, timeout)
+
+        return self._wait(asked)
+
+    def tell(self, room: str, message: object) -> Delivery:
+        """Leave a message with a room, started if need be; see `ActorRef.tell`."""
+        return self._call(lambda: self._hub.room(room).tell(message))
+
+    def _call(self, call: Callable[[], R]) -> R:
+        return trio.from_thread.run_sync(call, trio_token=self._token)
+
+    def _wait(self, call: Callable[[], Awaitable[R]]) -> R:
+        return trio.from_thread.run(call, trio_token=self._token)

@@ -6,17 +6,15 @@ Source: OTP, "Applications".
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import structlog
 import trio
 
 from ...actors import Room, contained, load_room_classes
-from ...config import Config, Secrets, configure_logging, load_secrets, with_absolute_paths
+from ...config import Config, Secrets, lead_into_logging, load_secrets, with_absolute_paths
 from ...transport import NATIVE, ClientProtocol
 from ...transport.brokers.contract import Broker
 from .assemble import assemble
@@ -54,12 +52,15 @@ async def open_pod(
     Ctrl-C and `sys.exit` in the block drain the pod first; a second Ctrl-C ends it at once. In a
     room neither ends more than the room.
 
+    Logging is left alone: what the pod says goes to `logging`, below the name `deployd`, unless the
+    program has configured structlog. `deployd.config.configure_logging` is how a program asks for
+    the lines that `config.logging` describes.
+
     Raises `RoomImportError`, `BrokerImportError`, `SecretsError`, `AddressInUse` or `ListenError`
     before the block runs, and `IntensityExceeded` when the tree has given up.
     """
     config = with_absolute_paths(config or Config(), Path.cwd())
-    if not structlog.is_configured():  # its own defaults print the values of locals
-        configure_logging(config.logging, tty=sys.stderr.isatty(), stream=sys.stderr)
+    lead_into_logging()
     rooms = rooms or {}
     configured = load_room_classes(config.rooms)
     bindings = {**rooms, **{p: c for p, c in configured.items() if p not in rooms}}

@@ -8,7 +8,7 @@ import orjson
 import pytest
 import structlog
 
-from deployd.config import Logging, configure_logging, get_logger, tracing
+from deployd.config import Logging, configure_logging, get_logger, lead_into_logging, tracing
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJ1c2VyIjoiYSJ9.c2lnbmF0dXJl"
 
@@ -262,3 +262,39 @@ def test_whoever_says_something_does_not_fail_of_a_stream_that_is_closed() -> No
 
     get_logger().info("said")
     logging.getLogger("a.library").warning("said too")
+
+
+def test_in_a_program_of_somebody_elses_lines_go_where_its_own_go_and_nothing_of_it_changes(
+    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = logging.getLogger()
+    before = root.level, list(root.handlers)
+    lead_into_logging()
+    lead_into_logging()
+    secret = "hunter2"
+    try:
+        raise RuntimeError("it broke\x1b")
+    except RuntimeError:
+        get_logger().exception("room crashed", room="chat", token=JWT)
+    get_logger().info("not loud enough")
+    structlog.get_logger().info("the program's own", n=1)
+
+    assert (root.level, root.handlers) == before
+    [record] = caplog.records
+    assert (record.name, record.levelname) == ("deployd.realtime", "ERROR")
+    text = record.getMessage()
+    assert "room crashed" in text
+    assert "room=chat" in text
+    assert "RuntimeError: it broke" in text
+    assert JWT not in text
+    assert secret not in text
+    assert "the program's own" in capsys.readouterr().out
+
+
+def test_where_somebody_has_configured_structlog_nothing_changes() -> None:
+    stream = configured(Logging())
+    before = structlog.get_config()
+    lead_into_logging()
+    get_logger().warning("as it was")
+    assert structlog.get_config() == before
+    assert lines(stream)[0]["event"] == "as it was"

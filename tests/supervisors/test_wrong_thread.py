@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -13,12 +14,15 @@ import trio.testing
 from deployd.actors import (
     Actor,
     ActorCell,
+    AskTimeout,
     DeadLetters,
+    Hub,
     Later,
     Mailbox,
     Overflow,
     Request,
     Room,
+    ThreadHub,
     WrongThread,
     handles,
 )
@@ -28,6 +32,10 @@ from support import connected, running_pod
 
 
 class Ping(Request[str]):
+    pass
+
+
+class Never(Request[None]):
     pass
 
 
@@ -42,6 +50,10 @@ class Tea(Room[int]):
     @handles(Ping)
     async def ping(self, message: Ping) -> str:
         return "pong"
+
+    @handles(Never)
+    async def never(self, message: Never) -> None:
+        await trio.sleep_forever()
 
     @handles(Lent)
     async def lent(self, message: Lent) -> Any:
@@ -130,6 +142,36 @@ async def test_what_is_made_for_threads_is_not_refused() -> None:
         threads_hub = pod.hub.from_thread
         assert await in_thread(lambda: threads_hub.emit_to_room("tea", "e", 1)) is None
         await client.expect("emit", data=1)
+
+
+def test_threads_have_all_that_the_hub_has() -> None:
+    def calls(cls: type) -> dict[str, str]:
+        own = {name: call for name, call in vars(cls).items() if not name.startswith("_")}
+        return {name: str(inspect.signature(call)) for name, call in own.items() if callable(call)}
+
+    hub, threads = calls(Hub), calls(ThreadHub)
+    del hub["room"]  # an address, which belongs to trio's thread
+    assert {threads.pop("ask"), threads.pop("tell")}
+    assert threads == hub
+
+
+async def test_threads_wait_and_ask_without_touching_the_pod_from_theirs() -> None:
+    told: list[object] = []
+
+    def work(hub: ThreadHub) -> None:
+        told.append(hub.send_to_room("tea", "e", 1).scope)
+        told.append(hub.send_to_all("e", 2).scope)
+        told.append(hub.ask("tea-2", Ping(), timeout=5))
+        told.append(hub.tell("tea-2", "nobody's").name)
+        told.append(hub.send_collection_change("c", "created", {}, 1.0).scope)
+        told.append(hub.ask("tea", Never(), timeout=0.05))
+
+    async with running_pod(rooms={"tea*": Tea}) as pod, connected(pod) as [client]:
+        await client.join("tea")
+        hub = pod.hub.from_thread
+        error = await in_thread(lambda: work(hub))
+        assert isinstance(error, AskTimeout)
+        assert told == ["local", "local", "pong", "ACCEPTED", "local"]
 
 
 ROOM: dict[str, Callable[[Any], object]] = {
