@@ -68,6 +68,7 @@ from .protocols import (
     choose_protocol,
     decode_json,
     encode_data,
+    encode_inner,
     is_reserved_event,
     is_reserved_room,
 )
@@ -204,6 +205,7 @@ __all__ = [
     "constant_time_equal",
     "decode_json",
     "encode_data",
+    "encode_inner",
     "in_thread",
     "is_loopback",
     "is_reserved_event",

@@ -14,7 +14,16 @@ from typing import Any, Final, TypeVar
 import trio
 
 from ...config import get_logger, tracing
-from ...transport import JSON, Event, PodMessage, Problem, Scope, WireError, encode_data
+from ...transport import (
+    JSON,
+    Event,
+    PodMessage,
+    Problem,
+    Scope,
+    WireError,
+    encode_data,
+    encode_inner,
+)
 from ..cluster import CHARACTER, Tell
 from ..runtime import Affinity, on_suspend
 from .bounds import size_of_event, too_large
@@ -112,7 +121,7 @@ class Speech:
     def broadcast(self, name: str, data: JSON, exclude: Member | None, *, local: bool) -> str:
         """Tell everyone here, but perhaps one, and unless `local` the other pods."""
         self._affinity.check("Room.broadcast")
-        return self.broadcast_encoded(name, _encoded(data), exclude, local=local)
+        return self.broadcast_encoded(name, encode_inner(data), exclude, local=local)
 
     def broadcast_encoded(
         self, name: str, encoded: bytes, exclude: Member | None = None, *, local: bool = False
@@ -154,7 +163,7 @@ class Speech:
         """Tell some members the same, encoded once."""
         self._affinity.check("Room.send_to")
         event_id = self.turn.take_event_id(published=False) or self._env.event_ids()
-        event = self._event(name, _encoded(data), event_id, self.turn.origin)
+        event = self._event(name, encode_inner(data), event_id, self.turn.origin)
         self._put(event, len(event.encoded) + SMALL, to=members)
         return event_id
 
@@ -296,8 +305,3 @@ class Speech:
 
 async def _awaiting(awaited: Awaitable[R]) -> R:
     return await awaited
-
-
-def _encoded(data: JSON) -> bytes:
-    """Encode what is said, nested no deeper than a message that holds it may be."""
-    return encode_data((data,))[1:-1]

@@ -3,7 +3,7 @@
 from ...config import JSON
 from .close_codes import CloseCode
 from .contract import ClientProtocol, choose_protocol
-from .json_text import MAX_DEPTH, decode_json, encode_data
+from .json_text import MAX_DEPTH, decode_json, encode_data, encode_inner
 from .messages import (
     Auth,
     Authenticated,
@@ -86,6 +86,7 @@ __all__ = [
     "decode_from_pod",
     "decode_json",
     "encode_data",
+    "encode_inner",
     "encode_to_pod",
     "is_reserved_event",
     "is_reserved_room",

@@ -8,7 +8,7 @@ import orjson
 from ...config import JSON
 from ..errors import WireError
 
-__all__ = ["MAX_DEPTH", "decode_json", "encode_data", "without_halves"]
+__all__ = ["MAX_DEPTH", "decode_json", "encode_data", "encode_inner", "without_halves"]
 
 MAX_DEPTH = 64
 """Levels of objects and arrays in one message of a client, its own object included."""
@@ -63,13 +63,49 @@ def encode_data(data: object) -> bytes:
     """Encode an application's data; parts of it may be `orjson.Fragment`s, JSON already.
 
     NaN and infinities become null, as in a browser. Raises `WireError` with the code `not_json`
-    when a part is not JSON; the message names the part's type.
+    when a part is not JSON; the message names the part's place and type.
     """
     try:
         return orjson.dumps(data)
     except TypeError as error:
-        raise WireError(
-            "not_json",
-            f"This data cannot be sent as JSON: {error}; "
-            "use None, bool, int, float, str, lists, and dicts whose keys are strings.",
-        ) from error
+        raise _not_json(data, error) from error
+
+
+def encode_inner(data: object) -> bytes:
+    """Encode what is to be a part of a message, nested no deeper than a message may be."""
+    try:
+        return orjson.dumps((data,))[1:-1]
+    except TypeError as error:
+        raise _not_json(data, error) from error
+
+
+def _not_json(data: object, error: TypeError) -> WireError:
+    place, why = _place_of_fault(data, error)
+    return WireError(
+        "not_json",
+        f"This data cannot be sent as JSON: {place}{why}; "
+        "use None, bool, int, float, str, lists, and dicts whose keys are strings.",
+    )
+
+
+def _place_of_fault(data: object, error: TypeError) -> tuple[str, TypeError]:
+    """Go down to the part that is the fault, as far as the way is one of keys and indices."""
+    path = ""
+    for _ in range(MAX_DEPTH):  # what holds itself has no end
+        for step, part in _parts_of(data):
+            try:
+                orjson.dumps(part)
+            except TypeError as deeper:
+                path, data, error = path + step, part, deeper
+                break
+        else:
+            break
+    return (f"data{path}: " if path else ""), error
+
+
+def _parts_of(data: object) -> list[tuple[str, object]]:
+    if isinstance(data, dict):
+        return [(f".{key}" if isinstance(key, str) else "", part) for key, part in data.items()]
+    if isinstance(data, list | tuple):
+        return [(f"[{index}]", part) for index, part in enumerate(data)]
+    return []

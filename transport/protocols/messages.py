@@ -1,9 +1,10 @@
 """What clients and pods say to each other, whatever a client's protocol makes of it."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple, TypeAlias
 
-from attrs import frozen
+from attrs import field, frozen
 
 from ...config import JSON
 
@@ -82,12 +83,14 @@ class Problem:
     """Why something was not done: `code` for machines, `message` a sentence with the remedy.
 
     `room` is the room it is about, `retry_after` the seconds after which the same may go well.
+    `data` is what a room that refuses something says of it, for programs.
     """
 
     code: str
     message: str
     room: str | None = None
     retry_after: float | None = None
+    data: Mapping[str, JSON] = field(factory=dict)
 
 
 # -- what clients say ------------------------------------------------------------------------
@@ -103,10 +106,11 @@ class Auth:
 
 @frozen
 class Join:
-    """Ask to be let into a room."""
+    """Ask to be let into a room; `data` is what the room is told of the wish."""
 
     room: str
     id: RequestId = None
+    data: JSON = None
 
 
 @frozen
@@ -199,7 +203,8 @@ class Failed:
 class Receipted:
     """Tell how far an emit has got; `room` is where, None for one to everyone.
 
-    `reach` is there when the room's receipts say who has heard.
+    `reach` is there when the room's receipts say who has heard. `answer` is what the room's handler
+    has answered, as JSON; None where it has not.
     """
 
     scope: Scope
@@ -208,6 +213,7 @@ class Receipted:
     id: RequestId
     room: str | None = None
     reach: Reach | None = None
+    answer: bytes | None = None
 
 
 class Event(NamedTuple):

@@ -146,7 +146,7 @@ def _structure_functions() -> dict[object, Callable[[Mapping[str, object]], Clie
     as_it_is = override(struct_hook=lambda value, _: value)
     return {
         "auth": make_dict_structure_fn(Auth, converter),
-        "join": make_dict_structure_fn(Join, converter),
+        "join": make_dict_structure_fn(Join, converter, data=as_it_is),
         "leave": make_dict_structure_fn(Leave, converter),
         "emit": make_dict_structure_fn(Emit, converter, data=as_it_is),
         "ping": make_dict_structure_fn(Ping, converter),
@@ -287,7 +287,7 @@ def _left(message: Left) -> bytes:
 
 def _failed(message: Failed) -> bytes:
     problem = message.problem
-    data: dict[str, object] = {"code": problem.code}
+    data: dict[str, object] = {**problem.data, "code": problem.code}
     if problem.retry_after is not None:
         data["retryAfter"] = problem.retry_after
     fields: dict[str, object] = {"type": "error", "error": problem.message, "data": data}
@@ -301,6 +301,8 @@ def _receipted(message: Receipted) -> bytes:
     reach = message.reach
     if reach is not None:
         data |= {"pods": reach.pods, "of": reach.of, "members": reach.members}
+    if message.answer is not None:
+        data["answer"] = orjson.Fragment(message.answer)
     fields: dict[str, object] = {"type": "receipt", "data": data}
     if message.room is not None:
         fields["room"] = message.room

@@ -47,7 +47,11 @@ def encode_to_pod(message: ClientMessage) -> str:
     match message:
         case Auth(token=token):
             fields["token"] = token
-        case Join(room=room) | Leave(room=room):
+        case Join(room=room, data=data):
+            fields["room"] = room
+            if data is not None:
+                fields["data"] = orjson.Fragment(encode_data(data))
+        case Leave(room=room):
             fields["room"] = room
         case Emit(event=event, data=data, room=said_in):
             fields |= {"event": event, "data": orjson.Fragment(encode_data(data))}
@@ -116,6 +120,7 @@ def _failed(fields: Fields) -> Failed:
         _string(fields["error"]),
         _room(fields),
         None if after is None else _number(after),
+        {name: value for name, value in more.items() if name not in ("code", "retryAfter")},
     )
     return Failed(problem, _time(fields), _id(fields))
 
@@ -127,7 +132,8 @@ def _receipted(fields: Fields) -> Receipted:
         pods, of, members = (_whole(data[name]) for name in ("pods", "of", "members"))
         reach = Reach(scope, pods, of, members)
     event = _string(data["id"])
-    return Receipted(scope, event, _time(fields), _id(fields), _room(fields), reach)
+    answer = encode_data(data["answer"]) if "answer" in data else None
+    return Receipted(scope, event, _time(fields), _id(fields), _room(fields), reach, answer)
 
 
 def _event(fields: Fields) -> ClientEvent:

@@ -34,6 +34,7 @@ from deployd.transport import (
     Scope,
     WireError,
     encode_data,
+    encode_inner,
 )
 
 decode, encode = NATIVE.decode, NATIVE.encode
@@ -418,6 +419,21 @@ def test_data_that_is_not_json_is_the_applications_fault(data: object, told: str
     assert caught.value.code == "not_json"
     with pytest.raises(WireError, match=told):
         encode_data({"in": [data]})
+
+
+def test_what_is_not_json_is_named_by_its_place() -> None:
+    faults: list[tuple[object, str]] = [
+        ({"bids": [1, {"by": {2}}]}, "data.bids[1].by: Type is not JSON serializable: set"),
+        ([(1, 2**70)], "data[0][1]: Integer exceeds 64-bit range"),
+        ({"a": {5: 1}}, "data.a: Dict key must be str"),
+        ({"half": "\ud83d"}, "data.half: str is not valid UTF-8"),
+        ({1, 2}, "as JSON: Type is not JSON serializable: set"),
+    ]
+    for data, told in faults:
+        for encode_it in (encode_data, encode_inner):
+            with pytest.raises(WireError) as caught:
+                encode_it(data)
+            assert told in str(caught.value)
 
 
 def test_endless_data_is_the_applications_fault() -> None:

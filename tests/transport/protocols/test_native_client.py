@@ -55,6 +55,7 @@ def test_all_that_a_client_says_is_read_as_it_was_meant(
     messages: list[ClientMessage] = [
         Auth(name, request),
         Join(name, request),
+        Join(name, request, {"seat": 3}),
         Leave(name, request),
         Emit(name, said, room, request),
         Ping(request),
