@@ -38,6 +38,7 @@ from .rooms import (
     Hub,
     Member,
     Receipt,
+    Refuse,
     Room,
     RoomEnvironment,
     RoomRef,
@@ -48,6 +49,7 @@ from .rooms import (
     hand_over,
     hand_over_in_turn,
     load_room_classes,
+    on,
     own_up,
 )
 from .runtime import (
@@ -145,6 +147,7 @@ __all__ = [
     "Overflow",
     "Poisoned",
     "Receipt",
+    "Refuse",
     "Request",
     "Room",
     "RoomEnvironment",
@@ -173,6 +176,7 @@ __all__ = [
     "hand_over_in_turn",
     "handles",
     "load_room_classes",
+    "on",
     "own_up",
     "read_hints",
     "size_of",

@@ -19,7 +19,9 @@ ClientError
 
 from __future__ import annotations
 
-from ..transport.protocols import Problem
+from collections.abc import Mapping
+
+from ..transport.protocols import JSON, Problem
 
 __all__ = [
     "BadUrl",
@@ -86,6 +88,7 @@ class Refused(ClientError):
     """The pod said no: `code` for programs, `sentence` for people.
 
     `room` is the room it is about; `retry_after` the seconds after which the same may go well.
+    `data` is what the room says of its refusal, for programs.
     """
 
     def __init__(
@@ -94,17 +97,20 @@ class Refused(ClientError):
         sentence: str,
         room: str | None = None,
         retry_after: float | None = None,
+        data: Mapping[str, JSON] | None = None,
     ) -> None:
         super().__init__(sentence)
         self.code = code
         self.sentence = sentence
+        self.data: Mapping[str, JSON] = data or {}
         self.room = room
         self.retry_after = retry_after
 
     @classmethod
     def of(cls, problem: Problem) -> Refused:
         """Make it of what the pod said."""
-        return cls(problem.code, problem.message, problem.room, problem.retry_after)
+        told = problem.room, problem.retry_after, problem.data
+        return cls(problem.code, problem.message, *told)
 
 
 class RoomLost(Refused):

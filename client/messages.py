@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+import orjson
 from attrs import frozen
 
-from ..transport.protocols import Outage, Problem, Receipted, Scope
+from ..transport.protocols import JSON, Outage, Problem, Receipted, Scope
 
 __all__ = ["CameUp", "ClientReceipt", "RoomEntered", "RoomLeft", "Signal", "WentDown"]
 
@@ -16,7 +17,8 @@ class ClientReceipt:
     """How far an emit has got: `scope`, and the event's `id`, by which others know it.
 
     In rooms whose receipts say who has heard, `pods` have it of `of` that await it, with `members`
-    in the room; elsewhere they are None. `room` is None for what was said to everyone.
+    in the room; elsewhere they are None. `room` is None for what was said to everyone. `answer` is
+    what the room's handler has answered, None where it has not.
     """
 
     scope: Scope
@@ -25,14 +27,17 @@ class ClientReceipt:
     pods: int | None = None
     of: int | None = None
     members: int | None = None
+    answer: JSON = None
 
     @classmethod
     def read(cls, told: Receipted) -> ClientReceipt:
         """Make it of the pod's answer."""
         reach = told.reach
+        answer: JSON = None if told.answer is None else orjson.loads(told.answer)
         if reach is None:
-            return cls(told.scope, told.event_id, told.room)
-        return cls(told.scope, told.event_id, told.room, reach.pods, reach.of, reach.members)
+            return cls(told.scope, told.event_id, told.room, answer=answer)
+        heard = reach.pods, reach.of, reach.members
+        return cls(told.scope, told.event_id, told.room, *heard, answer)
 
 
 @frozen

@@ -1,11 +1,13 @@
 """Rooms: who is where, what is said, how it reaches everybody."""
 
+from .answering import on
 from .fanout import Batching
 from .headcount import publish_elsewhere
 from .hub import Hub, ThreadHub
 from .member import Member, frame_of
 from .problems import room_closed
 from .receipt import Receipt
+from .refusal import Refuse
 from .replies import Replies, Reply, settle_unheard
 from .room import Room
 from .rooms import RoomRef, Rooms, hand_over, hand_over_in_turn, load_room_classes, own_up, tell_gap
@@ -18,6 +20,7 @@ __all__ = [
     "Hub",
     "Member",
     "Receipt",
+    "Refuse",
     "Replies",
     "Reply",
     "Room",
@@ -35,6 +38,7 @@ __all__ = [
     "hand_over",
     "hand_over_in_turn",
     "load_room_classes",
+    "on",
     "own_up",
     "publish_elsewhere",
     "room_closed",

@@ -43,7 +43,7 @@ class Answer(Protocol):
 class Reply:
     """The one answer to one request of a client, whoever comes first with it."""
 
-    __slots__ = ("_event_id", "_overdue", "_replies", "begun", "id", "open", "room")
+    __slots__ = ("_event_id", "_overdue", "_replies", "answer", "begun", "id", "open", "room")
 
     def __init__(
         self,
@@ -57,6 +57,8 @@ class Reply:
         self.room = room
         self.open = True
         self.begun = False
+        self.answer: bytes | None = None
+        """What the room's handler has answered, as JSON: it goes with the receipt."""
         self._replies = replies
         self._overdue = overdue
         self._event_id = event_id
@@ -157,7 +159,8 @@ class Replies:
         """Tell the client how far an emit has got."""
         reach = outcome if isinstance(outcome, Reach) else None
         room = reply.room or None
-        self.say(Receipted(scope_of(outcome), event_id, self._wall(), reply.id, room, reach))
+        scope, now = scope_of(outcome), self._wall()
+        self.say(Receipted(scope, event_id, now, reply.id, room, reach, reply.answer))
 
     def say(self, message: PodMessage) -> None:
         """Tell the client something."""

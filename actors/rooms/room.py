@@ -10,6 +10,7 @@ from structlog.typing import FilteringBoundLogger
 from ...transport import JSON, Problem
 from ..cluster import Degraded, Gap, Healed
 from ..runtime import ActorDefinitionError, ActorRef, Exit, Handling, Timer
+from .answering import EventHandler, event_handlers
 from .hooks import check_hooks
 from .member import Member
 from .roster import S, StatePolicy
@@ -47,11 +48,16 @@ class Room(Handling, Generic[S]):
     """
 
     __host__: Host | None = None
+    __answers__: ClassVar[Mapping[str, EventHandler]] = {}
 
     def __init_subclass__(cls, **kwargs: object) -> None:
-        """Refuse what looks like a hook and would never be called, with `ActorDefinitionError`."""
+        """Collect the handlers of events (`@on`), and refuse what would never be called.
+
+        Raises `ActorDefinitionError`.
+        """
         super().__init_subclass__(**kwargs)
         check_hooks(cls, Room)
+        cls.__answers__ = event_handlers(cls)
 
     # What you may call ------------------------------------------------------------------------
 
@@ -213,7 +219,9 @@ class Room(Handling, Generic[S]):
         """
 
     async def on_message(self, member: Member, event: str, data: JSON) -> None:
-        """React to what a client said. As it stands: tell everyone, the sender included.
+        """React to what a client said, and no handler (`@on`) takes.
+
+        As it stands: tell everyone, the sender included; a room that has handlers refuses it.
 
         Who speaks is a member, or was one when it said this. Only where an access rule lets
         others speak (`"emit": "anyone"`) it may be none: ask whether it stands in `members`.

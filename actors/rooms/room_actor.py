@@ -15,11 +15,14 @@ from ...transport import JSON, Event, Failed, Problem, encode_data
 from ..cluster import Degraded, Gap, Healed, Uplink
 from ..runtime import Actor, Draining, Exit, Handler, handler_of, handles
 from . import problems
+from .answering import EventHandler, misfit, unknown_event
 from .attendance import Attendance
 from .bounds import may_exceed
 from .hooks import allows
 from .host import Host
 from .membership import Membership
+from .payloads import Misfit
+from .refusal import Refuse
 from .room import Room
 from .room_kind import kind_of
 from .roster import RemoteEmits, RoomEmit, RoomEnvironment, Roster, ServerEmit, StatePolicy
@@ -159,8 +162,18 @@ class RoomActor(Actor):
         if kind.plain_emit and (seat is not None or kind.plain_join):
             speech.broadcast_encoded(message.event, encode_data(message.data))
         else:
-            await self._speech.hook(self._consider(message, stranger=seat is None))
+            await self._considered(message, stranger=seat is None)
         await self._end()
+
+    async def _considered(self, message: RoomEmit, *, stranger: bool) -> None:
+        """Do what was asked for, or take back what was said meanwhile and say why not."""
+        speech, answer = self._speech, message.answer
+        try:
+            await speech.hook(self._consider(message, stranger=stranger))
+        except Refuse as refused:
+            speech.discard()
+            problem = evolve(refused.problem, room=self._name)
+            speech.then(partial(answer.refuse, problem))
 
     async def _consider(self, message: RoomEmit, *, stranger: bool) -> None:
         """Let the hooks say whether it may be said, and react to it."""
@@ -169,8 +182,26 @@ class RoomActor(Actor):
         if not may_be_in or not await allows(room, room.authorize_emit(member, event, data)):
             refusal = problems.may_not_say(self._name)
             self._speech.then(functools.partial(message.answer.refuse, refusal))
+            return
+        handler = self._kind.answers.get(event)
+        if handler is not None:
+            await self._answer(handler, message)
+        elif self._kind.plain_message and self._kind.answers:
+            refusal = unknown_event(event, self._kind.answers)
+            self._speech.then(functools.partial(message.answer.refuse, refusal))
         else:
             await room.on_message(member, event, data)
+
+    async def _answer(self, handler: EventHandler, message: RoomEmit) -> None:
+        try:
+            encoded = await handler.run(self._room, message.member, message.data)
+        except Misfit as error:
+            problem = misfit(message.event, error)
+            self._speech.then(functools.partial(message.answer.refuse, problem))
+            return
+        if encoded != b"null":
+            self._speech.demand_room_for(message.event, encoded)
+            message.answer.answer = encoded
 
     @handles(ServerEmit)
     async def _server_emit(self, message: ServerEmit) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from attrs import field, frozen
 
 from ..runtime import Handler
+from .answering import EventHandler
 from .room import Room
 
 __all__ = ["RoomKind", "kind_of"]
@@ -22,6 +24,9 @@ class RoomKind:
     plain_server_emit: bool
     plain_remote_emit: bool
     plain_idle: bool
+    plain_message: bool
+    answers: Mapping[str, EventHandler]
+    """What handles each event; where there is none, `on_message`."""
     handlers: dict[type, Handler | None] = field(factory=dict)
     """What handles each type of message, as far as it was looked for."""
 
@@ -41,9 +46,12 @@ def kind_of(cls: type[Room[Any]]) -> RoomKind:
         kind = _kinds[cls] = RoomKind(
             plain_join=cls.authorize_join is Room.authorize_join,
             plain_emit=cls.on_message is Room.on_message
-            and cls.authorize_emit is Room.authorize_emit,
+            and cls.authorize_emit is Room.authorize_emit
+            and not cls.__answers__,
             plain_server_emit=cls.on_server_emit is Room.on_server_emit,
             plain_remote_emit=cls.on_remote_emit is Room.on_remote_emit,
             plain_idle=cls.on_idle is Room.on_idle,
+            plain_message=cls.on_message is Room.on_message,
+            answers=cls.__answers__,
         )
     return kind

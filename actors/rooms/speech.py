@@ -151,7 +151,7 @@ class Speech:
         """Tell the other pods alone, and not what comes from one of them."""
         self._affinity.check("Room.relay")
         encoded = encode_data(data)
-        self._demand_room_for(name, encoded)
+        self.demand_room_for(name, encoded)
         turn = self.turn
         event_id = turn.relayed_as() or self._env.event_ids()
         if turn.origin is None:
@@ -202,6 +202,12 @@ class Speech:
         nbytes = self._overhead + CHARACTER * len(name) + len(encoded)
         return None if nbytes <= self._largest else too_large(nbytes, self._largest)
 
+    def demand_room_for(self, name: str, encoded: bytes) -> None:
+        """Raise `WireError` for what nobody could be told."""
+        problem = self.excess(name, encoded)
+        if problem is not None:
+            raise WireError(problem.code, problem.message, room=self._roster.name)
+
     # Writing --------------------------------------------------------------------------------
 
     @property
@@ -246,13 +252,8 @@ class Speech:
 
     def _event(self, name: str, encoded: bytes, event_id: str, origin: Event | None) -> Event:
         """Make an event of what is said. Raises `WireError` for what cannot be said."""
-        self._demand_room_for(name, encoded)
+        self.demand_room_for(name, encoded)
         return self._numbered(name, encoded, event_id, 0 if origin is None else origin.replayed)
-
-    def _demand_room_for(self, name: str, encoded: bytes) -> None:
-        problem = self.excess(name, encoded)
-        if problem is not None:
-            raise WireError(problem.code, problem.message, room=self._roster.name)
 
     def _numbered(self, name: str, encoded: bytes, event_id: str, replayed: int = 0) -> Event:
         """Give what is said its number in the room; its size is known to be none too large."""

@@ -29,12 +29,12 @@ from deployd.actors.rooms.room_actor import RoomActor
 from deployd.actors.rooms.roster import RoomEmit
 from deployd.actors.rooms.seat import Seat
 from deployd.config import Config, Limits
-from deployd.transport import Problem
+from deployd.transport import Problem, WireError
 
 from .seats import Desk
 from .sinks import FakeSink
 
-__all__ = ["ROSTERS", "Idle", "Nothing", "emit", "join", "room_of"]
+__all__ = ["ROSTERS", "Idle", "Nothing", "ask", "emit", "join", "room_of"]
 
 
 class Nothing(Request[None]):
@@ -56,7 +56,7 @@ async def live(room: ActorCell[Any]) -> None:
         try:
             await room.run(lambda: None)
             crashed = False
-        except RuntimeError:
+        except (RuntimeError, WireError):
             pass
 
 
@@ -103,6 +103,15 @@ async def room_of(
             sink.pieces.clear()
         yield room, members, sinks
         nursery.cancel_scope.cancel()
+
+
+def ask(member: Member, event: str, data: JSON = None, request: int | None = 1) -> RoomEmit:
+    """Say something and wait for what becomes of it; the member's sink is told."""
+    client = member.client if isinstance(member, Seat) else member
+    replies = Replies(client, 5.0, lambda: 0.0)
+    late = lambda _: Problem("late", "")  # noqa: E731
+    reply = replies.owe(request, "room", late, trio.current_time(), f"id-{request}")
+    return RoomEmit(member, event, data, f"id-{request}", reply)
 
 
 def emit(member: Member, data: JSON) -> RoomEmit:

@@ -57,14 +57,19 @@ declare namespace Deployd {
     connect(callback?: Callback<string>): Promise<string>;
     join(room: string, callback?: Callback<Message>): Promise<Message>;
     leave(room: string, callback?: Callback<Message>): Promise<Message>;
-    emit(event: string, data?: unknown, room?: string): Promise<Receipt>;
-    emit(event: string, data: unknown, callback: Callback<Receipt>): Promise<Receipt>;
-    emit(
+    /** `emit<Leading>('bid', …)` says what the room answers. */
+    emit<A = any>(event: string, data?: unknown, room?: string): Promise<Receipt<A>>;
+    emit<A = any>(
+      event: string,
+      data: unknown,
+      callback: Callback<Receipt<A>>,
+    ): Promise<Receipt<A>>;
+    emit<A = any>(
       event: string,
       data: unknown,
       room: string | undefined,
-      callback: Callback<Receipt>,
-    ): Promise<Receipt>;
+      callback: Callback<Receipt<A>>,
+    ): Promise<Receipt<A>>;
   }
 
   interface Collection<T> {
@@ -142,12 +147,14 @@ declare namespace Deployd {
    * In rooms whose receipts say who has heard, `pods` of `of` with members in the room have it, and
    * so many `members`: `cluster` is all of them, `partial` not all.
    */
-  type Receipt = {
+  type Receipt<A = any> = {
     scope: 'cluster' | 'partial' | 'local' | 'queued' | 'rejected';
     id: string;
     pods?: number;
     of?: number;
     members?: number;
+    /** What the room's handler has answered. */
+    answer?: A;
   };
 
   /** A message as it came over the socket. */
@@ -185,6 +192,8 @@ declare namespace Deployd {
     readonly room?: string;
     /** The pod's, such as `forbidden`, or the client's: `disconnected`, `timeout`, `closed`, … */
     readonly code?: string;
+    /** What a room says of its refusal, for programs. */
+    readonly data?: Record<string, any>;
     readonly closeCode?: number;
     readonly cause?: unknown;
   }

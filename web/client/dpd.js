@@ -143,10 +143,11 @@
     return Number.isNaN(seconds) ? undefined : Math.max(0, seconds);
   }
 
-  /** What the pod says went wrong: its sentence, and for programs `code`, `room`, `retryAfter`. */
+  /** What the pod says went wrong: its sentence, and for programs `code`, `room`, … and `data`. */
   function errorIn({ error, data, room }) {
-    const { code, retryAfter } = isPlain(data) ? data : {};
+    const { code, retryAfter, ...more } = isPlain(data) ? data : {};
     const details = {};
+    if (Object.keys(more).length > 0) details.data = more;
     if (typeof room === 'string') details.room = room;
     if (Number.isFinite(retryAfter)) details.retryAfter = retryAfter;
     return new DeploydError(String(error), code, details);

@@ -144,7 +144,7 @@ def logged(hook: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None
         ("onMessage", with_more, "did you mean `on_message`?"),
         ("OnLeave", with_more, "did you mean `on_leave`?"),
         ("on_join", yielding, "`yield` makes a generator of it"),
-        ("on_join", functools.partial(forgotten_member, None), "not partial; write a method"),
+        ("on_join", functools.partial(print), "not partial; write a method"),
         ("on_start", None, "not NoneType; write a method"),
         ("on_start", staticmethod(none), "not staticmethod; write a method"),
         ("keep_alife", True, "is no setting of a room; did you mean `keep_alive`?"),
@@ -154,7 +154,7 @@ def logged(hook: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None
         ("stop", none, "is what rooms are offered"),
         ("after", 5, "is what rooms are offered"),
         ("state", 0, "is what rooms are offered"),
-        ("members", functools.cached_property(plain), "is what rooms are offered"),
+        ("members", functools.cached_property(repr), "is what rooms are offered"),
         ("name", "tea", "is what rooms are offered"),
     ],
 )
