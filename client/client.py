@@ -86,14 +86,14 @@ class Client:
         if waiting.cancelled_caught:
             raise Disconnected(f"{self._trouble()}, after {seconds:g} s.")
 
-    async def join(self, room: str, *, timeout: float | None = None) -> None:
-        """Be in a room from now on, over reconnections too.
+    async def join(self, room: str, data: JSON = None, *, timeout: float | None = None) -> None:
+        """Be in a room from now on, over reconnections too. The room is told `data` each time.
 
         Raises `Refused`; `NoAnswer` or `Disconnected` when it takes too long. Whatever it raises,
         the room is not asked for any more, unless it was joined before.
         """
         self._check()
-        promise = self._core.want(room)
+        promise = self._core.want(room, data)
         try:
             await self._wait_for(promise, "join", timeout)
         finally:
@@ -109,6 +109,7 @@ class Client:
     ) -> ClientReceipt:
         """Say something in a room, or (None) to everyone; return how far it got.
 
+        The receipt has what the room's handler has answered, `Refused.data` what it says of a no.
         Nothing is kept for later: without a connection, or while the client is not back in the
         room, it raises `Disconnected` at once. Raises `Refused` when the pod says no, `CannotSend`,
         and `Unconfirmed` or `NoAnswer` when nobody knows if it arrived.

@@ -99,7 +99,7 @@ class Conversation:
             after, code = refused.retry_after, refused.code
             if code in _TOKEN_LATER:
                 raise WireEnded(Ending(1013, str(refused), retry_after=after)) from refused
-            problem = Problem(code, refused.sentence, None, after)
+            problem = Problem(code, refused.sentence, None, after, refused.data)
             raise WireEnded(Ending(BAD_TOKEN, str(refused), refusal=problem)) from refused
         except ClientError as error:  # the connection is ending, or as good as that
             raise WireEnded(Ending(1006, str(error))) from error
@@ -238,7 +238,7 @@ class Conversation:
 
     async def _take_step(self, step: Step) -> None:
         """Ask for one room to be joined or left; what comes of it `_settle_step` says."""
-        message = Join(step.room) if step.joins else Leave(step.room)
+        message = Join(step.room, data=step.data) if step.joins else Leave(step.room)
         timeout = self._core.options.timeout
         what = "join" if step.joins else "leave"
         try:

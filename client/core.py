@@ -6,9 +6,17 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeAlias
 
 import trio
-from attrs import frozen
+from attrs import evolve, frozen
 
-from ..transport.protocols import ClientEvent, ClientMessage, Degraded, FromPod, Healed, Problem
+from ..transport.protocols import (
+    JSON,
+    ClientEvent,
+    ClientMessage,
+    Degraded,
+    FromPod,
+    Healed,
+    Problem,
+)
 from .endings import Comeback, Ending
 from .errors import ClientError, ClosedForGood, Misuse, NoAnswer, Refused, Unconfirmed
 from .inboxes import Inboxes
@@ -80,11 +88,11 @@ class Core:
 
     # What the caller wants ----------------------------------------------------------------------
 
-    def want(self, room: str) -> Promise[None]:
+    def want(self, room: str, data: JSON = None) -> Promise[None]:
         """Want to be in a room; the promise is kept when the pod has let us in."""
         promise: Promise[None] = Promise()
         self.inboxes.enter(room)
-        self.rooms.want(room)
+        self.rooms.want(room, data)
         self._settle(self._leaving, room)  # it stays, then
         if self.rooms.is_in(room):
             promise.keep(None)
@@ -194,7 +202,7 @@ class Core:
         self._change()
 
     def _refused(self, problem: Problem, room: str) -> None:
-        named = Problem(problem.code, problem.message, room, problem.retry_after)
+        named = evolve(problem, room=room)
         if room in self._joining and problem.code == "timeout":
             seconds = self.options.timeout
             self._settle(self._joining, room, lambda: NoAnswer("join", seconds))

@@ -13,7 +13,7 @@ from typing import Final
 
 from attrs import define, frozen
 
-from ..transport.protocols import Problem
+from ..transport.protocols import JSON, Problem
 from .endings import ASKED_CAP, LASTED, backoff
 
 __all__ = ["PASSING", "Pace", "Step", "StepOutcome", "WantedRooms"]
@@ -52,10 +52,14 @@ class StepOutcome(Enum):
 
 @frozen
 class Step:
-    """What the pod is to be asked for: to let us into a room, or out of it."""
+    """What the pod is to be asked for: to let us into a room, or out of it.
+
+    `data` is what the room is told of a join.
+    """
 
     joins: bool
     room: str
+    data: JSON = None
 
 
 @define
@@ -89,12 +93,15 @@ class Pace:
 
 @define
 class WantedRoom:
-    """One room. `known` is whether we have been in it; `since` when we came in the last time.
+    """One room. `data` is what it is told of the wish.
+
+    `known` is whether we have been in it; `since` when we came in the last time.
 
     `failures` in a row, and `not_before` when it is to be asked for again.
     """
 
     name: str
+    data: JSON = None
     stand: Stand = Stand.OUT
     wanted: bool = True
     known: bool = False
@@ -148,10 +155,10 @@ class WantedRooms:
 
     # What the caller wants ----------------------------------------------------------------------
 
-    def want(self, name: str) -> None:
+    def want(self, name: str, data: JSON = None) -> None:
         """Want to be in a room, from now on and over reconnections."""
         room = self._rooms.setdefault(name, WantedRoom(name))
-        room.wanted = True
+        room.wanted, room.data = True, data
         room.not_before = 0.0
         if room.stand is Stand.PUT_OUT:  # whoever asks again need not hear why
             room.stand = Stand.OUT
@@ -177,7 +184,7 @@ class WantedRooms:
                 break
             if room.stand is Stand.OUT and room.not_before <= now:
                 room.stand = Stand.JOINING
-                steps.append(Step(True, room.name))
+                steps.append(Step(True, room.name, room.data))
             elif room.stand is Stand.IN and not room.wanted and room.not_before <= now:
                 room.stand, room.gone = Stand.LEAVING, False
                 steps.append(Step(False, room.name))
@@ -245,7 +252,7 @@ class WantedRooms:
 
     def entered_late(self, name: str) -> None:
         """Note that we were let into a room that nobody waited for any more: it is to be left."""
-        self._rooms.setdefault(name, WantedRoom(name, Stand.IN, wanted=False))
+        self._rooms.setdefault(name, WantedRoom(name, stand=Stand.IN, wanted=False))
 
     def put_out(self, name: str, reason: str, now: float) -> None:
         """Note that the pod has put us out of a room; whether to come back it says in a moment."""

@@ -99,9 +99,9 @@ class BlockingClient:
         """Return when there is a connection, and the client is back in its rooms."""
         self._thread.call(partial(self._client.ready, timeout=timeout))
 
-    def join(self, room: str, *, timeout: float | None = None) -> None:
-        """Be in a room from now on, over reconnections too."""
-        self._thread.call(partial(self._client.join, room, timeout=timeout))
+    def join(self, room: str, data: JSON = None, *, timeout: float | None = None) -> None:
+        """Be in a room from now on, over reconnections too. The room is told `data` each time."""
+        self._thread.call(partial(self._client.join, room, data, timeout=timeout))
 
     def leave(self, room: str, *, timeout: float | None = None) -> None:
         """Leave a room."""

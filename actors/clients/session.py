@@ -7,6 +7,7 @@ from attrs import evolve
 
 from ...config import Audited
 from ...transport import (
+    JSON,
     Auth,
     Authenticated,
     BadToken,
@@ -117,7 +118,7 @@ class Session:
             return
         problem: Problem | None = room_closed(name)
         if exit.kind is ExitKind.NORMAL:
-            problem = self._knock(name, asking)
+            problem = self._knock(name, asking, seat.params)
         for reply in asking if problem is not None else ():
             reply.refuse(problem or room_closed(name))
 
@@ -198,7 +199,7 @@ class Session:
             return Problem("room_busy", f"Wait for the answer of the room '{room}', or leave it.")
         now = trio.current_time()
         reply = self._replies.owe(message.id, room, self._join_overdue, now)
-        problem = self._knock(room, [reply])
+        problem = self._knock(room, [reply], message.data)
         if problem is not None:
             reply.take()
         return problem
@@ -211,7 +212,7 @@ class Session:
             "too_many_rooms", f"You are in {limit} rooms, the most allowed; leave one first."
         )
 
-    def _knock(self, name: str, asking: list[Reply]) -> Problem | None:
+    def _knock(self, name: str, asking: list[Reply], params: JSON) -> Problem | None:
         """Ask a room to let the client in, and leave the answer to it; or say why that is vain."""
         seat = self._seats.get(name)
         if seat is None:
@@ -224,7 +225,7 @@ class Session:
                 return _busy(name)
             seat = Seat(self._member, roster, self)
         for reply in asking:
-            seat.knock(reply)
+            seat.knock(reply, params)
         return None
 
     def _join_overdue(self, reply: Reply) -> Problem:

@@ -13,17 +13,19 @@ from typing import Any, Final, TypeVar
 
 from attrs import frozen
 
-from ...transport import JSON, Problem, encode_inner, is_reserved_event
+from ...config import Limits
+from ...transport import JSON, Problem, check_name, encode_inner, is_reserved_event
 from ..runtime import ActorDefinitionError
 from .annotations import NoPayload, check_annotation
 from .hooks import where
 from .payloads import Build, Misfit, builder_of, plain_of
 
-__all__ = ["EventHandler", "event_handlers", "misfit", "on", "unknown_event"]
+__all__ = ["EventHandler", "event_handlers", "misfit", "on", "params_of", "unknown_event"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _MARK: Final = "__answers__"
+LONGEST_NAME: Final = Limits().max_name_length
 MOST_NAMED: Final = 8
 """Events that are named to whoever says one that nobody takes."""
 
@@ -36,8 +38,11 @@ def on(event: str) -> Callable[[F], F]:
     `Refuse` says no. Raises `ActorDefinitionError` for a name that no client can emit.
     """
     name: object = event
-    if not (isinstance(name, str) and name):
+    if not isinstance(name, str):
         raise ActorDefinitionError(f"@on needs the name of an event, not {event!r}.")
+    fault = check_name("event", event, LONGEST_NAME)
+    if fault is not None:
+        raise ActorDefinitionError(f"@on({event!r}): {fault}")
     if is_reserved_event(event):
         raise ActorDefinitionError(f"@on({event!r}): no client may emit that; take another name.")
 
@@ -110,21 +115,25 @@ def unknown_event(event: str, known: Mapping[str, EventHandler]) -> Problem:
 # -- judging ---------------------------------------------------------------------------------
 
 
+def params_of(cls: type, method: object) -> Build | None:
+    """Return what builds what a client says of its wish to join; None where the class is not told.
+
+    Raises `ActorDefinitionError` for an annotation that cannot be built.
+    """
+    place = f"{cls.__qualname__}.authorize_join{where(method, cls)}"
+    if not inspect.isfunction(method):
+        return None
+    return _build_of(cls, method, place)
+
+
 def _judged(cls: type, name: str, method: object, event: str) -> EventHandler:
     place = f"{cls.__qualname__}.{name}{where(method, cls)}"
     if not inspect.isfunction(method):
         raise ActorDefinitionError(f"{place} handles '{event}' and is no method; write one.")
     if inspect.isasyncgenfunction(method) or inspect.isgeneratorfunction(method):
         raise ActorDefinitionError(f"{place} answers once; take its `yield` out.")
-    payload = _payload_of(method, place)
-    hints = _hints(method, cls, place, (payload, "return"))
-    build: Build | None = None
-    try:
-        if payload is not None:
-            build = builder_of(hints.get(payload, object))
-    except NoPayload as error:
-        wants = hints[payload or ""]
-        raise ActorDefinitionError(f"{place} takes {_shown(wants)}: {error}; {_REMEDY}") from error
+    build = _build_of(cls, method, place)
+    hints = _hints(method, cls, place, ("return",))
     try:
         check_annotation(hints.get("return", object))
     except NoPayload as error:
@@ -139,6 +148,17 @@ _REMEDY: Final = (
     "use classes of attrs, dataclasses, TypedDicts, enums, JSON's own types, and lists and dicts "
     "of these."
 )
+
+
+def _build_of(cls: type, method: Callable[..., object], place: str) -> Build | None:
+    payload = _payload_of(method, place)
+    if payload is None:
+        return None
+    kind = _hints(method, cls, place, (payload,)).get(payload, object)
+    try:
+        return builder_of(kind)
+    except NoPayload as error:
+        raise ActorDefinitionError(f"{place} takes {_shown(kind)}: {error}; {_REMEDY}") from error
 
 
 def _payload_of(method: Callable[..., object], place: str) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import enum
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeGuard
 
 from ..runtime import ActorDefinitionError
@@ -88,6 +88,14 @@ def _overshadowed(owner: type, base: type) -> str:
     )
 
 
+def _takes(own: Callable[..., object], given: Sequence[str]) -> bool:
+    try:
+        inspect.signature(own).bind(*given)
+    except TypeError:
+        return False
+    return True
+
+
 def _is_hook(value: object, name: str) -> TypeGuard[Callable[..., object]]:
     return inspect.isfunction(value) and name.startswith(("on_", "authorize_", "initial_"))
 
@@ -105,10 +113,10 @@ def _fault(own: Callable[..., object], hook: Callable[..., object]) -> str | Non
         return "is a hook that is awaited; write `async def` before its name."
     if not asynchronous and inspect.iscoroutinefunction(own):
         return "is a hook that nobody awaits; write `def` before its name."
-    given = list(inspect.signature(hook).parameters)
-    try:
-        inspect.signature(own).bind(*given)
-    except TypeError:
+    parameters = inspect.signature(hook).parameters
+    given = [name for name, one in parameters.items() if one.kind is one.POSITIONAL_OR_KEYWORD]
+    more = [name for name, one in parameters.items() if one.kind is one.VAR_POSITIONAL]
+    if not (_takes(own, given) or (more and _takes(own, [*given, *more]))):
         kind = "async def" if asynchronous else "def"
         return (
             f"takes {_list(inspect.signature(own).parameters)} and is called with {_list(given)}; "

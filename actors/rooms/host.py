@@ -12,7 +12,7 @@ from structlog.typing import FilteringBoundLogger
 
 from ...transport import JSON, Failed, Problem
 from ..runtime import Actor, ActorDefinitionError, ActorRef, NotAMember, Timer, awaitable
-from .member import Member
+from .member import EVERYONE, Everyone, Member
 from .roster import RoomEmit, RoomEnvironment, Roster
 from .seat import Identified, Knock, Seat
 from .speech import Speech
@@ -85,17 +85,36 @@ class Host:
         """Call back again and again."""
         return self._there().every(seconds, partial(self._speech.timed, awaitable(callback)))
 
-    def broadcast(self, event: str, data: JSON, exclude: Member | None, *, local: bool) -> str:
-        """Tell every member but perhaps one."""
-        return self._speech.broadcast(event, data, exclude, local=local)
+    def broadcast(
+        self,
+        event: str,
+        data: JSON,
+        to: Member | Iterable[Member] | Everyone,
+        exclude: Member | Iterable[Member] | None,
+        *,
+        local: bool,
+    ) -> str:
+        """Tell every member, or some, but perhaps not all of them."""
+        speech = self._speech
+        if exclude is None or isinstance(exclude, Member):
+            if to is EVERYONE:
+                return speech.broadcast(event, data, exclude, local=local)
+            exclude = (exclude,) if exclude is not None else ()
+        left_out = set(map(id, exclude))
+        if isinstance(to, Everyone):
+            told = [one for one in self.members.values() if id(one) not in left_out]
+            return speech.broadcast(event, data, None, to=told, local=local)
+        several = [to] if isinstance(to, Member) or to is None else to
+        told = [self._recipient(one) for one in several]
+        return speech.send([one for one in told if id(one) not in left_out], event, data)
 
     def relay(self, event: str, data: JSON) -> str:
         """Tell the rooms of this name on other pods."""
         return self._speech.relay(event, data)
 
-    def send(self, members: Iterable[Member], event: str, data: JSON) -> str:
-        """Tell some members, or nobody when one of them is none."""
-        return self._speech.send([self._recipient(one) for one in members], event, data)
+    def send(self, member: Member, event: str, data: JSON) -> str:
+        """Tell one member."""
+        return self._speech.send([self._recipient(member)], event, data)
 
     def tell_problem(self, member: Member, problem: Problem) -> None:
         """Tell a member, or whom the hook is about, of a problem."""

@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Protocol
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, cast
+
+from typing_extensions import TypeVar
 
 from ...transport import Asker, ClientProtocol, Identity, PodMessage, binary_frame, text_frame
-from ..runtime import ActorRef, Down
+from ..runtime import ActorRef, Down, RoomError
 
 if TYPE_CHECKING:
     from .seat import Seat
 
-__all__ = ["FrameSink", "Member", "frame_of"]
+__all__ = ["EVERYONE", "D", "Everyone", "FrameSink", "Member", "frame_of"]
+
+
+D = TypeVar("D", default=Any)
+"""What a room keeps of each of its members."""
+
+
+class Everyone(Enum):
+    """Whom something is for where nobody is named: no None could be taken for it by mistake."""
+
+    EVERYONE = "everyone"
+
+
+EVERYONE: Final = Everyone.EVERYONE
 
 
 class FrameSink(Protocol):
@@ -40,7 +56,7 @@ class FrameSink(Protocol):
         """Return when nothing waits any more, or the client is gone."""
 
 
-class Member:
+class Member(Generic[D]):
     """One connected client; in each room that it has joined it has a `Seat`, which is one too.
 
     `identity` is None until the client has authenticated, and again after its token expired. What
@@ -48,10 +64,21 @@ class Member:
     (`Room.on_identity`): it is the same before and after a hook has waited. `local` is whether it
     is a developer's own: of this machine, and the pod runs for development. `seats` are its
     places in rooms by their names, those it has only asked for included. `protocol` is what it
-    speaks: nobody who says something to it need know.
+    speaks: nobody who says something to it need know. `data` is what a room keeps of this member,
+    None until the room sets it: it is that room's alone, outlives a crash and ends with the seat.
     """
 
-    __slots__ = ("address", "client_id", "identity", "local", "protocol", "ref", "seats", "sink")
+    __slots__ = (
+        "address",
+        "client_id",
+        "data",
+        "identity",
+        "local",
+        "protocol",
+        "ref",
+        "seats",
+        "sink",
+    )
 
     def __init__(
         self,
@@ -70,6 +97,7 @@ class Member:
         self.protocol = protocol
         self.local = local
         self.identity: Identity | None = None
+        self.data = cast("D", None)
         self.seats: dict[str, Seat] = {}
 
     def say(self, message: PodMessage) -> None:
@@ -101,13 +129,23 @@ class Member:
         """Whether the client's token says root."""
         return self.identity is not None and self.identity.is_root
 
+    def kick(self, code: str, sentence: str) -> None:
+        """Put this member out of the room, and tell it why: `code` for programs.
+
+        It is out at once and hears nothing that is said from here on; what was said before is out
+        now, as when a hook waits. `on_leave` runs in its turn. Harmless for one that has gone. It
+        may join again, unless `authorize_join` refuses it. Raises `ActorDefinitionError` for a code
+        that `Refuse` would not take, `RoomError` for a client that is not in.
+        """
+        raise RoomError(f"{self!r} has not joined, so there is nothing to put it out of.")
+
     def asker(self) -> Asker:
         """Return on whose account it opens rooms."""
         return Asker.of(self.address, self.user_id, root=self.is_root)
 
     def as_it_is(self) -> Member:
         """Return the client as it is now, whoever it becomes: one that speaks without joining."""
-        now = Member(
+        now: Member[D] = Member(
             self.client_id, self.ref, self.sink, self.address, self.protocol, local=self.local
         )
         now.identity, now.seats = self.identity, self.seats

@@ -6,13 +6,18 @@ from collections.abc import Iterable
 from typing import Any
 
 import trio
+from attrs import evolve
 from structlog.typing import FilteringBoundLogger
 
-from ...transport import Joined, Problem
+from ...transport import JSON, Joined, Problem
 from ..runtime import failure_of
 from . import problems
+from .answering import misfit
 from .attendance import Attendance
 from .hooks import allows
+from .member import Member
+from .payloads import Misfit
+from .refusal import Refuse
 from .replies import Reply
 from .room import Room
 from .roster import RoomEnvironment, Roster
@@ -48,6 +53,8 @@ class Membership:
             return
         self._speech.begin(Turn(message))
         problem = await self._refusal(seat)
+        if type(self._room).__params__ is None:
+            seat.params = None  # nobody will ask for it again
         if not seat.heard():  # it did not wait for us
             self._attendance.stop_listening()
         elif problem is not None:
@@ -56,16 +63,25 @@ class Membership:
             await self._let_in(seat)
         self._speech.end()
 
+    async def may_join(self, member: Member, params: JSON) -> bool:
+        """Ask the room, telling it what the client has said of its wish.
+
+        Raises `Misfit` for what the room does not take, and `Refuse`.
+        """
+        build = type(self._room).__params__
+        given = () if build is None else (build(params),)
+        return await allows(self._room, self._room.authorize_join(member, *given))
+
     async def identified(self, message: Identified) -> None:
         """Say whether somebody stays as whom it is now."""
         seat = message.seat
         if not seat.reconsidered():
             return
         self._speech.begin(Turn(message))
-        stays = await self._speech.hook(allows(self._room, self._room.authorize_join(seat)))
+        problem = await self._verdict(seat, problems.may_not_stay(self._name))
         self._speech.end()
-        if not stays and seat.taken:
-            seat.expel(problems.may_not_stay(self._name), "may not stay")
+        if problem is not None and seat.taken:
+            seat.expel(problem, "may not stay")
         elif seat.taken:
             self._speech.flush()  # what was said before is not for the one who stays
             missed = seat.stay()
@@ -97,7 +113,8 @@ class Membership:
         """Leave nobody half in: the room has crashed in this turn."""
         message = turn.message
         if isinstance(message, Knock):
-            self._fail_to_let_in(message.seat, turn)
+            problem = problems.failed_to(self._name, "was to let you in")
+            self._fail_to_let_in(message.seat, turn, problem, "room crashed")
         elif isinstance(message, Identified) and message.seat.taken:
             problem = problems.failed_to(self._name, "was to say whether you may stay")
             message.seat.expel(problem, "room crashed")
@@ -110,17 +127,36 @@ class Membership:
 
     async def _refusal(self, seat: Seat) -> Problem | None:
         """Say why somebody may not come in, or None."""
-        if not await self._speech.hook(allows(self._room, self._room.authorize_join(seat))):
-            return problems.may_not_enter(self._name)
+        problem = await self._verdict(seat, problems.may_not_enter(self._name))
+        if problem is not None:
+            return problem
         if not await self._attendance.listen():
             return problems.cannot_hear(self._name)
         return None
+
+    async def _verdict(self, seat: Seat, otherwise: Problem) -> Problem | None:
+        """Say why the room does not have somebody in it, or None."""
+        try:
+            allowed = await self._speech.hook(self.may_join(seat, seat.params))
+        except Misfit as error:
+            return misfit("join", error)
+        except Refuse as refused:
+            self._speech.discard()
+            return evolve(refused.problem, room=self._name)
+        return None if allowed else otherwise
 
     async def _let_in(self, seat: Seat) -> None:
         self._speech.flush()  # what was said before is not for the one who joins now
         acknowledged = self._speech.turn.acknowledged = seat.admit()
         self._attendance.changed()
-        await self._speech.hook(self._welcome(seat, acknowledged))
+        try:
+            await self._speech.hook(self._welcome(seat, acknowledged))
+        except Refuse as refused:
+            self._speech.discard()
+            problem = evolve(refused.problem, room=self._name)
+            self._fail_to_let_in(seat, self._speech.turn, problem, "not let in")
+            self._attendance.stop_listening()
+            self._attendance.changed()
 
     async def _welcome(self, seat: Seat, acknowledged: Iterable[Reply]) -> None:
         # Said within the hook: when that raises without having waited, nobody was told anything.
@@ -135,13 +171,12 @@ class Membership:
         if due:
             await self._speech.hook(self._room.on_leave(seat, reason))
 
-    def _fail_to_let_in(self, seat: Seat, turn: Turn) -> None:
+    def _fail_to_let_in(self, seat: Seat, turn: Turn, problem: Problem, reason: str) -> None:
         """Answer the joins, or tell who was told that it is in."""
-        problem = problems.failed_to(self._name, "was to let you in")
         was_in = seat.taken
         seat.fail(problem)
         if not turn.waited:
             for reply in turn.acknowledged:
                 reply.give(problem)
         elif was_in and turn.acknowledged:
-            seat.put_out(problem, "room crashed")
+            seat.put_out(problem, reason)

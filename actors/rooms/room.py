@@ -10,9 +10,10 @@ from structlog.typing import FilteringBoundLogger
 from ...transport import JSON, Problem
 from ..cluster import Degraded, Gap, Healed
 from ..runtime import ActorDefinitionError, ActorRef, Exit, Handling, Timer
-from .answering import EventHandler, event_handlers
+from .answering import EventHandler, event_handlers, params_of
 from .hooks import check_hooks
-from .member import Member
+from .member import EVERYONE, D, Everyone, Member
+from .payloads import Build
 from .roster import S, StatePolicy
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Room"]
 
 
-class Room(Handling, Generic[S]):
+class Room(Handling, Generic[S, D]):
     """A room of members, supervised: subclass it, override hooks, bind it to a pattern.
 
     Everything in a room runs one at a time: hooks, timers, typed handlers (`@handles`). One that
@@ -29,7 +30,8 @@ class Room(Handling, Generic[S]):
     asked is told, the room restarts, with a new object of this class, and keeps its members. One
     that waits holds up its own room only.
 
-    `state` is whatever `initial_state` returns; `state_policy` names what a crash does to it.
+    `state` is whatever `initial_state` returns; `state_policy` names what a crash does to it. Of
+    `Room[State, Data]` the second is what `member.data` is; either may be left out.
 
     Everything that is offered stands in this file: all other names are yours. A method that begins
     with `on_` is a hook or refused when the class is written, and so are a hook that is not `async`
@@ -49,6 +51,7 @@ class Room(Handling, Generic[S]):
 
     __host__: Host | None = None
     __answers__: ClassVar[Mapping[str, EventHandler]] = {}
+    __params__: ClassVar[Build | None] = None
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         """Collect the handlers of events (`@on`), and refuse what would never be called.
@@ -58,6 +61,8 @@ class Room(Handling, Generic[S]):
         super().__init_subclass__(**kwargs)
         check_hooks(cls, Room)
         cls.__answers__ = event_handlers(cls)
+        if cls.authorize_join is not Room.authorize_join:
+            cls.__params__ = params_of(cls, cls.authorize_join)
 
     # What you may call ------------------------------------------------------------------------
 
@@ -67,7 +72,7 @@ class Room(Handling, Generic[S]):
         return _host_of(self).name
 
     @property
-    def members(self) -> Mapping[str, Member]:
+    def members(self) -> Mapping[str, Member[D]]:
         """Who is in, by client id. It changes between hooks and never while one waits.
 
         Who has left meanwhile stands in it, and hears nothing, until `on_leave` has its turn.
@@ -99,15 +104,23 @@ class Room(Handling, Generic[S]):
         return _host_of(self).waiting
 
     def broadcast(
-        self, event: str, data: JSON, *, exclude: Member | None = None, local: bool = False
+        self,
+        event: str,
+        data: JSON,
+        *,
+        to: Member[D] | Iterable[Member[D]] | Everyone = EVERYONE,
+        exclude: Member[D] | Iterable[Member[D]] | None = None,
+        local: bool = False,
     ) -> str:
-        """Tell every member, on all pods, but perhaps one, and return the event's id.
+        """Tell every member, on all pods, but perhaps some, and return the event's id.
 
-        With `local` only this pod's members are told. Synchronous: the data is encoded once, now,
-        and written when the room has no more to do or is about to wait. Raises `WireError` when
-        `data` is not JSON, or larger than what may wait for a client (`limits.maxBufferBytes`).
+        With `local` only this pod's members are told, with `to` only those: they are of this pod.
+        Synchronous: the data is encoded once, now, and written when the room has no more to do or
+        is about to wait. Raises `WireError` when `data` is not JSON, or larger than what may wait
+        for a client (`limits.maxBufferBytes`), and `NotAMember`, telling nobody, when one of `to`
+        does not stand in `members`; who is excluded need not.
         """
-        return _host_of(self).broadcast(event, data, exclude, local=local)
+        return _host_of(self).broadcast(event, data, to, exclude, local=local)
 
     def relay(self, event: str, data: JSON) -> str:
         """Let the rooms of this name on the other pods tell their members, and nobody here.
@@ -116,21 +129,14 @@ class Room(Handling, Generic[S]):
         """
         return _host_of(self).relay(event, data)
 
-    def send_to(self, member: Member, event: str, data: JSON) -> str:
+    def send_to(self, member: Member[D], event: str, data: JSON) -> str:
         """Tell one member, in order with the broadcasts, and return the event's id.
 
         Raises `NotAMember` for whoever does not stand in `members`, None included.
         """
-        return _host_of(self).send([member], event, data)
+        return _host_of(self).send(member, event, data)
 
-    def multicast(self, members: Iterable[Member], event: str, data: JSON) -> str:
-        """Tell some members the same, encoded once, and return the event's id.
-
-        Raises `NotAMember`, and tells nobody, when one of them does not stand in `members`.
-        """
-        return _host_of(self).send(members, event, data)
-
-    def tell_problem(self, member: Member, problem: Problem) -> None:
+    def tell_problem(self, member: Member[D], problem: Problem) -> None:
         """Tell one member that something went wrong, in order with what else it is told.
 
         Whoever a hook is about may be told too, before it is a member or when it is none. Raises
@@ -185,19 +191,23 @@ class Room(Handling, Generic[S]):
     def on_lost(self, message: object, error: Exception) -> None:
         """Learn that the room before this one crashed on a message; who said it has been told."""
 
-    async def authorize_join(self, member: Member) -> bool:
+    # To the checker what follows `member` is anything, so a room may name and type its own.
+    async def authorize_join(self, member: Member[D], *params: Any, **more: Any) -> bool:
         """Say whether a member may come in; the configured access rules have already agreed.
 
+        Take one argument more, `params`, and you are told what the client says of its wish, built
+        and checked as the annotation says, as for handlers (`@on`). Raise `Refuse` to say why not.
+
         Asked again of a member whose identity has changed: who is refused then is out. And of a
-        client whom the rules let speak without joining, each time it does.
+        client whom the rules let speak without joining, each time it does; its params are None.
         """
         return True
 
-    async def authorize_emit(self, member: Member, event: str, data: JSON) -> bool:
+    async def authorize_emit(self, member: Member[D], event: str, data: JSON) -> bool:
         """Say whether a client may say this; the configured access rules have already agreed."""
         return True
 
-    async def on_join(self, member: Member) -> None:
+    async def on_join(self, member: Member[D]) -> None:
         """React to a member who comes in; the acknowledgement goes before what is said here.
 
         When this raises, the member is out again and its join answered with an error, or it is
@@ -205,20 +215,20 @@ class Room(Handling, Generic[S]):
         not called for it (as `__exit__` is not when `__enter__` raises).
         """
 
-    async def on_identity(self, member: Member) -> None:
+    async def on_identity(self, member: Member[D]) -> None:
         """React to a member who is somebody else now, and whom `authorize_join` lets stay.
 
         It has signed in, signed in as somebody else, or its token has expired.
         """
 
-    async def on_leave(self, member: Member, reason: str) -> None:
+    async def on_leave(self, member: Member[D], reason: str) -> None:
         """React to a member who has gone; it is no longer in `members`.
 
         Called once for each whose `on_join` has returned, also when the room was busy or had
         crashed as it went, or stops meanwhile; not when the room is given up, or killed.
         """
 
-    async def on_message(self, member: Member, event: str, data: JSON) -> None:
+    async def on_message(self, member: Member[D], event: str, data: JSON) -> None:
         """React to what a client said, and no handler (`@on`) takes.
 
         As it stands: tell everyone, the sender included; a room that has handlers refuses it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, cast
@@ -51,6 +52,7 @@ class RoomActor(Actor):
         if not roster.state_built or room.state_policy is StatePolicy.REBUILD:
             roster.state = room.initial_state()
             roster.state_built = True
+        roster.voice = weakref.WeakMethod(speech.say_now)
         roster.takes_batches = self._kind.plain_remote_emit
         roster.listens = self._kind.hears_the_pod
         attendance = Attendance(host, roster, environment, kept=room.keep_alive)
@@ -170,6 +172,8 @@ class RoomActor(Actor):
         speech, answer = self._speech, message.answer
         try:
             await speech.hook(self._consider(message, stranger=stranger))
+        except Misfit:  # of a stranger, who has said nothing of itself
+            speech.then(partial(answer.refuse, problems.may_not_say(self._name)))
         except Refuse as refused:
             speech.discard()
             problem = evolve(refused.problem, room=self._name)
@@ -178,7 +182,7 @@ class RoomActor(Actor):
     async def _consider(self, message: RoomEmit, *, stranger: bool) -> None:
         """Let the hooks say whether it may be said, and react to it."""
         room, member, event, data = self._room, message.member, message.event, message.data
-        may_be_in = not stranger or await allows(room, room.authorize_join(member))
+        may_be_in = not stranger or await self._membership.may_join(member, None)
         if not may_be_in or not await allows(room, room.authorize_emit(member, event, data)):
             refusal = problems.may_not_say(self._name)
             self._speech.then(functools.partial(message.answer.refuse, refusal))

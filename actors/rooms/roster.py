@@ -135,6 +135,10 @@ def _unwatched(by_anybody: bool) -> None:
     """Do nothing: nobody wants to know."""
 
 
+def _silent() -> None:
+    """Be the voice of a room that does not run."""
+
+
 @mutable(eq=False)
 class Roster(Generic[S]):
     """What outlives a room's crash: who is in, numbering, and by policy its state.
@@ -151,7 +155,8 @@ class Roster(Generic[S]):
     nobody is in; before it runs that may not be known.
     `counted` is whether receipts say who has heard.
     `half_heard` is whether what crashed the room had said something that is out. `attended` learns
-    whether anybody is in, whenever that may have changed.
+    whether anybody is in, whenever that may have changed. `voice` returns what says and writes what
+    waits to be said, while the room runs.
     """
 
     name: str | None
@@ -175,6 +180,7 @@ class Roster(Generic[S]):
     half_heard: bool = False
     counted: bool = False
     attended: Callable[[bool], None] = _unwatched
+    voice: Callable[[], Callable[[], None] | None] = _silent
 
     @property
     def present(self) -> int:

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from attrs import evolve, frozen
 
-from ...transport import Identity, Problem
-from ..runtime import Exit
+from ...transport import JSON, Identity, Problem
+from ..runtime import Exit, RoomError
 from .member import FrameSink, Member
+from .refusal import check_code
 from .replies import Reply
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ class Seat(Member):
         "client",
         "doubt",
         "owner",
+        "params",
         "roster",
         "spoke_in",
         "standing",
@@ -115,6 +117,8 @@ class Seat(Member):
         self.client = client
         self.roster = roster
         self.owner = owner
+        self.params: JSON = None
+        """What the client has said of its wish to come in."""
         self.standing = Standing.OUT
         self.spoke_in = False
         """Whether what it said may be heard although it is out: it left of its own accord."""
@@ -141,9 +145,10 @@ class Seat(Member):
 
     # What the client's session does ---------------------------------------------------------
 
-    def knock(self, reply: Reply) -> None:
+    def knock(self, reply: Reply, params: JSON = None) -> None:
         """Ask to come in, or wait for the answer of a room that was asked already."""
         self._asking.append(reply)
+        self.params = params
         if self.standing is Standing.OUT:
             self.standing = Standing.KNOCKING
             self.seats[self.name] = self
@@ -223,6 +228,17 @@ class Seat(Member):
         self._believe()
         self.standing, self.sink = Standing.IN, self.client.sink
         return self.roster.sequence - self._since
+
+    def kick(self, code: str, sentence: str) -> None:
+        """See `Member.kick`."""
+        check_code(code)
+        if self.standing in (Standing.KNOCKING, Standing.WITHDRAWN):
+            raise RoomError(f"{self!r} is not in yet; raise Refuse to keep it out.")
+        if self.taken:
+            say_now = self.roster.voice()
+            if say_now is not None:
+                say_now()
+            self.expel(Problem(code, sentence), "kicked")
 
     def expel(self, problem: Problem, reason: str) -> None:
         """Be out because the room says so, and be told; `on_leave` is due."""

@@ -106,6 +106,13 @@ class Speech:
         self.flush()
         self.turn.pause(self._mark())
 
+    def say_now(self) -> None:
+        """Say and write what waits, before something happens that cannot be taken back."""
+        if self.turn.held is None:
+            self.flush()
+        else:
+            self._pause()
+
     def discard(self) -> None:
         """Forget what the hook has said since it last waited."""
         if self.turn.held is not None:
@@ -118,20 +125,34 @@ class Speech:
 
     # Saying ---------------------------------------------------------------------------------
 
-    def broadcast(self, name: str, data: JSON, exclude: Member | None, *, local: bool) -> str:
-        """Tell everyone here, but perhaps one, and unless `local` the other pods."""
+    def broadcast(
+        self,
+        name: str,
+        data: JSON,
+        exclude: Member | None,
+        *,
+        local: bool,
+        to: Sequence[Member] | None = None,
+    ) -> str:
+        """Tell everyone here, but perhaps one, or some, and unless `local` the other pods."""
         self._affinity.check("Room.broadcast")
-        return self.broadcast_encoded(name, encode_inner(data), exclude, local=local)
+        return self.broadcast_encoded(name, encode_inner(data), exclude, local=local, to=to)
 
     def broadcast_encoded(
-        self, name: str, encoded: bytes, exclude: Member | None = None, *, local: bool = False
+        self,
+        name: str,
+        encoded: bytes,
+        exclude: Member | None = None,
+        *,
+        local: bool = False,
+        to: Sequence[Member] | None = None,
     ) -> str:
         """Do so with what is JSON already."""
         turn = self.turn
         local = local or self._env.uplink is None or turn.origin is not None
         event_id = turn.take_event_id(published=not local) or self._env.event_ids()
         event = self._event(name, encoded, event_id, turn.origin)
-        self._put(event, len(encoded) + SMALL, but=exclude)
+        self._put(event, len(encoded) + SMALL, to=to, but=exclude)
         if not local:
             self.publish(event)
         return event_id

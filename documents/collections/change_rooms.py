@@ -88,7 +88,7 @@ class _ChangesRoom(Room):
             if members is None:
                 self.broadcast(event, data, local=True)  # the other pods have the whole document
             elif members:
-                self.multicast(members, event, data)
+                self.broadcast(event, data, to=members)
         except WireError as error:
             self._miss(collection, members or list(self.members.values()), error.sentence)
 

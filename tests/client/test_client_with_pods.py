@@ -10,7 +10,7 @@ import trio
 from attrs import evolve
 from trio.testing import MockClock
 
-from deployd.actors import Member, Room
+from deployd.actors import Member, Refuse, Room, on
 from deployd.client import (
     ClientEvent,
     ClosedForGood,
@@ -54,6 +54,46 @@ def free_port() -> int:
 async def hear(client: Client, room: str) -> ClientEvent:
     with trio.fail_after(PATIENCE):
         return await anext(client.events(room))
+
+
+class Auction(Room[float]):
+    async def authorize_join(self, member: Member, params: dict[str, int]) -> bool:
+        if params["seat"] > 3:
+            raise Refuse("There are three seats.", code="no_such_seat", seats=3)
+        self.log.info("somebody sits down", seat=params["seat"])
+        member.data = params["seat"]
+        return True
+
+    @on("bid")
+    def bid(self, member: Member, amount: float) -> dict[str, float]:
+        if amount < 5:
+            raise Refuse("Bid more.", least=5)
+        return {"seat": member.data, "amount": amount}
+
+    @on("leave-me")
+    def leave_me(self, member: Member) -> None:
+        member.kick("as_asked", "You have asked for it.")
+
+
+async def test_a_room_answers_refuses_with_data_and_is_told_what_a_client_brings() -> None:
+    async with running_pod(rooms={"auction": Auction}) as pod, connect(url(pod)) as ada:
+        with pytest.raises(Refused) as refused:
+            await ada.join("auction", {"seat": 4})
+        assert (refused.value.code, refused.value.data) == ("no_such_seat", {"seats": 3})
+        await ada.join("auction", {"seat": 3})
+        receipt = await ada.emit("auction", "bid", 6)
+        assert (receipt.answer, receipt.scope) == ({"seat": 3, "amount": 6}, Scope.LOCAL)
+        with pytest.raises(Refused, match="Bid more") as refused:
+            await ada.emit("auction", "bid", 1)
+        assert (refused.value.code, refused.value.data) == ("refused", {"least": 5})
+        with pytest.raises(Refused, match="the data must be a number, not 'x'") as refused:
+            await ada.emit("auction", "bid", "x")
+        assert (refused.value.code, refused.value.data) == ("wrong_data", {"path": ""})
+        assert (await ada.emit("auction", "leave-me")).answer is None
+        with pytest.raises(RoomLost) as lost, trio.fail_after(PATIENCE):
+            await anext(ada.events("auction"))
+        assert (lost.value.code, lost.value.sentence) == ("as_asked", "You have asked for it.")
+        assert ada.rooms == frozenset()
 
 
 async def test_two_clients_talk_and_each_has_its_receipt() -> None:

@@ -43,6 +43,16 @@ def test_a_room_that_is_wanted_is_asked_for_once() -> None:
     assert wanted.due(2.0) == []
 
 
+def test_a_room_is_told_what_it_was_told_again_on_each_connection() -> None:
+    wanted = rooms()
+    wanted.want("tea", {"seat": 3})
+    told = Step(True, "tea", {"seat": 3})
+    assert wanted.due(0.0) == [told]
+    wanted.answered(told, None, 0.0)
+    wanted.lost()
+    assert wanted.due(1.0) == [told]
+
+
 def test_a_room_that_is_not_wanted_any_more_is_left_when_the_answer_has_come() -> None:
     wanted = rooms("tea")
     wanted.due(0.0)

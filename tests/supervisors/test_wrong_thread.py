@@ -179,7 +179,7 @@ ROOM: dict[str, Callable[[Any], object]] = {
     "broadcast, local": lambda room: room.broadcast("e", 1, local=True),
     "relay": lambda room: room.relay("e", 1),
     "send_to": lambda room: room.send_to(next(iter(room.members.values())), "e", 1),
-    "multicast": lambda room: room.multicast(room.members.values(), "e", 1),
+    "broadcast, to": lambda room: room.broadcast("e", 1, to=room.members.values()),
     "tell_problem": lambda room: room.tell_problem(
         next(iter(room.members.values())), Problem("odd", "It is odd.")
     ),

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import trio
 
-from deployd.actors import ActorRef, Exit, Member, Roster
+from deployd.actors import JSON, ActorRef, Exit, Member, Roster
 from deployd.actors.rooms.replies import Replies, Reply
 from deployd.actors.rooms.seat import Seat
 from deployd.transport import NATIVE, Problem
@@ -28,10 +28,12 @@ class Desk:
         self.ended: list[tuple[Seat, Exit]] = []
         self.out: list[str] = []
 
-    def knock(self, roster: Roster[Any], request_id: int | None = None) -> Seat:
+    def knock(
+        self, roster: Roster[Any], request_id: int | None = None, params: JSON = None
+    ) -> Seat:
         """Ask to be let in."""
         seat = self.member.seats.get(roster.name or "") or Seat(self.member, roster, self)
-        seat.knock(self._owe(roster, request_id))
+        seat.knock(self._owe(roster, request_id), params)
         return seat
 
     def owe(self, request_id: int | None, event_id: str = "") -> Reply:

@@ -134,6 +134,28 @@ test('an emit whose receipt does not come before the end says that nobody knows'
   await assert.rejects(receipt, { code: 'disconnected', message: /nobody knows/ });
 });
 
+test('a receipt brings the answer of the room, and a refusal what it says to programs', async () => {
+  await connected();
+  const bid = dpd.socket.emit('bid', { amount: 5 }, 'tea');
+  const answer = { user: 'ann', amount: 5 };
+  await WebSocket.last.answer('emit', { type: 'receipt', data: { scope: 'local', id: 'e', answer } });
+  assert.deepEqual((await bid).answer, answer);
+  const low = dpd.socket.emit('bid', { amount: 4 }, 'tea');
+  const data = { code: 'too_low', least: 6 };
+  await WebSocket.last.answer('emit', { type: 'error', error: 'Bid more.', data, room: 'tea' });
+  await assert.rejects(low, { code: 'too_low', message: 'Bid more.', data: { least: 6 } });
+  assert.equal('data' in new Deployd.DeploydError('x', 'y'), false);
+});
+
+test('a room is told what a join brings, again after each reconnection', async () => {
+  await connected();
+  dpd.socket.join('tea', { seat: 3 });
+  assert.deepEqual(WebSocket.last.sent.at(-1).data, { seat: 3 });
+  await WebSocket.last.answer('join', { type: 'join', room: 'tea' });
+  dpd.socket.leave('tea');
+  assert.equal(WebSocket.last.sent.at(-1).data, undefined);
+});
+
 test('an answer that does not come is given up in time', async () => {
   await connected();
   const receipt = dpd.socket.emit('said', 1, 'tea');

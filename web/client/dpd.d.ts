@@ -55,7 +55,10 @@ declare namespace Deployd {
     readonly id: string | null;
     /** The promise is of `id`. It does not shorten a wait that has just begun. */
     connect(callback?: Callback<string>): Promise<string>;
-    join(room: string, callback?: Callback<Message>): Promise<Message>;
+    /** The room is told `data`, now and after each reconnection. */
+    join(room: string, data?: unknown): Promise<Message>;
+    join(room: string, callback: Callback<Message>): Promise<Message>;
+    join(room: string, data: unknown, callback: Callback<Message>): Promise<Message>;
     leave(room: string, callback?: Callback<Message>): Promise<Message>;
     /** `emit<Leading>('bid', …)` says what the room answers. */
     emit<A = any>(event: string, data?: unknown, room?: string): Promise<Receipt<A>>;

@@ -448,6 +448,7 @@
       this.since = null; // when we came in
       this.failures = 0;
       this.from = 0; // not to be asked for before
+      this.data = undefined; // what the pod's room is told of the wish
       this.left = null; // the promise of leave()
       this.gone = false; // the pod had put us out before it heard that we leave
       this._report = report;
@@ -507,8 +508,9 @@
     }
 
     /** Want a room; the promise is of the acknowledgement. */
-    hold(name, holder, ended) {
+    hold(name, holder, ended, data) {
       const room = this._byName.get(name) || new Room(name, this._report);
+      if (holder === 'application') room.data = data;
       this._byName.set(name, room);
       room.holders.add(holder);
       if (room.state !== 'leaving') room.leaves({ type: 'leave', room: name }); // it stays, then
@@ -639,7 +641,8 @@
         this.pump();
       };
       const [done, failed] = entering ? [this._in, this._notIn] : [this._out, this._notOut];
-      this._socket._request({ type, room: room.name }).then(over(done), over(failed));
+      const data = entering ? room.data : undefined;
+      this._socket._request({ type, room: room.name, data }).then(over(done), over(failed));
     }
 
     _in(room, answer) {
@@ -779,9 +782,12 @@
       return greeting;
     }
 
-    /** Be in a room from now on, over reconnections too; the promise is of the acknowledgement. */
-    join(room) {
-      return this._hold(room, 'application');
+    /**
+     * Be in a room from now on, over reconnections too; the promise is of the acknowledgement. The
+     * room is told `data` each time.
+     */
+    join(room, data) {
+      return this._hold(room, 'application', data);
     }
 
     leave(room) {
@@ -794,9 +800,9 @@
       return this._request({ type: 'emit', event, data, room }, (answer) => answer.data);
     }
 
-    _hold(name, holder) {
+    _hold(name, holder, data) {
       this._start();
-      return this._rooms.hold(name, holder, this._ended);
+      return this._rooms.hold(name, holder, this._ended, data);
     }
 
     _release(name, holder) {

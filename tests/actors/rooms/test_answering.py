@@ -235,7 +235,7 @@ def test_a_hook_is_no_handler_and_names_that_nobody_can_emit_are_refused() -> No
             async def on_join(self, member: Member) -> None:
                 """Be both."""
 
-    for name in ("", None, on, "system:degraded"):
+    for name in ("", None, on, "system:degraded", "leave me", "x" * 129, "*"):
         with pytest.raises(ActorDefinitionError, match="@on"):
             on(name)  # type: ignore[arg-type] # what is tried
 

@@ -451,7 +451,9 @@ class Whispers(Room[None]):
 
     ways: ClassVar[dict[str, Callable[[Room[None], Any], object]]] = {
         "send_to": lambda room, to: room.send_to(to, "secret", 1),
-        "multicast": lambda room, to: room.multicast([*room.members.values(), to], "secret", 1),
+        "broadcast, to": lambda room, to: room.broadcast(
+            "secret", 1, to=[*room.members.values(), to]
+        ),
         "tell_problem": lambda room, to: room.tell_problem(to, Problem("secret", "")),
     }
     raised: ClassVar[list[Exception]]
@@ -473,7 +475,7 @@ class Whispers(Room[None]):
 
 
 @pytest.mark.parametrize("kind", ["None", "a name", "a stranger", "who has left"])
-@pytest.mark.parametrize("way", ["send_to", "multicast", "tell_problem"])
+@pytest.mark.parametrize("way", ["send_to", "broadcast, to", "tell_problem"])
 async def test_what_is_meant_for_one_who_is_no_member_is_told_to_nobody(
     way: str, kind: str, autojump_clock: MockClock
 ) -> None:

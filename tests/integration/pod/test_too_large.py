@@ -57,7 +57,7 @@ class Loud(Room):
             "local": lambda: self.broadcast("big", LARGE, local=True),
             "relay": lambda: self.relay("big", LARGE),
             "send_to": lambda: self.send_to(member, "big", LARGE),
-            "multicast": lambda: self.multicast([member], "big", LARGE),
+            "broadcast-to": lambda: self.broadcast("big", LARGE, to=[member]),
         }
         try:
             says[event]()
@@ -65,7 +65,7 @@ class Loud(Room):
             self.broadcast("refused", [error.code, error.sentence])
 
 
-@pytest.mark.parametrize("call", ["broadcast", "local", "relay", "send_to", "multicast"])
+@pytest.mark.parametrize("call", ["broadcast", "local", "relay", "send_to", "broadcast-to"])
 async def test_what_a_hook_says_too_largely_is_an_error_at_the_call(call: str) -> None:
     config = pod_config(max_buffer_bytes=BUFFER)
     async with running_pod(config, rooms={"tea": Loud}) as pod, connected(pod) as [ada]:
