@@ -243,6 +243,15 @@ class Rule:
         choices=tuple(Speaker),
         help="Who may emit: its members, or others too, but never who may not join.",
     )
+    members: int = setting(
+        0, unit="members", ge=0, help="Members that a room may have on one pod; 0 is no limit."
+    )
+    rate: float = setting(
+        0.0,
+        unit="messages/s",
+        ge=0,
+        help="What each member may say in the room; 0 is no limit but `messageRateLimit`.",
+    )
 
 
 @attrs.frozen
@@ -256,7 +265,8 @@ class Access:
         {},
         check=formats.patterns,
         help='Rules by pattern of a room\'s name, such as `"admin-*"`: who may `join` (`anyone`) '
-        "and `emit` (`members`, and never who may not join).",
+        "and `emit` (`members`, and never who may not join), how many `members` one pod lets in, "
+        "and at which `rate` each may speak (messages/s); 0 is no limit.",
     )
 
 

@@ -7,12 +7,12 @@ fixture needs is imported when a test asks for it.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from ..actors import Room
+    from ..actors import RoomFactory
     from ..config import Config
     from ..supervisors import Pod
     from .faults import Faults
@@ -41,7 +41,7 @@ def deployd_config() -> Config:
 
 
 @pytest.fixture
-def deployd_rooms() -> Mapping[str, type[Room[Any]]]:
+def deployd_rooms() -> Mapping[str, RoomFactory]:
     """Return the room classes of the test's pods by pattern; override it with yours."""
     return {}
 
@@ -57,7 +57,7 @@ async def holder() -> AsyncIterator[Holder]:
 
 @pytest.fixture
 async def pod(
-    deployd_holder: Holder, deployd_config: Config, deployd_rooms: Mapping[str, type[Room[Any]]]
+    deployd_holder: Holder, deployd_config: Config, deployd_rooms: Mapping[str, RoomFactory]
 ) -> Pod:
     """Run a pod in the test's loop, on a free port."""
     from .pods import pod_block
@@ -67,7 +67,7 @@ async def pod(
 
 @pytest.fixture
 async def cluster(
-    deployd_holder: Holder, deployd_config: Config, deployd_rooms: Mapping[str, type[Room[Any]]]
+    deployd_holder: Holder, deployd_config: Config, deployd_rooms: Mapping[str, RoomFactory]
 ) -> Cluster:
     """Give what opens pods that hear each other.
 

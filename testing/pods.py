@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import trio
 from attrs import evolve
 
-from ..actors import Room
+from ..actors import RoomFactory
 from ..client import Client, connect
 from ..config import Chaos, Config, Drain, Secrets, Server
 from ..supervisors import Pod, open_pod
@@ -44,7 +44,7 @@ def config_for_tests() -> Config:
 
 def pod_block(
     config: Config,
-    rooms: Mapping[str, type[Room[Any]]],
+    rooms: Mapping[str, RoomFactory],
     broker: Callable[[], Broker] | None = None,
 ) -> AbstractAsyncContextManager[Pod]:
     """Return the block in which a pod runs."""
@@ -54,9 +54,7 @@ def pod_block(
 class Cluster:
     """Opens pods that hear each other: `pods = await cluster(3)`."""
 
-    def __init__(
-        self, holder: Holder, config: Config, rooms: Mapping[str, type[Room[Any]]]
-    ) -> None:
+    def __init__(self, holder: Holder, config: Config, rooms: Mapping[str, RoomFactory]) -> None:
         self._holder = holder
         self._config = config
         self._rooms = rooms
@@ -67,7 +65,7 @@ class Cluster:
         pods: int,
         *,
         broker: Callable[[], Broker] | None = None,
-        rooms: Mapping[str, type[Room[Any]]] | None = None,
+        rooms: Mapping[str, RoomFactory] | None = None,
         config: Config | None = None,
     ) -> list[Pod]:
         """Open so many pods and return them when each knows all the others.

@@ -12,7 +12,7 @@ import trio
 from attrs import evolve, frozen
 from structlog.testing import capture_logs
 
-from ..actors import Room
+from ..actors import RoomFactory
 from ..tools.simulator.chance import LeapingClock, seeded
 from ..tools.simulator.faults import BrokerName
 from ..tools.simulator.plan import RunPlan, plan
@@ -66,7 +66,7 @@ def simulate(
     seeds: int = 20,
     first: int = 0,
     broker: BrokerName | None = None,
-    rooms: Mapping[str, type[Room[Any]]] | None = None,
+    rooms: Mapping[str, RoomFactory] | None = None,
     faults: bool = True,
 ) -> Callable[[StoryTest], Callable[..., None]]:
     """Run an async test once for each of `seeds` seeds, from `first` on; it gets a `Story`.

@@ -10,7 +10,16 @@ from .receipt import Receipt
 from .refusal import Refuse
 from .replies import Replies, Reply, settle_unheard
 from .room import Room
-from .rooms import RoomRef, Rooms, hand_over, hand_over_in_turn, load_room_classes, own_up, tell_gap
+from .rooms import (
+    RoomFactory,
+    RoomRef,
+    Rooms,
+    hand_over,
+    hand_over_in_turn,
+    load_room_classes,
+    own_up,
+    tell_gap,
+)
 from .roster import EventIds, RoomEmit, RoomEnvironment, Roster, ServerEmit, StatePolicy
 from .seat import Seat, Standing, same_person
 
@@ -26,6 +35,7 @@ __all__ = [
     "Room",
     "RoomEmit",
     "RoomEnvironment",
+    "RoomFactory",
     "RoomRef",
     "Rooms",
     "Roster",

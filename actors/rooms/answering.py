@@ -18,7 +18,7 @@ from ...transport import JSON, Problem, check_name, encode_inner, is_reserved_ev
 from ..runtime import ActorDefinitionError
 from .annotations import NoPayload, check_annotation
 from .hooks import where
-from .payloads import Build, Misfit, builder_of, plain_of
+from .payloads import Build, WrongPayload, builder_of, plain_of
 
 __all__ = ["EventHandler", "event_handlers", "misfit", "on", "params_of", "unknown_event"]
 
@@ -64,7 +64,7 @@ class EventHandler:
     async def run(self, room: object, member: object, data: JSON) -> bytes:
         """Build the payload, run the method and return its answer as JSON.
 
-        Raises `Misfit`, what the method raises, and `WireError` for an answer that is not JSON.
+        Raises `WrongPayload`, what the method raises, and `WireError` for an answer that is not JSON.
         """
         method = getattr(room, self.name)
         said = method(member) if self.build is None else method(member, self.build(data))
@@ -99,7 +99,7 @@ def event_handlers(cls: type) -> Mapping[str, EventHandler]:
     return handlers
 
 
-def misfit(event: str, error: Misfit) -> Problem:
+def misfit(event: str, error: WrongPayload) -> Problem:
     """Say that what came with an event is not what its handler takes."""
     sentence = f"The data of '{event}' does not fit: {error}."
     return Problem("wrong_data", sentence, data={"path": error.path})

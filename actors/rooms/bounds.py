@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeVar
 
 from ...transport import Problem
 from ..cluster import CHARACTER, weight
 
-__all__ = ["excess", "may_exceed", "size_of_event", "too_large"]
+__all__ = ["excess", "lower_of", "may_exceed", "size_of_event", "too_large"]
 
 _GROWTH: Final = 5
 """How many times longer a client's JSON may be when written again: `1e15` becomes 18 bytes."""
@@ -35,6 +35,14 @@ def excess(largest: int, room: str | None, name: str, encoded: bytes) -> Problem
 def may_exceed(largest: int, nbytes: int) -> bool:
     """Return whether a client's message of so many bytes is worth to be measured exactly."""
     return nbytes * _GROWTH + _NAMES > largest
+
+
+N = TypeVar("N", int, float)
+
+
+def lower_of(one: N, other: N) -> N:
+    """Return the lower of two limits, of which 0 is none."""
+    return min(one, other) if one and other else one or other
 
 
 def too_large(nbytes: int, largest: int) -> Problem:

@@ -12,7 +12,7 @@ from structlog.typing import FilteringBoundLogger
 
 from ...transport import JSON, Failed, Problem
 from ..runtime import Actor, ActorDefinitionError, ActorRef, NotAMember, Timer, awaitable
-from .member import EVERYONE, Everyone, Member
+from .member import EVERYONE, Member, Whom
 from .roster import RoomEmit, RoomEnvironment, Roster
 from .seat import Identified, Knock, Seat
 from .speech import Speech
@@ -89,7 +89,7 @@ class Host:
         self,
         event: str,
         data: JSON,
-        to: Member | Iterable[Member] | Everyone,
+        to: Member | Iterable[Member] | Whom,
         exclude: Member | Iterable[Member] | None,
         *,
         local: bool,
@@ -101,7 +101,7 @@ class Host:
                 return speech.broadcast(event, data, exclude, local=local)
             exclude = (exclude,) if exclude is not None else ()
         left_out = set(map(id, exclude))
-        if isinstance(to, Everyone):
+        if isinstance(to, Whom):
             told = [one for one in self.members.values() if id(one) not in left_out]
             return speech.broadcast(event, data, None, to=told, local=local)
         several = [to] if isinstance(to, Member) or to is None else to

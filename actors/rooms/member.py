@@ -14,20 +14,20 @@ from ..runtime import ActorRef, Down, RoomError
 if TYPE_CHECKING:
     from .seat import Seat
 
-__all__ = ["EVERYONE", "D", "Everyone", "FrameSink", "Member", "frame_of"]
+__all__ = ["EVERYONE", "D", "FrameSink", "Member", "Whom", "frame_of"]
 
 
 D = TypeVar("D", default=Any)
 """What a room keeps of each of its members."""
 
 
-class Everyone(Enum):
+class Whom(Enum):
     """Whom something is for where nobody is named: no None could be taken for it by mistake."""
 
     EVERYONE = "everyone"
 
 
-EVERYONE: Final = Everyone.EVERYONE
+EVERYONE: Final = Whom.EVERYONE
 
 
 class FrameSink(Protocol):

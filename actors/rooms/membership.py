@@ -14,9 +14,10 @@ from ..runtime import failure_of
 from . import problems
 from .answering import misfit
 from .attendance import Attendance
+from .bounds import lower_of
 from .hooks import allows
 from .member import Member
-from .payloads import Misfit
+from .payloads import WrongPayload
 from .refusal import Refuse
 from .replies import Reply
 from .room import Room
@@ -45,6 +46,8 @@ class Membership:
         self._event_ids = environment.event_ids
         self._speech = speech
         self._attendance = attendance
+        rule = environment.rules.match(self._name)
+        self._most = lower_of(room.max_members, 0 if rule is None else rule.members)
 
     async def knock(self, message: Knock) -> None:
         """Let somebody in, or say why not."""
@@ -66,7 +69,7 @@ class Membership:
     async def may_join(self, member: Member, params: JSON) -> bool:
         """Ask the room, telling it what the client has said of its wish.
 
-        Raises `Misfit` for what the room does not take, and `Refuse`.
+        Raises `WrongPayload` for what the room does not take, and `Refuse`.
         """
         build = type(self._room).__params__
         given = () if build is None else (build(params),)
@@ -127,6 +130,9 @@ class Membership:
 
     async def _refusal(self, seat: Seat) -> Problem | None:
         """Say why somebody may not come in, or None."""
+        most = self._most
+        if most and self._roster.present >= most:
+            return problems.full(self._name, most)
         problem = await self._verdict(seat, problems.may_not_enter(self._name))
         if problem is not None:
             return problem
@@ -138,7 +144,7 @@ class Membership:
         """Say why the room does not have somebody in it, or None."""
         try:
             allowed = await self._speech.hook(self.may_join(seat, seat.params))
-        except Misfit as error:
+        except WrongPayload as error:
             return misfit("join", error)
         except Refuse as refused:
             self._speech.discard()

@@ -40,10 +40,10 @@ from .annotations import (
     name_of_kind,
 )
 
-__all__ = ["Build", "Misfit", "builder_of", "plain_of"]
+__all__ = ["Build", "WrongPayload", "builder_of", "plain_of"]
 
 Build: TypeAlias = Callable[[JSON], object]
-"""Makes an object of what a client has sent. Raises `Misfit`."""
+"""Makes an object of what a client has sent. Raises `WrongPayload`."""
 
 Hook: TypeAlias = Callable[[Any, Any], Any]  # cattrs' own signature
 Fits: TypeAlias = Callable[[object], bool]
@@ -54,7 +54,7 @@ SHOWN: Final = 40
 _FAULTS: Final = (BaseValidationError, ValueError, TypeError, KeyError)
 
 
-class Misfit(Exception):
+class WrongPayload(Exception):
     """A client has sent something else than is wanted; `path` is where, "" for all of it."""
 
     def __init__(self, path: str, sentence: str) -> None:
@@ -85,14 +85,14 @@ def plain_of(value: object) -> object:
     return _EXACT.unstructure(value)
 
 
-def _misfit(error: BaseException, path: str) -> Misfit:
+def _misfit(error: BaseException, path: str) -> WrongPayload:
     """Find the first fault, and where it is."""
     if isinstance(error, BaseValidationError):
         inner = error.exceptions[0]
         return _misfit(inner, place_of(path, inner, str))
     if isinstance(error, KeyError):
-        return Misfit(path, "is missing")
-    return Misfit(path, str(error.args[0]) if error.args else "does not fit")
+        return WrongPayload(path, "is missing")
+    return WrongPayload(path, str(error.args[0]) if error.args else "does not fit")
 
 
 # -- how each kind is built ------------------------------------------------------------------

@@ -14,12 +14,14 @@ __all__ = [
     "closed_gap",
     "crashed",
     "failed_to",
+    "full",
     "may_not_enter",
     "may_not_say",
     "may_not_stay",
     "no_member",
     "room_closed",
     "told_of_gap",
+    "too_fast",
 ]
 
 MOMENT: Final = 1.0
@@ -45,6 +47,18 @@ def may_not_stay(room: str) -> Problem:
 def may_not_say(room: str) -> Problem:
     """Say that `authorize_emit` has refused something."""
     return Problem("room_forbidden", f"The room '{room}' does not let you say this.")
+
+
+def full(room: str, most: int) -> Problem:
+    """Say that as many are in a room as may be."""
+    sentence = f"The room '{room}' is full: it takes {most} members; join it again later."
+    return Problem("room_full", sentence)
+
+
+def too_fast(room: str, rate: float, retry_after: float) -> Problem:
+    """Say that a member has said too much in a room."""
+    sentence = f"The room '{room}' takes {rate:g} messages a second of each member; slow down."
+    return Problem("too_fast", sentence, room, round(retry_after, 3))
 
 
 def cannot_hear(room: str) -> Problem:

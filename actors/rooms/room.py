@@ -12,7 +12,7 @@ from ..cluster import Degraded, Gap, Healed
 from ..runtime import ActorDefinitionError, ActorRef, Exit, Handling, Timer
 from .answering import EventHandler, event_handlers, params_of
 from .hooks import check_hooks
-from .member import EVERYONE, D, Everyone, Member
+from .member import EVERYONE, D, Member, Whom
 from .payloads import Build
 from .roster import S, StatePolicy
 
@@ -48,6 +48,12 @@ class Room(Handling, Generic[S, D]):
 
     What it has set itself to do once (`after`) it does before.
     """
+
+    max_members: ClassVar[int] = 0
+    """How many may be in on one pod; 0 is no limit. A lower one of `access.rules` counts."""
+    message_rate: ClassVar[float] = 0.0
+    """Messages a second that each member may say, a second's worth at once; 0 is no limit but
+    `limits.messageRateLimit`. A lower one of `access.rules` counts."""
 
     __host__: Host | None = None
     __answers__: ClassVar[Mapping[str, EventHandler]] = {}
@@ -108,7 +114,7 @@ class Room(Handling, Generic[S, D]):
         event: str,
         data: JSON,
         *,
-        to: Member[D] | Iterable[Member[D]] | Everyone = EVERYONE,
+        to: Member[D] | Iterable[Member[D]] | Whom = EVERYONE,
         exclude: Member[D] | Iterable[Member[D]] | None = None,
         local: bool = False,
     ) -> str:

@@ -10,19 +10,20 @@ from functools import partial
 from typing import Any, Final, cast
 
 import orjson
+import trio
 from attrs import evolve
 
-from ...transport import JSON, Event, Failed, Problem, encode_data
+from ...transport import JSON, Event, Failed, Problem, TokenBucket, encode_data
 from ..cluster import Degraded, Gap, Healed, Uplink
-from ..runtime import Actor, Draining, Exit, Handler, handler_of, handles
+from ..runtime import Actor, ActorDefinitionError, Draining, Exit, Handler, handler_of, handles
 from . import problems
 from .answering import EventHandler, misfit, unknown_event
 from .attendance import Attendance
-from .bounds import may_exceed
+from .bounds import lower_of, may_exceed
 from .hooks import allows
 from .host import Host
 from .membership import Membership
-from .payloads import Misfit
+from .payloads import WrongPayload
 from .refusal import Refuse
 from .room import Room
 from .room_kind import kind_of
@@ -41,10 +42,14 @@ class RoomActor(Actor):
     """Has a room's hooks called, one at a time, and does what they ask for."""
 
     def __init__(self, room: Room[Any], roster: Roster[Any], environment: RoomEnvironment) -> None:
+        _check_new(room, roster.name)
         self._room = room
         self._kind = kind_of(type(room))
         self._roster = roster
         self._environment = environment
+        rule = environment.rules.match(self._name)
+        self._rate = lower_of(room.message_rate, 0.0 if rule is None else rule.rate)
+        self._plain_emit = self._kind.plain_emit and not self._rate
         self._speech = speech = Speech(roster, environment)
         self.attempts = room.attempts  # type: ignore[misc] # it is the room's class that says it
         self.stop_deadline = room.stop_deadline  # type: ignore[misc]
@@ -161,18 +166,32 @@ class RoomActor(Actor):
         # Who has asked for no receipt is told only what goes wrong, whoever settles it.
         asked = None if answer.id is None else answer
         speech.begin(Turn(message, message.event_id, asked, nobody=nobody), message.born)
-        if kind.plain_emit and (seat is not None or kind.plain_join):
+        if self._plain_emit and (seat is not None or kind.plain_join):
             speech.broadcast_encoded(message.event, encode_data(message.data))
         else:
             await self._considered(message, stranger=seat is None)
         await self._end()
 
+    def _hastiness(self, seat: Seat) -> Problem | None:
+        """Say that a member speaks faster than the room lets it, or None."""
+        now, rate = trio.current_time(), self._rate
+        if seat.pace is None:
+            seat.pace = TokenBucket(rate, max(rate, 1.0), now)
+        if seat.pace.take(now):
+            return None
+        return problems.too_fast(self._name, rate, seat.pace.retry_after(now))
+
     async def _considered(self, message: RoomEmit, *, stranger: bool) -> None:
         """Do what was asked for, or take back what was said meanwhile and say why not."""
         speech, answer = self._speech, message.answer
+        if self._rate and isinstance(message.member, Seat):
+            problem = self._hastiness(message.member)
+            if problem is not None:
+                speech.then(partial(answer.refuse, problem))
+                return
         try:
             await speech.hook(self._consider(message, stranger=stranger))
-        except Misfit:  # of a stranger, who has said nothing of itself
+        except WrongPayload:  # of a stranger, who has said nothing of itself
             speech.then(partial(answer.refuse, problems.may_not_say(self._name)))
         except Refuse as refused:
             speech.discard()
@@ -199,7 +218,7 @@ class RoomActor(Actor):
     async def _answer(self, handler: EventHandler, message: RoomEmit) -> None:
         try:
             encoded = await handler.run(self._room, message.member, message.data)
-        except Misfit as error:
+        except WrongPayload as error:
             problem = misfit(message.event, error)
             self._speech.then(functools.partial(message.answer.refuse, problem))
             return
@@ -334,6 +353,15 @@ class RoomActor(Actor):
 
     def _failed(self, problem: Problem) -> Failed:
         return Failed(problem, self._environment.wall())
+
+
+def _check_new(room: object, name: str | None) -> None:
+    """Hold that somebody's factory has made a room, and a new one."""
+    if not isinstance(room, Room) or room.__host__ is not None:
+        raise ActorDefinitionError(
+            f"What is bound to the room '{name}' gave {room!a}; a factory makes a new object of a "
+            "class of rooms each time it is called."
+        )
 
 
 def _speaking(own: Handler) -> Handler:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import trio
 
@@ -14,6 +14,7 @@ from ...transport import Asker, Event, Grant, Problem, Shares, is_reserved_room
 from ..cluster import Degraded, Gap, Healed
 from ..runtime import (
     ActorCell,
+    ActorDefinitionError,
     ActorRef,
     DeadLetters,
     Draining,
@@ -43,7 +44,7 @@ __all__ = [
 RoomRef = ActorRef[Any]
 """A room's address. Subclasses add typed handlers of their own, hence no narrower type."""
 
-RoomFactory = Callable[[], Room[Any]]
+RoomFactory: TypeAlias = Callable[[], Room[Any]]
 """What makes a room for each incarnation: a class, or whatever gives it what it needs."""
 
 StartRoom = Callable[[str, Callable[[str], ActorCell[Any]]], None]
@@ -66,6 +67,8 @@ class Rooms:
         dead_letters: DeadLetters,
         start: StartRoom,
     ) -> None:
+        for pattern, room_class in bindings.items():
+            _check_factory(pattern, room_class)
         self._bindings = PatternMap(bindings)
         self._environment = environment
         self._dead_letters = dead_letters
@@ -94,8 +97,10 @@ class Rooms:
     def bind(self, pattern: str, room_class: RoomFactory) -> None:
         """Let rooms whose names match the pattern be of this class; the last binding comes first.
 
-        Rooms that run already stay what they are.
+        Rooms that run already stay what they are. Raises `ActorDefinitionError` for what makes no
+        rooms.
         """
+        _check_factory(pattern, room_class)
         self._bindings = self._bindings.preceded_by(pattern, room_class)
 
     def is_bound(self, name: str) -> bool:
@@ -260,6 +265,15 @@ class Rooms:
             self._openings.forget(name)
             if self._environment.uplink is not None:
                 self._environment.uplink.leave(name)
+
+
+def _check_factory(pattern: str, room_class: object) -> None:
+    no_room = isinstance(room_class, type) and not issubclass(room_class, Room)
+    if no_room or isinstance(room_class, Room) or not callable(room_class):
+        raise ActorDefinitionError(
+            f"'{pattern}' is bound to {room_class!a}, which makes no rooms; bind a subclass of "
+            "Room, or a function that returns a new one: `lambda: Auction(database)`."
+        )
 
 
 def _turn_away(roster: Roster[Any]) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final, Generic
 from attrs import field, frozen, mutable
 from typing_extensions import TypeVar
 
-from ...config import Limits, PatternMap, ReceiptPolicy
+from ...config import Limits, PatternMap, ReceiptPolicy, Rule
 from ...transport import JSON, Event, Meters
 from ..cluster import Gap, Uplink
 from ..runtime import ActorRef, Returnable
@@ -106,7 +106,8 @@ class RoomEnvironment:
     """What every room of a pod shares: its limits, its event ids and the wall clock (unix s).
 
     `batching` is how much a room joins into one write a member. `uplink` leads to the other pods;
-    without one this pod is alone. `receipts` say by a room's name when emits are answered.
+    without one this pod is alone. `receipts` say by a room's name when emits are answered, `rules`
+    how many may be in it and how fast they may speak.
     """
 
     limits: Limits
@@ -116,6 +117,7 @@ class RoomEnvironment:
     uplink: Uplink | None = None
     meters: Meters = field(factory=Meters)
     receipts: PatternMap[ReceiptPolicy] = field(factory=lambda: PatternMap({}))
+    rules: PatternMap[Rule] = field(factory=lambda: PatternMap({}))
 
 
 class StatePolicy(enum.Enum):

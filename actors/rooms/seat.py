@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from attrs import evolve, frozen
 
-from ...transport import JSON, Identity, Problem
+from ...transport import JSON, Identity, Problem, TokenBucket
 from ..runtime import Exit, RoomError
 from .member import FrameSink, Member
 from .refusal import check_code
@@ -97,6 +97,7 @@ class Seat(Member):
         "client",
         "doubt",
         "owner",
+        "pace",
         "params",
         "roster",
         "spoke_in",
@@ -117,6 +118,8 @@ class Seat(Member):
         self.client = client
         self.roster = roster
         self.owner = owner
+        self.pace: TokenBucket | None = None
+        """How fast it may speak in this room, where that is limited and it has spoken."""
         self.params: JSON = None
         """What the client has said of its wish to come in."""
         self.standing = Standing.OUT

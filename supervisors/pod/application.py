@@ -9,11 +9,10 @@ import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import trio
 
-from ...actors import Room, contained, load_room_classes
+from ...actors import RoomFactory, contained, load_room_classes
 from ...config import Config, Secrets, lead_into_logging, load_secrets, with_absolute_paths
 from ...transport import NATIVE, ClientProtocol
 from ...transport.brokers.contract import Broker
@@ -29,7 +28,7 @@ async def open_pod(
     config: Config | None = None,
     *,
     keys: Secrets | None = None,
-    rooms: Mapping[str, type[Room[Any]]] | None = None,
+    rooms: Mapping[str, RoomFactory] | None = None,
     dev: bool = False,
     broker: Callable[[], Broker] | None = None,
     stress_command: Sequence[str] | None = None,
@@ -38,13 +37,13 @@ async def open_pod(
 ) -> AsyncIterator[Pod]:
     """Run a pod for the length of the block; leaving it drains the pod.
 
-    `keys` are read from `config.server.data`, or generated there, when not given. `rooms` are
-    bound before those of the configuration. `dev` opens the read-only diagnostics to this
-    machine. `broker` makes what joins this pod to others, instead of the configured one, for each
-    incarnation of the link. `stress_command` is the program that root may start to put the pod
-    under load, `deployd stress` or one with its options. `settings` is the file that the
-    configuration came from: it is not served, wherever it lies. `protocols` are what clients may
-    speak; those who ask for none in their handshake speak the first.
+    `keys` are read from `config.server.data`, or generated there, when not given. `rooms`, classes
+    or functions that make a room, are bound before those of the configuration. `dev` opens the
+    read-only diagnostics to this machine. `broker` makes what joins this pod to others, instead of
+    the configured one, for each incarnation of the link. `stress_command` is the program that root
+    may start to put the pod under load, `deployd stress` or one with its options. `settings` is the
+    file that the configuration came from: it is not served, wherever it lies. `protocols` are what
+    clients may speak; those who ask for none in their handshake speak the first.
 
     Leaving the block stops accepting, after `drain.delay`, closes clients with 1012, paced over
     `drain.window`, and returns `drain.deadline` seconds later at the latest, but for `on_stop`
@@ -63,7 +62,10 @@ async def open_pod(
     lead_into_logging()
     rooms = rooms or {}
     configured = load_room_classes(config.rooms)
-    bindings = {**rooms, **{p: c for p, c in configured.items() if p not in rooms}}
+    bindings: dict[str, RoomFactory] = {
+        **rooms,
+        **{p: c for p, c in configured.items() if p not in rooms},
+    }
     parts = assemble(
         config,
         keys or _load_keys(config),

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import trio
 from attrs import frozen
@@ -19,8 +18,8 @@ from ...actors import (
     Hub,
     Link,
     Notices,
-    Room,
     RoomEnvironment,
+    RoomFactory,
     Rooms,
     Uplink,
 )
@@ -77,7 +76,7 @@ class Parts:
 def assemble(
     config: Config,
     keys: Secrets,
-    bindings: Mapping[str, type[Room[Any]]],
+    bindings: Mapping[str, RoomFactory],
     *,
     dev: bool = False,
     broker: Callable[[], Broker] | None = None,
@@ -240,9 +239,9 @@ def _own_rooms(
     joined: bool,
     views: Callable[[], Views],
     collections: Callable[[], CollectionTree],
-) -> dict[str, Callable[[], Room[Any]]]:
+) -> dict[str, RoomFactory]:
     """Return the rooms that are the pod's own, by pattern; both functions serve when one opens."""
-    own: dict[str, Callable[[], Room[Any]]] = {DASHBOARD: lambda: DashboardRoom(views().realtime)}
+    own: dict[str, RoomFactory] = {DASHBOARD: lambda: DashboardRoom(views().realtime)}
     if documented:
         own[ALL_COLLECTIONS] = lambda: collections().room_of_all()
         own[f"{PREFIX}*"] = lambda: collections().room()
@@ -254,8 +253,8 @@ def _own_rooms(
 def _rooms(
     basis: Basis,
     uplink: Uplink | None,
-    own: Mapping[str, Callable[[], Room[Any]]],
-    bindings: Mapping[str, type[Room[Any]]],
+    own: Mapping[str, RoomFactory],
+    bindings: Mapping[str, RoomFactory],
 ) -> RoomTree:
     config = basis.config
     environment = RoomEnvironment(
@@ -266,6 +265,7 @@ def _rooms(
         uplink,
         basis.meters,
         PatternMap(config.broker.receipts),
+        PatternMap(config.access.rules),
     )
     # A pod's own come first, and nobody else's take their names.
     others = {pattern: each for pattern, each in bindings.items() if pattern not in own}

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import trio
 
-from ...actors import Affinity, Exit, Room
+from ...actors import Affinity, Exit, RoomFactory
 from ...config import bind_log_context, get_logger
 from ...transport import JSON, Event, encode_data, shortage
 from ..description import Node
@@ -74,7 +74,7 @@ class Pod:
         """Count the live WebSocket connections."""
         return len(self.members)
 
-    def bind_room(self, pattern: str, room_class: type[Room[Any]]) -> None:
+    def bind_room(self, pattern: str, room_class: RoomFactory) -> None:
         """Let rooms whose names match the pattern be of this class, before all other bindings."""
         self._affinity.check("Pod.bind_room")
         self.rooms.bind(pattern, room_class)

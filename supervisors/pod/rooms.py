@@ -6,7 +6,16 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
-from ...actors import ActorCell, DeadLetters, Member, Room, RoomEnvironment, Rooms, Roster
+from ...actors import (
+    ActorCell,
+    DeadLetters,
+    Member,
+    Room,
+    RoomEnvironment,
+    RoomFactory,
+    Rooms,
+    Roster,
+)
 from ..backoff import Backoff
 from ..child import ChildSpec
 from ..dynamic import DynamicSupervisor
@@ -40,7 +49,7 @@ class RoomTree:
 
     def __init__(
         self,
-        bindings: Mapping[str, Callable[[], Room[Any]]],
+        bindings: Mapping[str, RoomFactory],
         environment: RoomEnvironment,
         dead_letters: DeadLetters,
         members: dict[str, Member],

@@ -9,7 +9,7 @@ import trio
 from attrs import evolve
 from websockets.trio.client import ClientConnection, connect
 
-from deployd.actors import Room
+from deployd.actors import RoomFactory
 from deployd.config import Config, Drain, Limits, Secrets, Server
 from deployd.supervisors import Node, Pod, open_pod
 from deployd.transport.brokers.contract import Broker
@@ -32,7 +32,7 @@ def pod_config(**limits: Any) -> Config:
 @asynccontextmanager
 async def running_pod(
     config: Config | None = None,
-    rooms: Mapping[str, type[Room[Any]]] | None = None,
+    rooms: Mapping[str, RoomFactory] | None = None,
     *,
     dev: bool = False,
     broker: Callable[[], Broker] | None = None,

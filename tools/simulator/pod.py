@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from contextvars import Context, copy_context
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import trio
 from attrs import evolve, field, frozen
 
-from ...actors import ConnectionEnvironment, Link, Room
+from ...actors import ConnectionEnvironment, Link, RoomFactory
 from ...config import Broker as BrokerSettings
 from ...config import Chaos, Config, Secrets, Server
 from ...supervisors import Supervisor
@@ -61,7 +61,7 @@ class PodKind:
     With `chaos` they take faults from inside.
     """
 
-    rooms: Mapping[str, type[Room[Any]]] = field(factory=dict)
+    rooms: Mapping[str, RoomFactory] = field(factory=dict)
     visit: type[Visit] = Visit
     chaos: bool = False
 

@@ -16,7 +16,7 @@ from attrs import frozen
 
 from deployd.actors import JSON, ActorDefinitionError, Member, Refuse, Room, on
 from deployd.actors.rooms.annotations import NoPayload
-from deployd.actors.rooms.payloads import Misfit, builder_of
+from deployd.actors.rooms.payloads import WrongPayload, builder_of
 from support.rooms import ask, room_of
 from support.sinks import FakeSink
 
@@ -353,7 +353,7 @@ def test_what_fits_is_built(kind: object, sent: Any, built: object) -> None:
 def test_what_does_not_fit_is_told_with_its_place(
     kind: object, sent: Any, path: str, told: str
 ) -> None:
-    with pytest.raises(Misfit) as caught:
+    with pytest.raises(WrongPayload) as caught:
         builder_of(kind)(sent)
     assert caught.value.path == path
     assert told in str(caught.value)

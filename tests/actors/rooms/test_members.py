@@ -21,6 +21,7 @@ from deployd.actors import (
     RoomError,
     on,
 )
+from deployd.actors.rooms.bounds import lower_of
 from support.rooms import ROSTERS, Idle, ask, emit, room_of
 from support.seats import Desk
 from support.sinks import FakeSink
@@ -235,3 +236,44 @@ def test_what_a_room_asks_of_those_who_come_is_judged_when_the_class_is_written(
     assert Base.__params__ is not None
     assert Plain.__params__ is None
     assert Idle.__params__ is None
+
+
+class Small(Room):
+    max_members = 2
+    message_rate = 3.0
+
+
+class Plain(Room):
+    message_rate = 3.0
+
+
+@pytest.mark.parametrize("room_class", [Small, Plain])
+async def test_each_member_may_say_so_much_a_second_as_the_room_takes(
+    room_class: type[Room], mock_clock: trio.testing.MockClock
+) -> None:
+    async with room_of(room_class, 2) as (room, members, sinks):
+        for number in range(5):
+            room.ref.tell(ask(members[0], "said", number, number))
+        room.ref.tell(emit(members[1], "other"))
+        await trio.testing.wait_all_tasks_blocked()
+        assert [data for _, data in sinks[1].said] == [0, 1, 2, "other"]
+        last = orjson.loads(sinks[0].texts[-1])
+        assert (last["data"], last["id"]) == ({"code": "too_fast", "retryAfter": 0.333}, 4)
+        mock_clock.jump(0.34)
+        room.ref.tell(emit(members[0], "later"))
+        await trio.testing.wait_all_tasks_blocked()
+        assert sinks[1].said[-1] == ("said", "later")
+
+
+async def test_a_room_lets_in_so_many_and_another_when_one_has_gone() -> None:
+    async with room_of(Small, 2) as (room, members, _):
+        ann = desk(room, "ann")
+        full = await knocks(room, ann, None)
+        assert full["data"] == {"code": "room_full"}
+        assert "it takes 2 members" in full["error"]
+        members[0].leave("left")  # type: ignore[attr-defined] # a seat's
+        assert (await knocks(room, ann, None, 2))["type"] == "join"
+
+
+def test_of_two_limits_the_lower_counts_and_0_is_none() -> None:
+    assert [lower_of(*both) for both in ((0, 0), (0, 5), (5, 0), (5, 4))] == [0, 5, 5, 4]

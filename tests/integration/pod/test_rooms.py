@@ -6,8 +6,19 @@ from typing import Any
 
 import pytest
 import trio
+from attrs import evolve
+from structlog.testing import capture_logs
 
-from deployd.actors import JSON, Member, Request, Room, StatePolicy, handles
+from deployd.actors import (
+    JSON,
+    ActorDefinitionError,
+    Member,
+    Request,
+    Room,
+    StatePolicy,
+    handles,
+)
+from deployd.config import Access, Rule
 from support import Client, connected, find_node, pod_config, running_pod
 
 
@@ -225,3 +236,59 @@ async def test_a_full_room_makes_its_emitters_wait_and_loses_nothing() -> None:
         gate.set()
         heard = [await ada.expect("emit") for _ in range(200)]
         assert [message["data"] for message in heard] == list(range(200))
+
+
+class Lent(Room[int]):
+    """Is given what it depends on."""
+
+    def __init__(self, database: dict[str, int]) -> None:
+        self.database = database
+
+    async def on_message(self, member: Member, event: str, data: JSON) -> None:
+        self.database[self.name] = self.database.get(self.name, 0) + 1
+        if data == "crash":
+            raise RuntimeError("on purpose")
+        self.broadcast(event, self.database[self.name])
+
+
+async def test_a_room_may_be_made_by_a_function_which_gives_it_what_it_depends_on() -> None:
+    database: dict[str, int] = {}
+    access = Access(rules={"lent-*": Rule(members=1, rate=2.0)})
+    config = evolve(pod_config(), access=access)
+    with capture_logs():
+        async with (
+            running_pod(config, rooms={"lent-*": lambda: Lent(database)}) as pod,
+            connected(pod, 2) as [one, two],
+        ):
+            await one.join("lent-1")
+            full = await two.ask("join", room="lent-1")
+            assert full["data"]["code"] == "room_full"
+            assert (await one.ask("emit", room="lent-1", event="n", data="crash"))[
+                "type"
+            ] == "error"
+            await one.send("emit", room="lent-1", event="n", data=None)
+            await one.expect("emit", data=2)
+            hasty = await one.ask("emit", room="lent-1", event="n", data=None)
+            assert hasty["data"]["code"] == "too_fast"
+            pod.bind_room("mine", lambda: Lent({}))
+            assert database == {"lent-1": 2}
+
+
+@pytest.mark.parametrize("bound", [Room(), dict, "rooms:Lent", None])
+async def test_what_makes_no_rooms_is_refused_when_it_is_bound(bound: Any) -> None:
+    with pytest.raises(ActorDefinitionError, match=r"'a-\*' is bound to .*, which makes no rooms"):
+        async with running_pod(rooms={"a-*": bound}):
+            pass
+
+
+async def test_a_function_that_gives_the_same_room_twice_or_none_is_found_out() -> None:
+    same = Room()
+    with capture_logs() as logs:
+        async with (
+            running_pod(rooms={"same-*": lambda: same, "none-*": dict.fromkeys}) as pod,
+            connected(pod) as [client],
+        ):
+            await client.join("same-1")
+            for room in ("same-2", "none-1"):
+                assert (await client.ask("join", room=room))["data"]["code"] == "room_crashed"
+    assert "makes a new object of a class of rooms each time" in str(logs)
