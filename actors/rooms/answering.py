@@ -64,7 +64,7 @@ class EventHandler:
     async def run(self, room: object, member: object, data: JSON) -> bytes:
         """Build the payload, run the method and return its answer as JSON.
 
-        Raises `WrongPayload`, what the method raises, and `WireError` for an answer that is not JSON.
+        Raises `WrongPayload`, what the method raises, and `WireError` where that is not JSON.
         """
         method = getattr(room, self.name)
         said = method(member) if self.build is None else method(member, self.build(data))
