@@ -2,8 +2,8 @@
 
 pytest finds the fixtures by itself (`deployd.testing.plugin`): `pod`, `cluster`, `client`,
 `faults` and `history`. Tests that use them are of pytest-trio (`trio_mode`, or the mark `trio`).
-`simulate` is a decorator. Nothing here is imported before somebody asks for it: pytest loads the
-plugin in every project where deployd is installed.
+`open_room` runs a room alone, `simulate` is a decorator. Nothing here is imported before somebody
+asks for it: pytest loads the plugin in every project where deployd is installed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .alone import RoomAlone, open_room
     from .faults import Faults
+    from .guest import RoomGuest
     from .history import History, RecordedClient
     from .simulation import SimulationFailed, simulate
     from .story import SimulatedClient, Story
@@ -23,7 +25,10 @@ _WHERE = {
     "SimulatedClient": "story",
     "SimulationFailed": "simulation",
     "RecordedClient": "history",
+    "RoomAlone": "alone",
+    "RoomGuest": "guest",
     "Story": "story",
+    "open_room": "alone",
     "simulate": "simulation",
 }
 
@@ -31,9 +36,12 @@ __all__ = [
     "Faults",
     "History",
     "RecordedClient",
+    "RoomAlone",
+    "RoomGuest",
     "SimulatedClient",
     "SimulationFailed",
     "Story",
+    "open_room",
     "simulate",
 ]
 
