@@ -31,7 +31,7 @@ PATIENCE: Final = 1.0
 """Seconds of the test's clock in which something has to come."""
 
 
-class Venue(Protocol):
+class Surroundings(Protocol):
     """The room that a guest is in."""
 
     name: str
@@ -53,7 +53,7 @@ class Venue(Protocol):
 class RoomGuest:
     """A client in a room under test. Made by `RoomAlone.join`."""
 
-    def __init__(self, room: Venue, client_id: str, timeout: float) -> None:
+    def __init__(self, room: Surroundings, client_id: str, timeout: float) -> None:
         self.id = client_id
         self.lost: RoomLost | None = None
         """Why the room has put it out, or None."""
