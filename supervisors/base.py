@@ -9,7 +9,7 @@ import trio
 from ..actors import Affinity, EnvironmentFailure, Exit
 from ..config import LogLimiter, get_logger
 from ..transport import JSON
-from .crashes import RecentCrashes
+from .crashes import FalseStarts, RecentCrashes
 from .description import Node, Status
 from .record import ChildRecord, ChildrenView
 from .restart import Decision, Intensity, RestartState, decide, is_environment_failure
@@ -127,16 +127,22 @@ class BaseSupervisor(ABC):
 
 
 class CrashLog:
-    """Says each crash once; a storm of them at most `burst` times in `period` seconds."""
+    """Says each crash once; a storm of them at most `burst` times in `period` seconds.
+
+    What fails to start, and so will again, is told with its traceback once, then a line a minute.
+    """
 
     def __init__(self, clock: Callable[[], float], *, burst: int = 5, period: float = 60.0) -> None:
         self._clock = clock
         self._limiter = LogLimiter(burst, period)
+        self._false_starts = FalseStarts()
 
     def report(self, record: ChildRecord, ended: Exit) -> None:
         """Log how the last incarnation ended."""
-        suppressed = self._limiter.admit(self._clock())
-        if suppressed is None:
+        now, path = self._clock(), record.child.path
+        again = 0 if record.came_up else self._false_starts.note(path, ended.reason, now)
+        suppressed = None if again is None else self._limiter.admit(now)
+        if suppressed is None or again is None:
             return
         # What the world did needs no traceback; what the code did is useless without.
         bug = None if is_environment_failure(ended.error) else ended.error
@@ -145,6 +151,6 @@ class CrashLog:
             path=record.child.path,
             incarnation=record.incarnation,
             reason=ended.reason[:500],
-            suppressed=suppressed,
-            exc_info=bug,
+            suppressed=suppressed + again,
+            exc_info=None if again else bug,
         )

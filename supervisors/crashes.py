@@ -1,11 +1,12 @@
 """Who crashes again and again: pure, the clock passed in, and bounded."""
 
+import math
 from collections import OrderedDict
 from typing import Final
 
 from attrs import evolve, frozen
 
-__all__ = ["CrashLoop", "RecentCrashes"]
+__all__ = ["CrashLoop", "FalseStarts", "RecentCrashes"]
 
 QUIET: Final = 60.0
 """Seconds without a crash after which a child is taken to be well."""
@@ -29,6 +30,32 @@ class CrashLoop:
     since: float
     last: float
     reason: str
+
+
+class FalseStarts:
+    """Has a child that fails to start told once in full, and then once in `period` seconds.
+
+    It is tried again and again, and fails in the same way each time.
+    """
+
+    def __init__(self, period: float = QUIET) -> None:
+        self._period = period
+        self._told: OrderedDict[tuple[str, str], tuple[float, int]] = OrderedDict()
+
+    def note(self, path: str, reason: str, now: float) -> int | None:
+        """Return how many were not told since the last one that was, or None for one of these.
+
+        Of one path and class of error; 0 is for one that is new.
+        """
+        key = path, reason.partition(":")[0]
+        last, untold = self._told.pop(key, (-math.inf, 0))
+        if now - last < self._period:
+            self._told[key] = last, untold + 1
+            return None
+        self._told[key] = now, 0
+        if len(self._told) > REMEMBERED:
+            self._told.popitem(last=False)
+        return untold
 
 
 class RecentCrashes:

@@ -32,6 +32,8 @@ class ChildRecord:
     exit: Exit | None = None
     stop_reason: str | None = None
     final: bool = False
+    came_up: bool = False
+    """Whether the last incarnation has started."""
     _scope: trio.CancelScope | None = None
 
     @property
@@ -57,7 +59,7 @@ class ChildRecord:
                 self._scope = scope
                 if self.stop_reason is None:  # else stopped before this task's first turn
                     self.incarnation += 1
-                    self.status = Status.STARTING
+                    self.status, self.came_up = Status.STARTING, False
                     await self.child.run(partial(self._came_up, on_up))
             ended = self._ended(scope)
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is this child's crash
@@ -110,7 +112,7 @@ class ChildRecord:
 
     def _came_up(self, on_up: Callable[["ChildRecord"], None]) -> None:
         if self.status is Status.STARTING and self._scope is not None:
-            self.status = Status.RUNNING
+            self.status, self.came_up = Status.RUNNING, True
             self._scope.deadline = math.inf
             on_up(self)
 

@@ -58,6 +58,8 @@ async def allows(room: object, rule: Awaitable[bool]) -> bool:
     """
     says: object = await rule
     if inspect.isawaitable(says):
+        if inspect.iscoroutine(says):
+            says.close()  # it is told here, and not when it happens to be collected
         raise ActorDefinitionError(
             f"A rule of {type(room).__name__} returned {type(says).__name__} and not whether it "
             "allows this; write `await` before what it returns."

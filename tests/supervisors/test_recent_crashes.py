@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deployd.supervisors.crashes import RecentCrashes
+from deployd.supervisors.crashes import FalseStarts, RecentCrashes
 
 
 def test_three_crashes_within_a_minute_of_each_other_are_a_loop() -> None:
@@ -34,3 +34,18 @@ def test_the_worst_comes_first_and_what_is_remembered_is_bounded() -> None:
     assert len(loops) == 256
     assert [one.count for one in loops] == [4] * 128 + [3] * 128
     assert max(len(one.reason) for one in loops) == 300
+
+
+def test_what_fails_to_start_in_the_same_way_is_told_once_and_then_once_a_minute() -> None:
+    starts = FalseStarts()
+    told = [starts.note("pod/rooms/tea", f"KeyError: {n}", n / 4) for n in range(500)]
+    assert {n / 4: again for n, again in enumerate(told) if again is not None} == {
+        0.0: 0,
+        60.0: 239,
+        120.0: 239,
+    }
+    assert starts.note("pod/rooms/tea", "ValueError: another", 125.0) == 0
+    assert starts.note("pod/rooms/milk", "KeyError: 1", 125.0) == 0
+    for number in range(1000):
+        starts.note(f"pod/rooms/{number}", "KeyError", 130.0)
+    assert starts.note("pod/rooms/tea", "KeyError: 1", 131.0) == 0  # it is forgotten

@@ -223,7 +223,6 @@ class Wordless(Room[None]):
         return "joining" in self.name or self._answer()
 
 
-@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
 @pytest.mark.parametrize("how", ["forgets", "neither"])
 async def test_a_rule_that_gives_no_answer_lets_nobody_in_stay_or_speak(
     how: str, autojump_clock: MockClock

@@ -292,3 +292,41 @@ async def test_a_function_that_gives_the_same_room_twice_or_none_is_found_out() 
             for room in ("same-2", "none-1"):
                 assert (await client.ask("join", room=room))["data"]["code"] == "room_crashed"
     assert "makes a new object of a class of rooms each time" in str(logs)
+
+
+class Unborn(Room):
+    """Cannot start, in one of three ways."""
+
+    way = ""
+
+    def __init__(self) -> None:
+        self.fail("__init__")
+
+    def fail(self, way: str) -> None:
+        if self.way == way:
+            raise RuntimeError("the table auctions does not exist")
+
+    def initial_state(self) -> None:
+        self.fail("initial_state")
+
+    async def on_start(self) -> None:
+        self.fail("on_start")
+
+
+@pytest.mark.parametrize("way", ["__init__", "initial_state", "on_start"])
+async def test_a_room_that_cannot_start_says_so_to_clients_and_once_in_full_to_operators(
+    way: str, autojump_clock: trio.testing.MockClock
+) -> None:
+    room_class = type("Unborn", (Unborn,), {"way": way})
+    with capture_logs() as logs:
+        async with (
+            running_pod(rooms={"unborn": room_class}) as pod,
+            connected(pod, ping_interval=None) as [client],
+        ):
+            refused = await client.ask("join", room="unborn")
+            assert refused["data"]["code"] == "room_crashed"
+            assert "cannot start" in refused["error"]
+            await trio.sleep(20)
+    crashes = [line for line in logs if line["event"] == "child crashed"]
+    assert len(crashes) == 1
+    assert crashes[0]["exc_info"] is not None
