@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 from attrs import frozen
 
 from ...config import Limits
-from ...transport import JSON, Problem, check_name, encode_inner, is_reserved_event
+from ...transport import JSON, Problem, WireError, check_name, encode_inner, is_reserved_event
 from ..runtime import ActorDefinitionError
 from .annotations import NoPayload, check_annotation
 from .hooks import where
@@ -64,12 +64,18 @@ class EventHandler:
     async def run(self, room: object, member: object, data: JSON) -> bytes:
         """Build the payload, run the method and return its answer as JSON.
 
-        Raises `WrongPayload`, what the method raises, and `WireError` where that is not JSON.
+        Raises `WrongPayload`, what the method raises, and `ActorDefinitionError` where the answer is
+        not JSON: the method has returned, and no traceback would name it.
         """
         method = getattr(room, self.name)
         said = method(member) if self.build is None else method(member, self.build(data))
         answer = await said if inspect.isawaitable(said) else said
-        return encode_inner(plain_of(answer))
+        try:
+            return encode_inner(plain_of(answer))
+        except WireError as error:
+            cls = type(room)
+            place = f"{cls.__qualname__}.{self.name}{where(getattr(cls, self.name), cls)}"
+            raise ActorDefinitionError(f"{place} has answered: {error}") from error
 
 
 def event_handlers(cls: type) -> Mapping[str, EventHandler]:

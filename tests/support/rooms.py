@@ -12,6 +12,7 @@ import trio.testing
 from deployd.actors import (
     JSON,
     ActorCell,
+    ActorDefinitionError,
     Batching,
     DeadLetters,
     EventIds,
@@ -29,7 +30,7 @@ from deployd.actors.rooms.room_actor import RoomActor
 from deployd.actors.rooms.roster import RoomEmit
 from deployd.actors.rooms.seat import Seat
 from deployd.config import Config, Limits
-from deployd.transport import Problem, WireError
+from deployd.transport import Problem
 
 from .seats import Desk
 from .sinks import FakeSink
@@ -56,7 +57,7 @@ async def live(room: ActorCell[Any]) -> None:
         try:
             await room.run(lambda: None)
             crashed = False
-        except (RuntimeError, WireError):
+        except (RuntimeError, ActorDefinitionError):
             pass
 
 

@@ -143,6 +143,7 @@ async def test_an_answer_that_is_not_json_is_the_authors_fault_and_named_by_its_
     [odd, leader], _, _ = await answers(Odd, ("odd", None), ("leader", None))
     assert odd["data"]["code"] == "room_crashed"
     assert leader["type"] == "receipt"
+    assert str(lost[0]).startswith(f"{Odd.__qualname__}.odd ({__file__}:")
     assert "data.bids[1].by: Type is not JSON serializable: set" in str(lost[0])
 
 
