@@ -64,8 +64,8 @@ class EventHandler:
     async def run(self, room: object, member: object, data: JSON) -> bytes:
         """Build the payload, run the method and return its answer as JSON.
 
-        Raises `WrongPayload`, what the method raises, and `ActorDefinitionError` where the answer is
-        not JSON: the method has returned, and no traceback would name it.
+        Raises `WrongPayload`, what the method raises, and `ActorDefinitionError` for an answer that
+        is not JSON: the method has returned, and no traceback would name it.
         """
         method = getattr(room, self.name)
         said = method(member) if self.build is None else method(member, self.build(data))
