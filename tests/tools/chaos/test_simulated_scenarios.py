@@ -113,6 +113,19 @@ def test_what_lasts_until_something_ends_in_the_end_and_says_that_it_waited_in_v
     assert not outcome.passed
 
 
+@pytest.mark.parametrize(("struck", "passed"), [(0, False), (1, True), (None, True)])
+def test_a_fault_that_struck_no_message_has_shown_nothing(struck: int | None, passed: bool) -> None:
+    scenario = steps(
+        '[[steps]]\nname = "gone"\nat = 1\nfault = "way.drop"\nfor = 1\n[expect]\noutage = "may"\n'
+    )
+    history = [Struck(1.0, "gone", "way.drop"), Mended(2.0, "gone", struck=struck)]
+    outcome = judged(scenario, "nats", "single", 0, history)
+    assert outcome.passed is passed
+    assert told(outcome) == (
+        [] if passed else ["gone: it struck none, expected that it strikes messages"]
+    )
+
+
 def test_what_lasts_until_another_step_begins_ends_then() -> None:
     outcome = play("frozen-then-crash", "nats", "single")
     begun = {each.step: each.at for each in outcome.history if isinstance(each, Struck)}
