@@ -18,7 +18,7 @@ from deployd.tools.chaos.scenario import (
     shipped,
 )
 from deployd.tools.chaos.simulated import NotSimulated, obstacle, simulate_scenario
-from deployd.tools.oracle import Calm, Entered, Hearing, Mended, Spoken, Struck, digest
+from deployd.tools.oracle import Calm, Entered, Hearing, Mended, Record, Spoken, Struck, digest
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -118,7 +118,7 @@ def test_a_fault_that_struck_no_message_has_shown_nothing(struck: int | None, pa
     scenario = steps(
         '[[steps]]\nname = "gone"\nat = 1\nfault = "way.drop"\nfor = 1\n[expect]\noutage = "may"\n'
     )
-    history = [Struck(1.0, "gone", "way.drop"), Mended(2.0, "gone", struck=struck)]
+    history: list[Record] = [Struck(1.0, "gone", "way.drop"), Mended(2.0, "gone", struck=struck)]
     outcome = judged(scenario, "nats", "single", 0, history)
     assert outcome.passed is passed
     assert told(outcome) == (
