@@ -34,7 +34,16 @@ from .limits import (
     reserve_of,
     share_of,
 )
-from .meters import FAN_OUT, SECONDS, Histogram, Meters, close_label
+from .meters import (
+    FAN_OUT,
+    FOREIGN,
+    RATES,
+    REGISTERED,
+    SECONDS,
+    Histogram,
+    Meters,
+    close_label,
+)
 from .protocols import (
     DASHBOARD,
     JSON,
@@ -73,6 +82,7 @@ from .protocols import (
 )
 from .sockets import (
     PING,
+    REFUSALS,
     Admission,
     Certificate,
     Closure,
@@ -112,12 +122,16 @@ from .tokens import Identity, Tokens, constant_time_equal
 __all__ = [
     "DASHBOARD",
     "FAN_OUT",
+    "FOREIGN",
     "JSON",
     "MAX_DEPTH",
     "NATIVE",
     "NOBODY",
     "PING",
     "POD",
+    "RATES",
+    "REFUSALS",
+    "REGISTERED",
     "SECONDS",
     "AddressInUse",
     "Admission",

@@ -6,6 +6,7 @@ from .overview import counts_of
 from .pods import pods_of
 from .process import LoadMeter, Process, read_process
 from .samples import Sample, Samples, quantile, summary
+from .snapshot import snapshot_of
 from .views import DashboardRoom, Views
 from .watched import Documented, Watched
 
@@ -26,5 +27,6 @@ __all__ = [
     "read_process",
     "restarts",
     "rooms_by_pattern",
+    "snapshot_of",
     "summary",
 ]

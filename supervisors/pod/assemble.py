@@ -66,6 +66,7 @@ class Parts:
 
     basis: Basis
     hub: Hub
+    keyring: Keyring
     health: Health
     watched: Watched
     exporter: Exporter
@@ -109,8 +110,8 @@ def assemble(
     link: Link | None = None
     hints: HintFile | None = None
     if make_broker is not None:
-        if config.server.name:
-            hints = HintFile(Path(config.server.data), config.server.name)
+        if basis.own_name.kept:
+            hints = HintFile(Path(config.server.data), basis.own_name.name)
         link = _link(basis, lambda: len(rooms.directory), hints)
     uplink = None if link is None else link.uplink
     documented = _needs_definitions(config, link)
@@ -121,6 +122,7 @@ def assemble(
         collections=lambda: collections,
     )
     rooms = _rooms(basis, uplink, own, bindings)
+    basis.in_force.follow(lambda changed: rooms.directory.adopt(changed.limits))
     branch = None
     if link is not None and make_broker is not None:
         branch = _broker(basis, link, rooms, make_broker)
@@ -146,7 +148,7 @@ def assemble(
     )
     views, exporter = Views(watched, wall), Exporter(watched, trio.current_time)
     stress = StressRunner(
-        config,
+        basis.in_force,
         stress_command,
         url=lambda: f"ws://{_own_host(config)}:{listener.address[1]}",
         sign=lambda ttl: basis.tokens.sign("root", username="root", is_root=True, ttl=ttl),
@@ -188,6 +190,7 @@ def assemble(
     return Parts(
         basis=basis,
         hub=hub,
+        keyring=served.keyring,
         health=health,
         watched=watched,
         exporter=exporter,
@@ -212,7 +215,7 @@ def _link(basis: Basis, rooms: Callable[[], int], hints: HintFile | None) -> Lin
         largest=config.limits.max_buffer_bytes,
         about=about,
         handoff=hints,
-        name=config.server.name,
+        name=basis.own_name.name,
         emit_timeout=config.limits.emit_timeout,
     )
 
@@ -286,9 +289,10 @@ def _watched(
 ) -> Watched:
     return Watched(
         pod_id=basis.pod_id,
+        own_name=basis.own_name.name,
         version=metadata.version("deployd"),
         started_at=basis.wall(),
-        config=basis.config,
+        in_force=basis.in_force,
         access=clients.access,
         meters=basis.meters,
         members=basis.members,

@@ -40,7 +40,7 @@ def rules() -> list[Any]:
     return list(group["rules"])
 
 
-def series(name: str, **labels: str) -> str:
+def series(name: str, /, **labels: str) -> str:
     inner = ",".join(f'{key}="{value}"' for key, value in sorted({**labels, **PLACE}.items()))
     return f"{name}{{{inner}}}"
 

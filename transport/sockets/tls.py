@@ -56,15 +56,18 @@ class Certificate:
 
     def context(self) -> ssl.SSLContext:
         """Return what a new connection is to be encrypted with."""
-        changed = _changed_at(self._files)
-        if changed != self._read_at:
-            self._read_at = changed
-            try:
-                self._context = _load(*self._files)
-                _log.info("read a new certificate", file=self._files[0])
-            except TlsError as error:
-                _log.error("the old certificate stays in use", reason=str(error))
+        if _changed_at(self._files) != self._read_at:
+            self.renew()
         return self._context
+
+    def renew(self) -> None:
+        """Read the files, whether or not they seem to have changed."""
+        self._read_at = _changed_at(self._files)
+        try:
+            self._context = _load(*self._files)
+            _log.info("read a new certificate", file=self._files[0])
+        except TlsError as error:
+            _log.error("the old certificate stays in use", reason=str(error))
 
 
 class TlsTerminator:
@@ -73,6 +76,10 @@ class TlsTerminator:
     def __init__(self, certificate: Certificate) -> None:
         self._certificate = certificate
         self._nursery: trio.Nursery | None = None
+
+    def renew(self) -> None:
+        """Read the certificate anew, for connections to come."""
+        self._certificate.renew()
 
     async def run(self, started: Callable[[], None]) -> None:
         """Carry connections until cancelled; those that are open then are cut off."""
