@@ -19,6 +19,7 @@ from .errors import (
     TransportError,
     WireError,
 )
+from .expiry import expires_at
 from .limits import (
     NOBODY,
     POD,
@@ -218,6 +219,7 @@ __all__ = [
     "constant_time_equal",
     "decode_json",
     "encode_data",
+    "expires_at",
     "in_thread",
     "is_loopback",
     "is_reserved_event",

@@ -1,6 +1,7 @@
 """How a pod is: counted when asked, a sample a second, figures for Prometheus."""
 
 from .census import mailboxes, restarts, rooms_by_pattern
+from .certificates import Certificates
 from .metrics import Exporter
 from .overview import counts_of
 from .pods import pods_of
@@ -11,6 +12,7 @@ from .views import DashboardRoom, Views
 from .watched import Documented, Watched
 
 __all__ = [
+    "Certificates",
     "DashboardRoom",
     "Documented",
     "Exporter",

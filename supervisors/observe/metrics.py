@@ -75,6 +75,7 @@ class Exporter(Collector):
         yield from self._actors()
         yield from self._chaos()
         yield from self._documents()
+        yield self._certificates()
         yield from _process()
         if self._pod.link is not None:
             yield from link_metrics(self._pod.link)
@@ -126,6 +127,14 @@ class Exporter(Collector):
             "1 for why documents cannot be written.",
             "reason",
             {kind: float(trouble is not None and trouble.kind == kind) for kind in STORE_TROUBLES},
+        )
+
+    def _certificates(self) -> Metric:
+        return gauges(
+            "deployd_certificate_expires_timestamp_seconds",
+            "When certificates that the pod shows end, unix seconds.",
+            "setting",
+            self._pod.certificates(),
         )
 
     def _traffic(self) -> Iterator[Metric]:

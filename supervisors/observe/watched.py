@@ -36,7 +36,8 @@ class Watched:
     the tree, how many connections were `refused` by reason, why no new clients should be sent
     here (`unready`, None when they should), and how each of the `links` to other pods is, without
     secrets. `chaos` is None where no faults are allowed, `documents` where none are kept.
-    `own_name` is what the pod was to be called, `name` what it is, while another pod has that.
+    `certificates` tells when those that it shows end (unix seconds), by their settings. `own_name`
+    is what the pod was to be called, `name` what it is, while another pod has that.
     """
 
     pod_id: str
@@ -57,6 +58,7 @@ class Watched:
     refused: Callable[[], Mapping[str, int]]
     unready: Callable[[], str | None]
     links: Callable[[], Sequence[Mapping[str, JSON]]]
+    certificates: Callable[[], Mapping[str, float]]
     chaos: Injector | None
     documents: Documented | None
 

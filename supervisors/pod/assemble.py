@@ -40,7 +40,7 @@ from ...transport.brokers.contract import Broker
 from ...transport.http import Keyring
 from ..chaos import Injector
 from ..child import ChildSpec
-from ..observe import DashboardRoom, Exporter, LoadMeter, Views, Watched
+from ..observe import Certificates, DashboardRoom, Exporter, LoadMeter, Views, Watched
 from ..supervisor import Supervisor
 from .basis import Basis, make_basis
 from .broker import broker_branch
@@ -135,6 +135,7 @@ def assemble(
     clients = ClientTree(basis, rooms, hub, uplink, documents)
     needed = documents is not None and config.store.ready == "require_store"
     health = Health(basis.pod_id, config.broker.ready, link, documents if needed else None)
+    tls = _tls(config)
     watched = _watched(
         basis,
         rooms,
@@ -143,6 +144,7 @@ def assemble(
         link,
         chaos,
         documents,
+        Certificates(tls, _broker_certificate(config), trio.current_time),
         root=lambda: root,
         refused=lambda: listener.statistics().refused,
     )
@@ -168,7 +170,7 @@ def assemble(
         upgrade=clients.upgrade,
         protocols=protocols,
         collections=documents if config.server.api_enabled else None,
-        tls=_tls(config),
+        tls=tls,
         wall=wall,
     )
     metrics, listener = make_metrics_listener(served), make_listener(served)
@@ -283,6 +285,7 @@ def _watched(
     link: Link | None,
     chaos: Injector | None,
     documents: CollectionTree | None,
+    certificates: Certificates,
     *,
     root: Callable[[], Supervisor],
     refused: Callable[[], Mapping[str, int]],
@@ -306,6 +309,7 @@ def _watched(
         refused=refused,
         unready=health.unready,
         links=health.links,
+        certificates=certificates,
         chaos=chaos,
         documents=documents,
     )
@@ -314,6 +318,13 @@ def _watched(
 def _tls(config: Config) -> TlsTerminator | None:
     tls = config.tls
     return TlsTerminator(Certificate(tls.cert_file, tls.key_file)) if tls.cert_file else None
+
+
+def _broker_certificate(config: Config) -> dict[str, str]:
+    """Return the file of what a broker is shown, by its setting, where there is one."""
+    kind = config.broker.type
+    file = getattr(getattr(config.broker, kind, None), "cert_file", "")  # none of a class's own
+    return {f"broker.{kind}.certFile": file} if file and config.broker.enabled else {}
 
 
 def _own_host(config: Config) -> str:
