@@ -14,6 +14,7 @@ from .clients import (
     Heartbeat,
     Listening,
     Notices,
+    RulesChanged,
     Session,
     connection_cell,
 )
@@ -43,6 +44,7 @@ from .rooms import (
     RoomEnvironment,
     RoomFactory,
     RoomRef,
+    RoomRules,
     Rooms,
     Roster,
     StatePolicy,
@@ -54,6 +56,7 @@ from .rooms import (
     own_up,
 )
 from .runtime import (
+    DEAD_LETTER_REASONS,
     Actor,
     ActorCell,
     ActorDead,
@@ -98,6 +101,7 @@ from .runtime import (
 )
 
 __all__ = [
+    "DEAD_LETTER_REASONS",
     "JSON",
     "About",
     "AccessPolicy",
@@ -156,8 +160,10 @@ __all__ = [
     "RoomFactory",
     "RoomImportError",
     "RoomRef",
+    "RoomRules",
     "Rooms",
     "Roster",
+    "RulesChanged",
     "Scope",
     "Session",
     "StatePolicy",

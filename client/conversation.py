@@ -99,7 +99,7 @@ class Conversation:
             after, code = refused.retry_after, refused.code
             if code in _TOKEN_LATER:
                 raise WireEnded(Ending(1013, str(refused), retry_after=after)) from refused
-            problem = Problem(code, refused.sentence, None, after, refused.data)
+            problem = Problem(code, refused.sentence, None, after, data=refused.data)
             raise WireEnded(Ending(BAD_TOKEN, str(refused), refusal=problem)) from refused
         except ClientError as error:  # the connection is ending, or as good as that
             raise WireEnded(Ending(1006, str(error))) from error

@@ -33,6 +33,7 @@ from ..actors import (
     Request,
     RoomEnvironment,
     RoomFactory,
+    RoomRules,
     Roster,
 )
 from ..actors.rooms import ServerEmit
@@ -92,7 +93,7 @@ class RoomAlone:
             None,
             Meters(),
             PatternMap(config.broker.receipts),
-            PatternMap(config.access.rules),
+            RoomRules(config.access.rules),
         )
         self._letters = DeadLetters()
         self._tree = RoomTree({name: room}, environment, self._letters, {})

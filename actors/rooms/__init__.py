@@ -20,7 +20,15 @@ from .rooms import (
     own_up,
     tell_gap,
 )
-from .roster import EventIds, RoomEmit, RoomEnvironment, Roster, ServerEmit, StatePolicy
+from .roster import (
+    EventIds,
+    RoomEmit,
+    RoomEnvironment,
+    RoomRules,
+    Roster,
+    ServerEmit,
+    StatePolicy,
+)
 from .seat import Seat, Standing, same_person
 
 __all__ = [
@@ -37,6 +45,7 @@ __all__ = [
     "RoomEnvironment",
     "RoomFactory",
     "RoomRef",
+    "RoomRules",
     "Rooms",
     "Roster",
     "Seat",

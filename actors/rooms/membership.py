@@ -46,8 +46,7 @@ class Membership:
         self._event_ids = environment.event_ids
         self._speech = speech
         self._attendance = attendance
-        rule = environment.rules.match(self._name)
-        self._most = lower_of(room.max_members, 0 if rule is None else rule.members)
+        self._rules = environment.rules
 
     async def knock(self, message: Knock) -> None:
         """Let somebody in, or say why not."""
@@ -130,7 +129,7 @@ class Membership:
 
     async def _refusal(self, seat: Seat) -> Problem | None:
         """Say why somebody may not come in, or None."""
-        most = self._most
+        most = lower_of(self._room.max_members, self._rules.limits(self._roster.name)[0])
         if most and self._roster.present >= most:
             return problems.full(self._name, most)
         problem = await self._verdict(seat, problems.may_not_enter(self._name))

@@ -15,6 +15,7 @@ from .payloads import plain_of
 __all__ = ["Refuse", "check_code"]
 
 _CODE: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_TAKEN: Final = frozenset({"code", "document", "retryAfter"})
 _OURS: Final = frozenset(
     {
         *("auth_required", "bad_token", "busy", "cut_off", "expired_token", "left", "not_a_member"),
@@ -38,8 +39,9 @@ class Refuse(Exception):
         super().__init__(sentence)
         check_code(code)
         said: Mapping[str, JSON] = orjson.loads(encode_inner(plain_of(data)))
-        if "code" in said or "retryAfter" in said:
-            raise ActorDefinitionError("Give what is refused no 'retryAfter' of its own.")
+        taken = _TAKEN & said.keys()
+        if taken:
+            raise ActorDefinitionError(f"'{min(taken)}' means something to clients; rename it.")
         self.problem = Problem(code, str(sentence), data=said)
         """What the client is told."""
 

@@ -23,11 +23,20 @@ from .bounds import lower_of, may_exceed
 from .hooks import allows
 from .host import Host
 from .membership import Membership
+from .naming import name_of
 from .payloads import WrongPayload
 from .refusal import Refuse
 from .room import Room
 from .room_kind import kind_of
-from .roster import RemoteEmits, RoomEmit, RoomEnvironment, Roster, ServerEmit, StatePolicy
+from .roster import (
+    LimitsChanged,
+    RemoteEmits,
+    RoomEmit,
+    RoomEnvironment,
+    Roster,
+    ServerEmit,
+    StatePolicy,
+)
 from .seat import Departed, Identified, Knock, Seat
 from .speech import Speech
 from .turn import Turn
@@ -47,9 +56,7 @@ class RoomActor(Actor):
         self._kind = kind_of(type(room))
         self._roster = roster
         self._environment = environment
-        rule = environment.rules.match(self._name)
-        self._rate = lower_of(room.message_rate, 0.0 if rule is None else rule.rate)
-        self._plain_emit = self._kind.plain_emit and not self._rate
+        self._set_rate()
         self._speech = speech = Speech(roster, environment)
         self.attempts = room.attempts  # type: ignore[misc] # it is the room's class that says it
         self.stop_deadline = room.stop_deadline  # type: ignore[misc]
@@ -117,6 +124,15 @@ class RoomActor(Actor):
             "events": roster.sequence,
             "deliveries": roster.deliveries,
             "lost": roster.lost,
+        }
+
+    def naming(self, message: object) -> Mapping[str, str]:
+        """Name what crashed the room: who said which event, under which id."""
+        return {
+            "room": self._name or "",
+            "room_class": self.kind,
+            **super().naming(message),
+            **name_of(message),
         }
 
     def handler_for(self, message_type: type) -> Handler | None:
@@ -285,6 +301,17 @@ class RoomActor(Actor):
         # One look at the clock for all that came together: the oldest of them took longest.
         taken = min(max(0.0, self._environment.wall() - message.events[0].time), LONGEST_WAY)
         self._environment.meters.cross_pod_latency.observe(taken, len(message.events))
+
+    @handles(LimitsChanged)
+    async def _limits_changed(self, message: LimitsChanged) -> None:
+        self._set_rate()
+        for seat in self._roster.seats():
+            seat.pace = None
+
+    def _set_rate(self) -> None:
+        rate = self._environment.rules.limits(self._roster.name)[1]
+        self._rate = lower_of(self._room.message_rate, rate)
+        self._plain_emit = self._kind.plain_emit and not self._rate
 
     @handles(Degraded)
     async def _degraded(self, message: Degraded) -> None:

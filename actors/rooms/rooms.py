@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import trio
 
-from ...config import ClassNotFound, Limits, PatternMap, ReceiptPolicy, load_class
+from ...config import ClassNotFound, Limits, PatternMap, ReceiptPolicy, Rule, load_class
 from ...transport import Asker, Event, Grant, Problem, Shares, is_reserved_room
 from ..cluster import Degraded, Gap, Healed
 from ..runtime import (
@@ -28,7 +28,7 @@ from .openings import Openings
 from .room import Room
 from .room_actor import RoomActor
 from .room_kind import kind_of
-from .roster import RemoteEmits, RoomEnvironment, Roster
+from .roster import LimitsChanged, RemoteEmits, RoomEnvironment, Roster
 
 __all__ = [
     "RoomFactory",
@@ -78,9 +78,16 @@ class Rooms:
         self._cells: dict[str, ActorCell[Any]] = {}
         self._handing_over: dict[str, None] = {}
         self._handed_over = trio.Event()
-        self._openings = Openings(
-            Shares.of(environment.limits.max_client_rooms, environment.limits)
-        )
+        self._limits = environment.limits
+        self._openings = Openings(Shares.of(self._limits.max_client_rooms, self._limits))
+
+    def adopt(self, limits: Limits, rules: Mapping[str, Rule]) -> None:
+        """Let clients open as many rooms as these limits say, from now on, and keep these rules."""
+        self._limits = limits
+        self._environment.rules.adopt(rules)
+        for ref in self._refs.values():
+            ref.signal(LimitsChanged())
+        self._openings.resize(Shares.of(limits.max_client_rooms, limits))
 
     def __len__(self) -> int:
         return len(self._refs)
@@ -233,7 +240,7 @@ class Rooms:
         if not grant and self._evict_for(asker):
             grant = self._openings.admit(name, asker, reserved=reserved)
         if not grant:
-            raise TooManyRooms(_no_place(grant, self._environment.limits))
+            raise TooManyRooms(_no_place(grant, self._limits))
 
     def _evict_for(self, asker: Asker) -> bool:
         """End a room that stands empty, unless somebody knocks or it has something to do."""

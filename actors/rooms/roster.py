@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Generic
 
 from attrs import field, frozen, mutable
@@ -22,9 +22,11 @@ from .seat import Seat
 
 __all__ = [
     "EventIds",
+    "LimitsChanged",
     "RemoteEmits",
     "RoomEmit",
     "RoomEnvironment",
+    "RoomRules",
     "Roster",
     "ServerEmit",
     "StatePolicy",
@@ -101,6 +103,27 @@ class EventIds:
         return f"{self._prefix}{self._count}"
 
 
+class RoomRules:
+    """The access rules, as far as rooms keep them; they may be others while the pod runs."""
+
+    def __init__(self, rules: Mapping[str, Rule]) -> None:
+        self.adopt(rules)
+
+    def adopt(self, rules: Mapping[str, Rule]) -> None:
+        """Go by these from now on."""
+        self._rules = PatternMap(rules)
+
+    def limits(self, room: str | None) -> tuple[int, float]:
+        """Return how many may be in a room and how fast each may speak; 0 is no limit."""
+        rule = None if room is None else self._rules.match(room)
+        return (0, 0.0) if rule is None else (rule.members, rule.rate)
+
+
+@frozen
+class LimitsChanged:
+    """The limits of the room may be others now. A signal."""
+
+
 @frozen
 class RoomEnvironment:
     """What every room of a pod shares: its limits, its event ids and the wall clock (unix s).
@@ -117,7 +140,7 @@ class RoomEnvironment:
     uplink: Uplink | None = None
     meters: Meters = field(factory=Meters)
     receipts: PatternMap[ReceiptPolicy] = field(factory=lambda: PatternMap({}))
-    rules: PatternMap[Rule] = field(factory=lambda: PatternMap({}))
+    rules: RoomRules = field(factory=lambda: RoomRules({}))
 
 
 class StatePolicy(enum.Enum):

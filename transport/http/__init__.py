@@ -7,6 +7,7 @@ from .body import HttpLimits
 from .chaos import FaultControl, chaos_routes
 from .diagnostics import DiagnosticsView
 from .keyring import ROOT, Keyring
+from .log_level import log_level_routes
 from .probes import HealthView, health_routes
 from .public import PublicFiles
 from .routes import AnyMethodRoute, OwnRoute
@@ -38,6 +39,7 @@ __all__ = [
     "error_response",
     "health_routes",
     "json_response",
+    "log_level_routes",
     "refusal",
     "says_json",
     "stress_routes",

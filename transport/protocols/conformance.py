@@ -67,7 +67,7 @@ def _messages() -> Iterator[PodMessage]:
             yield Left(room, _NOW, request_id)
             yield Failed(Problem("room_busy", "Try\nagain.", room, 0.5), _NOW, request_id)
             yield Receipted(Scope.QUEUED, "9f3c-81", _NOW, request_id, room)
-            told = Problem("refused", "Bid more.", room, None, {"least": 5, "by": ["ü", None]})
+            told = Problem("refused", "Bid more.", room, data={"least": 5, "by": ["ü", None]})
             yield Failed(told, _NOW, request_id)
             for answer in (b"null", b'{"leads":"\xc3\xbc"}'):
                 yield Receipted(Scope.LOCAL, "9f3c-81", _NOW, request_id, room, None, answer)

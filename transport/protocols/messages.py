@@ -82,14 +82,16 @@ Outcome: TypeAlias = Scope | Reach | InDoubt
 class Problem:
     """Why something was not done: `code` for machines, `message` a sentence with the remedy.
 
-    `room` is the room it is about, `retry_after` the seconds after which the same may go well.
-    `data` is what a room that refuses something says of it, for programs.
+    `room` is the room it is about, `retry_after` the seconds after which the same may go well,
+    `document` the id of the document that can be read instead of what was missed. `data` is what a
+    room that refuses something says of it, for programs.
     """
 
     code: str
     message: str
     room: str | None = None
     retry_after: float | None = None
+    document: str | None = None
     data: Mapping[str, JSON] = field(factory=dict)
 
 

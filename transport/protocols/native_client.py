@@ -111,16 +111,21 @@ def _left(fields: Fields) -> Left:
     return Left(_string(fields["room"]), _time(fields), _id(fields), reason)
 
 
+_OWN: Final = ("code", "retryAfter", "document")
+"""What stands in the data of every error: the rest is the room's."""
+
+
 def _failed(fields: Fields) -> Failed:
     data = fields.get("data")
     more = data if isinstance(data, dict) else {}
-    after = more.get("retryAfter")
+    after, document = more.get("retryAfter"), more.get("document")
     problem = Problem(
         _string(more.get("code", "unknown")),
         _string(fields["error"]),
         _room(fields),
         None if after is None else _number(after),
-        {name: value for name, value in more.items() if name not in ("code", "retryAfter")},
+        None if document is None else _string(document),
+        {name: value for name, value in more.items() if name not in _OWN},
     )
     return Failed(problem, _time(fields), _id(fields))
 

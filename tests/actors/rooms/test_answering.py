@@ -260,6 +260,11 @@ def test_a_refusals_code_means_nothing_to_clients_yet(code: Any) -> None:
         Refuse("No.", code=code)
 
 
+def test_a_refusals_data_leaves_to_clients_what_means_something_to_them() -> None:
+    with pytest.raises(ActorDefinitionError, match="'retryAfter' means something to clients"):
+        Refuse("No.", retryAfter=5)
+
+
 def test_a_refusals_data_is_json_or_named_by_its_place() -> None:
     with pytest.raises(Exception, match=r"data\.bids\[0\]: Type is not JSON serializable: object"):
         Refuse("No.", bids=[object()])

@@ -253,7 +253,7 @@ class Lent(Room[int]):
 
 async def test_a_room_may_be_made_by_a_function_which_gives_it_what_it_depends_on() -> None:
     database: dict[str, int] = {}
-    access = Access(rules={"lent-*": Rule(members=1, rate=2.0)})
+    access = Access(rules={"lent-*": Rule(members=1)})
     config = evolve(pod_config(), access=access)
     with capture_logs():
         async with (
@@ -268,8 +268,6 @@ async def test_a_room_may_be_made_by_a_function_which_gives_it_what_it_depends_o
             ] == "error"
             await one.send("emit", room="lent-1", event="n", data=None)
             await one.expect("emit", data=2)
-            hasty = await one.ask("emit", room="lent-1", event="n", data=None)
-            assert hasty["data"]["code"] == "too_fast"
             pod.bind_room("mine", lambda: Lent({}))
             assert database == {"lent-1": 2}
 
