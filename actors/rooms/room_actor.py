@@ -10,22 +10,18 @@ from functools import partial
 from typing import Any, Final, cast
 
 import orjson
-import trio
 from attrs import evolve
 
-from ...transport import JSON, Event, Failed, Problem, TokenBucket, encode_data
+from ...transport import JSON, Event, Failed, Problem, encode_data
 from ..cluster import Degraded, Gap, Healed, Uplink
 from ..runtime import Actor, ActorDefinitionError, Draining, Exit, Handler, handler_of, handles
 from . import problems
-from .answering import EventHandler, misfit, unknown_event
 from .attendance import Attendance
-from .bounds import lower_of, may_exceed
-from .hooks import allows
+from .bounds import may_exceed
+from .emits import Emits
 from .host import Host
 from .membership import Membership
 from .naming import name_of
-from .payloads import WrongPayload
-from .refusal import Refuse
 from .room import Room
 from .room_kind import kind_of
 from .roster import (
@@ -56,7 +52,6 @@ class RoomActor(Actor):
         self._kind = kind_of(type(room))
         self._roster = roster
         self._environment = environment
-        self._set_rate()
         self._speech = speech = Speech(roster, environment)
         self.attempts = room.attempts  # type: ignore[misc] # it is the room's class that says it
         self.stop_deadline = room.stop_deadline  # type: ignore[misc]
@@ -69,6 +64,7 @@ class RoomActor(Actor):
         roster.listens = self._kind.hears_the_pod
         attendance = Attendance(host, roster, environment, kept=room.keep_alive)
         self._membership = Membership(room, roster, environment, speech, attendance)
+        self._emits = Emits(room, roster.name, environment.rules, speech, self._membership)
 
     # Life ----------------------------------------------------------------------------------
 
@@ -182,65 +178,11 @@ class RoomActor(Actor):
         # Who has asked for no receipt is told only what goes wrong, whoever settles it.
         asked = None if answer.id is None else answer
         speech.begin(Turn(message, message.event_id, asked, nobody=nobody), message.born)
-        if self._plain_emit and (seat is not None or kind.plain_join):
+        if self._emits.plain and (seat is not None or kind.plain_join):
             speech.broadcast_encoded(message.event, encode_data(message.data))
         else:
-            await self._considered(message, stranger=seat is None)
+            await self._emits.consider(message)
         await self._end()
-
-    def _hastiness(self, seat: Seat) -> Problem | None:
-        """Say that a member speaks faster than the room lets it, or None."""
-        now, rate = trio.current_time(), self._rate
-        if seat.pace is None:
-            seat.pace = TokenBucket(rate, max(rate, 1.0), now)
-        if seat.pace.take(now):
-            return None
-        return problems.too_fast(self._name, rate, seat.pace.retry_after(now))
-
-    async def _considered(self, message: RoomEmit, *, stranger: bool) -> None:
-        """Do what was asked for, or take back what was said meanwhile and say why not."""
-        speech, answer = self._speech, message.answer
-        if self._rate and isinstance(message.member, Seat):
-            problem = self._hastiness(message.member)
-            if problem is not None:
-                speech.then(partial(answer.refuse, problem))
-                return
-        try:
-            await speech.hook(self._consider(message, stranger=stranger))
-        except WrongPayload:  # of a stranger, who has said nothing of itself
-            speech.then(partial(answer.refuse, problems.may_not_say(self._name)))
-        except Refuse as refused:
-            speech.discard()
-            problem = evolve(refused.problem, room=self._name)
-            speech.then(partial(answer.refuse, problem))
-
-    async def _consider(self, message: RoomEmit, *, stranger: bool) -> None:
-        """Let the hooks say whether it may be said, and react to it."""
-        room, member, event, data = self._room, message.member, message.event, message.data
-        may_be_in = not stranger or await self._membership.may_join(member, None)
-        if not may_be_in or not await allows(room, room.authorize_emit(member, event, data)):
-            refusal = problems.may_not_say(self._name)
-            self._speech.then(functools.partial(message.answer.refuse, refusal))
-            return
-        handler = self._kind.answers.get(event)
-        if handler is not None:
-            await self._answer(handler, message)
-        elif self._kind.plain_message and self._kind.answers:
-            refusal = unknown_event(event, self._kind.answers)
-            self._speech.then(functools.partial(message.answer.refuse, refusal))
-        else:
-            await room.on_message(member, event, data)
-
-    async def _answer(self, handler: EventHandler, message: RoomEmit) -> None:
-        try:
-            encoded = await handler.run(self._room, message.member, message.data)
-        except WrongPayload as error:
-            problem = misfit(message.event, error)
-            self._speech.then(functools.partial(message.answer.refuse, problem))
-            return
-        if encoded != b"null":
-            self._speech.demand_room_for(message.event, encoded)
-            message.answer.answer = encoded
 
     @handles(ServerEmit)
     async def _server_emit(self, message: ServerEmit) -> None:
@@ -304,14 +246,9 @@ class RoomActor(Actor):
 
     @handles(LimitsChanged)
     async def _limits_changed(self, message: LimitsChanged) -> None:
-        self._set_rate()
+        self._emits.review()
         for seat in self._roster.seats():
             seat.pace = None
-
-    def _set_rate(self) -> None:
-        rate = self._environment.rules.limits(self._roster.name)[1]
-        self._rate = lower_of(self._room.message_rate, rate)
-        self._plain_emit = self._kind.plain_emit and not self._rate
 
     @handles(Degraded)
     async def _degraded(self, message: Degraded) -> None:
