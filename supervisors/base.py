@@ -141,7 +141,9 @@ class CrashLog:
     def report(self, record: ChildRecord, ended: Exit) -> None:
         """Log how the last incarnation ended."""
         now, path = self._clock(), record.child.path
-        again = 0 if record.came_up else self._false_starts.note(path, ended.reason, now)
+        # What the world did is told as before: it has no traceback, and may have ended meanwhile.
+        starts = record.came_up or is_environment_failure(ended.error)
+        again = 0 if starts else self._false_starts.note(path, ended.reason, now)
         suppressed = None if again is None else self._limiter.admit(now)
         if suppressed is None or again is None:
             return

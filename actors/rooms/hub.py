@@ -342,11 +342,11 @@ class ThreadHub:
         return self._wait(partial(self._hub.send_to_room, room, event, data, timeout))
 
     def send_collection_change(
-        self, collection: str, event: ChangeType, document: JSON, timeout: float
+        self, collection: str, event: ChangeType, document: JSON, timeout: float, brief: JSON
     ) -> Receipt:
         """Tell that a document changed, and wait for rooms that are busy."""
-        send = partial(self._hub.send_collection_change, collection, event, document, timeout)
-        return self._wait(send)
+        send = self._hub.send_collection_change
+        return self._wait(partial(send, collection, event, document, timeout, brief))
 
     def ask(self, room: str, request: Request[R], timeout: float) -> R:
         """Ask a room something, started if need be, and return its answer; see `ActorRef.ask`."""

@@ -163,7 +163,7 @@ async def test_threads_wait_and_ask_without_touching_the_pod_from_theirs() -> No
         told.append(hub.send_to_all("e", 2).scope)
         told.append(hub.ask("tea-2", Ping(), timeout=5))
         told.append(hub.tell("tea-2", "nobody's").name)
-        told.append(hub.send_collection_change("c", "created", {}, 1.0).scope)
+        told.append(hub.send_collection_change("c", "created", {}, 1.0, {}).scope)
         told.append(hub.ask("tea", Never(), timeout=0.05))
 
     async with running_pod(rooms={"tea*": Tea}) as pod, connected(pod) as [client]:
