@@ -158,6 +158,29 @@ async def test_an_idle_room_stops_and_a_later_member_gets_a_new_one(
         await client.join("coffee")  # the one room that clients may open is free again
 
 
+class Awaited(Room):
+    """Has something to do, later."""
+
+    async def on_start(self) -> None:
+        self.after(1000, self.on_idle)
+
+
+async def test_a_room_that_is_to_do_something_makes_no_place_for_others(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    config = pod_config(max_client_rooms=1)
+    async with (
+        running_pod(config, rooms={"awaited": Awaited}) as pod,
+        connected(pod, ping_interval=None) as [client],
+    ):
+        await client.join("awaited")
+        await client.ask("leave", room="awaited")
+        refused = await client.ask("join", room="coffee")
+        assert refused["data"]["code"] == "too_many_rooms"
+        await trio.sleep(1000 + pod.config.limits.room_cleanup_interval)
+        await client.join("coffee")
+
+
 class Hopeless(Room):
     async def on_message(self, member: Member, event: str, data: JSON) -> None:
         raise RuntimeError("always")
