@@ -7,14 +7,14 @@ the next incarnation, or by the next pod (the pattern of the transactional outbo
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from typing import Final, Literal
 
 import trio
 
-from ...config import get_logger
+from ...config import Right, get_logger
 from ...transport import JSON, Scope
 from ..errors import StoreUnavailable, StoreUncertain
-from ..store import Change, Document, Write, WriteResult
+from ..store import Change, ChangeType, Document, Write, WriteResult
 from .environment import Collection, CollectionEnvironment
 
 __all__ = ["OutboxRelay"]
@@ -128,13 +128,12 @@ class OutboxRelay:
 
     async def _publish(self, changes: Sequence[Change]) -> None:
         state, name = self._state, self._collection.name
-        private = self._collection.definition.private
         for change in changes:
             if change.sequence in state.sequences:
                 continue
-            document = {k: v for k, v in change.document.items() if k not in private}
+            event, data = self._said(change)
             receipt = await self._env.hub.send_collection_change(
-                name, change.type, document, self._env.emit_timeout, self._brief(document)
+                name, event, data, self._env.emit_timeout, self._brief(change)
             )
             state.sequences.add(change.sequence)
             state.changes += 1
@@ -147,9 +146,29 @@ class OutboxRelay:
             self._clearing = True
             self._after(CLEAR_AFTER, self.clear_outbox)
 
-    def _brief(self, document: Document) -> JSON:
+    def _said(self, change: Change) -> tuple[ChangeType | Literal["revised"], JSON]:
+        """Return what the rooms hear: of an update that others may see also what was before it."""
+        document = self._for_rooms(change.document)
+        if change.before is None or not self._may_be_seen_by_others(change.before, change.document):
+            return change.type, document
+        return "revised", {"before": self._for_rooms(change.before), "after": document}
+
+    def _may_be_seen_by_others(self, before: Document, after: Document) -> bool:
+        definition = self._collection.definition
+        moves = before.get(definition.owner) != after.get(definition.owner)
+        return self._collection.has("get") or (moves and definition.access.get is Right.OWNER)
+
+    def _for_rooms(self, document: Document) -> Document:
+        """Leave out what is private, but whose it is: that a room has to know, and shows nobody."""
+        definition = self._collection.definition
+        hidden = definition.private - {definition.owner}
+        return {name: value for name, value in document.items() if name not in hidden}
+
+    def _brief(self, change: Change) -> JSON:
         """Return what a room has to know to tell those of a change that is too large for it."""
-        return {name: document.get(name) for name in ("id", self._collection.definition.owner)}
+        names = ("id", self._collection.definition.owner)
+        states = (change.document, change.before or change.document)
+        return [{name: state.get(name) for name in names} for state in states]
 
     async def _catch_up(self) -> None:
         self._state.caught_up = await self._relay_left()

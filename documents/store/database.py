@@ -24,7 +24,7 @@ from .failures import READ_ONLY, answering, translated, unavailable
 from .filters import Filter, Query
 from .paging import Bounds, Page
 from .store import Change, Document, Misfit, Write, WriteResult
-from .tables import OUTBOX, documents_table
+from .tables import documents_table
 from .writing import TableWriter
 
 __all__ = ["DatabaseStore"]
@@ -77,7 +77,7 @@ class DatabaseStore:
 
         def work(connection: Connection) -> None:
             indexes.exclusive(connection)
-            OUTBOX.create(connection, checkfirst=True)
+            outbox.make(connection)
 
         self._is_open = True
         try:

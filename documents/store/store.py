@@ -60,12 +60,14 @@ class Change:
 
     No number comes twice, and between them may be gaps. Where pods share a database their numbers
     are mixed, and one pod may commit a smaller number after another's greater one.
-    `document` is what was written, or for `deleted` what was there.
+    `document` is what was written, or for `deleted` what was there; `before` is what was there
+    before an update.
     """
 
     sequence: int
     type: ChangeType
     document: Document
+    before: Document | None = None
 
 
 WriteResult: TypeAlias = Change | Exception | None

@@ -75,6 +75,7 @@ class FakeStore:
 
     def _apply(self, write: Write) -> Change | Exception | None:
         before = self.documents.get(write.id)
+        was = None if before is None else dict(before)
         try:
             after = write.decide(before)
         except Exception as error:  # noqa: BLE001 - as the real one does
@@ -83,7 +84,7 @@ class FakeStore:
         if after is None:
             return Change(self._sequence, "deleted", self.documents.pop(write.id))
         self.documents[write.id] = after
-        return Change(self._sequence, "created" if before is None else "updated", after)
+        return Change(self._sequence, "created" if was is None else "updated", after, was)
 
 
 class FakeHub:

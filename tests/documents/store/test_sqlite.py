@@ -301,3 +301,17 @@ async def test_what_was_committed_survives_kill_9_and_its_note_too(url: str, cal
     assert there[: len(committed)] == committed
     # Of the call that was cut off all is there, or nothing.
     assert len(there) - len(committed) in (0, 3)
+
+
+async def test_the_outbox_of_an_older_pod_is_told_and_gets_what_it_lacks(url: str) -> None:
+    async with opened(url) as store:
+        await change_of(store, put("a", n=1))
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as database:
+        database.execute("ALTER TABLE changes DROP COLUMN before")
+    async with opened(url) as store:
+        [left] = await store.claim_outbox(TODOS, 10)
+        assert (left.document["n"], left.before) == (1, None)
+        change = await change_of(store, put("a", n=2))
+        assert change.before is not None
+        assert change.before["n"] == 1
+        assert await store.claim_outbox(TODOS, 10) == [left, change]
