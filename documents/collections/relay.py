@@ -77,7 +77,11 @@ class OutboxRelay:
         self._state.caught_up = False
 
     async def commit_and_relay(
-        self, writes: Sequence[Write], settle: Callable[[Sequence[WriteResult]], None] = _ignore
+        self,
+        writes: Sequence[Write],
+        settle: Callable[[Sequence[WriteResult]], None] = _ignore,
+        *,
+        together: bool = False,
     ) -> Sequence[WriteResult]:
         """Commit writes in one transaction, call `settle` with what became of each, and relay.
 
@@ -87,7 +91,9 @@ class OutboxRelay:
         done = False
         async with self._state.turn:
             try:
-                outcomes = await self._env.store.commit(self._collection.definition, writes)
+                outcomes = await self._env.store.commit(
+                    self._collection.definition, writes, together=together
+                )
                 settle(outcomes)
                 await self._relay([each for each in outcomes if isinstance(each, Change)])
                 done = True

@@ -43,6 +43,14 @@ class _CollectionStatements:
     writer: TableWriter
 
 
+class _Undone(Exception):
+    """Leaves a transaction of writes that belong together, one of which is refused."""
+
+    def __init__(self, outcomes: Sequence[WriteResult]) -> None:
+        super().__init__()
+        self.outcomes = outcomes
+
+
 class DatabaseStore:
     """Keeps the promises of `Store`. Raises `ConfigurationError` when `url` cannot be used.
 
@@ -155,14 +163,21 @@ class DatabaseStore:
         return await self._read(lambda there: reading.get(there, statement, id))
 
     async def commit(
-        self, definition: Definition, writes: Sequence[Write]
+        self, definition: Definition, writes: Sequence[Write], *, together: bool = False
     ) -> Sequence[WriteResult]:
         """Apply writes in one transaction; return what became of each, as `Store` tells."""
         writer = self._collection(definition).writer
-        done = await self._transact(
-            definition.name,
-            lambda there: writer.apply(there, writes, pod=self._pod, now=self._wall()),
-        )
+
+        def work(connection: Connection) -> list[WriteResult]:
+            done = writer.apply(connection, writes, pod=self._pod, now=self._wall())
+            if together and any(isinstance(each, Exception) for each in done):
+                raise _Undone([each if isinstance(each, Exception) else None for each in done])
+            return done
+
+        try:
+            done = await self._transact(definition.name, work)
+        except _Undone as undone:
+            return undone.outcomes
         if any(isinstance(each, Change) for each in done):
             self._mended()
         return done

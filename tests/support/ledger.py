@@ -51,7 +51,7 @@ class FakeStore:
         return self.documents.get(id)
 
     async def commit(
-        self, definition: Definition, writes: Sequence[Write]
+        self, definition: Definition, writes: Sequence[Write], *, together: bool = False
     ) -> Sequence[Change | Exception | None]:
         await self._begin("commit")
         outcomes = [self._apply(write) for write in writes]
