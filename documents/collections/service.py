@@ -21,6 +21,7 @@ from .directory import Directory
 from .environment import CHAIN, Collection, CollectionEnvironment
 from .reading import Reader
 from .scripting import Call
+from .turns import Turns
 from .unstored import run_unstored
 from .view import Viewer
 from .writing import WriteRequest, Written
@@ -44,8 +45,8 @@ class CollectionService:
     """Reads and writes for scripts, and for HTTP once it has been let in.
 
     A script holds the turn of the collection it runs in: what it writes there is carried out
-    within that turn, and what it writes elsewhere waits for its own. Two scripts that wait for
-    each other's turn are both ended by their time limit.
+    within that turn, and what it writes elsewhere waits for its own. Where scripts would wait for
+    each other's turns, the one that closes the circle writes within the turn that waits for it.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class CollectionService:
         self._env = environment
         self._max_depth = max_depth
         self._timeout = timeout
+        self._turns = Turns()
 
     async def call(
         self,
@@ -123,12 +125,16 @@ class CollectionService:
 
     async def _delegate(self, collection: Collection, request: WriteRequest) -> Written:
         await collection.usable()
-        if collection.name in request.chain.held and collection.writer is not None:
-            writer = collection.writer
-            written = await writer.perform(request)
-            await writer.after_commit(request, written)
-            return written
-        return await self._ask(collection, await self._with_hashed_password(collection, request))
+        name, held = collection.name, request.chain.held
+        if name not in held:
+            request = await self._with_hashed_password(collection, request)
+        writer = collection.writer
+        if writer is None or not self._turns.would_close_a_circle(held, name):
+            with self._turns.waiting(held, name):
+                return await self._ask(collection, request)
+        written = await writer.perform(request)
+        await writer.after_commit(request, written)
+        return written
 
     async def _ask(self, collection: Collection, request: Request[T]) -> T:
         if collection.ref is None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -212,6 +215,35 @@ async def test_scripts_that_call_each_other_for_ever_are_ended(tmp_path: Path) -
         assert len((await http.get("/ping")).json()) == 1
         assert (await http.post("/again", json={})).status_code == 508
         assert (await http.get("/again")).json() == []
+
+
+async def test_scripts_that_write_to_each_others_collections_at_once_do_not_wait_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crossing = SimpleNamespace(barrier=threading.Barrier(3, timeout=5))
+    monkeypatch.setitem(sys.modules, "crossing", crossing)
+    names = ("tea", "milk", "cups")
+    for name, other in zip(names, (*names[1:], names[0]), strict=True):
+        script = (
+            "from crossing import barrier\n"
+            "def run(ctx):\n"
+            "    if not ctx.internal:\n"
+            "        barrier.wait()\n"
+            f"        ctx.collections.{other}.post({{'of': '{name}'}})\n"
+        )
+        write_collection(tmp_path, name, {}, {"post": script})
+    async with running_collections(tmp_path) as (_, http):
+        statuses = []
+
+        async def add(name: str) -> None:
+            statuses.append((await http.post(f"/{name}", json={})).status_code)
+
+        async with trio.open_nursery() as nursery:
+            for name in names:
+                nursery.start_soon(add, name)
+        assert statuses == [200] * 3
+        counts = [(await http.get(f"/{name}/count")).json()["count"] for name in names]
+        assert counts == [2, 2, 2]
 
 
 async def test_a_script_over_its_time_is_ended_and_the_next_write_goes_on(tmp_path: Path) -> None:
