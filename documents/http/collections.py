@@ -11,6 +11,7 @@ from typing import Final, Protocol
 from urllib.parse import parse_qsl, unquote
 
 import orjson
+import trio
 from attrs import evolve, field, frozen
 from starlette.requests import Request
 from starlette.responses import Response
@@ -26,6 +27,7 @@ from ...transport.http import (
     json_response,
     refusal,
     says_json,
+    with_gzip,
 )
 from .openapi import Offer, openapi
 
@@ -41,6 +43,9 @@ __all__ = [
 
 MAX_PARAMETERS = 200
 """Parameters of one URL."""
+
+COMPRESSING: Final = 2
+"""Threads that compress answers; more answers wait for theirs."""
 
 _CONDITIONAL: Final = ("if-match", "if-none-match", "if-unmodified-since")
 
@@ -164,6 +169,8 @@ def collection_routes(api: CollectionsApi | None, identify: Identify, own: Own) 
     if api is None:
         return [AnyMethodRoute("/{path:path}", nothing)]
 
+    compressing = trio.CapacityLimiter(COMPRESSING)
+
     async def collection(request: Request) -> Response:
         name, *rest = _parts(request)
         parts = tuple(rest)
@@ -178,7 +185,10 @@ def collection_routes(api: CollectionsApi | None, identify: Identify, own: Own) 
         if request.method == "POST" and parts in _QUERIES and api.takes_queries(name):
             asked = evolve(asked, method="GET", parts=_QUERIES[parts], query=asked.body, body={})
         answer = await api.handle(asked)
-        return json_response(answer.body, answer.status, answer.headers)
+        response = json_response(answer.body, answer.status, answer.headers)
+        if "ETag" in answer.headers:
+            return response
+        return await with_gzip(request, response, compressing)
 
     return [
         AnyMethodRoute("/{collection}", collection),
@@ -201,6 +211,9 @@ async def json_body(request: Request) -> Mapping[str, JSON] | Response:
 async def _json(request: Request) -> JSON | Response:
     if not says_json(request):
         return error_response(415, NOT_JSON)
+    if request.headers.get("content-encoding", "identity") != "identity":
+        as_it_is = {"Accept-Encoding": "identity"}
+        return error_response(415, "Send the body as it is, and not compressed.", as_it_is)
     try:
         return decode_json((await request.body()).decode())
     except WireError as error:

@@ -143,3 +143,22 @@ async def test_what_is_changed_while_it_is_found_is_found_again(
         monkeypatch.setattr(Reader, "versions", meanwhile)
         assert (await http.delete("/todos?done=true", headers=MASTER)).json() == {"deleted": 2}
         assert [each["id"] for each in (await http.get("/todos")).json()] == ["b"]
+
+
+async def test_a_long_list_comes_compressed_and_a_document_with_its_tag_as_it_is(
+    tmp_path: Path,
+) -> None:
+    write_collection(tmp_path, "todos", {})
+    async with running_collections(tmp_path) as (_, http):
+        await http.post("/todos", json=[{"id": f"t{n}", "text": "x" * 500} for n in range(50)])
+        await http.post("/todos", json={"id": "long", "text": "x" * 50_000})
+        found = await http.get("/todos?id.$ne=long")
+        assert (found.headers["Content-Encoding"], len(found.json())) == ("gzip", 50)
+        assert int(found.headers["Content-Length"]) < 5000
+        head = await http.head("/todos?id.$ne=long")
+        assert head.headers["Content-Length"] == found.headers["Content-Length"]
+        one = await http.get("/todos/long")
+        assert "Content-Encoding" not in one.headers
+        sent = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+        refused = await http.post("/todos", content=b"\x1f\x8b", headers=sent)
+        assert (refused.status_code, refused.headers["Accept-Encoding"]) == (415, "identity")
