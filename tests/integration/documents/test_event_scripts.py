@@ -352,6 +352,28 @@ async def test_a_script_gets_all_of_a_list_and_all_pages_of_a_longer_one(
         assert len((await http.get("/todos")).json()) == 3
 
 
+@pytest.mark.parametrize("kind", ["def", "async def"])
+@pytest.mark.parametrize(
+    "call", ["get(None)", "get([])", "count(None)", "post([{'a': 1, 'b': 2}])", "put('x', None)"]
+)
+async def test_a_script_that_has_nothing_to_ask_by_does_not_ask_for_everything(
+    tmp_path: Path, kind: str, call: str
+) -> None:
+    waits = "await " if kind == "async def" else ""
+    script = (
+        f"{kind} run(ctx):\n"
+        "    try:\n"
+        f"        {waits}ctx.collections.notes.{call}\n"
+        "    except TypeError as error:\n"
+        "        ctx.data['why'] = str(error)\n"
+    )
+    write_collection(tmp_path, "notes", {})
+    write_collection(tmp_path, "todos", {}, {"post": script})
+    async with running_collections(tmp_path) as (_, http):
+        assert "takes dicts" in (await http.post("/todos", json={})).json()["why"]
+        assert (await http.get("/notes")).json() == []
+
+
 async def test_a_collection_that_keeps_nothing_only_runs_its_scripts(tmp_path: Path) -> None:
     script = (
         "def run(ctx):\n"
