@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import ClassVar, TypeAlias, cast
+from typing import ClassVar, TypeAlias
 
 from attrs import evolve
 
@@ -51,25 +51,19 @@ class _ChangesRoom(Room):
     async def _announce(self, name: str, event: str, data: JSON) -> None:
         """Tell the members here what they are to hear of a change of a collection's."""
         collection = self._directory.find(name)
-        if collection is None:
+        if collection is None or not isinstance(data, dict):
             return
-        match data:
-            case [*states] if event == MISSED:
-                self._miss_brief(collection, cast("list[Document]", states))
-            case {"before": dict(before), "after": dict(after)} if event == REVISED:
-                await self._tell(collection, event, [before, after])
-            case dict(document):
-                await self._tell(collection, event, [document])
-
-    async def _tell(self, collection: Collection, event: str, states: Sequence[Document]) -> None:
-        """Tell each member of a change what it may read of it, and nobody anything else."""
-        for members, views in await self._views(collection, states):
+        id_, states = str(data.get("id", "")), _states(event, data)
+        if event == MISSED:
+            self._miss_brief(collection, id_, states)
+            return
+        for members, views in await self._views(collection, id_, states):
             told = _told(event, views)
             if told is not None:
-                self._say(collection.name, members, *told, str(states[0]["id"]))
+                self._say(collection.name, members, *told, id_)
 
     async def _views(
-        self, collection: Collection, states: Sequence[Document]
+        self, collection: Collection, id_: str, states: Sequence[Document]
     ) -> Iterator[tuple[list[Member] | None, Views]]:
         """Return who sees what of the states of a document; None stands for all members.
 
@@ -90,7 +84,7 @@ class _ChangesRoom(Room):
             caller = Caller(identity)
             if not any(may_see(definition, caller, state) for state in states):
                 continue
-            call = Call(caller, parts=(str(states[0]["id"]),))
+            call = Call(caller, parts=(id_,))
             try:
                 answers = await self._viewer.views(collection, call, states)
             except RequestRefused as refused:
@@ -115,7 +109,7 @@ class _ChangesRoom(Room):
         for member in members:
             self.tell_problem(member, Problem("change_missed", sentence, document=document))
 
-    def _miss_brief(self, collection: Collection, states: Sequence[Document]) -> None:
+    def _miss_brief(self, collection: Collection, id_: str, states: Sequence[Document]) -> None:
         """Say that a change was too much for this room. What a script hides of it is not known."""
         definition = collection.definition
         members = [
@@ -123,7 +117,7 @@ class _ChangesRoom(Room):
             for member in self.members.values()
             if any(may_see(definition, Caller(member.identity), state) for state in states)
         ]
-        known = None if collection.has("get") else str(states[0]["id"])
+        known = None if collection.has("get") else id_
         self._miss(collection.name, members, "It is too large.", known)
 
     def _said(self, collection: str, event: str, view: JSON) -> JSON:
@@ -197,6 +191,16 @@ def _opened(event: str, data: JSON) -> tuple[str, str, JSON]:
         case {"collection": str(name), "data": inside}:
             return name, event, inside
     return "", event, None
+
+
+def _states(event: str, data: Document) -> list[Document]:
+    """Return the states of a document that a change speaks of: what it was comes first."""
+    match data:
+        case {"states": [*states]} if event == MISSED:
+            return [state for state in states if isinstance(state, dict)]
+        case {"before": dict(before), "after": dict(after)} if event == REVISED:
+            return [before, after]
+    return [data]
 
 
 def _told(event: str, views: Views) -> tuple[str, JSON] | None:

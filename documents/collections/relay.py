@@ -157,7 +157,8 @@ class OutboxRelay:
         document = self._for_rooms(change.document)
         if change.before is None or not self._may_be_seen_by_others(change.before, change.document):
             return change.type, document
-        return "revised", {"before": self._for_rooms(change.before), "after": document}
+        before = self._for_rooms(change.before)
+        return "revised", {"id": document["id"], "before": before, "after": document}
 
     def _may_be_seen_by_others(self, before: Document, after: Document) -> bool:
         definition = self._collection.definition
@@ -172,9 +173,10 @@ class OutboxRelay:
 
     def _brief(self, change: Change) -> JSON:
         """Return what a room has to know to tell those of a change that is too large for it."""
-        names = ("id", self._collection.definition.owner)
+        owner = self._collection.definition.owner
         states = (change.document, change.before or change.document)
-        return [{name: state.get(name) for name in names} for state in states]
+        owned: list[JSON] = [{owner: state.get(owner)} for state in states]
+        return {"id": change.document["id"], "states": owned}
 
     async def _catch_up(self) -> None:
         self._state.caught_up = await self._relay_left()

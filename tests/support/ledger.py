@@ -13,6 +13,7 @@ from deployd.actors import Receipt, Scope
 from deployd.config import Definition
 from deployd.documents.store import Bounds, Change, Document, Filter, Misfit, Page, Query, Write
 from deployd.transport import JSON
+from deployd.transport.brokers.message_rules import demand_change
 
 __all__ = ["FakeHub", "FakeStore"]
 
@@ -92,6 +93,7 @@ class FakeHub:
 
     def __init__(self) -> None:
         self.told: list[tuple[float, Any]] = []
+        self.events: list[str] = []
         self.before: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
         self.scope = Scope.LOCAL
 
@@ -102,6 +104,9 @@ class FakeHub:
     async def send_collection_change(
         self, collection: str, event: str, document: Document, timeout: float, brief: JSON
     ) -> Receipt:
+        demand_change(f"collection:{collection}", event, document)  # or no other pod would take it
+        demand_change(f"collection:{collection}", "missed", brief)
         await self.before()
         self.told.append((trio.current_time(), document["id"]))
+        self.events.append(event)
         return Receipt(f"e{len(self.told)}", self.scope)
