@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PACKAGES := config transport client actors documents supervisors tools testing web
 SOURCES := $(PACKAGES) tests examples bench conftest.py
 
-.PHONY: run test simulate check lint types lock install install-dev bench bench-pods bench-faults bench-failover bench-operations bench-chaos soak repeat containers clean
+.PHONY: run test simulate check lint types lock install install-dev bench bench-pods bench-faults bench-failover bench-operations bench-chaos soak repeat containers image clean
 
 run: $(VENV)/run.stamp ## install what a pod needs and serve on http://localhost:2403
 	@$(BIN)/deployd serve --dev --config config/realtime.json --data data
@@ -62,6 +62,14 @@ soak: $(VENV)/dev.stamp ## twenty minutes of load, outages and quiet: does anyth
 
 containers: $(VENV)/dev.stamp ## build deploy/'s image, start compose.yaml with each broker; up to ten minutes
 	@tests/containers/run.sh
+
+IMAGE ?= deployd:0.1.0
+PYTHON_IMAGE ?= python:3.11-slim-bookworm
+image: ## build and push deploy/'s image for amd64 and arm64, and print its digest: make image IMAGE=registry.example/deployd:0.1.0
+	@mkdir -p .artifacts
+	@docker buildx build --platform linux/amd64,linux/arm64 --provenance=true --sbom=true --push \
+		--build-arg PYTHON=$(PYTHON_IMAGE) -f deploy/Dockerfile -t $(IMAGE) --metadata-file .artifacts/image.json .
+	@python3 -c 'import json; print(json.load(open(".artifacts/image.json"))["containerimage.digest"])'
 
 repeat: $(VENV)/dev.stamp ## twenty runs of the tests, each in another order
 	@for run in $$(seq 20); do \

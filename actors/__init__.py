@@ -14,6 +14,7 @@ from .clients import (
     Heartbeat,
     Listening,
     Notices,
+    RulesChanged,
     Session,
     connection_cell,
 )
@@ -51,6 +52,7 @@ from .rooms import (
     own_up,
 )
 from .runtime import (
+    DEAD_LETTER_REASONS,
     Actor,
     ActorCell,
     ActorDead,
@@ -95,6 +97,7 @@ from .runtime import (
 )
 
 __all__ = [
+    "DEAD_LETTER_REASONS",
     "JSON",
     "About",
     "AccessPolicy",
@@ -153,6 +156,7 @@ __all__ = [
     "RoomRef",
     "Rooms",
     "Roster",
+    "RulesChanged",
     "Scope",
     "Session",
     "StatePolicy",

@@ -22,20 +22,31 @@ from .definition import (
     check_collection_name,
     read_definition,
 )
-from .errors import ConfigError, ConfigurationError, SecretsError
+from .errors import ConfigError, ConfigurationError, Misconfiguration, SecretsError
 from .files import read_regular
+from .in_force import InForce, Reading, read_again
 from .json_schema import json_schema
 from .limits import Limits
 from .load import Loaded, load, write_default
-from .logs import bind_log_context, configure_logging, get_logger, tracing
+from .logs import (
+    bind_log_context,
+    configure_logging,
+    get_logger,
+    log_level,
+    logs_for_people,
+    reopen_log,
+    set_log_level,
+    tracing,
+)
 from .operations import Chaos, Metrics, Stress
 from .origins import Origin, ascii_host, default_port, read_origin
 from .paths import private_paths, with_absolute_paths
 from .patterns import PatternMap
 from .redact import redact_text
-from .report import Row, explain, reference_markdown
+from .report import Row, explain, reference_markdown, text_of
 from .sampling import LogLimiter, LogSampler
 from .schema import (
+    LEVELS,
     Access,
     Auth,
     Collections,
@@ -57,6 +68,7 @@ from .secrets import Secrets, load_secrets
 __all__ = [
     "BUILT_IN",
     "JSON",
+    "LEVELS",
     "Access",
     "Audit",
     "Audited",
@@ -71,12 +83,14 @@ __all__ = [
     "Definition",
     "Drain",
     "FailurePolicy",
+    "InForce",
     "Limits",
     "Loaded",
     "LogLimiter",
     "LogSampler",
     "Logging",
     "Metrics",
+    "Misconfiguration",
     "Nats",
     "Network",
     "Origin",
@@ -87,6 +101,7 @@ __all__ = [
     "Property",
     "PropertyType",
     "RabbitMQ",
+    "Reading",
     "ReadyPolicy",
     "ReceiptPolicy",
     "Redis",
@@ -112,12 +127,18 @@ __all__ = [
     "load",
     "load_class",
     "load_secrets",
+    "log_level",
+    "logs_for_people",
     "private_paths",
+    "read_again",
     "read_definition",
     "read_origin",
     "read_regular",
     "redact_text",
     "reference_markdown",
+    "reopen_log",
+    "set_log_level",
+    "text_of",
     "tracing",
     "with_absolute_paths",
     "write_default",

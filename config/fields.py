@@ -33,6 +33,8 @@ class Setting:
     check: Callable[[object], str | None] | None = None
     secret: bool = False
     """Whether no value is ever shown: neither in reports, nor in errors, nor in a `repr`."""
+    live: bool = False
+    """Whether a change takes effect while the pod runs, when the settings are read anew."""
 
     @property
     def bounds(self) -> str:
@@ -86,13 +88,14 @@ def setting(
     choices: tuple[str, ...] = (),
     check: Callable[..., str | None] | None = None,
     secret: bool = False,
+    live: bool = False,
 ) -> T:
     """Declare a field of a section; see `Setting` for the arguments.
 
     It is typed as its default, so that type checkers read `port: int = setting(2403, …)` as
     they would `port: int = 2403`.
     """
-    about = Setting(help, unit, gt, ge, le, choices, check, secret)
+    about = Setting(help, unit, gt, ge, le, choices, check, secret, live)
     start = attrs.Factory(default.copy) if isinstance(default, dict) else default
     field = attrs.field(
         default=start,

@@ -12,7 +12,11 @@ class Limits:
     """What one client, and all of them together, may use."""
 
     max_connections: int = setting(
-        10_000, unit="connections", ge=1, help="Clients of one pod; more are answered 503."
+        10_000,
+        unit="connections",
+        ge=1,
+        help="Clients of one pod; more are answered 503.",
+        live=True,
     )
     max_http_connections: int = setting(
         2000,
@@ -30,22 +34,24 @@ class Limits:
         "of one address above `addressShare` 429.",
     )
     max_rooms_per_client: int = setting(
-        100, unit="rooms", ge=1, help="Rooms that one client may be in."
+        100, unit="rooms", ge=1, help="Rooms that one client may be in.", live=True
     )
     message_rate_limit: float = setting(
-        100.0, unit="messages/s", ge=0, help="What one client may send; 0 is no limit."
+        100.0, unit="messages/s", ge=0, help="What one client may send; 0 is no limit.", live=True
     )
     join_rate_limit: float = setting(
         20.0,
         unit="joins/s",
         ge=0,
         help="Rooms that one client may join, `maxRoomsPerClient` of them at once; 0 is no limit.",
+        live=True,
     )
     byte_rate_limit: float = setting(
         2.0 * MIB,
         unit="bytes/s",
         ge=0,
         help="What one client may send, in bytes; 0 is no limit.",
+        live=True,
     )
     ping_interval: float = setting(
         54.0, unit="seconds", gt=0, help="Time between two pings to a client."
@@ -75,7 +81,7 @@ class Limits:
         MIB, unit="bytes", ge=1, help="What may wait for one client before it is closed."
     )
     max_client_rooms: int = setting(
-        10_000, unit="rooms", ge=0, help="Rooms of one pod that clients may create."
+        10_000, unit="rooms", ge=0, help="Rooms of one pod that clients may create.", live=True
     )
     max_name_length: int = setting(
         128, unit="characters", ge=1, help="Length of the name of a room or an event."
@@ -100,10 +106,14 @@ class Limits:
         MIB, unit="bytes", ge=0, help="Size of a request's body; more is answered 413."
     )
     abuse_limit: int = setting(
-        20, unit="errors", ge=1, help="Errors in `abusePeriod` after which a client is closed."
+        20,
+        unit="errors",
+        ge=1,
+        help="Errors in `abusePeriod` after which a client is closed.",
+        live=True,
     )
     abuse_period: float = setting(
-        10.0, unit="seconds", gt=0, help="Time over which a client's errors are counted."
+        10.0, unit="seconds", gt=0, help="Time over which a client's errors are counted.", live=True
     )
     room_mailbox_size: int = setting(
         1000, unit="messages", ge=1, help="What may wait for one room; then emitters wait."
@@ -116,9 +126,10 @@ class Limits:
         unit="handshakes/s",
         ge=0,
         help="WebSocket handshakes that are begun; more are answered 503; 0 is no limit.",
+        live=True,
     )
     accept_burst: int = setting(
-        2000, unit="handshakes", ge=1, help="Handshakes that may come at once."
+        2000, unit="handshakes", ge=1, help="Handshakes that may come at once.", live=True
     )
     address_share: float = setting(
         0.5,
@@ -142,6 +153,7 @@ class Limits:
         ge=0,
         help="Clients of one address (IPv6: of one /64); more are answered 429; 0 is "
         "`addressShare` of `maxConnections`.",
+        live=True,
     )
     max_queries: int = setting(
         500,

@@ -5,7 +5,16 @@ import re
 import traceback
 from collections.abc import Mapping
 from contextlib import suppress
-from logging import DEBUG, NOTSET, LogRecord, StreamHandler, getLevelNamesMapping, getLogger
+from logging import (
+    DEBUG,
+    NOTSET,
+    LogRecord,
+    StreamHandler,
+    getLevelName,
+    getLevelNamesMapping,
+    getLogger,
+)
+from pathlib import Path
 from typing import TextIO, cast
 
 import orjson
@@ -18,17 +27,27 @@ from structlog.typing import (
     WrappedLogger,
 )
 
+from .errors import ConfigError, Misconfiguration
 from .redact import redact
 from .schema import Logging
 
 _COMPONENT = "realtime"
-_FIRST = ("timestamp", "level", "component", "pod", "actor", "event")
+_FIRST = ("timestamp", "level", "component", "pod", "pod_name", "actor", "event")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _tracing = False
 
 
 class _Handler(StreamHandler[TextIO]):
-    """The root logger's handler that came from here, to be told from those of others."""
+    """The root logger's handler that came from here, to be told from those of others.
+
+    `file` is what its stream has open, None for a stream that somebody else gave; `human` whether
+    its lines are for people.
+    """
+
+    def __init__(self, stream: TextIO, file: Path | None, *, human: bool) -> None:
+        super().__init__(stream)
+        self.file = file
+        self.human = human
 
     def emit(self, record: LogRecord) -> None:
         """Write a line, or lose it: whoever says something must not fail of that.
@@ -38,16 +57,41 @@ class _Handler(StreamHandler[TextIO]):
         with suppress(Exception):
             super().emit(record)
 
+    def reopen(self, file: Path) -> None:
+        """Write to a file that is opened now. Raises `OSError`, and nothing has changed."""
+        fresh = _open(file)
+        self.acquire()
+        old, self.stream = self.stream, fresh
+        self.release()
+        with suppress(OSError):  # what the disk has no place for is lost already
+            old.close()
+
 
 def configure_logging(logging: Logging, *, tty: bool, stream: TextIO) -> None:
-    """Send all lines of the process to `stream`; `tty` tells whether a terminal reads them.
+    """Send all lines of the process to `logging.file`, or else to `stream`.
 
-    Called again it replaces what it did before. Handlers that others gave the root logger stay.
+    `tty` tells whether a terminal reads the stream. Called again it replaces what it did before.
+    Handlers that others gave the root logger stay. Raises `ConfigError` for a file that cannot be
+    opened.
     """
-    global _tracing
-    level = getLevelNamesMapping()[logging.level]
-    _tracing = logging.realtime_debug or level <= DEBUG
+    file = Path(logging.file) if logging.file else None
+    if file is not None:
+        tty = False
+        try:
+            stream = _open(file)
+        except OSError as error:
+            sentence = f"logging.file cannot be opened: {error.strerror}: {file}"
+            raise ConfigError(Misconfiguration(sentence, ("logging.file",))) from error
     human = logging.format == "human" or (logging.format == "auto" and tty)
+    _attach(_Handler(stream, file, human=human), _human(colors=tty) if human else [_json])
+    set_log_level(logging.level, trace=logging.realtime_debug)
+
+
+def set_log_level(name: str, *, trace: bool) -> None:
+    """Show lines of this level and above from now on; with `trace` each message's way too."""
+    global _tracing
+    level = getLevelNamesMapping()[name]
+    _tracing = trace or level <= DEBUG
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -58,9 +102,35 @@ def configure_logging(logging: Logging, *, tty: bool, stream: TextIO) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
-    _attach(_Handler(stream), level, _human(colors=tty) if human else [_json])
+    getLogger().setLevel(level)
     # Tracing shows this component's debug lines, and not those of everything else.
     getLogger(_name(_COMPONENT)).setLevel(DEBUG if _tracing else NOTSET)
+
+
+def logs_for_people() -> bool:
+    """Tell whether lines are for people, and not JSON."""
+    return any(each.human for each in getLogger().handlers if isinstance(each, _Handler))
+
+
+def log_level() -> str:
+    """Return the least level that is shown."""
+    return str(getLevelName(getLogger().level))
+
+
+def reopen_log() -> Path | None:
+    """Open `logging.file` anew, which somebody may have moved away; return it, None for none.
+
+    Raises `OSError`, and goes on with the file that was open, where that is impossible.
+    """
+    for handler in getLogger().handlers:
+        if isinstance(handler, _Handler) and handler.file is not None:
+            handler.reopen(handler.file)
+            return handler.file
+    return None
+
+
+def _open(file: Path) -> TextIO:
+    return file.open("a", encoding="utf-8", errors="backslashreplace", buffering=1)
 
 
 def get_logger(component: str = _COMPONENT) -> FilteringBoundLogger:
@@ -105,7 +175,7 @@ def _traceback(exc_info: ExcInfo) -> str:
     return "".join(lines).rstrip("\n")
 
 
-def _attach(handler: _Handler, level: int, renderer: list[Processor]) -> None:
+def _attach(handler: _Handler, renderer: list[Processor]) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[_name_library, *_common()],
@@ -113,9 +183,11 @@ def _attach(handler: _Handler, level: int, renderer: list[Processor]) -> None:
         )
     )
     root = getLogger()
-    root.handlers = [kept for kept in root.handlers if not isinstance(kept, _Handler)]
+    for old in [one for one in root.handlers if isinstance(one, _Handler)]:
+        root.removeHandler(old)
+        if old.file is not None:
+            old.stream.close()
     root.addHandler(handler)
-    root.setLevel(level)
 
 
 def _name_library(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

@@ -14,6 +14,7 @@ class Metrics:
         "",
         secret=True,
         help="Bearer token that lets a scraper read /metrics, and nothing else; empty is none.",
+        live=True,
     )
     bind: str = setting(
         "",

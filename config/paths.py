@@ -32,6 +32,7 @@ def with_absolute_paths(config: Config, folder: Path) -> Config:
         server=attrs.evolve(server, data=absolute(server.data), public=absolute(server.public)),
         collections=attrs.evolve(collections, folder=absolute(collections.folder)),
         tls=attrs.evolve(config.tls, **files(config.tls)),
+        logging=attrs.evolve(config.logging, **files(config.logging)),
         broker=attrs.evolve(
             broker,
             redis=attrs.evolve(broker.redis, **files(broker.redis)),
@@ -44,7 +45,7 @@ def with_absolute_paths(config: Config, folder: Path) -> Config:
 def private_paths(config: Config) -> tuple[Path, ...]:
     """List the folders and files that the settings name and that hold secrets, data or code.
 
-    Each setting whose name ends in `File` names one: keys, certificates, credentials.
+    Each setting whose name ends in `File` names one: keys, certificates, credentials, the log.
     """
     files = [e.value(config) for e in ENTRIES.values() if _names_file(e.names[-1])]
     named = [config.server.data, config.collections.folder, *map(str, filter(None, files))]
@@ -52,4 +53,4 @@ def private_paths(config: Config) -> tuple[Path, ...]:
 
 
 def _names_file(setting: str) -> bool:
-    return setting.endswith("_file")
+    return setting == "file" or setting.endswith("_file")

@@ -24,6 +24,7 @@ environment, the command line. `deployd config` prints what is in force and wher
   list is given with commas, an object as JSON. `REALTIME_ENABLED`, `API_ENABLED`, `LOG_LEVEL`,
   `REALTIME_DEBUG` and `DATABASE_URL` work too. A `DEPLOYD_` variable that is no setting stops
   the start.
+- Settings marked ↻ take effect while the pod runs, when it is told to read them anew (`SIGHUP`).
 - `DEPLOYD_MASTER_KEY` and `DEPLOYD_JWT_SECRET` take the place of the secrets that the first
   start writes to `secrets.json` in the data folder.
 """
@@ -31,10 +32,10 @@ environment, the command line. `deployd config` prints what is in force and wher
 
 @attrs.frozen
 class Row:
-    """One setting as it is in force; `value` is text, secrets are masked."""
+    """One setting as it is in force; `value` is as JSON has it, secrets are masked."""
 
     path: str
-    value: str
+    value: object
     unit: str
     source: str
     help: str
@@ -75,7 +76,7 @@ def _row(entry: Entry, loaded: Loaded) -> Row:
     value, about = entry.value(loaded.config), entry.about
     return Row(
         path=entry.path,
-        value=text_of(about.public(value)),
+        value=plain(about.public(value)),
         unit=about.unit,
         source=loaded.sources[entry.path],
         help=about.help,
@@ -90,7 +91,8 @@ def _section(name: str, entries: list[Entry]) -> str:
 
 def _line(entry: Entry) -> str:
     about = entry.about
-    return f"| `{entry.path}` | `{_default(entry)}` | {about.unit} | {about.help} |\n"
+    mark = " ↻" if about.live else ""
+    return f"| `{entry.path}` | `{_default(entry)}` | {about.unit} | {about.help}{mark} |\n"
 
 
 def _default(entry: Entry) -> str:

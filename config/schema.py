@@ -83,7 +83,8 @@ class Server:
         check=formats.pod_name,
         help="What other pods and operators know this one by, the same at each start; what it "
         "could not say before it ended is said by the next start of that name. While another pod "
-        "has it, this one is called by it and a number. Empty: its id.",
+        "has it, this one is called by it and a number. Empty: its host and a few letters, drawn "
+        "at the first start and kept in the data folder.",
     )
     host: str = setting(
         "127.0.0.1",
@@ -250,13 +251,14 @@ class Access:
     """Who may do what."""
 
     emit_to_all: Who = setting(
-        Who.AUTHENTICATED, choices=tuple(Who), help="Who may emit to everyone."
+        Who.AUTHENTICATED, choices=tuple(Who), help="Who may emit to everyone.", live=True
     )
     rules: Mapping[str, Rule] = setting(
         {},
         check=formats.patterns,
         help='Rules by pattern of a room\'s name, such as `"admin-*"`: who may `join` (`anyone`) '
         "and `emit` (`members`, and never who may not join).",
+        live=True,
     )
 
 
@@ -309,14 +311,21 @@ class Drain:
 class Logging:
     """What is logged, and how."""
 
-    level: str = setting("INFO", choices=LEVELS, help="Least level shown (also LOG_LEVEL).")
+    level: str = setting(
+        "INFO", choices=LEVELS, help="Least level shown (also LOG_LEVEL).", live=True
+    )
     realtime_debug: bool = setting(
-        False, help="Trace each message's way by its id (also REALTIME_DEBUG)."
+        False, help="Trace each message's way by its id (also REALTIME_DEBUG).", live=True
     )
     format: str = setting(
         "auto",
         choices=("auto", "human", "json"),
         help="Lines for people or JSON; auto is by whether a terminal reads.",
+    )
+    file: str = setting(
+        "",
+        help="File that lines are added to, instead of stderr; SIGUSR1 opens it anew, for those "
+        "who move it away.",
     )
 
 

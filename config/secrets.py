@@ -31,24 +31,25 @@ class Secrets:
     jwt_secret: str = attrs.field(repr=_mask)
 
 
-def load_secrets(data: Path, environ: Mapping[str, str]) -> Secrets:
+def load_secrets(data: Path, environ: Mapping[str, str], *, make: bool = True) -> Secrets:
     """Read the secrets from the folder `data`, or make them at the first start.
 
     DEPLOYD_MASTER_KEY and DEPLOYD_JWT_SECRET take the place of what the file holds; when both
-    are set the file is neither read nor made. Raises `SecretsError`.
+    are set the file is neither read nor made. Without `make` a missing file is an error: who runs
+    with secrets wants no new ones. Raises `SecretsError`.
     """
     path, given = data / FILE, dict(environ)
     if MASTER_KEY not in given or JWT_SECRET not in given:
-        kept = _read_or_make(path)
+        kept = _read_or_make(path, make=make)
         given = {MASTER_KEY: kept.master_key, JWT_SECRET: kept.jwt_secret} | given
     found = Secrets(given[MASTER_KEY], given[JWT_SECRET])
     _refuse_short(found, path, environ)
     return found
 
 
-def _read_or_make(path: Path) -> Secrets:
+def _read_or_make(path: Path, *, make: bool) -> Secrets:
     try:
-        if not path.exists():
+        if make and not path.exists():
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             create_once(path, _generate(), mode=0o600)
         # Always read back: another process may have been the first.

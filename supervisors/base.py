@@ -6,9 +6,10 @@ from contextlib import contextmanager
 
 import trio
 
-from ..actors import Affinity, EnvironmentFailure, Exit
+from ..actors import ActorCell, Affinity, EnvironmentFailure, Exit
 from ..config import LogLimiter, get_logger
 from ..transport import JSON
+from .blame import own_frame
 from .crashes import RecentCrashes
 from .description import Node, Status
 from .record import ChildRecord, ChildrenView
@@ -140,9 +141,12 @@ class CrashLog:
             return
         # What the world did needs no traceback; what the code did is useless without.
         bug = None if is_environment_failure(ended.error) else ended.error
+        at, child = own_frame(bug), record.child
         _log.warning(
             f"child {ended.kind.value}",
-            path=record.child.path,
+            path=child.path,
+            **({} if at is None else {"at": at}),
+            **(child.crashed_on if isinstance(child, ActorCell) else {}),
             incarnation=record.incarnation,
             reason=ended.reason[:500],
             suppressed=suppressed,

@@ -1,4 +1,4 @@
-"""A thread that names the actor whose handler does not yield.
+"""A thread that names the actor whose handler does not yield, and shows stacks to who asks.
 
 All actors share one thread. A handler that computes or blocks stops them all, and no task can
 report that: it would have to run. So a thread posts a mark to trio's loop at short intervals,
@@ -99,9 +99,17 @@ class Watchdog:
         self._answered = True
         self._lag = lag
         self._posted = 0.0
+        self._stacks_wanted = False
         self.stalls = 0
         """How many were reported."""
         self._samples, self._busy = 0, Counter[str]()
+
+    def show_stacks(self) -> None:
+        """Have the stacks of all threads logged soon; from anywhere, a signal's handler too.
+
+        The loop need not turn for it.
+        """
+        self._stacks_wanted = True
 
     async def run(self, started: Callable[[], None]) -> None:
         """Watch the thread this runs in until cancelled."""
@@ -149,6 +157,9 @@ class Watchdog:
             seconds = detector.tick(now, answered=answered)
             if seconds is not None:
                 self._look(watched, seconds)
+            if self._stacks_wanted:
+                self._stacks_wanted = False
+                _log.warning("snapshot of the threads", stack=stacks_of_threads())
             if answered:  # else the mark that waits is the one to time
                 self._posted = self._clock()
             try:
@@ -171,6 +182,16 @@ class Watchdog:
             self._report(stall)
         except Exception:  # noqa: BLE001 - the thread must go on watching
             _log.exception("reporting a stall failed")
+
+
+def stacks_of_threads() -> str:
+    """Return the live stack of each thread, the innermost frame last; from any thread."""
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    frames = sys._current_frames().items()  # noqa: SLF001 - documented, whatever its name
+    return "\n".join(
+        f"{names.get(ident, ident)}:\n{''.join(traceback.format_stack(frame, _STACK_FRAMES))}"
+        for ident, frame in frames
+    )
 
 
 def observe(frame: FrameType | None, seconds: float) -> Stall:

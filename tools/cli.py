@@ -1,23 +1,14 @@
-"""The command `deployd`: its group, and how its failures are told."""
-
-import os
-import sys
-import traceback
-from collections.abc import Iterator
-from typing import IO
+"""The command `deployd`: its group."""
 
 import click
 
-from ..actors import ActorError
-from ..config import ConfigurationError
-from ..documents import DocumentError
-from ..supervisors import SupervisorError
-from ..transport import TransportError
 from .backup import backup, restore
 from .chaos.command import chaos
 from .check import check
-from .common import ToolError
+from .completion import completion
 from .config import config
+from .failures import failure
+from .log_level import log_level
 from .pods import pods
 from .serve import serve
 from .simulator.command import simulate
@@ -25,33 +16,21 @@ from .stress.command import stress
 from .token import token
 from .tree import tree
 
-FOR_OPERATORS = (
-    ActorError,
-    ConfigurationError,
-    DocumentError,
-    SupervisorError,
-    ToolError,
-    TransportError,
-)
-"""Errors whose messages are sentences for the operator."""
-
-
-class Failure(click.ClickException):
-    """An error on its way to the terminal; exit code 1. `cause` is set for one of our own bugs."""
-
-    def __init__(self, message: str, cause: Exception | None = None) -> None:
-        super().__init__(message)
-        self.cause = cause
-
-    def show(self, file: IO[str] | None = None) -> None:
-        """Print the sentence, and above it the traceback for those who look for a bug."""
-        if self.cause is not None and os.environ.get("LOG_LEVEL", "").upper() == "DEBUG":
-            traceback.print_exception(self.cause, file=file or sys.stderr)
-        super().show(file)
+EXIT_CODES = """\b
+Exit codes:
+  0  all went well
+  1  it did not: a sentence on stderr says why
+  2  wrong usage"""
+"""What the help of a command ends with that has no codes of its own."""
 
 
 class Commands(click.Group):
-    """A group whose commands never end in a traceback."""
+    """A group whose commands never end in a traceback, and say what they exit with."""
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        """Add a command, or a group of them."""
+        _say_codes(cmd)
+        super().add_command(cmd, name)
 
     def invoke(self, ctx: click.Context) -> object:
         """Run a command; raise what it raised as a sentence."""
@@ -63,41 +42,26 @@ class Commands(click.Group):
             raise failure(error) from error
 
 
-def failure(error: Exception) -> Failure:
-    """Word an error for the operator: a line for each thing to mend, or that it is a bug."""
-    leaves = [_root(leaf) for leaf in _leaves(error)]
-    if all(isinstance(leaf, FOR_OPERATORS) for leaf in leaves):
-        return Failure("\n".join(dict.fromkeys(map(str, leaves))))
-    bug = next(leaf for leaf in leaves if not isinstance(leaf, FOR_OPERATORS))
-    words = " ".join(f"{type(bug).__name__}: {bug}".split())
-    hint = "please report it, with what LOG_LEVEL=DEBUG prints in addition"
-    return Failure(f"This is a bug of deployd ({words}); {hint}.", error)
+def _say_codes(command: click.Command) -> None:
+    if command.epilog is None:
+        command.epilog = EXIT_CODES
+    for inner in command.commands.values() if isinstance(command, click.Group) else ():
+        _say_codes(inner)
 
 
-def _leaves(error: Exception) -> Iterator[Exception]:
-    """Take trio's groups apart."""
-    if isinstance(error, ExceptionGroup):
-        for inner in error.exceptions:
-            yield from _leaves(inner)
-    else:
-        yield error
-
-
-def _root(error: Exception) -> Exception:
-    """Find the error that can be mended: a supervisor that gave up names its child's as cause."""
-    cause = error.__cause__
-    while isinstance(error, SupervisorError) and isinstance(cause, Exception):
-        error, cause = cause, cause.__cause__
-    return error
-
-
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, epilog=EXIT_CODES,
+             context_settings={"help_option_names": ["-h", "--help"]})  # fmt: skip
 @click.version_option(package_name="deployd", prog_name="deployd", message="%(prog)s %(version)s")
 def cli() -> None:
     """Real-time pods: WebSocket connections and rooms as supervised actors."""
 
 
-for command in (serve, token, tree, pods, config, check, backup, restore, stress, simulate, chaos):
+for command in (
+    *(serve, check, config, token),
+    *(backup, restore),
+    *(tree, pods, log_level),
+    *(stress, simulate, chaos, completion),
+):
     cli.add_command(command)
 
 

@@ -10,7 +10,7 @@ import orjson
 from rich.table import Table
 from rich.text import Text
 
-from ..config import Row, explain, json_schema
+from ..config import Row, explain, json_schema, text_of
 from .common import config_option, read_settings, screen, settings_file
 
 
@@ -38,7 +38,7 @@ def settings_table(rows: Sequence[Row]) -> Table:
     table = Table("Key", "Value", "Unit", "From", box=None, header_style="bold", pad_edge=False)
     for row in rows:
         style = "dim" if row.source == "default" else "bold"
-        cells = (row.path, row.value, row.unit, row.source)
+        cells = (row.path, text_of(row.value), row.unit, row.source)
         table.add_row(*(Text(cell, style) for cell in cells))
     return table
 

@@ -1,36 +1,51 @@
 """`deployd serve`: run a pod until it is told to stop."""
 
 import os
+import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import attrs
 import click
 import trio
 
 from ..actors import Room, RoomImportError
-from ..config import Config, Secrets, bind_log_context, configure_logging, get_logger, load_secrets
+from ..config import (
+    Config,
+    Logging,
+    Secrets,
+    bind_log_context,
+    configure_logging,
+    get_logger,
+    load,
+    load_secrets,
+    logs_for_people,
+    reopen_log,
+)
 from ..supervisors import Pod, open_pod
+from .bookends import Farewell, leave_at_once, tell_start
 from .changes import files_behind, files_to_watch
 from .common import (
     config_option,
     data_option,
     key_place,
     make_default_file,
-    read_settings,
     screen,
     settings_file,
 )
 from .demo_room import DEMO_ROOMS
+from .failures import failure
 from .refused_rooms import load_what_goes
 from .reload import imported_files, start_again, wait_for_change
-from .signals import StopSignals
+from .renewal import Renewal
+from .signals import Signals
+from .systemd import ServiceManager
 from .welcome import base_url, links, rows_of, welcome
 
 DEV_DRAIN = 2.0
@@ -53,11 +68,19 @@ class Launch:
     keys: Secrets
     settings: Path | None
     dev: bool
-    reread: Callable[[], object]
+    reread: Callable[[], Config]
     began: int
 
 
-@click.command()
+@click.command(
+    epilog="""\b
+Exit codes:
+  0    it was told to stop, and has
+  1    it could not start, or gave up: its last line says why
+  2    wrong usage
+  130  a second Ctrl-C ended it at once
+  143  a second SIGTERM did, or one before it served"""
+)
 @click.option("--host", help="Address to listen on, instead of server.host.")
 @click.option("--port", type=int, help="Port, instead of server.port; 0 is any free one.")
 @config_option
@@ -72,18 +95,50 @@ def serve(
     """Run a pod until SIGTERM or Ctrl-C; it then lets its clients go and exits."""
     # Where room classes are found, as with `python -m`.
     sys.path.insert(0, os.getcwd())
-    make_default_file(file)
     began = time.time_ns()
     given = {"server.host": host, "server.port": port, "server.data": data,
              "chaos.enabled": chaos or None}  # fmt: skip
-    reread = partial(read_settings, file, os.environ, given)
-    config = reread().config
-    config = for_development(config) if dev else config
-    configure_logging(config.logging, tty=sys.stderr.isatty(), stream=sys.stderr)
-    keys = load_secrets(Path(config.server.data), os.environ)
     folder = os.getcwd()  # a script may change it
-    if trio.run(run, Launch(config, keys, settings_file(file), dev, reread, began)):
+    # Until it is known how the log is to be: what is wrong with the settings is told in it too.
+    _log_as(Logging(format="human" if dev else "auto"))
+    try:
+        again = trio.run(run, prepare(file, given, dev=dev, began=began))
+    except Exception as error:  # noqa: BLE001 - the last word, whatever it is
+        _tell_failure(error)
+    if again:
         start_again(folder)
+
+
+def prepare(file: Path, given: Mapping[str, object], *, dev: bool, began: int) -> Launch:
+    """Read what the pod is to run with. Raises `ConfigurationError`."""
+
+    def read(path: Path | None) -> Config:
+        config = load(path, environ=os.environ, overrides=given).config
+        return for_development(config) if dev else config
+
+    make_default_file(file)
+    settings = settings_file(file)
+    config = read(settings)
+    reread = partial(read, settings and settings.absolute())  # a script may change the folder
+    _log_as(config.logging)
+    tell_start(config, settings)
+    keys = load_secrets(Path(config.server.data), os.environ)
+    with suppress(OSError):  # where it cannot be made, what needs it says so
+        Path(config.server.data).mkdir(mode=0o700, parents=True, exist_ok=True)
+    return Launch(config, keys, settings, dev, reread, began)
+
+
+def _log_as(logging: Logging) -> None:
+    configure_logging(logging, tty=sys.stderr.isatty(), stream=sys.stderr)
+
+
+def _tell_failure(error: Exception) -> NoReturn:
+    """End with what ended the pod: in the log where machines read it, else as other commands do."""
+    fatal = failure(error)
+    if logs_for_people():
+        raise fatal from error
+    _log.critical("ended by a failure", reason=fatal.message, exc_info=fatal.cause)
+    raise click.exceptions.Exit(fatal.exit_code) from error
 
 
 def for_development(config: Config) -> Config:
@@ -101,32 +156,70 @@ async def run(launch: Launch) -> bool:
 
     Returns when the pod is drained. A signal that comes while it drains wins.
     """
-    signals = StopSignals(terminal=sys.stderr.isatty())
+    terminal, manager = sys.stderr.isatty(), ServiceManager(os.environ)
+    signals = Signals(leave_at_once, hung_up=lambda: terminal and not os.isatty(2))
     with signals.heard():
-        config, rooms = launch.config, dict[str, type[Room[Any]]]()
-        refused: list[RoomImportError] = []
-        try:
-            if launch.dev:
-                loaded, refused = load_what_goes(config.rooms)
-                config = attrs.evolve(config, rooms={})
-                rooms = {**DEMO_ROOMS, **loaded, **DEMO_ROOMS}  # in this order, which counts
-            async with open_pod(
-                config,
-                keys=launch.keys,
-                rooms=rooms,
-                dev=launch.dev,
-                stress_command=STRESS,
-                settings=launch.settings,
-            ) as pod:
-                bind_log_context(pod=pod.pod_id)
-                announce(launch, pod)
-                await _until_told(launch, signals, files_of(launch, *refused))
-        except RoomImportError as error:
-            if not launch.dev:
-                raise
-            _log.error("the pod cannot start; mend the file and save it", reason=str(error))
-            await _until_told(launch, signals, files_of(launch, error))
-        return signals.first is None
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(manager.feed_watchdog)
+            await _live(launch, signals, manager)
+            nursery.cancel_scope.cancel()
+    return signals.first is None
+
+
+async def _live(launch: Launch, signals: Signals, manager: ServiceManager) -> None:
+    config, rooms = launch.config, dict[str, type[Room[Any]]]()
+    refused: list[RoomImportError] = []
+    try:
+        if launch.dev:
+            loaded, refused = load_what_goes(config.rooms)
+            config = attrs.evolve(config, rooms={})
+            rooms = {**DEMO_ROOMS, **loaded, **DEMO_ROOMS}  # in this order, which counts
+        async with open_pod(
+            config,
+            keys=launch.keys,
+            rooms=rooms,
+            dev=launch.dev,
+            stress_command=STRESS,
+            settings=launch.settings,
+        ) as pod:
+            bind_log_context(pod=pod.pod_id, pod_name=pod.name)
+            listen_to(signals, pod, launch, manager)  # first: who reads that it serves may ask
+            announce(launch, pod)
+            manager.ready(f"serving on port {pod.port}")
+            await _until_told(launch, signals, files_of(launch, *refused))
+            reason = "a file was saved" if signals.first is None else signals.first.name
+            farewell = Farewell(reason, trio.current_time(), pod.connections())
+            manager.stopping(reason)
+        farewell.tell(trio.current_time())
+    except RoomImportError as error:
+        if not launch.dev:
+            raise
+        _log.error("the pod cannot start; mend the file and save it", reason=str(error))
+        await _until_told(launch, signals, files_of(launch, error))
+
+
+def listen_to(signals: Signals, pod: Pod, launch: Launch, manager: ServiceManager) -> None:
+    """Let signals ask a pod for something: HUP, USR1, QUIT."""
+    renew = Renewal(pod, launch.config, launch.reread)
+
+    def reload() -> None:
+        manager.reloading()
+        renew()
+        manager.ready(f"serving on port {pod.port}")
+
+    signals.on(signal.SIGHUP, reload)
+    signals.on(signal.SIGUSR1, reopen)
+    signals.on(signal.SIGQUIT, pod.snapshot, at_once=pod.show_stacks)
+
+
+def reopen() -> None:
+    """Open the file of the log anew."""
+    try:
+        file = reopen_log()
+    except OSError as error:
+        _log.error("the log cannot be opened anew, and goes on where it was", reason=str(error))
+        return
+    _log.info("the log is open anew", file=str(file) if file else "none; see logging.file")
 
 
 def files_of(launch: Launch, *errors: RoomImportError) -> frozenset[Path]:
@@ -144,11 +237,10 @@ def announce(launch: Launch, pod: Pod) -> None:
     url = base_url(config.server.host, pod.port, tls=bool(config.tls.cert_file))
     data = Path(config.server.data)
     urls, key = links(url), key_place(data, os.environ)
-    logging = launch.config.logging
-    if logging.format == "json" or (logging.format == "auto" and not sys.stderr.isatty()):
+    if not logs_for_people():
         _log.info("serving", pod=pod.pod_id, **urls, master_key_is=key)
         return
-    title = f"deployd {metadata.version('deployd')} · pod {pod.pod_id} · {url}"
+    title = f"deployd {metadata.version('deployd')} · pod {pod.pod_id} · {pod.name} · {url}"
     settings = str(launch.settings) if launch.settings else "all defaults"
     last = "Ctrl-C lets the clients go and stops; a second one stops at once."
     if launch.dev:
@@ -158,7 +250,7 @@ def announce(launch: Launch, pod: Pod) -> None:
         screen().print(text, soft_wrap=True)
 
 
-async def _until_told(launch: Launch, signals: StopSignals, files: frozenset[Path]) -> None:
+async def _until_told(launch: Launch, signals: Signals, files: frozenset[Path]) -> None:
     async with trio.open_nursery() as nursery:
         if launch.dev:
             nursery.start_soon(_cancel_after_change, launch, files, nursery.cancel_scope)

@@ -19,6 +19,7 @@ from .errors import (
     TransportError,
     WireError,
 )
+from .expiry import expires_at
 from .limits import (
     NOBODY,
     POD,
@@ -34,7 +35,16 @@ from .limits import (
     reserve_of,
     share_of,
 )
-from .meters import FAN_OUT, SECONDS, Histogram, Meters, close_label
+from .meters import (
+    FAN_OUT,
+    FOREIGN,
+    RATES,
+    REGISTERED,
+    SECONDS,
+    Histogram,
+    Meters,
+    close_label,
+)
 from .protocols import (
     DASHBOARD,
     JSON,
@@ -73,6 +83,7 @@ from .protocols import (
 )
 from .sockets import (
     PING,
+    REFUSALS,
     Admission,
     Certificate,
     Closure,
@@ -112,12 +123,16 @@ from .tokens import Identity, Tokens, constant_time_equal
 __all__ = [
     "DASHBOARD",
     "FAN_OUT",
+    "FOREIGN",
     "JSON",
     "MAX_DEPTH",
     "NATIVE",
     "NOBODY",
     "PING",
     "POD",
+    "RATES",
+    "REFUSALS",
+    "REGISTERED",
     "SECONDS",
     "AddressInUse",
     "Admission",
@@ -204,6 +219,7 @@ __all__ = [
     "constant_time_equal",
     "decode_json",
     "encode_data",
+    "expires_at",
     "in_thread",
     "is_loopback",
     "is_reserved_event",

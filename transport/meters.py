@@ -12,7 +12,16 @@ from collections.abc import Sequence
 
 from attrs import field, mutable
 
-__all__ = ["FAN_OUT", "FOREIGN", "SECONDS", "Histogram", "Meters", "close_label"]
+__all__ = [
+    *("FAN_OUT", "FOREIGN", "RATES", "REGISTERED", "SECONDS"),
+    *("Histogram", "Meters", "close_label"),
+]
+
+RATES = (
+    *("messages", "accepts", "address", "connections", "joins", "bytes"),
+    *("sign_ins", "master_key", "metrics_token"),
+)
+"""What `Meters.rate_limited` counts."""
 
 SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 """Upper bounds for times, in seconds."""
@@ -24,7 +33,8 @@ FAN_OUT = (0, 1, 2, 5, 10, 25, 50, 100, 250, 1000, 5000, 10000)
 FOREIGN = 0
 """Stands in `Meters.closed` for all codes that clients chose and that are not registered."""
 
-_REGISTERED = range(1000, 1016)  # RFC 6455 section 11.7
+REGISTERED = range(1000, 1016)
+"""Close codes that are registered (RFC 6455 section 11.7)."""
 
 
 def close_label(code: int) -> str:
@@ -77,4 +87,4 @@ class Meters:
 
     def closed_by_peer(self, code: int) -> None:
         """Count a connection that ended by itself, with the code of its last frame or of none."""
-        self.closed[code if code in _REGISTERED else FOREIGN] += 1
+        self.closed[code if code in REGISTERED else FOREIGN] += 1

@@ -63,6 +63,10 @@ class Tokens:
         self._leeway = leeway
         self._wall = wall
 
+    def change_secret(self, secret: str) -> None:
+        """Sign with this secret from now on, and accept no token that another one has signed."""
+        self._secret = secret
+
     def sign(self, user_id: str, *, username: str = "", is_root: bool = False, ttl: float) -> str:
         """Return a token that is good from now on for `ttl` seconds, rounded up to a whole one."""
         now = self._wall()

@@ -8,6 +8,7 @@ from .environment import ConnectionEnvironment
 from .heartbeat import Heartbeat
 from .notices import Notices
 from .session import Session
+from .socket import RulesChanged
 
 __all__ = [
     "AccessPolicy",
@@ -18,6 +19,7 @@ __all__ = [
     "Heartbeat",
     "Listening",
     "Notices",
+    "RulesChanged",
     "Session",
     "connection_cell",
 ]

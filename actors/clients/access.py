@@ -27,9 +27,13 @@ class AccessPolicy:
     """
 
     def __init__(self, access: Access, listening: Listening | None = None) -> None:
+        self._listening = listening
+        self.adopt(access)
+
+    def adopt(self, access: Access) -> None:
+        """Decide by these rules from now on."""
         self._emit_to_all = access.emit_to_all
         self._rules = PatternMap(access.rules)
-        self._listening = listening
 
     def join(self, room: str, identity: Identity | None, *, local: bool = False) -> Problem | None:
         """Say why a client may not join a room, or None.

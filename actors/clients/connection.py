@@ -37,7 +37,7 @@ from .backpressure import most_waiting
 from .environment import ConnectionEnvironment
 from .rate_limits import RateExceeded, RateLimits, strike_for
 from .session import Session
-from .socket import ClientSocket, Closing, Ended, Received
+from .socket import ClientSocket, Closing, Ended, Received, RulesChanged
 
 __all__ = ["ConnectionActor", "connection_cell"]
 
@@ -169,6 +169,8 @@ class ConnectionActor(Actor):
         self.socket.backpressure.handled(received.nbytes)
         message = _read(self.member.protocol, received.message)
         joins = isinstance(message, Join)
+        if self._rates.limits is not self._env.limits:
+            self._rates = RateLimits(self._env.limits, received.at)
         excess = self._rates.judge(received.at, received.nbytes, joins=joins)
         if excess is not None:
             self._too_fast(excess, message)
@@ -216,6 +218,10 @@ class ConnectionActor(Actor):
         await close(message.code, message.reason)
         self._open = False
         self.stop(message.reason)
+
+    @handles(RulesChanged)
+    async def _on_rules_changed(self, _: RulesChanged) -> None:
+        self.session.review()
 
     # Tokens ----------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from attrs import field, frozen
+from attrs import define, field
 
 from ...config import Audit, Limits, LogSampler, get_logger
 from ...config import Auth as AuthSettings
@@ -20,7 +20,7 @@ __all__ = ["ConnectionEnvironment"]
 _log = get_logger("realtime")
 
 
-@frozen
+@define(eq=False)
 class ConnectionEnvironment:
     """What every connection of a pod shares.
 
@@ -28,7 +28,7 @@ class ConnectionEnvironment:
     `retry_after` draws the seconds a client should wait before it comes back after a restart,
     `everyone` is the room of all connections, `uplink` leads to the other pods, `premises` say
     who is a developer's own, `sampler` bounds the lines that clients can cause, `audit` writes down
-    who fails to sign in.
+    who fails to sign in. `limits` may be exchanged while the pod runs.
     """
 
     limits: Limits

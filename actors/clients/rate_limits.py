@@ -49,12 +49,12 @@ class RateLimits:
     comes back asks for all its rooms at once. What one limit refuses takes nothing of another.
     """
 
-    __slots__ = ("_bytes", "_joins", "_limits", "_messages", "_strikes", "_told")
+    __slots__ = ("_bytes", "_joins", "_messages", "_strikes", "_told", "limits")
 
     def __init__(self, limits: Limits, now: float) -> None:
         rate, joins = limits.message_rate_limit, limits.join_rate_limit
         nbytes = limits.byte_rate_limit
-        self._limits = limits
+        self.limits = limits
         self._messages = TokenBucket(rate, max(rate, 1.0), now)
         self._joins = TokenBucket(joins, max(joins, limits.max_rooms_per_client), now)
         self._bytes = TokenBucket(nbytes, max(nbytes, limits.max_message_bytes), now)
@@ -76,7 +76,7 @@ class RateLimits:
         told = now < self._told + TOLD_EVERY
         if not told:
             self._told = now
-        limits = self._limits
+        limits = self.limits
         most = {
             "messages": f"{limits.message_rate_limit:g} messages",
             "joins": f"{limits.join_rate_limit:g} joins",
@@ -88,8 +88,8 @@ class RateLimits:
     def strike(self, now: float, weight: float = 1.0) -> bool:
         """Count an error and say whether it is one too many."""
         if self._strikes is None:  # most clients never cause one
-            limit = self._limits.abuse_limit
-            self._strikes = TokenBucket(limit / self._limits.abuse_period, limit, now)
+            limit = self.limits.abuse_limit
+            self._strikes = TokenBucket(limit / self.limits.abuse_period, limit, now)
         return not self._strikes.take(now, weight)
 
 

@@ -159,12 +159,24 @@ class Session:
                 self._emitter.refuse_waiting(name)  # else it would be said as somebody else
             if problem is None:
                 self._identify(seat, identity)
-                continue
-            was_in = seat.taken
-            seat.answer(problem)
-            seat.leave(reason)
-            if was_in:
-                self.put_out(name, reason)
+            else:
+                self._close(seat, problem, reason)
+
+    def review(self) -> None:
+        """Leave the rooms that other rules than before close to the client."""
+        member = self._member
+        for name, seat in list(self._seats.items()):
+            problem = self._env.access.join(name, member.identity, local=member.local)
+            if problem is not None:
+                self._emitter.refuse_waiting(name)
+                self._close(seat, problem, "the rules have changed")
+
+    def _close(self, seat: Seat, problem: Problem, reason: str) -> None:
+        was_in = seat.taken
+        seat.answer(problem)
+        seat.leave(reason)
+        if was_in:
+            self.put_out(seat.name, reason)
 
     def _identify(self, seat: Seat, identity: Identity | None) -> None:
         seat.identify(identity)

@@ -22,7 +22,7 @@ from ...transport import (
 from ..runtime import ActorRef, Delivery
 from .backpressure import Backpressure
 
-__all__ = ["ClientSocket", "Closing", "Ended", "Received"]
+__all__ = ["ClientSocket", "Closing", "Ended", "Received", "RulesChanged"]
 
 
 @frozen
@@ -32,6 +32,11 @@ class Received:
     message: str | bytes
     nbytes: int
     at: float
+
+
+@frozen
+class RulesChanged:
+    """The access rules are others now."""
 
 
 @frozen

@@ -24,7 +24,7 @@ _BEGINNINGS: Final = {
     OutageCode.PARTITIONED: "pods are not heard any more, though the broker is well",
 }
 _ENDS: Final = {
-    OutageCode.STARTING: "joined the other pods",
+    OutageCode.STARTING: "reached the broker",
     OutageCode.CUT_OFF: "back on the broker",
     OutageCode.PARTITIONED: "no pod is missing any more",
 }

@@ -22,6 +22,10 @@ class Openings:
         self._openers: dict[str, Asker] = {}
         self._empty: dict[str, None] = {}  # the longest empty first
 
+    def resize(self, shares: Shares) -> None:
+        """Divide the places as these from now on; rooms that are open stay."""
+        self._shares.resize(shares)
+
     def __len__(self) -> int:
         return len(self._openers)
 

@@ -20,6 +20,7 @@ from .bounds import may_exceed
 from .hooks import allows
 from .host import Host
 from .membership import Membership
+from .naming import name_of
 from .room import Room
 from .room_kind import kind_of
 from .roster import RemoteEmits, RoomEmit, RoomEnvironment, Roster, ServerEmit, StatePolicy
@@ -107,6 +108,15 @@ class RoomActor(Actor):
             "events": roster.sequence,
             "deliveries": roster.deliveries,
             "lost": roster.lost,
+        }
+
+    def naming(self, message: object) -> Mapping[str, str]:
+        """Name what crashed the room: who said which event, under which id."""
+        return {
+            "room": self._name or "",
+            "room_class": self.kind,
+            **super().naming(message),
+            **name_of(message),
         }
 
     def handler_for(self, message_type: type) -> Handler | None:

@@ -75,9 +75,13 @@ class Rooms:
         self._cells: dict[str, ActorCell[Any]] = {}
         self._handing_over: dict[str, None] = {}
         self._handed_over = trio.Event()
-        self._openings = Openings(
-            Shares.of(environment.limits.max_client_rooms, environment.limits)
-        )
+        self._limits = environment.limits
+        self._openings = Openings(Shares.of(self._limits.max_client_rooms, self._limits))
+
+    def adopt(self, limits: Limits) -> None:
+        """Let clients open as many rooms as these limits say, from now on."""
+        self._limits = limits
+        self._openings.resize(Shares.of(limits.max_client_rooms, limits))
 
     def __len__(self) -> int:
         return len(self._refs)
@@ -228,7 +232,7 @@ class Rooms:
         if not grant and self._evict_for(asker):
             grant = self._openings.admit(name, asker, reserved=reserved)
         if not grant:
-            raise TooManyRooms(_no_place(grant, self._environment.limits))
+            raise TooManyRooms(_no_place(grant, self._limits))
 
     def _evict_for(self, asker: Asker) -> bool:
         """End a room that stands empty, unless somebody knocks or its hooks are at work."""

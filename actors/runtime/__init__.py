@@ -3,7 +3,7 @@
 from .actor import Actor, awaitable
 from .affinity import Affinity
 from .cell import ActorCell, ActorStatistics
-from .dead_letters import DeadLetter, DeadLetters, DeadLetterStatistics
+from .dead_letters import DEAD_LETTER_REASONS, DeadLetter, DeadLetters, DeadLetterStatistics
 from .errors import (
     ActorDead,
     ActorDefinitionError,
@@ -27,10 +27,11 @@ from .mailbox import Mailbox
 from .messages import Delivery, Down, Draining, Exit, ExitKind, Request, Returnable, size_of
 from .overflow import Conflate, MailboxStatistics, Overflow, conflate
 from .ref import ActorRef, Later
-from .suspension import on_suspend
+from .suspension import on_suspend, run_by
 from .timers import Timer, Timers
 
 __all__ = [
+    "DEAD_LETTER_REASONS",
     "Actor",
     "ActorCell",
     "ActorDead",
@@ -78,6 +79,7 @@ __all__ = [
     "handler_of",
     "handles",
     "on_suspend",
+    "run_by",
     "size_of",
     "writable",
 ]

@@ -61,7 +61,6 @@ class Actor(Handling):
 
     _actor_context: ActorContext | None = None
     _timers: Timers | None = None
-    _bound_log: FilteringBoundLogger | None = None
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         """See to it that a hook whose `async` was forgotten says so.
@@ -104,6 +103,13 @@ class Actor(Handling):
         """Return what to show of this actor in the tree; called at any time, so only look."""
         return {}
 
+    def naming(self, message: object) -> Mapping[str, str]:
+        """Return what names a message in the log, when the actor has crashed on it.
+
+        Never what it holds: only where it came from, and by which words those who sent it find it.
+        """
+        return {"message": type(message).__name__}
+
     # What subclasses call ------------------------------------------------------------------
 
     @property
@@ -113,10 +119,8 @@ class Actor(Handling):
 
     @property
     def log(self) -> FilteringBoundLogger:
-        """A logger that names the actor."""
-        if self._bound_log is None:
-            self._bound_log = get_logger("realtime").bind(actor=self.ref.path)
-        return self._bound_log
+        """A logger that names the actor; not kept, for its level may change."""
+        return get_logger("realtime").bind(actor=self.ref.path)
 
     @property
     def waiting(self) -> int:

@@ -16,7 +16,7 @@ from ...transport import JSON
 from .actor import Actor
 from .dead_letters import DeadLetters
 from .errors import Poisoned, Unanswered, Unhandled
-from .failures import contained, error_text, failure_of
+from .failures import contained, error_text, failure_of, writable
 from .mailbox import Mailbox
 from .messages import Exit
 from .overflow import MailboxStatistics
@@ -33,6 +33,7 @@ TURNS_PER_CHECKPOINT: Final = 64
 POISON_KEPT: Final = 5
 
 _NOTHING: Final = object()
+_UNKNOWN: Final[Mapping[str, str]] = {}
 
 
 @frozen
@@ -67,6 +68,7 @@ class ActorCell(Recipient[M]):
     __slots__ = (
         "_actor",
         "_attempts",
+        "_crashed_on",
         "_current",
         "_factory",
         "_handled",
@@ -104,6 +106,7 @@ class ActorCell(Recipient[M]):
         self._stopping: Exit | None = None
         self._reason = ""
         self._current: object = _NOTHING
+        self._crashed_on: Mapping[str, str] = _UNKNOWN
         self._attempts = 0
         self._lost: tuple[Actor, object, Exception] | None = None
         self._owed: set[Question] | None = None
@@ -224,6 +227,11 @@ class ActorCell(Recipient[M]):
         """Raise `WrongThread` when this is not the thread that the actor lives in."""
         self.mailbox.check_thread(what)
 
+    @property
+    def crashed_on(self) -> Mapping[str, str]:
+        """What the last incarnation was at work on when it crashed, in words for the log."""
+        return self._crashed_on
+
     # The life of an incarnation ------------------------------------------------------------
 
     def _instantiate(self) -> Actor:
@@ -311,8 +319,11 @@ class ActorCell(Recipient[M]):
     async def _dispose(self, exit_: Exit) -> None:
         actor, starting = self._actor, self._starting
         self._reason = exit_.reason
+        self._crashed_on = _UNKNOWN
         try:
             if actor is not None:
+                if exit_.abnormal and self._current is not _NOTHING:
+                    self._crashed_on = _named(actor, unwrapped(self._current)[0])
                 self._judge_current(actor, exit_)
                 if not starting:
                     await self._on_stop(actor, exit_)
@@ -384,6 +395,13 @@ class ActorCell(Recipient[M]):
             actor.on_lost(message, error)
         except BaseException as another:
             actor.log.exception("on_lost failed", exc_info=contained(another))
+
+
+def _named(actor: Actor, message: object) -> Mapping[str, str]:
+    try:
+        return {key: writable(value) for key, value in actor.naming(message).items()}
+    except BaseException as error:  # noqa: BLE001 - a crash is told whatever it was on
+        return {"message": f"{type(message).__name__}, which {error_text(error)}"}
 
 
 def _described(actor: Actor) -> Mapping[str, JSON]:

@@ -5,13 +5,20 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import Final
 
 from attrs import frozen
 from structlog.typing import FilteringBoundLogger
 
 from ...config import LogLimiter, get_logger
 
-__all__ = ["DeadLetter", "DeadLetterStatistics", "DeadLetters"]
+__all__ = ["DEAD_LETTER_REASONS", "DeadLetter", "DeadLetterStatistics", "DeadLetters"]
+
+DEAD_LETTER_REASONS: Final = (
+    *("dead", "mailbox full", "poison", "stopped"),
+    *("too large", "unhandled", "withdrawn"),
+)
+"""Why messages of well-behaved actors reach nobody; code that raises adds reasons of its own."""
 
 MAX_REASONS = 64
 OTHER = "other"

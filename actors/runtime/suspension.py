@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Coroutine, Generator
+from types import FrameType
 from typing import TypeVar
 
-__all__ = ["on_suspend"]
+__all__ = ["on_suspend", "run_by"]
 
 T = TypeVar("T")
 
@@ -35,6 +36,14 @@ def on_suspend(
             send = _throw(coroutine, error)
         else:
             send = _send(coroutine, value)
+
+
+def run_by(frame: FrameType) -> object | None:
+    """Return the coroutine that a frame of `on_suspend` runs, None for any other frame.
+
+    Whoever follows what a task awaits comes to an end there: nothing is awaited, it is sent to.
+    """
+    return frame.f_locals["coroutine"] if frame.f_code is on_suspend.__code__ else None
 
 
 def _send(coroutine: Coroutine[object, object, T], value: object) -> Callable[[], object]:

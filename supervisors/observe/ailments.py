@@ -31,6 +31,9 @@ MANY_REFUSED: Final = 10
 """Sign-ins that failed in a minute."""
 LAG: Final = 0.1
 """Seconds that what is ready waits for its turn (p99 of a minute)."""
+DAY: Final = 86_400.0
+EXPIRING: Final = 14.0
+"""Days before its end at which a certificate should have been renewed."""
 MOST_LOOPS: Final = 10
 
 
@@ -69,6 +72,7 @@ def ailments(pod: Watched, samples: Samples, wall: float, now: float) -> Iterato
     if pod.link is not None:
         yield from _of_what_was_lost(pod.link, samples)
     yield from _of_limits(pod)
+    yield from _of_certificates(pod, wall)
     yield from _of_clients(samples)
 
 
@@ -146,6 +150,15 @@ def _of_limits(pod: Watched) -> Iterator[Ailment]:
     if files is not None and most_files and files >= NEARLY_FULL * most_files:
         sentence = f"Files run out: {files} of {most_files} are open."
         yield Ailment("files", "files-near-max", sentence)
+
+
+def _of_certificates(pod: Watched, wall: float) -> Iterator[Ailment]:
+    for setting, end in pod.certificates().items():
+        days = (end - wall) / DAY
+        if days < EXPIRING:
+            when = f"ends in {days:.1f} days" if days > 0 else "has ended"
+            sentence = f"The certificate of {setting} {when}."
+            yield Ailment(f"certificate {setting}", "certificate-expiring", sentence)
 
 
 def _of_clients(samples: Samples) -> Iterator[Ailment]:

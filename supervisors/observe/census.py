@@ -32,6 +32,9 @@ KINDS: Final = {
 }
 """What lives below each supervisor; elsewhere it is the room of everyone, and services."""
 
+SERVICE: Final = "service"
+"""What lives elsewhere."""
+
 LARGEST: Final = 10
 MOST: Final = 1000
 OTHER: Final = "other"
@@ -81,7 +84,7 @@ def restarts(tree: BaseSupervisor) -> Mapping[str, int]:
     """Return by kind how often what ended was started again, where it ever was."""
     found: Counter[str] = Counter()
     for one in supervisors(tree):
-        found[KINDS.get(one.path, "service")] += one.restarted
+        found[KINDS.get(one.path, SERVICE)] += one.restarted
     return {kind: count for kind, count in found.items() if count}
 
 

@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import accumulate
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import trio
 from prometheus_client import CollectorRegistry, PlatformCollector
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    Metric,
-)
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from ...actors import Link
-from ...actors.cluster import BreakerState
+from ...actors import DEAD_LETTER_REASONS
 from ...config import Audited
-from ...documents.store import KINDS
-from ...transport import Histogram, close_label
+from ...documents.store import KINDS as STORE_TROUBLES
+from ...transport import FOREIGN, RATES, REFUSALS, REGISTERED, CloseCode, close_label
 from ..chaos import PodFault
-from .census import mailboxes, restarts, rooms_by_pattern
+from .census import KINDS, SERVICE, mailboxes, restarts, rooms_by_pattern
+from .families import born, counter, counters, gauge, gauges, histogram
+from .link_metrics import link_metrics
 from .overview import counts_of, slow_closed
 from .process import read_process
 from .watched import Watched
@@ -41,6 +36,12 @@ MOST_CODES: Final = 64
 
 _TEXT: Final = choose_encoder("")
 _OPENMETRICS: Final = choose_encoder("application/openmetrics-text; version=1.0.0")
+
+
+# What counters are born with: a rate over one that comes with its first event misses that event.
+_AUDITED: Final = [what.name.lower() for what in Audited]
+_CODES: Final = [close_label(code) for code in (*REGISTERED, *CloseCode, FOREIGN)]
+_KINDS: Final = [*KINDS.values(), SERVICE]
 
 
 class Exporter(Collector):
@@ -74,41 +75,42 @@ class Exporter(Collector):
         yield from self._actors()
         yield from self._chaos()
         yield from self._documents()
+        yield self._certificates()
         yield from _process()
         if self._pod.link is not None:
-            yield from _link(self._pod.link)
+            yield from link_metrics(self._pod.link)
 
     # What a pod is made of -------------------------------------------------------------------
 
     def _clients(self) -> Iterator[Metric]:
         pod, meters = self._pod, self._pod.meters
-        closed: dict[str, float] = {}
+        closed: dict[str, float] = born(_CODES, {})
         for code, count in meters.closed.items():
             label = close_label(code) if len(closed) < MOST_CODES else "other"
             closed[label] = closed.get(label, 0) + count
-        yield _gauge(
+        yield gauge(
             "websocket_connections_per_pod",
             "Open WebSocket connections; what the autoscaler reads.",
             len(pod.members),
         )
-        about = GaugeMetricFamily("deployd_pod_info", "The pod.", labels=["pod", "version"])
-        about.add_metric([pod.pod_id, pod.version], 1)
+        about = GaugeMetricFamily("deployd_pod_info", "The pod.", labels=["pod", "name", "version"])
+        about.add_metric([pod.pod_id, pod.name, pod.version], 1)
         yield about
-        yield _gauge("deployd_ready", "Whether /health/ready answers 200.", pod.unready() is None)
-        yield _gauge(
+        yield gauge("deployd_ready", "Whether /health/ready answers 200.", pod.unready() is None)
+        yield gauge(
             "deployd_connections_max", "limits.maxConnections.", pod.config.limits.max_connections
         )
-        yield _counter("deployd_connections_opened", "Handshakes completed.", meters.opened)
-        yield _counters(
+        yield counter("deployd_connections_opened", "Handshakes completed.", meters.opened)
+        yield counters(
             "deployd_connections_closed", "Connections ended, by close code.", "code", closed
         )
-        yield _counters(
+        yield counters(
             "deployd_requests_refused",
             "Connections and upgrades turned away.",
             "reason",
-            pod.refused(),
+            born(REFUSALS, pod.refused()),
         )
-        yield _counter(
+        yield counter(
             "deployd_slow_clients_closed",
             "Closure because they did not read.",
             slow_closed(meters),
@@ -119,58 +121,69 @@ class Exporter(Collector):
         if documents is None:
             return
         trouble = documents.store_trouble
-        yield _gauge("deployd_store_up", "Whether documents can be written.", trouble is None)
-        reasons = GaugeMetricFamily(
-            "deployd_store_trouble", "1 for why documents cannot be written.", labels=["reason"]
+        yield gauge("deployd_store_up", "Whether documents can be written.", trouble is None)
+        yield gauges(
+            "deployd_store_trouble",
+            "1 for why documents cannot be written.",
+            "reason",
+            {kind: float(trouble is not None and trouble.kind == kind) for kind in STORE_TROUBLES},
         )
-        for kind in KINDS:
-            reasons.add_metric([kind], float(trouble is not None and trouble.kind == kind))
-        yield reasons
 
-    def _told(self) -> Mapping[str, int]:
-        return {what.name.lower(): 0 for what in Audited} | self._pod.meters.audited
+    def _certificates(self) -> Metric:
+        return gauges(
+            "deployd_certificate_expires_timestamp_seconds",
+            "When certificates that the pod shows end, unix seconds.",
+            "setting",
+            self._pod.certificates(),
+        )
 
     def _traffic(self) -> Iterator[Metric]:
         meters = self._pod.meters
         counts = counts_of(self._pod)
-        yield _counter(
+        yield counter(
             "deployd_messages_received", "Messages of clients.", counts["messages_received"]
         )
         sent, sent_bytes = counts["messages_sent"], counts["bytes_sent"]
-        yield _counter("deployd_messages_sent", "Messages that clients' sockets took.", sent)
-        yield _counter("deployd_received_bytes", "Bytes of clients.", counts["bytes_received"])
-        yield _counter("deployd_sent_bytes", "Bytes that clients' sockets took.", sent_bytes)
-        yield _counters(
-            "deployd_rate_limited", "Turned away by a rate.", "limit", meters.rate_limited
+        yield counter("deployd_messages_sent", "Messages that clients' sockets took.", sent)
+        yield counter("deployd_received_bytes", "Bytes of clients.", counts["bytes_received"])
+        yield counter("deployd_sent_bytes", "Bytes that clients' sockets took.", sent_bytes)
+        yield counters(
+            "deployd_rate_limited",
+            "Turned away by a rate.",
+            "limit",
+            born(RATES, meters.rate_limited),
         )
-        yield _counters("deployd_audited", "Told in the log's channel audit.", "what", self._told())
-        yield _histogram(
-            "deployd_fanout_members", "Members that one event went to.", meters.fan_out
+        yield counters(
+            "deployd_audited",
+            "Told in the log's channel audit.",
+            "what",
+            born(_AUDITED, meters.audited),
         )
-        yield _histogram(
+        yield histogram("deployd_fanout_members", "Members that one event went to.", meters.fan_out)
+        yield histogram(
             "deployd_local_latency_seconds",
             "From a client's message read to its frames handed to the members' sockets.",
             meters.local_latency,
         )
-        yield _histogram(
+        yield histogram(
             "deployd_cross_pod_latency_seconds",
             "From the origin's clock to the members here.",
             meters.cross_pod_latency,
         )
-        yield _histogram(
+        yield histogram(
             "deployd_loop_lag_seconds", "How long what is ready waits.", meters.loop_lag
         )
-        yield _gauge(
+        yield gauge(
             "deployd_loop_tasks",
             "Tasks of the pod's loop.",
             trio.lowlevel.current_statistics().tasks_living,
         )
-        yield _gauge(
+        yield gauge(
             "deployd_allocated_blocks",
             "Blocks of memory that Python has given out and not got back.",
             sys.getallocatedblocks(),
         )
-        yield _counter(
+        yield counter(
             "deployd_loop_stalls",
             "Times that the loop stood still for a second.",
             self._pod.watchdog.stalls,
@@ -184,43 +197,46 @@ class Exporter(Collector):
             ("deployd_room_members_max", "Members of the largest.", "largest"),
         ):
             values = {pattern: figures[figure] for pattern, figures in counts.items()}
-            yield _gauges(name, about, "pattern", values)
+            yield gauges(name, about, "pattern", values)
 
     def _actors(self) -> Iterator[Metric]:
         counts = mailboxes(self._pod.root())
-        yield _gauges(
+        yield gauges(
             "deployd_mailbox_messages",
             "Messages that wait for actors.",
             "kind",
             {kind: count["waiting"] for kind, count in counts.items()},
         )
-        yield _gauges(
+        yield gauges(
             "deployd_mailbox_high_water_messages",
             "The most that ever waited for one of those that live.",
             "kind",
             {kind: count["high_water"] for kind, count in counts.items()},
         )
-        yield _counters(
-            "deployd_actor_restarts", "Restarts after an end.", "kind", restarts(self._pod.root())
+        yield counters(
+            "deployd_actor_restarts",
+            "Restarts after an end.",
+            "kind",
+            born(_KINDS, restarts(self._pod.root())),
         )
-        yield _counters(
+        yield counters(
             "deployd_dead_letters",
             "Messages that no actor handled.",
             "reason",
-            self._pod.dead_letters.statistics().by_reason,
+            born(DEAD_LETTER_REASONS, self._pod.dead_letters.statistics().by_reason),
         )
 
     def _chaos(self) -> Iterator[Metric]:
         injector = self._pod.chaos
-        yield _gauge("deployd_chaos_allowed", "Whether chaos.enabled is.", injector is not None)
+        yield gauge("deployd_chaos_allowed", "Whether chaos.enabled is.", injector is not None)
         active: dict[str, float] = {}
         struck: dict[str, float] = {}
         if injector is not None:
             counted = Counter(one.fault.kind for one in injector.active())
             active = {kind.value: counted[kind] for kind in PodFault}
             struck = {kind.value: injector.struck.get(kind, 0) for kind in PodFault}
-        yield _gauges("deployd_chaos_active", "Faults on purpose that are active.", "fault", active)
-        yield _counters(
+        yield gauges("deployd_chaos_active", "Faults on purpose that are active.", "fault", active)
+        yield counters(
             "deployd_chaos_struck", "How often faults on purpose have struck.", "fault", struck
         )
 
@@ -228,7 +244,7 @@ class Exporter(Collector):
 def _process() -> Iterator[Metric]:
     """Yield what prometheus-client's own collector would, under the names that it gives."""
     process = read_process()
-    yield _counter("process_cpu_seconds", "Total user and system CPU time.", process.cpu_seconds)
+    yield counter("process_cpu_seconds", "Total user and system CPU time.", process.cpu_seconds)
     for name, about, value in (
         ("process_max_fds", "Maximum number of open file descriptors.", process.max_files),
         ("process_open_fds", "Number of open file descriptors.", process.open_files),
@@ -237,99 +253,4 @@ def _process() -> Iterator[Metric]:
         ("process_start_time_seconds", "Start time, unix seconds.", process.started_at),
     ):
         if value is not None:
-            yield _gauge(name, about, value)
-
-
-def _link(of: Link) -> Iterator[Metric]:
-    counters, link = of.state.counters, of.figures.kind
-    state = GaugeMetricFamily(
-        "deployd_breaker_state", "1 for the state it is in.", labels=["link", "state"]
-    )
-    for known in BreakerState:
-        state.add_metric([link, known.value], float(of.state.breaker.state is known))
-    yield state
-    if counters.round_trip is not None:
-        yield _gauges(
-            "deployd_broker_canary_seconds",
-            "The last canary's round trip.",
-            "link",
-            {link: counters.round_trip},
-        )
-    yield _gauges(
-        "deployd_broker_deaf_seconds",
-        "Time since the link was last proven; 0 while the breaker is closed.",
-        "link",
-        {link: of.figures.seconds_deaf},
-    )
-    yield _gauges(
-        "deployd_broker_buffered",
-        "Events that wait for the broker to come back.",
-        "link",
-        {link: len(of.state.buffer)},
-    )
-    peers = of.state.peers
-    missing = 0 if peers.partition is None else peers.partition.missing
-    yield _gauge(
-        "deployd_pods", "Pods that are taken to be there, this one included.", 1 + len(peers)
-    )
-    yield _gauge("deployd_pods_missing", "Pods that are not heard: dead, or cut off.", missing)
-    yield _gauge("deployd_room_gaps", "Rooms that lack events and are looked into.", len(of.gaps))
-    for name, about, count in (
-        ("published", "Events the broker took.", counters.published),
-        ("received", "Events of other pods.", counters.received),
-        ("missed", "Events of other pods that never came.", of.sequences.missed),
-        ("undelivered", "Events that a busy room had no place for.", counters.undelivered),
-        ("replayed", "Buffered events sent after an outage.", counters.replayed),
-        ("reconnects", "Connections after the first.", max(0, counters.connects - 1)),
-        ("outages", "How often the breaker opened.", counters.trips),
-    ):
-        yield _counters(f"deployd_broker_{name}", about, "link", {link: count})
-    lost = CounterMetricFamily(
-        "deployd_broker_lost",
-        "Events that will never reach the other pods.",
-        labels=["link", "reason"],
-    )
-    for reason, count in counters.lost_by_reason().items():
-        lost.add_metric([link, reason], count)
-    yield lost
-    refused = CounterMetricFamily(
-        "deployd_broker_refused",
-        "Messages of the broker that were not let in.",
-        labels=["link", "reason"],
-    )
-    for fault, count in counters.refused.items():
-        refused.add_metric([link, fault.value], count)
-    yield refused
-
-
-# Families ------------------------------------------------------------------------------------
-
-
-def _gauge(name: str, about: str, value: float) -> Metric:
-    return GaugeMetricFamily(name, about, value=float(value))
-
-
-def _counter(name: str, about: str, value: float) -> Metric:
-    return CounterMetricFamily(name, about, value=value)
-
-
-def _gauges(name: str, about: str, label: str, values: Mapping[str, float]) -> Metric:
-    return _labelled(GaugeMetricFamily(name, about, labels=[label]), values.items())
-
-
-def _counters(name: str, about: str, label: str, values: Mapping[str, float]) -> Metric:
-    return _labelled(CounterMetricFamily(name, about, labels=[label]), values.items())
-
-
-def _labelled(
-    family: GaugeMetricFamily | CounterMetricFamily, values: Iterable[tuple[str, float]]
-) -> Metric:
-    for label, value in values:
-        family.add_metric([label], value)
-    return family
-
-
-def _histogram(name: str, about: str, histogram: Histogram) -> Metric:
-    bounds = [*(f"{float(bound)}" for bound in histogram.bounds), "+Inf"]
-    buckets = list(zip(bounds, accumulate(histogram.counts), strict=True))
-    return HistogramMetricFamily(name, about, buckets=buckets, sum_value=histogram.sum)
+            yield gauge(name, about, value)

@@ -78,6 +78,7 @@ def _overview(pod: Watched, samples: Samples, now: float, rooms: JSON) -> dict[s
 
     return {
         "pod": pod.pod_id,
+        "name": pod.name,
         "version": pod.version,
         "at": now,
         "uptime": round(max(0.0, now - pod.started_at), 3),

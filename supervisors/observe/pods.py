@@ -21,12 +21,11 @@ def pods_of(pod: Watched) -> Mapping[str, JSON]:
     `name_taken_by`.
     """
     link = pod.link
-    wanted = pod.config.server.name
     holder = None if link is None else link.name.holder
     own: dict[str, JSON] = {
         "id": pod.pod_id,
-        "name": wanted if link is None else link.name.name,
-        **({} if holder is None else {"wanted_name": wanted, "name_taken_by": holder.origin}),
+        "name": pod.name,
+        **({} if holder is None else {"wanted_name": pod.own_name, "name_taken_by": holder.origin}),
         "version": pod.version,
         "state": "self",
         "connections": len(pod.members),

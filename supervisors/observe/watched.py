@@ -8,7 +8,7 @@ from typing import Protocol
 from attrs import frozen
 
 from ...actors import AccessPolicy, DeadLetters, Link, Member, Rooms
-from ...config import Config
+from ...config import Config, InForce
 from ...documents import StoreUnavailable
 from ...transport import JSON, Meters
 from ..chaos import Injector
@@ -36,12 +36,15 @@ class Watched:
     the tree, how many connections were `refused` by reason, why no new clients should be sent
     here (`unready`, None when they should), and how each of the `links` to other pods is, without
     secrets. `chaos` is None where no faults are allowed, `documents` where none are kept.
+    `certificates` tells when those that it shows end (unix seconds), by their settings. `own_name`
+    is what the pod was to be called, `name` what it is, while another pod has that.
     """
 
     pod_id: str
+    own_name: str
     version: str
     started_at: float
-    config: Config
+    in_force: InForce
     access: AccessPolicy
     meters: Meters
     members: Mapping[str, Member]
@@ -55,5 +58,16 @@ class Watched:
     refused: Callable[[], Mapping[str, int]]
     unready: Callable[[], str | None]
     links: Callable[[], Sequence[Mapping[str, JSON]]]
+    certificates: Callable[[], Mapping[str, float]]
     chaos: Injector | None
     documents: Documented | None
+
+    @property
+    def name(self) -> str:
+        """What other pods and operators know this one by."""
+        return self.own_name if self.link is None else self.link.name.name
+
+    @property
+    def config(self) -> Config:
+        """The settings in force."""
+        return self.in_force.config

@@ -109,6 +109,8 @@ async def _run(
         scope.cancel()
         if not up:
             task_status.started()
+    finally:
+        pod.parts.basis.own_name.release()
 
 
 def _load_keys(config: Config) -> Secrets:

@@ -40,7 +40,7 @@ from ...transport.brokers.contract import Broker
 from ...transport.http import Keyring
 from ..chaos import Injector
 from ..child import ChildSpec
-from ..observe import DashboardRoom, Exporter, LoadMeter, Views, Watched
+from ..observe import Certificates, DashboardRoom, Exporter, LoadMeter, Views, Watched
 from ..supervisor import Supervisor
 from .basis import Basis, make_basis
 from .broker import broker_branch
@@ -66,6 +66,7 @@ class Parts:
 
     basis: Basis
     hub: Hub
+    keyring: Keyring
     health: Health
     watched: Watched
     exporter: Exporter
@@ -109,8 +110,8 @@ def assemble(
     link: Link | None = None
     hints: HintFile | None = None
     if make_broker is not None:
-        if config.server.name:
-            hints = HintFile(Path(config.server.data), config.server.name)
+        if basis.own_name.kept:
+            hints = HintFile(Path(config.server.data), basis.own_name.name)
         link = _link(basis, lambda: len(rooms.directory), hints)
     uplink = None if link is None else link.uplink
     documented = _needs_definitions(config, link)
@@ -121,6 +122,7 @@ def assemble(
         collections=lambda: collections,
     )
     rooms = _rooms(basis, uplink, own, bindings)
+    basis.in_force.follow(lambda changed: rooms.directory.adopt(changed.limits))
     branch = None
     if link is not None and make_broker is not None:
         branch = _broker(basis, link, rooms, make_broker)
@@ -133,6 +135,7 @@ def assemble(
     clients = ClientTree(basis, rooms, hub, uplink, documents)
     needed = documents is not None and config.store.ready == "require_store"
     health = Health(basis.pod_id, config.broker.ready, link, documents if needed else None)
+    tls = _tls(config)
     watched = _watched(
         basis,
         rooms,
@@ -141,12 +144,13 @@ def assemble(
         link,
         chaos,
         documents,
+        Certificates(tls, _broker_certificate(config), trio.current_time),
         root=lambda: root,
         refused=lambda: listener.statistics().refused,
     )
     views, exporter = Views(watched, wall), Exporter(watched, trio.current_time)
     stress = StressRunner(
-        config,
+        basis.in_force,
         stress_command,
         url=lambda: f"ws://{_own_host(config)}:{listener.address[1]}",
         sign=lambda ttl: basis.tokens.sign("root", username="root", is_root=True, ttl=ttl),
@@ -166,7 +170,7 @@ def assemble(
         upgrade=clients.upgrade,
         protocols=protocols,
         collections=documents if config.server.api_enabled else None,
-        tls=_tls(config),
+        tls=tls,
         wall=wall,
     )
     metrics, listener = make_metrics_listener(served), make_listener(served)
@@ -188,6 +192,7 @@ def assemble(
     return Parts(
         basis=basis,
         hub=hub,
+        keyring=served.keyring,
         health=health,
         watched=watched,
         exporter=exporter,
@@ -212,7 +217,7 @@ def _link(basis: Basis, rooms: Callable[[], int], hints: HintFile | None) -> Lin
         largest=config.limits.max_buffer_bytes,
         about=about,
         handoff=hints,
-        name=config.server.name,
+        name=basis.own_name.name,
         emit_timeout=config.limits.emit_timeout,
     )
 
@@ -280,15 +285,17 @@ def _watched(
     link: Link | None,
     chaos: Injector | None,
     documents: CollectionTree | None,
+    certificates: Certificates,
     *,
     root: Callable[[], Supervisor],
     refused: Callable[[], Mapping[str, int]],
 ) -> Watched:
     return Watched(
         pod_id=basis.pod_id,
+        own_name=basis.own_name.name,
         version=metadata.version("deployd"),
         started_at=basis.wall(),
-        config=basis.config,
+        in_force=basis.in_force,
         access=clients.access,
         meters=basis.meters,
         members=basis.members,
@@ -302,6 +309,7 @@ def _watched(
         refused=refused,
         unready=health.unready,
         links=health.links,
+        certificates=certificates,
         chaos=chaos,
         documents=documents,
     )
@@ -310,6 +318,13 @@ def _watched(
 def _tls(config: Config) -> TlsTerminator | None:
     tls = config.tls
     return TlsTerminator(Certificate(tls.cert_file, tls.key_file)) if tls.cert_file else None
+
+
+def _broker_certificate(config: Config) -> dict[str, str]:
+    """Return the file of what a broker is shown, by its setting, where there is one."""
+    kind = config.broker.type
+    file = getattr(getattr(config.broker, kind, None), "cert_file", "")  # none of a class's own
+    return {f"broker.{kind}.certFile": file} if file and config.broker.enabled else {}
 
 
 def _own_host(config: Config) -> str:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from pathlib import Path
 
 from attrs import frozen
 
 from ...actors import DeadLetters, EventIds, Member
-from ...config import Audit, Config, Secrets, ascii_host
+from ...config import Audit, Config, InForce, Secrets, ascii_host
 from ...transport import Meters, Premises, Tokens, is_loopback
 from ..watchdog import Watchdog
+from .own_name import OwnName
 
 __all__ = ["Basis", "make_basis"]
 
@@ -19,12 +21,15 @@ __all__ = ["Basis", "make_basis"]
 class Basis:
     """What the parts of a pod share. `members` are the connections by client id.
 
-    `wall` returns unix seconds.
+    `config` is what the pod was started with, `in_force` what has become of it since. `wall`
+    returns unix seconds. `own_name` is what the pod is to be called.
     """
 
     config: Config
+    in_force: InForce
     wall: Callable[[], float]
     pod_id: str
+    own_name: OwnName
     event_ids: EventIds
     members: dict[str, Member]
     meters: Meters
@@ -47,8 +52,10 @@ def make_basis(
     pod_id, meters = secrets.token_hex(4), Meters()
     return Basis(
         config=config,
+        in_force=InForce(config),
         wall=wall,
         pod_id=pod_id,
+        own_name=OwnName(config.server.name, Path(config.server.data)),
         event_ids=EventIds(pod_id),
         members={},
         meters=meters,

@@ -8,7 +8,14 @@ from typing import Final
 
 import trio
 
-from ...actors import AccessPolicy, ConnectionEnvironment, Heartbeat, Hub, Uplink
+from ...actors import (
+    AccessPolicy,
+    ConnectionEnvironment,
+    Heartbeat,
+    Hub,
+    RulesChanged,
+    Uplink,
+)
 from ...config import Config
 from ...transport import Deflater, WebSocketLimits
 from ..child import ChildSpec, Service
@@ -50,7 +57,8 @@ class ClientTree:
             "pod/connections", pacing=Pacing(window=config.drain.window)
         )
         drain = config.drain
-        environment = ConnectionEnvironment(
+        self._members = basis.members
+        self._environment = environment = ConnectionEnvironment(
             limits=config.limits,
             auth=config.auth,
             websocket=_websocket_limits(config),
@@ -69,15 +77,29 @@ class ClientTree:
             audit=basis.audit,
             retry_after=lambda: random.uniform(drain.retry_after_min, drain.retry_after_max),  # noqa: S311 - jitter
         )
-        self.upgrade = Upgrader(
+        self._upgrader = Upgrader(
             config,
             self.supervisor,
             environment,
             basis.dead_letters,
             basis.meters,
             shutdown=2 * CLOSE_TIMEOUT,
-        ).upgrade
+        )
+        self.upgrade = self._upgrader.upgrade
         self._shutdown = drain.deadline
+        self._rules = config.access
+        basis.in_force.follow(self._adopt)
+
+    def _adopt(self, config: Config) -> None:
+        """Live by new settings: those who are connected too."""
+        self._environment.limits = config.limits
+        self._upgrader.adopt(config.limits)
+        if config.access == self._rules:
+            return
+        self._rules = config.access
+        self.access.adopt(config.access)
+        for member in self._members.values():
+            member.ref.signal(RulesChanged())
 
     def connections(self) -> ChildSpec:
         """Return the specification of the connections' supervisor."""

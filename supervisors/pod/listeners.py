@@ -39,6 +39,7 @@ from ...transport.http import (
     chaos_routes,
     create_app,
     create_metrics_app,
+    log_level_routes,
     stress_routes,
 )
 from ..chaos import Injector
@@ -101,6 +102,7 @@ def make_listener(pod: Served) -> Listener:
         public=public,
         routes=[
             *stress_routes(authenticator.refuse_all_but_root, pod.stress),
+            *log_level_routes(authenticator.refuse_all_but_root),
             *chaos_routes(authenticator.refuse_all_but_root, pod.chaos),
             *_routes(pod, authenticator, public),
         ],
@@ -145,6 +147,7 @@ def make_metrics_listener(pod: Served) -> Listener | None:
             memory=Shares.of(config.limits.max_http_bytes, config.limits),
         ).serve,
         limits=_listener_limits(config),
+        options=("metrics.bind", "metrics.bind"),
     )
 
 
@@ -165,7 +168,7 @@ def _public(config: Config, settings: Path | None) -> PublicFiles:
 def _authenticator(pod: Served) -> Authenticator:
     auth = pod.config.auth
     guesses = Attempts(auth.login_attempts, auth.login_period)
-    return Authenticator(
+    authenticator = Authenticator(
         keyring=pod.keyring,
         guesses=guesses,
         clock=trio.current_time,
@@ -174,6 +177,12 @@ def _authenticator(pod: Served) -> Authenticator:
         scrape_token=pod.config.metrics.token,
         audit=pod.audit,
     )
+
+    def adopt(config: Config) -> None:
+        authenticator.scrape_token = config.metrics.token
+
+    pod.watched.in_force.follow(adopt)
+    return authenticator
 
 
 def _http_limits(config: Config) -> HttpLimits:

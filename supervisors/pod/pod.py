@@ -8,9 +8,10 @@ from typing import Any, Final
 import trio
 
 from ...actors import Affinity, Exit, Room
-from ...config import bind_log_context, get_logger
+from ...config import Config, Secrets, bind_log_context, get_logger, read_again
 from ...transport import JSON, Event, encode_data, shortage
 from ..description import Node
+from ..observe import snapshot_of
 from .assemble import Parts
 
 __all__ = ["Pod"]
@@ -40,7 +41,6 @@ class Pod:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
         self.pod_id = parts.basis.pod_id
-        self.config = parts.basis.config
         self.tokens = parts.basis.tokens
         self.members = parts.basis.members
         self.meters = parts.basis.meters
@@ -54,6 +54,16 @@ class Pod:
         self._stop_asked = trio.Event()
 
     # What the outside sees -----------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """What other pods and operators know this one by."""
+        return self.parts.watched.name
+
+    @property
+    def config(self) -> Config:
+        """The settings in force."""
+        return self.parts.basis.in_force.config
 
     @property
     def port(self) -> int:
@@ -79,6 +89,31 @@ class Pod:
         self._affinity.check("Pod.bind_room")
         self.rooms.bind(pattern, room_class)
 
+    def adopt(self, config: Config, keys: Secrets) -> None:
+        """Go on with the live settings of another configuration (`read_again`), and other secrets.
+
+        Clients stay; those that other rules keep out of a room leave it. Who has signed in with
+        tokens of an older secret is signed in as long as it stays. The certificate is read anew.
+        """
+        self._affinity.check("Pod.adopt")
+        parts = self.parts
+        parts.basis.in_force.change(read_again(self.config, config).config)
+        parts.basis.tokens.change_secret(keys.jwt_secret)
+        parts.keyring.change_master_key(keys.master_key)
+        if parts.tree.tls is not None:
+            parts.tree.tls.renew()
+
+    def snapshot(self) -> None:
+        """Write what the pod is doing into its log: its tree, where its tasks wait, its links."""
+        self._affinity.check("Pod.snapshot")
+        shown = snapshot_of(self.parts.watched)
+        for what, value in shown.items():
+            _log.warning("snapshot of the pod", **{what: value})
+
+    def show_stacks(self) -> None:
+        """Have all threads' stacks logged, also while the loop stands still; from anywhere."""
+        self.parts.basis.watchdog.show_stacks()
+
     # Life ------------------------------------------------------------------------------------
 
     async def run(self, started: Callable[[], None]) -> None:
@@ -87,7 +122,7 @@ class Pod:
         Raises `AddressInUse` or `ListenError` when the port cannot be had, before anything else
         has started, and `IntensityExceeded` when the tree gives up.
         """
-        bind_log_context(pod=self.pod_id)
+        bind_log_context(pod=self.pod_id, pod_name=self.name)
         tree, root = self.parts.tree, self.parts.root
         short = shortage(self.config.limits.max_connections, 1 if tree.tls is None else 3)
         if short is not None:

@@ -9,7 +9,7 @@ from typing import Final
 
 from attrs import frozen
 
-from ...config import Config
+from ...config import Config, InForce
 from ...transport import JSON
 from ..child import ChildSpec
 from ..dynamic import DynamicSupervisor
@@ -68,7 +68,7 @@ class StressRunner:
 
     def __init__(
         self,
-        config: Config,
+        in_force: InForce,
         command: Sequence[str] | None,
         *,
         url: Callable[[], str],
@@ -76,7 +76,7 @@ class StressRunner:
         tell: Callable[[str, JSON], None],
     ) -> None:
         self.supervisor = DynamicSupervisor("pod/stress", max_children=1)
-        self._config = config
+        self._in_force = in_force
         self._command = command
         self._url = url
         self._sign = sign
@@ -89,7 +89,7 @@ class StressRunner:
         """Start a test: 202 with its id, or why not."""
         try:
             command = self._allowed()
-            load = _load(wanted, self._config)
+            load = _load(wanted, self._in_force.config)
             test_id = secrets.token_hex(4)
             arguments = [
                 *command, "--json", "--url", self._url(), "--prefix", f"stress-{test_id}",
@@ -131,11 +131,11 @@ class StressRunner:
 
     def _allowed(self) -> Sequence[str]:
         """Return the command of the one test that may run now."""
-        if not self._config.stress.enabled:
+        if not self._in_force.config.stress.enabled:
             raise _TurnedDown(
                 403, "Stress tests are switched off here; set stress.enabled to allow them."
             )
-        if self._config.tls.cert_file:
+        if self._in_force.config.tls.cert_file:
             raise _TurnedDown(
                 501, "This pod encrypts by itself; run 'deployd stress' with its public name."
             )

@@ -61,6 +61,16 @@ class Upgrader:
             rate_limited=meters.rate_limited,
         )
 
+    def adopt(self, limits: Limits) -> None:
+        """Admit by these limits from now on; who is in stays."""
+        self._admission.change_places(_connections(limits))
+        self._admission.change_rate(
+            limits.accept_rate,
+            limits.accept_burst,
+            share=limits.address_share,
+            now=trio.current_time(),
+        )
+
     def upgrade(self, request: UpgradeRequest) -> Refusal | None:
         """Take a handshake over as a connection of its own, or say why not; never waits."""
         forwarded = [value for name, value in request.headers if name == "x-forwarded-for"]

@@ -3,12 +3,23 @@
 import io
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import orjson
 import pytest
 import structlog
 
-from deployd.config import Logging, configure_logging, get_logger, tracing
+from deployd.config import (
+    ConfigError,
+    Logging,
+    configure_logging,
+    get_logger,
+    log_level,
+    logs_for_people,
+    reopen_log,
+    set_log_level,
+    tracing,
+)
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJ1c2VyIjoiYSJ9.c2lnbmF0dXJl"
 
@@ -262,3 +273,52 @@ def test_whoever_says_something_does_not_fail_of_a_stream_that_is_closed() -> No
 
     get_logger().info("said")
     logging.getLogger("a.library").warning("said too")
+
+
+def test_a_level_is_changed_for_loggers_that_are_there_already() -> None:
+    stream = configured(Logging(level="WARNING"))
+    log = get_logger()
+    log.info("before")
+    set_log_level("INFO", trace=False)
+    log.info("after")
+    assert (log_level(), tracing()) == ("INFO", False)
+    set_log_level("ERROR", trace=True)
+    log.debug("traced")
+    get_logger("hub").debug("no message's way")
+    assert [line["event"] for line in lines(stream)] == ["after", "traced"]
+
+
+def test_a_file_takes_the_lines_and_is_opened_anew_when_it_was_moved(tmp_path: Path) -> None:
+    file = tmp_path / "log"
+    stream = configured(Logging(file=str(file)), tty=True)
+    get_logger().info("one")
+    file.rename(tmp_path / "log.1")
+    get_logger().info("two")
+    assert reopen_log() == file
+    get_logger().info("three")
+    kept = [[orjson.loads(line)["event"] for line in each.read_text().splitlines()]
+            for each in (tmp_path / "log.1", file)]  # fmt: skip
+    assert kept == [["one", "two"], ["three"]]
+    assert stream.getvalue() == ""
+    assert not logs_for_people()
+
+
+def test_a_file_that_cannot_be_opened_anew_leaves_the_one_that_is_open(tmp_path: Path) -> None:
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    configured(Logging(file=str(folder / "log")))
+    folder.rename(tmp_path / "moved")
+    with pytest.raises(OSError, match="log"):
+        reopen_log()
+    get_logger().info("still")
+    assert "still" in (tmp_path / "moved" / "log").read_text()
+
+
+def test_a_file_that_cannot_be_opened_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"logging\.file cannot be opened: .*missing"):
+        configured(Logging(file=str(tmp_path / "missing" / "log")))
+
+
+def test_where_there_is_no_file_none_is_opened() -> None:
+    configured(Logging())
+    assert reopen_log() is None

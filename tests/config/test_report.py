@@ -41,12 +41,12 @@ def test_values_are_written_as_files_write_them() -> None:
         DEPLOYD_LIMITS__PING_INTERVAL="20.5",
     )
 
-    assert found["origins.allowed"].value == '["https://a.org"]'
-    assert found["access.rules"].value == '{"a-*":{"join":"root","emit":"members"}}'
-    assert found["limits.pingInterval"].value == "20.5"
-    assert found["limits.pongTimeout"].value == "10"
-    assert found["enabled"].value == "true"
-    assert found["tls.certFile"].value == '""'
+    assert found["origins.allowed"].value == ("https://a.org",)
+    assert found["access.rules"].value == {"a-*": {"join": "root", "emit": "members"}}
+    assert found["limits.pingInterval"].value == 20.5
+    assert found["limits.pongTimeout"].value == 10
+    assert found["enabled"].value is True
+    assert found["tls.certFile"].value == ""
     assert found["access.emitToAll"].value == "authenticated"
 
 
@@ -54,5 +54,5 @@ def test_secrets_are_masked_when_there_are_any() -> None:
     found = rows(DEPLOYD_BROKER__REDIS__PASSWORD="hunter2")
 
     assert found["broker.redis.password"].value == "********"
-    assert found["broker.nats.password"].value == '""'
+    assert found["broker.nats.password"].value == ""
     assert "hunter2" not in repr(found)

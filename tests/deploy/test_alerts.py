@@ -6,6 +6,7 @@ test can't bring about soon are made of what a healthy pod says, with the figure
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -24,6 +25,7 @@ from deployd.actors import JSON, Member, Room
 from deployd.config import Config
 from deployd.supervisors import Pod
 from support import KEYS, connected, pod_config, running_pod
+from support.certificates import issued
 from support.clients import until
 from support.collections import collections_config, write_collection
 from support.fake_broker import FakeBus
@@ -40,7 +42,7 @@ def rules() -> list[Any]:
     return list(group["rules"])
 
 
-def series(name: str, **labels: str) -> str:
+def series(name: str, /, **labels: str) -> str:
     inner = ",".join(f'{key}="{value}"' for key, value in sorted({**labels, **PLACE}.items()))
     return f"{name}{{{inner}}}"
 
@@ -180,6 +182,25 @@ async def test_of_a_pod_that_is_nearly_full_and_not_ready_and_is_guessed_at(tmp_
         {"DeploydNotReady"},
         tmp_path,
     )
+
+
+async def test_of_a_certificate_that_ends_soon(tmp_path: Path) -> None:
+    """Prometheus' clock begins at 0 here, so the ends are told from then."""
+    began, phases = time.time(), list[Scrape]()
+    with capture_logs():
+        for days in (90, 10, 90):
+            ends = dt.datetime.fromtimestamp(began, dt.UTC) + dt.timedelta(days=days)
+            config = evolve(pod_config(), tls=issued(tmp_path, ends=ends))
+            async with running_pod(config) as pod:
+                text = pod.parts.exporter.expose("")[0].decode()
+                (wrong,) = [pod.parts.tree.views.realtime()["wrong"]]
+            samples = [s for family in text_string_to_metric_families(text) for s in family.samples]
+            name = "deployd_certificate_expires_timestamp_seconds"
+            [(labels, end)] = [(one.labels, one.value) for one in samples if one.name == name]
+            assert abs(end - ends.timestamp()) < 2
+            assert ("certificate-expiring" in str(wrong)) == (days == 10)
+            phases.append({series("up"): 1.0, series(name, **labels): end - began})
+    told(phases, {"DeploydCertificateExpiring"}, tmp_path)
 
 
 def bucketed(name: str, above: float) -> Callable[[Scrape], Scrape]:

@@ -190,6 +190,11 @@ class InLost(Good):
         raise self.raised()
 
 
+class InNaming(InStopAfterCrash):
+    def naming(self, message: object) -> Mapping[str, str]:
+        raise self.raised()
+
+
 class InDescribe(Good):
     def describe(self) -> Mapping[str, JSON]:
         raise self.raised()
@@ -210,9 +215,9 @@ class FailsLater(Good):
 ACTORS = [
     *(InInit, InStart, InHandler, InHandlerThatWaits, InNurseryOfHandler, InCleanUpOfHandler),
     *(InIdle, InAround, BesideLoop, AfterLoop, InAfter, InEvery, InTimerThatIsNoCoroutine),
-    *(InStop, InStopAfterCrash, InLost, InDescribe, SaysNoJson, FailsLater),
+    *(InStop, InStopAfterCrash, InLost, InNaming, InDescribe, SaysNoJson, FailsLater),
 ]
-HOOKS = {"on_start", "on_stop", "on_idle", "around", "on_lost", "describe"}
+HOOKS = {"on_start", "on_stop", "on_idle", "around", "on_lost", "naming", "describe"}
 
 
 def test_every_hook_of_an_actor_is_in_the_table() -> None:

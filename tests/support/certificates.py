@@ -18,9 +18,9 @@ __all__ = ["AUTHORITY", "BrokerFiles", "broker_files", "issued", "trusting"]
 AUTHORITY: Final = trustme.CA()
 
 
-def issued(folder: Path) -> Tls:
+def issued(folder: Path, *, ends: dt.datetime | None = None) -> Tls:
     """Write a new certificate and its key into a folder; a pod has them with these settings."""
-    certificate = AUTHORITY.issue_cert("localhost", "127.0.0.1")
+    certificate = AUTHORITY.issue_cert("localhost", "127.0.0.1", not_after=ends)
     cert, key = folder / "cert.pem", folder / "key.pem"
     cert.write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
     key.write_bytes(certificate.private_key_pem.bytes())

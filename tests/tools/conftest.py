@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+
+from support.serving import Start, processes
 
 
 @pytest.fixture(autouse=True)
@@ -20,3 +23,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def runner() -> CliRunner:
     return CliRunner()
+
+
+@pytest.fixture
+async def start() -> AsyncIterator[Start]:
+    async with processes() as start:
+        yield start

@@ -115,7 +115,9 @@ async def test_a_real_pod_is_broken_and_mended_by_the_commands() -> None:
 
         code, said = await command("inject", "actor.hang", "--path", "pod/everyon")
         assert (code, "did you mean pod/everyone" in said) == (1, True)
-        code, said = await command("inject", "actor.hang", "--path", "pod/everyone")
+        code, said = await command(
+            *("inject", "actor.hang", "--path", "pod/everyone", "--seconds", "600")
+        )
         assert (code, said.startswith("Fault 1: actor.hang pod/everyone for")) == (0, True)
         assert (await command("status"))[1].startswith("Fault 1:")
         assert (await command("stop"))[1] == "One fault is over.\n"

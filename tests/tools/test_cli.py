@@ -6,7 +6,8 @@ from click.testing import CliRunner
 
 from deployd.actors import ActorDead
 from deployd.supervisors import IntensityExceeded
-from deployd.tools.cli import Commands, cli, failure
+from deployd.tools.cli import Commands, cli
+from deployd.tools.failures import failure
 from deployd.transport import AddressInUse
 
 

@@ -57,8 +57,18 @@ def test_without_a_file_the_defaults_are_shown_and_nothing_is_written(runner: Cl
 def test_json_has_a_row_for_each_setting(runner: CliRunner) -> None:
     rows = json.loads(runner.invoke(cli, ["config", "--json"]).stdout)
     (port,) = [row for row in rows if row["path"] == "server.port"]
-    assert port["value"] == "2403"
+    assert port["value"] == 2403
     assert port["source"] == "default"
+
+
+def test_json_has_the_types_of_json(runner: CliRunner) -> None:
+    rows = json.loads(runner.invoke(cli, ["config", "--json"]).stdout)
+    values = {row["path"]: row["value"] for row in rows}
+    assert values["enabled"] is True
+    assert values["limits.abusePeriod"] == 10
+    assert values["auth.algorithms"] == ["HS256"]
+    assert values["rooms"] == {}
+    assert values["access.emitToAll"] == "authenticated"
 
 
 def test_the_schema_is_a_schema_that_accepts_what_a_file_may_hold(runner: CliRunner) -> None:

@@ -7,13 +7,10 @@ import os
 import re
 import signal
 import socket
-import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
-import httpx
 import pytest
 import trio
 from click.testing import CliRunner
@@ -21,9 +18,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.trio.client import ClientConnection, connect
 
 from deployd.tools.cli import cli
-
-PATIENCE = 30.0
-"""Seconds after which a test gives up on something that should have come long before."""
+from support.serving import PATIENCE, Running, Start, get
 
 UPGRADE = (
     b"GET /socket.io/ HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
@@ -31,64 +26,6 @@ UPGRADE = (
     b"Sec-WebSocket-Version: 13\r\n\r\n"
 )
 ROOM = "from deployd.actors import Room\n\n\nclass Chat(Room[None]):\n    pass\n"
-
-
-class Running:
-    """A running `deployd`; what it prints is kept in one text, errors included."""
-
-    def __init__(self, process: trio.Process) -> None:
-        self.process = process
-        self.printed = ""
-
-    async def says(self, pattern: str) -> re.Match[str]:
-        """Read on until something matches; what was matched is not matched again."""
-        assert self.process.stdout is not None
-        with trio.fail_after(PATIENCE):
-            while (found := re.search(pattern, self.printed)) is None:
-                data = await self.process.stdout.receive_some()
-                assert data, f"ended without saying {pattern!r}:\n{self.printed}"
-                self.printed += data.decode()
-        self.printed = self.printed[found.end() :]
-        return found
-
-    async def url(self) -> str:
-        return (await self.says(r"http://localhost:\d+"))[0]
-
-    async def ends(self) -> int:
-        assert self.process.stdout is not None
-        with trio.fail_after(PATIENCE):
-            while data := await self.process.stdout.receive_some():
-                self.printed += data.decode()
-            return await self.process.wait()
-
-
-Start = Callable[..., Awaitable[Running]]
-
-
-@pytest.fixture
-async def start() -> AsyncIterator[Start]:
-    started: list[trio.Process] = []
-
-    async def start(*arguments: str, module: str = "deployd.tools") -> Running:
-        # -P: as for the installed command, Python itself does not look into this folder.
-        command = [sys.executable, "-P", "-m", module, *arguments]
-        process = await trio.lowlevel.open_process(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-        started.append(process)
-        return Running(process)
-
-    yield start
-    for process in started:
-        if process.poll() is None:
-            process.kill()
-        await process.wait()
-
-
-async def get(url: str, **headers: str) -> httpx.Response:
-    with trio.fail_after(PATIENCE):
-        async with httpx.AsyncClient(trust_env=False) as client:
-            return await client.get(url, headers=headers)
 
 
 async def test_a_pod_serves_until_it_is_told_to_stop_and_exits_with_0(start: Start) -> None:
@@ -139,7 +76,7 @@ async def test_the_log_is_lines_of_json_that_grep_finds(
     assert await pod.ends() == 0
     printed = [line for line in (before + pod.printed).splitlines() if line]
     lines = [json.loads(line) for line in printed]
-    assert len({line["pod"] for line in lines}) == 1
+    assert len({(line["pod"], line["pod_name"]) for line in lines}) == 1
     found = [line for line in printed if '"component":"realtime"' in line]  # the specified grep
     said = [json.loads(line) for line in found]
     closing = next(line for line in said if line["event"] == "closing a client")
@@ -165,6 +102,13 @@ async def test_the_tools_find_the_pod_that_shares_their_data_folder(
         signed = runner.invoke(cli, ["token", "--user", "ann", "--data", "kept", *arguments])
         answer = await get(actors, authorization=f"Bearer {signed.stdout.strip()}")
         assert answer.status_code == status
+
+
+MEANT = {
+    "HUP": "settings reloaded",
+    "QUIT": "snapshot of the pod",
+    "USR1": "the log is open anew",
+}
 
 
 async def test_no_signal_but_those_that_stop_it_ends_a_pod_or_its_connections(start: Start) -> None:
@@ -193,7 +137,7 @@ async def test_no_signal_but_those_that_stop_it_ends_a_pod_or_its_connections(st
             for name in harmless:
                 pod.process.send_signal(signal.Signals[f"SIG{name}"])
                 if name not in ("PIPE", "XFSZ", "WINCH", "URG", "CONT"):
-                    await pod.says(f'"signal":"SIG({name}|POLL)"')
+                    await pod.says(MEANT.get(name, f'"signal":"SIG({name}|POLL)"'))
             await client.send('{"type": "join", "room": "tea", "id": 1}')
             assert json.loads(await client.recv())["type"] == "join"
     assert (await get(f"{url}/health/live")).status_code == 200
@@ -271,25 +215,25 @@ async def test_a_saved_room_starts_the_pod_again_in_the_same_process(
     assert await pod.ends() == 0
 
 
-@pytest.mark.parametrize(
-    "bad", ["undefined_name\n", "import sys; sys.exit(3)\n", "from nowhere import Chat\n", None]
-)
 async def test_a_developers_pod_waits_for_a_file_that_cannot_be_imported_to_be_mended(
-    bad: str | None, start: Start, folder: Path
+    start: Start, folder: Path
 ) -> None:
     (folder / "pod.json").write_text('{"rooms": {"chat-*": "rooms:Chat"}}')
     (folder / "rooms.py").write_text(ROOM)
     pod = await start("serve", "--port", "0", "--dev", "--config", "pod.json")
-    assert (await get(f"{await pod.url()}/health/live")).status_code == 200  # it looks by now
-    if bad is None:  # a colleague renames it
-        (folder / "rooms.py").rename(folder / "away.py")
-        (folder / "pod.json").write_text('{"rooms": {"chat-*": "rooms:Chat"} }')
-    else:
-        (folder / "rooms.py").write_text(bad + ROOM)
-    await pod.says("the pod cannot start")
-    (folder / "rooms.py").write_text(ROOM)
+    bads = ["undefined_name\n", "import sys; sys.exit(3)\n", "from nowhere import Chat\n", None]
+    for bad in bads:
+        # When it answers, it looks.
+        assert (await get(f"{await pod.url()}/health/live")).status_code == 200
+        if bad is None:  # a colleague renames it
+            (folder / "rooms.py").rename(folder / "away.py")
+            (folder / "pod.json").write_text('{"rooms": {"chat-*": "rooms:Chat"} }')
+        else:
+            (folder / "rooms.py").write_text(bad + ROOM)
+        await pod.says("the pod cannot start")
+        (folder / "rooms.py").write_text(ROOM)
     assert (await get(f"{await pod.url()}/health/live")).status_code == 200
-    (folder / "rooms.py").write_text(bad or "undefined_name\n")
+    (folder / "rooms.py").write_text("undefined_name\n")
     await pod.says("the pod cannot start")
     pod.process.send_signal(signal.SIGTERM)
     assert await pod.ends() == 0
@@ -309,14 +253,23 @@ async def test_only_development_has_a_room_to_crash(start: Start) -> None:
         assert messages[2]["event"] == first
 
 
+def reason_of(pod: Running) -> str:
+    """Return why a pod could not start, which is its last line: one sentence, and JSON."""
+    first, last = [json.loads(line) for line in pod.printed.splitlines()]
+    assert (first["event"], last["event"]) == ("starting", "ended by a failure")
+    assert last["level"] == "critical"
+    reason = last["reason"]
+    assert isinstance(reason, str)
+    assert "\n" not in reason
+    return reason
+
+
 async def test_a_port_that_is_taken_is_one_sentence(start: Start) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         pod = await start("serve", "--port", port)
         assert await pod.ends() == 1
-    assert pod.printed.startswith("Error: ")
-    assert port in pod.printed
-    assert pod.printed.count("\n") == 1
+    assert port in reason_of(pod)
 
 
 @pytest.mark.parametrize(
@@ -330,8 +283,7 @@ async def test_a_room_that_cannot_be_had_is_one_sentence(
     (folder / "pod.yaml").write_text(f"rooms:\n  chat-*: {target}\n")
     pod = await start("serve", "--port", "0", "--config", "pod.yaml")
     assert await pod.ends() == 1
-    assert told in pod.printed
-    assert pod.printed.count("\n") == 1
+    assert told in reason_of(pod)
     assert os.listdir(folder / "data") == ["secrets.json"]
 
 
@@ -367,6 +319,4 @@ async def test_a_class_that_is_refused_is_one_sentence_where_nobody_develops(
     (folder / "rooms.py").write_text(MISSPELT)
     pod = await start("serve", "--port", "0", "--config", "pod.json")
     assert await pod.ends() == 1
-    assert pod.printed.startswith("Error: ")
-    assert f"Chat.on_mesage ({folder}/rooms.py:5) is no hook of a room" in pod.printed
-    assert pod.printed.count("\n") == 1
+    assert f"Chat.on_mesage ({folder}/rooms.py:5) is no hook of a room" in reason_of(pod)

@@ -8,6 +8,7 @@ from typing import Final
 
 import attrs
 import click
+from click.shell_completion import CompletionItem
 
 from ...supervisors.chaos import KINDS
 from ..common import Address, Asked, pod_options, printable, structured
@@ -44,12 +45,17 @@ def _lines() -> str:
     return "\b\n" + "\n".join(rows)
 
 
+def _complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    kinds = {kind.value: sort.about for kind, sort in KINDS.items()}
+    return [CompletionItem(k, help=a) for k, a in kinds.items() if k.startswith(incomplete)]
+
+
 @click.command(
     help="Let a FAULT begin in a pod that runs with --chaos. It ends by itself.\n\n"
     f"{_lines()}\n\nPaths are those of 'deployd tree'; * stands for any characters.",
     short_help="Let a fault begin in a pod that runs with --chaos.",
 )
-@click.argument("fault")
+@click.argument("fault", shell_complete=_complete)
 @click.option("--seconds", type=float, help="How long it lasts; 10, and 600 at most.")
 @click.option("--path", help="The actors that are meant, such as 'pod/rooms/chat-*'.")
 @click.option("--room", help="The only room whose messages are meant.")

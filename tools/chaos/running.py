@@ -26,7 +26,7 @@ from .report.command import keep
 from .report.junit import junit_xml
 from .report.page import html_page
 from .report.table import RunProgress, print_result, show
-from .scenario import BROKERS, TOPOLOGIES, Scenario
+from .scenario import BROKERS, TOPOLOGIES, Scenario, complete_names
 from .targets import TARGETS, OurTarget
 
 __all__ = ["asked_by", "played", "run"]
@@ -36,8 +36,14 @@ _PLAY: Final = ("processes", "at_once", "result_file", "page", "junit")
 """How it is played and where it is written: not what is asked for."""
 
 
-@click.command()
-@click.argument("scenarios", nargs=-1, metavar="[NAME…]")
+@click.command(
+    epilog="""\b
+Exit codes:
+  0  every scenario came out as it should
+  1  one failed, or could not be played
+  2  wrong usage"""
+)
+@click.argument("scenarios", nargs=-1, metavar="[NAME…]", shell_complete=complete_names)
 @click.option("--all", "everything", is_flag=True, help="All that are shipped.")
 @click.option("--simulated", is_flag=True, help="In the simulator, in no time.")
 @click.option("--broker", type=click.Choice(BROKERS), help="Without, all that have sense.")

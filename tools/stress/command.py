@@ -29,7 +29,13 @@ SPARE: Final = 100
 """Descriptors beside those of the clients."""
 
 
-@click.command()
+@click.command(
+    epilog="""\b
+Exit codes:
+  0  all got in and every delivery came
+  1  somebody did not, or something is missing
+  2  wrong usage"""
+)
 @click.option("--url", default="ws://localhost:2403", show_default=True, help="The pod; with "
               "wss:// SSL_CERT_FILE may name authorities to trust.")  # fmt: skip
 @click.option("--connections", type=click.IntRange(1, 50_000), default=100, show_default=True)
@@ -71,6 +77,12 @@ def stress(page: Path | None, lines: bool, **settings: object) -> None:
         say(tally)
     else:
         print_report(plan, tally, console)
+    if tally.connected == 0 and any(what.startswith("no connection") for what in tally.errors):
+        click.echo(
+            f"No pod answers at {plan.shown_url}; start one with deployd serve, or name another "
+            "with --url.",
+            err=True,
+        )
     if page is not None:
         page.write_text(html_report(plan, tally, datetime.now(UTC)), encoding="utf-8")
     sys.exit(0 if tally.good else 1)

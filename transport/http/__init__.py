@@ -8,6 +8,7 @@ from .chaos import FaultControl, chaos_routes
 from .compression import with_gzip
 from .diagnostics import DiagnosticsView
 from .keyring import ROOT, Keyring
+from .log_level import log_level_routes
 from .probes import HealthView, health_routes
 from .public import PublicFiles
 from .routes import AnyMethodRoute, OwnRoute
@@ -39,6 +40,7 @@ __all__ = [
     "error_response",
     "health_routes",
     "json_response",
+    "log_level_routes",
     "refusal",
     "says_json",
     "stress_routes",

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
-from attrs import field, frozen
+from attrs import define, field
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -39,7 +39,7 @@ def asker_of(request: Request, identity: Identity | None) -> Asker:
     return Asker(address_of(request), identity.user_id, privileged=identity.is_root)
 
 
-@frozen
+@define(eq=False)
 class Authenticator:
     """Asks a keyring who sends a request. Wrong keys and tokens are counted for each address.
 
@@ -49,7 +49,8 @@ class Authenticator:
     expired is no guess. `clock` returns seconds; `rate_limited` counts the guesses that were not
     looked at, as `master_key` or `metrics_token`.
 
-    Who is refused here, and what root asks for beyond a look, is told to `audit`.
+    Who is refused here, and what root asks for beyond a look, is told to `audit`. `scrape_token`
+    may be exchanged while the pod runs.
     """
 
     keyring: Keyring

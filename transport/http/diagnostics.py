@@ -15,6 +15,9 @@ from .routes import OwnRoute
 
 __all__ = ["DiagnosticsView", "diagnostics_routes"]
 
+POD_HEADER: Final = "X-Pod"
+"""Names the pod that answers, for who looks at one of several through a proxy that spreads."""
+
 MOST_CONNECTIONS: Final = 1000
 """Connections of one page."""
 PAGE: Final = 100
@@ -23,6 +26,10 @@ FURTHEST: Final = 10_000_000
 
 class DiagnosticsView(Protocol):
     """What diagnostics show of a pod, ready for JSON."""
+
+    @property
+    def pod_id(self) -> str:
+        """The pod's random name."""
 
     def tree(self) -> Mapping[str, object]:
         """Return the live supervision tree."""
@@ -60,7 +67,7 @@ def diagnostics_routes(pod: DiagnosticsView) -> list[Route]:
             if refused is not None:
                 return refused
             try:
-                return json_response(value(request))
+                return json_response(value(request), headers={POD_HEADER: pod.pod_id})
             except _BadParameter as error:
                 return error_response(400, str(error))
 

@@ -29,6 +29,10 @@ class Keyring:
         self._ttl = ttl
         self._wall = wall
 
+    def change_master_key(self, master_key: str) -> None:
+        """Know root by this key from now on, and by none before it."""
+        self._master_key = master_key
+
     def is_master_key(self, key: str) -> bool:
         """Say whether this is the master key, in a time that does not tell how nearly."""
         return bool(self._master_key) and constant_time_equal(key, self._master_key)

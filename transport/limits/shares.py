@@ -90,6 +90,11 @@ class Shares:
             reserve=reserve_of(total, limits.reserve),
         )
 
+    def resize(self, other: Shares) -> None:
+        """Divide as another one does from now on; who holds more than that by now, keeps it."""
+        self._total, self._reserve = other._total, other._reserve
+        self._per_address, self._per_user = other._per_address, other._per_user
+
     def __len__(self) -> int:
         return self._held
 

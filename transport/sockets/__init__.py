@@ -6,7 +6,7 @@ from .descriptors import shortage
 from .forwarded import Networks, client_address, networks
 from .frames import PING, binary_frame, close_frame, text_frame
 from .handshake import Opening, UpgradeRequest, choose_route, is_websocket_path, refuse_upgrade
-from .listener import GONE, UPGRADED, Listener, ListenerLimits, ListenerStatistics, bind
+from .listener import GONE, REFUSALS, UPGRADED, Listener, ListenerLimits, ListenerStatistics, bind
 from .locality import Premises, is_loopback
 from .outbox import Outbox, OutboxFailure, OutboxStatistics, Spawn
 from .refusal import Refusal, http_date, response_bytes
@@ -17,6 +17,7 @@ from .websocket import Closure, MessageReceiver, WebSocket, WebSocketLimits
 __all__ = [
     "GONE",
     "PING",
+    "REFUSALS",
     "UPGRADED",
     "Admission",
     "Certificate",

@@ -43,15 +43,23 @@ class Admission:
         random: Callable[[], float],
         rate_limited: Counter[str],
     ) -> None:
-        self._rate = rate
         self._places = places
-        self._bucket = TokenBucket(rate, burst, now)
-        own = share_of(burst, share)
-        self._each = Attempts(own, own / (rate * share)) if rate > 0 and share < 1 else None
         self._random = random
         self._owed = 0.0
         self._owed_at = now
         self._rate_limited = rate_limited
+        self.change_rate(rate, burst, share=share, now=now)
+
+    def change_rate(self, rate: float, burst: int, *, share: float, now: float) -> None:
+        """Take so many handshakes a second from now on; what was taken so far is forgotten."""
+        self._rate = rate
+        self._bucket = TokenBucket(rate, burst, now)
+        own = share_of(burst, share)
+        self._each = Attempts(own, own / (rate * share)) if rate > 0 and share < 1 else None
+
+    def change_places(self, places: Shares) -> None:
+        """Divide the connections as these; who is in stays."""
+        self._places.resize(places)
 
     def refuse(self, address: str, now: float) -> Refusal | None:
         """Take a handshake of this address in, or say why not: 429 for too many, 503 for too fast.

@@ -20,11 +20,12 @@ from ..errors import AddressInUse, ListenError
 from ..limits import ConnectionSlot, ConnectionSlots, TokenBucket
 from .descriptors import LAST, Spares, is_scarce
 from .forwarded import Networks, client_address
-from .refusal import Refusal, response_bytes
+from .refusal import STATUSES, Refusal, reason_of, response_bytes
 from .tls import TlsTerminator
 
 __all__ = [
     "GONE",
+    "REFUSALS",
     "UPGRADED",
     "Listener",
     "ListenerLimits",
@@ -42,6 +43,12 @@ UPGRADED: Final = "upgraded"
 
 GONE: Final = "gone"
 """Says that a client went without a whole request."""
+
+OVERLOAD: Final = "overload"
+"""Counts a connection that found not even a place to be refused in."""
+
+REFUSALS: Final = (GONE, OVERLOAD, *map(reason_of, STATUSES))
+"""What `ListenerStatistics.refused` counts."""
 
 ACCEPTS_PER_TURN = 64
 """Connections accepted before other tasks get their turn."""
@@ -106,11 +113,13 @@ class ListenerStatistics:
     open_connections: int
 
 
-def bind(host: str, port: int, backlog: int) -> socket.socket:
+def bind(
+    host: str, port: int, backlog: int, *, options: tuple[str, str] = ("--host", "--port")
+) -> socket.socket:
     """Return a non-blocking TCP socket that listens on a host and a port (0: any free one).
 
-    `host` is a name or an IPv4 or IPv6 address; `localhost` is 127.0.0.1. Raises `AddressInUse`
-    or `ListenError` with the remedy.
+    `host` is a name or an IPv4 or IPv6 address; `localhost` is 127.0.0.1. `options` are what the
+    two are set by. Raises `AddressInUse` or `ListenError` with the remedy.
     """
     try:
         family, address = _resolve(host, port)
@@ -124,7 +133,7 @@ def bind(host: str, port: int, backlog: int) -> socket.socket:
             sock.close()
             raise
     except (OSError, OverflowError, UnicodeError) as error:
-        raise _listen_error(host, port, error) from error
+        raise _listen_error(host, port, error, *options) from error
     return sock
 
 
@@ -133,7 +142,7 @@ class Listener:
 
     `open` binds, so that a port in use is known before anything else starts; `run` serves until
     it is cancelled, and may be called again after that: it keeps its port. With a `tls` tls
-    everything comes encrypted.
+    everything comes encrypted. `options` are what host and port are set by.
     """
 
     def __init__(
@@ -144,7 +153,9 @@ class Listener:
         serve: Serve,
         limits: ListenerLimits | None = None,
         tls: TlsTerminator | None = None,
+        options: tuple[str, str] = ("--host", "--port"),
     ) -> None:
+        self._options = options
         self._host = host
         self._port = port
         self._serve = serve
@@ -166,7 +177,7 @@ class Listener:
     def open(self) -> None:
         """Bind, unless that is done. Raises `AddressInUse` or `ListenError`."""
         if self._sock is None:
-            self._sock = bind(self._host, self._port, self._limits.backlog)
+            self._sock = bind(self._host, self._port, self._limits.backlog, options=self._options)
             self._port = self._sock.getsockname()[1]
             self._spares.fill()
 
@@ -263,7 +274,7 @@ class Listener:
         account = client_address(peer[0], (), limits.trusted)
         slot = self._slots.admit(account, trio.current_time(), scarce=scarce)
         if slot is None:
-            self._refused["overload"] += 1
+            self._refused[OVERLOAD] += 1
             _send_off(sock, b"" if self._tls else response_bytes(_BUSY))
             return
         if limits.tcp_no_delay:
@@ -356,20 +367,22 @@ def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[str, int
     return family, (str(address[0]), port)
 
 
-def _listen_error(host: str, port: int, error: Exception) -> ListenError:
+def _listen_error(
+    host: str, port: int, error: Exception, host_option: str, port_option: str
+) -> ListenError:
     where = f"{host}:{port}"
     number = error.errno if isinstance(error, OSError) else None
     if number == errno.EADDRINUSE:
         return AddressInUse(
             f"Cannot listen on {where}: the port is in use; stop what uses it or choose another "
-            "with --port."
+            f"with {port_option}."
         )
     if number == errno.EACCES:
         return ListenError(
-            f"Cannot listen on {where}: not permitted; choose a port above 1023 with --port."
+            f"Cannot listen on {where}: not permitted; choose a port above 1023 with {port_option}."
         )
     if not 0 <= port <= 65535:
-        return ListenError(f"Cannot listen on {where}: choose a --port from 1 to 65535.")
+        return ListenError(f"Cannot listen on {where}: choose a {port_option} from 1 to 65535.")
     return ListenError(
-        f"Cannot listen on {where}: {error}; choose an address of this machine with --host."
+        f"Cannot listen on {where}: {error}; choose an address of this machine with {host_option}."
     )

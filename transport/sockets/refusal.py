@@ -5,11 +5,15 @@ from __future__ import annotations
 import time
 from email.utils import formatdate
 from http import HTTPStatus
+from typing import Final
 
 import orjson
 from attrs import frozen
 
-__all__ = ["Refusal", "http_date", "response_bytes"]
+__all__ = ["STATUSES", "Refusal", "http_date", "reason_of", "response_bytes"]
+
+STATUSES: Final = (400, 403, 404, 408, 413, 421, 426, 429, 431, 500, 503, 505)
+"""What connections are refused with."""
 
 
 @frozen
@@ -23,7 +27,12 @@ class Refusal:
     @property
     def reason(self) -> str:
         """The name of the status in HTTP, as it is counted: `not_found`."""
-        return HTTPStatus(self.status).name.lower()
+        return reason_of(self.status)
+
+
+def reason_of(status: int) -> str:
+    """Return the name of a status in HTTP, as refusals are counted: `not_found`."""
+    return HTTPStatus(status).name.lower()
 
 
 def response_bytes(refusal: Refusal, *, only_head: bool = False) -> bytes:

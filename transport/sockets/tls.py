@@ -22,6 +22,7 @@ import trio
 
 from ...config import get_logger, read_regular
 from ..errors import TlsError
+from ..expiry import expires_at
 
 __all__ = ["Certificate", "TlsTerminator"]
 
@@ -52,19 +53,27 @@ class Certificate:
     def __init__(self, cert_file: str, key_file: str) -> None:
         self._files = (cert_file, key_file)
         self._read_at = _changed_at(self._files)
-        self._context = _load(*self._files)
+        self._context, self._expires_at = _load(*self._files)
 
     def context(self) -> ssl.SSLContext:
         """Return what a new connection is to be encrypted with."""
-        changed = _changed_at(self._files)
-        if changed != self._read_at:
-            self._read_at = changed
-            try:
-                self._context = _load(*self._files)
-                _log.info("read a new certificate", file=self._files[0])
-            except TlsError as error:
-                _log.error("the old certificate stays in use", reason=str(error))
+        if _changed_at(self._files) != self._read_at:
+            self.renew()
         return self._context
+
+    def expires_at(self) -> float | None:
+        """Return when what is in use ends (unix seconds), as far as that can be read."""
+        self.context()
+        return self._expires_at
+
+    def renew(self) -> None:
+        """Read the files, whether or not they seem to have changed."""
+        self._read_at = _changed_at(self._files)
+        try:
+            self._context, self._expires_at = _load(*self._files)
+            _log.info("read a new certificate", file=self._files[0])
+        except TlsError as error:
+            _log.error("the old certificate stays in use", reason=str(error))
 
 
 class TlsTerminator:
@@ -73,6 +82,14 @@ class TlsTerminator:
     def __init__(self, certificate: Certificate) -> None:
         self._certificate = certificate
         self._nursery: trio.Nursery | None = None
+
+    def renew(self) -> None:
+        """Read the certificate anew, for connections to come."""
+        self._certificate.renew()
+
+    def expires_at(self) -> float | None:
+        """Return when the certificate in use ends (unix seconds), as far as that can be read."""
+        return self._certificate.expires_at()
 
     async def run(self, started: Callable[[], None]) -> None:
         """Carry connections until cancelled; those that are open then are cut off."""
@@ -221,13 +238,16 @@ def _changed_at(files: tuple[str, str]) -> tuple[float, ...]:
     return ()
 
 
-def _load(cert_file: str, key_file: str) -> ssl.SSLContext:
+def _load(cert_file: str, key_file: str) -> tuple[ssl.SSLContext, float | None]:
+    """Return what to encrypt with, and when that ends (unix seconds)."""
+    contents = []
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     for setting, file in (("tls.certFile", cert_file), ("tls.keyFile", key_file)):
         try:
-            read_regular(Path(file), MOST_OF_A_FILE)  # what OpenSSL opens could wait for ever
+            # What OpenSSL opens could wait for ever.
+            contents.append(read_regular(Path(file), MOST_OF_A_FILE))
         except OSError as error:
             raise TlsError(
                 f"Cannot read {setting} '{file}': {error.strerror}; "
@@ -243,7 +263,7 @@ def _load(cert_file: str, key_file: str) -> ssl.SSLContext:
             f"Cannot use tls.certFile '{cert_file}' with tls.keyFile '{key_file}' ({reason}); "
             "give a certificate chain and the key that belongs to it, in PEM."
         ) from error
-    return context
+    return context, expires_at(contents[0])
 
 
 def _no_password() -> str:

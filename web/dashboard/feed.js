@@ -7,6 +7,7 @@ const PATH = '/_dashboard/api/metrics/realtime';
 const TIMEOUT = 5000; // ms
 const POLL = 2000; // ms
 const POLL_CAP = 30_000; // ms
+const TRIES = 16; // for an answer of the pod that is shown, where a proxy spreads requests over several
 export const FRESH = 3500; // ms that a snapshot counts as how the pod is
 
 /** Tells 'snapshot', 'stress', 'tick' (each second) and 'login', when root must sign in. */
@@ -14,6 +15,7 @@ export class Feed extends EventTarget {
   constructor() {
     super();
     this.at = null; // when the last snapshot came
+    this.pod = null; // whose figures are shown
     this.way = ''; // 'live' or 'polled'
     this.why = '';
     this.next = 0;
@@ -46,8 +48,23 @@ export class Feed extends EventTarget {
     this._tell('login');
   }
 
-  /** Read over HTTP as who we are; throws why not. */
+  /**
+   * Read over HTTP as who we are; throws why not. What is shown is of one pod: where a proxy has
+   * asked another one, it is asked again.
+   */
   async get(path) {
+    for (let left = TRIES; ; left--) {
+      const response = await this._fetch(path);
+      const pod = response.headers.get('X-Pod');
+      if (!this.pod || !pod || pod === this.pod) return response.json();
+      if (left <= 1) {
+        if (this.way !== 'live' || !this.fresh) this.pod = null; // it has gone: take the next one
+        throw new Error('another pod answers');
+      }
+    }
+  }
+
+  async _fetch(path) {
     const headers = this.token ? { Authorization: `Bearer ${this.token}` } : {};
     const response = await fetch(path, { headers, signal: AbortSignal.timeout(TIMEOUT) });
     if (response.status === 401 || response.status === 403) {
@@ -55,7 +72,7 @@ export class Feed extends EventTarget {
       throw new Error('root must sign in');
     }
     if (!response.ok) throw new Error(`the pod answers HTTP ${response.status}`);
-    return response.json();
+    return response;
   }
 
   _tick() {
@@ -97,7 +114,7 @@ export class Feed extends EventTarget {
   }
 
   _take(snapshot, way) {
-    Object.assign(this, { at: Date.now(), way, why: '' });
+    Object.assign(this, { at: Date.now(), way, why: '', pod: snapshot.pod });
     this._tell('snapshot', snapshot);
   }
 

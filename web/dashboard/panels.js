@@ -16,6 +16,7 @@ const charts = [
 ].map(([title, show, pick]) => ({ pick, chart: new Chart(byId('charts'), title, show) }));
 
 export function show(s) {
+  write(byId('pod-name'), s.name || '');
   write(byId('pod'), s.pod || '…');
   const ready = s.ready ? 'ready' : 'not ready';
   write(byId('about'), `deployd ${s.version || ''} · up ${time(s.uptime)} · ${ready}`);
@@ -24,7 +25,7 @@ export function show(s) {
   const broken = chaos(s.chaos);
   byId('chaos').hidden = broken === null;
   write(byId('chaos'), broken || '');
-  document.title = `${wrong.length ? '⚠ ' : ''}${s.pod || ''} · Dashboard · deployd`;
+  document.title = `${wrong.length ? '⚠ ' : ''}${s.name || s.pod || ''} · Dashboard · deployd`;
   for (const { pick, chart } of charts) chart.add(Date.now(), pick(s));
   const c = s.connections || {};
   facts(byId('connections'), [

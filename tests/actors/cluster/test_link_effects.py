@@ -105,7 +105,7 @@ def test_outages_are_remembered_as_they_are_told() -> None:
         (
             Healed(5.0, 1.5, 0, 0, 0, OutageCode.STARTING),
             {
-                "event": "joined the other pods",
+                "event": "reached the broker",
                 "log_level": "info",
                 "seconds": 1.5,
                 "lost": 0,

@@ -113,7 +113,7 @@ async def test_an_open_breaker_is_seen_first_and_gone_when_healed(browser: Brows
         expect(alarm.get_by_role("link")).to_have_attribute(
             "href", "/_dashboard/runbooks#breaker-open"
         )
-        expect(page).to_have_title(f"⚠ {visit.pod.pod_id} · Dashboard · deployd")
+        expect(page).to_have_title(f"⚠ {visit.pod.name} · Dashboard · deployd")
         expect(page.locator("#links article")).not_to_have_attribute("data-state", "closed")
         visit.in_pod(bus.start)
         expect(page.locator("#alarms li", has_text="Degraded")).to_have_count(0)

@@ -174,3 +174,28 @@ async def test_many_pods_of_hostile_names_are_text_and_fit(
     size = {"width": width, "height": 900}
     async with running_pod(dev=True) as pod:
         await browser.visit(pod, story, viewport=size, color_scheme=scheme)
+
+
+async def test_what_is_shown_is_of_one_pod_also_where_a_proxy_spreads_requests(
+    browser: Browser,
+) -> None:
+    stranger = {"pod": "other", "breaker": "closed", "pods": [seen("stranger", "self")]}
+    asked = 0
+
+    def spread(route: Route) -> None:
+        nonlocal asked
+        asked += 1
+        if asked % 3:
+            route.fulfill(json=stranger, headers={"X-Pod": "other"})
+        else:
+            route.continue_()
+
+    def story(visit: Visit) -> None:
+        visit.context.route(PATH, spread)
+        page = visit.open("/_dashboard/")
+        expect(card(page, visit.pod.pod_id)).to_be_visible()
+        assert asked >= 3
+        assert page.get_by_text("stranger").count() == 0
+
+    async with running_pod(dev=True) as pod:
+        await browser.visit(pod, story)

@@ -36,6 +36,7 @@ ROOM = {"name": TEXT, "members": NUMBER, "events": NUMBER}
 HEALTH = {"type": TEXT, "active": TEXT, "state": TEXT}
 REALTIME = {
     "pod": TEXT,
+    "name": TEXT,
     "version": TEXT,
     "at": NUMBER,
     "uptime": NUMBER,

@@ -1,5 +1,6 @@
 """Scenarios as data: what they are, read from TOML, and those that are shipped."""
 
+from .completing import complete_names
 from .conditions import Witness
 from .errors import BadScenario, ScenarioError, UnknownScenario
 from .faults import BrokerName, Trouble
@@ -43,6 +44,7 @@ __all__ = [
     "Trouble",
     "UnknownScenario",
     "Witness",
+    "complete_names",
     "find",
     "json_schema",
     "judged",

@@ -11,6 +11,7 @@ import orjson
 from rich.table import Table
 
 from ...common import screen
+from .completing import complete_names
 from .errors import ScenarioError
 from .json_schema import json_schema
 from .schema import BROKERS, Scenario
@@ -42,7 +43,7 @@ def listing(broker: str | None, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_names)
 def describe(name: str) -> None:
     """Tell what a scenario does, what it expects, and with which brokers it has sense."""
     for line in described(find(name)):

@@ -7,13 +7,13 @@ import structlog
 import trio
 import trio.testing
 
-from deployd.tools.signals import StopSignals
+from deployd.tools.signals import Signals
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_the_first_signal_asks(number: signal.Signals) -> None:
     left: list[int] = []
-    signals = StopSignals(left.append)
+    signals = Signals(left.append)
     with signals.heard():
         signal.raise_signal(number)
         with trio.fail_after(10):
@@ -27,7 +27,7 @@ async def test_the_second_leaves_at_once_even_if_the_loop_does_not_turn(
     second: signal.Signals, code: int
 ) -> None:
     left: list[int] = []
-    signals = StopSignals(left.append)
+    signals = Signals(left.append)
     with signals.heard():
         signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(second)  # no await since the first
@@ -37,7 +37,7 @@ async def test_the_second_leaves_at_once_even_if_the_loop_does_not_turn(
 
 async def test_afterwards_signals_mean_what_they_meant_before() -> None:
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
-    with StopSignals().heard():
+    with Signals().heard():
         assert signal.getsignal(signal.SIGTERM) is not before[0]
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
 
@@ -58,9 +58,9 @@ MEANT = {
 
 
 @pytest.mark.parametrize("number", sorted(set(signal.valid_signals()) - MEANT), ids=str)
-async def test_every_other_signal_is_told_in_the_log_and_does_nothing(number: int) -> None:
+async def test_what_nobody_gave_a_meaning_is_told_in_the_log_and_does_nothing(number: int) -> None:
     left: list[int] = []
-    signals = StopSignals(left.append)
+    signals = Signals(left.append)
     with signals.heard(), structlog.testing.capture_logs() as lines:
         for _ in range(5):  # the log may be told once of several that come together
             signal.raise_signal(number)
@@ -70,19 +70,47 @@ async def test_every_other_signal_is_told_in_the_log_and_does_nothing(number: in
     assert (signals.first, left) == (None, [])
 
 
+async def test_what_a_signal_asks_for_is_done_on_the_loop_but_for_what_cannot_wait() -> None:
+    signals, done = Signals(), list[str]()
+    signals.on(signal.SIGQUIT, lambda: done.append("later"), at_once=lambda: done.append("at once"))
+    with signals.heard():
+        signal.raise_signal(signal.SIGQUIT)
+        assert done == ["at once"]
+        await trio.testing.wait_all_tasks_blocked(0.01)
+    assert done == ["at once", "later"]
+    assert signals.first is None
+
+
+async def test_what_a_signal_asks_for_may_fail_and_the_next_one_is_heard() -> None:
+    signals, done = Signals(), list[str]()
+
+    def fails() -> None:
+        raise ValueError("a bug")
+
+    signals.on(signal.SIGHUP, fails)
+    signals.on(signal.SIGUSR1, lambda: done.append("heard"))
+    with signals.heard(), structlog.testing.capture_logs() as lines:
+        for number in (signal.SIGHUP, signal.SIGUSR1):
+            signal.raise_signal(number)
+            await trio.testing.wait_all_tasks_blocked(0.01)
+    assert (lines[0]["log_level"], lines[0]["signal"]) == ("error", "SIGHUP")
+    assert done == ["heard"]
+
+
 async def test_a_terminal_that_is_closed_stops_the_pod_that_it_shows() -> None:
-    signals = StopSignals(terminal=True)
+    signals, asked = Signals(hung_up=lambda: True), list[str]()
+    signals.on(signal.SIGHUP, lambda: asked.append("reload"))
     with signals.heard():
         signal.raise_signal(signal.SIGHUP)
         with trio.fail_after(10):
             await signals.wait()
-    assert signals.first is signal.SIGHUP
+    assert (signals.first, asked) == (signal.SIGHUP, [])
 
 
 async def test_a_hangup_that_somebody_had_ignored_stays_so() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # nohup(1)
     try:
-        with StopSignals(terminal=True).heard():
+        with Signals(hung_up=lambda: True).heard():
             assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
