@@ -87,10 +87,10 @@ class DatabaseStore:
             indexes.exclusive(connection)
             outbox.make(connection)
 
-        self._is_open = True
         try:
             if self._file is not None:
-                await self._run(self._file.open)
+                await self._run(self._file.open, opening=True)
+            self._is_open = True  # not before: a file that is not claimed may be another pod's
             await self._transact("", work)
             with suppress(StoreUnavailable):  # one that can only be read can be read
                 await self.probe()
@@ -234,12 +234,15 @@ class DatabaseStore:
         shared = self._engine.dialect.name == "sqlite"
         return await self._run(on_thread, self._turns["" if shared else collection])
 
-    async def _run(self, work: Callable[[], T], turn: trio.Lock | None = None) -> T:
+    async def _run(
+        self, work: Callable[[], T], turn: trio.Lock | None = None, *, opening: bool = False
+    ) -> T:
         def on_thread() -> T:
-            if not self._is_open:  # it may have been closed while this waited for a thread
+            # It may have been closed while this waited for a thread.
+            if not self._is_open and not opening:
                 raise self._closed()
             with translated():
-                if self._file is not None:
+                if self._file is not None and not opening:
                     self._file.check()
                 return work()
 
