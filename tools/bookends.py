@@ -48,7 +48,7 @@ class Farewell:
     since: float
     clients: int
 
-    def tell(self, now: float) -> None:
+    def say(self, now: float) -> None:
         """Say that it has stopped."""
         seconds = round(now - self.since, 3)
         _log.info("stopped", reason=self.reason, seconds=seconds, clients=self.clients)

@@ -190,7 +190,7 @@ async def _live(launch: Launch, signals: Signals, manager: ServiceManager) -> No
             reason = "a file was saved" if signals.first is None else signals.first.name
             farewell = Farewell(reason, trio.current_time(), pod.connections())
             manager.stopping(reason)
-        farewell.tell(trio.current_time())
+        farewell.say(trio.current_time())
     except RoomImportError as error:
         if not launch.dev:
             raise

@@ -228,6 +228,11 @@ class ActorCell(Recipient[M]):
         self.mailbox.check_thread(what)
 
     @property
+    def live(self) -> Actor | None:
+        """The incarnation that lives, for who looks at it; None between two of them."""
+        return self._actor
+
+    @property
     def crashed_on(self) -> Mapping[str, str]:
         """What the last incarnation was at work on when it crashed, in words for the log."""
         return self._crashed_on
