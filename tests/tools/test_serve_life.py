@@ -13,11 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 import trio
 
-from deployd.config import Config, Store
-from deployd.tools.bookends import tell_start
 from support.serving import PATIENCE, Running, Start, get
 
 NATS = {"broker": {"type": "nats", "enabled": True}}
@@ -113,14 +110,6 @@ async def test_a_log_in_a_file_is_opened_anew_and_a_second_signal_has_a_last_lin
     assert await pod.ends() == 130
     (last,) = pod.printed.splitlines()
     assert json.loads(last)["event"] == "stopped at once by a second signal, SIGINT"
-
-
-def test_what_a_password_is_part_of_is_not_in_the_first_line() -> None:
-    store = Store(url="postgresql://ann:hunter2@127.0.0.1:1/shop")
-    with structlog.testing.capture_logs() as lines:
-        tell_start(Config(store=store), None)
-    assert lines[0]["store"] == "postgresql at 127.0.0.1:1/shop"
-    assert "hunter2" not in str(lines)
 
 
 def _write(file: Path, text: str | None) -> None:
