@@ -52,15 +52,18 @@ async def test_a_life_from_its_first_line_to_its_last(
         assert serving["pod_name"].startswith(os.uname().nodename.partition(".")[0][:8])
         assert (await _told(manager)).startswith("READY=1\nSTATUS=serving on port ")
 
-        settings.write_text(
-            json.dumps({**NATS, **SCRAPED, "logging": {"level": "DEBUG"}, "messageTTL": 1})
-        )
-        pod.process.send_signal(signal.SIGHUP)
-        line = await line_of(pod, "settings reloaded")
-        assert sorted(line["changed"]) == ["logging.level", "metrics.token"]
-        assert line["wait_for_a_start"] == ["messageTTL"]
-        assert (await _told(manager)).startswith("RELOADING=1\nMONOTONIC_USEC=")
-        assert (await _told(manager)).startswith("READY=1\n")
+        for level, changed in (
+            ("WARNING", ["logging.level", "metrics.token"]),
+            ("INFO", ["logging.level"]),
+        ):
+            changing = {**NATS, **SCRAPED, "logging": {"level": level}, "messageTTL": 1}
+            settings.write_text(json.dumps(changing))
+            pod.process.send_signal(signal.SIGHUP)
+            line = await line_of(pod, "settings reloaded")
+            assert sorted(line["changed"]) == changed
+            assert line["wait_for_a_start"] == ["messageTTL"]
+            assert (await _told(manager)).startswith("RELOADING=1\nMONOTONIC_USEC=")
+            assert (await _told(manager)).startswith("READY=1\n")
         await _refuses_what_cannot_be(pod, settings, serving["page"].rstrip("/"))
 
         pod.process.send_signal(signal.SIGQUIT)

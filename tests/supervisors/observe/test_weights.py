@@ -131,7 +131,7 @@ def test_rooms_are_weighed_in_turns_and_those_that_ended_are_forgotten() -> None
         return held
 
     rooms = {f"room-{n}": holding(f"room-{n}", 30) for n in range(9)}
-    for _ in range(5):
+    for _ in range(9):
         before = len(asked)
         weights.look(rooms)
         assert 0 < len(asked) - before < 9
