@@ -1,6 +1,8 @@
 """Fixtures that `tests/` and `examples/` share."""
 
-from collections.abc import Generator
+import logging
+from collections.abc import Generator, Iterator
+from typing import Any
 
 import pytest
 import structlog
@@ -36,6 +38,24 @@ def servers_wanted(request: pytest.FixtureRequest) -> None:
     """Stand before every fixture that starts something which takes seconds."""
     if request.config.getoption("--without-servers"):
         pytest.skip("it needs a server")
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """Have what a test makes of the process's log, a level say, end with the test."""
+    root, was_configured, before = logging.getLogger(), structlog.is_configured(), _logging()
+    yield
+    if _logging() != before:
+        structlog.reset_defaults()
+        config, root.handlers[:], level = before
+        root.setLevel(level)
+        if was_configured:
+            structlog.configure(**config)
+
+
+def _logging() -> tuple[dict[str, Any], list[logging.Handler], int]:
+    root = logging.getLogger()
+    return structlog.get_config(), root.handlers[:], root.level
 
 
 @pytest.hookimpl(wrapper=True)

@@ -12,6 +12,7 @@ DocumentError
     └── ScriptError          a script; `sentence` is all that a client may learn
         ├── ScriptBroken     its file cannot be loaded
         ├── ScriptFailed     it raised, or left something that is not JSON
+        ├── ScriptRefused    what it asked of a collection was refused, and it let that pass
         ├── ScriptTimeout    it ran for too long
         ├── ScriptsBusy      it did not run: all threads are taken
         └── ScriptOver       it used its context after its end
@@ -39,6 +40,7 @@ __all__ = [
     "ScriptError",
     "ScriptFailed",
     "ScriptOver",
+    "ScriptRefused",
     "ScriptTimeout",
     "ScriptsBusy",
     "StoreError",
@@ -201,6 +203,21 @@ class ScriptFailed(ScriptError):
         )
         self.line = line
         self.reason = reason
+
+
+class ScriptRefused(ScriptError):
+    """A collection refused what a script asked of it, and so is refused what the script is for.
+
+    `refusal` is what that collection said: its status and its sentence are the asker's.
+    """
+
+    def __init__(self, script: str, refusal: RequestRefused) -> None:
+        super().__init__(
+            script,
+            f"The script {script} was refused what it asked for: {refusal.sentence}",
+            refusal.sentence,
+        )
+        self.refusal = refusal
 
 
 class ScriptTimeout(ScriptError):

@@ -35,6 +35,9 @@ class BeatMaker:
         self._link = link
         self.node = node
         self.waiting: MarkedBeat | None = None
+        self._said = link.state.numbering.beat
+        """The number of the last beat that told of rooms and was said, not only made: what a later
+        one tells of may stand in the outbox still, and who is told of it would take it for lost."""
         self._all_said_at = link.clock()
         self._heard_said: tuple[str, ...] | None = None
         self._heard_again = 0
@@ -50,8 +53,8 @@ class BeatMaker:
 
     def plain(self, word: str) -> Beat:
         """Return a beat that tells of no room: it shows who misses one that did."""
-        number = self._link.state.numbering.beat
-        return evolve(self._made(word, number=number, after=number), behind=self._behind())
+        made = self._made(word, number=self._said, after=self._said)
+        return evolve(made, behind=self._behind())
 
     def next(self) -> MarkedBeat:
         """Return the next beat that tells of rooms, which waits from now on."""
@@ -64,6 +67,7 @@ class BeatMaker:
     def said(self, marked: MarkedBeat) -> Beat:
         """Return a beat that stood in line as it is said now: all before it has been."""
         now = self._link.clock()
+        self._said = max(self._said, marked.said.number)
         if marked is self.waiting:
             self.waiting, self._all_said_at = None, now
         stood = now - marked.at
@@ -79,13 +83,14 @@ class BeatMaker:
     def since(self, question: AskSince) -> list[Beat]:
         """Return what tells a pod that missed beats of what they told."""
         state = self._link.state
-        marks = state.numbering.since(question.number, self._link.clock(), state.held)
+        now = self._link.clock()
+        marks = state.numbering.since(question.number, now, state.held, until=self._said)
         pieces: Sequence[Sequence[Mark]] = [
             marks[i : i + MOST_MARKS] for i in range(0, len(marks), MOST_MARKS)
         ] or [[]]
         beats = []
         for piece in pieces:
-            number = state.numbering.beat if piece is pieces[-1] else question.number
+            number = self._said if piece is pieces[-1] else question.number
             made = self._made("here", marks=tuple(piece), number=number, after=question.number)
             beats.append(evolve(made, behind=self._behind()))
         return beats

@@ -107,17 +107,21 @@ class Numbering:
         self.beat += 1
         return tuple(marks)
 
-    def since(self, beat: int, now: float, held: Callable[[str | None], bool]) -> list[Mark]:
+    def since(
+        self, beat: int, now: float, held: Callable[[str | None], bool], *, until: int
+    ) -> list[Mark]:
         """Return how far this pod has come in each room of which a later beat has told.
 
-        A beat that was lost with its connection may have told of what is `held` by now: that is
-        told anew when it is not any more.
+        Those after `until` have not been said yet. A beat that was lost with its connection may
+        have told of what is `held` by now: that is told anew when it is not any more.
         """
         # Beat by beat: who has come into a room meanwhile must know what was said after that.
         marks, known = list[Mark](), set[str | None]()
         for told in reversed(self._told):
             if told.beat <= beat or len(marks) >= MOST_ANSWERED:
                 break
+            if told.beat > until:
+                continue
             known.add(told.room)
             if not held(told.room):
                 ages = max(0.0, now - told.first_at), max(0.0, now - told.last_at)
@@ -128,7 +132,9 @@ class Numbering:
                 continue
             if held(room):
                 self._untold[room] = None
-            elif room not in known and may_be_said(room, "created") and len(marks) < MOST_ANSWERED:
+            elif said.told_in > until or room in known or len(marks) >= MOST_ANSWERED:
+                continue
+            elif may_be_said(room, "created"):
                 age = max(0.0, now - said.last_at)
                 marks.append(Mark(room, 0, said.told, age, age))
         return marks

@@ -22,7 +22,8 @@ from .roster import EventIds, ServerEmit
 
 __all__ = ["ChangeType", "Hub", "ThreadHub"]
 
-ChangeType = Literal["created", "updated", "deleted"]
+ChangeType = Literal["created", "updated", "deleted", "missed"]
+"""What became of a document; `missed` stands for a change that is too much for a room."""
 
 
 SEND_TIMEOUT: Final = 5.0
@@ -110,11 +111,12 @@ class Hub:
         return await self._send(self._to_room(room, event, data), timeout)
 
     async def send_collection_change(
-        self, collection: str, event: ChangeType, document: JSON, timeout: float
+        self, collection: str, event: ChangeType, document: JSON, timeout: float, brief: JSON
     ) -> Receipt:
         """Tell that a document changed, and wait for rooms that are busy, `timeout` each at most.
 
-        It does not wait for the broker: the change is committed, and is told in this order.
+        It does not wait for the broker: the change is committed, and is told in this order. A room
+        that does not take it is told that it has `missed` the change of what `brief` says.
         """
         receipts = []
         for change in self._listeners(collection, event, document):
@@ -124,8 +126,18 @@ class Hub:
             delivery = Delivery.DROPPED
             with trio.move_on_after(timeout):
                 delivery = await change.ref.send(ServerEmit(change.event))
+            if delivery is Delivery.DROPPED:
+                await self._tell_missed(collection, brief, change.ref, timeout)
             receipts.append(self._receipt(change, delivery))
         return _worst(receipts)
+
+    async def _tell_missed(
+        self, collection: str, brief: JSON, room: RoomRef, timeout: float
+    ) -> None:
+        for missed in self._listeners(collection, "missed", brief):
+            if missed.ref is room:
+                with trio.move_on_after(timeout):
+                    await room.send(ServerEmit(missed.event))
 
     def room(self, name: str) -> RoomRef:
         """Return a room's address, started if need be: to `ask` it something."""

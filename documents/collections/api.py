@@ -23,6 +23,7 @@ from ..users import Caller, Method, demand, is_users, may_ask
 from .directory import Directory
 from .discovery import Discovery
 from .environment import Collection, CollectionEnvironment
+from .preconditions import UNCONDITIONAL, Preconditions, entity_tag, read_preconditions
 from .reading import Reader
 from .scripting import Call, run_before
 from .service import CollectionService
@@ -31,7 +32,9 @@ from .writing import WriteRequest
 
 __all__ = ["Api", "answer_of"]
 
-_METHODS: Final = ("GET", "POST", "PUT", "DELETE")
+_METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_READINGS: Final = {"count": ("GET", "POST"), "query": ("POST",)}
+"""What stands in the place of an id, and how it is asked for."""
 _WEIGHT: Final = 256
 """Bytes that a write weighs in a mailbox beside its document."""
 
@@ -77,7 +80,14 @@ class Api:
             return ("GET", "POST")
         if len(parts) > 1:
             return _METHODS
-        return ("GET",) if parts[0] == "count" else ("GET", "PUT", "DELETE")
+        if parts[0] in _READINGS:
+            return _READINGS[parts[0]]
+        return ("GET", "PUT", "PATCH", "DELETE")
+
+    def takes_queries(self, name: str) -> bool:
+        """Say whether queries may be posted: not to what only runs scripts."""
+        collection = self._directory.find(name)
+        return collection is not None and not collection.definition.no_store
 
     async def handle(self, request: ApiRequest) -> ApiAnswer:
         """Carry a request out. What goes wrong is an answer too; only bugs are raised."""
@@ -141,10 +151,11 @@ class Api:
                     count = await self._reader.count(collection, call, call.query)
                 return _answer({"count": count})
             case "GET", (id_,):
-                return _answer(await self._reader.get(collection, call, id_))
+                shown = await self._reader.get(collection, call, id_)
+                return _document(shown, read_preconditions(call.headers))
             case "POST", ():
                 return await self._answer_write(collection, call, "post", None, body)
-            case "PUT", (id_,):
+            case "PUT" | "PATCH", (id_,):
                 return await self._answer_write(collection, call, "put", id_, body)
             case "DELETE", (id_,):
                 return await self._answer_write(collection, call, "delete", id_, body)
@@ -160,9 +171,17 @@ class Api:
     ) -> ApiAnswer:
         if is_users(collection.definition) and method == "post":
             self._count_sign_up(call)
-        writing = WriteRequest(method, id_, body, call, nbytes=_WEIGHT + call.nbytes)
+        writing = WriteRequest(
+            method,
+            id_,
+            body,
+            call,
+            nbytes=_WEIGHT + call.nbytes,
+            merge=call.merge,
+            preconditions=read_preconditions(call.headers),
+        )
         answer = await self._service.submit(collection, writing)
-        return _answered(answer.body, answer.response)
+        return _document(answer.body) if answer.response is None else _scripted(answer.response)
 
     def _count_sign_up(self, call: Call) -> None:
         if call.caller.is_root:
@@ -192,16 +211,25 @@ def _offer(collection: Collection, caller: Caller) -> Offer:
 
 def _call_of(request: ApiRequest, collection: Collection) -> Call:
     try:
-        query = nested(request.params, collection.definition)
+        query: Mapping[str, JSON] = nested(request.params, collection.definition)
     except QueryError as error:
         raise RequestRefused(400, str(error)) from error
+    if request.query is not None:
+        if query:
+            raise RequestRefused(400, "Send the query in the body or in the URL, not in both.")
+        query = request.query
+    # What only runs scripts has none for PATCH: `methods` says so.
+    merge = request.method == "PATCH"
+    method = "PUT" if merge else request.method
     return Call(
         Caller(request.identity),
         query,
-        request.method,
+        method,
         request.parts,
         request.nbytes,
         request.asker,
+        request.headers,
+        merge=merge,
     )
 
 
@@ -211,8 +239,19 @@ def _answer(value: JSON) -> ApiAnswer:
 
 def _answered(value: JSON, response: Response | None) -> ApiAnswer:
     """Answer with what a script has set, or else with this."""
-    if response is None:
-        return _answer(value)
+    return _answer(value) if response is None else _scripted(response)
+
+
+def _document(shown: JSON, asked: Preconditions = UNCONDITIONAL) -> ApiAnswer:
+    """Answer with a document and the tag of its state, or that the asker has it already."""
+    tag = entity_tag(shown)
+    headers = {} if tag is None else {"ETag": tag}
+    if asked.knows(tag):
+        return ApiAnswer(304, b"", headers)
+    return ApiAnswer(200, orjson.dumps(shown), headers)
+
+
+def _scripted(response: Response) -> ApiAnswer:
     return ApiAnswer(response.status, orjson.dumps(response.body), dict(response.headers))
 
 

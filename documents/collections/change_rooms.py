@@ -30,6 +30,8 @@ __all__ = [
 
 PREFIX = "collection:"
 ALL_COLLECTIONS = "collections"
+MISSED = "missed"
+"""Takes the place of a change that a room has no room for; see `Hub.send_collection_change`."""
 
 
 class _ChangesRoom(Room):
@@ -65,24 +67,42 @@ class _ChangesRoom(Room):
             try:
                 [view] = await self._viewer.views(collection, call, [document])
             except RequestRefused as refused:
-                self._miss(collection.name, group, refused.sentence)
+                self._miss(collection.name, group, refused.sentence, None)
             else:
                 if isinstance(view, DocumentView):
                     views.append((group, view.body))
         return iter(views)
 
-    def _miss(self, collection: str, members: list[Member], reason: str) -> None:
-        """Count a change that could not be shown, and say so to those who miss it."""
+    def _miss(
+        self, collection: str, members: list[Member], reason: str, document: str | None
+    ) -> None:
+        """Count a change that could not be shown, and say so to those who miss it.
+
+        `document` is its id, for those who may know it: then they read that one alone.
+        """
         self.lose()
         self.log.warning("a change is not shown", members=len(members), reason=reason)
+        what = "the collection" if document is None else f"the document '{document}'"
         sentence = (
-            f"A change of '{collection}' cannot be shown to you ({reason}) "
-            "Read the collection again."
+            f"A change of '{collection}' cannot be shown to you ({reason}) Read {what} again."
         )
         for member in members:
-            self.tell_problem(member, Problem("change_missed", sentence))
+            self.tell_problem(member, Problem("change_missed", sentence, document=document))
 
-    def _say(self, collection: str, members: list[Member] | None, event: str, data: JSON) -> None:
+    def _miss_brief(self, collection: Collection, brief: Document) -> None:
+        """Say that a change was too much for this room. What a script hides of it is not known."""
+        definition = collection.definition
+        members = [
+            member
+            for member in self.members.values()
+            if may_see(definition, Caller(member.identity), brief)
+        ]
+        known = None if collection.has("get") else str(brief["id"])
+        self._miss(collection.name, members, "It is too large.", known)
+
+    def _say(
+        self, collection: str, members: list[Member] | None, event: str, data: JSON, document: str
+    ) -> None:
         """Tell of a change. What a script has made of it may be more than can be told."""
         try:
             if members is None:
@@ -90,7 +110,8 @@ class _ChangesRoom(Room):
             elif members:
                 self.multicast(members, event, data)
         except WireError as error:
-            self._miss(collection, members or list(self.members.values()), error.sentence)
+            missing = members or list(self.members.values())
+            self._miss(collection, missing, error.sentence, document)
 
 
 class CollectionRoom(_ChangesRoom):
@@ -116,8 +137,11 @@ class CollectionRoom(_ChangesRoom):
         collection = self._directory.find(self.name.removeprefix(PREFIX))
         if collection is None or not isinstance(data, dict):
             return
+        if event == MISSED:
+            self._miss_brief(collection, data)
+            return
         for members, view in await self._views(collection, data):
-            self._say(collection.name, members, event, view)
+            self._say(collection.name, members, event, view, str(data["id"]))
 
 
 class AllCollectionsRoom(_ChangesRoom):
@@ -137,9 +161,12 @@ class AllCollectionsRoom(_ChangesRoom):
         collection = self._directory.find(name)
         if collection is None:
             return
+        if event == MISSED:
+            self._miss_brief(collection, document)
+            return
         for members, view in await self._views(collection, document):
             about: JSON = {"collection": name, "type": event, "data": view}
-            self._say(name, members, event, about)
+            self._say(name, members, event, about, str(document["id"]))
 
 
 class UndefinedChangesRoom(Room):

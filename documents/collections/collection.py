@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import ClassVar, Final
 
+import trio
 from attrs import field, mutable
 
 from ...actors import Actor, EnvironmentFailure, Exit, Later, handles
@@ -20,6 +22,12 @@ __all__ = ["CollectionActor", "Redefined", "Reopened"]
 
 MAX_GROUP: Final = 100
 """Writes that go into one transaction at the most."""
+
+AT_ONCE: Final = 8
+"""Scripts `aftercommit` that run at a time for what clients have written; others wait."""
+
+MAX_FINISHING: Final = 1000
+"""Writes that may wait for theirs; those beyond are refused before they are done."""
 
 RELAY_AGAIN: Final = 60.0
 """Seconds between two looks for changes that a pod which has ended left in the outbox."""
@@ -67,8 +75,16 @@ class CollectionActor(Actor):
         self._writer = DocumentWriter(collection, environment, self._relay.commit_and_relay)
         self._group = _GroupCommit()
         self._relaying = self._looking = False
+        self._aside: trio.Nursery | None = None
+        self._places = trio.CapacityLimiter(AT_ONCE)
+        self._finishing = 0
 
     # Life ----------------------------------------------------------------------------------
+
+    async def around(self, loop: Callable[[], Awaitable[None]]) -> None:
+        """Have room for what goes on after a commit, which may take a script's time."""
+        async with trio.open_nursery() as self._aside:
+            await loop()
 
     async def on_start(self) -> None:
         """Make the tables, and see to what was committed and not relayed."""
@@ -159,11 +175,38 @@ class CollectionActor(Actor):
                 await self._flush()
             return answer
         await self._flush()  # those before it come first
+        if self._finishing >= MAX_FINISHING:
+            sentence = "Too many 'aftercommit' scripts of this collection wait; try again later."
+            answer.fail(RequestRefused(503, sentence, headers={"Retry-After": "2"}))
+            return answer
         try:
-            answer.answer(await self._writer.perform(message))
+            written = await self._writer.perform(message)
         except (RequestRefused, StoreError) as error:
             answer.fail(refusal_of(error))
+        else:
+            self._finish_aside(message, written, answer)
         return answer
+
+    def _finish_aside(
+        self, request: WriteRequest, written: Written, answer: Later[Written]
+    ) -> None:
+        """Run `aftercommit`, and then answer, while other writes have their turns."""
+        if self._aside is None or not self._collection.has("aftercommit"):
+            answer.answer(written)
+            return
+
+        async def finish() -> None:
+            # What a script asks for must not wait for places that scripts like it hold.
+            turn = nullcontext() if request.call.caller.internal else self._places
+            try:
+                async with turn:
+                    await self._writer.after_commit(request, written)
+            finally:
+                self._finishing -= 1
+                answer.answer(written)
+
+        self._finishing += 1
+        self._aside.start_soon(finish)
 
     @handles(Redefined)
     async def _redefine(self, message: Redefined) -> None:

@@ -10,6 +10,7 @@ import re
 import secrets
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from typing import Final
 
 from ...config import BUILT_IN, Definition, Property, PropertyType
@@ -17,14 +18,19 @@ from ...transport import JSON, MAX_DEPTH
 from ..errors import FieldError, invalid
 from ..store import Document, format_date, normalise_date, normalise_number
 from ..users import Caller
+from .updates import alike, updated
 
 __all__ = ["can_be_id", "changed", "checked", "chosen_id", "created", "misfits", "new_id", "shown"]
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_TAKEN_IDS: Final = frozenset({"count"})
+_TAKEN_IDS: Final = frozenset({"count", "query"})
 """What stands in the place of an id in the pod's own paths."""
 
 _LARGEST = sys.float_info.max
+
+_DOTTED: Final = (
+    "is a path and no name: dots lead into objects, so send the whole object that is to be there"
+)
 
 
 def new_id() -> str:
@@ -73,17 +79,21 @@ def changed(
     changes: Mapping[str, JSON],
     caller: Caller,
     now: float,
+    *,
+    merge: bool = False,
 ) -> Document:
-    """Return a document with some properties changed; those that are not named stay."""
+    """Return a document with some properties changed, by values or by operators.
+
+    Its `updatedAt` grows with each change, so that no two states of it have the same.
+    """
     given = changes.get("id", current["id"])
     if given != current["id"]:
         raise invalid((FieldError("id", "cannot be changed; leave it out"),))
-    document = dict(current)
-    document.update((name, value) for name, value in changes.items() if name not in BUILT_IN)
+    document = updated(definition, current, changes, merge=merge)
     owner = definition.owner
     if definition.has_owners and not caller.is_root and document.get(owner) != current.get(owner):
         raise invalid((FieldError(owner, "cannot be given away; leave it out"),))
-    document["updatedAt"] = format_date(now)
+    document["updatedAt"] = _later(current.get("updatedAt"), now)
     return checked(definition, document, current)
 
 
@@ -117,7 +127,7 @@ def misfits(
         if needed and document.get(name) is None:
             yield FieldError(name, "is required")
     for name, value in document.items():
-        if name in before and _same(before[name], value):
+        if name in before and alike(before[name], value):
             continue
         sentence = _name_refusal(definition, name) or _value_refusal(definition, name, value)
         if sentence is not None:
@@ -145,6 +155,14 @@ def _claim(definition: Definition, document: Document, caller: Caller) -> None:
     document[owner] = caller.user_id
 
 
+def _later(before: JSON, now: float) -> str:
+    """Return a date as it is stored: now, and later than another one."""
+    date = format_date(now)
+    if not isinstance(before, str) or before < date or normalise_date(before) is None:
+        return date
+    return format_date(datetime.fromisoformat(before).timestamp() + 0.001)
+
+
 def _default(about: Property, now: float) -> JSON:
     if about.type is PropertyType.DATE and about.default == "now":
         return format_date(now)
@@ -163,15 +181,6 @@ def _copied(value: JSON) -> JSON:
 # -- what is wrong ---------------------------------------------------------------------------
 
 
-def _same(one: JSON, other: JSON) -> bool:
-    """Say whether two values are one to whoever reads them; in Python 1 equals true."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_same, one, other))
-    return isinstance(one, bool) is isinstance(other, bool) and one == other
-
-
 def _name_refusal(definition: Definition, name: str) -> str | None:
     if name in definition.properties or name in BUILT_IN:
         return None
@@ -180,7 +189,7 @@ def _name_refusal(definition: Definition, name: str) -> str | None:
         return sentence
     if not name or name[0] == "$" or len(name) > 256:
         return "cannot be a name: use 1 to 256 characters, the first not '$'"
-    return None
+    return _DOTTED if "." in name else None
 
 
 def _undefined(definition: Definition, name: str) -> str | None:
@@ -200,7 +209,10 @@ def _value_refusal(definition: Definition, name: str, value: JSON) -> str | None
 
 
 def _content_refusal(value: JSON, depth: int) -> str | None:
-    """Find what no database keeps as it is: NUL in texts, numbers JSON lacks, deep nesting."""
+    """Find what no database keeps as it is, and names that mean something else in a query.
+
+    That is NUL in texts, numbers that JSON lacks, deep nesting; operators and paths.
+    """
     if isinstance(value, str):
         return "holds the character NUL, which cannot be kept" if "\0" in value else None
     if isinstance(value, int | float):
@@ -211,8 +223,21 @@ def _content_refusal(value: JSON, depth: int) -> str | None:
         return f"is nested deeper than {MAX_DEPTH} levels"
     inner: Iterator[JSON] = iter(value)
     if isinstance(value, dict):
+        if depth:
+            sentence = next(filter(None, map(_inner_name_refusal, value)), None)
+            if sentence is not None:
+                return sentence
         inner = (part for pair in value.items() for part in pair)
     return next(filter(None, (_content_refusal(part, depth + 1) for part in inner)), None)
+
+
+def _inner_name_refusal(name: str) -> str | None:
+    if name.startswith("$"):
+        return (
+            f"holds the name {name[:64]!r}, which no value may have: operators stand alone in a "
+            'PUT, as in {"votes": {"$inc": 1}}, and are for whole properties'
+        )
+    return f"holds the name {name[:64]!r}, which {_DOTTED}" if "." in name else None
 
 
 def _is_number(value: JSON) -> bool:

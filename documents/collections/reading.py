@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 
 from ...transport import JSON
 from ..errors import QueryError, RequestRefused, StoreUnavailable
-from ..store import All, Page, Query, named, page_of, read_query
+from ..store import All, Bounds, Page, Query, named, page_of, read_query
 from ..users import demand, missing, readable
 from . import documents
 from .environment import Collection, CollectionEnvironment
@@ -44,13 +44,26 @@ class Reader:
         self._viewer = viewer
 
     async def find(
-        self, collection: Collection, call: Call, query: Mapping[str, JSON]
+        self,
+        collection: Collection,
+        call: Call,
+        query: Mapping[str, JSON],
+        *,
+        whole: bool = False,
     ) -> QueryResult:
-        """Return the documents that a query wants and the caller may see, as a JSON array."""
+        """Return the documents that a query wants and the caller may see, as a JSON array.
+
+        `whole` is for who would not see that a bound has cut it: all of it, or a refusal.
+        """
         demand(collection.definition, "get", call.caller)
         await collection.usable()
         wanted = _read(collection, call, query)
-        page = await self._page(collection, call, wanted)
+        settings = self._env.settings
+        whole_bounds = Bounds(settings.scan_limit, settings.scan_bytes)
+        bounds = whole_bounds if whole else self._env.answers
+        page = await self._page(collection, call, wanted, bounds)
+        if page.truncated and whole:
+            raise self._too_many(collection)
         headers = _TRUNCATED if page.truncated else {}
         return QueryResult(b"[" + b",".join(page.documents) + b"]", headers)
 
@@ -82,13 +95,17 @@ class Reader:
         except (StoreUnavailable, QueryError) as error:
             raise refusal_of(error) from error
 
-    async def _page(self, collection: Collection, call: Call, wanted: Query) -> Page:
+    async def _page(
+        self, collection: Collection, call: Call, wanted: Query, bounds: Bounds
+    ) -> Page:
         definition = collection.definition
         if collection.has("get"):
-            found = await self._search(collection, call, wanted).find()
-            return page_of(found[wanted.skip :], wanted, self._env.answers)
+            found = await self._search(collection, call, wanted).find(bounds)
+            return page_of(found[wanted.skip :], wanted, bounds)
         try:
-            page = await self._env.store.find(definition, _readable(collection, call, wanted))
+            page = await self._env.store.find(
+                definition, _readable(collection, call, wanted), bounds
+            )
         except (StoreUnavailable, QueryError) as error:
             raise refusal_of(error) from error
         if not definition.private:
@@ -97,6 +114,15 @@ class Reader:
         shown = tuple(orjson.dumps(documents.shown(definition, document)) for document in stored)
         return evolve(page, documents=shown)
 
+    def _too_many(self, collection: Collection) -> RequestRefused:
+        bounds = self._env.settings
+        return RequestRefused(
+            400,
+            f"A script asks for more documents of '{collection.name}' than {bounds.scan_limit:,} "
+            f"or {bounds.scan_bytes:,} bytes at once; go through them with all(), ask for a $limit "
+            "and $fields, or raise collections.scanLimit and collections.scanBytes.",
+        )
+
     def _search(self, collection: Collection, call: Call, wanted: Query) -> Search:
         return Search(self._viewer, self._env, collection, call, wanted)
 
@@ -104,13 +130,15 @@ class Reader:
 def _read(collection: Collection, call: Call, query: Mapping[str, JSON]) -> Query:
     """Read a query. Whoever may not see what is private may not ask by it either."""
     definition = collection.definition
-    try:
-        wanted = read_query(query, definition)
+    secrets = frozenset() if call.caller.internal else definition.private
+    declared = {name: it for name, it in definition.properties.items() if name not in secrets}
+    try:  # not even the type of what is private is told
+        wanted = read_query(query, evolve(definition, properties=declared))
     except QueryError as error:
         raise refusal_of(error) from error
     looked_at = named(wanted.filter) | {key.path[0] for key in wanted.sort}
-    secret = looked_at & definition.private
-    if secret and not call.caller.internal:
+    secret = looked_at & secrets
+    if secret:
         raise RequestRefused(
             400, f"Nobody can ask for documents by '{min(secret)}': it is private."
         )

@@ -12,9 +12,9 @@ from typing import Final
 import trio
 
 from ...config import get_logger
-from ...transport import Scope
+from ...transport import JSON, Scope
 from ..errors import StoreUnavailable, StoreUncertain
-from ..store import Change, Write, WriteResult
+from ..store import Change, Document, Write, WriteResult
 from .environment import Collection, CollectionEnvironment
 
 __all__ = ["OutboxRelay"]
@@ -134,7 +134,7 @@ class OutboxRelay:
                 continue
             document = {k: v for k, v in change.document.items() if k not in private}
             receipt = await self._env.hub.send_collection_change(
-                name, change.type, document, self._env.emit_timeout
+                name, change.type, document, self._env.emit_timeout, self._brief(document)
             )
             state.sequences.add(change.sequence)
             state.changes += 1
@@ -146,6 +146,10 @@ class OutboxRelay:
         elif state.sequences and not self._clearing:
             self._clearing = True
             self._after(CLEAR_AFTER, self.clear_outbox)
+
+    def _brief(self, document: Document) -> JSON:
+        """Return what a room has to know to tell those of a change that is too large for it."""
+        return {name: document.get(name) for name in ("id", self._collection.definition.owner)}
 
     async def _catch_up(self) -> None:
         self._state.caught_up = await self._relay_left()

@@ -14,6 +14,7 @@ from ..errors import (
     RequestRefused,
     ScriptError,
     ScriptFailed,
+    ScriptRefused,
     ScriptsBusy,
     ScriptTimeout,
     invalid,
@@ -32,7 +33,8 @@ _log = get_logger("script")
 class Call:
     """What a request asks, as scripts see it. `nbytes` is what its body took on the wire.
 
-    `asker` is on whose account: the pod itself for what its own scripts ask.
+    `asker` is on whose account: the pod itself for what its own scripts ask. `headers` are the
+    request's that say on what conditions, `merge` whether objects are merged.
     """
 
     caller: Caller
@@ -41,6 +43,8 @@ class Call:
     parts: tuple[str, ...] = ()
     nbytes: int = 0
     asker: Asker = POD
+    headers: Mapping[str, str] = field(factory=dict)
+    merge: bool = False
 
     @property
     def me(self) -> dict[str, JSON] | None:
@@ -169,7 +173,14 @@ def _demand_consent(outcome: ScriptOutcome) -> None:
 
 
 def _failure(error: ScriptError) -> RequestRefused:
-    """Say that a script failed, to somebody who may not know why; the log does."""
+    """Say that a script failed, to somebody who may not know why; the log does.
+
+    What another collection refused it keeps its status, its sentence and when to try again.
+    """
+    if isinstance(error, ScriptRefused):
+        inner = error.refusal
+        kept = {k: v for k, v in inner.headers.items() if k == "Retry-After"}
+        return RequestRefused(inner.status, inner.sentence, inner.errors, kept, inner.detail)
     if isinstance(error, ScriptsBusy):
         return RequestRefused(503, error.sentence, headers={"Retry-After": "2"})
     if not isinstance(error, ScriptFailed):  # of a failure the runner has logged the traceback

@@ -89,13 +89,13 @@ class Search:
         self._narrow = All((narrow, readable(definition, caller)))
         self._in_order = sorted_by_only(wanted.sort, stored)
 
-    async def find(self) -> list[bytes]:
+    async def find(self, bounds: Bounds) -> list[bytes]:
         """Return what is shown of the documents that are wanted, in order, none skipped.
 
-        There are more of them than the query or the pod's bounds allow for, if there are.
+        There are more of them than the query or these bounds allow for, if there are.
         """
         wanted = self._wanted
-        hits = await self._hits(wanted.skip + how_many(wanted, self._env.answers))
+        hits = await self._hits(wanted.skip + how_many(wanted, bounds))
         if self._in_order:
             return [hit.body for hit in hits]
         return by_rank(((hit.ranks, hit.body) for hit in hits), wanted.sort)

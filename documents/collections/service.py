@@ -78,7 +78,7 @@ class CollectionService:
             raise RequestRefused(
                 508, f"Scripts call each other more than {self._max_depth} deep; end the loop."
             )
-        verb = "GET" if method == "COUNT" else method
+        verb = "GET" if method in ("COUNT", "PAGE") else method
         call = Call(POD, method=verb, parts=(id,) if id else ())
         token = CHAIN.set(chain.deeper())
         try:
@@ -101,7 +101,10 @@ class CollectionService:
     async def _delegate(self, collection: Collection, request: WriteRequest) -> Written:
         await collection.usable()
         if collection.name in request.chain.held and collection.writer is not None:
-            return await collection.writer.perform(request)
+            writer = collection.writer
+            written = await writer.perform(request)
+            await writer.after_commit(request, written)
+            return written
         request = await self._with_hashed_password(collection, request)
         if collection.ref is None:
             raise RequestRefused(503, "The collection is not up yet.", headers={"Retry-After": "1"})
@@ -148,8 +151,11 @@ class CollectionService:
         if method == "GET" and id is not None:
             return await self._reader.get(collection, call, id)
         if method == "GET":
-            found = await self._reader.find(collection, call, given)
+            found = await self._reader.find(collection, call, given, whole=True)
             return cast("JSON", orjson.loads(found.body))
+        if method == "PAGE":
+            found = await self._reader.find(collection, call, given)
+            return {"documents": orjson.loads(found.body), "more": bool(found.headers)}
         if method == "COUNT":
             return await self._reader.count(collection, call, given)
         request = WriteRequest(cast("Method", method.lower()), id, given, call, CHAIN.get())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
+import orjson
 from attrs import field, frozen
 
 from ...actors import Request
@@ -37,6 +38,7 @@ from ..users import (
 )
 from . import documents
 from .environment import CHAIN, Chain, Collection, CollectionEnvironment
+from .preconditions import UNCONDITIONAL, Preconditions
 from .scripting import Call, run_event
 
 __all__ = ["DocumentWriter", "WriteRequest", "Written", "refusal_of"]
@@ -70,8 +72,10 @@ class Written:
 class WriteRequest(Request[Written]):
     """A write to be carried out: `data` is what a client sent, `id` None for a new document.
 
-    `nbytes` is what it weighs in the mailbox. `hashed` is the new password of a user with its hash,
-    which takes too long to be made while others wait for their writes.
+    `merge` is whether objects in `data` are merged with those that are there, `preconditions` which
+    state of the document is meant. `nbytes` is what it weighs in the mailbox. `hashed` is the new
+    password of a user with its hash, which takes too long to be made while others wait for their
+    writes.
     """
 
     method: Method
@@ -81,6 +85,8 @@ class WriteRequest(Request[Written]):
     chain: Chain = field(factory=Chain)
     nbytes: int = 256
     hashed: HashedPassword | None = None
+    merge: bool = False
+    preconditions: Preconditions = UNCONDITIONAL
 
 
 @frozen
@@ -127,17 +133,33 @@ class DocumentWriter:
         return Write(id_, lambda current: self._proposed(request, id_, current))
 
     async def perform(self, request: WriteRequest) -> Written:
-        """Do one write with its scripts: decide, commit and relay it, and run `aftercommit`.
+        """Do one write with its scripts: decide, commit and relay it. `aftercommit` comes later.
 
         Raises `RequestRefused` or `StoreError`.
         """
         token = CHAIN.set(request.chain.deeper(holding=self._collection.name))
         try:
             change, said = await self._decide_and_commit(request)
-            await self._after_commit(request, change)
         finally:
             CHAIN.reset(token)
         return Written(change.document, said.hidden, said.response)
+
+    async def after_commit(self, request: WriteRequest, written: Written) -> None:
+        """Let a script act on what is committed; what it raises can undo nothing any more."""
+        document = documents.shown(self._collection.definition, written.document)
+        token = CHAIN.set(request.chain.deeper())
+        try:
+            await run_event(
+                self._collection, self._env, "aftercommit", request.call, dict(document), None
+            )
+        except RequestRefused as refused:
+            _log.warning(
+                "aftercommit refused what is committed",
+                collection=self._collection.name,
+                reason=refused.sentence,
+            )
+        finally:
+            CHAIN.reset(token)
 
     # A write with scripts --------------------------------------------------------------------
 
@@ -147,7 +169,8 @@ class DocumentWriter:
             raise missing(definition.name)
         for _ in range(ATTEMPTS):
             id_ = request.id or documents.chosen_id(request.data)
-            current = await store.get(definition, request.id) if request.id else None
+            looks = request.id or request.preconditions != UNCONDITIONAL
+            current = await store.get(definition, id_) if looks else None
             final, said = await self._decide(request, id_, current)
             write = Write(id_, _unless_changed(current, final))
             [outcome] = await self._commit_and_relay([write])
@@ -185,21 +208,7 @@ class DocumentWriter:
             return await with_hashed_password(
                 final, current, self._env.passwords, request.hashed
             ), said
-        return documents.checked(definition, document, current), said
-
-    async def _after_commit(self, request: WriteRequest, change: Change) -> None:
-        """Let a script act on what is committed; what it raises can undo nothing any more."""
-        document = documents.shown(self._collection.definition, change.document)
-        try:
-            await run_event(
-                self._collection, self._env, "aftercommit", request.call, dict(document), None
-            )
-        except RequestRefused as refused:
-            _log.warning(
-                "aftercommit refused what is committed",
-                collection=self._collection.name,
-                reason=refused.sentence,
-            )
+        return self._bounded(documents.checked(definition, document, current), current), said
 
     def _proposed(
         self, request: WriteRequest, id_: str, current: Document | None
@@ -211,18 +220,33 @@ class DocumentWriter:
             self._env.wall(),
         )
         if request.method == "post":
+            request.preconditions.check(current)
             if current is not None:
                 raise DuplicateValue("id")
             proposed = documents.created(definition, request.data, caller, id_, now)
         else:
             found = _existing(definition.name, current)
             demand_owner(definition, request.method, caller, found)
+            request.preconditions.check(found)
             if request.method == "delete":
                 return None
-            proposed = documents.changed(definition, found, request.data, caller, now)
+            proposed = documents.changed(
+                definition, found, request.data, caller, now, merge=request.merge
+            )
         if is_users(definition):
             guard(request.data, proposed, current, caller)
-        return proposed
+        return self._bounded(proposed, current)
+
+    def _bounded(self, document: Document, current: Document | None) -> Document:
+        """Return a document that an answer can hold; one that is too large may shrink."""
+        bound, size = self._env.answers.nbytes, len(orjson.dumps(document))
+        if size > bound and (current is None or size >= len(orjson.dumps(current))):
+            raise RequestRefused(
+                413,
+                f"The document would have {size:,} bytes, and no more than {bound:,} fit into an "
+                "answer (store.maxAnswerBytes); keep what grows in documents of their own.",
+            )
+        return document
 
 
 def refusal_of(error: BaseException | None) -> Exception:

@@ -7,7 +7,7 @@ that is a JSON object, said to be one, of a bounded depth and size, and a caller
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 from urllib.parse import parse_qsl, unquote
 
 import orjson
@@ -42,20 +42,34 @@ __all__ = [
 MAX_PARAMETERS = 200
 """Parameters of one URL."""
 
+_CONDITIONAL: Final = ("if-match", "if-none-match", "if-unmodified-since")
+
+_QUERIES: Final[Mapping[tuple[str, ...], tuple[str, ...]]] = {
+    ("query",): (),
+    ("count",): ("count",),
+}
+"""Where a query is posted that is too long for a URL, and what is read with it."""
+
 
 @frozen
 class ApiRequest:
-    """What a client asks of a collection. `parts` are what follows its name in the path."""
+    """What a client asks of a collection. `parts` are what follows its name in the path.
+
+    `query` is the query that came in a body, and not in `params`.
+    """
 
     method: str
     collection: str
     parts: tuple[str, ...] = ()
     params: tuple[tuple[str, str], ...] = ()
     body: Mapping[str, JSON] = field(factory=dict)
+    query: Mapping[str, JSON] | None = None
     identity: Identity | None = None
     asker: Asker = NOBODY
     nbytes: int = 0
     """Bytes of the body."""
+    headers: Mapping[str, str] = field(factory=dict)
+    """Those that make a request conditional, by their names in small letters."""
     own: bool = False
     """Whether a developer's own asks: of this machine, and the pod runs for development."""
 
@@ -79,10 +93,13 @@ class CollectionsApi(Protocol):
         """Return the collections with which somebody may do anything at all, sorted by name."""
 
     def methods(self, name: str, parts: Sequence[str]) -> Collection[str]:
-        """Return what may be asked at `/<name>/<parts>`: some of GET, POST, PUT, DELETE.
+        """Return what may be asked at `/<name>/<parts>`: some of GET, POST, PUT, PATCH, DELETE.
 
         Where there is nothing, all of them: `handle` says what is wrong.
         """
+
+    def takes_queries(self, name: str) -> bool:
+        """Say whether `POST /<name>/query` and `/count` read, with a query in the body."""
 
 
 class Identify(Protocol):
@@ -144,7 +161,8 @@ def collection_routes(api: CollectionsApi | None, identify: Identify, own: Own) 
         return [AnyMethodRoute("/{path:path}", nothing)]
 
     async def collection(request: Request) -> Response:
-        name, *parts = _parts(request)
+        name, *rest = _parts(request)
+        parts = tuple(rest)
         allowed = api.methods(name, parts)
         if _method(request) not in allowed:
             return _not_allowed(request, allowed)
@@ -153,6 +171,8 @@ def collection_routes(api: CollectionsApi | None, identify: Identify, own: Own) 
             return asked
         if own(request):
             asked = evolve(asked, own=True)
+        if request.method == "POST" and parts in _QUERIES and api.takes_queries(name):
+            asked = evolve(asked, method="GET", parts=_QUERIES[parts], query=asked.body, body={})
         answer = await api.handle(asked)
         return json_response(answer.body, answer.status, answer.headers)
 
@@ -188,7 +208,7 @@ async def _read(
         identity = identify(request)
     except BadToken as error:
         return refusal(error)
-    body = await json_body(request) if request.method in ("POST", "PUT") else {}
+    body = await json_body(request) if request.method in ("POST", "PUT", "PATCH") else {}
     if isinstance(body, Response):
         return body
     try:
@@ -210,6 +230,7 @@ async def _read(
         identity=identity,
         asker=asker_of(request, identity),
         nbytes=len(await request.body()),
+        headers={name: request.headers[name] for name in _CONDITIONAL if name in request.headers},
     )
 
 

@@ -48,6 +48,10 @@ _COUNT: Final[Schema] = {
 }
 
 
+_POSTED: Final = "_by_post"
+"""How the name of an operation ends that reads with a query in its body."""
+
+
 @frozen
 class Offer:
     """A collection as it is offered to somebody: what there is that this one may do with it.
@@ -115,7 +119,7 @@ class _CollectionPaths:
             offered = {
                 method: operation
                 for method, operation in operations.items()
-                if method in self.methods
+                if _right_of(method, operation) in self.methods
             }
             if offered:
                 yield path, {**shared, **offered}
@@ -129,8 +133,14 @@ class _CollectionPaths:
             yield f"/{name}/{{part}}", {"parameters": [part]}, self._runs(f"{name}_part")
             return
         yield f"/{name}", {}, {"get": self._find(), "post": self._create()}
-        yield f"/{name}/count", {}, {"get": self._count()}
-        one: Schema = {"get": self._get(), "put": self._change(), "delete": self._delete()}
+        yield f"/{name}/count", {}, {"get": self._count(), "post": self._posted(self._count())}
+        yield f"/{name}/query", {}, {"post": self._posted(self._find())}
+        one: Schema = {
+            "get": self._get(),
+            "put": self._change(),
+            "patch": self._merge(),
+            "delete": self._delete(),
+        }
         yield f"/{name}/{{id}}", {"parameters": [_ID]}, one
 
     def _find(self) -> Schema:
@@ -146,6 +156,19 @@ class _CollectionPaths:
         count = response("How many there are.", _COUNT)
         operation = self._operation(f"count_{name}", f"Count {name}", "get", count)
         return {**operation, "parameters": list(_properties(self.definition))}
+
+    def _posted(self, reading: Schema) -> Schema:
+        """Describe what reads with a query in its body, as it reads with one in the URL."""
+        posted = {key: value for key, value in reading.items() if key != "parameters"}
+        responses = reading["responses"]
+        more = refusals({"408", "413", "415"})
+        return {
+            **posted,
+            "operationId": f"{reading['operationId']}{_POSTED}",
+            "summary": f"{reading['summary']}; the body is the query, as long as it may be",
+            "requestBody": body_of(_query_schema(self.definition)),
+            "responses": {**more, **(responses if isinstance(responses, dict) else {})},
+        }
 
     def _get(self) -> Schema:
         name = self.definition.name
@@ -180,8 +203,16 @@ class _CollectionPaths:
             self._document(*runs),
             runs=runs,
             body=ref(f"{name}.change"),
-            refused=("403", "404", "409"),
+            refused=("403", "404", "409", "412"),
         )
+
+    def _merge(self) -> Schema:
+        name = self.definition.name
+        return {
+            **self._change(),
+            "operationId": f"merge_{name}",
+            "summary": f"Change one of {name} by a merge patch (RFC 7396): null takes out",
+        }
 
     def _delete(self) -> Schema:
         name = self.definition.name
@@ -192,7 +223,7 @@ class _CollectionPaths:
             "delete",
             gone,
             runs=("delete",),
-            refused=("403", "404", "409"),
+            refused=("403", "404", "409", "412"),
         )
 
     def _document(self, *runs: str) -> Schema:
@@ -255,6 +286,13 @@ class _CollectionPaths:
         return operation
 
 
+def _right_of(method: str, operation: JSON) -> str:
+    """Return the method whose right an operation needs."""
+    if isinstance(operation, dict) and str(operation["operationId"]).endswith(_POSTED):
+        return "get"
+    return "put" if method == "patch" else method
+
+
 def _security(right: Right) -> Iterator[JSON]:
     if right is Right.ANYONE:
         yield {}
@@ -279,6 +317,23 @@ def _properties(definition: Definition) -> Iterator[Schema]:
     for name, about in definition.properties.items():
         if not about.private and about.type in _ASKED:
             yield _parameter(name, _ASKED[about.type], f"Documents whose {name} is this.")
+
+
+def _query_schema(definition: Definition) -> Schema:
+    """Describe a query in a body by what is said of the same in a URL; more is possible."""
+    described: dict[str, JSON] = {
+        "$limit": {**_WHOLE, "maximum": 2**63},
+        "$skip": {**_WHOLE, "maximum": 10**9},
+    }
+    for name, about in definition.properties.items():
+        if not about.private and about.type in _ASKED:
+            described[name] = _ASKED[about.type]
+    return {
+        "type": "object",
+        "properties": described,
+        "additionalProperties": False,
+        "description": "Equal values and bounds; the operators are in docs/collections.md.",
+    }
 
 
 def _parameter(name: str, schema: Schema, text: str) -> Schema:

@@ -70,6 +70,7 @@ _TEXTS: Final[Mapping[str, str]] = {
     "404": "There is no such document.",
     "408": "The body took too long to come.",
     "409": "The document keeps changing meanwhile: read it and try again.",
+    "412": "The document is in another state than `If-Match` and the like speak of.",
     "413": "The body is too large.",
     "415": "The body is not said to be JSON.",
     "429": "Too many tries from this address.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from ...config import BUILT_IN, Definition, Property, PropertyType
@@ -62,7 +62,7 @@ _OF_USERS: Final[Mapping[str, Schema]] = {
 _NEW_ID: Final[Schema] = {
     "type": ["string", "null"],
     "pattern": "^[A-Za-z0-9_-]{0,64}$",
-    "not": {"const": "count"},
+    "not": {"enum": ["count", "query"]},
     "description": "One's own choice; left out, null or empty, the pod chooses.",
 }
 _SAME_ID: Final[Schema] = {"type": "string", "description": "The document's own, if at all."}
@@ -94,8 +94,37 @@ def given_schema(definition: Definition) -> Schema:
 
 
 def changed_schema(definition: Definition) -> Schema:
-    """Return what a client may send to change a document: properties left out stay."""
-    return _given(definition, {"id": _SAME_ID, **_PASSED_OVER}, defaults=False)
+    """Return what a client may send to change a document: properties left out stay.
+
+    Instead of a value there may be an operator, by which the pod makes the new value of the old.
+    """
+    schema = _given(definition, {"id": _SAME_ID, **_PASSED_OVER}, defaults=False)
+    properties = schema["properties"]
+    if isinstance(properties, dict):
+        for name, about in definition.properties.items():
+            if name in properties:
+                properties[name] = {"anyOf": [properties[name], *_updates(about)]}
+    return schema
+
+
+def _updates(about: Property) -> Iterator[Schema]:
+    """Yield what operators there are for a property."""
+    if about.type is PropertyType.NUMBER:
+        yield _operator("$inc", {"type": "number"})
+    if about.type is PropertyType.ARRAY:
+        for name in ("$push", "$pull", "$addToSet"):
+            yield _operator(name, {"not": {"type": "object"}})
+    if not about.required:
+        yield _operator("$unset", {"const": True})
+
+
+def _operator(name: str, operand: Schema) -> Schema:
+    return {
+        "type": "object",
+        "properties": {name: operand},
+        "required": [name],
+        "additionalProperties": False,
+    }
 
 
 def _shown(definition: Definition) -> Schema:
@@ -120,7 +149,7 @@ def _given(definition: Definition, built_in: Mapping[str, JSON], *, defaults: bo
             schema["properties"] = {definition.owner: {}, **built_in, **properties}
         schema["additionalProperties"] = False
     else:
-        schema["propertyNames"] = {"pattern": "^[^$\\u0000][^\\u0000]*$", "maxLength": 256}
+        schema["propertyNames"] = {"pattern": "^[^$.\\u0000][^.\\u0000]*$", "maxLength": 256}
     return schema
 
 

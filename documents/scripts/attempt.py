@@ -7,14 +7,14 @@ from typing import TypeAlias, cast
 
 import trio
 
-from ..errors import ScriptFailed
+from ..errors import RequestRefused, ScriptFailed, ScriptRefused
 from .context import AsyncContext, Cancel, Context, ScriptContext
 from .outcome import ScriptOutcome
 from .scripts import AsyncRun, Run, Script, error_text, line_in
 
 __all__ = ["Result", "attempt", "attempt_async"]
 
-Result: TypeAlias = ScriptOutcome | ScriptFailed
+Result: TypeAlias = ScriptOutcome | ScriptFailed | ScriptRefused
 
 
 def attempt(script: Script, context: Context) -> Result:
@@ -49,6 +49,9 @@ async def attempt_async(script: Script, context: AsyncContext) -> Result:
 def _judge(script: Script, context: ScriptContext, error: BaseException) -> Result:
     if context._cancelled is not None and _is_cancel(error):
         return context._outcome()
+    refusal = _refusal_in(error)
+    if refusal is not None:
+        return ScriptRefused(script.name, refusal)
     line = line_in(script.path, error)
     failure = ScriptFailed(script.name, script.line if line is None else line, error_text(error))
     failure.__cause__ = error
@@ -60,6 +63,13 @@ def _refuse_coroutine(returned: object) -> None:
     if inspect.iscoroutine(returned):
         returned.close()
         raise TypeError("`run` gave something to await; write `async def run(ctx)`")
+
+
+def _refusal_in(error: BaseException) -> RequestRefused | None:
+    """Return what a collection refused, alone or from within nurseries."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error if isinstance(error, RequestRefused) else None
 
 
 def _is_cancel(error: BaseException) -> bool:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from typing import Literal, Protocol, TypeAlias, cast, overload
 
 from ...transport import JSON
@@ -19,7 +19,7 @@ __all__ = [
     "InternalMethod",
 ]
 
-InternalMethod: TypeAlias = Literal["GET", "COUNT", "POST", "PUT", "DELETE"]
+InternalMethod: TypeAlias = Literal["GET", "PAGE", "COUNT", "POST", "PUT", "DELETE"]
 
 
 class InternalCalls(Protocol):
@@ -34,7 +34,9 @@ class InternalCalls(Protocol):
     ) -> JSON:
         """Carry a call out and return its answer, which the script may keep and change.
 
-        `data` is a query for GET without id and for COUNT, and a document for POST and PUT.
+        `data` is a query for GET without id, PAGE and COUNT, and a document for POST and PUT. GET
+        of a query brings all or is refused; PAGE brings `documents`, and says whether there are
+        `more` that a bound has left out.
         Whatever it raises is raised in the script. It is cancelled when the script's time is over.
         """
 
@@ -77,6 +79,12 @@ class CollectionProxy:
         """Return the document with this id, or those that a query finds."""
         answer = self._call(self._name, "GET", *_id_and_query(id_or_query))
         return cast("Document | list[Document]", answer)
+
+    def all(self, query: _Query | None = None) -> Iterator[Document]:
+        """Yield all documents of a query, however many there are, in the order of their ids."""
+        pages = _KeysetPages(query)
+        while pages.next_query is not None:
+            yield from pages.taken(self._call(self._name, "PAGE", None, pages.next_query))
 
     def count(self, query: _Query | None = None) -> int:
         """Return how many documents a query finds."""
@@ -131,6 +139,13 @@ class AsyncCollectionProxy:
         answer = await self._call(self._name, "GET", *_id_and_query(id_or_query))
         return cast("Document | list[Document]", answer)
 
+    async def all(self, query: _Query | None = None) -> AsyncIterator[Document]:
+        """Yield all documents of a query, however many there are, in the order of their ids."""
+        pages = _KeysetPages(query)
+        while pages.next_query is not None:
+            for one in pages.taken(await self._call(self._name, "PAGE", None, pages.next_query)):
+                yield one
+
     async def count(self, query: _Query | None = None) -> int:
         """Return how many documents a query finds."""
         return cast("int", await self._call(self._name, "COUNT", None, dict(query or {})))
@@ -148,6 +163,33 @@ class AsyncCollectionProxy:
         return await self._call(self._name, "DELETE", id, None)
 
     del_ = delete
+
+
+class _KeysetPages:
+    """Page after page of a query, by key: what others write meanwhile moves nothing.
+
+    `next_query` is what to ask next, None when all is there.
+    """
+
+    def __init__(self, query: _Query | None) -> None:
+        asked = dict(query or {})
+        for name in ("$sort", "$skip", "$limit"):
+            if name in asked:
+                raise ValueError(f"all() goes by id, to the end; leave {name} out, or use get()")
+        fields = {"$fields": asked.pop("$fields")} if "$fields" in asked else {}
+        self._options: dict[str, JSON] = {**fields, "$sort": {"id": 1}}
+        self._wanted = asked
+        self.next_query: dict[str, JSON] | None = {**asked, **self._options}
+
+    def taken(self, page: JSON) -> list[Document]:
+        """Return the documents of a page, and know what comes after them."""
+        found = cast("dict[str, JSON]", page)
+        those = cast("list[Document]", found["documents"])
+        self.next_query = None
+        if found["more"] and those:
+            after: JSON = [self._wanted, {"id": {"$gt": those[-1]["id"]}}]
+            self.next_query = {"$and": after, **self._options}
+        return those
 
 
 def _id_and_query(given: str | _Query | None) -> tuple[str | None, JSON]:

@@ -9,6 +9,7 @@ from .filters import (
     All,
     Any,
     Compare,
+    ElementMatches,
     Equal,
     Exists,
     Filter,
@@ -18,6 +19,7 @@ from .filters import (
     Path,
     Query,
     Scalar,
+    Size,
     SortKey,
 )
 from .matching import Ranks, by_rank, matches, ordered, project, ranks
@@ -42,6 +44,7 @@ __all__ = [
     "DatabaseStore",
     "Decide",
     "Document",
+    "ElementMatches",
     "Equal",
     "Exists",
     "FaultyStore",
@@ -55,6 +58,7 @@ __all__ = [
     "Query",
     "Ranks",
     "Scalar",
+    "Size",
     "Snapshot",
     "SortKey",
     "Store",

@@ -2,38 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import count, islice
+from typing import Final, TypeAlias
 
 from ...config import Definition, PropertyType
 from ...config.fields import shown
 from ...transport import JSON
 from ..errors import QueryError
-from .filters import All, Any, Compare, Equal, Exists, Filter, Matches, Not, Order, Path, Scalar
+from .filters import (
+    All,
+    Any,
+    Compare,
+    ElementMatches,
+    Equal,
+    Exists,
+    Filter,
+    Matches,
+    Not,
+    Order,
+    Path,
+    Scalar,
+    Size,
+)
+from .operands import check_inside, check_may_be, operand
 from .paths import check_text, declared_type, read_path
 from .patterns import portable
-from .scalars import normalise_date, normalise_number
+from .vocabulary import LOGIC, misplaced_at_top, misplaced_in
 
-__all__ = ["MAX_CONDITIONS", "MAX_DEPTH", "MAX_VALUES", "OPTIONS", "read_filter"]
+__all__ = ["MAX_CONDITIONS", "MAX_DEPTH", "MAX_VALUES", "read_filter"]
 
 MAX_DEPTH: Final = 16
 """Objects inside objects, the query itself counted."""
 
 MAX_CONDITIONS: Final = 200
-"""Conditions of a query, however they are nested."""
+"""Conditions of a query, however they are nested, each counted for every name of its path."""
 
 MAX_VALUES: Final = 1000
 """Values of one `$in` or `$nin`."""
 
-OPTIONS: Final = ("$sort", "$limit", "$skip", "$fields")
-"""What a query may say beside its filter, at its top."""
+_ARRAYS: Final = frozenset({PropertyType.ARRAY})
+_TEXTS: Final = frozenset({PropertyType.STRING, PropertyType.DATE, PropertyType.ARRAY})
+"""What `$regex` can find something in: dates are texts, and arrays may hold some."""
 
-_LOGIC: Final = ("$and", "$or", "$nor")
-_OPERATORS: Final = (
-    *("$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$in", "$nin", "$exists", "$regex"),
-    *("$options", "$not"),
-)
+Declared: TypeAlias = Callable[[Path], PropertyType | None]
+"""Says what type is declared for what is at a path."""
 
 
 def read_filter(value: Mapping[str, JSON], definition: Definition) -> Filter:
@@ -41,15 +54,27 @@ def read_filter(value: Mapping[str, JSON], definition: Definition) -> Filter:
 
     All its entries must hold. A date is compared as it is stored, however it is written.
     """
-    return _FilterParser(definition).conditions(value, 1)
+
+    def declared(path: Path) -> PropertyType | None:
+        return declared_type(path, definition)
+
+    return _FilterParser(declared, count(1)).conditions(value, 1)
+
+
+def _undeclared(_: Path) -> None:
+    """Nothing is declared of what is in an array."""
 
 
 class _FilterParser:
-    """Reads one filter, and counts its conditions."""
+    """Reads one filter, and counts its conditions.
 
-    def __init__(self, definition: Definition) -> None:
-        self._definition = definition
-        self._found = 0
+    `within` is the path of the array whose elements are tested; empty at the top.
+    """
+
+    def __init__(self, declared: Declared, numbers: Iterator[int], within: Path = ()) -> None:
+        self._declared = declared
+        self._numbers = numbers
+        self._within = within
 
     def conditions(self, value: Mapping[str, JSON], depth: int) -> Filter:
         """Read an object at the top, or one inside `$and`, `$or`, `$nor`."""
@@ -64,8 +89,8 @@ class _FilterParser:
         )
 
     def _logic(self, operator: str, value: JSON, depth: int) -> Filter:
-        if operator not in _LOGIC:
-            raise _misplaced_at_top(operator)
+        if operator not in LOGIC:
+            raise misplaced_at_top(operator)
         if not isinstance(value, list) or not value:
             raise QueryError(
                 f"{operator} needs a list of objects, such as {operator}=[{{…}},{{…}}]."
@@ -81,15 +106,19 @@ class _FilterParser:
 
     def _property(self, path: Path, value: JSON, depth: int) -> Filter:
         """Read what is asked of the value at a path."""
+        if len(path) > 1:
+            check_inside(self._dotted(path), path[0], self._declared(path[:1]), path[1])
         if not isinstance(value, dict):
             return self._equal(path, value)
         _check_depth(depth)
         operators = list(filter(_is_operator, value))
         if not value:
-            raise QueryError(f"{_dotted(path)} cannot equal an object; compare what is inside it.")
+            raise QueryError(
+                f"{self._dotted(path)} cannot equal an object; compare what is inside it."
+            )
         if operators and len(operators) < len(value):
             raise QueryError(
-                f"{_dotted(path)} mixes {shown(operators[0])} with names of properties; "
+                f"{self._dotted(path)} mixes {shown(operators[0])} with names of properties; "
                 "write two conditions, joined by $and."
             )
         if operators:
@@ -100,7 +129,7 @@ class _FilterParser:
 
     def _operators(self, path: Path, value: Mapping[str, JSON], depth: int) -> Filter:
         if "$options" in value and "$regex" not in value:
-            raise QueryError(f"{_dotted(path)} has $options without $regex; add the pattern.")
+            raise QueryError(f"{self._dotted(path)} has $options without $regex; add the pattern.")
         return _all(
             self._operator(path, operator, value, depth)
             for operator in value
@@ -128,17 +157,29 @@ class _FilterParser:
                 return self._matches(path, operand, siblings.get("$options", ""))
             case "$not":
                 return self._not(path, operand, depth)
-        raise _misplaced_in(path, operator)
+        return self._of_arrays(path, operator, operand, depth)
+
+    def _of_arrays(self, path: Path, operator: str, operand: JSON, depth: int) -> Filter:
+        match operator:
+            case "$all":
+                return self._all_of(path, operand)
+            case "$size":
+                return self._size(path, operand)
+            case "$elemMatch":
+                return self._element(path, operand, depth)
+        raise misplaced_in(self._dotted(path), operator)
 
     def _equal(self, path: Path, operand: JSON) -> Filter:
         return self._count(Equal(path, (self._scalar(path, operand),)))
 
     def _among(self, path: Path, operator: str, operand: JSON) -> Filter:
         if not isinstance(operand, list):
-            raise QueryError(f"{operator} of {_dotted(path)} needs a list, not {shown(operand)}.")
+            raise QueryError(
+                f"{operator} of {self._dotted(path)} needs a list, not {shown(operand)}."
+            )
         if len(operand) > MAX_VALUES:
             raise QueryError(
-                f"{operator} of {_dotted(path)} has {len(operand)} values; "
+                f"{operator} of {self._dotted(path)} has {len(operand)} values; "
                 f"at most {MAX_VALUES} may stand there, ask several times."
             )
         return self._count(Equal(path, tuple(self._scalar(path, inner) for inner in operand)))
@@ -147,61 +188,87 @@ class _FilterParser:
         scalar = self._scalar(path, operand)
         if scalar is None or isinstance(scalar, bool):
             raise QueryError(
-                f"{order} of {_dotted(path)} needs a number or a text, not {shown(operand)}."
+                f"{order} of {self._dotted(path)} needs a number or a text, not {shown(operand)}."
             )
         return self._count(Compare(path, order, scalar))
 
     def _exists(self, path: Path, operand: JSON) -> Filter:
         if not isinstance(operand, bool):
             raise QueryError(
-                f"$exists of {_dotted(path)} needs true or false, not {shown(operand)}."
+                f"$exists of {self._dotted(path)} needs true or false, not {shown(operand)}."
             )
         test = self._count(Exists(path))
         return test if operand else Not(test)
 
     def _matches(self, path: Path, pattern: JSON, options: JSON) -> Filter:
         if not isinstance(pattern, str):
-            raise QueryError(f"$regex of {_dotted(path)} needs a text, not {shown(pattern)}.")
+            raise QueryError(f"$regex of {self._dotted(path)} needs a text, not {shown(pattern)}.")
         if options not in ("", "i"):
             raise QueryError(
-                f'$options of {_dotted(path)} knows only "i" (ignore case), not {shown(options)}.'
+                f'$options of {self._dotted(path)} knows only "i" (ignore case), '
+                f"not {shown(options)}."
             )
         ignore_case = options == "i"
-        portable(check_text(pattern, f"$regex of {_dotted(path)}"), ignore_case)
+        check_may_be(self._dotted(path), self._declared(path), _TEXTS, "$regex")
+        portable(check_text(pattern, f"$regex of {self._dotted(path)}"), ignore_case)
         return self._count(Matches(path, pattern, ignore_case))
 
     def _not(self, path: Path, operand: JSON, depth: int) -> Filter:
         if not isinstance(operand, dict) or not operand or not all(map(_is_operator, operand)):
             raise QueryError(
-                f'$not of {_dotted(path)} needs operators, such as {{"$gt": 5}}, '
+                f'$not of {self._dotted(path)} needs operators, such as {{"$gt": 5}}, '
                 f"not {shown(operand)}; for a single value write $ne."
             )
         _check_depth(depth + 1)
         return Not(self._operators(path, operand, depth + 1))
 
-    def _scalar(self, path: Path, operand: JSON) -> Scalar:
-        """Return an operand as documents store such a value."""
-        if operand is None or isinstance(operand, bool):
-            return operand
-        if not isinstance(operand, str | int | float):
+    def _all_of(self, path: Path, operand: JSON) -> Filter:
+        self._check_array(path, "$all")
+        if not isinstance(operand, list) or not operand:
             raise QueryError(
-                f"{_dotted(path)} can be compared with a text, a number, true, false or null, "
-                f"not with {shown(operand)}; compare what is inside it, for several values use $in."
+                f'$all of {self._dotted(path)} needs a list of values, such as ["a", "b"], '
+                f"not {shown(operand)}."
             )
-        if declared_type(path, self._definition) is PropertyType.DATE:
-            date = normalise_date(operand)
-            if date is not None:
-                return date
-        if isinstance(operand, str):
-            return check_text(operand, f"What {_dotted(path)} is compared with")
-        number = normalise_number(operand)
-        if number is None:
-            raise QueryError(f"{_dotted(path)} can be compared with finite numbers only.")
-        return number
+        return _all([self._equal(path, value) for value in operand])
+
+    def _size(self, path: Path, operand: JSON) -> Filter:
+        self._check_array(path, "$size")
+        if isinstance(operand, bool) or not isinstance(operand, int) or not 0 <= operand < 2**31:
+            raise QueryError(
+                f"$size of {self._dotted(path)} needs a whole number from 0 on, "
+                f"not {shown(operand)}."
+            )
+        return self._count(Size(path, operand))
+
+    def _element(self, path: Path, operand: JSON, depth: int) -> Filter:
+        """Read what one element is asked: operators for a value, conditions for an object."""
+        self._check_array(path, "$elemMatch")
+        if not isinstance(operand, dict) or not operand:
+            raise QueryError(
+                f'$elemMatch of {self._dotted(path)} needs conditions, such as {{"sku": 5}} or '
+                f'{{"$gt": 1}}, not {shown(operand)}.'
+            )
+        inside = _FilterParser(_undeclared, self._numbers, (*self._within, *path))
+        if all(_is_operator(key) and key not in LOGIC for key in operand):
+            _check_depth(depth + 1)
+            return ElementMatches(path, inside._operators((), operand, depth + 1))
+        return ElementMatches(path, inside.conditions(operand, depth + 1))
+
+    def _check_array(self, path: Path, operator: str) -> None:
+        check_may_be(self._dotted(path), self._declared(path), _ARRAYS, operator)
+
+    def _scalar(self, path: Path, given: JSON) -> Scalar:
+        """Return an operand as documents store such a value."""
+        return operand(self._dotted(path), self._declared(path), given)
+
+    def _dotted(self, path: Path) -> str:
+        """Return a path as people write it."""
+        return shown(".".join((*self._within, *path)))
 
     def _count(self, test: Filter) -> Filter:
-        self._found += 1
-        if self._found > MAX_CONDITIONS:
+        """Count a condition once for each name of its path: at each there may be an array."""
+        names = 1 if isinstance(test, All | Any | Not) else max(1, len(test.path))
+        if max(islice(self._numbers, names)) > MAX_CONDITIONS:
             raise QueryError(
                 f"A query has at most {MAX_CONDITIONS} conditions; "
                 "ask several times, or use $in for many values of one property."
@@ -218,36 +285,6 @@ def _is_operator(key: str) -> bool:
     return key.startswith("$")
 
 
-def _dotted(path: Path) -> str:
-    return shown(".".join(path))
-
-
 def _check_depth(depth: int) -> None:
     if depth > MAX_DEPTH:
         raise QueryError(f"A query nests at most {MAX_DEPTH} objects; flatten it.")
-
-
-def _misplaced_at_top(operator: str) -> QueryError:
-    if operator in OPTIONS:
-        return QueryError(f"{operator} belongs at the top of a query, beside the conditions.")
-    if operator in _OPERATORS:
-        return QueryError(
-            f'{operator} tests a property; write {{"age": {{"{operator}": …}}}}, '
-            "and for the opposite of whole conditions $nor."
-        )
-    return _unknown(operator, (*_LOGIC, *_OPERATORS, *OPTIONS))
-
-
-def _misplaced_in(path: Path, operator: str) -> QueryError:
-    if operator in _LOGIC or operator in OPTIONS:
-        return QueryError(
-            f"{operator} cannot stand inside {_dotted(path)}; "
-            "put it at the top, with the whole path in each condition."
-        )
-    return _unknown(operator, _OPERATORS)
-
-
-def _unknown(operator: str, known: tuple[str, ...]) -> QueryError:
-    near = get_close_matches(operator, known, 1)
-    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}."
-    return QueryError(f"{shown(operator)} is no operator; {hint}")

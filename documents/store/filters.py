@@ -1,7 +1,9 @@
 """What documents a query wants: small frozen classes, with no idea of SQL, HTTP or JSON text.
 
-A path leads through objects only, never into arrays: `("address", "city")`. A test of a path holds
-when it holds for the value there, or, where the value is an array, for one of its elements.
+A path leads through objects: `("address", "city")`. Where it meets an array it goes on in each of
+the objects there, of one array at most: `("items", "sku")` is every item's `sku`, and where an
+array holds no objects there is nothing. A test of a path holds when it holds for a value there.
+`Equal`, `Compare` and `Matches` hold for an array, too, when they hold for one of its elements.
 Whoever evaluates filters (`matching` in Python, `sql` in a database) follows these sentences.
 """
 
@@ -16,6 +18,7 @@ __all__ = [
     "All",
     "Any",
     "Compare",
+    "ElementMatches",
     "Equal",
     "Exists",
     "Filter",
@@ -25,11 +28,16 @@ __all__ = [
     "Path",
     "Query",
     "Scalar",
+    "Size",
     "SortKey",
+    "Test",
 ]
 
 Path: TypeAlias = tuple[str, ...]
-"""The names of an object's property and of those inside it; never empty."""
+"""The names of an object's property and of those inside it.
+
+It is empty only inside of `ElementMatches`, for the element itself.
+"""
 
 Scalar: TypeAlias = "str | int | float | bool | None"
 
@@ -88,6 +96,22 @@ class Matches:
 
 
 @frozen
+class Size:
+    """The value is an array of so many elements."""
+
+    path: Path
+    length: int
+
+
+@frozen
+class ElementMatches:
+    """The value is an array, and one of its elements is as `filter` says; paths begin at it."""
+
+    path: Path
+    filter: Filter
+
+
+@frozen
 class All:
     """Every one holds; with none, every document is meant."""
 
@@ -108,7 +132,10 @@ class Not:
     filter: Filter
 
 
-Filter: TypeAlias = Equal | Compare | Exists | Matches | All | Any | Not
+Test: TypeAlias = Equal | Compare | Exists | Matches | Size | ElementMatches
+"""What asks something of the value at one path."""
+
+Filter: TypeAlias = Test | All | Any | Not
 
 
 @frozen

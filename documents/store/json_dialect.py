@@ -7,15 +7,15 @@ how each database reads JSON.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from attrs import frozen
-from sqlalchemy import ColumnElement, Table, Text, false, literal, literal_column, true
+from sqlalchemy import ColumnElement, Text, false, literal, literal_column, true
 from sqlalchemy.sql import FromClause
 
 from .filters import Path
 
-__all__ = ["Expression", "JsonDialect", "JsonValue", "inlined", "text_value"]
+__all__ = ["Elements", "Expression", "JsonDialect", "JsonValue", "inlined", "text_value"]
 
 Expression: TypeAlias = ColumnElement[str] | ColumnElement[float] | ColumnElement[bool]
 
@@ -24,8 +24,9 @@ Expression: TypeAlias = ColumnElement[str] | ColumnElement[float] | ColumnElemen
 class JsonValue:
     """What is at a path, or an element of an array there.
 
-    The tests may be SQL's NULL where there is nothing; so are they false. `text`, `number` and
-    `flag` mean something only where the test of the same kind holds, and must raise nowhere.
+    The tests may be SQL's NULL where there is nothing; so are they false. `text`, `number`, `flag`
+    and `length`, that of an array, mean something only where the test of the same kind holds, and
+    must raise nowhere.
     """
 
     exists: ColumnElement[bool]
@@ -38,6 +39,16 @@ class JsonValue:
     text: ColumnElement[str]
     number: ColumnElement[float]
     flag: ColumnElement[bool]
+    length: ColumnElement[int]
+
+
+@frozen
+class Elements:
+    """The elements of an array as rows: one as a value, and as JSON in which paths lead on."""
+
+    rows: FromClause
+    value: JsonValue
+    json: ColumnElement[Any]
 
 
 def text_value(text: ColumnElement[str]) -> JsonValue:
@@ -53,6 +64,7 @@ def text_value(text: ColumnElement[str]) -> JsonValue:
         text=text,
         number=literal(0.0),
         flag=false(),
+        length=literal(0),
     )
 
 
@@ -72,15 +84,18 @@ class JsonDialect(Protocol):
     def __hash__(self) -> int:
         """All of a kind are the same."""
 
-    def value_at(self, table: Table, path: Path, *, literal: bool = False) -> JsonValue:
-        """Return the value at a path.
+    def value_at(self, json: ColumnElement[Any], path: Path, *, literal: bool = False) -> JsonValue:
+        """Return the value at a path that is not empty, in a column or another expression of JSON.
 
         `literal` writes the path into the statement, as an index needs it; only for names that a
         definition declares.
         """
 
-    def elements(self, table: Table, path: Path) -> tuple[FromClause, JsonValue]:
-        """Return the elements of the array at a path as rows, none where it is not one."""
+    def elements(self, json: ColumnElement[Any], path: Path) -> Elements:
+        """Return the elements of the array at a path as rows.
+
+        Where there is no array, what they are means nothing, and raises nothing.
+        """
 
     def text_among(self, text: ColumnElement[str], values: Sequence[str]) -> ColumnElement[bool]:
         """Say that a text is one of these."""

@@ -11,6 +11,7 @@ from .filters import (
     All,
     Any,
     Compare,
+    ElementMatches,
     Equal,
     Exists,
     Filter,
@@ -19,7 +20,9 @@ from .filters import (
     Order,
     Path,
     Query,
+    Size,
     SortKey,
+    Test,
 )
 from .patterns import found, portable
 from .scalars import normalise_number
@@ -52,17 +55,19 @@ _COMPARE: Final[dict[Order, Callable[[str | float, str | float], bool]]] = {
 
 def matches(filter: Filter, document: Document) -> bool:  # noqa: A002 - the field's own word
     """Say whether a filter wants a document."""
+    return _wants(filter, document)
+
+
+def _wants(filter: Filter, root: JSON) -> bool:  # noqa: A002
     match filter:
         case All(filters):
-            return all(matches(inner, document) for inner in filters)
+            return all(_wants(inner, root) for inner in filters)
         case Any(filters):
-            return any(matches(inner, document) for inner in filters)
+            return any(_wants(inner, root) for inner in filters)
         case Not(inner):
-            return not matches(inner, document)
-        case Exists(path):
-            return _at(path, document) is not _NOTHING
+            return not _wants(inner, root)
         case _:
-            return _holds(filter, _at(filter.path, document))
+            return any(_holds(filter, value) for value in _values(filter.path, root))
 
 
 def ordered(documents: Iterable[Document], sort: Sequence[SortKey]) -> list[Document]:
@@ -97,7 +102,21 @@ def project(document: Document, query: Query) -> Document:
     return {name: value for name, value in document.items() if name in query.fields or name == "id"}
 
 
+def _values(path: Path, root: JSON) -> Sequence[_Value]:
+    """Return what is at a path: of each object in the first array on the way, if there is one."""
+    value: _Value = root
+    for place, name in enumerate(path):
+        if isinstance(value, list):
+            inside = [_at(path[place:], item) for item in value if isinstance(item, dict)]
+            return inside or (_NOTHING,)
+        if not isinstance(value, dict):
+            return (_NOTHING,)
+        value = value.get(name, _NOTHING)
+    return (value,)
+
+
 def _at(path: Path, document: Document) -> _Value:
+    """Return what is at a path through objects alone."""
     value: _Value = document
     for name in path:
         if not isinstance(value, dict):
@@ -106,10 +125,18 @@ def _at(path: Path, document: Document) -> _Value:
     return value
 
 
-def _holds(test: Equal | Compare | Matches, value: _Value) -> bool:
-    if isinstance(value, list):
-        return any(_holds_for(test, element) for element in value)
-    return _holds_for(test, value)
+def _holds(test: Test, value: _Value) -> bool:
+    match test:
+        case Exists():
+            return value is not _NOTHING
+        case Size(_, length):
+            return isinstance(value, list) and len(value) == length
+        case ElementMatches(_, inner):
+            return isinstance(value, list) and any(_wants(inner, element) for element in value)
+        case Equal() | Compare() | Matches():
+            if isinstance(value, list):
+                return any(_holds_for(test, element) for element in value)
+            return _holds_for(test, value)
 
 
 def _holds_for(test: Equal | Compare | Matches, value: _Value) -> bool:

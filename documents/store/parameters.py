@@ -17,8 +17,9 @@ from ...config import Definition, PropertyType
 from ...config.fields import shown
 from ...transport import JSON
 from ..errors import QueryError
-from .conditions import MAX_DEPTH, OPTIONS
+from .conditions import MAX_DEPTH
 from .paths import declared_type
+from .vocabulary import OPTIONS
 
 __all__ = ["MAX_PARAMETERS", "nested"]
 

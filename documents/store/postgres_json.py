@@ -15,8 +15,8 @@ from sqlalchemy import (
     ARRAY,
     Boolean,
     ColumnElement,
+    Integer,
     Numeric,
-    Table,
     Text,
     any_,
     case,
@@ -28,11 +28,10 @@ from sqlalchemy import (
     type_coerce,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.sql import FromClause
 from sqlalchemy.sql.elements import Grouping
 
 from .filters import Path
-from .json_dialect import JsonValue, inlined
+from .json_dialect import Elements, JsonValue, inlined
 
 __all__ = ["PostgresJson"]
 
@@ -43,18 +42,15 @@ _CODE_POINTS: Final = "C"
 class PostgresJson:
     """PostgreSQL 12 and later."""
 
-    def value_at(self, table: Table, path: Path, *, literal: bool = False) -> JsonValue:
+    def value_at(self, json: ColumnElement[Any], path: Path, *, literal: bool = False) -> JsonValue:
         """Return the value at a path; see `JsonDialect`."""
-        return _value_at(_node(table, path, in_full=literal))
+        return _value_at(_node(json, path, in_full=literal))
 
-    def elements(self, table: Table, path: Path) -> tuple[FromClause, JsonValue]:
+    def elements(self, json: ColumnElement[Any], path: Path) -> Elements:
         """Return the elements of the array at a path as rows."""
-        node = _node(table, path)
-        array = case(
-            (func.jsonb_typeof(node) == inlined("array"), node), else_=cast(inlined("[]"), JSONB)
-        )
+        array = _array(_node(json, path))
         rows = func.jsonb_array_elements(array).table_valued(column("value", JSONB))
-        return rows, _value_at(rows.c.value)
+        return Elements(rows, _value_at(rows.c.value), rows.c.value)
 
     def text_among(self, text: ColumnElement[str], values: Sequence[str]) -> ColumnElement[bool]:
         """Say that a text is one of these."""
@@ -75,13 +71,19 @@ class PostgresJson:
         return text.regexp_match(literal(pattern, Text()))
 
 
-def _node(table: Table, path: Path, *, in_full: bool = False) -> ColumnElement[Any]:
-    node: ColumnElement[Any] = type_coerce(table.c.document, JSONB)
+def _node(json: ColumnElement[Any], path: Path, *, in_full: bool = False) -> ColumnElement[Any]:
+    node: ColumnElement[Any] = type_coerce(json, JSONB)
     for name in path:
         node = node.op("->", return_type=JSONB())(
             inlined(name) if in_full else literal(name, Text())
         )
     return node
+
+
+def _array(node: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return an array, an empty one where there is none: functions of arrays raise for others."""
+    is_array = func.jsonb_typeof(node) == inlined("array")
+    return case((is_array, node), else_=cast(inlined("[]"), JSONB))
 
 
 def _value_at(node: ColumnElement[Any]) -> JsonValue:
@@ -99,6 +101,7 @@ def _value_at(node: ColumnElement[Any]) -> JsonValue:
         # An index wants an expression like these in parentheses.
         number=Grouping(case((number, cast(node, Numeric(asdecimal=False))))),
         flag=Grouping(case((flag, cast(node, Boolean)))),
+        length=func.jsonb_array_length(_array(node), type_=Integer),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from .filters import All, Any, Compare, Equal, Exists, Filter, Matches, Not, SortKey
+from .filters import All, Any, Filter, Not, SortKey
 
 __all__ = ["asks_only", "named", "sorted_by_only", "split"]
 
@@ -20,8 +20,8 @@ def named(wanted: Filter) -> frozenset[str]:
             return frozenset().union(*map(named, filters))
         case Not(inner):
             return named(inner)
-        case Equal(path) | Compare(path) | Exists(path) | Matches(path):
-            return frozenset(path[:1])
+        case _:
+            return frozenset(wanted.path[:1])
 
 
 def asks_only(wanted: Filter, names: frozenset[str]) -> bool:

@@ -13,10 +13,11 @@ from ...config import Definition
 from ...config.fields import shown
 from ...transport import JSON
 from ..errors import QueryError
-from .conditions import OPTIONS, read_filter
+from .conditions import read_filter
 from .filters import Path, Query, SortKey
 from .parameters import nested
 from .paths import read_path
+from .vocabulary import OPTIONS
 
 __all__ = ["MAX_FIELDS", "MAX_SKIP", "MAX_SORT_KEYS", "parse_query", "read_query"]
 
@@ -44,8 +45,8 @@ def parse_query(params: Sequence[tuple[str, str]], definition: Definition) -> Qu
 def read_query(value: Mapping[str, JSON], definition: Definition) -> Query:
     """Read a query that is an object already; raises `QueryError`.
 
-    Its operators are `$eq $ne $gt $gte $lt $lte $in $nin $exists $regex $options $not` inside a
-    property, `$and $or $nor` around conditions, and at its top `$sort $limit $skip $fields`.
+    Its operators are `vocabulary.OPERATORS` inside a property, `LOGIC` around conditions, and
+    at its top `OPTIONS`.
     """
     fields, without = _fields(value.get("$fields"))
     return Query(
@@ -97,6 +98,8 @@ def _skip(value: JSON) -> int:
 
 
 def _whole(option: str, value: JSON) -> int:
+    if isinstance(value, float) and value.is_integer():  # JSON knows one kind of number
+        value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise QueryError(f"{option} needs a whole number from 0 on, not {shown(value)}.")
     return value

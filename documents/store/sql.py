@@ -7,20 +7,17 @@ written into a statement, where an index has to be recognised.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
-from typing import Final, TypeAlias, TypeVar
+from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 from sqlalchemy import (
     ColumnElement,
     Table,
-    Text,
     and_,
     case,
     exists,
     false,
     func,
-    literal,
     not_,
     or_,
     select,
@@ -32,21 +29,22 @@ from .filters import (
     All,
     Any,
     Compare,
+    ElementMatches,
     Equal,
     Exists,
     Filter,
     Matches,
     Not,
-    Order,
     Path,
-    Scalar,
+    Size,
     SortKey,
+    Test,
 )
-from .json_dialect import Expression, JsonDialect, JsonValue, text_value
-from .paths import SCALARS, declared_type
-from .patterns import portable
+from .json_dialect import Elements, Expression, JsonDialect, JsonValue
+from .paths import SCALARS
+from .places import COLUMNS, ArrayElement, PathRoot, StoredDocument, value_in
 from .postgres_json import PostgresJson
-from .scalars import normalise_number
+from .sql_values import holds_for, is_flag
 from .sqlite_json import SqliteJson, register_functions
 
 __all__ = [
@@ -61,15 +59,6 @@ _DIALECTS: Final[Mapping[str, JsonDialect]] = {
     "postgresql": PostgresJson(),
     "sqlite": SqliteJson(),
 }
-_COLUMNS: Final[Mapping[Path, str]] = {
-    ("id",): "id",
-    ("createdAt",): "created_at",
-    ("updatedAt",): "updated_at",
-}
-
-T = TypeVar("T")
-
-_Test: TypeAlias = Equal | Compare | Matches
 
 
 def condition(
@@ -83,7 +72,8 @@ def condition(
     `dialect` is "sqlite" or "postgresql". NULL stands for false at the top; inside it never
     meets a NOT.
     """
-    return _Conditions(table, definition, _DIALECTS[dialect]).of(filter)
+    reads = _DIALECTS[dialect]
+    return _Conditions(reads, StoredDocument(reads, table, definition)).of(filter)
 
 
 def ordering(sort: Sequence[SortKey], table: Table, dialect: str) -> list[Expression]:
@@ -108,7 +98,7 @@ def index_expression(
     """
     if property.type not in SCALARS:
         raise ValueError(f"{name} is of type {property.type}, which no index can hold")
-    value = _DIALECTS[dialect].value_at(table, (name,), literal=True)
+    value = _DIALECTS[dialect].value_at(table.c.document, (name,), literal=True)
     if property.type is PropertyType.NUMBER:
         return value.number
     return value.flag if property.type is PropertyType.BOOLEAN else value.text
@@ -124,7 +114,7 @@ def index_condition(
 
     All others, where it is missing, null, or of the type that it had before, are no duplicates.
     """
-    value = _DIALECTS[dialect].value_at(table, (name,), literal=True)
+    value = _DIALECTS[dialect].value_at(table.c.document, (name,), literal=True)
     if property.type is PropertyType.NUMBER:
         return value.is_number
     return value.is_flag if property.type is PropertyType.BOOLEAN else value.is_text
@@ -132,11 +122,10 @@ def index_condition(
 
 @frozen
 class _Conditions:
-    """The conditions of one statement."""
+    """The conditions of one statement on what begins at a place."""
 
-    table: Table
-    definition: Definition
     dialect: JsonDialect
+    place: PathRoot
 
     def of(self, wanted: Filter) -> ColumnElement[bool]:
         match wanted:
@@ -146,109 +135,81 @@ class _Conditions:
                 return or_(false(), *map(self.of, filters))
             case Not(inner):
                 return not_(func.coalesce(self.of(inner), false()))
-            case Exists(path):
-                return self._value_at(path).exists
+            case _:
+                return self._somewhere(wanted)
+
+    def _somewhere(self, test: Test) -> ColumnElement[bool]:
+        """Test what is at the path, or in the objects of an array that is on the way."""
+        path = test.path
+        if len(path) < 2:
+            return self._holds(test)
+        before = [path[:length] for length in range(1, len(path))]
+        ways = [self.place.value_at(prefix).is_array for prefix in before]
+        here = self._holds(test)
+        if _finds_nothing(test):
+            here = and_(not_(func.coalesce(or_(*ways), false())), here)
+        inside = [self._inside(test, prefix, way) for prefix, way in zip(before, ways, strict=True)]
+        return or_(here, *inside)
+
+    def _inside(
+        self, test: Test, array: Path, is_array: ColumnElement[bool]
+    ) -> ColumnElement[bool]:
+        element = self.dialect.elements(self.place.json, array)
+        among = select(1).select_from(element.rows)
+        rest = evolve(test, path=test.path[len(array) :])
+        holds = self._from(element)._holds(rest)  # noqa: SLF001 - of the same kind
+        found: list[ColumnElement[bool]] = [exists(among.where(element.value.is_object, holds))]
+        if _finds_nothing(test):
+            found.append(not_(exists(among.where(element.value.is_object))))
+        return and_(is_array, or_(*found))
+
+    def _holds(self, test: Test) -> ColumnElement[bool]:
+        """Test the value at a path through objects alone."""
+        value = self.place.value_at(test.path)
+        match test:
+            case Exists():
+                return value.exists
+            case Size(_, length):
+                return and_(value.is_array, value.length == length)
+            case ElementMatches(path, inner):
+                element = self.dialect.elements(self.place.json, path)
+                return self._among(value, element, self._from(element).of(inner))
             case Equal() | Compare() | Matches():
-                return self._holds(wanted)
+                holds = holds_for(test, value, self.dialect)
+                if self.place.holds_no_array(test.path):
+                    return holds
+                element = self.dialect.elements(self.place.json, test.path)
+                among = holds_for(test, element.value, self.dialect)
+                return or_(holds, self._among(value, element, among))
 
-    def _value_at(self, path: Path) -> JsonValue:
-        if path in _COLUMNS:
-            return text_value(self.table.c[_COLUMNS[path]])
-        return _value_at(self.dialect, self.table, path, literal=self._is_scalar(path))
+    def _among(
+        self, value: JsonValue, element: Elements, holds: ColumnElement[bool]
+    ) -> ColumnElement[bool]:
+        """Say that a value is an array, and that something holds for one of its elements."""
+        return and_(value.is_array, exists(select(1).select_from(element.rows).where(holds)))
 
-    def _is_scalar(self, path: Path) -> bool:
-        return declared_type(path, self.definition) in SCALARS
-
-    def _holds(self, test: _Test) -> ColumnElement[bool]:
-        """Test the value at a path, and the elements of an array there."""
-        value = self._value_at(test.path)
-        holds = _holds_for(test, value, self.dialect)
-        if self._is_scalar(test.path):
-            return holds
-        rows, element = self.dialect.elements(self.table, test.path)
-        among = select(1).select_from(rows).where(_holds_for(test, element, self.dialect))
-        return or_(holds, and_(value.is_array, exists(among)))
+    def _from(self, element: Elements) -> _Conditions:
+        return evolve(self, place=ArrayElement(self.dialect, element))
 
 
-@lru_cache(maxsize=256)
-def _value_at(
-    dialect: JsonDialect, table: Table, path: Path, *, literal: bool = False
-) -> JsonValue:
-    """Return the value at a path, built once: building it took a quarter of a whole `find`."""
-    return dialect.value_at(table, path, literal=literal)
-
-
-def _holds_for(test: _Test, value: JsonValue, dialect: JsonDialect) -> ColumnElement[bool]:
-    match test:
-        case Equal(_, values):
-            return _equal(values, value, dialect)
-        case Compare(_, order, operand):
-            return _compared(value, order, operand, dialect)
-        case Matches(_, pattern, ignore_case):
-            written = portable(pattern, ignore_case)
-            return and_(value.is_text, dialect.matches(value.text, written))
-
-
-def _compared(
-    value: JsonValue, order: Order, operand: str | float, dialect: JsonDialect
-) -> ColumnElement[bool]:
-    if isinstance(operand, str):
-        return and_(value.is_text, _in_order(value.text, order, literal(operand, Text())))
-    return and_(value.is_number, _in_order(value.number, order, dialect.number(_exact(operand))))
-
-
-def _in_order(left: ColumnElement[T], order: Order, right: ColumnElement[T]) -> ColumnElement[bool]:
-    match order:
-        case Order.BELOW:
-            return left < right
-        case Order.AT_MOST:
-            return left <= right
-        case Order.ABOVE:
-            return left > right
-        case Order.AT_LEAST:
-            return left >= right
-
-
-def _equal(values: Sequence[Scalar], value: JsonValue, dialect: JsonDialect) -> ColumnElement[bool]:
-    flags = {value for value in values if isinstance(value, bool)}
-    texts = [value for value in values if isinstance(value, str)]
-    numbers = [
-        _exact(value)
-        for value in values
-        if isinstance(value, int | float) and not isinstance(value, bool)
-    ]
-    tests = [_is_flag(value, flag) for flag in sorted(flags)]
-    if texts:
-        tests.append(and_(value.is_text, dialect.text_among(value.text, texts)))
-    if numbers:
-        tests.append(and_(value.is_number, dialect.number_among(value.number, numbers)))
-    if None in values:
-        tests.append(or_(value.is_null, not_(value.exists)))
-    return or_(false(), *tests)
-
-
-def _is_flag(value: JsonValue, flag: bool) -> ColumnElement[bool]:
-    return and_(value.is_flag, value.flag == (true() if flag else false()))
-
-
-def _exact(value: float) -> float:
-    number = normalise_number(value)
-    return value if number is None else number
+def _finds_nothing(test: Test) -> bool:
+    """Say whether a test holds where there is nothing."""
+    return isinstance(test, Equal) and None in test.values
 
 
 def _terms(path: Path, table: Table, dialect: JsonDialect) -> Iterator[Expression]:
     """Yield what the order by the value at a path is made of."""
-    if path in _COLUMNS:
-        yield table.c[_COLUMNS[path]]
+    if path in COLUMNS:
+        yield table.c[COLUMNS[path]]
         return
-    value = _value_at(dialect, table, path)
+    value = value_in(dialect, table, path)
     yield case(
         (value.is_number, 1),
         (value.is_text, 2),
         (value.is_object, 3),
         (value.is_array, 4),
-        (_is_flag(value, flag=False), 5),
-        (_is_flag(value, flag=True), 6),
+        (is_flag(value, flag=False), 5),
+        (is_flag(value, flag=True), 6),
         else_=0,
     )
     yield case((value.is_number, value.number))

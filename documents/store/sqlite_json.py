@@ -16,18 +16,18 @@ from sqlalchemy import (
     Boolean,
     ColumnElement,
     Float,
-    Table,
+    Integer,
     Text,
+    case,
     func,
     literal,
     or_,
     select,
     type_coerce,
 )
-from sqlalchemy.sql import FromClause
 
 from .filters import Path
-from .json_dialect import JsonValue, inlined
+from .json_dialect import Elements, JsonValue, inlined
 from .patterns import found
 
 __all__ = ["SqliteJson", "register_functions"]
@@ -48,18 +48,23 @@ def _matches(pattern: str, text: object) -> bool:
 class SqliteJson:
     """SQLite 3.38 and later."""
 
-    def value_at(self, table: Table, path: Path, *, literal: bool = False) -> JsonValue:
+    def value_at(self, json: ColumnElement[Any], path: Path, *, literal: bool = False) -> JsonValue:
         """Return the value at a path; see `JsonDialect`."""
         where = _where(path, in_full=literal)
         return _value_at(
-            func.json_type(table.c.document, where, type_=Text),
-            func.json_extract(table.c.document, where),
+            func.json_type(json, where, type_=Text),
+            func.json_extract(json, where),
+            func.json_array_length(json, where, type_=Integer),
         )
 
-    def elements(self, table: Table, path: Path) -> tuple[FromClause, JsonValue]:
+    def elements(self, json: ColumnElement[Any], path: Path) -> Elements:
         """Return the elements of the array at a path as rows."""
-        rows = func.json_each(table.c.document, _where(path)).table_valued("type", "value")
-        return rows, _value_at(rows.c.type, rows.c.value)
+        rows = func.json_each(json, _where(path)).table_valued("type", "value")
+        # A text among them is given as it is, and is no JSON.
+        inside = rows.c.type.in_([inlined("object"), inlined("array")])
+        element = case((inside, rows.c.value), else_=inlined("null"))
+        length = func.json_array_length(element, type_=Integer)
+        return Elements(rows, _value_at(rows.c.type, rows.c.value, length), element)
 
     def text_among(self, text: ColumnElement[str], values: Sequence[str]) -> ColumnElement[bool]:
         """Say that a text is one of these."""
@@ -90,7 +95,9 @@ def _where(path: Path, *, in_full: bool = False) -> ColumnElement[str]:
     return inlined(where) if in_full else literal(where, Text())
 
 
-def _value_at(kind: ColumnElement[str], value: ColumnElement[Any]) -> JsonValue:
+def _value_at(
+    kind: ColumnElement[str], value: ColumnElement[Any], length: ColumnElement[int]
+) -> JsonValue:
     return JsonValue(
         exists=kind.is_not(None),
         is_null=kind == inlined("null"),
@@ -102,6 +109,7 @@ def _value_at(kind: ColumnElement[str], value: ColumnElement[Any]) -> JsonValue:
         text=type_coerce(value, Text()),
         number=type_coerce(value, Float()),
         flag=type_coerce(value, Boolean()),
+        length=length,
     )
 
 

@@ -90,7 +90,7 @@ HUB: dict[str, Callable[[Pod], object]] = {
     "send_to_all": lambda pod: run_async(pod.hub.send_to_all, "e", 1),
     "send_to_room": lambda pod: run_async(pod.hub.send_to_room, "tea", "e", 1),
     "send_collection_change": lambda pod: run_async(
-        pod.hub.send_collection_change, "c", "created", {}, 1.0
+        pod.hub.send_collection_change, "c", "created", {}, 1.0, {}
     ),
     "room": lambda pod: pod.hub.room("tea"),
     "room, closed": lambda pod: pod.hub.room("tea-2"),

@@ -12,6 +12,7 @@ import trio
 from deployd.actors import Receipt, Scope
 from deployd.config import Definition
 from deployd.documents.store import Bounds, Change, Document, Filter, Misfit, Page, Query, Write
+from deployd.transport import JSON
 
 __all__ = ["FakeHub", "FakeStore"]
 
@@ -98,7 +99,7 @@ class FakeHub:
         return [told for _, told in self.told]
 
     async def send_collection_change(
-        self, collection: str, event: str, document: Document, timeout: float
+        self, collection: str, event: str, document: Document, timeout: float, brief: JSON
     ) -> Receipt:
         await self.before()
         self.told.append((trio.current_time(), document["id"]))

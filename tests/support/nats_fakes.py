@@ -28,11 +28,13 @@ class ScriptedServer:
         self.received = b""
         self._info = info
         self._stream: trio.SocketStream | None = None
+        self._turn = trio.Lock()
 
     async def say(self, words: bytes) -> None:
         """Send this to the client."""
         assert self._stream is not None
-        await self._stream.send_all(words)
+        async with self._turn:  # it answers PINGs meanwhile
+            await self._stream.send_all(words)
 
     async def serve(self, stream: trio.SocketStream) -> None:
         """Greet the client and answer it until it goes."""
@@ -40,7 +42,7 @@ class ScriptedServer:
         await self.inform()
         async for data in stream:
             self.received += data
-            await stream.send_all(b"PONG\r\n" * data.count(b"PING\r\n"))
+            await self.say(b"PONG\r\n" * data.count(b"PING\r\n"))
 
     async def inform(self, **changes: object) -> None:
         """Send an INFO."""

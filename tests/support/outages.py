@@ -68,6 +68,7 @@ class Talk:
     bob: list[int] = attrs.Factory(list)
     told: list[tuple[str, dict[str, Any], float]] = attrs.Factory(list)
     """Of outages, to Bob: the event, its data and when it came; unix seconds, as all times here."""
+    period: float = PERIOD
     over: bool = False
 
     async def speak(self, ann: Client) -> None:
@@ -75,7 +76,7 @@ class Talk:
             number = len(self.said)
             self.said[number] = time.time()
             await ann.send("emit", room="tea", event="said", data=number, id=number)
-            await trio.sleep(PERIOD)
+            await trio.sleep(self.period)
 
     async def listen(self, name: str, client: Client) -> None:
         while True:
@@ -191,12 +192,13 @@ async def scene(
     other: Any = None,
     *,
     frames: bool = False,
+    period: float = PERIOD,
     **changes: Any,
 ) -> AsyncIterator[Scene]:
     """Join two pods and let Ann talk; judge what everybody heard when the block has ended.
 
     `other` is the server of the second pod, where it is another one. With `frames` the proxies
-    read what they carry, so that toxics may choose some.
+    read what they carry, so that toxics may choose some. `period` is seconds from word to word.
     """
     namespace = f"t{uuid4().hex}"
     changes = {_NAMESPACE[kind]: namespace, **changes}
@@ -219,7 +221,7 @@ async def scene(
         [bob] = await stack.enter_async_context(connected(pods[1]))
         for client in (ann, lea, bob):
             await client.join("tea")
-        it = Scene(server, proxies, pods, Talk(), namespace)
+        it = Scene(server, proxies, pods, Talk(period=period), namespace)
         async with trio.open_nursery() as nursery:
             for name, client in (("ann", ann), ("lea", lea), ("bob", bob)):
                 nursery.start_soon(it.talk.listen, name, client)

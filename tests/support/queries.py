@@ -8,12 +8,15 @@ them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from attrs import frozen
 from hypothesis import strategies as st
 
 from deployd.config import Definition, Property, PropertyType
+from deployd.documents.errors import QueryError
+from deployd.documents.store.conditions import read_filter
 
 T = TypeVar("T")
 
@@ -133,7 +136,18 @@ _here = st.builds(_Here, st.sampled_from([0, 0, 0, 1, -0.5]))
 _operands = _here | _whole(scalars | _dates_written)
 _in_order = _here | _whole(numbers | texts | _dates_written)
 _several = st.lists(_operands, max_size=4)
+_elements: st.SearchStrategy[JSON] = st.deferred(  # its repr would be too long to print
+    lambda: st.one_of(
+        st.fixed_dictionaries(
+            {"$elemMatch": st.dictionaries(names, _operands, min_size=1, max_size=2)}
+        ),
+        st.fixed_dictionaries({"$elemMatch": st.fixed_dictionaries({"$gt": _in_order})}),
+        st.fixed_dictionaries({"$size": st.integers(0, 3)}, optional={"$all": st.just([None])}),
+        st.fixed_dictionaries({"$all": st.lists(_operands, min_size=1, max_size=3)}),
+    )
+)
 _operators = st.one_of(
+    _elements,
     st.fixed_dictionaries({}, optional={"$eq": _operands, "$gte": _in_order, "$lt": _in_order}),
     st.fixed_dictionaries({}, optional={"$ne": _operands, "$gt": _in_order, "$lte": _in_order}),
     st.fixed_dictionaries({}, optional={"$in": _several, "$nin": _several}),
@@ -209,7 +223,16 @@ def _said(asked: object, leaves: list[_Leaf]) -> dict[str, JSON]:
     if asked.leaf is not None:
         path, there = leaves[asked.leaf % len(leaves)]
     test = _with(asked.test, there)
-    if asked.dotted:
+    for top in (path[0], "x"):  # what a declared property can never be is refused
+        said = _at((top, *path[1:]), test, dotted=asked.dotted)
+        with suppress(QueryError):
+            read_filter(said, DEFINITION)
+            return said
+    return {}
+
+
+def _at(path: tuple[str, ...], test: JSON, *, dotted: bool) -> dict[str, JSON]:
+    if dotted:
         return {".".join(path): test}
     for name in reversed(path[1:]):
         test = {name: test}

@@ -38,8 +38,8 @@ test('arrays, dates and empty objects are one value each', () => {
   });
 });
 
-test('what is undefined is not asked for, and an empty query asks for nothing', () => {
-  assert.equal(encodeQuery({ a: undefined, b: { c: undefined } }), '');
+test('what is undefined is no query, and an empty query asks for nothing', () => {
+  assert.throws(() => encodeQuery({ a: 1, b: { c: undefined } }), /'b.c' is undefined/);
   assert.equal(encodeQuery({}), '');
 });
 

@@ -52,6 +52,80 @@ test('all documents, those of a query, or one', async () => {
   assert.deepEqual(lastAsked(), ['GET', '/todos/a%2Fb', '']);
 });
 
+test('what JSON cannot say in a query asks for nothing', async () => {
+  answers([]);
+  const unset = undefined;
+  for (const query of [
+    unset,
+    { ownerId: unset },
+    { ownerId: unset, done: false },
+    { $or: [{ ownerId: unset }] },
+    { ownerId: { $in: [unset] } },
+    { ownerId: { $ne: unset } },
+    { address: { city: unset } },
+    { $sort: { age: unset } },
+    { n: NaN },
+    { n: { $lt: 1 / 0 } },
+    { n: () => 1 },
+  ]) {
+    await assert.rejects(dpd.todos.get(query), TypeError);
+    await assert.rejects(dpd.todos.count(query), TypeError);
+    if (query) await assert.rejects(dpd.todos.all(query).next(), TypeError);
+  }
+  await assert.rejects(dpd.todos.get({ ownerId: unset }), /'ownerId' is undefined/);
+  assert.deepEqual(asked, []);
+});
+
+test('a query that is too long for a URL goes in a body', async () => {
+  const $in = Array.from({ length: 1000 }, (_, n) => String(n).padStart(24, 'a'));
+  answers([{ id: 'a' }]);
+  assert.deepEqual(await dpd.todos.get({ id: { $in } }), [{ id: 'a' }]);
+  assert.deepEqual(lastAsked(), ['POST', '/todos/query', { id: { $in } }]);
+  answers({ count: 1 });
+  assert.equal(await dpd.todos.count({ id: { $in } }), 1);
+  assert.deepEqual(lastAsked(), ['POST', '/todos/count', { id: { $in } }]);
+});
+
+test('a list that a bound has cut says so', async () => {
+  answers([{ id: 'a' }], { headers: { 'X-Truncated': 'true' } });
+  assert.equal((await dpd.todos.get()).truncated, true);
+  answers([{ id: 'a' }]);
+  assert.equal((await dpd.todos.get()).truncated, false);
+});
+
+test('all goes through the pages by id', async () => {
+  answers([{ id: 'a' }, { id: 'b' }], { headers: { 'X-Truncated': 'true' } });
+  const found = [];
+  for await (const { id } of dpd.todos.all({ done: false, $fields: { id: 1 } })) {
+    found.push(id);
+    if (id === 'b') reply = { body: [{ id: 'c' }] };
+  }
+  assert.deepEqual(found, ['a', 'b', 'c']);
+  const queries = asked.map(({ url }) => new URLSearchParams(url.split('?')[1]));
+  assert.deepEqual(
+    queries.map((query) => JSON.parse(query.get('$and'))),
+    [[{ done: false }], [{ done: false }, { id: { $gt: 'b' } }]],
+  );
+  for (const query of queries) {
+    assert.deepEqual([query.get('$sort.id'), query.get('$fields.id')], ['1', '1']);
+    assert.equal(query.has('$limit'), false);
+  }
+});
+
+test('all ends at its limit, over pages too, and knows no other order', async () => {
+  answers([{ id: 'a' }, { id: 'b' }], { headers: { 'X-Truncated': 'true' } });
+  const pages = dpd.todos.all({ $limit: 3 });
+  assert.equal((await pages.next()).value.id, 'a');
+  assert.equal((await pages.next()).value.id, 'b');
+  reply = { body: [{ id: 'c' }], headers: { 'X-Truncated': 'false' } };
+  assert.equal((await pages.next()).value.id, 'c');
+  assert.equal((await pages.next()).done, true);
+  const limits = asked.map(({ url }) => new URLSearchParams(url.split('?')[1]).get('$limit'));
+  assert.deepEqual(limits, ['3', '1']);
+  await assert.rejects(dpd.todos.all({ $sort: { n: 1 } }).next(), /leave \$sort out/);
+  await assert.rejects(dpd.todos.all({ $skip: 1 }).next(), /leave \$skip out/);
+});
+
 test('a document is created with 200, changed and removed', async () => {
   answers({ id: 'a', title: 't' });
   assert.deepEqual(await dpd.todos.post({ title: 't' }), { id: 'a', title: 't' });

@@ -158,11 +158,15 @@ class Struck(NamedTuple):
 
 
 class Mended(NamedTuple):
-    """It is over; `in_vain` is whether it waited too long for what it was to last until."""
+    """It is over; `in_vain` is whether it waited too long for what it was to last until.
+
+    `struck` is how many messages it struck, of what strikes messages alone.
+    """
 
     at: float
     step: str
     in_vain: bool = False
+    struck: int | None = None
 
 
 class Slow(NamedTuple):

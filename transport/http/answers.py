@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 __all__ = ["EXPOSED", "NOT_JSON", "error_response", "json_response", "plain_response", "says_json"]
 
-EXPOSED: Final = ("Retry-After", "X-Truncated")
+EXPOSED: Final = ("ETag", "Retry-After", "X-Truncated")
 """Headers that pages of allowed origins may read beside the usual ones (Fetch section 3.2.4)."""
 
 NOT_JSON: Final = "Send it as JSON, with 'Content-Type: application/json'."

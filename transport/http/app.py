@@ -137,8 +137,11 @@ def _cross_origin(app: ASGIApp, origins: Sequence[Origin]) -> ASGIApp:
     return CORSMiddleware(
         app,
         allow_origins=list(map(str, origins)),  # as browsers write them
-        allow_methods=["GET", "POST", "PUT", "DELETE"],
-        allow_headers=["Authorization", "Content-Type", "X-Master-Key"],
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+        allow_headers=[
+            *("Authorization", "Content-Type", "X-Master-Key"),
+            *("If-Match", "If-None-Match", "If-Unmodified-Since"),
+        ],
         expose_headers=EXPOSED,
     )
 

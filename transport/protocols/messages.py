@@ -81,13 +81,15 @@ Outcome: TypeAlias = Scope | Reach | InDoubt
 class Problem:
     """Why something was not done: `code` for machines, `message` a sentence with the remedy.
 
-    `room` is the room it is about, `retry_after` the seconds after which the same may go well.
+    `room` is the room it is about, `retry_after` the seconds after which the same may go well,
+    `document` the id of the document that can be read instead of what was missed.
     """
 
     code: str
     message: str
     room: str | None = None
     retry_after: float | None = None
+    document: str | None = None
 
 
 # -- what clients say ------------------------------------------------------------------------

@@ -290,6 +290,8 @@ def _failed(message: Failed) -> bytes:
     data: dict[str, object] = {"code": problem.code}
     if problem.retry_after is not None:
         data["retryAfter"] = problem.retry_after
+    if problem.document is not None:
+        data["document"] = problem.document
     fields: dict[str, object] = {"type": "error", "error": problem.message, "data": data}
     if problem.room is not None:
         fields["room"] = problem.room

@@ -69,18 +69,22 @@ declare namespace Deployd {
 
   interface Collection<T> {
     readonly name: string;
-    get(query?: Query<T>): Promise<Document<T>[]>;
+    get(): Promise<Documents<T>>;
+    get(query: Query<T>): Promise<Documents<T>>;
     get(id: Id): Promise<Document<T>>;
-    get(callback: Callback<Document<T>[]>): Promise<Document<T>[]>;
-    get(query: Query<T>, callback: Callback<Document<T>[]>): Promise<Document<T>[]>;
+    get(callback: Callback<Documents<T>>): Promise<Documents<T>>;
+    get(query: Query<T>, callback: Callback<Documents<T>>): Promise<Documents<T>>;
     get(id: Id, callback: Callback<Document<T>>): Promise<Document<T>>;
-    count(query?: Filter<T>): Promise<number>;
+    /** All of a query in the order of their ids, page by page, whatever bounds the pod has. */
+    all(query?: Omit<Query<T>, '$sort' | '$skip'>): AsyncGenerator<Document<T>, void, undefined>;
+    count(): Promise<number>;
+    count(query: Filter<T>): Promise<number>;
     count(callback: Callback<number>): Promise<number>;
     count(query: Filter<T>, callback: Callback<number>): Promise<number>;
     post(document: T, callback?: Callback<Document<T>>): Promise<Document<T>>;
-    put(id: Id, changes: Partial<T>, callback?: Callback<Document<T>>): Promise<Document<T>>;
+    put(id: Id, changes: Changes<T>, callback?: Callback<Document<T>>): Promise<Document<T>>;
     put(
-      document: Partial<T> & { id: Id },
+      document: Changes<T> & { id: Id },
       callback?: Callback<Document<T>>,
     ): Promise<Document<T>>;
     del(id: Id, callback?: Callback<Deleted>): Promise<Deleted>;
@@ -99,6 +103,14 @@ declare namespace Deployd {
 
   type Id = string | number;
   type Document<T = Record<string, any>> = T & { id: string; createdAt: string; updatedAt: string };
+  /** `truncated`: a bound of the pod's has left some out. */
+  type Documents<T = Record<string, any>> = Document<T>[] & { readonly truncated: boolean };
+  /** What becomes of a property: another value, or what an operator makes of the one there is. */
+  type Changes<T> = { [P in keyof T]?: T[P] | null | Update<T[P]> };
+  type Update<V> =
+    | { $unset: true }
+    | (V extends number ? { $inc: number } : never)
+    | (V extends readonly (infer E)[] ? { $push: E } | { $pull: E } | { $addToSet: E } : never);
   type Deleted = { deleted: number };
   type Change = 'created' | 'updated' | 'deleted';
   type ChangeEvent = Change | 'changed';
@@ -120,6 +132,9 @@ declare namespace Deployd {
         $ne?: V;
         $in?: V[];
         $nin?: V[];
+        $all?: unknown[];
+        $size?: number;
+        $elemMatch?: object;
         $exists?: boolean;
         $regex?: string;
         $options?: string;
@@ -181,6 +196,8 @@ declare namespace Deployd {
     readonly errors?: { field: string; message: string }[];
     /** Seconds. */
     readonly retryAfter?: number;
+    /** Of `change_missed`: the id of the document to read, where there is one. */
+    readonly document?: string;
     /** The room that an error of the socket is about. */
     readonly room?: string;
     /** The pod's, such as `forbidden`, or the client's: `disconnected`, `timeout`, `closed`, … */

@@ -29,6 +29,7 @@
   const PAUSE = 1_000; // the least after a pod has said that this is too fast
   const CLOSING = 2_000; // how long a connection may take to close before it is cut
   const MAX_UNANSWERED = 10_000;
+  const LONGEST_QUERY = 4_000; // characters in a URL; a longer query goes in a body
   const LONGEST_TIMER = 2 ** 31 - 1; // beyond it a timer fires at once
 
   // What the pod may answer differently in a moment, without anything else having changed.
@@ -83,10 +84,28 @@
     const put = (path, value) => {
       const keys = isPlain(value) ? Object.keys(value) : [];
       for (const key of keys) put(`${path}.${key}`, value[key]);
-      if (keys.length === 0 && value !== undefined) parameters.append(path, writeJson(value));
+      if (keys.length === 0) parameters.append(path, writeJson(value));
     };
-    for (const key of Object.keys(query)) put(key, query[key]);
+    for (const key of Object.keys(checkedQuery(query))) put(key, query[key]);
     return parameters.toString();
+  }
+
+  /**
+   * A query without what JSON has no way to say: a condition on `undefined` would be none at all,
+   * and one on NaN ask for null.
+   */
+  function checkedQuery(query) {
+    const check = (value, place) => {
+      const missing = value === undefined || typeof value === 'function' || typeof value === 'symbol';
+      if (missing || (typeof value === 'number' && !Number.isFinite(value))) {
+        const what = place ? `'${place}' is ${String(value)}` : `the query is ${String(value)}`;
+        throw new TypeError(`Ask for something that JSON can say: ${what}. null is what is not there.`);
+      }
+      const inside = Array.isArray(value) || isPlain(value) ? Object.keys(value) : [];
+      for (const key of inside) check(value[key], place ? `${place}.${key}` : key);
+    };
+    check(query, '');
+    return query;
   }
 
   function isPlain(value) {
@@ -145,10 +164,11 @@
 
   /** What the pod says went wrong: its sentence, and for programs `code`, `room`, `retryAfter`. */
   function errorIn({ error, data, room }) {
-    const { code, retryAfter } = isPlain(data) ? data : {};
+    const { code, retryAfter, document } = isPlain(data) ? data : {};
     const details = {};
     if (typeof room === 'string') details.room = room;
     if (Number.isFinite(retryAfter)) details.retryAfter = retryAfter;
+    if (typeof document === 'string') details.document = document;
     return new DeploydError(String(error), code, details);
   }
 
@@ -317,7 +337,8 @@
     const timer = clock.setTimeout(() => aborter.abort(), timeout);
     try {
       const response = await fetch(address, { method, headers, body, signal: aborter.signal });
-      return readAnswer(response, await response.text(), `${method} ${address}`, clock.now());
+      const text = await response.text();
+      return readAnswer(response, text, `${method} ${address}`, clock.now());
     } catch (error) {
       if (error instanceof DeploydError) throw error;
       const late = aborter.signal.aborted && `no answer in ${timeout} ms`;
@@ -331,7 +352,11 @@
 
   function readAnswer({ ok, status, headers }, text, what, now) {
     const value = text === '' ? null : parseJson(text);
-    if (ok && value !== undefined) return value;
+    if (ok && value !== undefined) {
+      const cut = headers.get('X-Truncated') === 'true'; // a bound of the pod's left some out
+      if (Array.isArray(value)) hide(value, { truncated: cut });
+      return value;
+    }
     const told = isPlain(value) ? value : {};
     const sentence = `${what}: ${ok ? 'the answer is not JSON' : `HTTP ${status}`}.`;
     throw new DeploydError(told.error || sentence, told.code, {
@@ -349,24 +374,49 @@
       Object.freeze(Object.assign(this, { name }));
     }
 
-    /** `get()`, `get(id)` or `get(query)`. */
-    async get(what) {
-      if (what === undefined || isPlain(what)) return this._ask('GET', '', what);
-      return this._ask('GET', checkedId(what));
+    /**
+     * `get()`, `get(id)` or `get(query)`. Of a list that a bound of the pod's has cut, `truncated`
+     * is true; `all` brings the rest.
+     */
+    async get(...what) {
+      if (what.length === 0) return this._find('', {});
+      if (what[0] === undefined || isPlain(what[0])) return this._find('', what[0]);
+      return this._ask('GET', checkedId(what[0]));
     }
 
-    async count(query) {
-      return (await this._ask('GET', 'count', query)).count;
+    /**
+     * All documents of a query, one after another, in the order of their ids, page by page: by key,
+     * so that others may write meanwhile, and none that stays is missed or comes twice.
+     */
+    async *all(query = {}) {
+      const { $limit = Infinity, $fields, ...wanted } = query;
+      for (const name of ['$sort', '$skip']) {
+        if (name in wanted) throw new TypeError(`all() goes by id: leave ${name} out, or use get().`);
+      }
+      const options = { $sort: { id: 1 }, ...($fields === undefined ? {} : { $fields }) };
+      let [after, left] = [[], $limit];
+      while (left > 0) {
+        const bound = Number.isFinite(left) ? { $limit: left } : {};
+        const page = await this._find('', { $and: [wanted, ...after], ...options, ...bound });
+        yield* page;
+        if (!page.truncated) return;
+        after = [{ id: { $gt: page[page.length - 1].id } }];
+        left -= page.length;
+      }
+    }
+
+    async count(...query) {
+      return (await this._find('count', query.length === 0 ? {} : query[0])).count;
     }
 
     async post(data) {
-      return this._ask('POST', '', undefined, data);
+      return this._ask('POST', '', data);
     }
 
     /** `put(id, changes)`, or `put(document)` with its `id` in it. */
     async put(first, changes) {
       const [id, data] = isPlain(first) ? [first.id, first] : [first, changes];
-      return this._ask('PUT', checkedId(id), undefined, data);
+      return this._ask('PUT', checkedId(id), data);
     }
 
     async del(id) {
@@ -397,10 +447,16 @@
       return this;
     }
 
-    _ask(method, id, query = {}, data) {
-      const path = `/${encodeURIComponent(this.name)}${id && `/${encodeURIComponent(id)}`}`;
+    /** Ask for what a query wants: in the URL, or in a body where that would be too long. */
+    _find(action, query) {
       const parameters = encodeQuery(query);
-      return this._client._request(method, path + (parameters && `?${parameters}`), data);
+      if (parameters.length > LONGEST_QUERY) return this._ask('POST', action || 'query', query);
+      return this._ask('GET', action, undefined, parameters && `?${parameters}`);
+    }
+
+    _ask(method, id, data, parameters = '') {
+      const path = `/${encodeURIComponent(this.name)}${id && `/${encodeURIComponent(id)}`}`;
+      return this._client._request(method, path + parameters, data);
     }
 
     /** Take a change from the socket. */

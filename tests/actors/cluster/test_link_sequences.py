@@ -231,10 +231,10 @@ def test_a_room_whose_events_wait_is_told_of_when_they_do_not_any_more() -> None
     numbering = Numbering()
     numbering.next("kept", 1.0)
     assert numbering.marks(2.0, 9, lambda room: room == "kept") == ()
-    assert numbering.since(0, 2.0, never) == []
+    assert numbering.since(0, 2.0, never, until=9) == []
     assert numbering.marks(3.0, 9, never) == (Mark("kept", 1, 1, 2.0, 2.0),)
     # The beat was lost with its connection, and what it told of waits again.
-    assert numbering.since(1, 4.0, lambda room: room == "kept") == []
+    assert numbering.since(1, 4.0, lambda room: room == "kept", until=9) == []
     assert numbering.marks(5.0, 9, never) == (Mark("kept", 0, 1, 4.0, 4.0),)
 
 
@@ -244,7 +244,7 @@ def test_who_missed_beats_is_told_of_all_rooms_that_they_told_of() -> None:
         numbering.next(f"room-{beat}", float(beat))
         numbering.marks(float(beat), 9, never)
     numbering.next("room-1", 9.0)  # not told yet
-    assert [(m.room, m.last) for m in numbering.since(2, 9.0, never)] == [
+    assert [(m.room, m.last) for m in numbering.since(2, 9.0, never, until=9)] == [
         ("room-3", 1),
         ("room-4", 1),
     ]
@@ -256,7 +256,7 @@ def test_who_missed_beats_is_told_of_each_what_it_told() -> None:
         numbering.next("tea", beat - 0.5)
         numbering.next("tea", beat - 0.2)
         numbering.marks(float(beat), 9, never)
-    assert [(m.first, m.last, m.first_age) for m in numbering.since(1, 3.0, never)] == [
+    assert [(m.first, m.last, m.first_age) for m in numbering.since(1, 3.0, never, until=9)] == [
         (3, 4, 1.5),
         (5, 6, 0.5),
     ]
@@ -311,7 +311,7 @@ def test_whatever_is_lost_each_event_has_come_or_is_missed(
     now += 5.0
     numbering.next("other", now)
     told(it, *numbering.marks(now, 9, never), now=now)
-    told(it, *numbering.since(known, now, never), now=now)
+    told(it, *numbering.since(known, now, never, until=numbering.beat), now=now)
     holes += it.due(now + GRACE)
     assert {hole.room for hole in holes} == lacking
     assert sum(hole.missed for hole in holes) == it.missed == said - came

@@ -431,3 +431,28 @@ async def test_a_pod_that_may_not_speak_to_itself_is_refused_and_does_not_try_ag
         await passes(lambda: pod.state.breaker.state is BreakerState.AUTH)
         await trio.sleep(20)
         assert len(pod.attempts) == 1
+
+
+async def test_what_stands_in_line_at_a_slow_broker_is_not_missed(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    class SlowInRooms(FakeBroker):
+        async def publish(self, messages: Sequence[Message]) -> None:
+            if any(channel == TEA for channel, _ in messages):
+                await trio.sleep(1.3)
+            await super().publish(messages)
+
+    bus = FakeBus()
+    async with sim_pods(bus, 2, ["tea"]) as [a, b]:
+        await acquainted(a, b)
+        a.make = lambda: SlowInRooms(bus)
+        a.cut()
+        await acquainted(a, b)
+        told = len(b.gaps)
+        for number in range(100):
+            a.say("tea", number)
+            await trio.sleep(0.1)
+        await trio.sleep(5)
+        assert len(b.gaps) == told
+        assert b.link.sequences.missed == 0
+        assert a.state.counters.trips == 1

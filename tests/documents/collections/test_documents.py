@@ -250,7 +250,10 @@ was another."""
 
 
 def change(data: Any, before: dict[str, Any] = OLD, definition: Definition = STRICT) -> Any:
-    return changed(definition, dict(before), data, NOBODY, NOW)
+    """Return what a change makes of a document, but for when that was."""
+    after = changed(definition, dict(before), data, NOBODY, NOW)
+    assert str(after["updatedAt"]) > str(before["updatedAt"])
+    return {**after, "updatedAt": before["updatedAt"]}
 
 
 def change_refusals(data: Any, before: dict[str, Any] = OLD) -> dict[str, str]:

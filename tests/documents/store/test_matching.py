@@ -10,6 +10,7 @@ from deployd.documents.store import (
     All,
     Any,
     Compare,
+    ElementMatches,
     Equal,
     Exists,
     Filter,
@@ -18,6 +19,7 @@ from deployd.documents.store import (
     Order,
     Query,
     Scalar,
+    Size,
     SortKey,
     matches,
     ordered,
@@ -107,15 +109,51 @@ def test_something_exists_though_it_be_null() -> None:
     assert not holds(Exists(("x", "y")), {"z": 1})
 
 
-def test_a_path_leads_through_objects_only() -> None:
+def test_a_path_leads_through_objects() -> None:
     path = ("x", "y")
     assert holds(Equal(path, (1,)), {"y": 1})
     assert holds(Equal(path, (1,)), {"y": [1]})
-    others: list[object] = [[{"y": 1}], "y", 1, None, {"y": {"y": 1}}, {"y": [[1]]}]
+    others: list[object] = ["y", 1, None, {"y": {"y": 1}}, {"y": [[1]]}]
     for value in others:
         assert not holds(Equal(path, (1,)), value)
-    assert holds(Equal(path, (None,)), [{"y": 1}])
     assert not holds(Exists(("x", "0")), [1])
+
+
+def test_a_path_leads_through_the_objects_of_one_array() -> None:
+    path = ("x", "y")
+    for there in ([{"y": 1}], [{}, {"y": 1}], [1, [{"y": 2}], {"y": [2, 1]}]):
+        assert holds(Equal(path, (1,)), there)
+        assert holds(Exists(path), there)
+    for other in ([{"y": 2}], [[{"y": 1}]], [{"y": [[1]]}], [1], []):
+        assert not holds(Equal(path, (1,)), other)
+    assert holds(Equal(("x", "y", "z"), (1,)), {"y": [{"z": 1}]})
+    assert holds(Size(path, 2), [{"y": [1, 2]}])
+    assert not holds(Equal(("x", "y", "z"), (1,)), [{"y": [{"z": 1}]}])
+
+
+def test_nothing_is_at_a_path_where_an_object_or_all_objects_of_an_array_lack_it() -> None:
+    path = ("x", "y")
+    for there in ([], [1], [[{"y": 1}]], [{"y": 1}, {}], [{"y": 1}, {"y": None}]):
+        assert holds(Equal(path, (None,)), there)
+    assert not holds(Equal(path, (None,)), [{"y": 1}, 2])
+
+
+def test_an_array_has_its_size() -> None:
+    assert [holds(Size(("x",), n), [1, None]) for n in (1, 2, 3)] == [False, True, False]
+    assert holds(Size(("x",), 0), [])
+    for other in (NOTHING, None, 0, "", {}, {"a": 1}):
+        assert not holds(Size(("x",), 0), other)
+
+
+def test_one_element_is_all_that_is_asked() -> None:
+    both = All((Equal(("a",), (1,)), Compare(("b",), Order.ABOVE, 5)))
+    assert holds(ElementMatches(("x",), both), [{"a": 1}, {"a": 1, "b": 6}])
+    assert not holds(ElementMatches(("x",), both), [{"a": 1}, {"b": 6}])
+    between = All((Compare((), Order.ABOVE, 1), Compare((), Order.BELOW, 3)))
+    assert holds(ElementMatches(("x",), between), [0, 2])
+    assert not holds(ElementMatches(("x",), between), [0, 4])
+    for other in (2, {"a": 1, "b": 6}, None, NOTHING, []):
+        assert not holds(ElementMatches(("x",), Not(Exists(("c",)))), other)
 
 
 def test_a_pattern_is_found_in_texts() -> None:

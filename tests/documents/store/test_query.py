@@ -16,6 +16,7 @@ from deployd.documents.store import (
     All,
     Any,
     Compare,
+    ElementMatches,
     Equal,
     Exists,
     Filter,
@@ -23,6 +24,7 @@ from deployd.documents.store import (
     Not,
     Order,
     Query,
+    Size,
     SortKey,
     matches,
     parse_query,
@@ -108,10 +110,10 @@ def test_a_bare_number_is_a_text_for_a_property_of_texts(name: str, text: str, v
 
 def test_a_text_property_takes_json_where_it_is_not_bare() -> None:
     assert wants(("title", "null")) == equal("title", None)
-    assert wants(("title", '{"$ne":1}')) == Not(equal("title", 1))
-    assert wants(("title.$in", "[1]")) == equal("title", 1)
+    assert wants(("title", '{"$ne":"1"}')) == Not(equal("title", "1"))
+    assert wants(("title.$in", '["1"]')) == equal("title", "1")
     assert wants(("title.$exists", "true")) == Exists(("title",))
-    assert wants(("title.x", "1")) == equal("title.x", 1)
+    assert '"title" is a string, which 1 is not' in url_refusal(("title.$in", "[1]"))
     assert wants(("x", "01234")) == equal("x", "01234")
 
 
@@ -209,17 +211,13 @@ def test_a_query_means_the_same_as_json_and_as_parameters(
         ({"$eq": None}, equal("age", None)),
         ({"$ne": 1}, Not(equal("age", 1))),
         ({"$gt": 1}, Compare(("age",), Order.ABOVE, 1)),
-        ({"$gte": "a"}, Compare(("age",), Order.AT_LEAST, "a")),
         ({"$lt": 1.5}, Compare(("age",), Order.BELOW, 1.5)),
         ({"$lte": 1}, Compare(("age",), Order.AT_MOST, 1)),
-        ({"$in": [1, "a", True, None]}, equal("age", 1, "a", True, None)),
+        ({"$in": [1, 2.5, None]}, equal("age", 1, 2.5, None)),
         ({"$in": []}, equal("age")),
         ({"$nin": [1]}, Not(equal("age", 1))),
         ({"$exists": True}, Exists(("age",))),
         ({"$exists": False}, Not(Exists(("age",)))),
-        ({"$regex": "^a"}, Matches(("age",), "^a")),
-        ({"$regex": "^a", "$options": ""}, Matches(("age",), "^a")),
-        ({"$options": "i", "$regex": "^a"}, Matches(("age",), "^a", True)),
         ({"$not": {"$gte": 18}}, Not(ADULT)),
         ({"$not": {"$gte": 18, "$lt": 18}}, Not(All((ADULT, MINOR)))),
         ({"$not": {"$not": {"$gte": 18}}}, Not(Not(ADULT))),
@@ -229,6 +227,76 @@ def test_a_query_means_the_same_as_json_and_as_parameters(
 )
 def test_each_operator(operators: JSON, filter_: Filter) -> None:
     assert reads({"age": operators}) == filter_
+
+
+@pytest.mark.parametrize(
+    ("operators", "filter_"),
+    [
+        ({"$gte": "a"}, Compare(("x",), Order.AT_LEAST, "a")),
+        ({"$in": [1, "a", True, None]}, equal("x", 1, "a", True, None)),
+        ({"$regex": "^a"}, Matches(("x",), "^a")),
+        ({"$regex": "^a", "$options": ""}, Matches(("x",), "^a")),
+        ({"$options": "i", "$regex": "^a"}, Matches(("x",), "^a", True)),
+        ({"$size": 2}, Size(("x",), 2)),
+        ({"$all": ["a"]}, equal("x", "a")),
+        ({"$all": ["a", 1]}, All((equal("x", "a"), equal("x", 1)))),
+        ({"$elemMatch": {"$gt": 1}}, ElementMatches(("x",), Compare((), Order.ABOVE, 1))),
+        (
+            {"$elemMatch": {"sku": 5, "in.box": True}},
+            ElementMatches(("x",), All((equal("sku", 5), equal("in.box", True)))),
+        ),
+        ({"$elemMatch": {"$or": [{"a": 1}]}}, ElementMatches(("x",), Any((equal("a", 1),)))),
+    ],
+    ids=str,
+)
+def test_what_is_not_declared_may_be_of_any_type(operators: JSON, filter_: Filter) -> None:
+    assert reads({"x": operators}) == filter_
+
+
+def test_nothing_is_declared_of_what_is_in_an_array() -> None:
+    inside: JSON = {"$elemMatch": {"age": "old", "id": 5, "createdAt": "then"}}
+    assert isinstance(reads({"tags": inside}), ElementMatches)
+    assert '"tags.age"' in refusal({"tags": {"$elemMatch": {"age": {}}}})
+    assert wants(("tags.$elemMatch.sku", "5")) == ElementMatches(("tags",), equal("sku", 5))
+
+
+@pytest.mark.parametrize(
+    ("asked", "declared", "given"),
+    [
+        ({"title": 5}, "a string", "5"),
+        ({"title": {"$in": ["a", True]}}, "a string", "true"),
+        ({"age": "3x"}, "a number", '"3x"'),
+        ({"age": {"$gt": ""}}, "a number", '""'),
+        ({"age": True}, "a number", "true"),
+        ({"done": 1}, "true or false", "1"),
+        ({"done": {"$ne": "true"}}, "true or false", '"true"'),
+        ({"due-on": "tomorrow"}, "a date", '"tomorrow"'),
+        ({"due-on": {"$lt": "2025-01-01T00:00:00"}}, "a date", "its zone"),
+        ({"due-on": {"$lt": "2025-01-01T00:00:00 01:00"}}, "a date", "%2B"),
+        ({"createdAt": {"$gte": True}}, "a date", "true"),
+        ({"id": {"$in": [5]}}, "a string", "5"),
+        ({"address": "Graz"}, "an object", '"Graz"'),
+        ({"age": {"$regex": "1"}}, "a number", "$regex tests"),
+        ({"age": {"$size": 1}}, "a number", "$size tests an array"),
+        ({"title": {"$all": ["a"]}}, "a string", "$all tests an array"),
+        ({"address": {"$elemMatch": {"a": 1}}}, "an object", "$elemMatch tests an array"),
+        ({"due-on": {"lt": "2025-01-01"}}, "a date", "due-on.$lt"),
+        ({"age.gte": 18}, "a number", "age.$gte"),
+        ({"$or": [{"x": 1}, {"$nor": [{"age": "old"}]}]}, "a number", '"old"'),
+    ],
+    ids=str,
+)
+def test_what_a_property_can_never_be_is_refused_and_both_are_named(
+    asked: Document, declared: str, given: str
+) -> None:
+    sentence = refusal(asked)
+    assert declared in sentence
+    assert given in sentence
+
+
+def test_null_is_of_every_type() -> None:
+    for name in DEFINITION.properties:
+        assert reads({name: None}) == equal(name, None)
 
 
 def test_conditions_are_joined() -> None:
@@ -256,12 +324,11 @@ def test_a_date_is_compared_as_it_is_stored(name: str) -> None:
         assert reads({name: {"$lt": written}}) == Compare((name,), Order.BELOW, stored)
         assert reads({name: {"$in": [written, None]}}) == equal(name, stored, None)
     assert reads({name: "2026-11-25"}) == equal(name, "2026-11-25T00:00:00.000Z")
-    assert reads({name: {"$gt": "2026-11"}}) == Compare((name,), Order.ABOVE, "2026-11")
     assert reads({name: {"$regex": "2026-11-25"}}) == Matches((name,), "2026-11-25")
 
 
 def test_only_dates_are_normalised() -> None:
-    for name in ("title", "x", "id", "due-on.x"):
+    for name in ("title", "x", "id", "address.due-on"):
         assert reads({name: "2026-11-25"}) == equal(name, "2026-11-25")
 
 
@@ -286,6 +353,15 @@ def test_a_number_is_kept_exactly() -> None:
         ({"age": {"$sort": 1}}, "$sort", "at the top"),
         ({"age": {"$or": [{"$gt": 1}]}}, "$or", "at the top"),
         ({"age": {"$gt": 1, "b": 2}}, '"age"', "$and"),
+        ({"x": {"$size": -1}}, "$size", "from 0 on"),
+        ({"x": {"$size": "2"}}, "$size", "whole number"),
+        ({"x": {"$all": "a"}}, "$all", "list of values"),
+        ({"x": {"$all": []}}, "$all", "list of values"),
+        ({"x": {"$all": [{"$elemMatch": {}}]}}, '"x"', "compared with a text"),
+        ({"x": {"$elemMatch": []}}, "$elemMatch", "needs conditions"),
+        ({"x": {"$elemMatch": {}}}, "$elemMatch", "needs conditions"),
+        ({"x": {"$elemMatch": {"$gt": 1, "a": 2}}}, "$gt", "tests a property"),
+        ({"$elemMatch": {"a": 1}}, "$elemMatch", "tests a property"),
         ({"$or": {"a": 1}}, "$or", "list"),
         ({"$and": []}, "$and", "list"),
         ({"$nor": [1]}, "$nor", "objects"),
@@ -297,12 +373,12 @@ def test_a_number_is_kept_exactly() -> None:
         ({"age": {"$nin": [{}]}}, '"age"', "compared with a text"),
         ({"age": {"$in": 1}}, "$in", "list"),
         ({"age": {"$gt": None}}, "$gt", "number or a text"),
-        ({"age": {"$lte": True}}, "$lte", "number or a text"),
+        ({"x": {"$lte": True}}, "$lte", "number or a text"),
         ({"age": {"$lt": [1]}}, '"age"', "compared with a text"),
         ({"age": {"$exists": 1}}, "$exists", "true or false"),
         ({"age": {"$regex": 1}}, "$regex", "text"),
-        ({"age": {"$regex": r"\b"}}, "pattern", "backslash"),
-        ({"age": {"$regex": "(a", "$options": "i"}}, "pattern", "missing"),
+        ({"x": {"$regex": r"\b"}}, "pattern", "backslash"),
+        ({"x": {"$regex": "(a", "$options": "i"}}, "pattern", "missing"),
         ({"age": {"$regex": "a", "$options": "x"}}, "$options", '"i"'),
         ({"age": {"$options": "i"}}, "$options", "add the pattern"),
         ({"age": {"$not": 1}}, "$not", "$ne"),

@@ -75,5 +75,5 @@ async def test_the_receipt_of_a_change_is_the_worse_of_its_two_rooms(
     config = evolve(pod_config(), broker=broker)
     async with open_pod(config, keys=KEYS, broker=bus.make) as pod:
         assert pod.hub.emit_collection_change("todos", "created", {}).scope == scope
-        receipt = await pod.hub.send_collection_change("todos", "created", {}, 1.0)
+        receipt = await pod.hub.send_collection_change("todos", "created", {}, 1.0, {})
         assert receipt.scope == scope

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 from attrs import evolve
 
 from support import MASTER, collections_config, running_collections, write_collection
@@ -63,6 +64,97 @@ async def test_both_forms_of_queries_are_understood(folder: Path) -> None:
         assert [sorted(todo) for todo in shown] == [["id", "weight"]]
 
 
+async def test_a_query_may_be_posted_where_a_url_is_too_short_for_it(folder: Path) -> None:
+    write_collection(folder, "runs", {"noStore": True}, {"post": "def run(ctx):\n    pass\n"})
+    async with running_collections(folder) as (_, http):
+        ids = [f"{number:024x}" for number in range(1000)]
+        for id_ in (ids[0], ids[999]):
+            await http.post("/todos", json={"id": id_, "title": id_})
+        query = {"id": {"$in": ids}, "$sort": {"id": -1}, "$fields": {"id": 1}}
+        found = (await http.post("/todos/query", json=query)).json()
+        assert found == [{"id": ids[999]}, {"id": ids[0]}]
+        counted = await http.post("/todos/count", json={"id": {"$in": ids[1:]}})
+        assert counted.json() == {"count": 1}
+        refused = await http.post("/todos/query", json={"weight": {"$gt": "ten"}})
+        assert (refused.status_code, "a number" in refused.text) == (400, True)
+        twice = await http.post("/todos/query?title=a", json={"title": "a"})
+        assert (twice.status_code, "not in both" in twice.text) == (400, True)
+        assert (await http.post("/runs/query", json={"a": 1})).json()["parts"] == ["query"]
+
+
+async def test_a_write_may_say_which_state_of_a_document_it_means(folder: Path) -> None:
+    hides = "def run(ctx):\n    ctx.hide('pin')\n"
+    write_collection(folder, "scripted", {}, {"get": hides, "validate": "def run(ctx): ...\n"})
+    async with running_collections(folder) as (_, http):
+        for path in ("/todos/a", "/scripted/a"):
+            made = await http.post(path[:-2], json={"id": "a", "title": "a", "pin": 1})
+            tag = made.headers["ETag"]
+            assert (await http.get(path)).headers["ETag"] == tag
+            known = await http.get(path, headers={"If-None-Match": f'W/"x", {tag}'})
+            assert (known.status_code, known.content, known.headers["ETag"]) == (304, b"", tag)
+            changed = await http.put(path, json={"n": 1}, headers={"If-Match": tag})
+            assert changed.status_code == 200
+            assert changed.headers["ETag"] != tag
+            stale = {"If-Match": tag}
+            for refused in (
+                await http.put(path, json={"n": 2}, headers=stale),
+                await http.patch(path, json={"n": 2}, headers=stale),
+                await http.delete(path, headers={**MASTER, **stale}),
+                await http.put(path, json={"n": 2}, headers={"If-None-Match": "*"}),
+                await http.put(
+                    path,
+                    json={"n": 2},
+                    headers={"If-Unmodified-Since": "Mon, 01 Jan 2001 00:00:00 GMT"},
+                ),
+                await http.post(path[:-2], json={"id": "a"}, headers={"If-None-Match": "*"}),
+            ):
+                assert (refused.status_code, "read it" in refused.text) == (412, True)
+            assert (await http.get(path, headers={"If-None-Match": tag})).json()["n"] == 1
+            assert (await http.put(path, json={}, headers={"If-Match": "*"})).status_code == 200
+
+
+async def test_a_patch_is_merged_into_what_is_there(folder: Path) -> None:
+    async with running_collections(folder) as (_, http):
+        there = {"id": "a", "title": "a", "weight": 1, "at": {"city": "Graz", "zip": {"a": 1}}}
+        await http.post("/todos", json=there)
+        patch = {"weight": None, "at": {"zip": {"a": None, "b": 2}, "new": {"x": None}}}
+        answer = await http.patch(
+            "/todos/a",
+            content=json.dumps(patch),
+            headers={"Content-Type": "application/merge-patch+json"},
+        )
+        changed = answer.json()
+        assert "weight" not in changed
+        assert changed["at"] == {"city": "Graz", "zip": {"b": 2}, "new": {}}
+        refused = await http.patch("/todos/a", json={"title": None})
+        assert (refused.status_code, refused.json()["errors"][0]["field"]) == (400, "title")
+        assert (await http.patch("/todos/a", json={"weight": {"$inc": 2}})).json()["weight"] == 2
+
+
+async def test_reading_by_post_needs_the_right_to_read(folder: Path) -> None:
+    write_collection(folder, "notes", {"access": {"get": "root"}})
+    async with running_collections(folder) as (_, http):
+        assert (await http.post("/notes/query", json={})).status_code == 401
+        assert (await http.post("/notes/count", json={})).status_code == 401
+
+
+async def test_of_updates_by_operators_at_the_same_time_none_is_lost(folder: Path) -> None:
+    write_collection(folder, "slow", {}, {"put": "async def run(ctx):\n    pass\n"})
+    async with running_collections(folder) as (_, http):
+        for name in ("todos", "slow"):
+            await http.post(f"/{name}", json={"id": "a", "title": "a", "log": []})
+
+            async def vote(number: int, name: str = name) -> None:
+                changes = {"votes": {"$inc": 1}, "log": {"$push": number}}
+                assert (await http.put(f"/{name}/a", json=changes)).status_code == 200
+
+            async with trio.open_nursery() as nursery:
+                for number in range(20):
+                    nursery.start_soon(vote, number)
+            found = (await http.get(f"/{name}/a")).json()
+            assert (found["votes"], sorted(found["log"])) == (20, list(range(20)))
+
+
 async def test_the_collections_are_listed_and_the_pods_own_paths_stay(folder: Path) -> None:
     write_collection(folder, "notes", {})
     async with running_collections(folder) as (pod, http):
@@ -102,10 +194,14 @@ REFUSED: list[tuple[str, str, dict[str, Any], int, str]] = [
     ("GET", "/todos?%ff=1", {}, 400, "percent-encoded"),
     ("GET", "/todos?" + "&".join(["a=1"] * 300), {}, 400, "parameters"),
     ("PUT", "/todos", {}, 405, "use GET, HEAD, POST"),
-    ("POST", "/todos/kept", {}, 405, "use DELETE, GET, HEAD, PUT"),
-    ("POST", "/todos/count", {}, 405, "use GET, HEAD."),
+    ("POST", "/todos/kept", {}, 405, "use DELETE, GET, HEAD, PATCH, PUT"),
+    ("PUT", "/todos/count", {}, 405, "use GET, HEAD, POST."),
+    ("GET", "/todos/query", {}, 405, "use POST."),
+    ("PUT", "/todos/kept", {"json": {"weight": {"$inc": "1"}}}, 400, "not by"),
+    ("PUT", "/todos/kept", {"json": {"address.city": "Wien"}}, 400, "is a path and no name"),
+    ("GET", "/todos?weight=ten", {}, 400, "a number"),
     ("DELETE", "/todos", {}, 405, "use GET, HEAD, POST"),
-    ("PATCH", "/todos/kept", {}, 405, "use DELETE, GET, HEAD, PUT"),
+    ("PATCH", "/todos", {}, 405, "use GET, HEAD, POST"),
     ("GET", "/todos/kept/more", {}, 404, "Read or add documents"),
     ("GET", "/todos/kept%2fmore", {}, 404, "no such document"),
     ("GET", "/todos", {"headers": {"X-Master-Key": "wrong"}}, 401, "master key"),

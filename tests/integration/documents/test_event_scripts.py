@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 import trio
 from attrs import evolve
 from structlog.testing import capture_logs
@@ -209,7 +210,7 @@ async def test_scripts_that_call_each_other_for_ever_are_ended(tmp_path: Path) -
         await http.post("/pong", json={})
         # Eight calls down the script fails, and each list above only lacks what failed below it.
         assert len((await http.get("/ping")).json()) == 1
-        assert (await http.post("/again", json={})).status_code == 500
+        assert (await http.post("/again", json={})).status_code == 508
         assert (await http.get("/again")).json() == []
 
 
@@ -241,6 +242,82 @@ async def test_what_aftercommit_does_comes_after_the_commit_and_undoes_nothing(
         assert made.status_code == 200
         assert (await client.expect("emit", event="committed"))["data"] == made.json()["id"]
         assert (await http.get("/todos")).json() == [made.json()]
+
+
+async def test_what_is_refused_a_script_keeps_its_status_and_its_sentence(tmp_path: Path) -> None:
+    ask = "ctx.collections.users.get(ctx.data['author'])"
+    write_collection(tmp_path, "posts", {}, {"post": f"def run(ctx):\n    {ask}\n"})
+    again = "await ctx.collections.loop.post({})"
+    write_collection(tmp_path, "loop", {}, {"post": f"async def run(ctx):\n    {again}\n"})
+    needs = {"strict": True, "properties": {"a": {"type": "number", "required": True}}}
+    write_collection(tmp_path, "strict", needs)
+    inner = "ctx.collections.strict.post({'b': 1})"
+    write_collection(tmp_path, "outer", {}, {"post": f"def run(ctx):\n    {inner}\n"})
+    async with running_collections(tmp_path) as (_, http):
+        missing = await http.post("/posts", json={"author": "nobody"})
+        assert (missing.status_code, "no such document" in missing.text) == (404, True)
+        wrong = await http.post("/outer", json={})
+        assert wrong.status_code == 400
+        assert [error["field"] for error in wrong.json()["errors"]] == ["a", "b"]
+        assert (await http.post("/loop", json={})).status_code == 508
+        for name in ("posts", "outer", "loop"):
+            assert (await http.get(f"/{name}")).json() == []
+
+
+async def test_aftercommit_holds_up_no_other_write(tmp_path: Path) -> None:
+    script = (
+        "import trio\n"
+        "other = trio.Event()\n"
+        "async def run(ctx):\n"
+        "    ctx.emit('begun', ctx.data['id'], 'lobby')\n"
+        "    if ctx.data['id'] == 'second':\n"
+        "        other.set()\n"
+        "    await other.wait()\n"
+    )
+    write_collection(tmp_path, "todos", {}, {"aftercommit": script})
+    async with running_collections(tmp_path) as (pod, http), connected(pod) as [client]:
+        await client.join("lobby")
+        answers: list[int] = []
+
+        async def post(id_: str) -> None:
+            answers.append((await http.post("/todos", json={"id": id_})).status_code)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(post, "first")
+            assert (await client.expect("emit", event="begun"))["data"] == "first"
+            nursery.start_soon(post, "second")
+        assert answers == [200, 200]
+
+
+@pytest.mark.parametrize("kind", ["def", "async def"])
+async def test_a_script_gets_all_of_a_list_and_all_pages_of_a_longer_one(
+    tmp_path: Path, kind: str
+) -> None:
+    wait, each = ("await ", "async ") if kind == "async def" else ("", "")
+    query = "{'n': {'$gte': 2}}"
+    script = (
+        f"{kind} run(ctx):\n"
+        f"    ctx.data['got'] = len({wait}ctx.collections.todos.get({query}))\n"
+        f"    ctx.data['all'] = [x['n'] {each}for x in ctx.collections.todos.all({query})]\n"
+        "    if ctx.query:\n"
+        f"        {wait}ctx.collections.todos.get()\n"
+    )
+    write_collection(tmp_path, "todos", {})
+    write_collection(tmp_path, "report", {"noStore": True}, {"get": script})
+    config = collections_config(tmp_path)
+    config = evolve(
+        config,
+        store=evolve(config.store, max_limit=3),
+        collections=evolve(config.collections, scan_limit=8),
+    )
+    async with running_collections(tmp_path, config) as (_, http):
+        for n in range(10):
+            await http.post("/todos", json={"id": f"{9 - n}", "n": n})
+        found = (await http.get("/report")).json()
+        assert (found["got"], found["all"]) == (8, [9, 8, 7, 6, 5, 4, 3, 2])
+        refused = await http.get("/report?more=1")
+        assert (refused.status_code, "all()" in refused.text) == (400, True)
+        assert len((await http.get("/todos")).json()) == 3
 
 
 async def test_a_collection_that_keeps_nothing_only_runs_its_scripts(tmp_path: Path) -> None:

@@ -266,3 +266,29 @@ async def test_what_a_script_makes_too_much_of_is_missed_and_the_room_goes_on(
         await client.expect("emit", event="created")
         node = find_node(pod.tree(), f"pod/rooms/{room}")
         assert (node.restarts, node.detail["lost"]) == (0, 9)
+
+
+async def test_a_change_that_is_too_large_for_a_room_is_told_by_its_id(tmp_path: Path) -> None:
+    write_collection(tmp_path, "todos", {})
+    config = collections_config(tmp_path)
+    limits = evolve(config.limits, room_mailbox_bytes=64 * 1024, emit_timeout=0.2)
+    async with (
+        running_collections(tmp_path, evolve(config, limits=limits)) as (pod, http),
+        connected(pod) as [client],
+    ):
+        await client.join("collection:todos")
+        made = await http.post("/todos", json={"id": "a", "text": "x" * 100_000})
+        assert made.status_code == 200
+        told = await client.expect("error")
+        assert told["data"] == {"code": "change_missed", "document": "a"}
+
+
+async def test_a_document_stops_growing_and_may_always_shrink(tmp_path: Path) -> None:
+    write_collection(tmp_path, "todos", {})
+    config = collections_config(tmp_path)
+    config = evolve(config, store=evolve(config.store, max_answer_bytes=10_000))
+    async with running_collections(tmp_path, config) as (_, http):
+        assert (await http.post("/todos", json={"id": "a", "x": "x" * 9_000})).status_code == 200
+        refused = await http.put("/todos/a", json={"y": "y" * 9_000})
+        assert (refused.status_code, "maxAnswerBytes" in refused.text) == (413, True)
+        assert (await http.put("/todos/a", json={"x": None})).status_code == 200

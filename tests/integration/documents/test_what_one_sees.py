@@ -369,11 +369,13 @@ async def test_the_catalogue_tells_of_what_the_asker_may_use(tmp_path: Path) -> 
         for who, headers in (("nobody", {}), ("mallory", as_mallory(pod))):
             document = (await http.get("/api/docs/openapi.json", headers=headers)).json()
             told: dict[str, set[str]] = {}
+            by_body = {("query", "post"), ("count", "post"), ("{id}", "patch")}
             for path, item in document["paths"].items():
                 if not path.startswith(("/auth/", "/_admin/", "/collections")):
                     name = path.split("/")[1]
-                    told.setdefault(name, set()).update(item.keys() - {"parameters"})
-            assert told == expected[who]
+                    others = {way for last, way in by_body if path.endswith(f"/{last}")}
+                    told.setdefault(name, set()).update(item.keys() - {"parameters", *others})
+            assert {name: ways for name, ways in told.items() if ways} == expected[who]
             listed = (await http.get("/collections", headers=headers)).json()
             assert listed == sorted(expected[who])
             schemas = {

@@ -281,7 +281,9 @@ async def test_11_a_message_that_is_cut_in_the_middle_is_no_message(
 
 
 async def test_12_bytes_that_come_one_by_one_are_understood(kind: str, server: Any) -> None:
-    async with scene(kind, server, attrs.evolve(FAST, timeout=1.8)) as it:
+    # A byte costs proxy and pod a turn of the loop each: ten words a second, not a hundred, leave
+    # a busy machine time for the bytes of all.
+    async with scene(kind, server, attrs.evolve(FAST, timeout=1.8), period=0.1) as it:
         await it.hears_more()
         it.far.toxics.put_both(Slicer(average_size=1))
         it.far.reset_connections()  # what greets a new connection comes so, too

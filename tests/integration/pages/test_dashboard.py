@@ -148,7 +148,7 @@ async def test_a_room_that_crashes_again_and_again_is_seen_first_and_by_its_name
         expect(alarm).to_contain_text("pod/rooms/chat-boom crashes again and again")
         expect(alarm).to_contain_text("boom")
         page.reload()  # what the page shows is the pod's past, not its own
-        expect(page.locator("#episodes li").first).to_contain_text("chat-boom")
+        expect(page.locator("#episodes li", has_text="chat-boom").first).to_be_visible()
         expect(page.locator("#episodes")).to_contain_text("This pod started")
 
     with capture_logs():

@@ -27,7 +27,9 @@ HUB: dict[str, Callable[[Hub], Awaitable[Receipt]]] = {
     "emit_collection_change": lambda hub: now(
         hub.emit_collection_change("todos", "created", LARGE)
     ),
-    "send_collection_change": lambda hub: hub.send_collection_change("todos", "created", LARGE, 1),
+    "send_collection_change": lambda hub: hub.send_collection_change(
+        "todos", "created", LARGE, 1, {}
+    ),
 }
 
 

@@ -8,7 +8,7 @@ from deployd.config.brokers import Nats, RabbitMQ, Redis
 from deployd.tools.chaos.proxy import DropFrames, fault_proxy
 from deployd.tools.chaos.proxy.frames import Frame
 from deployd.tools.chaos.runner.ways import Ways
-from deployd.tools.chaos.scenario.way_faults import WayDrop
+from deployd.tools.chaos.scenario.way_faults import OfWays, WayCut, WayDrop, WayDuplicate
 from deployd.tools.chaos.servers import Endpoint
 from deployd.transport.brokers.contract import EVERYONE, Channel, pod_channel, room_channel
 from deployd.transport.brokers.rabbitmq.topology import Topology
@@ -57,3 +57,21 @@ async def test_what_is_dropped_is_what_was_said(
     }
     found = {name for name, each in channels.items() if toxic.fits(delivered(kind, each))}
     assert found == fits
+
+
+@pytest.mark.parametrize(
+    ("trouble", "struck"), [(WayDrop(), 5), (WayDuplicate(), 5), (WayCut(), None)]
+)
+async def test_how_many_messages_were_struck_is_said_of_what_strikes_messages(
+    trouble: OfWays, struck: int | None
+) -> None:
+    async with (
+        fault_proxy("127.0.0.1:1", protocol="nats") as first,
+        fault_proxy("127.0.0.1:1", protocol="nats") as second,
+    ):
+        ways = Ways("nats", [{Endpoint("127.0.0.1", 1): first}, {Endpoint("127.0.0.1", 2): second}])
+        end = ways.befall(trouble)
+        for count, proxy in enumerate((first, second), start=2):
+            for placed in proxy.toxics:
+                placed.uses.count = count
+        assert end() == struck

@@ -18,7 +18,7 @@ from deployd.tools.chaos.scenario import (
     shipped,
 )
 from deployd.tools.chaos.simulated import NotSimulated, obstacle, simulate_scenario
-from deployd.tools.oracle import Calm, Entered, Hearing, Mended, Spoken, Struck, digest
+from deployd.tools.oracle import Calm, Entered, Hearing, Mended, Record, Spoken, Struck, digest
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -111,6 +111,19 @@ def test_what_lasts_until_something_ends_in_the_end_and_says_that_it_waited_in_v
     [ended] = [record for record in outcome.history if isinstance(record, Mended)]
     assert ended.in_vain
     assert not outcome.passed
+
+
+@pytest.mark.parametrize(("struck", "passed"), [(0, False), (1, True), (None, True)])
+def test_a_fault_that_struck_no_message_has_shown_nothing(struck: int | None, passed: bool) -> None:
+    scenario = steps(
+        '[[steps]]\nname = "gone"\nat = 1\nfault = "way.drop"\nfor = 1\n[expect]\noutage = "may"\n'
+    )
+    history: list[Record] = [Struck(1.0, "gone", "way.drop"), Mended(2.0, "gone", struck=struck)]
+    outcome = judged(scenario, "nats", "single", 0, history)
+    assert outcome.passed is passed
+    assert told(outcome) == (
+        [] if passed else ["gone: it struck none, expected that it strikes messages"]
+    )
 
 
 def test_what_lasts_until_another_step_begins_ends_then() -> None:

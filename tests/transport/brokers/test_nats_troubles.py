@@ -159,8 +159,10 @@ async def test_a_stream_over_the_pods_subjects_changes_nothing(
 
 
 async def test_a_server_without_a_connection_left_says_so(make_nats_server: MakeNatsServer) -> None:
-    server = make_nats_server("max_connections: 1")
+    server = make_nats_server()
     async with connected(server.settings()):
+        # Not before: who looked whether it serves may still be counted.
+        await reload(server, "max_connections: 1")
         error = await refusal(server.settings())
     assert type(error) is BrokerUnavailable
     assert "raise its max_connections" in str(error)

@@ -139,10 +139,12 @@ class Way:
     def __init__(self, port: int) -> None:
         self._port = port
         self._both = asyncio.Event()
+        self._carried: list[asyncio.Task[None] | None] = []
         self.turns: list[int] = []
         """Of each connection: how often the server answered what was said since its last answer."""
 
     async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._carried.append(asyncio.current_task())
         place, asked = len(self.turns), asyncio.Event()
         self.turns.append(0)
         if len(self.turns) == 2:
@@ -161,13 +163,19 @@ class Way:
                 asked.clear()
                 writer.write(data)
 
-        with suppress(OSError):
-            await asyncio.wait(
-                [asyncio.ensure_future(ask()), asyncio.ensure_future(answer())],
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-        there.close()
-        writer.close()
+        both = [asyncio.ensure_future(ask()), asyncio.ensure_future(answer())]
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        for one in both:
+            one.cancel()
+        await asyncio.gather(*both, return_exceptions=True)
+        for end in (there, writer):
+            end.close()
+            with suppress(OSError):
+                await end.wait_closed()
+
+    async def until_over(self) -> None:
+        """Return when all connections are closed: nobody else would notice any more."""
+        await asyncio.gather(*filter(None, self._carried))
 
 
 def test_a_pod_waits_for_few_answers_until_it_hears(rabbitmq_server: RabbitServer) -> None:
@@ -184,6 +192,7 @@ def test_a_pod_waits_for_few_answers_until_it_hears(rabbitmq_server: RabbitServe
                 await driver.publish(numbers(0, 3))
                 await feed.until(2)
             await driver.close()
+            await way.until_over()
         assert feed.taken == [0, 1, 2]
 
     asyncio.run(scenario())

@@ -92,7 +92,7 @@ class RealFaults:
 
     @_do.register
     async def _(self, trouble: way.OfWays) -> EndStep:
-        return _then(self._cast.ways.befall(trouble))
+        return partial(_told, self._cast.ways.befall(trouble))
 
     @_do.register
     async def _(self, trouble: inner.PodMemory) -> EndStep:
@@ -253,6 +253,12 @@ async def _all(scope: trio.CancelScope, deeds: Sequence[Callable[[], Awaitable[N
         async with trio.open_nursery() as nursery:
             for deed in deeds:
                 nursery.start_soon(deed)
+
+
+async def _told(end: Callable[[], int | None]) -> int | None:
+    """End what befell ways."""
+    await trio.lowlevel.checkpoint()
+    return end()
 
 
 def _then(*deeds: Callable[[], object]) -> EndStep:

@@ -24,6 +24,7 @@ from ..proxy import (
     FrameToxic,
     Latency,
     LimitData,
+    PlacedToxic,
     RefuseConnections,
     ReorderFrames,
     Slicer,
@@ -64,21 +65,29 @@ class Ways:
         proxies = self._proxies[pod]
         return {each: Endpoint(LOCALHOST, proxy.port) for each, proxy in proxies.items()}
 
-    def befall(self, trouble: way.OfWays) -> Callable[[], None]:
-        """Let something befall the ways of some pods; return what ends it."""
+    def befall(self, trouble: way.OfWays) -> Callable[[], int | None]:
+        """Let something befall the ways of some pods; return what ends it.
+
+        That returns how many messages were struck, where it is messages that are.
+        """
         placed = list(_toxics(trouble, self._kind))
-        ends: list[tuple[FaultProxy, str]] = []
+        ends: list[tuple[FaultProxy, PlacedToxic]] = []
         for proxy in self._of(trouble.pods):
             for toxic, streams in placed:
                 for stream in streams:
                     name = f"{trouble.name} {len(proxy.toxics)}"
-                    ends.append((proxy, proxy.toxics.add(toxic, name=name, stream=stream)))
+                    proxy.toxics.add(toxic, name=name, stream=stream)
+                    ends.append((proxy, proxy.toxics.get(name)))
             if isinstance(trouble, way.WayCut | way.WayHang | way.WayRefuse):
                 proxy.reset_connections()
 
-        def end() -> None:
-            for proxy, name in ends:
-                proxy.toxics.remove(name)
+        def end() -> int | None:
+            for proxy, toxic in ends:
+                proxy.toxics.remove(toxic.name)
+            of_messages = [
+                each.uses.count for _, each in ends if isinstance(each.toxic, FrameToxic)
+            ]
+            return sum(of_messages) if of_messages else None
 
         return end
 

@@ -75,7 +75,13 @@ def judged(
 
 
 def _steps(scenario: Scenario, history: Sequence[Record]) -> Iterator[Check]:
-    """Hold what was done against what was to be done: a wait may have been in vain."""
+    """Hold what was done against what was to be done: a wait may have been in vain, or a fault.
+
+    Where a fault struck nothing, all that holds says nothing.
+    """
+    for record in history:
+        if isinstance(record, Mended) and record.struck == 0:
+            yield Check(record.step, "that it strikes messages", "it struck none", held=False)
     begun = [record.step for record in history if isinstance(record, Struck)]
     ended = {r.step for r in history if isinstance(r, Mended) and not r.in_vain}
     for step in scenario.steps:

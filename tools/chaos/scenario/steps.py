@@ -25,7 +25,8 @@ SILENT: Final = 1.0
 LOOKED: Final = 0.05
 """Seconds between looks at whether something has come about."""
 
-EndStep: TypeAlias = Callable[[], Awaitable[object]]
+EndStep: TypeAlias = Callable[[], Awaitable[int | None]]
+"""Ends a step, and returns how many messages it struck, of what strikes messages alone."""
 BeginStep: TypeAlias = Callable[[int], Awaitable[EndStep]]
 """Does a step, by its number, and returns what ends it."""
 
@@ -72,9 +73,9 @@ class ScenarioSteps:
         self._history.append(Struck(trio.current_time(), step.title, step.trouble.name))
         end = await self._do(number)
         kept = await self._is_over(step, cue)
-        await end()
+        struck = await end()
         self.over += 1
-        self._history.append(Mended(trio.current_time(), step.title, not kept))
+        self._history.append(Mended(trio.current_time(), step.title, not kept, struck))
 
     async def _is_time(self, number: int, begin: float) -> bool:
         """Wait until a step is due; return whether it ever was."""
