@@ -8,6 +8,7 @@ from .problems import room_closed
 from .receipt import Receipt
 from .replies import Replies, Reply, settle_unheard
 from .room import Room
+from .room_actor import RoomActor
 from .rooms import RoomRef, Rooms, hand_over, hand_over_in_turn, load_room_classes, own_up, tell_gap
 from .roster import EventIds, RoomEmit, RoomEnvironment, Roster, ServerEmit, StatePolicy
 from .seat import Seat, Standing, same_person
@@ -21,6 +22,7 @@ __all__ = [
     "Replies",
     "Reply",
     "Room",
+    "RoomActor",
     "RoomEmit",
     "RoomEnvironment",
     "RoomRef",
