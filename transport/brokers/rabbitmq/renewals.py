@@ -14,7 +14,7 @@ from ..contract import Channel
 
 __all__ = ["Renewals"]
 
-TRIES: Final = 3
+TRIES: Final = 2
 """Times that a channel is bound again until that is in vain."""
 LATELY: Final = 10.0
 """Seconds after which an earlier time counts no more."""
