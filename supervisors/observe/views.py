@@ -55,6 +55,7 @@ class Views:
 
     def detailed(self) -> dict[str, JSON]:
         """Return the same, all histograms, and the rooms one by one."""
+        self._pod.weights.look(holdings(self._pod))
         return self._seen(detailed(self._pod, self.samples, self._wall()))
 
     def past(self) -> dict[str, JSON]:

@@ -165,7 +165,6 @@ async def test_a_room_that_hoards_is_found_by_its_name_and_its_pattern(where: st
         await client.send("emit", room="leaky-1", event=where)
         await client.expect("emit")
         views: Any = pod.parts.tree.views
-        views._look_at_rooms(0.0)
         shown = {room["name"]: room["memory"] for room in views.detailed()["rooms"]["all"]}
         patterns = {row["pattern"]: row for row in views.realtime()["rooms"]["patterns"]}
     assert shown["leaky-1"] > 300 * KB > 10 * KB > shown["calm"]
