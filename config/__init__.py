@@ -27,7 +27,7 @@ from .files import read_regular
 from .in_force import InForce, Reading, read_again
 from .json_schema import json_schema
 from .limits import Limits
-from .load import Loaded, load, write_default
+from .load import Loaded, load, logging_wanted, write_default
 from .logs import (
     bind_log_context,
     configure_logging,
@@ -130,6 +130,7 @@ __all__ = [
     "load_class",
     "load_secrets",
     "log_level",
+    "logging_wanted",
     "logs_for_people",
     "private_paths",
     "read_again",

@@ -29,6 +29,16 @@ def create_once(path: Path, content: bytes, *, mode: int) -> bool:
         draft.unlink()
 
 
+def never_waiting(path: str, flags: int) -> int:
+    """Open a file for `open(…, opener=…)`; a pipe that has nobody at its other end is no wait.
+
+    It is an empty file to its readers, and an `OSError` for its writers.
+    """
+    descriptor = os.open(path, flags | os.O_NONBLOCK, 0o666)
+    os.set_blocking(descriptor, True)
+    return descriptor
+
+
 def read_regular(path: Path, most: int) -> bytes:
     """Return the content of a file of `most` bytes at the most.
 
@@ -37,7 +47,10 @@ def read_regular(path: Path, most: int) -> bytes:
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(mode):
             raise OSError(errno.EINVAL, "Not a regular file", str(path))
         with os.fdopen(descriptor, "rb", closefd=False) as file:
             content = file.read(most + 1)

@@ -4,6 +4,7 @@ What comes later wins. The four are laid over each other as plain data, and stru
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import attrs
@@ -12,7 +13,7 @@ import orjson
 from .catalogue import ENTRIES, nearest
 from .errors import ConfigError, Misconfiguration
 from .files import create_once
-from .schema import Config
+from .schema import Config, Logging
 from .settings_file import fill, read_document
 from .structure import structure
 from .text_values import from_environment, from_text
@@ -107,6 +108,24 @@ def load(
     _lay_environment(layers, environ)
     _lay_overrides(layers, overrides or {})
     return _finish(layers)
+
+
+def logging_wanted(path: Path | None, environ: Mapping[str, str]) -> Logging:
+    """Tell in which format to say what is wrong with settings that cannot be loaded.
+
+    It is what they say of it, as far as that much of them can be read; all else is the default.
+    """
+    layers = _Layers()
+    with suppress(ConfigError):
+        if path is not None:
+            layers.lay_file(path, environ)
+    _lay_environment(layers, environ)
+    section = layers.document.get("logging") if isinstance(layers.document, dict) else None
+    wanted = section.get("format") if isinstance(section, dict) else None
+    try:
+        return structure({"logging": {} if wanted is None else {"format": wanted}}).logging
+    except ConfigError:
+        return Logging()
 
 
 def write_default(path: Path) -> bool:

@@ -30,6 +30,7 @@ from structlog.typing import (
 )
 
 from .errors import ConfigError, Misconfiguration
+from .files import never_waiting
 from .redact import redact
 from .schema import Logging
 
@@ -58,6 +59,9 @@ class _Handler(StreamHandler[TextIO]):
         """
         with suppress(Exception):
             super().emit(record)
+
+    def handleError(self, record: LogRecord) -> None:  # noqa: N802 - the library's
+        """Lose a line in silence: the library would print a traceback, past the log."""
 
     def reopen(self, file: Path) -> None:
         """Write to a file that is opened now. Raises `OSError`, and nothing has changed."""
@@ -156,7 +160,14 @@ def reopen_log() -> Path | None:
 
 
 def _open(file: Path) -> TextIO:
-    return file.open("a", encoding="utf-8", errors="backslashreplace", buffering=1)
+    return open(
+        file,
+        "a",
+        encoding="utf-8",
+        errors="backslashreplace",
+        buffering=1,
+        opener=never_waiting,
+    )
 
 
 def get_logger(component: str = _COMPONENT) -> FilteringBoundLogger:
@@ -212,7 +223,8 @@ def _attach(handler: _Handler, renderer: list[Processor]) -> None:
     for old in [one for one in root.handlers if isinstance(one, _Handler)]:
         root.removeHandler(old)
         if old.file is not None:
-            old.stream.close()
+            with suppress(OSError):  # as in `reopen`
+                old.stream.close()
     root.addHandler(handler)
 
 

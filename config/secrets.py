@@ -1,5 +1,6 @@
 """The pod's own secrets: generated once, kept in a file that only its owner reads."""
 
+import errno
 import os
 import secrets
 import stat
@@ -10,7 +11,7 @@ import attrs
 import orjson
 
 from .errors import SecretsError
-from .files import create_once
+from .files import create_once, never_waiting
 
 FILE = "secrets.json"
 MASTER_KEY, JWT_SECRET = "DEPLOYD_MASTER_KEY", "DEPLOYD_JWT_SECRET"
@@ -69,9 +70,11 @@ def _generate() -> bytes:
 
 
 def _read_private(path: Path) -> bytes:
-    with path.open("rb") as file:
+    with open(path, "rb", opener=never_waiting) as file:
         # Asked of the open file: its name may be given to another one in between.
         mode = os.fstat(file.fileno()).st_mode
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "Not a regular file", str(path))
         if stat.S_IMODE(mode) & 0o077:
             raise SecretsError(
                 f"{path} is open to other users (mode {stat.S_IMODE(mode):04o}); "

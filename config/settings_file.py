@@ -9,6 +9,7 @@ import yaml
 
 from .catalogue import ENTRIES, Entry
 from .errors import ConfigError, Misconfiguration
+from .files import read_regular
 from .text_values import from_text
 
 WRAPPER = "realtime"
@@ -16,6 +17,7 @@ PLACEHOLDER = r"\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\}"
 _PLACEHOLDER = re.compile(r"(?P<dollar>\$?)\$\{(?P<name>[^}:]*)(:-(?P<default>[^}]*))?[^}]*\}")
 _NAMES = re.compile(r"\b(?:tag|alias|anchor)\b")
 _QUOTE_IT = "a text that begins with '!', '*' or '&' needs quotes"
+_MOST_BYTES = 2**22
 _MAX_DEPTH = 20  # a YAML alias can hold itself
 
 
@@ -28,7 +30,7 @@ def read_document(path: Path) -> object:
     if parse is None:
         raise _refusal(path, f"files of settings end in .json, .yaml or .yml, not {path.suffix!r}")
     try:
-        document = parse(path.read_text(encoding="utf-8-sig"))
+        document = parse(read_regular(path, _MOST_BYTES).decode("utf-8-sig"))
     except FileNotFoundError as error:
         raise _refusal(path, "there is no such file") from error
     except OSError as error:

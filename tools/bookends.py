@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import signal
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import metadata
@@ -14,7 +15,8 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from ..config import Config, get_logger, logs_for_people, redact_text
+from ..config import Config, get_logger, logs_for_people
+from ..documents.store import database_place
 
 __all__ = ["Farewell", "leave_at_once", "tell_start"]
 
@@ -48,7 +50,7 @@ class Farewell:
     since: float
     clients: int
 
-    def tell(self, now: float) -> None:
+    def say(self, now: float) -> None:
         """Say that it has stopped."""
         seconds = round(now - self.since, 3)
         _log.info("stopped", reason=self.reason, seconds=seconds, clients=self.clients)
@@ -76,14 +78,26 @@ def _broker(config: Config) -> str:
     if not broker.enabled or broker.type == "memory":
         return "none"
     section = getattr(broker, broker.type, None)  # a driver of one's own has no section
-    host, port = getattr(section, "host", ""), getattr(section, "port", "")
-    return f"{broker.type} at {host}:{port}" if host else broker.type
+    places = ", ".join(_places(section))
+    return f"{broker.type} at {places}" if places else broker.type
+
+
+def _places(section: object) -> Iterator[str]:
+    """Yield where the servers of a broker are: without who signs in."""
+    url = urlsplit(getattr(section, "url", ""))
+    nodes, sentinels = getattr(section, "nodes", ()), getattr(section, "sentinels", ())
+    if sentinels:
+        yield f"what the sentinels {', '.join(sentinels)} name"
+    elif nodes:
+        yield from nodes
+    elif url.netloc:
+        yield url.netloc.rpartition("@")[2]
+    elif hasattr(section, "host"):
+        yield f"{section.host}:{getattr(section, 'port', '')}"
+    yield from getattr(section, "servers", ())
 
 
 def _store(config: Config) -> str:
     if not config.store.url:
         return f"sqlite in {config.server.data}"
-    url = urlsplit(config.store.url)
-    # Without who signs in; what cannot be read that way is masked whole.
-    where = f"{url.hostname or 'localhost'}:{url.port or 5432}{url.path}"
-    return redact_text(f"{url.scheme} at {where}")
+    return database_place(config.store.url)

@@ -6,11 +6,14 @@ a pod that runs is left in peace. What documents are held against is the definit
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import attrs
@@ -20,10 +23,10 @@ from rich.table import Table
 from rich.text import Text
 
 from ..actors import load_room_classes
-from ..config import Config, ConfigError, Misconfiguration, SecretsError, load_secrets
+from ..config import Config, ConfigError, Misconfiguration, load_secrets
 from ..documents.collections import CollectionFit, fits
 from ..documents.store import database_url
-from ..transport import Certificate
+from ..transport import Certificate, TransportError
 from ..transport.brokers import load_broker
 from ..transport.sockets import bind
 from .common import ToolError, config_option, data_option, printable, read_settings, screen
@@ -120,13 +123,13 @@ def _done(name: str, does: Callable[[], None]) -> Finding:
 
 
 def _secrets(config: Config, environ: Mapping[str, str]) -> None:
-    """Read the secrets; where there are none yet, look whether they could be made."""
+    """Read the secrets; where there are none yet, have them made elsewhere if they could be."""
     folder = Path(config.server.data)
-    try:
+    if (folder / "secrets.json").exists() or not _may_be_made(folder):
         load_secrets(folder, environ, make=False)
-    except SecretsError:
-        if (folder / "secrets.json").exists() or not _may_be_made(folder):
-            raise
+    else:
+        with TemporaryDirectory() as elsewhere:
+            load_secrets(Path(elsewhere), environ)
 
 
 def _rooms(config: Config) -> None:
@@ -147,17 +150,28 @@ def _port(config: Config) -> None:
 
 
 def _metrics_port(config: Config) -> None:
+    """Listen on it while the other port is listened on too, as far as it can be."""
     host, _, port = config.metrics.bind.rpartition(":")
-    if port:
-        bind(host, int(port), 1, options=("metrics.bind", "metrics.bind")).close()
+    if not port:
+        return
+    with ExitStack() as held:
+        with suppress(TransportError):
+            held.enter_context(bind(config.server.host, config.server.port, 1))
+        held.enter_context(bind(host, int(port), 1, options=("metrics.bind", "metrics.bind")))
 
 
 def _log_file(config: Config) -> None:
-    if config.logging.file:
-        file = Path(config.logging.file)
-        if not os.access(file if file.exists() else file.absolute().parent, os.W_OK):
-            sentence = f"logging.file cannot be written: {file}"
-            raise ConfigError(Misconfiguration(sentence, ("logging.file",)))
+    if not config.logging.file:
+        return
+    file = Path(config.logging.file)
+    try:
+        if file.exists():
+            os.close(os.open(file, os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK))
+        elif not _may_be_made_in(file.absolute().parent):
+            raise FileNotFoundError(errno.ENOENT, "No folder that may be written")
+    except OSError as error:
+        sentence = f"logging.file cannot be opened: {error.strerror}: {file}"
+        raise ConfigError(Misconfiguration(sentence, ("logging.file",))) from error
 
 
 def _documents(config: Config, collections: list[CollectionFit]) -> None:
@@ -173,7 +187,11 @@ def _documents(config: Config, collections: list[CollectionFit]) -> None:
 def _may_be_made(folder: Path) -> bool:
     """Whether somebody may write into a folder, or make it."""
     there = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
-    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+    return _may_be_made_in(there)
+
+
+def _may_be_made_in(folder: Path) -> bool:
+    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
 
 
 CHECKS: Final[Mapping[str, Callable[[Config], None]]] = {

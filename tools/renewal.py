@@ -10,10 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..config import (
+    LEVELS,
     Config,
     ConfigurationError,
     get_logger,
     load_secrets,
+    log_level,
     read_again,
     set_log_level,
 )
@@ -42,8 +44,12 @@ class Renewal:
             return
         reading = read_again(self._in_force, wanted)
         self._in_force = reading.config
-        set_log_level(reading.config.logging.level, trace=reading.config.logging.realtime_debug)
         self._pod.adopt(reading.config, keys)
+        logging = reading.config.logging
+        # Whoever asks for fewer lines, or for more, hears that it was done.
+        talkative = min(log_level(), logging.level, key=LEVELS.index)
+        set_log_level(talkative, trace=logging.realtime_debug)
         _log.info(
             "settings reloaded", changed=[*reading.changed], wait_for_a_start=[*reading.later]
         )
+        set_log_level(logging.level, trace=logging.realtime_debug)

@@ -25,6 +25,7 @@ from ..config import (
     get_logger,
     load,
     load_secrets,
+    logging_wanted,
     logs_for_people,
     reopen_log,
 )
@@ -46,6 +47,7 @@ from .reload import imported_files, start_again, wait_for_change
 from .renewal import Renewal
 from .signals import Signals
 from .systemd import ServiceManager
+from .uncaught import uncaught_errors_told
 from .welcome import base_url, links, rows_of, welcome
 
 DEV_DRAIN = 2.0
@@ -100,11 +102,12 @@ def serve(
              "chaos.enabled": chaos or None}  # fmt: skip
     folder = os.getcwd()  # a script may change it
     # Until it is known how the log is to be: what is wrong with the settings is told in it too.
-    _log_as(Logging(format="human" if dev else "auto"))
-    try:
-        again = trio.run(run, prepare(file, given, dev=dev, began=began))
-    except Exception as error:  # noqa: BLE001 - the last word, whatever it is
-        _tell_failure(error)
+    _log_as(Logging(format="human") if dev else logging_wanted(settings_file(file), os.environ))
+    with uncaught_errors_told():
+        try:
+            again = trio.run(run, prepare(file, given, dev=dev, began=began))
+        except Exception as error:  # noqa: BLE001 - the last word, whatever it is
+            _tell_failure(error)
     if again:
         start_again(folder)
 
@@ -190,7 +193,7 @@ async def _live(launch: Launch, signals: Signals, manager: ServiceManager) -> No
             reason = "a file was saved" if signals.first is None else signals.first.name
             farewell = Farewell(reason, trio.current_time(), pod.connections())
             manager.stopping(reason)
-        farewell.tell(trio.current_time())
+        farewell.say(trio.current_time())
     except RoomImportError as error:
         if not launch.dev:
             raise

@@ -10,6 +10,7 @@ from .receipt import Receipt
 from .refusal import Refuse
 from .replies import Replies, Reply, settle_unheard
 from .room import Room
+from .room_actor import RoomActor
 from .rooms import (
     RoomFactory,
     RoomRef,
@@ -41,6 +42,7 @@ __all__ = [
     "Replies",
     "Reply",
     "Room",
+    "RoomActor",
     "RoomEmit",
     "RoomEnvironment",
     "RoomFactory",

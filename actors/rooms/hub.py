@@ -23,8 +23,9 @@ from .roster import EventIds, ServerEmit
 
 __all__ = ["ChangeType", "Hub", "ThreadHub"]
 
-ChangeType = Literal["created", "updated", "deleted", "missed"]
-"""What became of a document; `missed` stands for a change that is too much for a room."""
+ChangeType = Literal["created", "updated", "deleted", "revised", "missed"]
+"""What became of a document. `revised` is an update with what was there before it, for a room that
+knows who could see that; `missed` stands for a change that is too much for a room."""
 
 R = TypeVar("R")
 

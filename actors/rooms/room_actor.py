@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import weakref
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, cast
 
@@ -121,6 +121,11 @@ class RoomActor(Actor):
             "deliveries": roster.deliveries,
             "lost": roster.lost,
         }
+
+    def held(self) -> Iterable[object]:
+        """Return what the room keeps: its state, and what its author has put on it; only look."""
+        own = getattr(self._room, "__dict__", {})
+        return [self._roster.state, *(value for key, value in own.items() if key != "__host__")]
 
     def naming(self, message: object) -> Mapping[str, str]:
         """Name what crashed the room: who said which event, under which id."""

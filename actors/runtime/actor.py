@@ -104,11 +104,11 @@ class Actor(Handling):
         return {}
 
     def naming(self, message: object) -> Mapping[str, str]:
-        """Return what names a message in the log, when the actor has crashed on it.
+        """Return what names a message in the log, when the actor has crashed on it; None is none.
 
         Never what it holds: only where it came from, and by which words those who sent it find it.
         """
-        return {"message": type(message).__name__}
+        return {} if message is None else {"message": type(message).__name__}
 
     # What subclasses call ------------------------------------------------------------------
 

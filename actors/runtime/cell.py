@@ -234,6 +234,11 @@ class ActorCell(Recipient[M]):
         self.mailbox.check_thread(what)
 
     @property
+    def live(self) -> Actor | None:
+        """The incarnation that lives, for who looks at it; None between two of them."""
+        return self._actor
+
+    @property
     def crashed_on(self) -> Mapping[str, str]:
         """What the last incarnation was at work on when it crashed, in words for the log."""
         return self._crashed_on
@@ -328,8 +333,9 @@ class ActorCell(Recipient[M]):
         self._crashed_on = _UNKNOWN
         try:
             if actor is not None:
-                if exit_.abnormal and self._current is not _NOTHING:
-                    self._crashed_on = _named(actor, unwrapped(self._current)[0])
+                if exit_.abnormal:
+                    current = None if self._current is _NOTHING else unwrapped(self._current)[0]
+                    self._crashed_on = _named(actor, current)
                 self._judge_current(actor, exit_)
                 if not starting:
                     await self._on_stop(actor, exit_)

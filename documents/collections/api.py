@@ -19,22 +19,30 @@ from ..errors import QueryError, RequestRefused, refused_for
 from ..http import ApiAnswer, ApiRequest, Offer
 from ..scripts import Response
 from ..store import nested
-from ..users import Caller, Method, demand, is_users, may_ask
+from ..users import Caller, Method, demand, demand_many, is_users, may_ask
 from .directory import Directory
 from .discovery import Discovery
 from .environment import Collection, CollectionEnvironment
-from .preconditions import UNCONDITIONAL, Preconditions, entity_tag, read_preconditions
-from .reading import Reader
+from .preconditions import (
+    UNCONDITIONAL,
+    Preconditions,
+    entity_tag,
+    of_version,
+    read_preconditions,
+)
+from .reading import TRUNCATED, Reader
 from .scripting import Call, run_before
 from .service import CollectionService
 from .unstored import run_unstored, unstored_methods
-from .writing import WriteRequest
+from .writing import ATTEMPTS, WriteRequest
 
 __all__ = ["Api", "answer_of"]
 
 _METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _READINGS: Final = {"count": ("GET", "POST"), "query": ("POST",)}
 """What stands in the place of an id, and how it is asked for."""
+_CHANGED_MEANWHILE: Final = (404, 409, 412)
+"""What a removal is refused with whose document others have changed since it was found."""
 _WEIGHT: Final = 256
 """Bytes that a write weighs in a mailbox beside its document."""
 
@@ -77,7 +85,7 @@ class Api:
         if collection.definition.no_store:
             return unstored_methods(collection)
         if not parts:
-            return ("GET", "POST")
+            return ("GET", "POST", "DELETE")
         if len(parts) > 1:
             return _METHODS
         if parts[0] in _READINGS:
@@ -94,6 +102,8 @@ class Api:
         try:
             collection = await self._collection(request)
             call = _call_of(request, collection)
+            if request.batch is not None:
+                return await self._create_all(collection, call, request.batch)
             call, body = await self._before(collection, call, request.body)
             if collection.definition.no_store:
                 outcome = await run_unstored(collection, self._env, call, body)
@@ -155,6 +165,8 @@ class Api:
                 return _document(shown, read_preconditions(call.headers))
             case "POST", ():
                 return await self._answer_write(collection, call, "post", None, body)
+            case "DELETE", ():
+                return await self._remove_all(collection, call)
             case "PUT" | "PATCH", (id_,):
                 return await self._answer_write(collection, call, "put", id_, body)
             case "DELETE", (id_,):
@@ -171,17 +183,45 @@ class Api:
     ) -> ApiAnswer:
         if is_users(collection.definition) and method == "post":
             self._count_sign_up(call)
-        writing = WriteRequest(
-            method,
-            id_,
-            body,
-            call,
-            nbytes=_WEIGHT + call.nbytes,
-            merge=call.merge,
-            preconditions=read_preconditions(call.headers),
-        )
-        answer = await self._service.submit(collection, writing)
+        answer = await self._service.submit(collection, _write(method, id_, body, call))
         return _document(answer.body) if answer.response is None else _scripted(answer.response)
+
+    async def _create_all(
+        self, collection: Collection, call: Call, batch: Sequence[Mapping[str, JSON]]
+    ) -> ApiAnswer:
+        """Add many documents at once, all or none; each is seen by each script by itself."""
+        definition, most = collection.definition, self._env.answers.documents
+        if definition.no_store or is_users(definition):
+            raise RequestRefused(400, f"Send to '{definition.name}' one object at a time.")
+        if not 0 < len(batch) <= most:
+            raise RequestRefused(400, f"Send 1 to {most:,} documents at once (store.maxLimit).")
+        writes = []
+        for given in batch:
+            asked, body = await self._before(collection, call, given)
+            writes.append(_write("post", None, body, evolve(asked, nbytes=0)))
+        writes[0] = evolve(writes[0], nbytes=_WEIGHT + call.nbytes)
+        return _answer(await self._service.submit_batch(collection, writes))
+
+    async def _remove_all(self, collection: Collection, call: Call) -> ApiAnswer:
+        """Remove what a query finds, all of it or nothing, as a GET of it would show it to root.
+
+        What others change meanwhile is looked at again.
+        """
+        demand_many(collection.definition, call.caller)
+        for attempt in range(1, ATTEMPTS + 1):
+            async with self._search_turn(call):
+                found, truncated = await self._reader.versions(collection, call)
+            writes = [_removal(id_, version, call) for id_, version in found]
+            try:
+                await self._service.submit_batch(collection, writes)
+            except RequestRefused as refused:
+                if attempt == ATTEMPTS or refused.status not in _CHANGED_MEANWHILE:
+                    raise
+            else:
+                break
+        return ApiAnswer(
+            200, orjson.dumps({"deleted": len(writes)}), TRUNCATED if truncated else {}
+        )
 
     def _count_sign_up(self, call: Call) -> None:
         if call.caller.is_root:
@@ -206,7 +246,8 @@ def _offer(collection: Collection, caller: Caller) -> Offer:
     definition, events = collection.definition, frozenset(collection.scripts.by_event)
     methods = get_args(Method)
     may = frozenset(method for method in methods if may_ask(definition, method, caller))
-    return Offer(definition, events, may & events if definition.no_store else may)
+    offered = may & events if definition.no_store else may
+    return Offer(definition, events, offered, root=caller.is_root)
 
 
 def _call_of(request: ApiRequest, collection: Collection) -> Call:
@@ -231,6 +272,24 @@ def _call_of(request: ApiRequest, collection: Collection) -> Call:
         request.headers,
         merge=merge,
     )
+
+
+def _write(method: Method, id_: str | None, body: Mapping[str, JSON], call: Call) -> WriteRequest:
+    return WriteRequest(
+        method,
+        id_,
+        body,
+        call,
+        nbytes=_WEIGHT + call.nbytes,
+        merge=call.merge,
+        preconditions=read_preconditions(call.headers),
+    )
+
+
+def _removal(id_: str, version: str, call: Call) -> WriteRequest:
+    """Return the removal of a document in one state of it, and in no other."""
+    call = evolve(call, parts=(id_,), query={})
+    return WriteRequest("delete", id_, {}, call, preconditions=of_version(version))
 
 
 def _answer(value: JSON) -> ApiAnswer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import ClassVar, Final
 
 import trio
@@ -14,6 +15,7 @@ from ...transport import JSON
 from ..errors import RequestRefused, StoreError, StoreUnavailable
 from ..store import Change, Misfit, WriteResult
 from ..users import fold_names, is_users
+from .batch import BatchRequest, perform_batch
 from .environment import Collection, CollectionEnvironment
 from .relay import OutboxRelay
 from .writing import DocumentWriter, WriteRequest, Written, refusal_of
@@ -175,37 +177,56 @@ class CollectionActor(Actor):
                 await self._flush()
             return answer
         await self._flush()  # those before it come first
-        if self._finishing >= MAX_FINISHING:
-            sentence = "Too many 'aftercommit' scripts of this collection wait; try again later."
-            answer.fail(RequestRefused(503, sentence, headers={"Retry-After": "2"}))
-            return answer
         try:
+            self._demand_places(1)
             written = await self._writer.perform(message)
         except (RequestRefused, StoreError) as error:
             answer.fail(refusal_of(error))
         else:
-            self._finish_aside(message, written, answer)
+            self._finish_aside([(message, written)], partial(answer.answer, written))
         return answer
 
+    @handles(BatchRequest)
+    async def _accept_batch(self, message: BatchRequest) -> Later[Sequence[Written]]:
+        answer: Later[Sequence[Written]] = Later()
+        await self._flush()
+        commit = partial(self._relay.commit_and_relay, together=True)
+        try:
+            self._demand_places(len(message.writes))
+            written = await perform_batch(self._collection.name, self._writer, message, commit)
+        except (RequestRefused, StoreError) as error:
+            answer.fail(refusal_of(error))
+        else:
+            done = list(zip(message.writes, written, strict=True))
+            self._finish_aside(done, partial(answer.answer, written))
+        return answer
+
+    def _demand_places(self, count: int) -> None:
+        """Refuse writes whose `aftercommit` would have to wait behind too many."""
+        if self._finishing and self._finishing + count > MAX_FINISHING:
+            sentence = "Too many 'aftercommit' scripts of this collection wait; try again later."
+            raise RequestRefused(503, sentence, headers={"Retry-After": "2"})
+
     def _finish_aside(
-        self, request: WriteRequest, written: Written, answer: Later[Written]
+        self, done: Sequence[tuple[WriteRequest, Written]], settle: Callable[[], None]
     ) -> None:
         """Run `aftercommit`, and then answer, while other writes have their turns."""
         if self._aside is None or not self._collection.has("aftercommit"):
-            answer.answer(written)
+            settle()
             return
 
         async def finish() -> None:
-            # What a script asks for must not wait for places that scripts like it hold.
-            turn = nullcontext() if request.call.caller.internal else self._places
             try:
-                async with turn:
-                    await self._writer.after_commit(request, written)
+                for request, written in done:
+                    # What a script asks for must not wait for places that scripts like it hold.
+                    turn = nullcontext() if request.call.caller.internal else self._places
+                    async with turn:
+                        await self._writer.after_commit(request, written)
             finally:
-                self._finishing -= 1
-                answer.answer(written)
+                self._finishing -= len(done)
+                settle()
 
-        self._finishing += 1
+        self._finishing += len(done)
         self._aside.start_soon(finish)
 
     @handles(Redefined)

@@ -18,7 +18,7 @@ from ...transport import JSON, MAX_DEPTH
 from ..errors import FieldError, invalid
 from ..store import Document, format_date, normalise_date, normalise_number
 from ..users import Caller
-from .updates import alike, updated
+from .updates import OPERATORS, alike, updated
 
 __all__ = ["can_be_id", "changed", "checked", "chosen_id", "created", "misfits", "new_id", "shown"]
 
@@ -187,6 +187,8 @@ def _name_refusal(definition: Definition, name: str) -> str | None:
     sentence = _undefined(definition, name)
     if sentence is not None:
         return sentence
+    if name in OPERATORS:
+        return f'stands in the place of a value, as in {{"votes": {{"{name}": …}}}}'
     if not name or name[0] == "$" or len(name) > 256:
         return "cannot be a name: use 1 to 256 characters, the first not '$'"
     return _DOTTED if "." in name else None

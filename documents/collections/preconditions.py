@@ -20,7 +20,7 @@ from ...transport import JSON
 from ..errors import RequestRefused
 from ..store import Document
 
-__all__ = ["UNCONDITIONAL", "Preconditions", "entity_tag", "read_preconditions"]
+__all__ = ["UNCONDITIONAL", "Preconditions", "entity_tag", "of_version", "read_preconditions"]
 
 _TAG: Final = re.compile(r'(?:W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 _ANY: Final = "*"
@@ -59,6 +59,11 @@ class Preconditions:
 
 
 UNCONDITIONAL: Final = Preconditions()
+
+
+def of_version(version: str) -> Preconditions:
+    """Ask that a document is as it was at an `updatedAt`, whatever who asks sees of it."""
+    return Preconditions(match=frozenset({f"{version}-"}))
 
 
 def read_preconditions(headers: Mapping[str, str]) -> Preconditions:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import orjson
@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 
 from ...transport import JSON
 from ..errors import QueryError, RequestRefused, StoreUnavailable
-from ..store import All, Bounds, Page, Query, named, page_of, read_query
+from ..store import All, Bounds, Document, Page, Query, named, page_of, read_query
 from ..users import demand, missing, readable
 from . import documents
 from .environment import Collection, CollectionEnvironment
@@ -19,9 +19,9 @@ from .searching import Search
 from .view import Viewer
 from .writing import refusal_of
 
-__all__ = ["QueryResult", "Reader"]
+__all__ = ["TRUNCATED", "QueryResult", "Reader"]
 
-_TRUNCATED: Final = {"X-Truncated": "true"}
+TRUNCATED: Final = {"X-Truncated": "true"}
 
 
 @frozen
@@ -64,8 +64,30 @@ class Reader:
         page = await self._page(collection, call, wanted, bounds)
         if page.truncated and whole:
             raise self._too_many(collection)
-        headers = _TRUNCATED if page.truncated else {}
+        headers = TRUNCATED if page.truncated else {}
         return QueryResult(b"[" + b",".join(page.documents) + b"]", headers)
+
+    async def versions(
+        self, collection: Collection, call: Call
+    ) -> tuple[Sequence[tuple[str, str]], bool]:
+        """Return id and `updatedAt` of what a query finds, and whether a bound has left out more.
+
+        A query of everything has to say so: who forgets a condition would ask for that.
+        """
+        if call.query.keys() <= {"$sort", "$limit"}:
+            raise RequestRefused(
+                400, "Say which documents, by a query; id.$exists=true stands for all of them."
+            )
+        if call.query.keys() & {"$skip", "$fields"}:
+            raise RequestRefused(400, "$skip and $fields are for reading; leave them out.")
+        fields: JSON = {"id": 1, "updatedAt": 1}
+        found = await self.find(collection, call, {**call.query, "$fields": fields})
+        documents_: list[Document] = orjson.loads(found.body)
+        if not all("id" in each and "updatedAt" in each for each in documents_):
+            sentence = "A script answers something else than documents; remove them by their ids."
+            raise RequestRefused(400, sentence)
+        pairs = [(str(each["id"]), str(each["updatedAt"])) for each in documents_]
+        return pairs, bool(found.headers)
 
     async def get(self, collection: Collection, call: Call, id: str) -> JSON:  # noqa: A002
         """Return one document as the caller may see it."""

@@ -7,14 +7,14 @@ the next incarnation, or by the next pod (the pattern of the transactional outbo
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from typing import Final, Literal
 
 import trio
 
-from ...config import get_logger
+from ...config import Right, get_logger
 from ...transport import JSON, Scope
 from ..errors import StoreUnavailable, StoreUncertain
-from ..store import Change, Document, Write, WriteResult
+from ..store import Change, ChangeType, Document, Write, WriteResult
 from .environment import Collection, CollectionEnvironment
 
 __all__ = ["OutboxRelay"]
@@ -77,7 +77,11 @@ class OutboxRelay:
         self._state.caught_up = False
 
     async def commit_and_relay(
-        self, writes: Sequence[Write], settle: Callable[[Sequence[WriteResult]], None] = _ignore
+        self,
+        writes: Sequence[Write],
+        settle: Callable[[Sequence[WriteResult]], None] = _ignore,
+        *,
+        together: bool = False,
     ) -> Sequence[WriteResult]:
         """Commit writes in one transaction, call `settle` with what became of each, and relay.
 
@@ -87,7 +91,9 @@ class OutboxRelay:
         done = False
         async with self._state.turn:
             try:
-                outcomes = await self._env.store.commit(self._collection.definition, writes)
+                outcomes = await self._env.store.commit(
+                    self._collection.definition, writes, together=together
+                )
                 settle(outcomes)
                 await self._relay([each for each in outcomes if isinstance(each, Change)])
                 done = True
@@ -128,13 +134,12 @@ class OutboxRelay:
 
     async def _publish(self, changes: Sequence[Change]) -> None:
         state, name = self._state, self._collection.name
-        private = self._collection.definition.private
         for change in changes:
             if change.sequence in state.sequences:
                 continue
-            document = {k: v for k, v in change.document.items() if k not in private}
+            event, data = self._said(change)
             receipt = await self._env.hub.send_collection_change(
-                name, change.type, document, self._env.emit_timeout, self._brief(document)
+                name, event, data, self._env.emit_timeout, self._brief(change)
             )
             state.sequences.add(change.sequence)
             state.changes += 1
@@ -147,9 +152,31 @@ class OutboxRelay:
             self._clearing = True
             self._after(CLEAR_AFTER, self.clear_outbox)
 
-    def _brief(self, document: Document) -> JSON:
+    def _said(self, change: Change) -> tuple[ChangeType | Literal["revised"], JSON]:
+        """Return what the rooms hear: of an update that others may see also what was before it."""
+        document = self._for_rooms(change.document)
+        if change.before is None or not self._may_be_seen_by_others(change.before, change.document):
+            return change.type, document
+        before = self._for_rooms(change.before)
+        return "revised", {"id": document["id"], "before": before, "after": document}
+
+    def _may_be_seen_by_others(self, before: Document, after: Document) -> bool:
+        definition = self._collection.definition
+        moves = before.get(definition.owner) != after.get(definition.owner)
+        return self._collection.has("get") or (moves and definition.access.get is Right.OWNER)
+
+    def _for_rooms(self, document: Document) -> Document:
+        """Leave out what is private, but whose it is: that a room has to know, and shows nobody."""
+        definition = self._collection.definition
+        hidden = definition.private - {definition.owner}
+        return {name: value for name, value in document.items() if name not in hidden}
+
+    def _brief(self, change: Change) -> JSON:
         """Return what a room has to know to tell those of a change that is too large for it."""
-        return {name: document.get(name) for name in ("id", self._collection.definition.owner)}
+        owner = self._collection.definition.owner
+        states = (change.document, change.before or change.document)
+        owned: list[JSON] = [{owner: state.get(owner)} for state in states]
+        return {"id": change.document["id"], "states": owned}
 
     async def _catch_up(self) -> None:
         self._state.caught_up = await self._relay_left()

@@ -5,26 +5,30 @@ No rule holds scripts back, but loops of their calls end.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final, cast
+from collections.abc import Mapping, Sequence
+from typing import Final, TypeVar, cast
 
 import orjson
 from attrs import evolve, frozen
 
-from ...actors import ActorError, AskTimeout, Poisoned, Unanswered
+from ...actors import ActorError, AskTimeout, Poisoned, Request, Unanswered
 from ...transport import JSON, TooManyWaiting
 from ..errors import RequestRefused, refused_for
 from ..scripts import InternalMethod, Response
 from ..users import POD, Method, new_password
+from .batch import BatchRequest
 from .directory import Directory
 from .environment import CHAIN, Collection, CollectionEnvironment
 from .reading import Reader
 from .scripting import Call
+from .turns import Turns
 from .unstored import run_unstored
 from .view import Viewer
 from .writing import WriteRequest, Written
 
 __all__ = ["CollectionService", "WriteAnswer"]
+
+T = TypeVar("T")
 
 _NOTHING: Final[Mapping[str, JSON]] = {}
 
@@ -41,8 +45,8 @@ class CollectionService:
     """Reads and writes for scripts, and for HTTP once it has been let in.
 
     A script holds the turn of the collection it runs in: what it writes there is carried out
-    within that turn, and what it writes elsewhere waits for its own. Two scripts that wait for
-    each other's turn are both ended by their time limit.
+    within that turn, and what it writes elsewhere waits for its own. Where scripts would wait for
+    each other's turns, the one that closes the circle writes within the turn that waits for it.
     """
 
     def __init__(
@@ -61,6 +65,7 @@ class CollectionService:
         self._env = environment
         self._max_depth = max_depth
         self._timeout = timeout
+        self._turns = Turns()
 
     async def call(
         self,
@@ -88,9 +93,29 @@ class CollectionService:
         finally:
             CHAIN.reset(token)
 
+    async def submit_batch(
+        self, collection: Collection, requests: Sequence[WriteRequest]
+    ) -> list[JSON]:
+        """Have a collection's actor do writes together, all or none. Raises `RequestRefused`.
+
+        Return what each is answered.
+        """
+        await collection.usable()
+        nbytes = sum(request.nbytes for request in requests)
+        batch = BatchRequest(tuple(requests), nbytes)
+        written = await self._ask(collection, batch)
+        answers = [
+            await self._shown(collection, *pair) for pair in zip(requests, written, strict=True)
+        ]
+        return [each.body if each.response is None else each.response.body for each in answers]
+
     async def submit(self, collection: Collection, request: WriteRequest) -> WriteAnswer:
         """Have a collection's actor do a write in its turn. Raises `RequestRefused`."""
-        written = await self._delegate(collection, request)
+        return await self._shown(collection, request, await self._delegate(collection, request))
+
+    async def _shown(
+        self, collection: Collection, request: WriteRequest, written: Written
+    ) -> WriteAnswer:
         if request.method == "delete":
             return WriteAnswer({"deleted": 1}, written.response)
         shown = await self._viewer.written(
@@ -100,12 +125,18 @@ class CollectionService:
 
     async def _delegate(self, collection: Collection, request: WriteRequest) -> Written:
         await collection.usable()
-        if collection.name in request.chain.held and collection.writer is not None:
-            writer = collection.writer
-            written = await writer.perform(request)
-            await writer.after_commit(request, written)
-            return written
-        request = await self._with_hashed_password(collection, request)
+        name, held = collection.name, request.chain.held
+        if name not in held:
+            request = await self._with_hashed_password(collection, request)
+        writer = collection.writer
+        if writer is None or not self._turns.would_close_a_circle(held, name):
+            with self._turns.waiting(held, name):
+                return await self._ask(collection, request)
+        written = await writer.perform(request)
+        await writer.after_commit(request, written)
+        return written
+
+    async def _ask(self, collection: Collection, request: Request[T]) -> T:
         if collection.ref is None:
             raise RequestRefused(503, "The collection is not up yet.", headers={"Retry-After": "1"})
         try:

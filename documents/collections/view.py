@@ -69,9 +69,10 @@ class Viewer:
             views = [_view(definition, caller, *pair) for pair in zip(may, outcomes, strict=True)]
         if len(may) == len(found):
             return views
-        absent = missing(definition.name)
-        seen = {str(one["id"]): view for one, view in zip(may, views, strict=True)}
-        return [seen.get(str(document["id"]), absent) for document in found]
+        absent, seen = missing(definition.name), iter(views)
+        return [
+            next(seen) if may_see(definition, caller, document) else absent for document in found
+        ]
 
     async def view(self, collection: Collection, call: Call, document: Document) -> JSON:
         """Return a document as the caller sees it; raises `RequestRefused` when it does not."""

@@ -41,7 +41,7 @@ from .environment import CHAIN, Chain, Collection, CollectionEnvironment
 from .preconditions import UNCONDITIONAL, Preconditions
 from .scripting import Call, run_event
 
-__all__ = ["DocumentWriter", "WriteRequest", "Written", "refusal_of"]
+__all__ = ["DocumentWriter", "ScriptsSaid", "WriteRequest", "Written", "refusal_of"]
 
 ATTEMPTS: Final = 3
 """How often a write with scripts is tried when another pod changes the document meanwhile."""
@@ -90,7 +90,7 @@ class WriteRequest(Request[Written]):
 
 
 @frozen
-class _ScriptsSaid:
+class ScriptsSaid:
     """What scripts said to the caller beside the document: what not to show, what to answer."""
 
     hidden: frozenset[str] = frozenset()
@@ -144,6 +144,19 @@ class DocumentWriter:
             CHAIN.reset(token)
         return Written(change.document, said.hidden, said.response)
 
+    async def propose(self, request: WriteRequest) -> tuple[Write, ScriptsSaid]:
+        """Return a write as its scripts decide it, and what they said. Raises `RequestRefused`."""
+        if self.is_plain(request.method):
+            return self.decide(request), ScriptsSaid()
+        definition, store = self._collection.definition, self._env.store
+        if request.method != "post" and not documents.can_be_id(request.id or ""):
+            raise missing(definition.name)
+        id_ = request.id or documents.chosen_id(request.data)
+        looks = request.id or request.preconditions != UNCONDITIONAL
+        current = await store.get(definition, id_) if looks else None
+        final, said = await self._decide(request, id_, current)
+        return Write(id_, _unless_changed(current, final)), said
+
     async def after_commit(self, request: WriteRequest, written: Written) -> None:
         """Let a script act on what is committed; what it raises can undo nothing any more."""
         document = documents.shown(self._collection.definition, written.document)
@@ -163,31 +176,24 @@ class DocumentWriter:
 
     # A write with scripts --------------------------------------------------------------------
 
-    async def _decide_and_commit(self, request: WriteRequest) -> tuple[Change, _ScriptsSaid]:
-        definition, store = self._collection.definition, self._env.store
-        if request.method != "post" and not documents.can_be_id(request.id or ""):
-            raise missing(definition.name)
+    async def _decide_and_commit(self, request: WriteRequest) -> tuple[Change, ScriptsSaid]:
         for _ in range(ATTEMPTS):
-            id_ = request.id or documents.chosen_id(request.data)
-            looks = request.id or request.preconditions != UNCONDITIONAL
-            current = await store.get(definition, id_) if looks else None
-            final, said = await self._decide(request, id_, current)
-            write = Write(id_, _unless_changed(current, final))
+            write, said = await self.propose(request)
             [outcome] = await self._commit_and_relay([write])
             if isinstance(outcome, Change):
                 return outcome, said
             if not isinstance(outcome, _ChangedMeanwhile):
                 raise refusal_of(outcome)
-        raise RequestRefused(409, "The document keeps changing meanwhile; read it and try again.")
+        raise _keeps_changing()
 
     async def _decide(
         self, request: WriteRequest, id_: str, current: Document | None
-    ) -> tuple[Document | None, _ScriptsSaid]:
+    ) -> tuple[Document | None, ScriptsSaid]:
         """Return the document that is to be (None: none), and what the scripts said."""
         definition = self._collection.definition
         proposed = self._proposed(request, id_, current)
         previous = None if request.method == "post" else current
-        said = _ScriptsSaid()
+        said = ScriptsSaid()
         document: Document = dict(proposed if proposed is not None else current or {})
         if is_users(definition):
             document, previous = (
@@ -199,7 +205,7 @@ class DocumentWriter:
                 self._collection, self._env, event, request.call, document, previous
             )
             document = dict(outcome.data)
-            said = _ScriptsSaid(said.hidden | outcome.hidden, outcome.response or said.response)
+            said = ScriptsSaid(said.hidden | outcome.hidden, outcome.response or said.response)
         if proposed is None:
             return None, said
         document.update({name: proposed[name] for name in ("id", "createdAt", "updatedAt")})
@@ -257,6 +263,8 @@ def refusal_of(error: BaseException | None) -> Exception:
         return RequestRefused(500, error.public, detail=str(error))
     if isinstance(error, StoreUnavailable):
         return unusable(error)
+    if isinstance(error, _ChangedMeanwhile):
+        return _keeps_changing()
     if isinstance(error, Unstorable | QueryError):
         return RequestRefused(400, str(error))
     if isinstance(error, RequestRefused):
@@ -264,6 +272,10 @@ def refusal_of(error: BaseException | None) -> Exception:
     if isinstance(error, Exception):
         return error
     return RequestRefused(500, "The pod failed on this write; its log says why.")
+
+
+def _keeps_changing() -> RequestRefused:
+    return RequestRefused(409, "The document keeps changing meanwhile; read it and try again.")
 
 
 def _existing(collection: str, document: Document | None) -> Document:

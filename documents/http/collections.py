@@ -11,6 +11,7 @@ from typing import Final, Protocol
 from urllib.parse import parse_qsl, unquote
 
 import orjson
+import trio
 from attrs import evolve, field, frozen
 from starlette.requests import Request
 from starlette.responses import Response
@@ -26,6 +27,7 @@ from ...transport.http import (
     json_response,
     refusal,
     says_json,
+    with_gzip,
 )
 from .openapi import Offer, openapi
 
@@ -42,7 +44,12 @@ __all__ = [
 MAX_PARAMETERS = 200
 """Parameters of one URL."""
 
+COMPRESSING: Final = 2
+"""Threads that compress answers; more answers wait for theirs."""
+
 _CONDITIONAL: Final = ("if-match", "if-none-match", "if-unmodified-since")
+
+_AN_OBJECT: Final = 'Send a JSON object such as {"title": "Buy milk"}.'
 
 _QUERIES: Final[Mapping[tuple[str, ...], tuple[str, ...]]] = {
     ("query",): (),
@@ -68,6 +75,8 @@ class ApiRequest:
     asker: Asker = NOBODY
     nbytes: int = 0
     """Bytes of the body."""
+    batch: tuple[Mapping[str, JSON], ...] | None = None
+    """What came in the body as an array, and not in `body`."""
     headers: Mapping[str, str] = field(factory=dict)
     """Those that make a request conditional, by their names in small letters."""
     own: bool = False
@@ -160,6 +169,8 @@ def collection_routes(api: CollectionsApi | None, identify: Identify, own: Own) 
     if api is None:
         return [AnyMethodRoute("/{path:path}", nothing)]
 
+    compressing = trio.CapacityLimiter(COMPRESSING)
+
     async def collection(request: Request) -> Response:
         name, *rest = _parts(request)
         parts = tuple(rest)
@@ -174,7 +185,10 @@ def collection_routes(api: CollectionsApi | None, identify: Identify, own: Own) 
         if request.method == "POST" and parts in _QUERIES and api.takes_queries(name):
             asked = evolve(asked, method="GET", parts=_QUERIES[parts], query=asked.body, body={})
         answer = await api.handle(asked)
-        return json_response(answer.body, answer.status, answer.headers)
+        response = json_response(answer.body, answer.status, answer.headers)
+        if "ETag" in answer.headers:
+            return response
+        return await with_gzip(request, response, compressing)
 
     return [
         AnyMethodRoute("/{collection}", collection),
@@ -188,17 +202,31 @@ def _no_collections() -> Response:
 
 async def json_body(request: Request) -> Mapping[str, JSON] | Response:
     """Return the object that a request's body holds, or the response that says what it must be."""
+    value = await _json(request)
+    if isinstance(value, Response | dict):
+        return value
+    return error_response(400, _AN_OBJECT)
+
+
+async def _json(request: Request) -> JSON | Response:
     if not says_json(request):
         return error_response(415, NOT_JSON)
+    if request.headers.get("content-encoding", "identity") != "identity":
+        as_it_is = {"Accept-Encoding": "identity"}
+        return error_response(415, "Send the body as it is, and not compressed.", as_it_is)
     try:
-        value = decode_json((await request.body()).decode())
+        return decode_json((await request.body()).decode())
     except WireError as error:
         return error_response(400, error.sentence)
     except (orjson.JSONDecodeError, UnicodeDecodeError) as error:
         return error_response(400, f"The body is not JSON in UTF-8: {error}.")
-    if not isinstance(value, dict):
-        return error_response(400, 'Send a JSON object such as {"title": "Buy milk"}.')
-    return value
+
+
+def _objects(value: JSON) -> tuple[Mapping[str, JSON], ...] | None:
+    """Return the objects of an array, or None for what is no array of objects."""
+    objects = value if isinstance(value, list) else [value]
+    found = tuple(each for each in objects if isinstance(each, dict))
+    return found if len(found) == len(objects) else None
 
 
 async def _read(
@@ -208,9 +236,12 @@ async def _read(
         identity = identify(request)
     except BadToken as error:
         return refusal(error)
-    body = await json_body(request) if request.method in ("POST", "PUT", "PATCH") else {}
+    body = await _json(request) if request.method in ("POST", "PUT", "PATCH") else {}
     if isinstance(body, Response):
         return body
+    objects, many = _objects(body), isinstance(body, list)
+    if objects is None or (many and (request.method != "POST" or parts)):
+        return error_response(400, _AN_OBJECT)
     try:
         params = parse_qsl(
             request.url.query,
@@ -226,7 +257,8 @@ async def _read(
         collection=name,
         parts=tuple(parts),
         params=tuple(params),
-        body=body,
+        body={} if many else objects[0],
+        batch=objects if many else None,
         identity=identity,
         asker=asker_of(request, identity),
         nbytes=len(await request.body()),

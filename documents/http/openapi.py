@@ -35,6 +35,11 @@ _GONE: Final[Schema] = {
     "required": ["deleted"],
     "properties": {"deleted": {"const": 1}},
 }
+_GONE_MANY: Final[Schema] = {
+    "type": "object",
+    "required": ["deleted"],
+    "properties": {"deleted": {"type": "integer", "minimum": 0}},
+}
 _ONLY_ID: Final[Schema] = {
     "type": "object",
     "required": ["id"],
@@ -56,12 +61,14 @@ _POSTED: Final = "_by_post"
 class Offer:
     """A collection as it is offered to somebody: what there is that this one may do with it.
 
-    `events` are those that have a script, `methods` some of get, post, put and delete.
+    `events` are those that have a script, `methods` some of get, post, put and delete; `root` may
+    do what nobody else may.
     """
 
     definition: Definition
     events: frozenset[str]
     methods: frozenset[str]
+    root: bool = False
 
 
 def openapi(offers: Sequence[Offer], version: str) -> Schema:
@@ -101,6 +108,7 @@ class _CollectionPaths:
         self.definition = offer.definition
         self.events = offer.events
         self.methods = offer.methods
+        self.root = offer.root
 
     def schemas(self) -> Iterator[tuple[str, JSON]]:
         name = self.definition.name
@@ -132,7 +140,8 @@ class _CollectionPaths:
             part = {**_ID, "name": "part"}
             yield f"/{name}/{{part}}", {"parameters": [part]}, self._runs(f"{name}_part")
             return
-        yield f"/{name}", {}, {"get": self._find(), "post": self._create()}
+        root = {"delete": self._delete_found()} if self.root else {}
+        yield f"/{name}", {}, {"get": self._find(), "post": self._create(), **root}
         yield f"/{name}/count", {}, {"get": self._count(), "post": self._posted(self._count())}
         yield f"/{name}/query", {}, {"post": self._posted(self._find())}
         one: Schema = {
@@ -188,9 +197,9 @@ class _CollectionPaths:
             f"create_{name}",
             f"Add to {name}",
             "post",
-            self._document(*runs),
+            self._document(*runs, many=True),
             runs=runs,
-            body=ref(f"{name}.new"),
+            body=self._one_or_many(ref(f"{name}.new")),
         )
 
     def _change(self) -> Schema:
@@ -226,18 +235,46 @@ class _CollectionPaths:
             refused=("403", "404", "409", "412"),
         )
 
-    def _document(self, *runs: str) -> Schema:
+    def _delete_found(self) -> Schema:
+        name = self.definition.name
+        gone = response("How many are gone.", _GONE_MANY, {"X-Truncated": _TRUNCATED})
+        operation = self._operation(
+            f"delete_found_{name}",
+            f"Remove all of {name} that a query finds, or none; root alone may",
+            "delete",
+            gone,
+            runs=("delete",),
+            refused=("403", "404", "409"),
+        )
+        return {
+            **operation,
+            "security": list(_security(Right.ROOT)),
+            "parameters": [_CONDITION, *_properties(self.definition), _LIMIT],
+        }
+
+    def _one_or_many(self, schema: Schema) -> Schema:
+        if self.definition.name == "users":  # they are added one by one
+            return schema
+        return {"anyOf": [schema, {"type": "array", "items": schema, "minItems": 1}]}
+
+    def _document(self, *runs: str, many: bool = False) -> Schema:
         """Describe the answer with a document: who may not see it is told its id."""
+        text, schema = "The document.", self._shown(*runs)
+        if schema is not _ANYTHING and "get" not in self.methods:
+            text = "The id of the document, which is not shown."
+        elif schema is not _ANYTHING and self.definition.access.get is Right.OWNER:
+            text = "The document, or its id when it is somebody else's."
+        return response(text, self._one_or_many(schema) if many and schema else schema)
+
+    def _shown(self, *runs: str) -> Schema:
         if self.events.intersection({"get", *runs}):
-            return response("The document.", _ANYTHING)
+            return _ANYTHING
         if "get" not in self.methods:
-            return response("The id of the document, which is not shown.", _ONLY_ID)
+            return _ONLY_ID
         whole = ref(self.definition.name)
         if self.definition.access.get is not Right.OWNER:
-            return response("The document.", whole)
-        return response(
-            "The document, or its id when it is somebody else's.", {"anyOf": [whole, _ONLY_ID]}
-        )
+            return whole
+        return {"anyOf": [whole, _ONLY_ID]}
 
     def _runs(self, name: str) -> Schema:
         """Describe a collection that only runs scripts: each is a method."""
@@ -346,13 +383,18 @@ def _json_parameter(name: str, schema: Schema, text: str) -> Schema:
 
 
 _WHOLE: Final[Schema] = {"type": "integer", "minimum": 0}
+_CONDITION: Final[Schema] = {
+    **_parameter("id.$exists", {"const": True}, "All; any other condition may take its place."),
+    "required": True,
+}
+_LIMIT: Final = _parameter(
+    "$limit",
+    {**_WHOLE, "maximum": 2**64 - 1},
+    "So many documents at most; the pod has a bound of its own.",
+)
 _PATH: Final[Schema] = {"pattern": "^[A-Za-z_][A-Za-z0-9_-]{0,63}$"}
 _OPTIONS: Final[Sequence[Schema]] = (
-    _parameter(
-        "$limit",
-        {**_WHOLE, "maximum": 2**64 - 1},
-        "So many documents at most; the pod has a bound of its own.",
-    ),
+    _LIMIT,
     _parameter("$skip", {**_WHOLE, "maximum": 10**9}, "Leave out so many first."),
     _json_parameter(
         "$sort",

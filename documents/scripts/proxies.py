@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from typing import Literal, Protocol, TypeAlias, cast, overload
+from types import MappingProxyType
+from typing import Final, Literal, Protocol, TypeAlias, cast, overload
 
 from ...transport import JSON
 from ..store import Document
@@ -44,6 +45,7 @@ class InternalCalls(Protocol):
 _Call: TypeAlias = Callable[[str, InternalMethod, str | None, JSON], JSON]
 _AsyncCall: TypeAlias = Callable[[str, InternalMethod, str | None, JSON], Awaitable[JSON]]
 _Query: TypeAlias = Mapping[str, JSON]
+_ALL: Final[_Query] = MappingProxyType({})
 
 
 class CollectionsProxy:
@@ -74,29 +76,29 @@ class CollectionProxy:
     @overload
     def get(self, id_or_query: str) -> Document: ...
     @overload
-    def get(self, id_or_query: _Query | None = None) -> list[Document]: ...
-    def get(self, id_or_query: str | _Query | None = None) -> Document | list[Document]:
+    def get(self, id_or_query: _Query = _ALL) -> list[Document]: ...
+    def get(self, id_or_query: str | _Query = _ALL) -> Document | list[Document]:
         """Return the document with this id, or those that a query finds."""
         answer = self._call(self._name, "GET", *_id_and_query(id_or_query))
         return cast("Document | list[Document]", answer)
 
-    def all(self, query: _Query | None = None) -> Iterator[Document]:
+    def all(self, query: _Query = _ALL) -> Iterator[Document]:
         """Yield all documents of a query, however many there are, in the order of their ids."""
         pages = _KeysetPages(query)
         while pages.next_query is not None:
             yield from pages.taken(self._call(self._name, "PAGE", None, pages.next_query))
 
-    def count(self, query: _Query | None = None) -> int:
+    def count(self, query: _Query = _ALL) -> int:
         """Return how many documents a query finds."""
-        return cast("int", self._call(self._name, "COUNT", None, dict(query or {})))
+        return cast("int", self._call(self._name, "COUNT", None, _plain(query)))
 
     def post(self, data: _Query) -> Document:
         """Create a document and return it."""
-        return cast("Document", self._call(self._name, "POST", None, dict(data)))
+        return cast("Document", self._call(self._name, "POST", None, _plain(data)))
 
     def put(self, id: str, data: _Query) -> Document:
         """Change a document and return it."""
-        return cast("Document", self._call(self._name, "PUT", id, dict(data)))
+        return cast("Document", self._call(self._name, "PUT", id, _plain(data)))
 
     def delete(self, id: str) -> JSON:
         """Remove a document."""
@@ -133,30 +135,30 @@ class AsyncCollectionProxy:
     @overload
     async def get(self, id_or_query: str) -> Document: ...
     @overload
-    async def get(self, id_or_query: _Query | None = None) -> list[Document]: ...
-    async def get(self, id_or_query: str | _Query | None = None) -> Document | list[Document]:
+    async def get(self, id_or_query: _Query = _ALL) -> list[Document]: ...
+    async def get(self, id_or_query: str | _Query = _ALL) -> Document | list[Document]:
         """Return the document with this id, or those that a query finds."""
         answer = await self._call(self._name, "GET", *_id_and_query(id_or_query))
         return cast("Document | list[Document]", answer)
 
-    async def all(self, query: _Query | None = None) -> AsyncIterator[Document]:
+    async def all(self, query: _Query = _ALL) -> AsyncIterator[Document]:
         """Yield all documents of a query, however many there are, in the order of their ids."""
         pages = _KeysetPages(query)
         while pages.next_query is not None:
             for one in pages.taken(await self._call(self._name, "PAGE", None, pages.next_query)):
                 yield one
 
-    async def count(self, query: _Query | None = None) -> int:
+    async def count(self, query: _Query = _ALL) -> int:
         """Return how many documents a query finds."""
-        return cast("int", await self._call(self._name, "COUNT", None, dict(query or {})))
+        return cast("int", await self._call(self._name, "COUNT", None, _plain(query)))
 
     async def post(self, data: _Query) -> Document:
         """Create a document and return it."""
-        return cast("Document", await self._call(self._name, "POST", None, dict(data)))
+        return cast("Document", await self._call(self._name, "POST", None, _plain(data)))
 
     async def put(self, id: str, data: _Query) -> Document:
         """Change a document and return it."""
-        return cast("Document", await self._call(self._name, "PUT", id, dict(data)))
+        return cast("Document", await self._call(self._name, "PUT", id, _plain(data)))
 
     async def delete(self, id: str) -> JSON:
         """Remove a document."""
@@ -171,8 +173,8 @@ class _KeysetPages:
     `next_query` is what to ask next, None when all is there.
     """
 
-    def __init__(self, query: _Query | None) -> None:
-        asked = dict(query or {})
+    def __init__(self, query: _Query) -> None:
+        asked = _plain(query)
         for name in ("$sort", "$skip", "$limit"):
             if name in asked:
                 raise ValueError(f"all() goes by id, to the end; leave {name} out, or use get()")
@@ -192,8 +194,17 @@ class _KeysetPages:
         return those
 
 
-def _id_and_query(given: str | _Query | None) -> tuple[str | None, JSON]:
-    return (given, None) if isinstance(given, str) else (None, dict(given or {}))
+def _id_and_query(given: str | _Query) -> tuple[str | None, JSON]:
+    return (given, None) if isinstance(given, str) else (None, _plain(given))
+
+
+def _plain(given: _Query) -> dict[str, JSON]:
+    """Return a copy of a query or a document: None in its place is a mistake, and asks for all."""
+    if not isinstance(given, Mapping):
+        raise TypeError(
+            f"a collection takes dicts, as queries and as documents, and no {type(given).__name__}"
+        )
+    return dict(given)
 
 
 def _refuse_private(name: str) -> None:

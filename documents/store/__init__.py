@@ -2,7 +2,7 @@
 
 from .backup import BackupError, restore_backup, write_backup
 from .database import DatabaseStore
-from .engine import database_files, database_url
+from .engine import database_files, database_place, database_url
 from .failures import GONE, KINDS
 from .faulty import FaultyStore
 from .filters import (
@@ -67,6 +67,7 @@ __all__ = [
     "asks_only",
     "by_rank",
     "database_files",
+    "database_place",
     "database_url",
     "format_date",
     "how_many",

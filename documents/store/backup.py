@@ -33,7 +33,7 @@ from sqlalchemy import (
 
 from ...config import Store, check_collection_name
 from ..errors import StoreError
-from . import indexes
+from . import indexes, outbox
 from .engine import make_engine, sqlite_file, take_time, write_transaction
 from .failures import translated
 from .snapshot import Snapshot, is_there, open_snapshot
@@ -155,7 +155,7 @@ def _write(there: Snapshot, output: IO[bytes], now: str) -> Mapping[str, int]:
 
 
 def _empty(connection: Connection, *, replace: bool) -> None:
-    OUTBOX.create(connection, checkfirst=True)
+    outbox.make(connection)
     for name in Snapshot(connection).collections():
         table = documents_table(name)
         there = connection.scalar(select(func.count()).select_from(table)) or 0

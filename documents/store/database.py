@@ -24,7 +24,7 @@ from .failures import READ_ONLY, answering, translated, unavailable
 from .filters import Filter, Query
 from .paging import Bounds, Page
 from .store import Change, Document, Misfit, Write, WriteResult
-from .tables import OUTBOX, documents_table
+from .tables import documents_table
 from .writing import TableWriter
 
 __all__ = ["DatabaseStore"]
@@ -41,6 +41,14 @@ class _CollectionStatements:
     table: Table
     by_id: Select[str]
     writer: TableWriter
+
+
+class _Undone(Exception):
+    """Leaves a transaction of writes that belong together, one of which is refused."""
+
+    def __init__(self, outcomes: Sequence[WriteResult]) -> None:
+        super().__init__()
+        self.outcomes = outcomes
 
 
 class DatabaseStore:
@@ -77,12 +85,12 @@ class DatabaseStore:
 
         def work(connection: Connection) -> None:
             indexes.exclusive(connection)
-            OUTBOX.create(connection, checkfirst=True)
+            outbox.make(connection)
 
-        self._is_open = True
         try:
             if self._file is not None:
-                await self._run(self._file.open)
+                await self._run(self._file.open, opening=True)
+            self._is_open = True  # not before: a file that is not claimed may be another pod's
             await self._transact("", work)
             with suppress(StoreUnavailable):  # one that can only be read can be read
                 await self.probe()
@@ -155,14 +163,21 @@ class DatabaseStore:
         return await self._read(lambda there: reading.get(there, statement, id))
 
     async def commit(
-        self, definition: Definition, writes: Sequence[Write]
+        self, definition: Definition, writes: Sequence[Write], *, together: bool = False
     ) -> Sequence[WriteResult]:
         """Apply writes in one transaction; return what became of each, as `Store` tells."""
         writer = self._collection(definition).writer
-        done = await self._transact(
-            definition.name,
-            lambda there: writer.apply(there, writes, pod=self._pod, now=self._wall()),
-        )
+
+        def work(connection: Connection) -> list[WriteResult]:
+            done = writer.apply(connection, writes, pod=self._pod, now=self._wall())
+            if together and any(isinstance(each, Exception) for each in done):
+                raise _Undone([each if isinstance(each, Exception) else None for each in done])
+            return done
+
+        try:
+            done = await self._transact(definition.name, work)
+        except _Undone as undone:
+            return undone.outcomes
         if any(isinstance(each, Change) for each in done):
             self._mended()
         return done
@@ -219,12 +234,15 @@ class DatabaseStore:
         shared = self._engine.dialect.name == "sqlite"
         return await self._run(on_thread, self._turns["" if shared else collection])
 
-    async def _run(self, work: Callable[[], T], turn: trio.Lock | None = None) -> T:
+    async def _run(
+        self, work: Callable[[], T], turn: trio.Lock | None = None, *, opening: bool = False
+    ) -> T:
         def on_thread() -> T:
-            if not self._is_open:  # it may have been closed while this waited for a thread
+            # It may have been closed while this waited for a thread.
+            if not self._is_open and not opening:
                 raise self._closed()
             with translated():
-                if self._file is not None:
+                if self._file is not None and not opening:
                     self._file.check()
                 return work()
 

@@ -62,6 +62,19 @@ def database_url(settings: StoreSettings, data: Path) -> str:
     return url.render_as_string(hide_password=False)
 
 
+def database_place(url: str) -> str:
+    """Return where a database is, to show: without who signs in, and whatever the URL says."""
+    try:
+        parsed = _parse(url)
+    except ConfigurationError:
+        return "what store.url cannot say"
+    if parsed.get_backend_name() == "sqlite":
+        return f"sqlite in {parsed.database}"
+    host, port = parsed.host or parsed.query.get("host") or "localhost", parsed.port or 5432
+    hosts = f"{host}:{port}" if isinstance(host, str) else ", ".join(host)
+    return f"postgresql at {hosts}/{parsed.database or ''}"
+
+
 def database_files(url: str) -> tuple[Path, ...]:
     """Return the files of a database that this machine keeps: SQLite's, and those beside it."""
     parsed = _parse(url)

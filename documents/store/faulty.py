@@ -57,11 +57,11 @@ class FaultyStore:
         return await self._store.get(definition, id)
 
     async def commit(
-        self, definition: Definition, writes: Sequence[Write]
+        self, definition: Definition, writes: Sequence[Write], *, together: bool = False
     ) -> Sequence[WriteResult]:
         """Apply writes in one transaction."""
         self._check()
-        return await self._store.commit(definition, writes)
+        return await self._store.commit(definition, writes, together=together)
 
     async def claim_outbox(self, definition: Definition, limit: int) -> Sequence[Change]:
         """Return changes that no pod has relayed."""

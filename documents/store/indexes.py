@@ -24,12 +24,12 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 
 from ...config import Definition, PropertyType
+from . import outbox
 from .engine import take_time
 from .failures import code_of, reason_of
 from .json_dialect import Expression, inlined
 from .sql import index_condition, index_expression
 from .store import Misfit
-from .tables import OUTBOX
 
 __all__ = ["drop", "exclusive", "misfits", "prepare", "unique_indexes"]
 
@@ -81,7 +81,7 @@ def prepare(connection: Connection, definition: Definition, table: Table) -> Seq
     dialect = connection.dialect
     exclusive(connection)
     table.create(connection, checkfirst=True)
-    OUTBOX.create(connection, checkfirst=True)  # a database that was away is prepared in any order
+    outbox.make(connection)  # a database that was away is prepared in any order
     wanted = _wanted(definition, table, dialect)
     there = drop(connection, table, but=wanted)
     missing = sorted(wanted.keys() - there)

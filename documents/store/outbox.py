@@ -10,20 +10,38 @@ from collections.abc import Sequence
 from typing import Final
 
 import orjson
-from sqlalchemy import Connection, bindparam, delete, insert, or_, select, text, update
+from sqlalchemy import (
+    Connection,
+    bindparam,
+    delete,
+    insert,
+    inspect,
+    or_,
+    select,
+    text,
+    update,
+)
 
 from .store import Change, ChangeType
 from .tables import OUTBOX
 
-__all__ = ["CLAIM_EXPIRES", "claim", "clear", "is_read_only", "try_out"]
+__all__ = ["CLAIM_EXPIRES", "claim", "clear", "is_read_only", "make", "try_out"]
 
 CLAIM_EXPIRES: Final = 60.0
 """Seconds after which what a pod has not relayed is any pod's to relay."""
 
-_COLUMNS: Final = (OUTBOX.c.sequence, OUTBOX.c.type, OUTBOX.c.document)
+_COLUMNS: Final = (OUTBOX.c.sequence, OUTBOX.c.type, OUTBOX.c.document, OUTBOX.c.before)
 _CLEAR: Final = delete(OUTBOX).where(
     OUTBOX.c.collection == bindparam("of"), OUTBOX.c.sequence == bindparam("relayed")
 )
+
+
+def make(connection: Connection) -> None:
+    """Make the outbox, or what one lacks that an older pod has made."""
+    OUTBOX.create(connection, checkfirst=True)
+    there = {column["name"] for column in inspect(connection).get_columns(OUTBOX.name)}
+    if OUTBOX.c.before.name not in there:
+        connection.execute(_ADD_BEFORE)
 
 
 def claim(
@@ -73,8 +91,10 @@ def try_out(connection: Connection, pod: str, now: float) -> None:
     connection.execute(delete(OUTBOX).where(OUTBOX.c.sequence == sequence))
 
 
+_ADD_BEFORE: Final = text("ALTER TABLE changes ADD COLUMN before TEXT")
 _READ_ONLY: Final = text("SHOW transaction_read_only")
 
 
-def _change(sequence: int, kind: ChangeType, document: str) -> Change:
-    return Change(sequence, kind, orjson.loads(document))
+def _change(sequence: int, kind: ChangeType, document: str, before: str | None) -> Change:
+    was = None if before is None else orjson.loads(before)
+    return Change(sequence, kind, orjson.loads(document), was)

@@ -60,12 +60,14 @@ class Change:
 
     No number comes twice, and between them may be gaps. Where pods share a database their numbers
     are mixed, and one pod may commit a smaller number after another's greater one.
-    `document` is what was written, or for `deleted` what was there.
+    `document` is what was written, or for `deleted` what was there; `before` is what was there
+    before an update.
     """
 
     sequence: int
     type: ChangeType
     document: Document
+    before: Document | None = None
 
 
 WriteResult: TypeAlias = Change | Exception | None
@@ -125,7 +127,7 @@ class Store(Protocol):
         """Return a document, or None."""
 
     async def commit(
-        self, definition: Definition, writes: Sequence[Write]
+        self, definition: Definition, writes: Sequence[Write], *, together: bool = False
     ) -> Sequence[WriteResult]:
         """Apply writes one after another, in one transaction; return what became of each.
 
@@ -134,6 +136,7 @@ class Store(Protocol):
         `DuplicateValue`, `Unstorable`, or a ValueError or TypeError when what `decide` returned is
         no document with this id, and refused that one write alone. Null and what is missing are no
         duplicates. Raises `StoreUnavailable` when the transaction failed: then none is written.
+        Of writes that belong `together` one that is refused undoes all: then there is no `Change`.
         """
 
     async def claim_outbox(self, definition: Definition, limit: int) -> Sequence[Change]:

@@ -47,6 +47,7 @@ OUTBOX: Final = Table(
     Column("collection", Text, nullable=False),
     Column("type", Text, nullable=False),
     Column("document", Text, nullable=False),
+    Column("before", Text),
     Column("pod", Text, nullable=False),
     Column("claimed_at", Float, nullable=False),
     sqlite_autoincrement=True,
@@ -54,5 +55,6 @@ OUTBOX: Final = Table(
 """The transactional outbox: changes that were committed and are not yet relayed to listeners,
 written in the transaction of the document, removed when the rooms have taken them.
 
+`before` is what an update has found: who could see that may not see what it is now.
 `pod` is whose it is to relay them since `claimed_at`, in unix seconds: the one that wrote it, or
 one that has taken over what another left."""

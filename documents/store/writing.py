@@ -39,11 +39,19 @@ _ATTEMPTS: Final = 3
 
 @frozen
 class _Done:
-    """A write that has changed something, not yet committed. `text` is the document as JSON."""
+    """A write that has changed something, not yet committed, and its document as JSON.
+
+    `found` is what an update has found there, as JSON.
+    """
 
     type: ChangeType
     document: Document
     text: str
+    found: str | None = None
+
+    def numbered(self, sequence: int) -> Change:
+        before = None if self.found is None else orjson.loads(self.found)
+        return Change(sequence, self.type, self.document, before)
 
 
 class TableWriter:
@@ -80,8 +88,7 @@ class TableWriter:
         changed = [each for each in done if isinstance(each, _Done)]
         sequences = iter(self._add_to_outbox(connection, changed, pod, now))
         return [
-            Change(next(sequences), each.type, each.document) if isinstance(each, _Done) else each
-            for each in done
+            each.numbered(next(sequences)) if isinstance(each, _Done) else each for each in done
         ]
 
     def _apply_alone(self, connection: Connection, write: Write) -> _Done | Exception | None:
@@ -124,7 +131,7 @@ class TableWriter:
             if taken is not None:
                 return DuplicateValue(taken)
             connection.execute(self._insert if found is None else self._update, values)
-            return _Done("created" if found is None else "updated", after, values["text"])
+            return _Done("created" if found is None else "updated", after, values["text"], found)
         if found is None:
             return None
         connection.execute(self._delete, {"this": write.id})
@@ -141,6 +148,7 @@ class TableWriter:
                 "collection": self._name,
                 "type": change.type,
                 "document": change.text,
+                "before": change.found,
                 "pod": pod,
                 "claimed_at": now,
             }

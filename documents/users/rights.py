@@ -16,6 +16,7 @@ __all__ = [
     "Caller",
     "Method",
     "demand",
+    "demand_many",
     "demand_owner",
     "may_ask",
     "may_listen",
@@ -61,14 +62,28 @@ def demand(definition: Definition, method: Method, caller: Caller) -> None:
     if right is Right.ANYONE or caller.is_root:
         return
     if caller.identity is None:
-        raise RequestRefused(
-            401,
-            f"Sign in to {_WORDS[method]} '{definition.name}': send 'Authorization: Bearer "
-            "<token>' from POST /auth/login.",
-            headers={"WWW-Authenticate": "Bearer"},
-        )
+        raise _stranger(definition, method)
     if right is Right.ROOT:
         raise RequestRefused(403, f"Only root may {_WORDS[method]} '{definition.name}'.")
+
+
+def demand_many(definition: Definition, caller: Caller) -> None:
+    """Raise `RequestRefused` (401 or 403) for who may not remove many documents at once."""
+    if caller.is_root:
+        return
+    if caller.identity is None:
+        raise _stranger(definition, "delete")
+    sentence = f"Only root may remove many at once; remove one at /{definition.name}/<id>."
+    raise RequestRefused(403, sentence)
+
+
+def _stranger(definition: Definition, method: Method) -> RequestRefused:
+    return RequestRefused(
+        401,
+        f"Sign in to {_WORDS[method]} '{definition.name}': send 'Authorization: Bearer "
+        "<token>' from POST /auth/login.",
+        headers={"WWW-Authenticate": "Bearer"},
+    )
 
 
 def demand_owner(

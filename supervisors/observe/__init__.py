@@ -10,6 +10,7 @@ from .samples import Sample, Samples, quantile, summary
 from .snapshot import snapshot_of
 from .views import DashboardRoom, Views
 from .watched import Documented, Watched
+from .weights import RoomWeights
 
 __all__ = [
     "Certificates",
@@ -18,6 +19,7 @@ __all__ = [
     "Exporter",
     "LoadMeter",
     "Process",
+    "RoomWeights",
     "Sample",
     "Samples",
     "Views",

@@ -31,6 +31,9 @@ MANY_REFUSED: Final = 10
 """Sign-ins that failed in a minute."""
 LAG: Final = 0.1
 """Seconds that what is ready waits for its turn (p99 of a minute)."""
+MIB: Final = 2**20
+HEAVY: Final = 256 * MIB
+"""Bytes that one room may hold."""
 DAY: Final = 86_400.0
 EXPIRING: Final = 14.0
 """Days before its end at which a certificate should have been renewed."""
@@ -145,6 +148,10 @@ def _of_limits(pod: Watched) -> Iterator[Ailment]:
     if held >= NEARLY_FULL * most:
         sentence = f"Nearly full: {held} of {most} connections."
         yield Ailment("full", "connections-near-max", sentence)
+    heaviest = pod.weights.heaviest()
+    if heaviest is not None and heaviest[1] >= HEAVY:
+        sentence = f"Room {heaviest[0]} holds some {heaviest[1] / MIB:.0f} MB."
+        yield Ailment("heavy", "room-memory", sentence)
     process = read_process()
     files, most_files = process.open_files, process.max_files
     if files is not None and most_files and files >= NEARLY_FULL * most_files:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from heapq import nlargest
 from itertools import islice
 from typing import Any, Final
 
 from ...actors import ActorCell, Member, Roster
+from ...actors.rooms import RoomActor
 from ...transport import JSON
 from ..base import BaseSupervisor
 from ..supervisor import Supervisor
@@ -17,6 +18,7 @@ from .watched import Watched
 __all__ = [
     "connections",
     "every_room",
+    "holdings",
     "mailboxes",
     "restarts",
     "rooms_at_a_glance",
@@ -39,6 +41,8 @@ LARGEST: Final = 10
 MOST: Final = 1000
 OTHER: Final = "other"
 """Stands for the pattern of rooms that none matches: their names are their clients' words."""
+
+_OF_A_PATTERN: Final = ("rooms", "members", "largest", "memory", "heaviest")
 
 _OF_THE_ACTOR = (
     "connected_at",
@@ -92,14 +96,21 @@ def restarts(tree: BaseSupervisor) -> Mapping[str, int]:
 
 
 def rooms_by_pattern(pod: Watched) -> dict[str, dict[str, int]]:
-    """Return by the pattern that rooms are bound by: how many, their members, the largest's."""
+    """Return by the pattern that rooms are bound by: how many, their members, the largest's.
+
+    `memory` is what they hold together, `heaviest` what one of them does at the most (bytes), as
+    far as that was looked at.
+    """
     patterns: dict[str, dict[str, int]] = {}
     for name, roster in pod.rooms.rosters.items():
         pattern = pod.rooms.pattern_of(name) or pod.access.pattern_of(name) or OTHER
-        figures = patterns.setdefault(pattern, {"rooms": 0, "members": 0, "largest": 0})
+        figures = patterns.setdefault(pattern, dict.fromkeys(_OF_A_PATTERN, 0))
         figures["rooms"] += 1
         figures["members"] += roster.present
         figures["largest"] = max(figures["largest"], roster.present)
+        memory = pod.weights.of(name) or 0
+        figures["memory"] += memory
+        figures["heaviest"] = max(figures["heaviest"], memory)
     return patterns
 
 
@@ -129,9 +140,16 @@ def every_room(pod: Watched) -> list[JSON]:
             "deliveries": roster.deliveries,
             "lost": roster.lost,
             "restarts": restarted.get(name, 0),
+            "memory": pod.weights.of(name),
         }
         for name, roster in _largest(pod, MOST)
     ]
+
+
+def holdings(pod: Watched) -> dict[str, Callable[[], Iterable[object]]]:
+    """Return by name what tells what each room that lives holds."""
+    live = ((cell.ref.name, cell.live) for _, cell in _cells(pod.room_tree))
+    return {name: actor.held for name, actor in live if isinstance(actor, RoomActor)}
 
 
 def _largest(pod: Watched, count: int) -> list[tuple[str, Roster[Any]]]:

@@ -195,6 +195,7 @@ class Exporter(Collector):
             ("deployd_rooms", "Rooms that run.", "rooms"),
             ("deployd_room_members", "Members of all of them.", "members"),
             ("deployd_room_members_max", "Members of the largest.", "largest"),
+            ("deployd_room_memory_max_bytes", "What the heaviest holds, estimated.", "heaviest"),
         ):
             values = {pattern: figures[figure] for pattern, figures in counts.items()}
             yield gauges(name, about, "pattern", values)

@@ -10,7 +10,7 @@ import trio
 from ...actors import Room
 from ...transport import JSON
 from .ailments import ailments, counts_of_trouble
-from .census import connections
+from .census import connections, holdings
 from .hot import HotRooms
 from .overview import counts_of, detailed, histograms_of, realtime
 from .past import EVERY, Past
@@ -55,6 +55,7 @@ class Views:
 
     def detailed(self) -> dict[str, JSON]:
         """Return the same, all histograms, and the rooms one by one."""
+        self._pod.weights.look(holdings(self._pod))
         return self._seen(detailed(self._pod, self.samples, self._wall()))
 
     def past(self) -> dict[str, JSON]:
@@ -82,7 +83,12 @@ class Views:
             self._past.pods(heard, wall)
         if self._past.due(wall):
             self._past.add(self._figures(), wall)
-            self._hot.look(pod.rooms.rosters.items(), *pod.watchdog.take_samples(), now)
+            self._look_at_rooms(now)
+
+    def _look_at_rooms(self, now: float) -> None:
+        pod = self._pod
+        self._hot.look(pod.rooms.rosters.items(), *pod.watchdog.take_samples(), now)
+        pod.weights.look(holdings(pod))
 
     def _figures(self) -> dict[str, float | None]:
         """Return how the pod was in the last ten seconds."""

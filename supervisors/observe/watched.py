@@ -15,6 +15,7 @@ from ..chaos import Injector
 from ..dynamic import DynamicSupervisor
 from ..supervisor import Supervisor
 from ..watchdog import Watchdog
+from .weights import RoomWeights
 
 __all__ = ["Documented", "Watched"]
 
@@ -47,6 +48,7 @@ class Watched:
     in_force: InForce
     access: AccessPolicy
     meters: Meters
+    weights: RoomWeights
     members: Mapping[str, Member]
     rooms: Rooms
     dead_letters: DeadLetters

@@ -40,7 +40,7 @@ from ...transport.brokers.contract import Broker
 from ...transport.http import Keyring
 from ..chaos import Injector
 from ..child import ChildSpec
-from ..observe import Certificates, DashboardRoom, Exporter, LoadMeter, Views, Watched
+from ..observe import Certificates, DashboardRoom, Exporter, LoadMeter, RoomWeights, Views, Watched
 from ..supervisor import Supervisor
 from .basis import Basis, make_basis
 from .broker import broker_branch
@@ -301,6 +301,7 @@ def _watched(
         in_force=basis.in_force,
         access=clients.access,
         meters=basis.meters,
+        weights=RoomWeights(),
         members=basis.members,
         rooms=rooms.directory,
         dead_letters=basis.dead_letters,

@@ -2,6 +2,7 @@
 
 import io
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -359,3 +360,24 @@ def test_a_file_that_cannot_be_opened_is_a_sentence(tmp_path: Path) -> None:
 def test_where_there_is_no_file_none_is_opened() -> None:
     configured(Logging())
     assert reopen_log() is None
+
+
+def test_a_pipe_that_nobody_reads_is_no_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "log"
+    os.mkfifo(file)
+    settings = Logging(file=str(file))
+    with pytest.raises(ConfigError, match=r"logging\.file cannot be opened: No such device"):
+        configure_logging(settings, tty=False, stream=io.StringIO())
+    reader = os.open(file, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        configure_logging(settings, tty=False, stream=io.StringIO())
+        get_logger().warning("heard")
+        assert b"heard" in os.read(reader, 65536)
+    finally:
+        os.close(reader)
+    with pytest.raises(OSError, match="No such device"):
+        reopen_log()
+    get_logger().warning("lost, and nobody is the worse for it")
+    assert capsys.readouterr().err == ""

@@ -232,6 +232,9 @@ LATER: Final[Mapping[str, Callable[[Scrape], Scrape]]] = {
     "DeploydRateLimitedHerd": lambda _: {
         series("deployd_rate_limited_total", limit="accepts"): 5_000.0
     },
+    "DeploydRoomMemory": lambda _: {
+        series("deployd_room_memory_max_bytes", pattern="*"): 300.0 * 2**20
+    },
     "DeploydPodDown": lambda _: {series("up"): 0.0},
     "DeploydStoreDown": lambda _: {
         series("deployd_store_up"): 0.0,

@@ -57,6 +57,8 @@ ALERTS = {
     "DeploydCrossPodLatency": "cross-pod-latency",
     "DeploydPodsMissing": "pods-missing",
     "DeploydSignInsRefused": "sign-ins-refused",
+    "DeploydRoomMemory": "room-memory",
+    "DeploydCertificateExpiring": "certificate-expiring",
     "DeploydStoreDown": "store-down",
 }
 RUNBOOKS = "https://deployd.example.com/_dashboard/runbooks"
@@ -239,7 +241,7 @@ def test_summaries_name_only_labels_that_their_expressions_keep() -> None:
         kept = set(OF_THE_SCRAPE)
         kept |= {label for labels, _ in groups(parsed(one["expr"])) for label in labels}
         if not list(groups(parsed(one["expr"]))):
-            kept |= {"link", "kind", "reason"}
+            kept |= {"link", "kind", "reason", "pattern", "setting"}
         named_labels = set(re.findall(r"\$labels\.(\w+)", one["annotations"]["summary"]))
         assert named_labels <= kept, one["alert"]
 

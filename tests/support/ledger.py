@@ -13,6 +13,7 @@ from deployd.actors import Receipt, Scope
 from deployd.config import Definition
 from deployd.documents.store import Bounds, Change, Document, Filter, Misfit, Page, Query, Write
 from deployd.transport import JSON
+from deployd.transport.brokers.message_rules import demand_change
 
 __all__ = ["FakeHub", "FakeStore"]
 
@@ -51,7 +52,7 @@ class FakeStore:
         return self.documents.get(id)
 
     async def commit(
-        self, definition: Definition, writes: Sequence[Write]
+        self, definition: Definition, writes: Sequence[Write], *, together: bool = False
     ) -> Sequence[Change | Exception | None]:
         await self._begin("commit")
         outcomes = [self._apply(write) for write in writes]
@@ -75,6 +76,7 @@ class FakeStore:
 
     def _apply(self, write: Write) -> Change | Exception | None:
         before = self.documents.get(write.id)
+        was = None if before is None else dict(before)
         try:
             after = write.decide(before)
         except Exception as error:  # noqa: BLE001 - as the real one does
@@ -83,7 +85,7 @@ class FakeStore:
         if after is None:
             return Change(self._sequence, "deleted", self.documents.pop(write.id))
         self.documents[write.id] = after
-        return Change(self._sequence, "created" if before is None else "updated", after)
+        return Change(self._sequence, "created" if was is None else "updated", after, was)
 
 
 class FakeHub:
@@ -91,6 +93,7 @@ class FakeHub:
 
     def __init__(self) -> None:
         self.told: list[tuple[float, Any]] = []
+        self.events: list[str] = []
         self.before: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
         self.scope = Scope.LOCAL
 
@@ -101,6 +104,9 @@ class FakeHub:
     async def send_collection_change(
         self, collection: str, event: str, document: Document, timeout: float, brief: JSON
     ) -> Receipt:
+        demand_change(f"collection:{collection}", event, document)  # or no other pod would take it
+        demand_change(f"collection:{collection}", "missed", brief)
         await self.before()
         self.told.append((trio.current_time(), document["id"]))
+        self.events.append(event)
         return Receipt(f"e{len(self.told)}", self.scope)

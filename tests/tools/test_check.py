@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +77,35 @@ def test_secrets_that_others_may_read_are_refused(runner: CliRunner, folder: Pat
     (folder / "data" / "secrets.json").chmod(0o644)
     result, found = checked(runner, {})
     assert (result.exit_code, "chmod 600" in found["secrets"]) == (1, True)
+
+
+@pytest.mark.parametrize("other", [{}, {"DEPLOYD_JWT_SECRET": "j" * 64}])
+def test_secrets_of_the_environment_are_looked_at_before_there_is_a_file(
+    runner: CliRunner, folder: Path, monkeypatch: pytest.MonkeyPatch, other: dict[str, str]
+) -> None:
+    for name, value in {"DEPLOYD_MASTER_KEY": "short", **other}.items():
+        monkeypatch.setenv(name, value)
+    result, found = checked(runner, {})
+    assert (result.exit_code, "DEPLOYD_MASTER_KEY" in found["secrets"]) == (1, True)
+    assert [path.name for path in folder.iterdir()] == ["pod.json"]
+
+
+def test_one_port_for_clients_and_for_metrics_is_refused(runner: CliRunner) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    result, found = checked(runner, {"metrics": {"bind": f"127.0.0.1:{port}"}}, "--port", str(port))
+    assert (result.exit_code, found["port"]) == (1, None)
+    assert "metrics.bind" in found["metrics.bind"]
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo], ids=["folder", "pipe"])
+def test_a_log_in_what_is_no_file_is_refused(
+    runner: CliRunner, make: Callable[[Path], object]
+) -> None:
+    make(Path("log"))
+    result, found = checked(runner, {"logging": {"file": "log"}})
+    assert result.exit_code == 1
+    assert "logging.file cannot be opened" in found["logging.file"]
 
 
 def test_the_folder_of_data_is_not_made_where_a_file_stands(runner: CliRunner) -> None:

@@ -60,6 +60,36 @@ def test_serve_does_not_start_on_settings_that_cannot_be(
     assert not Path("data").exists()
 
 
+BAD = '"limits": {"maxConnections": 0}'
+BAD_SETTINGS = [
+    (f'{{"logging": {{"format": "human"}}, {BAD}}}', "", False),
+    (f'{{"logging": {{"format": "json"}}, {BAD}}}', "", True),
+    (f'{{"logging": {{"format": "human"}}, {BAD}}}', "json", True),
+    (f'{{"logging": {{"format": "loud"}}, {BAD}}}', "", True),
+    (f'{{"logging": {{"format": "human", "level": "LOUD"}}, {BAD}}}', "", False),
+    (f'{{"logging": "human", {BAD}}}', "", True),
+    ("{broken", "human", False),
+    ("{broken", "", True),
+]
+
+
+@pytest.mark.parametrize(("content", "variable", "is_json"), BAD_SETTINGS)
+def test_what_is_wrong_with_settings_is_told_in_the_format_that_they_ask_for(
+    runner: CliRunner,
+    monkeypatch: pytest.MonkeyPatch,
+    content: str,
+    variable: str,
+    is_json: bool,
+) -> None:
+    Path("pod.json").write_text(content)
+    if variable:
+        monkeypatch.setenv("DEPLOYD_LOGGING__FORMAT", variable)
+    result = runner.invoke(cli, ["serve", "--config", "pod.json"])
+    assert result.exit_code == 1
+    assert result.stderr.startswith("{" if is_json else "Error: ")
+    assert "pod.json" in result.stderr
+
+
 def test_serve_writes_the_default_settings_but_not_a_file_that_was_named(
     runner: CliRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:

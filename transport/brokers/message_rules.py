@@ -36,7 +36,8 @@ MOST_NAMES: Final = 8192
 """Names of each kind whose judgement is remembered."""
 _WRITABLE: Final = 254
 """Levels that orjson writes."""
-CHANGES: Final = frozenset(("created", "updated", "deleted"))
+CHANGES: Final = frozenset(("created", "updated", "deleted", "revised", "missed"))
+"""What pods say of documents, each with the id of one; what they mean says `Hub`."""
 COLLECTIONS: Final = "collections"
 COLLECTION: Final = "collection:"
 

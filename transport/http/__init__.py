@@ -5,6 +5,7 @@ from .app import PodView, create_app, create_metrics_app
 from .authentication import Authenticator, address_of, asker_of, refusal
 from .body import HttpLimits
 from .chaos import FaultControl, chaos_routes
+from .compression import with_gzip
 from .diagnostics import DiagnosticsView
 from .keyring import ROOT, Keyring
 from .log_level import log_level_routes
@@ -43,4 +44,5 @@ __all__ = [
     "refusal",
     "says_json",
     "stress_routes",
+    "with_gzip",
 ]

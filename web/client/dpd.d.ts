@@ -90,6 +90,8 @@ declare namespace Deployd {
     count(callback: Callback<number>): Promise<number>;
     count(query: Filter<T>, callback: Callback<number>): Promise<number>;
     post(document: T, callback?: Callback<Document<T>>): Promise<Document<T>>;
+    /** All of them in one transaction, or none. */
+    post(documents: T[], callback?: Callback<Document<T>[]>): Promise<Document<T>[]>;
     put(id: Id, changes: Changes<T>, callback?: Callback<Document<T>>): Promise<Document<T>>;
     put(
       document: Changes<T> & { id: Id },

@@ -49,7 +49,7 @@ export function show(s) {
     ['Processor time', time(p.cpu_seconds)], ['Stalls of the loop', count(s.loop?.stalls)],
   ]);
   const rooms = s.rooms || {};
-  table(byId('patterns'), (rooms.patterns || []).map((r) => [r.pattern, count(r.rooms), count(r.members), count(r.largest)]));
+  table(byId('patterns'), (rooms.patterns || []).map((r) => [r.pattern, count(r.rooms), count(r.members), count(r.largest), bytes(r.memory)]));
   table(byId('largest'), (rooms.largest || []).map((r) => [r.name, count(r.members), count(r.events)]));
   const a = s.actors || {};
   const kinds = Object.keys({ ...a.mailboxes, ...a.restarts });

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import get_args
 
 import orjson
 import pytest
@@ -19,6 +20,7 @@ from deployd.actors.cluster.inbound import OVERHEAD, Inbound
 from deployd.actors.cluster.membership import Peers
 from deployd.actors.cluster.packing import MOST_BYTES
 from deployd.actors.cluster.sequences import Sequences
+from deployd.actors.rooms.hub import ChangeType
 from deployd.transport import EnvelopeError, EnvelopeFault, Event
 from deployd.transport.brokers import (
     DEEPEST,
@@ -322,7 +324,7 @@ def test_a_change_of_no_document_is_refused(room: str, name: str, data: object) 
     assert border.untouched
 
 
-@pytest.mark.parametrize("name", ["created", "updated", "deleted"])
+@pytest.mark.parametrize("name", get_args(ChangeType))
 def test_a_change_of_a_document_passes(name: str) -> None:
     border = Border()
     for room, data in (("collection:todos", DOCUMENT), ("collections", {**CHANGE, "type": name})):

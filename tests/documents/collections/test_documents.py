@@ -89,6 +89,7 @@ def test_times_and_ids_of_clients_count_for_nothing() -> None:
         ("due", True, "must be a date such as"),
         ("due", [], "must be a date such as"),
         ("$set", 1, "cannot be a name"),
+        ("$inc", {"votes": 1}, 'as in {"votes": {"$inc": '),
         ("", 1, "cannot be a name"),
         ("note", "a\0b", "NUL"),
         ("note", {"deep": ["a\0"]}, "NUL"),

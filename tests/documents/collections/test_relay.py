@@ -20,7 +20,7 @@ from deployd.actors import (
     Scope,
     Unanswered,
 )
-from deployd.config import Collections, Definition
+from deployd.config import Collections, Definition, Permissions, Right
 from deployd.documents import RequestRefused, StoreUnavailable
 from deployd.documents.collections import Collection, CollectionActor, CollectionEnvironment
 from deployd.documents.collections.relay import OutboxRelay
@@ -364,6 +364,19 @@ async def test_who_commits_second_tells_second_however_long_the_first_takes(
         await wait_all_tasks_blocked()
         nursery.start_soon(one.commit_and_relay, [put("b")])
     assert hub.ids == ["a", "b"]
+
+
+async def test_an_update_that_others_may_see_is_told_with_what_was_before_it(
+    autojump_clock: MockClock,
+) -> None:
+    store, hub = FakeStore(), FakeHub()
+    collection, environment = collection_of(store, hub)
+    collection.definition = Definition("todos", access=Permissions(get=Right.OWNER))
+    one = OutboxRelay(collection, environment, lambda _, __: None)
+    await one.start()
+    for owner, n in (("ada", 1), ("ada", 2), ("ben", 3)):
+        await one.commit_and_relay([put("a", ownerId=owner, n=n)])
+    assert hub.events == ["created", "updated", "revised"]
 
 
 async def test_a_script_that_is_ended_between_commit_and_telling_leaves_it_to_the_next_write(

@@ -111,7 +111,7 @@ def test_what_is_not_understood_is_refused(
         ({"votes": {"$push": 1}}, "votes", "declared as number, and $push is for arrays"),
         ({"due": {"$inc": 1000}}, "due", "declared as date"),
         ({"title": {"$unset": True}}, "title", "is required"),
-        ({"$inc": {"votes": 1}}, "$inc", "the first not '$'"),
+        ({"$inc": {"votes": 1}}, "$inc", 'as in {"votes": {"$inc": '),
         ({"address.city": "Wien"}, "address.city", "is a path and no name"),
     ],
     ids=str,

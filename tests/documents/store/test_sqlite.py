@@ -9,6 +9,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -16,10 +17,12 @@ from pathlib import Path
 import pytest
 import trio
 from sqlalchemy import Engine, event
+from trio.testing import wait_all_tasks_blocked
 
 from deployd.config import Definition, Property, PropertyType, Store
 from deployd.documents.errors import StoreUnavailable
 from deployd.documents.store import Equal, Query, database_url
+from deployd.documents.store.database_file import DatabaseFile
 from deployd.documents.store.engine import make_engine
 from support.documents import TODOS, change_of, document, kinds, opened, put, shown
 
@@ -301,3 +304,41 @@ async def test_what_was_committed_survives_kill_9_and_its_note_too(url: str, cal
     assert there[: len(committed)] == committed
     # Of the call that was cut off all is there, or nothing.
     assert len(there) - len(committed) in (0, 3)
+
+
+async def test_the_outbox_of_an_older_pod_is_told_and_gets_what_it_lacks(url: str) -> None:
+    async with opened(url) as store:
+        await change_of(store, put("a", n=1))
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as database:
+        database.execute("ALTER TABLE changes DROP COLUMN before")
+    async with opened(url) as store:
+        [left] = await store.claim_outbox(TODOS, 10)
+        assert (left.document["n"], left.before) == (1, None)
+        change = await change_of(store, put("a", n=2))
+        assert change.before is not None
+        assert change.before["n"] == 1
+        assert await store.claim_outbox(TODOS, 10) == [left, change]
+
+
+async def test_nobody_uses_a_file_that_is_not_claimed_yet(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim, claimed = threading.Event(), DatabaseFile.open
+
+    def slowly(file: DatabaseFile) -> None:
+        claim.wait(5)
+        claimed(file)
+
+    async with opened(url) as store:
+        await change_of(store, put("a"))
+        await store.close()
+        monkeypatch.setattr(DatabaseFile, "open", slowly)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(store.open)
+            await wait_all_tasks_blocked()
+            try:
+                with pytest.raises(StoreUnavailable, match="not open"):
+                    await store.commit(TODOS, [put("b")])
+            finally:
+                claim.set()
+        assert await store.get(TODOS, "b") is None

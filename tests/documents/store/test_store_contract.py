@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from deployd.config import Definition
 from deployd.documents.errors import StoreUnavailable, Unstorable
 from deployd.documents.store import (
+    Change,
     DatabaseStore,
     Document,
     Query,
@@ -23,6 +24,7 @@ from deployd.transport import JSON
 from support.documents import (
     TODOS,
     change_of,
+    create,
     document,
     increment,
     kinds,
@@ -87,6 +89,32 @@ async def test_a_removal_tells_what_was_there_whatever_decide_does_to_it(store: 
     change = await change_of(store, Write("a", decide))
     assert change.document == document("a", title="tea")
     assert (await store.claim_outbox(TODOS, 10))[-1] == change
+
+
+async def test_an_update_tells_what_was_there_before_it(store: Store) -> None:
+    def decide(before: Document | None) -> Document:
+        assert before is not None
+        before["n"] = 2.5
+        return before
+
+    assert (await change_of(store, put("a", n=1.5))).before is None
+    change = await change_of(store, Write("a", decide))
+    assert (change.document["n"], change.before) == (2.5, document("a", n=1.5))
+    assert (await change_of(store, remove("a"))).before is None
+    assert (await store.claim_outbox(TODOS, 10))[1] == change
+
+
+async def test_writes_that_belong_together_are_all_done_or_none(store: Store) -> None:
+    await change_of(store, put("there"))
+    writes = [put("a"), create("there"), increment("nowhere"), remove("there"), put("b")]
+    outcomes = await store.commit(TODOS, writes, together=True)
+    assert [type(each).__name__ for each in outcomes][1] == "LookupError"
+    assert not any(isinstance(each, Change) for each in outcomes)
+    assert [each["id"] for each in shown(await store.find(TODOS, Query()))] == ["there"]
+    assert len(await store.claim_outbox(TODOS, 10)) == 1
+    done = await store.commit(TODOS, [put("a"), remove("there"), remove("gone")], together=True)
+    assert kinds(done) == ["created", "deleted", None]
+    assert [each["id"] for each in shown(await store.find(TODOS, Query()))] == ["a"]
 
 
 async def test_removing_what_is_not_there_changes_nothing(store: Store) -> None:

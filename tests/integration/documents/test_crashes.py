@@ -200,10 +200,10 @@ async def test_a_collection_that_crashes_on_each_write_disturbs_no_other_and_com
     write_collection(tmp_path, "notes", {})
     write, broken = DatabaseStore.commit, True
 
-    async def crash(store: DatabaseStore, definition: Definition, writes: Any) -> Any:
+    async def crash(store: DatabaseStore, definition: Definition, *args: Any, **how: Any) -> Any:
         if definition.name == "todos" and broken:
             raise RuntimeError("a bug")
-        return await write(store, definition, writes)
+        return await write(store, definition, *args, **how)
 
     monkeypatch.setattr(DatabaseStore, "commit", crash)
     statuses: list[int] = []

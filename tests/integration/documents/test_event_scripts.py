@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -214,6 +217,35 @@ async def test_scripts_that_call_each_other_for_ever_are_ended(tmp_path: Path) -
         assert (await http.get("/again")).json() == []
 
 
+async def test_scripts_that_write_to_each_others_collections_at_once_do_not_wait_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crossing = SimpleNamespace(barrier=threading.Barrier(3, timeout=5))
+    monkeypatch.setitem(sys.modules, "crossing", crossing)
+    names = ("tea", "milk", "cups")
+    for name, other in zip(names, (*names[1:], names[0]), strict=True):
+        script = (
+            "from crossing import barrier\n"
+            "def run(ctx):\n"
+            "    if not ctx.internal:\n"
+            "        barrier.wait()\n"
+            f"        ctx.collections.{other}.post({{'of': '{name}'}})\n"
+        )
+        write_collection(tmp_path, name, {}, {"post": script})
+    async with running_collections(tmp_path) as (_, http):
+        statuses = []
+
+        async def add(name: str) -> None:
+            statuses.append((await http.post(f"/{name}", json={})).status_code)
+
+        async with trio.open_nursery() as nursery:
+            for name in names:
+                nursery.start_soon(add, name)
+        assert statuses == [200] * 3
+        counts = [(await http.get(f"/{name}/count")).json()["count"] for name in names]
+        assert counts == [2, 2, 2]
+
+
 async def test_a_script_over_its_time_is_ended_and_the_next_write_goes_on(tmp_path: Path) -> None:
     script = "import time\ndef run(ctx):\n    while ctx.data.get('slow'):\n        pass\n"
     write_collection(tmp_path, "todos", {}, {"validate": script})
@@ -318,6 +350,28 @@ async def test_a_script_gets_all_of_a_list_and_all_pages_of_a_longer_one(
         refused = await http.get("/report?more=1")
         assert (refused.status_code, "all()" in refused.text) == (400, True)
         assert len((await http.get("/todos")).json()) == 3
+
+
+@pytest.mark.parametrize("kind", ["def", "async def"])
+@pytest.mark.parametrize(
+    "call", ["get(None)", "get([])", "count(None)", "post([{'a': 1, 'b': 2}])", "put('x', None)"]
+)
+async def test_a_script_that_has_nothing_to_ask_by_does_not_ask_for_everything(
+    tmp_path: Path, kind: str, call: str
+) -> None:
+    waits = "await " if kind == "async def" else ""
+    script = (
+        f"{kind} run(ctx):\n"
+        "    try:\n"
+        f"        {waits}ctx.collections.notes.{call}\n"
+        "    except TypeError as error:\n"
+        "        ctx.data['why'] = str(error)\n"
+    )
+    write_collection(tmp_path, "notes", {})
+    write_collection(tmp_path, "todos", {}, {"post": script})
+    async with running_collections(tmp_path) as (_, http):
+        assert "takes dicts" in (await http.post("/todos", json={})).json()["why"]
+        assert (await http.get("/notes")).json() == []
 
 
 async def test_a_collection_that_keeps_nothing_only_runs_its_scripts(tmp_path: Path) -> None:

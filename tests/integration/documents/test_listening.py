@@ -10,6 +10,7 @@ from attrs import evolve
 
 from deployd.supervisors import Pod
 from support import (
+    MASTER,
     Client,
     collections_config,
     connected,
@@ -86,6 +87,96 @@ async def test_where_owners_read_each_hears_of_their_own_and_root_of_all(tmp_pat
         await root.expect("emit", event="created", data=made)
         for client in (ada, ben, root, nobody):
             await quiet(client)
+
+
+@pytest.mark.parametrize("private", [False, True], ids=["open", "private"])
+@pytest.mark.parametrize("room", ["collection:notes", "collections"])
+async def test_who_loses_a_document_hears_that_it_is_gone_and_who_gains_it_that_it_came(
+    tmp_path: Path, room: str, *, private: bool
+) -> None:
+    write_collection(
+        tmp_path,
+        "notes",
+        {
+            "properties": {"by": {"type": "string", "private": private}, "t": {"type": "number"}},
+            "access": dict.fromkeys(("get", "put", "delete"), "owner"),
+            "owner": "by",
+        },
+    )
+    async with (
+        running_collections(tmp_path) as (pod, http),
+        connected(pod, 3) as [ada, ben, root],
+    ):
+        await signed_in(pod, ada, "ada")
+        await signed_in(pod, ben, "ben")
+        await signed_in(pod, root, "eve", is_root=True)
+        for client in (ada, ben, root):
+            await client.join(room)
+
+        async def heard(client: Client, event: str) -> Any:
+            data = (await client.expect("emit", event=event, room=room))["data"]
+            if room == "collections":
+                assert (data["collection"], data["type"]) == ("notes", event)
+                data = data["data"]
+            assert ("by" in data) is not private
+            return data
+
+        await http.post("/notes", json={"id": "n", "t": 1}, headers=bearer(pod, "ada"))
+        assert [(await heard(each, "created"))["t"] for each in (ada, root)] == [1, 1]
+        await http.put("/notes/n", json={"by": "ben", "t": 2}, headers=MASTER)
+        told = [(ada, "deleted"), (ben, "created"), (root, "updated")]
+        assert [(await heard(each, event))["t"] for each, event in told] == [1, 2, 2]
+        await http.put("/notes/n", json={"by": "", "t": 3}, headers=MASTER)
+        assert (await heard(ben, "deleted"))["t"] == 2
+        assert (await heard(root, "updated"))["t"] == 3
+        for client in (ada, ben, root):
+            await quiet(client)
+
+
+async def test_who_a_script_begins_or_ceases_to_show_a_document_hears_it_come_and_go(
+    tmp_path: Path,
+) -> None:
+    write_collection(tmp_path, "wares", {}, {"get": HIDING})
+    async with running_collections(tmp_path) as (pod, http), connected(pod) as [client]:
+        await client.join("collection:wares")
+        await http.post("/wares", json={"id": "a", "secret": True, "price": 1, "n": 0})
+        for n, secret in enumerate((True, False, False, True, True, False), 1):
+            await http.put("/wares/a", json={"secret": secret, "n": n})
+        await http.put("/wares/a", json={"secret": True, "n": 7})
+        await http.delete("/wares/a")
+        told = [await client.expect("emit") for _ in range(5)]
+        assert [(each["event"], each["data"]["n"]) for each in told] == [
+            ("created", 2),
+            ("updated", 3),
+            ("deleted", 3),
+            ("created", 6),
+            ("deleted", 6),
+        ]
+        assert not any("price" in each["data"] for each in told)
+        await quiet(client)
+
+
+async def test_who_loses_a_document_by_what_is_too_large_for_a_room_misses_it_too(
+    tmp_path: Path,
+) -> None:
+    write_collection(tmp_path, "notes", {"access": {"get": "owner"}})
+    config = collections_config(tmp_path)
+    limits = evolve(config.limits, room_mailbox_bytes=64 * 1024, emit_timeout=0.2)
+    async with (
+        running_collections(tmp_path, evolve(config, limits=limits)) as (pod, http),
+        connected(pod, 3) as [ada, ben, eve],
+    ):
+        for client, user in ((ada, "ada"), (ben, "ben"), (eve, "eve")):
+            await signed_in(pod, client, user)
+            await client.join("collection:notes")
+        await http.post("/notes", json={"id": "n"}, headers=bearer(pod, "ada"))
+        await ada.expect("emit", event="created")
+        large = {"ownerId": "ben", "text": "x" * 100_000}
+        assert (await http.put("/notes/n", json=large, headers=MASTER)).status_code == 200
+        for client in (ada, ben):
+            told = await client.expect("error")
+            assert told["data"] == {"code": "change_missed", "document": "n"}
+        await quiet(eve)
 
 
 async def test_the_room_of_all_collections_tells_each_what_they_may_read(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import trio
 
 from deployd.actors import Member, Room
 from deployd.transport import JSON
@@ -17,6 +18,18 @@ class Fragile(Room[None]):
     async def on_join(self, member: Member) -> None:
         if self.name == "closed":
             raise RuntimeError("on join")
+        if self.name == "timed":
+            self.after(0, self.later)
+        if self.name == "crowded":
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self.later)
+
+    async def later(self) -> None:
+        raise RuntimeError("later")
+
+    async def on_start(self) -> None:
+        if self.name == "unstarted":
+            raise RuntimeError("on start")
 
     async def on_message(self, member: Member, event: str, data: JSON) -> None:
         raise RuntimeError("on message")
@@ -32,7 +45,7 @@ async def crash_of(room: str, act: str) -> tuple[dict[str, Any], str]:
             await client.send("auth", token=pod.tokens.sign("mallory", ttl=60))
             await client.expect("auth")
             await client.send("join", room=room)
-            if act != "join":
+            if act not in ("join", "open"):
                 await client.expect("join")
             if act == "emit":
                 await client.send("emit", room=room, event="poison", data="a secret", id="id-4711")
@@ -59,13 +72,20 @@ async def test_what_a_client_said_is_named_by_who_said_it_and_by_its_ids() -> No
 
 
 @pytest.mark.parametrize(
-    ("room", "act", "hook"), [("closed", "join", "on_join"), ("chat", "server", "on_server_emit")]
+    ("room", "act", "hook"),
+    [
+        ("closed", "join", "on_join"),
+        ("crowded", "join", "later"),
+        ("timed", "open", "later"),
+        ("unstarted", "open", "on_start"),
+        ("chat", "server", "on_server_emit"),
+    ],
 )
 async def test_what_else_crashes_a_room_is_named_too(room: str, act: str, hook: str) -> None:
     line, client = await crash_of(room, act)
-    assert line["room"] == room
+    assert (line["room"], line["room_class"]) == (room, "Fragile")
     assert line["at"].endswith(f"in Fragile.{hook}")
     if act == "join":
         assert line["client"] == client
-    else:
+    if act == "server":
         assert line["event_name"] == "poison"

@@ -53,7 +53,12 @@ REALTIME = {
     "rooms": {
         "count": NUMBER,
         "members": NUMBER,
-        "patterns": [{"pattern": TEXT, "rooms": NUMBER, "members": NUMBER, "largest": NUMBER}],
+        "patterns": [
+            {
+                "pattern": TEXT,
+                **dict.fromkeys(("rooms", "members", "largest", "memory", "heaviest"), NUMBER),
+            }
+        ],
         "largest": [ROOM],
     },
     "links": [{**HEALTH, "history": list}],
@@ -77,7 +82,15 @@ DETAILED = {
     **REALTIME,
     "rooms": {
         **REALTIME["rooms"],  # type: ignore[dict-item]
-        "all": [{**ROOM, "deliveries": NUMBER, "lost": NUMBER, "restarts": NUMBER}],
+        "all": [
+            {
+                **ROOM,
+                "deliveries": NUMBER,
+                "lost": NUMBER,
+                "restarts": NUMBER,
+                "memory": (int, NULL),
+            }
+        ],
     },
     "histograms": dict.fromkeys(
         ("fan_out", "local_latency", "cross_pod_latency", "loop_lag"), HISTOGRAM
@@ -161,9 +174,9 @@ async def test_both_views_have_the_shape_that_was_agreed() -> None:
         assert shown["refused"] == {"forbidden": 1}
         assert view["messages"]["received"]["total"] == 3
         assert view["messages"]["sent"]["total"] == 5
-        assert view["rooms"]["patterns"] == [
-            {"pattern": "fragile-*", "rooms": 1, "members": 1, "largest": 1}
-        ]
+        (pattern,) = view["rooms"]["patterns"]
+        assert pattern["pattern"] == "fragile-*"
+        assert (pattern["rooms"], pattern["members"], pattern["largest"]) == (1, 1, 1)
         assert view["actors"]["restarts"] == {"room": 1}
         assert view["actors"]["dead_letters"] == {"poison": 1}
 

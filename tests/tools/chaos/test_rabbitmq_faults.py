@@ -13,6 +13,7 @@ from deployd.tools.chaos.servers import CannotBefall, Deployment
 from deployd.tools.chaos.servers.rabbitmq_deployment import RabbitDeployment
 from deployd.transport import BrokerError, BrokerRefused, MessagesRefused
 from deployd.transport.brokers.contract import EVERYONE
+from deployd.transport.brokers.rabbitmq.renewals import TRIES
 from support.deployments import PLAIN, Trouble, linked, refusal, regained, served
 from support.servers import where_installed
 
@@ -204,6 +205,24 @@ async def test_a_server_forgets_what_is_bound_on_another(cluster: Deployment) ->
         await far.until_heard(1)
         await near.until_heard(2)
         assert [payload for _, payload in far.messages] == [b"from 1"]
+
+
+async def test_a_pod_has_another_queue_where_a_server_has_forgotten_the_one_it_had(
+    cluster: RabbitDeployment,
+) -> None:
+    async with linked(cluster, 0) as (one, near), linked(cluster, 1) as (two, _):
+        await cluster.tell(
+            "[ets:delete(rabbit_queue, amqqueue:get_name(Q)) || Q <- ets:tab2list(rabbit_queue), "
+            f"node(amqqueue:get_pid(Q)) =:= '{cluster.servers[0].name}'].",
+            1,
+        )
+        for number in range(TRIES):
+            await two.publish([(PLAIN, b"%d" % number)])
+            await one.resubscribe([PLAIN])
+        await two.publish([(PLAIN, b"heard")])
+        await near.until_heard(1)
+        assert [payload for _, payload in near.messages] == [b"heard"]
+        assert not near.losses
 
 
 async def test_servers_that_are_split_do_not_hear_each_other_and_come_together(

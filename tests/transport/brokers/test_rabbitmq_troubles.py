@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import trio
@@ -23,10 +23,7 @@ from deployd.transport import (
     MessageTooLarge,
     SubscriptionRefused,
 )
-from deployd.transport.brokers.bridge.bridged import Bridged
-from deployd.transport.brokers.contract import Broker
 from deployd.transport.brokers.rabbitmq.client import SignInRefused
-from deployd.transport.brokers.rabbitmq.driver import RabbitDriver
 from deployd.transport.brokers.rabbitmq.errors import translate
 from deployd.transport.brokers.rabbitmq.troubles import (
     Denied,
@@ -35,30 +32,11 @@ from deployd.transport.brokers.rabbitmq.troubles import (
     Trouble,
     trouble_of,
 )
-from support.inboxes import HANGS, Heard
+from support.rabbitmq_links import ROOM, joined, operate
 from support.rabbitmq_server import RabbitServer
 
-ROOM, OTHER, POD = "room.a", "room.b", "pod.a"
+OTHER, POD = "room.b", "pod.a"
 LIMIT = 131_072
-
-
-@asynccontextmanager
-async def joined(settings: RabbitMQSettings) -> AsyncIterator[tuple[Broker, Heard]]:
-    heard = Heard()
-    async with trio.open_nursery() as nursery:
-        broker = Bridged(RabbitDriver(settings, 60))
-        try:
-            await broker.connect(heard, nursery)
-            with trio.fail_after(4 * HANGS):
-                yield broker, heard
-        finally:
-            with trio.CancelScope(shield=True):
-                await broker.close()
-            nursery.cancel_scope.cancel()
-
-
-async def operate(server: RabbitServer, *words: str) -> str:
-    return await trio.to_thread.run_sync(server.ctl, *words)
 
 
 async def delete_exchange(server: RabbitServer, name: str) -> None:

@@ -1,12 +1,13 @@
 """What a pod hears on RabbitMQ: exchanges that are declared, and its queue's bindings to them.
 
 All requests go over a channel of their own, one at a time: the server closes it for what it
-refuses, and then it is opened again. The queue belongs to the connection and never notices.
+refuses, and then it is opened again. The queue belongs to the connection and never notices. Only
+when it moves (`Renewals`) the channel that consumes asks: what it lets go and takes is in order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final
 
 from aiormq import spec
@@ -15,7 +16,7 @@ from pamqp.base import Frame
 from ...errors import BrokerUnavailable
 from ..bridge import Lock
 from ..contract import Channel
-from .client import RabbitConnection, RequestChannel
+from .client import ConsumingChannel, RabbitConnection, RequestChannel
 from .errors import LIBRARY_ERRORS
 from .topology import Topology, kind_of
 from .troubles import Denied, Missing, trouble_of
@@ -39,7 +40,7 @@ class ExchangeDenied(Exception):
 
 
 class Bindings:
-    """The bindings of one queue. `unheard` learns of channels that were deaf, and are not now."""
+    """The bindings of the queue. `unheard` learns of channels that were deaf, and are not now."""
 
     def __init__(
         self,
@@ -97,6 +98,21 @@ class Bindings:
                     continue  # with it went its bindings
                 except ExchangeDenied:
                     continue  # what still comes is dropped
+
+    async def move(
+        self, consuming: ConsumingChannel, until_said: Callable[[str], Awaitable[None]]
+    ) -> None:
+        """Have another queue take the place of the one that is bound, with what it is bound to.
+
+        `until_said` says the last word to the old one, and waits until it has come.
+        """
+        async with self._changing:
+            succession = self._topology.successors(sorted(self._bound))
+            frames = succession.prepare
+            for start in range(0, len(frames), _REQUESTS):
+                await consuming.request(frames[start : start + _REQUESTS])
+            await until_said(succession.last_word)
+            await consuming.request(succession.take_over)
 
     async def declare(self, kinds: Iterable[str]) -> None:
         """Declare the exchanges of these kinds, where it was not done; raises `ExchangeDenied`."""

@@ -279,6 +279,10 @@ class ConsumingChannel(_OwnChannel):
         """Say that all messages up to this one are handled."""
         await self.basic_ack(tag, multiple=True, wait=False)
 
+    async def say(self, exchange: str, key: str) -> None:
+        """Publish a message without content, which nobody confirms."""
+        await self.basic_publish(b"", exchange=exchange, routing_key=key)
+
     def _ended(self, closing: Future[Any]) -> None:
         self._listener.ended(None if closing.cancelled() else closing.exception())
 

@@ -14,8 +14,11 @@ again, what was not refused is published again, and nobody but the message's sen
 
 from __future__ import annotations
 
+import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from ....config import RabbitMQ as RabbitMQSettings
@@ -25,7 +28,7 @@ from ...errors import (
     MessagesRefused,
     SubscriptionRefused,
 )
-from ..bridge import Feed, Future, Lock, gather
+from ..bridge import Event, Feed, Future, Lock, gather, within
 from ..contract import Channel, Message, node_name, refuse_too_large
 from ..network import client_context, written
 from .bindings import Bindings, ExchangeDenied
@@ -33,6 +36,7 @@ from .client import ConsumingChannel, PublishingChannel, RabbitConnection, silen
 from .deliveries import Deliveries
 from .errors import LIBRARY_ERRORS, translate
 from .frames import Publication
+from .renewals import Renewals
 from .topology import Topology, kind_of
 from .troubles import Denied, Missing, TooLarge, trouble_of
 
@@ -41,6 +45,9 @@ __all__ = ["MAX_PAYLOAD", "RabbitDriver"]
 MAX_PAYLOAD: Final = 8 * 2**20
 """Bytes: below the `max_message_size` that servers come with, 16 MiB in 4.x and 128 in 3.x. One
 that is lower is learned from its refusal, for no server tells it before."""
+
+LAST_WORD: Final = 1.0
+"""Seconds that what waits in a queue may take to come, when another takes its place."""
 
 _CHUNK: Final = 512
 """Messages that are written at a time."""
@@ -57,10 +64,16 @@ _TRIES: Final = 8
 class RabbitDriver:
     """Two connections to one server. They never reconnect.
 
-    `message_ttl` is how long (seconds) a message may wait on the server for this pod.
+    `message_ttl` is how long (seconds) a message may wait on the server for this pod; `clock`
+    returns steady seconds.
     """
 
-    def __init__(self, settings: RabbitMQSettings, message_ttl: float) -> None:
+    def __init__(
+        self,
+        settings: RabbitMQSettings,
+        message_ttl: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._settings = settings
         self._topology = Topology(settings, message_ttl)
         self._connections: list[RabbitConnection] = []
@@ -71,6 +84,8 @@ class RabbitDriver:
         self._closed = False
         self._deliveries: Deliveries | None = None
         self._bindings: Bindings | None = None
+        self._renewals, self._clock = Renewals(), clock
+        self._last_word, self._last_said = "", Event()
         self._sending, self._opening = Lock(), Lock()
         self.max_payload = MAX_PAYLOAD
         self.node = ""
@@ -103,8 +118,13 @@ class RabbitDriver:
         await self._bind(channels)
 
     async def resubscribe(self, channels: Sequence[Channel]) -> None:
-        """Declare the exchanges again and bind again: the server leaves alone what it has."""
+        """Declare the exchanges again and bind again: the server leaves alone what it has.
+
+        Where that does not help, all is bound to another queue, which takes this one's place.
+        """
         await self._bind(channels, again=True)
+        if self._renewals.in_vain(channels, self._clock()):
+            await self._move()
 
     async def unsubscribe(self, channels: Sequence[Channel]) -> None:
         """Unbind the queue, and wait until it is."""
@@ -152,7 +172,10 @@ class RabbitDriver:
     async def heard(self, exchange: str, key: str, payload: bytes, tag: int) -> None:
         """Take a message from the server."""
         if exchange == self._topology.dropped:
-            self._dropped()
+            if key == self._last_word:
+                self._last_said.set()
+            else:
+                self._dropped()
             return
         channel = self._topology.channel(exchange, key)
         if self._deliveries is not None:
@@ -226,6 +249,25 @@ class RabbitDriver:
             kinds = {error.kind for error in denied}
             refused = [channel for channel in channels if kind_of(channel) in kinds]
             raise SubscriptionRefused(refused, str(translate(denied[0].reason, self._settings)))
+
+    async def _move(self) -> None:
+        bindings, consuming = self._connected(), self._consuming
+        try:
+            if consuming is not None:
+                await bindings.move(consuming, partial(self._until_said, consuming))
+            self._connected()
+        except LIBRARY_ERRORS as error:
+            raise self._lose(self._translated(error)) from None
+
+    async def _until_said(self, consuming: ConsumingChannel, last_word: str) -> None:
+        """Return when what waits for this pod on the server has come.
+
+        Where it is too slow for that, what is left is missed, and told as that.
+        """
+        self._last_word, self._last_said = last_word, Event()
+        await consuming.say(self._topology.dropped, last_word)
+        with suppress(BrokerUnavailable):
+            await within(LAST_WORD, self._last_said.wait())
 
     async def _open_publishing(self) -> PublishingChannel:
         """Return the channel to publish on; a new one where the server has closed the last.

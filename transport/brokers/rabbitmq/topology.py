@@ -9,17 +9,19 @@ binding would close the channel of whoever publishes to it next.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from aio_pika import ExchangeType
 from aiormq import spec
+from attrs import frozen
 from pamqp.base import Frame
 from pamqp.common import FieldValue
 
 from ....config import RabbitMQ as RabbitMQSettings
 from ..contract import Channel
 
-__all__ = ["QUEUE_BYTES", "Topology", "kind_of"]
+__all__ = ["QUEUE_BYTES", "Succession", "Topology", "kind_of"]
 
 QUEUE_BYTES: Final = 128 * 2**20
 """Bytes that may wait for one pod on the server; the oldest messages are dropped."""
@@ -28,14 +30,29 @@ _FANOUT: Final = "all"
 
 _DROPPED: Final = "dropped"
 
+_LAST: Final = "last"
+
 
 def kind_of(channel: Channel) -> str:
     """Return the kind of a channel, each of which has an exchange."""
     return channel.partition(".")[0]
 
 
+@frozen
+class Succession:
+    """How a queue takes the place of another: what is asked before and after the `last_word`.
+
+    That is a key of the exchange of what is dropped: what is said there stands in the old queue
+    behind all that did not come into the new one. What came into both comes twice, in its order.
+    """
+
+    prepare: Sequence[Frame]
+    last_word: str
+    take_over: Sequence[Frame]
+
+
 class Topology:
-    """The names of one incarnation; its queue has one that nobody had before.
+    """The names of one incarnation; each queue of it has one that nobody had before.
 
     What the server drops from the queue, because there is too much or for its age
     (`message_ttl`, seconds), it hands to a second queue, of length one.
@@ -45,7 +62,7 @@ class Topology:
         self._prefix = f"{settings.exchange}."
         self._queue_length = settings.queue_length
         self._message_ttl = message_ttl
-        self.queue = f"{self._prefix}{secrets.token_hex(12)}"
+        self.queue = self._new_name()
         self.dropped = self._prefix + _DROPPED
 
     def exchange(self, kind: str) -> dict[str, Any]:
@@ -74,18 +91,52 @@ class Topology:
     def declarations(self, prefetch: int) -> list[Frame]:
         """Return what declares both queues, and has the server send what is dropped and the rest.
 
-        Of the queue it sends so many messages ahead; what was dropped needs no acknowledgement.
+        Of the queue it sends so many messages ahead.
         """
-        dropped = f"{self.queue}.{_DROPPED}"
-        last: dict[str, FieldValue] = {"x-max-length": 1}
         return [
             spec.Exchange.Declare(**self.exchange(_DROPPED)),
-            self._own(dropped, last),
-            spec.Queue.Bind(queue=dropped, exchange=self.dropped, routing_key=self.queue),
-            spec.Basic.Consume(queue=dropped, no_ack=True),
-            self._own(self.queue, self._limits()),
             spec.Basic.Qos(prefetch_count=prefetch),
-            spec.Basic.Consume(queue=self.queue),
+            *self._queues(),
+            *self._consumers(),
+        ]
+
+    def successors(self, channels: Iterable[Channel]) -> Succession:
+        """Return how queues of other names take the place of those that are there."""
+        old, last_word = self._names, f"{self.queue}.{_LAST}"
+        heard_last = spec.Queue.Bind(queue=self.queue, exchange=self.dropped, routing_key=last_word)
+        self.queue = self._new_name()
+        return Succession(
+            [
+                heard_last,
+                *self._queues(),
+                *(spec.Queue.Bind(**self.binding(channel)) for channel in channels),
+            ],
+            last_word,
+            [*(spec.Basic.Cancel(consumer_tag=name) for name in old), *self._consumers()],
+        )
+
+    @property
+    def _names(self) -> tuple[str, str]:
+        return f"{self.queue}.{_DROPPED}", self.queue
+
+    def _new_name(self) -> str:
+        return f"{self._prefix}{secrets.token_hex(12)}"
+
+    def _queues(self) -> list[Frame]:
+        dropped, queue = self._names
+        last: dict[str, FieldValue] = {"x-max-length": 1}
+        return [
+            self._own(dropped, last),
+            spec.Queue.Bind(queue=dropped, exchange=self.dropped, routing_key=queue),
+            self._own(queue, self._limits()),
+        ]
+
+    def _consumers(self) -> list[Frame]:
+        """Each is called as its queue. What was dropped needs no acknowledgement."""
+        dropped, queue = self._names
+        return [
+            spec.Basic.Consume(queue=dropped, consumer_tag=dropped, no_ack=True),
+            spec.Basic.Consume(queue=queue, consumer_tag=queue),
         ]
 
     @staticmethod
