@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from support.clients import connected
+from pathlib import Path
+
+from attrs import evolve
+
+from support.clients import connected, pod_config
 from support.fake_broker import FakeBus
 from support.joined import two_pods
 
@@ -67,9 +71,12 @@ async def test_a_killed_broker_is_told_and_comes_back_with_an_account() -> None:
         assert b.link.figures.health()["missed"] == 1
 
 
-async def test_what_is_queued_on_a_pod_that_stops_without_a_name_is_declared_lost() -> None:
-    bus = FakeBus()
-    async with two_pods(bus) as (a, b), connected(a) as [ann], connected(b):
+async def test_what_is_queued_on_a_pod_that_stops_without_a_data_folder_is_declared_lost(
+    tmp_path: Path,
+) -> None:
+    bus, config = FakeBus(), pod_config()
+    config = evolve(config, server=evolve(config.server, data=str(tmp_path / "none")))
+    async with two_pods(bus, config=config) as (a, b), connected(a) as [ann], connected(b):
         await ann.join("kept-1")
         bus.kill()
         await ann.expect("emit", event="system:degraded")
