@@ -39,7 +39,8 @@ async def wait_for_change(
         looks = awatch(
             *{path.parent for path in files},
             recursive=False,
-            watch_filter=None,
+            # The pod's own log may lie beside them, and the watcher logs each change that it sees.
+            watch_filter=lambda _, path: Path(path) in files,
             stop_event=stop,
             rust_timeout=LOOK_EVERY,
             yield_on_timeout=True,

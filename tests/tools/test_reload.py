@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -68,6 +69,24 @@ async def test_a_file_that_would_not_start_is_told_and_waited_past(folder: Path,
     refused, accepted = log.lines
     assert "line 1: invalid syntax" in refused
     assert accepted.startswith("reloading")
+
+
+async def test_the_watcher_says_nothing_of_what_the_pod_writes_beside_its_files(
+    folder: Path, log: Log, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = folder / "rooms.py"
+    path.write_text("a = 1\n")
+    caplog.set_level(logging.INFO, "watchfiles")
+    with trio.fail_after(PATIENCE):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait_for_change, frozenset({path}), fine)
+            await trio.testing.wait_all_tasks_blocked()
+            (folder / "pod.log").write_text("a line\n")
+            (folder / "seen").touch()
+            await trio.sleep(0.5)  # the watching thread's own time
+            told = [record.getMessage() for record in caplog.records]
+            path.write_text("a = 12\n")
+    assert told == []
 
 
 async def test_a_neighbouring_file_is_nobodys_business(folder: Path, log: Log) -> None:
