@@ -14,7 +14,7 @@ from attrs import evolve, field, frozen
 
 from ...transport import JSON
 
-__all__ = ["EVERY", "Ailment", "Episode", "Past"]
+__all__ = ["EVERY", "Ailment", "Episode", "Neighbour", "Past"]
 
 SPAN: Final = 3600.0
 """Seconds that are kept."""
@@ -66,6 +66,14 @@ class Episode:
         }
 
 
+@frozen
+class Neighbour:
+    """Another pod, as it is called and as what it runs."""
+
+    called: str
+    version: str
+
+
 class Past:
     """Remembers an hour. `now` is unix seconds; a clock that is set back leaves a short gap."""
 
@@ -77,7 +85,7 @@ class Past:
         )
         self._over: deque[Episode] = deque(maxlen=MOST_EPISODES)
         self._going_on: dict[str, Episode] = {}
-        self._pods: Mapping[str, str] | None = None
+        self._pods: Mapping[str, Neighbour] | None = None
 
     @property
     def wrong(self) -> Sequence[Episode]:
@@ -103,17 +111,18 @@ class Past:
         """Note what happened at a moment."""
         self._over.append(Episode(key, "", sentence, now, now))
 
-    def pods(self, versions: Mapping[str, str], now: float) -> None:
-        """Note which other pods are heard, and as which version: who has come, and who has gone."""
-        before, self._pods = self._pods, versions
-        if before is None or before == versions:
+    def pods(self, heard: Mapping[str, Neighbour], now: float) -> None:
+        """Note which other pods are heard, by their ids: who has come, and who has gone."""
+        before, self._pods = self._pods, heard
+        if before is None or before == heard:
             return
-        came = [pod for pod in versions if pod not in before]
-        gone = [pod for pod in before if pod not in versions]
+        came = [pod for pod in heard if pod not in before]
+        gone = [pod for pod in before if pod not in heard]
         for pod in came[:MOST_MOMENTS]:
-            self.moment("came", f"Pod {pod} is heard (deployd {versions[pod]}).", now)
+            version = heard[pod].version
+            self.moment("came", f"Pod {heard[pod].called} is heard (deployd {version}).", now)
         for pod in gone[:MOST_MOMENTS]:
-            self.moment("gone", f"Pod {pod} is not heard any more.", now)
+            self.moment("gone", f"Pod {before[pod].called} is not heard any more.", now)
 
     def due(self, now: float) -> bool:
         """Whether it is time for a point."""

@@ -13,7 +13,7 @@ from .ailments import ailments, counts_of_trouble
 from .census import connections, holdings
 from .hot import HotRooms
 from .overview import counts_of, detailed, histograms_of, realtime
-from .past import EVERY, Past
+from .past import EVERY, Neighbour, Past
 from .samples import Sample, Samples, quantile
 from .watched import Watched
 
@@ -79,7 +79,11 @@ class Views:
         self._past.look(ailments(pod, self.samples, wall, now), wall)
         if pod.link is not None:
             known = pod.link.state.peers.known
-            heard = {id_: one.beat.version for id_, one in known.items() if not one.missing}
+            heard = {
+                id_: Neighbour(one.beat.name or id_, one.beat.version)
+                for id_, one in known.items()
+                if not one.missing
+            }
             self._past.pods(heard, wall)
         if self._past.due(wall):
             self._past.add(self._figures(), wall)

@@ -25,10 +25,10 @@ export class Chart {
   add(at, value) {
     if (typeof value === 'number') this._points.push([at, value]);
     while (this._points.length && this._points[0][0] < at - SPAN) this._points.shift();
-    const most = Math.max(...this._points.map(([, v]) => v), 0);
+    const most = Math.max(0, ...this._points.map(([, v]) => v));
     this._path.setAttribute('d', line(this._points, at, most));
     write(this._value, this._show(value));
-    write(this._most, `5 min · at most ${this._show(most)}`);
+    write(this._most, `5 min · at most ${this._show(this._points.length ? most : null)}`);
   }
 }
 

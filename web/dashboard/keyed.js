@@ -20,9 +20,11 @@ export function keyed(parent, items, key, make, fill) {
 /** Rows of texts, the first the head and the key; `none` stands where there are none. */
 export function table(body, rows, none = 'none') {
   const shown = rows.length ? rows : [[none]];
+  const columns = body.parentElement.tHead.rows[0].cells.length;
   const make = (cells) => {
     const head = element('th');
     head.scope = 'row';
+    head.colSpan = 1 + columns - cells.length;
     return element('tr', '', head, ...cells.slice(1).map(() => element('td')));
   };
   const fill = (row, cells) => cells.forEach((text, i) => write(row.children[i], String(text)));

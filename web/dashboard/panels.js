@@ -97,7 +97,7 @@ function showLinks(links) {
     one.dataset.state = link.state;
     write(title, `${link.type}: ${link.state === 'closed' ? 'well' : link.state}`);
     const all = Object.entries(link).filter(([name]) => !['type', 'history'].includes(name));
-    facts(list, all.map(([name, v]) => [name.replace(/_/g, ' '), /seconds/.test(name) ? time(v) : plain(v)]));
+    facts(list, all.map(([name, v]) => [worded(name), /seconds/.test(name) ? time(v) : plain(v)]));
     const rows = details.querySelector('tbody');
     keyed(rows, [...(link.history || [])].reverse(), (h) => h.at, () =>
       element('tr', '', element('th'), element('td'), element('td'), element('td')), (row, h) => {
@@ -110,7 +110,12 @@ function showLinks(links) {
   });
 }
 
+/** The name of a figure; its unit stands behind the figure. */
+const worded = (name) => name.replace(/_?seconds_?/, ' ').replace(/_/g, ' ').trim();
+
 function plain(value) {
+  if (typeof value === 'boolean') return value ? 'yes' : 'no';
+  if (typeof value === 'number') return count(value);
   if (Array.isArray(value)) return value.join(', ') || none;
   return value !== null && typeof value === 'object' ? pairs(value) : value === '' ? none : (value ?? none);
 }

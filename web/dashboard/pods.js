@@ -2,7 +2,7 @@
 
 import { byId, element, write } from '/self-test/dom.js';
 import { keyed } from './keyed.js';
-import { count, none, time } from './words.js';
+import { count, none, several, time } from './words.js';
 
 const CARDS = 60; // pods that are drawn; the rest is a number
 const MATRIX = 16; // pods up to which it is drawn who hears whom
@@ -59,7 +59,7 @@ function fill(one, pod, there, number) {
   write(id, pod.name ? pod.id : '');
   write(state, stateOf(pod));
   const load = typeof pod.load === 'number' ? ` · load ${count(Math.round(pod.load * 100))} %` : '';
-  write(figures, `${pod.version || none} · ${count(pod.connections)} connections · ${count(pod.rooms)} rooms${load}`);
+  write(figures, `${pod.version || none} · ${several(pod.connections, 'connection')} · ${several(pod.rooms, 'room')}${load}`);
   const others = there.filter((other) => other.id !== pod.id);
   const by = others.filter((other) => hears(other, pod)).length;
   write(heardBy, others.length ? `heard by ${by} of ${others.length}` : '');

@@ -2,7 +2,7 @@
 
 import { byId, element, write } from '/self-test/dom.js';
 import { keyed } from './keyed.js';
-import { clock, costs, count, time } from './words.js';
+import { clock, costs, count, none, time } from './words.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
 const LINES = [
@@ -25,8 +25,9 @@ export function showTimeline({ at, span: hour, names, points, episodes }) {
     const [caption, svg] = figure.children;
     const place = names.indexOf(name) + 1;
     const values = points.map((point) => [point[0] - begins, point[place]]);
-    const most = Math.max(0, ...values.map(([, value]) => value ?? 0));
-    write(caption, `${title}: at most ${say(most)}`);
+    const known = values.map(([, value]) => value).filter((value) => typeof value === 'number');
+    const most = Math.max(0, ...known);
+    write(caption, `${title}: ${known.length ? `at most ${say(most)}` : none}`);
     draw(svg, span, values, most, bands, marks, begins, at);
   });
   write(byId('timeline-from'), clock(begins));
@@ -55,7 +56,15 @@ function draw(svg, span, values, most, bands, marks, begins, at) {
   path.setAttribute('d', line(values, most));
   svg.replaceChildren(
     ...bands.map((one) => box(one.at - begins, Math.max(8, (one.until ?? at) - one.at), 'band')),
-    ...marks.map((one) => box(one.at - begins, 4, 'mark')), path);
+    ...marks.map((one) => stroke(one.at - begins)), path);
+}
+
+/** A moment: as wide on the screen however long the time is that is drawn. */
+function stroke(x) {
+  const path = document.createElementNS(SVG, 'path');
+  path.setAttribute('d', `M${Math.max(0, x).toFixed(0)} 0V${HEIGHT}`);
+  path.setAttribute('class', 'mark');
+  return path;
 }
 
 function box(x, width, kind) {

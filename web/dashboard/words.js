@@ -6,6 +6,11 @@ export function count(n) {
   return typeof n === 'number' ? n.toLocaleString('en', { maximumFractionDigits: n < 10 ? 1 : 0 }) : none;
 }
 
+/** So many of them: `1 room`, `2 rooms`. */
+export function several(n, one) {
+  return `${count(n)} ${one}${n === 1 ? '' : 's'}`;
+}
+
 export function bytes(n) {
   if (typeof n !== 'number') return none;
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];

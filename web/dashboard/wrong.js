@@ -16,4 +16,5 @@ export function showWrong(wrong, now) {
     help.href = `/_dashboard/runbooks#${encodeURIComponent(one.runbook)}`;
     write(help, 'What to do');
   });
+  byId('calm').hidden = wrong.length > 0;
 }

@@ -99,6 +99,21 @@ async def test_what_others_call_a_snapshot_is_none(browser: Browser) -> None:
         await browser.visit(pod, story)
 
 
+async def test_that_all_is_well_and_that_nothing_is_known_are_said(browser: Browser) -> None:
+    def story(visit: Visit) -> None:
+        page = visit.open("/_dashboard/")
+        expect(page.locator("#state")).to_have_text("Live")
+        # A busy machine has its own alarm; either is said.
+        expect(page.locator("#calm:visible, #alarms li").first).to_be_visible()
+        latency = page.locator("#timeline figcaption", has_text="local latency")
+        expect(latency).to_have_text("local latency, p99: –")
+        expect(page.locator("#slow th")).to_have_attribute("colspan", "4")
+        expect(page.locator("#pods li").first).to_contain_text("1 connection ·")
+
+    async with running_pod(dev=True) as pod:
+        await browser.visit(pod, story)
+
+
 async def test_an_open_breaker_is_seen_first_and_gone_when_healed(browser: Browser) -> None:
     bus = FakeBus()
 
@@ -110,6 +125,7 @@ async def test_an_open_breaker_is_seen_first_and_gone_when_healed(browser: Brows
         alarm = page.locator("#alarms li").first
         expect(alarm).to_contain_text("Degraded")
         expect(alarm).to_contain_text("since")
+        expect(page.locator("#calm")).to_be_hidden()
         expect(alarm.get_by_role("link")).to_have_attribute(
             "href", "/_dashboard/runbooks#breaker-open"
         )

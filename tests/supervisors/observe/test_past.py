@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from deployd.supervisors.observe.past import Ailment, Past
+from deployd.supervisors.observe.past import Ailment, Neighbour, Past
 
 DEAD = Ailment("cut-off", "breaker-open", "Degraded: why", 95.0, {"lost": 3, "missed": 0})
 FULL = Ailment("full", "connections-near-max", "Nearly full: 9 of 10 connections.")
@@ -62,20 +62,20 @@ def test_a_flood_of_trouble_is_bounded() -> None:
     past = Past([])
     for second in range(1000):
         past.look([Ailment(f"{second} {n}", "x", "x") for n in range(50)], float(second))
-        past.pods({str(n): "1" for n in range(second % 2 * 100)}, float(second))
+        past.pods({str(n): Neighbour("x", "1") for n in range(second % 2 * 100)}, float(second))
     assert len(past.wrong) == 20
     assert len(shown(past, 1000.0)["episodes"]) <= 220
 
 
 def test_pods_that_come_and_go_are_moments_but_not_those_that_were_there_first() -> None:
     past = Past([])
-    past.pods({"a": "1.0"}, 1.0)
-    past.pods({"a": "1.0"}, 2.0)
-    past.pods({"b": "1.1"}, 3.0)
+    past.pods({"a": Neighbour("ams-1", "1.0")}, 1.0)
+    past.pods({"a": Neighbour("ams-1", "1.0")}, 2.0)
+    past.pods({"b": Neighbour("ams-2", "1.1")}, 3.0)
     episodes = shown(past, 4.0)["episodes"]
     assert [one["sentence"] for one in episodes] == [
-        "Pod b is heard (deployd 1.1).",
-        "Pod a is not heard any more.",
+        "Pod ams-2 is heard (deployd 1.1).",
+        "Pod ams-1 is not heard any more.",
     ]
     assert all(one["at"] == one["until"] == 3.0 for one in episodes)
 
