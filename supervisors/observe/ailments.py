@@ -125,7 +125,8 @@ def _of_the_loop(pod: Watched, samples: Samples) -> Iterator[Ailment]:
     stalls = samples.grown("stalls", MINUTE)
     if stalls:
         sentence = "The loop stood still for a second or more; the log names who held it up."
-        yield Ailment("stalls", "loop-stalls", sentence, cost={"stalls": stalls})
+        counters = samples.last("stalls")
+        yield Ailment("stalls", "loop-stalls", sentence, cost={"stalls": stalls}, counters=counters)
         return
     bounds = pod.meters.loop_lag.bounds
     lag = quantile(bounds, samples.observed("loop_lag"), 0.99)
@@ -135,12 +136,13 @@ def _of_the_loop(pod: Watched, samples: Samples) -> Iterator[Ailment]:
 
 
 def _of_what_was_lost(link: Link, samples: Samples) -> Iterator[Ailment]:
-    cost = {name: samples.grown(name, MINUTE) for name in ("lost", "missed", "undelivered")}
+    names = ("lost", "missed", "undelivered")
+    cost = {name: samples.grown(name, MINUTE) for name in names}
     if any(cost.values()):
         reasons = [why for why, count in link.state.counters.lost_by_reason().items() if count]
         why = f" ({', '.join(reasons)})" if cost["lost"] and reasons else ""
         sentence = f"Events between the pods were lost in the last minute{why}."
-        yield Ailment("lost", "events-lost", sentence, cost=cost)
+        yield Ailment("lost", "events-lost", sentence, cost=cost, counters=samples.last(*names))
 
 
 def _of_limits(pod: Watched) -> Iterator[Ailment]:
@@ -172,8 +174,12 @@ def _of_clients(samples: Samples) -> Iterator[Ailment]:
     slow = samples.grown("slow_closed", MINUTE)
     if slow >= MANY_SLOW:
         sentence = "Clients are closed because they do not read."
-        yield Ailment("slow", "slow-clients", sentence, cost={"closed": slow})
+        counters = {"closed": samples.last("slow_closed")["slow_closed"]}
+        yield Ailment("slow", "slow-clients", sentence, cost={"closed": slow}, counters=counters)
     failed = samples.grown("sign_ins_failed", MINUTE)
     if failed >= MANY_REFUSED:
         sentence = "Somebody tries passwords or keys that are wrong."
-        yield Ailment("sign-ins", "sign-ins-refused", sentence, cost={"refused": failed})
+        counters = {"refused": samples.last("sign_ins_failed")["sign_ins_failed"]}
+        yield Ailment(
+            "sign-ins", "sign-ins-refused", sentence, cost={"refused": failed}, counters=counters
+        )

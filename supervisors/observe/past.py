@@ -33,7 +33,8 @@ class Ailment:
     """Something that is wrong now. `key` tells it from others; `runbook` is where help stands.
 
     `since` is unix seconds, or None where nobody knows better than when it was first seen. `cost`
-    counts by name what it came to so far.
+    counts by name what it came to so far; where that is of a window alone, `counters` are those
+    that it is read off, and what it came to since it was first seen is added up.
     """
 
     key: str
@@ -41,11 +42,15 @@ class Ailment:
     sentence: str
     since: float | None = None
     cost: Mapping[str, float] = field(factory=dict)
+    counters: Mapping[str, float] = field(factory=dict)
 
 
 @frozen
 class Episode:
-    """What was wrong, or is while `until` is None; a moment where that is `at`. Unix seconds."""
+    """What was wrong, or is while `until` is None; a moment where that is `at`. Unix seconds.
+
+    `began_with` is what the ailment's counters were before it.
+    """
 
     key: str
     runbook: str
@@ -53,6 +58,7 @@ class Episode:
     at: float
     until: float | None = None
     cost: Mapping[str, float] = field(factory=dict)
+    began_with: Mapping[str, float] = field(factory=dict)
 
     def to_json(self) -> JSON:
         """Return what root is shown."""
@@ -102,7 +108,12 @@ class Past:
             at = one.since
             if at is None:
                 at = now if before is None else before.at
-            going_on[one.key] = Episode(one.key, one.runbook, one.sentence, at, cost=one.cost)
+            base = {name: count - one.cost.get(name, 0) for name, count in one.counters.items()}
+            base = base if before is None else {**base, **before.began_with}
+            cost = {**one.cost, **{name: one.counters[name] - base[name] for name in one.counters}}
+            going_on[one.key] = Episode(
+                one.key, one.runbook, one.sentence, at, cost=cost, began_with=base
+            )
         for ended in self._going_on.values():
             self._over.append(evolve(ended, until=max(ended.at, now)))
         self._going_on = going_on

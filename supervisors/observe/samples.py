@@ -74,6 +74,11 @@ class Samples:
         first, last = window
         return max(0, int(last.counts.get(name, 0) - first.counts.get(name, 0)))
 
+    def last(self, *names: str) -> dict[str, float]:
+        """Return what some counts were when they were last looked at."""
+        counts = self._samples[-1].counts if self._samples else {}
+        return {name: counts.get(name, 0) for name in names}
+
     def rates(self, name: str) -> dict[str, JSON]:
         """Return the rate of each of `WINDOWS`, by its seconds."""
         return {str(seconds): round(self.rate(name, seconds), 3) for seconds in WINDOWS}

@@ -31,6 +31,17 @@ def test_what_is_wrong_is_an_episode_until_it_is_not_seen_any_more() -> None:
     assert episodes[0]["runbook"] == "breaker-open"
 
 
+def test_what_an_episode_cost_is_added_up_where_its_ailment_sees_a_window() -> None:
+    past = Past([])
+    for second, (lately, ever) in enumerate([(3, 10), (5, 12), (2, 20), (2, 20)]):
+        past.look(
+            [Ailment("lost", "x", "x", cost={"lost": lately}, counters={"lost": ever})], second
+        )
+    assert past.wrong[0].cost == {"lost": 13}
+    past.look([], 9.0)
+    assert shown(past, 9.0)["episodes"][0]["cost"] == {"lost": 13}
+
+
 def test_the_worst_comes_first_whenever_it_began() -> None:
     past = Past([])
     past.look([FULL], 100.0)
