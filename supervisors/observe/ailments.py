@@ -122,11 +122,10 @@ def _crashes(loop: CrashLoop, to_wall: float) -> Ailment:
 
 
 def _of_the_loop(pod: Watched, samples: Samples) -> Iterator[Ailment]:
-    stalls = samples.grown("stalls", MINUTE)
-    if stalls:
+    cost, counters = _lately(samples, stalls="stalls")
+    if cost["stalls"]:
         sentence = "The loop stood still for a second or more; the log names who held it up."
-        counters = samples.last("stalls")
-        yield Ailment("stalls", "loop-stalls", sentence, cost={"stalls": stalls}, counters=counters)
+        yield Ailment("stalls", "loop-stalls", sentence, cost=cost, counters=counters)
         return
     bounds = pod.meters.loop_lag.bounds
     lag = quantile(bounds, samples.observed("loop_lag"), 0.99)
@@ -136,13 +135,12 @@ def _of_the_loop(pod: Watched, samples: Samples) -> Iterator[Ailment]:
 
 
 def _of_what_was_lost(link: Link, samples: Samples) -> Iterator[Ailment]:
-    names = ("lost", "missed", "undelivered")
-    cost = {name: samples.grown(name, MINUTE) for name in names}
+    cost, counters = _lately(samples, lost="lost", missed="missed", undelivered="undelivered")
     if any(cost.values()):
         reasons = [why for why, count in link.state.counters.lost_by_reason().items() if count]
         why = f" ({', '.join(reasons)})" if cost["lost"] and reasons else ""
         sentence = f"Events between the pods were lost in the last minute{why}."
-        yield Ailment("lost", "events-lost", sentence, cost=cost, counters=samples.last(*names))
+        yield Ailment("lost", "events-lost", sentence, cost=cost, counters=counters)
 
 
 def _of_limits(pod: Watched) -> Iterator[Ailment]:
@@ -171,15 +169,17 @@ def _of_certificates(pod: Watched, wall: float) -> Iterator[Ailment]:
 
 
 def _of_clients(samples: Samples) -> Iterator[Ailment]:
-    slow = samples.grown("slow_closed", MINUTE)
-    if slow >= MANY_SLOW:
+    cost, counters = _lately(samples, closed="slow_closed")
+    if cost["closed"] >= MANY_SLOW:
         sentence = "Clients are closed because they do not read."
-        counters = {"closed": samples.last("slow_closed")["slow_closed"]}
-        yield Ailment("slow", "slow-clients", sentence, cost={"closed": slow}, counters=counters)
-    failed = samples.grown("sign_ins_failed", MINUTE)
-    if failed >= MANY_REFUSED:
+        yield Ailment("slow", "slow-clients", sentence, cost=cost, counters=counters)
+    cost, counters = _lately(samples, refused="sign_ins_failed")
+    if cost["refused"] >= MANY_REFUSED:
         sentence = "Somebody tries passwords or keys that are wrong."
-        counters = {"refused": samples.last("sign_ins_failed")["sign_ins_failed"]}
-        yield Ailment(
-            "sign-ins", "sign-ins-refused", sentence, cost={"refused": failed}, counters=counters
-        )
+        yield Ailment("sign-ins", "sign-ins-refused", sentence, cost=cost, counters=counters)
+
+
+def _lately(samples: Samples, **counts: str) -> tuple[dict[str, int], dict[str, float]]:
+    """Return, by the word for each count, by how much it grew in a minute, and what it is now."""
+    grown = {word: samples.grown(name, MINUTE) for word, name in counts.items()}
+    return grown, {word: samples.last(name) for word, name in counts.items()}

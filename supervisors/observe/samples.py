@@ -74,10 +74,9 @@ class Samples:
         first, last = window
         return max(0, int(last.counts.get(name, 0) - first.counts.get(name, 0)))
 
-    def last(self, *names: str) -> dict[str, float]:
-        """Return what some counts were when they were last looked at."""
-        counts = self._samples[-1].counts if self._samples else {}
-        return {name: counts.get(name, 0) for name in names}
+    def last(self, name: str) -> float:
+        """Return what a count was when it was last looked at; 0 where it never was."""
+        return self._samples[-1].counts.get(name, 0) if self._samples else 0
 
     def rates(self, name: str) -> dict[str, JSON]:
         """Return the rate of each of `WINDOWS`, by its seconds."""

@@ -22,13 +22,16 @@ ROOM: Final = "room.a"
 
 
 @asynccontextmanager
-async def joined(settings: RabbitMQ) -> AsyncIterator[tuple[Broker, Heard]]:
+async def joined(
+    settings: RabbitMQ, ttl: float = 60, *, within: float = 4 * HANGS
+) -> AsyncIterator[tuple[Broker, Heard]]:
+    """Be a link whose messages live for `ttl`; what is done with it is over `within` (seconds)."""
     heard = Heard()
     async with trio.open_nursery() as nursery:
-        broker = Bridged(RabbitDriver(settings, 60))
+        broker = Bridged(RabbitDriver(settings, ttl))
         try:
             await broker.connect(heard, nursery)
-            with trio.fail_after(4 * HANGS):
+            with trio.fail_after(within):
                 yield broker, heard
         finally:
             with trio.CancelScope(shield=True):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,29 +15,16 @@ from deployd.config.brokers import RabbitMQ as RabbitMQSettings
 from deployd.tools.chaos.proxy import Latency, fault_proxy
 from deployd.tools.chaos.servers import free_port
 from deployd.transport import BrokerRefused, BrokerUnavailable
-from deployd.transport.brokers.bridge.bridged import Bridged
 from deployd.transport.brokers.contract import Broker
-from deployd.transport.brokers.rabbitmq.driver import RabbitDriver
-from support.inboxes import HANGS, Heard, descriptors, threads, wait_until
+from support import rabbitmq_links
+from support.inboxes import HANGS, descriptors, threads, wait_until
 from support.rabbitmq_server import MakeRabbitServer, RabbitServer
 
 PATIENCE = 20
 
 
-@asynccontextmanager
-async def joined(
-    settings: RabbitMQSettings, ttl: float = 60
-) -> AsyncIterator[tuple[Broker, Heard]]:
-    heard = Heard()
-    async with trio.open_nursery() as nursery:
-        broker = Bridged(RabbitDriver(settings, ttl))
-        try:
-            await broker.connect(heard, nursery)
-            yield broker, heard
-        finally:
-            with trio.CancelScope(shield=True):
-                await broker.close()
-            nursery.cancel_scope.cancel()
+# Some of these wait for the server's own clocks: each has deadlines of its own.
+joined = partial(rabbitmq_links.joined, within=math.inf)
 
 
 async def refusal(settings: RabbitMQSettings) -> str:
