@@ -21,8 +21,8 @@ from .person import Entry, Person, Said, Version, merged, portions, weight
 
 __all__ = ["MOST_PEOPLE", "News", "People"]
 
-QUESTIONS: Final = 3
-"""After so many without a word of a pod its page is forgotten; a word later it is asked for."""
+SILENT: Final = 3.0
+"""Seconds after which the page of a pod is forgotten that is asked and does not say a word."""
 MOST_PEOPLE: Final = 65_536
 """People of other pods that one room knows; of more nothing is told, and it is said."""
 
@@ -83,7 +83,7 @@ class People:
         self._untold: dict[str, None] = {}
         self._strangers = 0  # entries of other pods
         self._behind: dict[str, None] = {}
-        self._unanswered: dict[str, int] = {}
+        self._unanswered: dict[str, float] = {}
         self._owes_page = self._owes_word = False
         self.overfull = 0
         """People of other pods that found no place."""
@@ -188,11 +188,13 @@ class People:
         self._version = (number, count + len(said))
         return said
 
-    def question(self) -> Said:
-        """Ask everybody to say something, and all of a page that is not as it is known here."""
+    def question(self, now: float) -> Said:
+        """Ask everybody to say something, and all of a page that is not as it is known here.
+
+        Whoever has been asked for long in vain is forgotten; `now` is steady seconds.
+        """
         for pod in list(self._pages):
-            asked = self._unanswered[pod] = self._unanswered.get(pod, 0) + 1
-            if asked > QUESTIONS:
+            if now >= self._unanswered.setdefault(pod, now) + SILENT:
                 self.forget(pod)
         return Said(self._version, has={pod: page.version for pod, page in self._pages.items()})
 
@@ -219,8 +221,13 @@ class People:
 
     # What other pods tell ----------------------------------------------------------------------
 
-    def hear(self, pod: str, said: Said) -> None:
-        """Take what a pod that is counted says."""
+    def hear(self, pod: str, said: Said) -> bool:
+        """Take what a pod that is counted says; return whether its page is to be asked for now."""
+        was_behind = pod in self._behind
+        self._hear(pod, said)
+        return pod in self._behind and not was_behind
+
+    def _hear(self, pod: str, said: Said) -> None:
         self._unanswered.pop(pod, None)
         if said.has is not None:
             self._asked(pod, said, said.has.get(self._pod, (0, 0)))

@@ -30,7 +30,8 @@ PRESENCE_EVENT: Final = "presence"
 TOLD_EVERY: Final = 0.2
 """Seconds between two times that others are told: who comes in between is told together."""
 ASKED_AGAIN: Final = 1.0
-"""Seconds after which a page is asked for again that has not come, doubled each time."""
+"""Seconds after which a page is asked for again that has not come, doubled from the fourth on."""
+PATIENT: Final = 4
 ASKED_SELDOM: Final = 16.0
 CUT_OFF: Final = 8.0
 """Seconds without a broker after which nobody on other pods is there any more."""
@@ -61,7 +62,7 @@ class Tracking:
         self._told_at = -TOLD_EVERY
         self._cut_off: Timer | None = None
         self._asks = True
-        self._asked_every = ASKED_AGAIN
+        self._asked = 0
         self._asked_at = -ASKED_SELDOM
         if roster.members:
             self._soon()
@@ -114,7 +115,8 @@ class Tracking:
         if uplink is None or event.origin not in uplink.pods:
             return  # when it is counted it is asked
         try:
-            self.people.hear(event.origin, Said.read(orjson.loads(event.encoded)))
+            if self.people.hear(event.origin, Said.read(orjson.loads(event.encoded))):
+                self._asks = True
         except Mistold as error:
             _log.warning("passed over", what="people of another pod", reason=str(error))
         self._soon()
@@ -173,20 +175,24 @@ class Tracking:
         """
         if not self._roster.members:
             return
+        due = self._asked_at + min(ASKED_AGAIN * 2 ** max(0, self._asked - PATIENT), ASKED_SELDOM)
         if self._asks:
-            self._asks, self._asked_every = False, ASKED_AGAIN
+            self._asks, self._asked = False, 0
         elif not self.people.behind:
             return
-        elif now < self._asked_at + self._asked_every:
-            if self._again is None or not self._again.active:
-                wait = self._asked_at + self._asked_every - now
-                self._again = self._host.after(wait, self._tell)
+        elif now < due:
+            self._again_at(due - now)
             return
-        else:
-            self._asked_every = min(2 * self._asked_every, ASKED_SELDOM)
+        self._asked += 1
         self._asked_at = now
-        self._say(self.people.question())
+        self._say(self.people.question(now))
         self._tell_members()  # who was asked in vain is forgotten
+        if self.people.behind:
+            self._again_at(ASKED_AGAIN)
+
+    def _again_at(self, wait: float) -> None:
+        if self._again is None or not self._again.active:
+            self._again = self._host.after(wait, self._tell)
 
     def _say(self, said: Said) -> None:
         room, now = self._roster.name, self._env.wall()

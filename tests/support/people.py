@@ -20,6 +20,10 @@ from deployd.tools.simulator.world import World
 __all__ = ["strangers_of"]
 
 
+SETTLED = 8.0
+"""Seconds after which all know it: who has fallen silent is counted for as long."""
+
+
 class Square(Room):
     """A room that tells who is in it, and nothing more."""
 
@@ -52,6 +56,7 @@ def strangers_of(seed: int, broker: BrokerName | None = None) -> list[str]:
 
     async def script(world: World, nursery: trio.Nursery) -> None:
         await world.follow(nursery)
+        await trio.sleep(SETTLED)
         wrong.extend(_faults(world))
 
     drawn = plan(seed, broker)
