@@ -106,7 +106,8 @@ def test_whatever_is_lost_all_pods_know_the_same_people_once_they_have_asked(
 
 @given(st.lists(st.tuples(st.sampled_from(("place", "remove")), st.integers(0, 3)), max_size=20))
 def test_whoever_has_left_is_there_for_nobody(happened: list[tuple[str, int]]) -> None:
-    pods, inside = Pods(), set()
+    pods = Pods()
+    inside: set[int] = set()
     for what, number in happened:
         pods.do(("a", what, number))
         inside = inside | {number} if what == "place" else inside - {number}

@@ -19,7 +19,7 @@ from deployd.actors import (
     on,
 )
 from deployd.client import Refused
-from deployd.testing import open_room
+from deployd.testing import RoomGuest, open_room
 from deployd.transport import WireError
 
 
@@ -49,6 +49,11 @@ class Square(Room):
     @on("fall")
     def fall(self, member: Member) -> None:
         raise RuntimeError("on purpose")
+
+
+async def there(guest: RoomGuest) -> list[dict[str, Any]]:
+    answer: Any = (await guest.emit("who")).answer
+    return list(answer)
 
 
 def users(people: Any) -> list[str]:
@@ -88,25 +93,25 @@ async def test_who_comes_within_a_moment_is_told_together(autojump_clock: MockCl
 
 async def everybody(room: Any) -> Any:
     guest = await room.join(user="ann")
-    answer = (await guest.emit("who")).answer
+    people = await there(guest)
     await guest.leave()
-    return answer
+    return people
 
 
 async def test_several_tabs_of_a_user_are_one_person(autojump_clock: MockClock) -> None:
     async with open_room(Square) as room:
         one, other = await room.join(user="ann"), await room.join(user="ann")
         ben = await room.join(user="ben")
-        (ann, _) = (await ben.emit("who")).answer
-        assert (ann["user"], ann["connections"]) == ("ann", 2)
+        (person, _) = await there(ben)
+        assert (person["user"], person["connections"]) == ("ann", 2)
 
         await one.leave()
         await room.advance(1)
         ben_has_heard = ben.unread
-        assert [ann["connections"] for ann in (await ben.emit("who")).answer] == [1, 1]
+        assert [ann["connections"] for ann in await there(ben)] == [1, 1]
         await other.leave()
         assert "presence" in ben_has_heard
-        assert users((await ben.emit("who")).answer) == ["ben"]
+        assert users(await there(ben)) == ["ben"]
 
 
 async def test_who_has_not_signed_in_is_a_person_of_its_own(autojump_clock: MockClock) -> None:
@@ -114,7 +119,7 @@ async def test_who_has_not_signed_in_is_a_person_of_its_own(autojump_clock: Mock
         await room.join()
         guest = await room.join()
 
-        assert len((await guest.emit("who")).answer) == 2
+        assert len(await there(guest)) == 2
 
 
 async def test_what_is_tracked_is_told_changed_and_taken_away(autojump_clock: MockClock) -> None:
@@ -163,7 +168,7 @@ async def test_who_is_not_let_in_was_never_there(autojump_clock: MockClock) -> N
             await room.join(user="mob")
         await room.advance(1)
 
-        assert users((await ann.emit("who")).answer) == ["ann"]
+        assert users(await there(ann)) == ["ann"]
         while ann.unread:
             assert "mob" not in str(await ann.hear())
 
@@ -175,14 +180,14 @@ async def test_who_is_there_outlives_a_crash_of_the_room(autojump_clock: MockClo
         with pytest.raises(Refused):
             await ben.emit("fall")
 
-        there = (await ben.emit("who")).answer
-        assert [(one["user"], one.get("meta")) for one in there] == [
+        people = await there(ben)
+        assert [(one["user"], one.get("meta")) for one in people] == [
             ("ann", {"hat": "top hat"}),
             ("ben", None),
         ]
         await ann.leave()
         await room.advance(1)
-        assert users((await ben.emit("who")).answer) == ["ben"]
+        assert users(await there(ben)) == ["ben"]
 
 
 async def test_no_member_can_say_who_is_there(autojump_clock: MockClock) -> None:
@@ -206,7 +211,7 @@ async def test_true_is_short_for_presence_and_false_takes_it_back(
         presence = True  # type: ignore[assignment] # as the guide writes it
 
     class No(Yes):
-        presence = False  # type: ignore[assignment]
+        presence = False
 
     async with open_room(Yes) as room:
         assert users((await (await room.join(user="ann")).hear("presence"))["here"]) == ["ann"]
