@@ -54,6 +54,10 @@ class Audience:
         else:
             self._rooms.gap(gap.room, gap)
 
+    def pods(self, counted: frozenset[str]) -> None:
+        """Tell the rooms that track who is in them."""
+        self._rooms.count_pods(counted)
+
     def degraded(self, outage: Degraded) -> None:
         """Tell the rooms' hooks and the clients."""
         self._rooms.tell_all(outage)

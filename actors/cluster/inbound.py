@@ -67,6 +67,9 @@ class Listeners(Protocol):
     def gap(self, gap: Gap) -> None:
         """Tell a room of events that have not come, or that it hears everything again."""
 
+    def pods(self, counted: frozenset[str]) -> None:
+        """Tell which other pods are taken to be there, whenever they are others."""
+
     def degraded(self, outage: Degraded) -> None:
         """Tell that the pods are cut off."""
 

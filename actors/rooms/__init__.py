@@ -5,6 +5,8 @@ from .fanout import Batching
 from .headcount import publish_elsewhere
 from .hub import Hub, ThreadHub
 from .member import Member, frame_of
+from .person import Person
+from .presence import Presence
 from .problems import room_closed
 from .receipt import Receipt
 from .refusal import Refuse
@@ -37,6 +39,8 @@ __all__ = [
     "EventIds",
     "Hub",
     "Member",
+    "Person",
+    "Presence",
     "Receipt",
     "Refuse",
     "Replies",

@@ -36,7 +36,7 @@ from .envelope import (
 )
 from .faulty import Fate, FaultyBroker, Mischief
 from .loading import load_broker
-from .message_rules import DEEPEST, may_be_said, too_deep
+from .message_rules import DEEPEST, PRESENCE, may_be_said, too_deep
 from .signing import SIGNATURE_BYTES, Signer
 
 __all__ = [
@@ -49,6 +49,7 @@ __all__ = [
     "MOST_HEARD",
     "MOST_LINES",
     "MOST_MARKS",
+    "PRESENCE",
     "SIGNATURE_BYTES",
     "Acks",
     "AskEcho",
