@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from pathlib import Path
 from subprocess import STDOUT
 from typing import cast
@@ -19,6 +18,7 @@ from deployd.config import Access, Config, Drain, Rule, Server, Speaker, Who
 from deployd.supervisors import Pod
 from support import pod_config, running_pod
 from support.collections import MASTER, running_collections, write_collection
+from support.packages_of_node import node_program
 
 FOLDER = Path(__file__).parent
 PATIENCE = 120.0
@@ -99,14 +99,6 @@ def config(port: int = 0) -> Config:
     )
 
 
-def node() -> str:
-    """Return where Node is. Without it a developer's machine skips; CI must have it."""
-    found = shutil.which("node")
-    if found is None and os.environ.get("CI"):
-        pytest.fail("install Node 20 or newer (nodejs): the client's tests run in it")
-    return found or pytest.skip("Node is not installed")
-
-
 async def run(name: str, pod: Pod | None = None) -> None:
     """Run a file of tests; fail with what it printed unless all of them ran and passed."""
     environment = {**os.environ, "FORCE_COLOR": "0"}
@@ -116,7 +108,7 @@ async def run(name: str, pod: Pod | None = None) -> None:
         environment["DEPLOYD_EXPIRED"] = pod.tokens.sign("ada", ttl=-TOKEN_TTL)
         environment["DEPLOYD_MASTER_KEY"] = MASTER["X-Master-Key"]
     # The flag is for Node 20 and 21, whose own WebSocket is behind it.
-    command = [node(), "--test", "--experimental-websocket", "--test-reporter=tap"]
+    command = [node_program(), "--test", "--experimental-websocket", "--test-reporter=tap"]
     with trio.fail_after(PATIENCE):
         process = await trio.run_process(
             [*command, str(FOLDER / name)],
