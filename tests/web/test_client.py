@@ -12,7 +12,7 @@ import pytest
 import trio
 from attrs import evolve
 
-from deployd.actors import JSON, Member, Room
+from deployd.actors import JSON, Member, Refuse, Room, RoomFactory, on
 from deployd.actors.rooms.hub import ChangeType
 from deployd.config import Access, Config, Drain, Rule, Server, Speaker, Who
 from deployd.supervisors import Pod
@@ -35,7 +35,7 @@ class Desk:
         self.joins: list[tuple[str, str, str | None]] = []
         self.restart = trio.Event()
 
-    def rooms(self) -> dict[str, type[Room[None]]]:
+    def rooms(self) -> dict[str, RoomFactory]:
         """Return the rooms that tests in JavaScript speak to, by pattern."""
         desk = self
 
@@ -54,13 +54,35 @@ class Desk:
             async def on_leave(self, member: Member, reason: str) -> None:
                 self.broadcast("left", member.client_id)
 
+        class Sum(Room[list[int]]):
+            """Answers with what there is in all, and tells everybody."""
+
+            def initial_state(self) -> list[int]:
+                return [0]
+
+            async def authorize_join(self, member: Member, params: int | None) -> bool:
+                return params != 13
+
+            @on("add")
+            def add(self, member: Member, more: int) -> int:
+                if more < 0:
+                    raise Refuse("Add something.", code="too_low", least=0)
+                self.state[0] += more
+                self.broadcast("total", self.state[0])
+                return self.state[0]
+
         class Seen(Room[None]):
             """Notes who comes in."""
 
             async def on_join(self, member: Member) -> None:
                 desk.joins.append((self.name, member.client_id, member.user_id))
 
-        return {"test-orders": Orders, "test-guests": Guests, "test-seen-*": Seen}
+        return {
+            "test-orders": Orders,
+            "test-guests": Guests,
+            "test-sum-*": Sum,
+            "test-seen-*": Seen,
+        }
 
     def obey(self, event: str, data: JSON) -> None:
         assert self.pod is not None
@@ -131,6 +153,7 @@ ALONE = [
     "life.test.js",
     "races.test.js",
     "rest.test.js",
+    "rooms.test.js",
     "socket.test.js",
 ]
 
