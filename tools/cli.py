@@ -15,6 +15,7 @@ from .simulator.command import simulate
 from .stress.command import stress
 from .token import token
 from .tree import tree
+from .types import types
 
 EXIT_CODES = """\b
 Exit codes:
@@ -57,7 +58,7 @@ def cli() -> None:
 
 
 for command in (
-    *(serve, check, config, token),
+    *(serve, check, config, token, types),
     *(backup, restore),
     *(tree, pods, log_level),
     *(stress, simulate, chaos, completion),
