@@ -9,6 +9,7 @@ from .completion import completion
 from .config import config
 from .failures import failure
 from .log_level import log_level
+from .new import new
 from .pods import pods
 from .serve import serve
 from .simulator.command import simulate
@@ -58,7 +59,7 @@ def cli() -> None:
 
 
 for command in (
-    *(serve, check, config, token, types),
+    *(new, serve, check, config, token, types),
     *(backup, restore),
     *(tree, pods, log_level),
     *(stress, simulate, chaos, completion),
