@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from importlib import resources
 from typing import Any, Literal
 
 import httpx
@@ -123,6 +125,14 @@ async def test_the_page_shows_rooms_their_events_and_types(browser: Browser) -> 
 
     async with running_pod(CONFIG, ROOMS) as pod:
         await browser.visit(pod, story)
+
+
+def test_what_is_told_never_becomes_markup_and_nothing_comes_from_elsewhere() -> None:
+    for file in resources.files("deployd.web").joinpath("api-docs").iterdir():
+        text = file.read_text(encoding="utf-8")
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write", text)
+        assert not re.search(r"https?://|<style|style=|\son\w+=", text)
+        assert all(path.startswith("/") for path in re.findall(r'(?:src|href)="([^d][^"]*)"', text))
 
 
 async def test_a_pod_without_room_classes_says_so(browser: Browser) -> None:
