@@ -173,7 +173,11 @@ test('of several parameters those that were brought last count from the next joi
   await here.clock.pass(1_000);
   await pod().greet();
   assert.deepEqual(pod().sent[0].data, { row: 4 });
-  await first.leave();
+  first.join();
+  await pod().end(1006);
+  await here.clock.pass(1_000);
+  await pod().greet();
+  assert.deepEqual(pod().sent[0].data, { row: 3 });
 });
 
 test('who has left hears nothing, and joins again only when told to', async () => {
