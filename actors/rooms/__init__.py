@@ -1,10 +1,13 @@
 """Rooms: who is where, what is said, how it reaches everybody."""
 
 from .answering import on
+from .asyncapi import OfferedRooms, asyncapi
 from .fanout import Batching
 from .headcount import publish_elsewhere
 from .hub import Hub, ThreadHub
+from .json_schema import Schema, Schemas, may_be_left_out
 from .member import Member, frame_of
+from .offer import EventOffer, RoomOffer, offer_of
 from .person import Person
 from .presence import Presence
 from .problems import room_closed
@@ -37,8 +40,10 @@ from .seat import Seat, Standing, same_person
 __all__ = [
     "Batching",
     "EventIds",
+    "EventOffer",
     "Hub",
     "Member",
+    "OfferedRooms",
     "Person",
     "Presence",
     "Receipt",
@@ -50,19 +55,25 @@ __all__ = [
     "RoomEmit",
     "RoomEnvironment",
     "RoomFactory",
+    "RoomOffer",
     "RoomRef",
     "RoomRules",
     "Rooms",
     "Roster",
+    "Schema",
+    "Schemas",
     "Seat",
     "ServerEmit",
     "Standing",
     "StatePolicy",
     "ThreadHub",
+    "asyncapi",
     "frame_of",
     "hand_over",
     "hand_over_in_turn",
     "load_room_classes",
+    "may_be_left_out",
+    "offer_of",
     "on",
     "own_up",
     "publish_elsewhere",

@@ -172,6 +172,7 @@ def assemble(
         upgrade=clients.upgrade,
         protocols=protocols,
         collections=documents if config.server.api_enabled else None,
+        bindings={pattern: each for pattern, each in bindings.items() if pattern not in own},
         tls=tls,
         wall=wall,
     )

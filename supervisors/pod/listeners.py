@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute
 from starlette.types import Scope
 
+from ...actors import RoomFactory
 from ...config import Audit, Config, get_logger, private_paths, read_origin
 from ...documents.http import AuthView, auth_routes, catalogue_routes, collection_routes
 from ...documents.store import database_files, database_url
@@ -47,6 +48,7 @@ from ..description import node_to_json
 from ..observe import Exporter, Views, Watched, pods_of
 from .collections import CollectionTree
 from .health import Health
+from .room_docs import room_docs_routes
 from .stress import StressRunner
 
 __all__ = ["Served", "make_listener", "make_metrics_listener"]
@@ -66,8 +68,8 @@ class Served:
 
     `settings` is the file of the configuration, which nobody gets to see. `upgrade` takes a
     WebSocket handshake over, or says why not; in it one of `protocols` is spoken. `collections` is
-    None for a pod that serves none, `tls` for one that does not encrypt. `wall` returns unix
-    seconds.
+    None for a pod that serves none, `tls` for one that does not encrypt. `bindings` are the
+    application's rooms by pattern. `wall` returns unix seconds.
     """
 
     watched: Watched
@@ -83,6 +85,7 @@ class Served:
     upgrade: Callable[[UpgradeRequest], Refusal | None]
     protocols: Sequence[ClientProtocol]
     collections: CollectionTree | None
+    bindings: Mapping[str, RoomFactory]
     tls: TlsTerminator | None
     wall: Callable[[], float]
 
@@ -223,6 +226,9 @@ def _routes(pod: Served, authenticator: Authenticator, public: PublicFiles) -> S
     return [
         *auth_routes(view),
         *catalogue_routes(api, authenticator.identify, pod.watched.version),
+        *room_docs_routes(
+            pod.bindings, pod.watched.access, authenticator.identify, pod.watched.version
+        ),
         public.route(),
         *collection_routes(api, authenticator.identify, authenticator.own),
     ]
