@@ -17,7 +17,7 @@ from typing import Final
 from attrs import define, field, frozen
 
 from ...transport import JSON
-from .person import Entry, Person, Said, Version, merged, portions, weight
+from .person import Mention, PageWord, Person, Version, merged, portions, weight
 
 __all__ = ["MOST_PEOPLE", "News", "People"]
 
@@ -40,7 +40,7 @@ class News:
 
 
 @define
-class _Own:
+class _Resident:
     """A person here: its connections by client id, each away or not."""
 
     name: str
@@ -49,19 +49,19 @@ class _Own:
     clients: dict[str, bool] = field(factory=dict)
     meta: dict[str, JSON] = field(factory=dict)
 
-    def entry(self) -> Entry:
+    def entry(self) -> Mention:
         away = all(self.clients.values())
-        return Entry(self.name, self.since, self.at, len(self.clients), away, dict(self.meta))
+        return Mention(self.name, self.since, self.at, len(self.clients), away, dict(self.meta))
 
 
 @define
-class _Page:
+class _PodPage:
     """What another pod has said: who is on it, at which version; parts of a newer one."""
 
     version: Version = (0, 0)
     users: dict[str, None] = field(factory=dict)
     coming: Version = (0, 0)
-    parts: dict[int, Mapping[str, Entry | None]] = field(factory=dict)
+    parts: dict[int, Mapping[str, Mention | None]] = field(factory=dict)
 
 
 class People:
@@ -73,12 +73,12 @@ class People:
     def __init__(self, pod: str, number: int) -> None:
         self._pod = pod
         self._users: dict[str, str] = {}  # by client id
-        self._own: dict[str, _Own] = {}
-        self._said: dict[str, Entry] = {}
+        self._own: dict[str, _Resident] = {}
+        self._said: dict[str, Mention] = {}
         self._version: Version = (number, 0)
         self._unsaid: dict[str, None] = {}
-        self._pages: dict[str, _Page] = {}
-        self._entries: dict[str, dict[str, Entry]] = {}  # by user, and by who says it
+        self._pages: dict[str, _PodPage] = {}
+        self._entries: dict[str, dict[str, Mention]] = {}  # by user, and by who says it
         self._told: dict[str, Person] = {}
         self._untold: dict[str, None] = {}
         self._strangers = 0  # entries of other pods
@@ -109,7 +109,7 @@ class People:
             self.remove(client_id)
         own = self._own.get(user)
         if own is None:
-            own = self._own[user] = _Own(name, now, now)
+            own = self._own[user] = _Resident(name, now, now)
         own.name = name
         own.clients[client_id] = False
         self._users[client_id] = user
@@ -169,10 +169,10 @@ class People:
         """At which version this pod's page is, as far as it was said."""
         return self._version
 
-    def changes(self) -> list[Said]:
+    def changes(self) -> list[PageWord]:
         """Return what is new of those that are here: it is said now."""
         unsaid, self._unsaid = self._unsaid, {}
-        changed: dict[str, Entry | None] = {}
+        changed: dict[str, Mention | None] = {}
         for user in unsaid:
             own = self._own.get(user)
             entry = None if own is None else own.entry()
@@ -184,11 +184,13 @@ class People:
             else:
                 self._said[user] = entry
         number, count = self._version
-        said = [Said((number, count + nth), some) for nth, some in enumerate(_portions(changed), 1)]
+        said = [
+            PageWord((number, count + nth), some) for nth, some in enumerate(_portions(changed), 1)
+        ]
         self._version = (number, count + len(said))
         return said
 
-    def question(self, now: float) -> Said:
+    def question(self, now: float) -> PageWord:
         """Ask everybody to say something, and all of a page that is not as it is known here.
 
         Whoever has been asked for long in vain is forgotten; `now` is steady seconds.
@@ -196,9 +198,9 @@ class People:
         for pod in list(self._pages):
             if now >= self._unanswered.setdefault(pod, now) + SILENT:
                 self.forget(pod)
-        return Said(self._version, has={pod: page.version for pod, page in self._pages.items()})
+        return PageWord(self._version, has={pod: page.version for pod, page in self._pages.items()})
 
-    def answers(self) -> list[Said]:
+    def answers(self) -> list[PageWord]:
         """Return what is owed to those that have asked: the page, as far as it was said, or a word.
 
         Whatever is said beside it is an answer too, but it may be heard by nobody who has asked.
@@ -207,12 +209,12 @@ class People:
         self._owes_page = self._owes_word = False
         if page:
             return self._whole()
-        return [Said(self._version)] if word else []
+        return [PageWord(self._version)] if word else []
 
-    def _whole(self) -> list[Said]:
+    def _whole(self) -> list[PageWord]:
         portions = _portions(self._said) or [{}]
         parts = len(portions)
-        return [Said(self._version, some, (nth, parts)) for nth, some in enumerate(portions)]
+        return [PageWord(self._version, some, (nth, parts)) for nth, some in enumerate(portions)]
 
     @property
     def behind(self) -> bool:
@@ -221,18 +223,18 @@ class People:
 
     # What other pods tell ----------------------------------------------------------------------
 
-    def hear(self, pod: str, said: Said) -> bool:
+    def hear(self, pod: str, said: PageWord) -> bool:
         """Take what a pod that is counted says; return whether its page is to be asked for now."""
         was_behind = pod in self._behind
         self._hear(pod, said)
         return pod in self._behind and not was_behind
 
-    def _hear(self, pod: str, said: Said) -> None:
+    def _hear(self, pod: str, said: PageWord) -> None:
         self._unanswered.pop(pod, None)
         if said.has is not None:
             self._asked(pod, said, said.has.get(self._pod, (0, 0)))
             return
-        page = self._pages.setdefault(pod, _Page())
+        page = self._pages.setdefault(pod, _PodPage())
         if said.version <= page.version:
             return
         if said.people is not None and said.part is not None:
@@ -247,7 +249,7 @@ class People:
         else:
             self._behind[pod] = None
 
-    def _asked(self, pod: str, said: Said, has: Version) -> None:
+    def _asked(self, pod: str, said: PageWord, has: Version) -> None:
         if has == self._version:
             self._owes_word = True
         elif self._version[1] or has != (0, 0):
@@ -262,16 +264,16 @@ class People:
         (room, count), (newer, after) = known, version
         return after == (count + 1 if newer == room else 1)
 
-    def _blank(self, pod: str, page: _Page) -> None:
+    def _blank(self, pod: str, page: _PodPage) -> None:
         for user in list(page.users):
             self._write(pod, page, user, None)
 
     def _turn(
         self,
         pod: str,
-        page: _Page,
+        page: _PodPage,
         version: Version,
-        some: Mapping[str, Entry | None],
+        some: Mapping[str, Mention | None],
         part: tuple[int, int],
     ) -> None:
         """Take a part of a whole page; when all have come it takes the place of what was known."""
@@ -289,11 +291,11 @@ class People:
             self._write(pod, page, user, entry)
         self._caught_up(pod, page)
 
-    def _caught_up(self, pod: str, page: _Page) -> None:
+    def _caught_up(self, pod: str, page: _PodPage) -> None:
         page.parts = {}
         self._behind.pop(pod, None)
 
-    def _write(self, pod: str, page: _Page, user: str, entry: Entry | None) -> None:
+    def _write(self, pod: str, page: _PodPage, user: str, entry: Mention | None) -> None:
         if entry is None:
             if user in page.users:
                 del page.users[user]
@@ -359,7 +361,7 @@ class People:
             self._told[user] = person
         return News(came, went, changed)
 
-    def _note(self, user: str, pod: str, entry: Entry | None) -> None:
+    def _note(self, user: str, pod: str, entry: Mention | None) -> None:
         entries = self._entries.setdefault(user, {})
         if entry is None:
             entries.pop(pod, None)
@@ -370,10 +372,10 @@ class People:
         self._untold[user] = None
 
 
-def _portions(people: Mapping[str, Entry | None]) -> list[Mapping[str, Entry | None]]:
+def _portions(people: Mapping[str, Mention | None]) -> list[Mapping[str, Mention | None]]:
     return [dict(some) for some in portions(people.items(), _weight)]
 
 
-def _weight(item: tuple[str, Entry | None]) -> int:
+def _weight(item: tuple[str, Mention | None]) -> int:
     user, entry = item
     return weight(user, "", {}) if entry is None else weight(user, entry.name, entry.meta)

@@ -15,10 +15,10 @@ from ...transport import JSON, encode_inner
 
 __all__ = [
     "META_BYTES",
-    "Entry",
+    "Mention",
     "Mistold",
+    "PageWord",
     "Person",
-    "Said",
     "Version",
     "merged",
     "portions",
@@ -79,7 +79,7 @@ class Person:
 
 
 @frozen
-class Entry:
+class Mention:
     """What one pod says of a person. `at` is when its meta was set (unix seconds)."""
 
     name: str
@@ -94,7 +94,7 @@ class Entry:
         return [self.name, self.since, self.at, self.connections, int(self.away), dict(self.meta)]
 
 
-def merged(user: str, entries: Mapping[str, Entry]) -> Person | None:
+def merged(user: str, entries: Mapping[str, Mention]) -> Person | None:
     """Return a person of what pods say, each by its id; None where none says anything.
 
     Of what is tracked the newest counts; of two at one time all pods choose the same.
@@ -115,7 +115,7 @@ def merged(user: str, entries: Mapping[str, Entry]) -> Person | None:
 
 
 @frozen
-class Said:
+class PageWord:
     """What a pod says of its page, which is at `version` then.
 
     `people` are those that changed since the version before, None for who has gone; with `part`
@@ -125,7 +125,7 @@ class Said:
     """
 
     version: Version
-    people: Mapping[str, Entry | None] | None = None
+    people: Mapping[str, Mention | None] | None = None
     part: tuple[int, int] | None = None
     has: Mapping[str, Version] | None = None
 
@@ -144,7 +144,7 @@ class Said:
         return encode_inner(told)
 
     @classmethod
-    def read(cls, told: JSON) -> Said:
+    def read(cls, told: JSON) -> PageWord:
         """Read what another pod has said. Raises `Mistold`."""
         if not isinstance(told, dict):
             raise Mistold("it is no object")
@@ -207,7 +207,7 @@ def _number(told: JSON) -> float:
     return float(told)
 
 
-def _entry(told: JSON) -> Entry | None:
+def _entry(told: JSON) -> Mention | None:
     if told is None:
         return None
     if not isinstance(told, list) or len(told) < FIELDS:
@@ -215,4 +215,6 @@ def _entry(told: JSON) -> Entry | None:
     name, since, at, connections, away, meta = told[:FIELDS]
     if type(connections) is not int or connections < 1:
         raise Mistold("a person of it is not there")
-    return Entry(_text(name), _number(since), _number(at), connections, bool(away), _mapping(meta))
+    return Mention(
+        _text(name), _number(since), _number(at), connections, bool(away), _mapping(meta)
+    )

@@ -59,6 +59,9 @@ class Room(Handling, Generic[S, D]):
     presence: Presence = Presence()
     """Write `presence = True` (`Presence()` to a type checker) and the room tracks who is in."""
 
+    grace: ClassVar[float] = 0.0
+    """Seconds that a member's place is kept whose connection is lost without its leaving."""
+
     __host__: Host | None = None
     __answers__: ClassVar[Mapping[str, EventHandler]] = {}
     __params__: ClassVar[Build | None] = None
@@ -232,6 +235,19 @@ class Room(Handling, Generic[S, D]):
         """React to a member who is somebody else now, and whom `authorize_join` lets stay.
 
         It has signed in, signed in as somebody else, or its token has expired.
+        """
+
+    async def on_drop(self, member: Member[D]) -> None:
+        """React to a member whose connection is lost, and whose place is kept (`grace`).
+
+        It stands in `members`, is `away` and hears nothing. It comes back (`on_return`), or it
+        leaves when its time is over, with the reason `did not come back`.
+        """
+
+    async def on_return(self, member: Member[D]) -> None:
+        """React to a member that is back in its place: the same object, with the same `data`.
+
+        It has been told what was answered meanwhile, and how many of the room's events it missed.
         """
 
     async def on_leave(self, member: Member[D], reason: str) -> None:

@@ -20,6 +20,7 @@ from . import problems
 from .attendance import Attendance
 from .bounds import may_exceed
 from .emits import Emits
+from .grace import Grace
 from .host import Host
 from .membership import Membership
 from .naming import name_of
@@ -36,7 +37,7 @@ from .roster import (
     ServerEmit,
     StatePolicy,
 )
-from .seat import Departed, Identified, Knock, Seat
+from .seat import Departed, Identified, Knock, Seat, Vanished
 from .speech import Speech
 from .tracking import Tracking
 from .turn import Turn
@@ -68,11 +69,14 @@ class RoomActor(Actor):
         roster.takes_batches = self._kind.plain_remote_emit
         roster.listens = self._kind.hears_the_pod
         attendance = Attendance(host, roster, environment, kept=room.keep_alive)
+        roster.grace = room.grace
         self._tracking = None
         if self._kind.tracks:
             self._tracking = Tracking(host, roster, environment, speech)
             Presence(self._tracking).give(room)
-        self._membership = Membership(room, roster, environment, speech, attendance, self._tracking)
+        self._membership = Membership(
+            *(room, roster, environment, speech), attendance, Grace(host, roster), self._tracking
+        )
         self._emits = Emits(room, roster.name, environment.rules, speech, self._membership)
 
     # Life ----------------------------------------------------------------------------------
@@ -167,6 +171,10 @@ class RoomActor(Actor):
     @handles(Identified)
     async def _identified(self, message: Identified) -> None:
         await self._membership.identified(message)
+
+    @handles(Vanished)
+    async def _vanished(self, message: Vanished) -> None:
+        await self._membership.vanished(message)
 
     @handles(Departed)
     async def _departed(self, message: Departed) -> None:

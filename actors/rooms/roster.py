@@ -179,7 +179,9 @@ class Roster(Generic[S]):
 
     `members`, `knocking`, `leaving` and `withdrawn` are written by seats alone: `leaving` are the
     members that are out and wait for `on_leave`, each with the reason, `knocking` those who ask to
-    come in, of whom `withdrawn` do not any more. `ref` is the room's address.
+    come in, of whom `withdrawn` do not any more, `away` those whose connection is lost and whose
+    place is kept for `grace` seconds, by the word that brings them back. `pod` is this one's id
+    where there are others. `ref` is the room's address.
 
     `takes_batches` is whether other pods' events may come several in a message: not where a hook
     sees each, for one that crashes it must take no other along. `undelivered` counts those (said
@@ -199,6 +201,9 @@ class Roster(Generic[S]):
     members: dict[str, Member] = field(factory=dict)
     knocking: dict[Seat, None] = field(factory=dict)
     leaving: dict[Seat, str] = field(factory=dict)
+    away: dict[str, Seat] = field(factory=dict)
+    grace: float = 0.0
+    pod: str = ""
     withdrawn: int = 0
     sequence: int = 0
     deliveries: int = 0
@@ -221,8 +226,8 @@ class Roster(Generic[S]):
 
     @property
     def present(self) -> int:
-        """How many are in at this moment."""
-        return len(self.members) - len(self.leaving)
+        """How many are in at this moment, and hear what is said."""
+        return len(self.members) - len(self.leaving) - len(self.away)
 
     def call_to_own_up(self, ref: ActorRef[Any] | None) -> None:
         """Have the room at that address tell what it owes: one signal waits, however much it is."""

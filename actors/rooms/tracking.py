@@ -18,7 +18,7 @@ from ..runtime import NotAMember, Timer
 from .host import Host
 from .member import Member
 from .people import People
-from .person import META_BYTES, Mistold, Person, Said, portions, weight
+from .person import META_BYTES, Mistold, PageWord, Person, portions, weight
 from .roster import RoomEnvironment, Roster
 from .seat import Seat
 from .speech import Speech
@@ -90,6 +90,11 @@ class Tracking:
             self._asks = True
         self._soon()
 
+    def is_away(self, seat: Seat, *, away: bool) -> None:
+        """Note that a member's connection is lost, or that it is back."""
+        self.people.away(seat.client_id, away=away)
+        self._soon()
+
     def is_somebody_else(self, seat: Seat) -> None:
         """Note that a member has signed in, or out."""
         self.people.place(seat.client_id, _user_of(seat), seat.username, self._env.wall())
@@ -115,7 +120,7 @@ class Tracking:
         if uplink is None or event.origin not in uplink.pods:
             return  # when it is counted it is asked
         try:
-            if self.people.hear(event.origin, Said.read(orjson.loads(event.encoded))):
+            if self.people.hear(event.origin, PageWord.read(orjson.loads(event.encoded))):
                 self._asks = True
         except Mistold as error:
             _log.warning("passed over", what="people of another pod", reason=str(error))
@@ -194,7 +199,7 @@ class Tracking:
         if self._again is None or not self._again.active:
             self._again = self._host.after(wait, self._tell)
 
-    def _say(self, said: Said) -> None:
+    def _say(self, said: PageWord) -> None:
         room, now = self._roster.name, self._env.wall()
         event_id = self._env.event_ids()
         self._speech.publish(Event(room, PRESENCE, said.encode(), event_id, 0, now))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from deployd.actors import Person
 from deployd.actors.rooms.people import SILENT, News, People
-from deployd.actors.rooms.person import Entry, Mistold, Said, merged
+from deployd.actors.rooms.person import Mention, Mistold, PageWord, merged
 from deployd.transport import JSON
 
 PODS = ("a", "b", "c")
@@ -59,9 +59,9 @@ class Pods:
             for pod, people in self.people.items():
                 self._told(pod, people.answers(), lost=False)
 
-    def _told(self, pod: str, words: list[Said], *, lost: bool) -> None:
+    def _told(self, pod: str, words: list[PageWord], *, lost: bool) -> None:
         for said in words:
-            read = Said.read(json_of(said))
+            read = PageWord.read(json_of(said))
             assert read == said
             for other, people in self.people.items():
                 if other != pod and not lost:
@@ -71,7 +71,7 @@ class Pods:
         return [{one.user: one for one in people} for people in self.people.values()]
 
 
-def json_of(said: Said) -> JSON:
+def json_of(said: PageWord) -> JSON:
     told: JSON = orjson.loads(said.encode())
     return told
 
@@ -140,8 +140,8 @@ def test_several_tabs_are_one_person_who_stays_until_the_last_is_gone() -> None:
 
 
 def test_of_what_pods_track_of_one_person_the_newest_counts_and_all_choose_the_same() -> None:
-    old = Entry("Ann", 5.0, 5.0, 1, False, {"seat": 1})
-    new = Entry("Ann", 7.0, 8.0, 2, True, {"seat": 2})
+    old = Mention("Ann", 5.0, 5.0, 1, False, {"seat": 1})
+    new = Mention("Ann", 7.0, 8.0, 2, True, {"seat": 2})
 
     assert merged("ann", {"a": old, "b": new}) == Person("ann", "Ann", 5.0, 3, False, {"seat": 2})
     assert merged("ann", {"b": new, "a": old}) == merged("ann", {"a": old, "b": new})
@@ -271,4 +271,4 @@ def test_people_without_number_are_not_taken_from_other_pods(
 )
 def test_what_pods_do_not_tell_is_refused(told: JSON) -> None:
     with pytest.raises(Mistold):
-        Said.read(told)
+        PageWord.read(told)
