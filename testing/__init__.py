@@ -2,7 +2,7 @@
 
 pytest finds the fixtures by itself (`deployd.testing.plugin`): `pod`, `cluster`, `client`,
 `faults` and `history`. Tests that use them are of pytest-trio (`trio_mode`, or the mark `trio`).
-`open_room` runs a room alone, `simulate` is a decorator. Nothing here is imported before somebody
+`open_room` runs a room, `simulate` is a decorator. Nothing here is imported before somebody
 asks for it: pytest loads the plugin in every project where deployd is installed.
 """
 
@@ -12,10 +12,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .alone import RoomAlone, open_room
     from .faults import Faults
     from .guest import RoomGuest
     from .history import History, RecordedClient
+    from .opening import open_room
+    from .room import RoomUnderTest
     from .simulation import SimulationFailed, simulate
     from .story import SimulatedClient, Story
 
@@ -25,10 +26,10 @@ _WHERE = {
     "SimulatedClient": "story",
     "SimulationFailed": "simulation",
     "RecordedClient": "history",
-    "RoomAlone": "alone",
     "RoomGuest": "guest",
+    "RoomUnderTest": "room",
     "Story": "story",
-    "open_room": "alone",
+    "open_room": "opening",
     "simulate": "simulation",
 }
 
@@ -36,8 +37,8 @@ __all__ = [
     "Faults",
     "History",
     "RecordedClient",
-    "RoomAlone",
     "RoomGuest",
+    "RoomUnderTest",
     "SimulatedClient",
     "SimulationFailed",
     "Story",

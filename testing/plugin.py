@@ -1,4 +1,4 @@
-"""The plugin that pytest loads by its entry point: fixtures, and nothing that takes time.
+"""The plugin that pytest loads by its entry point: options, fixtures, nothing that takes time.
 
 It is loaded in every project where deployd is installed, so it imports pytest alone; what a
 fixture needs is imported when a test asks for it.
@@ -30,6 +30,42 @@ __all__ = [
     "holder",
     "pod",
 ]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Take `--rooms` and `--seeds`."""
+    group = parser.getgroup("deployd", "rooms of deployd")
+    group.addoption(
+        "--rooms",
+        choices=("alone", "pod", "simulator"),
+        default="alone",
+        help="where `open_room` runs rooms: alone; in pods on free ports, with clients on sockets; "
+        "or once for each of many seeds, which the order of tasks follows",
+    )
+    group.addoption(
+        "--seeds",
+        type=int,
+        default=100,
+        metavar="N",
+        help="with --rooms=simulator: so many seeds; DEPLOYD_SEED=7 in the environment is one",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Run rooms where that was chosen."""
+    rooms = config.getoption("--rooms")
+    if rooms == "alone":
+        return
+    from .whereabouts import CHOICE, RoomsAt
+
+    CHOICE.now = RoomsAt(rooms)
+    if CHOICE.now is RoomsAt.SIMULATOR:
+        from .seeds import SeededRuns
+
+        seeds = config.getoption("--seeds")
+        if seeds < 1:
+            raise pytest.UsageError("--seeds takes a number of 1 or more.")
+        config.pluginmanager.register(SeededRuns(seeds), "deployd-seeds")
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from ..tools.simulator.plan import RunPlan, plan
 from ..tools.simulator.pod import PodKind
 from .story import RoomCrash, Story, StoryVisit, StoryWorld, room_crashes
 
-__all__ = ["SimulationFailed", "simulate"]
+__all__ = ["VARIABLE", "SimulationFailed", "chosen", "hash_seed", "simulate"]
 
 VARIABLE: Final = "DEPLOYD_SEED"
 """The variable that makes simulated tests run one seed alone."""
@@ -102,7 +102,7 @@ def simulate(
 
 def _run_all(how: Simulation, test: StoryTest, fixtures: Mapping[str, object]) -> None:
     failed: dict[int, Exception] = {}
-    seeds = _chosen(how.seeds)
+    seeds = chosen(how.seeds)
     for seed in seeds:
         try:
             _run(how, seed, lambda story: test(story, **fixtures))
@@ -114,7 +114,8 @@ def _run_all(how: Simulation, test: StoryTest, fixtures: Mapping[str, object]) -
         )
 
 
-def _chosen(seeds: range) -> range:
+def chosen(seeds: range) -> range:
+    """Return these seeds, or the one that the environment asks for. Raises `ValueError`."""
     given = os.environ.get(VARIABLE)
     if given is None:
         return seeds
@@ -146,7 +147,7 @@ def _told(how: Simulation, seeds: range, failed: Mapping[int, Exception]) -> str
         f"{len(failed)} of {len(seeds)} seeds fail: {names}{more}",
         f"seed {first}, {made.broker}, {made.pods} pods: {type(error).__name__}: {error}",
         *(f"  {fault}" for fault in (*made.faults, *how.crashes(first))),
-        f"again: {_hash_seed()}{VARIABLE}={first} pytest {_node()}",
+        f"again: {hash_seed()}{VARIABLE}={first} pytest {_node()}",
     ]
     if not os.environ.get("PYTHONHASHSEED", "").isdecimal():
         lines.append("Runs are exactly the same in processes with one PYTHONHASHSEED: set it to 0.")
@@ -158,6 +159,7 @@ def _node() -> str:
     return os.environ.get("PYTEST_CURRENT_TEST", "").removesuffix(" (call)")
 
 
-def _hash_seed() -> str:
+def hash_seed() -> str:
+    """Return how this process was started, where its order of sets can be had again."""
     seed = os.environ.get("PYTHONHASHSEED", "")
     return f"PYTHONHASHSEED={seed} " if seed.isdecimal() and sys.flags.hash_randomization else ""

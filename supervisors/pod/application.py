@@ -6,6 +6,7 @@ Source: OTP, "Applications".
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -34,6 +35,7 @@ async def open_pod(
     stress_command: Sequence[str] | None = None,
     settings: Path | None = None,
     protocols: Sequence[ClientProtocol] = (NATIVE,),
+    wall: Callable[[], float] = time.time,
 ) -> AsyncIterator[Pod]:
     """Run a pod for the length of the block; leaving it drains the pod.
 
@@ -43,7 +45,8 @@ async def open_pod(
     the configured one, for each incarnation of the link. `stress_command` is the program that root
     may start to put the pod under load, `deployd stress` or one with its options. `settings` is the
     file that the configuration came from: it is not served, wherever it lies. `protocols` are what
-    clients may speak; those who ask for none in their handshake speak the first.
+    clients may speak; those who ask for none in their handshake speak the first. `wall` returns the
+    unix seconds by which rooms and tokens go.
 
     Leaving the block stops accepting, after `drain.delay`, closes clients with 1012, paced over
     `drain.window`, and returns `drain.deadline` seconds later at the latest, but for `on_stop`
@@ -75,6 +78,7 @@ async def open_pod(
         stress_command=stress_command,
         settings=settings,
         protocols=protocols,
+        wall=wall,
     )
     pod = Pod(parts)
     failures: list[BaseException] = []

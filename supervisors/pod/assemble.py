@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from importlib import metadata
 from pathlib import Path
 
@@ -207,7 +207,7 @@ def assemble(
 
 def _link(basis: Basis, rooms: Callable[[], int], hints: HintFile | None) -> Link:
     """Make the link; `rooms` counts those that run, when the pod does."""
-    config, version, load = basis.config, metadata.version("deployd"), LoadMeter(time.monotonic)
+    config, version, load = basis.config, _version(), LoadMeter(time.monotonic)
 
     def about() -> About:
         return About(version, len(basis.members), rooms(), load())
@@ -297,7 +297,7 @@ def _watched(
     return Watched(
         pod_id=basis.pod_id,
         own_name=basis.own_name.name,
-        version=metadata.version("deployd"),
+        version=_version(),
         started_at=basis.wall(),
         in_force=basis.in_force,
         access=clients.access,
@@ -318,6 +318,11 @@ def _watched(
         chaos=chaos,
         documents=documents,
     )
+
+
+@cache
+def _version() -> str:
+    return metadata.version("deployd")
 
 
 def _tls(config: Config) -> TlsTerminator | None:

@@ -34,7 +34,8 @@ CLOSE_TIMEOUT: Final = 2.0
 class ClientTree:
     """Builds what a pod has for its clients; `upgrade` admits them.
 
-    Where there are `collections`, they say who may listen to their changes.
+    Where there are `collections`, they say who may listen to their changes. `environment` is what
+    all connections share.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class ClientTree:
         )
         drain = config.drain
         self._members = basis.members
-        self._environment = environment = ConnectionEnvironment(
+        self.environment = environment = ConnectionEnvironment(
             limits=config.limits,
             auth=config.auth,
             websocket=_websocket_limits(config),
@@ -92,7 +93,7 @@ class ClientTree:
 
     def _adopt(self, config: Config) -> None:
         """Live by new settings: those who are connected too."""
-        self._environment.limits = config.limits
+        self.environment.limits = config.limits
         self._upgrader.adopt(config.limits)
         if config.access == self._rules:
             return

@@ -22,7 +22,7 @@ from ...actors import (
 from ...transport import NATIVE, ClientMessage, Emit, Event, Failed, Join, Leave, encode_data
 from ..oracle import EVERYBODY, Answered, Entered, Gone, Hearing, Record, Spoken, Told
 
-__all__ = ["SAID", "Visit"]
+__all__ = ["SAID", "Visit", "payloads"]
 
 SAID: Final = "said"
 _SMALLEST: Final = 64
@@ -138,7 +138,7 @@ class Visit:
     def write(self, data: bytes, messages: int = 1) -> None:
         """Read what is written."""
         if self.live:
-            for payload in _payloads(data):
+            for payload in payloads(data):
                 self._hear(orjson.loads(payload))
 
     async def flushed(self) -> None:
@@ -182,7 +182,7 @@ class Visit:
         return Told(now, self.name, room, data["code"], since, until, missed, unheard, lost)
 
 
-def _payloads(data: bytes) -> Iterator[bytes]:
+def payloads(data: bytes) -> Iterator[bytes]:
     """Yield what is in a server's frames (RFC 6455 section 5.2): whole and unmasked."""
     at = 0
     while at < len(data):

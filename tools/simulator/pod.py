@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Mapping
 from contextvars import Context, copy_context
 from typing import Final, cast
@@ -10,13 +9,12 @@ from typing import Final, cast
 import trio
 from attrs import evolve, field, frozen
 
-from ...actors import ConnectionEnvironment, Link, RoomFactory
+from ...actors import Link, RoomFactory
 from ...config import Broker as BrokerSettings
 from ...config import Chaos, Config, Secrets, Server
 from ...supervisors import Supervisor
 from ...supervisors.chaos import Injector
 from ...supervisors.pod import Parts, assemble
-from ...transport import WebSocketLimits
 from ..oracle import EVERYBODY, Answered, Gone, Linked, Record, Spoken, View
 from .chance import POD
 from .client import SAID, Visit
@@ -38,7 +36,6 @@ SETTINGS: Final = BrokerSettings(
 _KEYS: Final = Secrets("m" * 64, "j" * 64)
 _BARE: Final = Config(broker=SETTINGS)
 _SECRET: Final = "s" * 64
-_NO_SOCKET: Final = WebSocketLimits(1, 1, 1, 1, 1.0, 1)
 LOOK: Final = 1.0
 """Seconds between looks at what clients are owed."""
 
@@ -112,29 +109,7 @@ class SimulatedPod:
         branch = [] if tree.broker is None else [tree.broker]
         faults = [] if tree.chaos is None else [tree.faults()]
         self._root = Supervisor("pod", [*branch, *tree.rooms.children(), *faults])
-        self._environment = self._make_environment(config)
-
-    def _make_environment(self, config: Config) -> ConnectionEnvironment:
-        parts, basis = self._parts, self._parts.basis
-        return ConnectionEnvironment(
-            limits=config.limits,
-            auth=config.auth,
-            websocket=_NO_SOCKET,
-            access=parts.tree.clients.access,
-            tokens=basis.tokens,
-            rooms=parts.watched.rooms,
-            hub=parts.hub,
-            heartbeat=parts.tree.clients.heartbeat,
-            members=basis.members,
-            event_ids=basis.event_ids,
-            wall=basis.wall,
-            everyone=parts.tree.rooms.everyone,
-            meters=basis.meters,
-            uplink=self._link.uplink,
-            premises=basis.premises,
-            audit=basis.audit,
-            retry_after=random.random,
-        )
+        self._environment = self._parts.tree.clients.environment
 
     # Life ----------------------------------------------------------------------------------
 

@@ -1,5 +1,8 @@
 """The pages that a pod serves of itself, packaged with it: dashboard, self-test, its rooms."""
 
+from collections.abc import Sequence
+from functools import cache
+
 from starlette.routing import Route
 
 from .runbooks import runbooks_page
@@ -21,7 +24,8 @@ _SELF_TEST_POLICIES = {
 scratchpad may evaluate what was typed there, and the page that it belongs to may not."""
 
 
-def dashboard_routes() -> list[Route]:
+@cache
+def dashboard_routes() -> Sequence[Route]:
     """Return the routes of the dashboard, live: `/_dashboard/`, and its parts below it.
 
     Anybody may have it, for nothing of the pod is in it: what it shows it asks for as root.
@@ -33,7 +37,8 @@ def dashboard_routes() -> list[Route]:
     ]
 
 
-def self_test_routes() -> list[Route]:
+@cache
+def self_test_routes() -> Sequence[Route]:
     """Return the routes of the self-test: `/self-test.html`, and a file a panel below it."""
     return page_routes("self-test", "/self-test.html", "/self-test", _SELF_TEST_POLICIES)
 

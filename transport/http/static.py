@@ -1,7 +1,8 @@
 """Packaged files, served by every pod: the client's `dpd.js`, its module and types, and pages."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib import resources
 from pathlib import PurePath
 
@@ -32,7 +33,8 @@ _PARTS = {
 """What the files of a page are served as, by their endings."""
 
 
-def static_routes() -> list[Route]:
+@cache
+def static_routes() -> Sequence[Route]:
     """Read the packaged files once and return a route for each, at `/<name>`."""
     folder = resources.files("deployd.web").joinpath("client")
     return [
