@@ -80,6 +80,7 @@ from .protocols import (
     decode_json,
     encode_data,
     encode_inner,
+    has_vanished,
     is_reserved_event,
     is_reserved_room,
 )
@@ -224,6 +225,7 @@ __all__ = [
     "encode_data",
     "encode_inner",
     "expires_at",
+    "has_vanished",
     "in_thread",
     "is_loopback",
     "is_reserved_event",

@@ -191,13 +191,15 @@ class Membership:
     async def _take_back(self, seat: Seat, knocking: Seat) -> None:
         """Give somebody its place again: it was let in before."""
         self._speech.flush()  # what was said before is not for the one who comes back
-        asked, missed = seat.come_back(knocking)
+        asked, missed, away = seat.come_back(knocking, trio.current_time())
         self._speech.turn.acknowledged = asked
         if self._tracking is not None:
             self._tracking.is_away(seat, away=False)
-        await self._speech.hook(self._welcome_back(seat, asked, missed))
+        await self._speech.hook(self._welcome_back(seat, asked, missed, away))
 
-    async def _welcome_back(self, seat: Seat, asked: Iterable[Reply], missed: int) -> None:
+    async def _welcome_back(
+        self, seat: Seat, asked: Iterable[Reply], missed: int, away: float
+    ) -> None:
         now = self._wall()
         for reply in asked:
             told = seat.acknowledgement(now, reply.id, returned=True)
@@ -206,7 +208,7 @@ class Membership:
             for answer in seat.missed.take(seat.client.say):
                 self._speech.answer(seat.client, answer)
         if missed:
-            for gap in problems.closed_gap(self._roster.name, missed, now, now):
+            for gap in problems.closed_gap(self._roster.name, missed, now - away, now):
                 told_gap = problems.told_of_gap(gap, self._event_ids(), now)
                 self._speech.answer(seat.client, told_gap)
         if self._tracking is not None:

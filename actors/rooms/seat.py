@@ -267,10 +267,11 @@ class Seat(Member):
             self.sink, self._since = _NOWHERE, self.roster.sequence
         return [reply for reply in self._asked() if reply.take()]
 
-    def come_back(self, knocking: Seat) -> tuple[list[Reply], int]:
+    def come_back(self, knocking: Seat, now: float) -> tuple[list[Reply], int, float]:
         """Be there again, by the connection of one that has asked with this place's word.
 
-        Returns the joins that are to be acknowledged, and how many of the room's events it missed.
+        Returns the joins that are to be acknowledged, how many of the room's events it missed, and
+        for how many seconds it was away; `now` is trio's.
         """
         self.roster.away.pop(self.place, None)
         self.roster.knocking.pop(knocking, None)
@@ -283,7 +284,8 @@ class Seat(Member):
         self.seats[self.name] = self
         self.standing, self.place = Standing.IN, _new_place(self.roster.pod)
         asked = [reply for reply in knocking._asked() if reply.take()]
-        return asked, self.roster.sequence - self._since
+        away = now - (self.away_until - self.roster.grace)
+        return asked, self.roster.sequence - self._since, away
 
     def acknowledgement(
         self, time: float, request_id: RequestId, *, returned: bool = False

@@ -85,6 +85,8 @@ declare namespace Deployd {
     readonly name: string;
     /** `joining` also while a connection that was lost is away. */
     readonly state: 'joining' | 'in' | 'out';
+    /** Who is there, on all pods, where the room tracks it; the event `presence` says what is new. */
+    readonly presence: readonly Person[];
     /** Rejoins after a loss by itself. Need not be called before the first `on` or `emit`. */
     join(callback?: Callback<Message>): Promise<Message>;
     leave(callback?: Callback<Message>): Promise<Message>;
@@ -100,6 +102,17 @@ declare namespace Deployd {
       data: Said<R['emits'][E]>,
       callback: Callback<R['emits'][E]['answer']>,
     ): Reply<R['emits'][E]['answer']>;
+  }
+
+  /** Somebody in a room, by whatever connections; times are unix seconds. */
+  interface Person {
+    readonly user: string;
+    readonly name: string;
+    readonly since: number;
+    readonly connections: number;
+    /** All its connections are lost, and the room keeps its place. */
+    readonly away?: boolean;
+    readonly meta?: { readonly [key: string]: any };
   }
 
   /** What `deployd types` writes of a class of rooms: what a join brings, and its events. */

@@ -523,6 +523,8 @@
       this.from = 0; // not to be asked for before
       this.left = null; // the promise of leave()
       this.gone = false; // the pod had put us out before it heard that we leave
+      this.resume = undefined; // what brings us back to our place, where the room keeps it
+      this.people = new Map(); // who is there, where the room tells it
       this._report = report;
       this.renew();
     }
@@ -557,6 +559,13 @@
         if (!(holder instanceof Collection)) this.holders.delete(holder);
       }
       return this.holders.size < before;
+    }
+
+    /** Take what the room says of who is there. */
+    note({ here, came = [], changed = [], went = [] }) {
+      if (Array.isArray(here)) this.people.clear();
+      for (const person of [here || [], came, changed].flat()) this.people.set(person.user, person);
+      for (const person of went) this.people.delete(person.user);
     }
 
     /** What the pod has to be asked for. */
@@ -635,6 +644,18 @@
       return room.joined ? 'in' : 'joining';
     }
 
+    /** Who is in a room that tells it. */
+    people(name) {
+      const room = this._byName.get(name);
+      return room ? [...room.people.values()] : [];
+    }
+
+    /** Whether a room keeps our place while the connection is lost. */
+    keepsPlace(name) {
+      const room = this._byName.get(name);
+      return Boolean(room && room.wanted && room.resume);
+    }
+
     /**
      * The promise of being in, where it is worth waiting for: the first time, and while there is a
      * connection. Else null.
@@ -648,6 +669,7 @@
     /** Tell those who have a room as an object what was said in it. */
     tell(message) {
       const room = this._byName.get(message.room);
+      if (room && message.event === 'presence' && isPlain(message.data)) room.note(message.data);
       for (const holder of room ? [...room.holders.keys()] : []) {
         if (holder instanceof RoomHandle) holder._listeners.tell(message.event, message.data, message);
       }
@@ -756,13 +778,16 @@
         this.pump();
       };
       const [done, failed] = entering ? [this._in, this._notIn] : [this._out, this._notOut];
-      const data = entering ? room.data : undefined;
-      this._socket._request({ type, room: room.name, data }).then(over(done), over(failed));
+      const { data, resume } = entering ? room : {};
+      this._socket._request({ type, room: room.name, data, resume }).then(over(done), over(failed));
     }
 
     _in(room, answer) {
       const since = room.since === null ? this._clock.now() : room.since;
       Object.assign(room, { state: 'in', known: room.wanted, since });
+      const { resume, returned } = Object(answer.data);
+      if (resume) room.resume = resume;
+      this._socket._hope(room.name, returned === true);
       if (room.wanted) room.answer.resolve(answer);
     }
 
@@ -822,6 +847,7 @@
 
     /** Fail who waits. A room that we have been in stays wanted, and is asked for by `askAgain`. */
     _giveUp(room, error) {
+      this._socket._hope(room.name, false);
       const { answer } = room;
       room.renew();
       Object.assign(room, { state: 'refused', failures: 0 });
@@ -831,6 +857,7 @@
     }
 
     _forget(room) {
+      this._socket._hope(room.name, false);
       this._byName.delete(room.name);
       room.leaves({ type: 'leave', room: room.name });
     }
@@ -853,6 +880,11 @@
     /** How it stands: 'joining' (also when the connection was lost), 'in' or 'out'. */
     get state() {
       return this._socket._rooms.standing(this.name, this);
+    }
+
+    /** Who is there, on all pods, where the room tells it (`presence`): the newest that was told. */
+    get presence() {
+      return this._socket._rooms.people(this.name);
     }
 
     /** Be in it from now on, over reconnections too; the promise is of the acknowledgement. */
@@ -994,7 +1026,10 @@
       const id = (this._lastRequest += 1);
       const problem = this._problem() || this._send({ ...message, id });
       if (problem) answer.reject(problem);
-      else this._expect(id, { type: message.type, answer, pick, heard: this._heard });
+      else {
+        const { type, room } = message;
+        this._expect(id, { type, room, answer, pick, heard: this._heard, lost: null });
+      }
       return answer;
     }
 
@@ -1046,6 +1081,15 @@
       this._options.clock.clearTimeout(one.timer);
       act(one);
       return true;
+    }
+
+    /** A room has let us in again, to our place or anew: then what we said before is lost. */
+    _hope(room, returned) {
+      for (const [id, one] of [...this._unanswered]) {
+        if (!one.lost || one.room !== room) continue;
+        if (returned) one.lost = null;
+        else this._settle(id, ({ answer }) => answer.reject(one.lost));
+      }
     }
 
     // Life: browsers do not show the pod's pings, and a dead connection looks like a silent one.
@@ -1288,8 +1332,10 @@
       this._rooms.lost();
       const sentence = 'The connection was lost before the answer: nobody knows if this arrived.';
       const lost = new DeploydError(sentence, 'disconnected');
-      for (const id of [...this._unanswered.keys()]) {
-        this._settle(id, ({ answer }) => answer.reject(lost));
+      for (const [id, one] of [...this._unanswered]) {
+        // What was said where our place is kept may be answered when we are back in it.
+        if (one.type === 'emit' && this._rooms.keepsPlace(one.room)) one.lost = lost;
+        else this._settle(id, ({ answer }) => answer.reject(lost));
       }
       hangUp(link, clock);
     }
