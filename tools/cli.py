@@ -10,6 +10,7 @@ from .config import config
 from .failures import failure
 from .log_level import log_level
 from .pods import pods
+from .publish import publish
 from .serve import serve
 from .simulator.command import simulate
 from .stress.command import stress
@@ -59,7 +60,7 @@ def cli() -> None:
 for command in (
     *(serve, check, config, token),
     *(backup, restore),
-    *(tree, pods, log_level),
+    *(tree, pods, log_level, publish),
     *(stress, simulate, chaos, completion),
 ):
     cli.add_command(command)

@@ -7,6 +7,7 @@ from .connection import ConnectionActor, connection_cell
 from .environment import ConnectionEnvironment
 from .heartbeat import Heartbeat
 from .notices import Notices
+from .publisher import Publisher
 from .session import Session
 from .socket import RulesChanged
 
@@ -19,6 +20,7 @@ __all__ = [
     "Heartbeat",
     "Listening",
     "Notices",
+    "Publisher",
     "RulesChanged",
     "Session",
     "connection_cell",

@@ -3,7 +3,7 @@
 from .answering import on
 from .fanout import Batching
 from .headcount import publish_elsewhere
-from .hub import Hub, ThreadHub
+from .hub import Hub
 from .member import Member, frame_of
 from .problems import room_closed
 from .receipt import Receipt
@@ -31,6 +31,7 @@ from .roster import (
     StatePolicy,
 )
 from .seat import Seat, Standing, same_person
+from .thread_hub import ThreadHub
 
 __all__ = [
     "Batching",

@@ -22,6 +22,7 @@ from .emits import Emits
 from .host import Host
 from .membership import Membership
 from .naming import name_of
+from .refusal import Refuse
 from .room import Room
 from .room_kind import kind_of
 from .roster import (
@@ -204,9 +205,16 @@ class RoomActor(Actor):
         if plain:
             speech.say(event)
         else:
-            await self._speech.hook(
-                self._room.on_server_emit(event.name, orjson.loads(event.encoded))
-            )
+            try:
+                await speech.hook(
+                    self._room.on_server_emit(event.name, orjson.loads(event.encoded))
+                )
+            except Refuse as refused:
+                if answer is None:  # nobody waits who could be told
+                    raise
+                speech.discard()
+                problem = evolve(refused.problem, room=self._name)
+                speech.then(partial(answer.refuse, problem))
         await self._end()
 
     def _leave_out(self, message: ServerEmit, problem: Problem) -> None:
@@ -287,7 +295,7 @@ class RoomActor(Actor):
         if isinstance(message, ServerEmit) and turn.waited:
             speech.end()  # its hook has taken it, and perhaps told others
         elif isinstance(message, ServerEmit) and message.answer is not None:
-            message.answer.refuse(problems.crashed(self._name, heard=False))
+            message.answer.refuse(problems.failed_on(self._name))
         speech.discard()
         if isinstance(message, RoomEmit):
             self._roster.half_heard = turn.waited  # told when the room is back

@@ -170,6 +170,7 @@ def assemble(
         stress=stress,
         chaos=chaos,
         upgrade=clients.upgrade,
+        publisher=clients.publisher,
         protocols=protocols,
         collections=documents if config.server.api_enabled else None,
         tls=tls,

@@ -13,6 +13,7 @@ from ...actors import (
     ConnectionEnvironment,
     Heartbeat,
     Hub,
+    Publisher,
     RulesChanged,
     Uplink,
 )
@@ -32,7 +33,7 @@ CLOSE_TIMEOUT: Final = 2.0
 
 
 class ClientTree:
-    """Builds what a pod has for its clients; `upgrade` admits them.
+    """Builds what a pod has for its clients; `upgrade` admits them, `publisher` speaks for others.
 
     Where there are `collections`, they say who may listen to their changes.
     """
@@ -48,6 +49,14 @@ class ClientTree:
         config = basis.config
         listening = None if collections is None else collections.listening
         self.access = AccessPolicy(config.access, listening)
+        self.publisher = Publisher(
+            hub,
+            rooms.directory,
+            self.access,
+            config.limits,
+            trio.current_time,
+            basis.meters.rate_limited,
+        )
         self.heartbeat = Heartbeat(
             config.limits.ping_interval,
             config.limits.pong_timeout,
@@ -94,6 +103,7 @@ class ClientTree:
         """Live by new settings: those who are connected too."""
         self._environment.limits = config.limits
         self._upgrader.adopt(config.limits)
+        self.publisher.adopt(config.limits)
         if config.access == self._rules:
             return
         self._rules = config.access

@@ -12,8 +12,15 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute
 from starlette.types import Scope
 
+from ...actors import Publisher
 from ...config import Audit, Config, get_logger, private_paths, read_origin
-from ...documents.http import AuthView, auth_routes, catalogue_routes, collection_routes
+from ...documents.http import (
+    AuthView,
+    auth_routes,
+    catalogue_routes,
+    collection_routes,
+    room_routes,
+)
 from ...documents.store import database_files, database_url
 from ...transport import (
     JSON,
@@ -65,7 +72,8 @@ class Served:
     """What a pod's ports answer from.
 
     `settings` is the file of the configuration, which nobody gets to see. `upgrade` takes a
-    WebSocket handshake over, or says why not; in it one of `protocols` is spoken. `collections` is
+    WebSocket handshake over, or says why not; in it one of `protocols` is spoken. `publisher` says
+    what comes over HTTP for rooms. `collections` is
     None for a pod that serves none, `tls` for one that does not encrypt. `wall` returns unix
     seconds.
     """
@@ -81,6 +89,7 @@ class Served:
     stress: StressRunner
     chaos: Injector | None
     upgrade: Callable[[UpgradeRequest], Refusal | None]
+    publisher: Publisher
     protocols: Sequence[ClientProtocol]
     collections: CollectionTree | None
     tls: TlsTerminator | None
@@ -222,6 +231,7 @@ def _routes(pod: Served, authenticator: Authenticator, public: PublicFiles) -> S
     api = None if collections is None else collections.api
     return [
         *auth_routes(view),
+        *room_routes(pod.publisher, authenticator),
         *catalogue_routes(api, authenticator.identify, pod.watched.version),
         public.route(),
         *collection_routes(api, authenticator.identify, authenticator.own),

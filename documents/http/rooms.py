@@ -1,0 +1,95 @@
+"""Rooms over HTTP: something is said in one by who is in none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from ...actors import Publisher, Receipt
+from ...transport import JSON, Asker, BadToken, Identity, Problem, Scope
+from ...transport.http import (
+    ROOT,
+    Authenticator,
+    OwnRoute,
+    address_of,
+    asker_of,
+    json_response,
+    refusal,
+)
+from .collections import json_body
+
+__all__ = ["room_routes"]
+
+_WANTED: Final = 'Send {"event": "said", "data": …}, and nothing else.'
+
+_STATUS: Final[Mapping[str, int]] = {
+    **dict.fromkeys(("bad_body", "bad_room", "bad_event", "too_deep", "not_json"), 400),
+    "auth_required": 401,
+    **dict.fromkeys(("forbidden", "room_reserved", "event_reserved"), 403),
+    "unheard": 404,
+    "too_large": 413,
+    "too_fast": 429,
+    "room_crashed": 500,
+    **dict.fromkeys(("too_many_rooms", "room_busy", "room_closed", "cut_off"), 503),
+}
+"""What is answered to a problem, by its code; to one of the room's own it is 409."""
+
+
+def room_routes(publisher: Publisher, authenticator: Authenticator) -> list[BaseRoute]:
+    """Return the routes of rooms. A developer's own asks as root."""
+
+    async def publish(request: Request) -> Response:
+        who = _who(request, authenticator)
+        if isinstance(who, Response):
+            return who
+        body = await json_body(request)
+        if isinstance(body, Response):
+            return body
+        event = body.get("event")
+        if not isinstance(event, str) or body.keys() - {"event", "data"}:
+            return _refused(Problem("bad_body", _WANTED))
+        identity, asker = who
+        room: str = request.path_params["room"]
+        said = await publisher.publish(room, event, body.get("data"), identity, asker)
+        return _refused(said) if isinstance(said, Problem) else _receipted(said)
+
+    return [OwnRoute("/api/rooms/{room:path}/events", publish, methods=["POST"])]
+
+
+def _who(
+    request: Request, authenticator: Authenticator
+) -> tuple[Identity | None, Asker] | Response:
+    """Return who asks and on whose account, or the answer to a token that is not good."""
+    if authenticator.own(request):
+        return ROOT, Asker(address_of(request), ROOT.user_id, privileged=True)
+    try:
+        identity = authenticator.identify(request, for_rooms=True)
+    except BadToken as error:
+        return refusal(error)
+    return identity, asker_of(request, identity)
+
+
+def _receipted(receipt: Receipt) -> Response:
+    """Answer with a receipt as clients are told it; what nobody was told of is an error."""
+    if receipt.problem is not None:
+        return _refused(receipt.problem)
+    answer: dict[str, JSON] = {"scope": receipt.scope.value, "id": receipt.id}
+    reach = receipt.reach
+    if reach is not None:
+        answer |= {"pods": reach.pods, "of": reach.of, "members": reach.members}
+    return json_response(answer, 202 if receipt.scope is Scope.QUEUED else 200)
+
+
+def _refused(problem: Problem) -> Response:
+    """Answer that it was not done: the sentence, and beside it the code and what a room adds."""
+    status = _STATUS.get(problem.code, 409)
+    headers = {} if problem.retry_after is None else {"Retry-After": f"{problem.retry_after:.0f}"}
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    told = {**problem.data, "error": problem.message, "code": problem.code}
+    return json_response(orjson.dumps(told), status, headers)
