@@ -6,6 +6,8 @@ from .backpressure import Backpressure
 from .connection import ConnectionActor, connection_cell
 from .environment import ConnectionEnvironment
 from .heartbeat import Heartbeat
+from .http_rates import HttpRates
+from .lobby import Lobby
 from .notices import Notices
 from .publisher import Publisher
 from .session import Session
@@ -18,7 +20,9 @@ __all__ = [
     "ConnectionActor",
     "ConnectionEnvironment",
     "Heartbeat",
+    "HttpRates",
     "Listening",
+    "Lobby",
     "Notices",
     "Publisher",
     "RulesChanged",

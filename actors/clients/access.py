@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from ...config import Access, PatternMap, Rule, Speaker, Who
+from ...config import Access, PatternMap, Rule, Speaker, Who, matches
 from ...transport import (
     DASHBOARD,
     Identity,
@@ -40,6 +40,7 @@ class AccessPolicy:
         """Decide by these rules from now on."""
         self._emit_to_all = access.emit_to_all
         self._rules = PatternMap(access.rules)
+        self._listing = {rule.list for rule in access.rules.values()}
 
     def join(self, room: str, identity: Identity | None, *, local: bool = False) -> Problem | None:
         """Say why a client may not join a room, or None.
@@ -98,6 +99,30 @@ class AccessPolicy:
             f"Publishing into the room '{room}' takes a token of {_whom(who)}: {rule} '{who}'.",
         )
 
+    def list(self, room: str, identity: Identity | None) -> bool:
+        """Say whether somebody may see a room in the directory.
+
+        A token that is for rooms alone says which, whatever the rule says but `nobody`.
+        """
+        who = self._rule(room).list
+        rights = None if identity is None else identity.rooms
+        if rights is not None:
+            return who is not Who.NOBODY and _covers(rights.list, room)
+        return _is_among(who, identity)
+
+    def list_any(self, identity: Identity | None) -> Problem | None:
+        """Say why somebody may see no room at all in the directory, or None."""
+        rights = None if identity is None else identity.rooms
+        if rights is not None:
+            sentence = "Your token is not for listing rooms."
+            return None if rights.list else Problem("forbidden", sentence)
+        if _is_among(Who.ROOT, identity) or any(_is_among(who, identity) for who in self._listing):
+            return None
+        return Problem(
+            "auth_required" if identity is None else "forbidden",
+            "Listing rooms takes a token: no access.rules.….list shows you any.",
+        )
+
     def emit_to_all(self, identity: Identity | None) -> Problem | None:
         """Say why a client may not emit to every client, or None."""
         return _check(self._emit_to_all, identity, "emit to everyone (name a 'room' instead)")
@@ -127,7 +152,7 @@ def _reserved(room: str) -> Problem:
 
 
 def _covers(patterns: Sequence[str], room: str) -> bool:
-    return PatternMap(dict.fromkeys(patterns, True)).match(room) is not None
+    return any(matches(pattern, room) for pattern in patterns)
 
 
 def _not_covered(room: str) -> Problem:

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-from collections.abc import Callable
-
 from ...config import Limits
-from ...transport import JSON, Asker, Attempts, Identity, Problem, WireError, check_name
+from ...transport import JSON, Asker, Identity, Problem, WireError, check_name
 from ..rooms import Hub, Receipt, Rooms
 from ..runtime import RoomError
 from .access import AccessPolicy
+from .http_rates import HttpRates
 
 __all__ = ["Publisher"]
 
 
 class Publisher:
-    """Says something in a room for who is in none; `clock` is steady seconds.
+    """Says something in a room for who is in none, no faster than the `rates`.
 
-    Who is not root says at most `limits.messageRateLimit` a second: an address, or a user. A bound
-    room that does not run is opened on the account of who says it, as for a client that joins: it
-    counts against `limits.maxClientRooms`, and makes place for others when it stands empty.
-    `rate_limited` counts what came too soon.
+    A bound room that does not run is opened on the account of who says it, as for a client that
+    joins: it counts against `limits.maxClientRooms`, and makes place for others when it is empty.
     """
 
     def __init__(
@@ -30,28 +25,24 @@ class Publisher:
         rooms: Rooms,
         access: AccessPolicy,
         limits: Limits,
-        clock: Callable[[], float],
-        rate_limited: Counter[str],
+        rates: HttpRates,
     ) -> None:
         self._hub = hub
         self._rooms = rooms
         self._access = access
-        self._clock = clock
-        self._rate_limited = rate_limited
-        self.adopt(limits)
+        self._limits = limits
+        self._rates = rates
 
     def adopt(self, limits: Limits) -> None:
         """Go by these limits from now on."""
         self._limits = limits
-        rate = limits.message_rate_limit
-        burst = max(1, int(rate)) if rate else 0
-        self._attempts = Attempts(burst, burst / rate if rate else 1.0)
+        self._rates.adopt(limits)
 
     async def publish(
         self, room: str, event: str, data: JSON, identity: Identity | None, asker: Asker
     ) -> Receipt | Problem:
         """Say it, and wait for what becomes of it; or say why not, and nobody has heard it."""
-        problem = self._refusal(room, event, identity) or self._haste(asker)
+        problem = self._refusal(room, event, identity) or self._rates.judge(asker)
         if problem is not None:
             return problem
         try:
@@ -72,16 +63,3 @@ class Publisher:
             if sentence is not None:
                 return Problem(code, sentence)
         return self._access.event(event) or self._access.publish(room, identity)
-
-    def _haste(self, asker: Asker) -> Problem | None:
-        """Say that somebody publishes too fast, or None."""
-        if asker.privileged:
-            return None
-        who = asker.network if asker.user is None else f"user:{asker.user}"
-        seconds = self._attempts.attempt(who, self._clock())
-        if not seconds:
-            return None
-        self._rate_limited["messages"] += 1
-        most = f"At most {self._limits.message_rate_limit:g} messages a second"
-        wait = math.ceil(seconds)
-        return Problem("too_fast", f"{most}; this one was dropped, slow down.", retry_after=wait)

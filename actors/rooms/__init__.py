@@ -1,6 +1,7 @@
 """Rooms: who is where, what is said, how it reaches everybody."""
 
 from .answering import on
+from .directory import ListedRoom, RoomDirectory, RoomListing, rooms_of
 from .fanout import Batching
 from .headcount import publish_elsewhere
 from .hub import Hub
@@ -37,6 +38,7 @@ __all__ = [
     "Batching",
     "EventIds",
     "Hub",
+    "ListedRoom",
     "Member",
     "Receipt",
     "Refuse",
@@ -44,9 +46,11 @@ __all__ = [
     "Reply",
     "Room",
     "RoomActor",
+    "RoomDirectory",
     "RoomEmit",
     "RoomEnvironment",
     "RoomFactory",
+    "RoomListing",
     "RoomRef",
     "RoomRules",
     "Rooms",
@@ -64,6 +68,7 @@ __all__ = [
     "own_up",
     "publish_elsewhere",
     "room_closed",
+    "rooms_of",
     "same_person",
     "settle_unheard",
     "tell_gap",

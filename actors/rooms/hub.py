@@ -10,10 +10,12 @@ import trio
 
 from ...config import Limits
 from ...transport import JSON, Event, Outcome, Problem, Scope, encode_data
+from ...transport.brokers import RoomQuery
 from ..cluster import Uplink
 from ..runtime import Affinity, Delivery
 from .awaited import TOO_BUSY, Awaited, known
 from .bounds import excess
+from .directory import ASKING, RoomDirectory, RoomListing
 from .headcount import publish_elsewhere
 from .member import Member
 from .receipt import SEND_TIMEOUT, Receipt
@@ -75,6 +77,7 @@ class Hub:
         self._event_ids = event_ids
         self._wall = rooms.wall
         self._uplink = uplink
+        self._directory = RoomDirectory(rooms.rosters, uplink)
         self._affinity = Affinity()
 
     def emit_to_all(self, event: str, data: JSON) -> Receipt:
@@ -139,6 +142,27 @@ class Hub:
         """Return a room's address, started if need be: to `ask` it something."""
         self._affinity.check("Hub.room")
         return self._rooms.open(name)
+
+    def rooms_here(
+        self, pattern: str = "*", where: Mapping[str, JSON] | None = None, after: str = ""
+    ) -> RoomListing:
+        """List the rooms of this pod whose classes are `listed`, by name, from `after` on.
+
+        Each key of `where` has to have that value in what the room says of itself (`describe`).
+        """
+        self._affinity.check("Hub.rooms_here")
+        return self._directory.here(RoomQuery.of(pattern, where, after))
+
+    async def rooms(
+        self,
+        pattern: str = "*",
+        where: Mapping[str, JSON] | None = None,
+        after: str = "",
+        timeout: float = ASKING,
+    ) -> RoomListing:
+        """Likewise of all pods that answer within `timeout` seconds; it says how many have."""
+        self._affinity.check("Hub.rooms")
+        return await self._directory.everywhere(RoomQuery.of(pattern, where, after), timeout)
 
     @property
     def from_thread(self) -> ThreadHub:

@@ -62,6 +62,7 @@ class RoomActor(Actor):
             roster.state_built = True
         roster.voice = weakref.WeakMethod(speech.say_now)
         roster.takes_batches = self._kind.plain_remote_emit
+        roster.listed = room.listed
         roster.listens = self._kind.hears_the_pod
         attendance = Attendance(host, roster, environment, kept=room.keep_alive)
         self._membership = Membership(room, roster, environment, speech, attendance)

@@ -224,7 +224,9 @@ class Rooms:
 
     def _opened(self, name: str, path: str, room_class: RoomFactory) -> ActorCell[Any]:
         attended = partial(self._attended, name)
-        roster: Roster[Any] = Roster(name=name, attended=attended, counted=self.counts(name))
+        roster: Roster[Any] = Roster(
+            name=name, attended=attended, counted=self.counts(name), opened_at=self.wall()
+        )
         if isinstance(room_class, type) and issubclass(room_class, Room):
             roster.listens = kind_of(room_class).hears_the_pod
         cell = self.cell(path, room_class, roster)

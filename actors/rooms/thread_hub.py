@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -10,6 +10,7 @@ import trio
 
 from ...transport import JSON
 from ..runtime import Delivery, Request
+from .directory import ASKING, RoomListing
 from .receipt import SEND_TIMEOUT, Receipt
 
 if TYPE_CHECKING:
@@ -59,6 +60,22 @@ class ThreadHub:
         """Tell that a document changed, and wait for rooms that are busy."""
         send = self._hub.send_collection_change
         return self._wait(partial(send, collection, event, document, timeout, brief))
+
+    def rooms_here(
+        self, pattern: str = "*", where: Mapping[str, JSON] | None = None, after: str = ""
+    ) -> RoomListing:
+        """List the rooms of this pod that are listed."""
+        return self._call(partial(self._hub.rooms_here, pattern, where, after))
+
+    def rooms(
+        self,
+        pattern: str = "*",
+        where: Mapping[str, JSON] | None = None,
+        after: str = "",
+        timeout: float = ASKING,
+    ) -> RoomListing:
+        """List the rooms of all pods that answer in time."""
+        return self._wait(partial(self._hub.rooms, pattern, where, after, timeout))
 
     def ask(self, room: str, request: Request[R], timeout: float) -> R:
         """Ask a room something, started if need be, and return its answer; see `ActorRef.ask`."""

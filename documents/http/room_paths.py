@@ -42,7 +42,65 @@ _RECEIPT: Final[Schema] = {
 _REFUSED: Final = ("400", "401", "403", "404", "408", "409", "413", "415", "429", "500", "503")
 _ANYONE: Final[list[JSON]] = [{}, {"token": []}, {"masterKey": []}]
 
+_LISTED: Final[Schema] = {
+    "type": "object",
+    "required": ["rooms", "pods", "of"],
+    "properties": {
+        "rooms": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["name", "members", "since", "meta"],
+                "properties": {
+                    "name": {"type": "string"},
+                    "members": {**_COUNT, "description": "On all pods that have answered."},
+                    "since": {"type": "number", "description": "Unix seconds."},
+                    "meta": {"type": "object", "description": "What the room says of itself."},
+                },
+            },
+        },
+        "pods": {**_COUNT, "description": "Pods that have answered."},
+        "of": {**_COUNT, "description": "Pods that are known."},
+        "next": {"type": "string", "description": "There are more: ask for those `after` this."},
+        "degraded": {
+            "enum": ["starting", "cut_off", "partitioned"],
+            "description": "The outage between the pods that is on.",
+        },
+    },
+}
+_TEXT: Final[Schema] = {"type": "string", "maxLength": 64}
+_PATTERN: Final[Schema] = {
+    "name": "pattern",
+    "in": "query",
+    "schema": _TEXT,
+    "description": "Which names; * stands for any characters.",
+}
+_AFTER: Final[Schema] = {
+    "name": "after",
+    "in": "query",
+    "schema": _TEXT,
+    "description": "Only names after this one.",
+}
+_WHERE: Final[Schema] = {
+    "name": "where",
+    "in": "query",
+    "content": {"application/json": {"schema": {"type": "object"}}},
+    "description": "What rooms have to say of themselves: the same values for these keys.",
+}
+
 ROOMS: Final[Mapping[str, JSON]] = {
+    "/api/rooms": {
+        "get": {
+            "operationId": "rooms",
+            "summary": "List the rooms of all pods that are for a directory",
+            "parameters": [_PATTERN, _WHERE, _AFTER],
+            "responses": {
+                "200": response("Rooms in the order of their names.", _LISTED),
+                **refusals(("400", "401", "403", "413", "429")),
+            },
+            "security": _ANYONE,
+        },
+    },
     "/api/rooms/{room}/events": {
         "parameters": [_ROOM],
         "post": {

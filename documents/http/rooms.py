@@ -1,4 +1,4 @@
-"""Rooms over HTTP: something is said in one by who is in none."""
+"""Rooms over HTTP, for who is in none: which there are, and something to be said in one."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from ...actors import Publisher, Receipt
-from ...transport import JSON, Asker, BadToken, Identity, Problem, Scope
+from ...actors import ListedRoom, Lobby, Publisher, Receipt
+from ...transport import JSON, Asker, BadToken, Identity, Problem, Scope, WireError, decode_json
 from ...transport.http import (
     ROOT,
     Authenticator,
@@ -25,10 +25,12 @@ from .collections import json_body
 
 __all__ = ["room_routes"]
 
+_ASK: Final = 'Ask by "pattern" (game-*), "where" ({"mode": "ranked"}) and "after", and no more.'
 _WANTED: Final = 'Send {"event": "said", "data": …}, and nothing else.'
 
 _STATUS: Final[Mapping[str, int]] = {
-    **dict.fromkeys(("bad_body", "bad_room", "bad_event", "too_deep", "not_json"), 400),
+    **dict.fromkeys(("bad_body", "bad_query", "bad_room", "bad_event"), 400),
+    **dict.fromkeys(("too_deep", "not_json"), 400),
     "auth_required": 401,
     **dict.fromkeys(("forbidden", "room_reserved", "event_reserved"), 403),
     "unheard": 404,
@@ -40,7 +42,9 @@ _STATUS: Final[Mapping[str, int]] = {
 """What is answered to a problem, by its code; to one of the room's own it is 409."""
 
 
-def room_routes(publisher: Publisher, authenticator: Authenticator) -> list[BaseRoute]:
+def room_routes(
+    publisher: Publisher, lobby: Lobby, authenticator: Authenticator
+) -> list[BaseRoute]:
     """Return the routes of rooms. A developer's own asks as root."""
 
     async def publish(request: Request) -> Response:
@@ -58,7 +62,44 @@ def room_routes(publisher: Publisher, authenticator: Authenticator) -> list[Base
         said = await publisher.publish(room, event, body.get("data"), identity, asker)
         return _refused(said) if isinstance(said, Problem) else _receipted(said)
 
-    return [OwnRoute("/api/rooms/{room:path}/events", publish, methods=["POST"])]
+    async def listing(request: Request) -> Response:
+        who = _who(request, authenticator)
+        if isinstance(who, Response):
+            return who
+        asked = _asked(request)
+        listed = asked if isinstance(asked, Problem) else await lobby.rooms(*asked, *who)
+        if isinstance(listed, Problem):
+            return _refused(listed)
+        answer: dict[str, object] = {
+            "rooms": [_shown(room) for room in listed.rooms],
+            "pods": listed.pods,
+            "of": listed.of,
+        }
+        more = {"next": listed.next, "degraded": listed.degraded}
+        answer |= {name: value for name, value in more.items() if value is not None}
+        return json_response(answer)
+
+    return [
+        OwnRoute("/api/rooms", listing, methods=["GET"]),
+        OwnRoute("/api/rooms/{room:path}/events", publish, methods=["POST"]),
+    ]
+
+
+def _asked(request: Request) -> tuple[str, Mapping[str, JSON], str] | Problem:
+    """Read which rooms are asked for: by what pattern, by which words of theirs, after which."""
+    query = request.query_params
+    try:
+        where = decode_json(query.get("where") or "{}")
+    except (orjson.JSONDecodeError, WireError):
+        where = None
+    if not isinstance(where, dict) or query.keys() - {"pattern", "where", "after"}:
+        return Problem("bad_query", _ASK)
+    return query.get("pattern", "*"), where, query.get("after", "")
+
+
+def _shown(room: ListedRoom) -> Mapping[str, object]:
+    since = round(room.since, 3)
+    return {"name": room.name, "members": room.members, "since": since, "meta": room.meta}
 
 
 def _who(

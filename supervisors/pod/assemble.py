@@ -171,6 +171,7 @@ def assemble(
         chaos=chaos,
         upgrade=clients.upgrade,
         publisher=clients.publisher,
+        lobby=clients.lobby,
         protocols=protocols,
         collections=documents if config.server.api_enabled else None,
         tls=tls,

@@ -12,7 +12,9 @@ from ...actors import (
     AccessPolicy,
     ConnectionEnvironment,
     Heartbeat,
+    HttpRates,
     Hub,
+    Lobby,
     Publisher,
     RulesChanged,
     Uplink,
@@ -33,9 +35,10 @@ CLOSE_TIMEOUT: Final = 2.0
 
 
 class ClientTree:
-    """Builds what a pod has for its clients; `upgrade` admits them, `publisher` speaks for others.
+    """Builds what a pod has for its clients; `upgrade` admits them.
 
-    Where there are `collections`, they say who may listen to their changes.
+    `publisher` and `lobby` are for who asks over HTTP. Where there are `collections`, they say who
+    may listen to their changes.
     """
 
     def __init__(
@@ -49,14 +52,9 @@ class ClientTree:
         config = basis.config
         listening = None if collections is None else collections.listening
         self.access = AccessPolicy(config.access, listening)
-        self.publisher = Publisher(
-            hub,
-            rooms.directory,
-            self.access,
-            config.limits,
-            trio.current_time,
-            basis.meters.rate_limited,
-        )
+        rates = HttpRates(config.limits, trio.current_time, basis.meters.rate_limited)
+        self.publisher = Publisher(hub, rooms.directory, self.access, config.limits, rates)
+        self.lobby = Lobby(hub, self.access, rates)
         self.heartbeat = Heartbeat(
             config.limits.ping_interval,
             config.limits.pong_timeout,

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute
 from starlette.types import Scope
 
-from ...actors import Publisher
+from ...actors import Lobby, Publisher
 from ...config import Audit, Config, get_logger, private_paths, read_origin
 from ...documents.http import (
     AuthView,
@@ -73,7 +73,7 @@ class Served:
 
     `settings` is the file of the configuration, which nobody gets to see. `upgrade` takes a
     WebSocket handshake over, or says why not; in it one of `protocols` is spoken. `publisher` says
-    what comes over HTTP for rooms. `collections` is
+    what comes over HTTP for rooms, `lobby` shows which there are. `collections` is
     None for a pod that serves none, `tls` for one that does not encrypt. `wall` returns unix
     seconds.
     """
@@ -90,6 +90,7 @@ class Served:
     chaos: Injector | None
     upgrade: Callable[[UpgradeRequest], Refusal | None]
     publisher: Publisher
+    lobby: Lobby
     protocols: Sequence[ClientProtocol]
     collections: CollectionTree | None
     tls: TlsTerminator | None
@@ -231,7 +232,7 @@ def _routes(pod: Served, authenticator: Authenticator, public: PublicFiles) -> S
     api = None if collections is None else collections.api
     return [
         *auth_routes(view),
-        *room_routes(pod.publisher, authenticator),
+        *room_routes(pod.publisher, pod.lobby, authenticator),
         *catalogue_routes(api, authenticator.identify, pod.watched.version),
         public.route(),
         *collection_routes(api, authenticator.identify, authenticator.own),
