@@ -29,6 +29,8 @@ __all__ = ["ASKING", "ListedRoom", "RoomDirectory", "RoomListing"]
 ASKING: Final = 0.5
 """Seconds that the other pods have to answer, where nothing else is said."""
 
+_NOTHING: Final = object()
+
 
 @frozen
 class ListedRoom:
@@ -87,7 +89,7 @@ def rooms_of(rosters: Mapping[str, Roster[Any]], query: RoomQuery) -> tuple[list
     listed = [name for name, each in rosters.items() if each.listed and name > query.after]
     for name in sorted(listed):
         roster = rosters[name]
-        if not matches(query.pattern, name) or not _fits(roster.meta, query.where):
+        if not _fits(roster.meta, query.where) or not matches(query.pattern, name):
             continue
         nbytes += len(orjson.dumps(roster.meta))
         if len(found) == MOST_LISTED or nbytes > MOST_LISTED_BYTES:
@@ -129,9 +131,8 @@ def _one(entries: Sequence[RoomEntry]) -> ListedRoom:
 
 def _fits(meta: Mapping[str, JSON], where: Mapping[str, JSON]) -> bool:
     """Say whether a room describes itself so; in JSON, unlike in Python, 1 is not true."""
-    return all(
-        key in meta
-        and meta[key] == value
-        and isinstance(meta[key], bool) == isinstance(value, bool)
-        for key, value in where.items()
-    )
+    for key, value in where.items():
+        own = meta.get(key, _NOTHING)
+        if own != value or isinstance(own, bool) != isinstance(value, bool):
+            return False
+    return True

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import httpx
 import trio
 from attrs import evolve
 
 from deployd.actors import JSON, Member, Room
-from deployd.supervisors import Pod
+from deployd.supervisors import Pod, open_pod
 from deployd.transport.brokers import AskRooms
 from support import MASTER
-from support.clients import connected, until
+from support.brokers import Makers
+from support.clients import KEYS, connected, pod_config, until
 from support.fake_broker import FakeBus
-from support.joined import FAKE, two_pods
+from support.joined import FAKE, two_pods, well
 
 
 class Table(Room):
@@ -102,3 +105,21 @@ async def test_a_pod_that_does_not_answer_is_counted_as_one_that_did_not() -> No
         assert (listing.pods, listing.of) == (1, 2)
         b.link.inquiries.hears = heard  # type: ignore[method-assign]
         assert (await a.hub.rooms(timeout=10.0)).pods == 2
+
+
+async def test_pods_list_each_others_rooms_over_every_broker(broker_makers: Makers) -> None:
+    make, _ = broker_makers
+    config = evolve(pod_config(), broker=evolve(FAKE, timeout=5.0, max_backoff=1.0))
+    async with (
+        open_pod(config, keys=KEYS, rooms={"table-*": Table}, broker=make) as a,
+        open_pod(config, keys=KEYS, rooms={"table-*": Table}, broker=make) as b,
+    ):
+        for pod in (a, b):
+            await until(partial(well, pod))
+            await knows(pod, 1)
+        async with connected(b, 1) as [one]:
+            await one.send("join", room="table-1", data="go", id=1)
+            await one.expect("join")
+            listing = await a.hub.rooms(timeout=5.0)
+        assert (listing.pods, listing.of) == (2, 2)
+        assert [(each.name, each.members) for each in listing.rooms] == [("table-1", 1)]
