@@ -25,7 +25,7 @@ MOST_ASKED: Final = 64
 """Questions of this pod, and of others, that may wait at a time; those beyond get no answer."""
 SHARED: Final = 0.1
 """Seconds in which who asks the same waits for the same answers."""
-ANSWERED: Final = 50.0
+ANSWERED: Final = 200.0
 """Questions of others that are answered a second: each looks through all rooms here."""
 
 RoomsOf: TypeAlias = Callable[[RoomQuery], tuple[Sequence[RoomEntry], bool]]
