@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from attrs import evolve
+from structlog.testing import capture_logs
 
 from deployd.actors import JSON, Refuse, Room
 from deployd.config import Access, Config, Rule, Who
@@ -183,4 +184,11 @@ async def test_a_developer_of_this_machine_needs_no_key() -> None:
         running_pod(rooms={"auction-*": Auction}, dev=True) as pod,
         httpx.AsyncClient(base_url=f"http://localhost:{pod.port}", trust_env=False) as http,
     ):
-        assert said(await http.post(PATH, json={"event": "bid", "data": 1})) == (200, "local")
+        body = {"event": "bid", "data": 1}
+        with capture_logs() as lines:
+            assert said(await http.post(PATH, json=body)) == (200, "local")
+        assert [line["user"] for line in lines if line["event"] == "root acted"] == [
+            "a developer of this machine"
+        ]
+        # Who shows a token is who it says.
+        assert said(await http.post(PATH, json=body, headers=bearer(pod))) == (403, "forbidden")
