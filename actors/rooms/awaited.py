@@ -13,10 +13,10 @@ from .replies import scope_of
 __all__ = ["TOO_BUSY", "Awaited", "known"]
 
 TOO_BUSY: Final = Problem(
-    "room_busy", "the room is too busy; emit more slowly, or allow it more time"
+    "room_busy", "The room is too busy; emit more slowly, or allow it more time."
 )
-_ENDED: Final = Problem("room_closed", "the room has ended")
-_UNHEARD: Final = Problem("unheard", "nobody is there who could have heard it")
+_ENDED: Final = Problem("room_closed", "The room has ended; try again.")
+_UNHEARD: Final = Problem("unheard", "Nobody is there who could have heard it.")
 
 
 class Awaited:

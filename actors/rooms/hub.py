@@ -243,8 +243,8 @@ class Hub:
             return problem
         if self._heard_here(room) or self._outlook(room) is not Scope.LOCAL:
             return None
-        where = "nobody is connected" if room is None else f"nobody is in '{room}'"
-        return Problem("unheard", f"{where} here, and no other pod can be told")
+        where = "Nobody is connected" if room is None else f"Nobody is in the room '{room}'"
+        return Problem("unheard", f"{where} here, and no other pod can be told.")
 
     def _heard_here(self, room: str | None) -> bool:
         if room is None:
@@ -266,9 +266,9 @@ class Hub:
                 return Receipt(event_id, Scope.REJECTED, problem)
             return Receipt(event_id, self._outlook(emit.event.room))
         path = emit.ref.path if emit.ref else emit.event.room
-        problem = Problem("room_closed", f"{path} has ended")
+        problem = Problem("room_closed", f"{path} has ended; try again.")
         if delivery is Delivery.DROPPED:
-            sentence = f"the mailbox of {path} is full; emit more slowly"
+            sentence = f"The mailbox of {path} is full; emit more slowly."
             problem = Problem("room_busy", sentence)
         return Receipt(event_id, Scope.REJECTED, problem)
 

@@ -97,11 +97,12 @@ def ask(
         ) from error
     finally:
         connection.close()
-    return _read(address, response.status, answer)
+    return _read(address, response.status, answer, for_root=token is None)
 
 
-def _read(address: Address, status: int, body: bytes) -> object:
-    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN) and b'"code"' not in body:
+def _read(address: Address, status: int, body: bytes, *, for_root: bool) -> object:
+    denied = status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+    if denied and for_root and b'"code"' not in body:  # else the pod says itself what it takes
         raise AccessDenied(
             f"The pod at {address} shows this to root only; give its master key with --key, or "
             "its data folder with --data."
