@@ -149,7 +149,9 @@ def read_room_answer(origin: str, body: JSON) -> RoomAnswer:
     if type(body) is not dict:
         raise EnvelopeError("it lists no rooms")
     rooms = body.get("r")
-    if type(rooms) is not list or len(rooms) > MOST_LISTED:
+    if type(rooms) is not list:
+        raise EnvelopeError("it lists no rooms")
+    if len(rooms) > MOST_LISTED:
         raise EnvelopeError(f"it lists more than {MOST_LISTED} rooms", EnvelopeFault.TOO_LARGE)
     entries = [_entry(room) for room in rooms]
     return RoomAnswer(origin, _whole(body.get("n")), entries, "m" in body)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import partial
 
 import httpx
+import pytest
 import trio
 from attrs import evolve
 
 from deployd.actors import JSON, Member, Room
 from deployd.supervisors import Pod, open_pod
-from deployd.transport.brokers import AskRooms
 from support import MASTER
 from support.brokers import Makers
 from support.clients import KEYS, connected, pod_config, until
@@ -90,20 +90,33 @@ async def test_a_pod_that_is_cut_off_lists_its_own_at_once_and_says_so() -> None
         assert (listing.pods, listing.of, listing.degraded) == (1, 2, "cut_off")
 
 
-async def test_a_pod_that_does_not_answer_is_counted_as_one_that_did_not() -> None:
+async def test_who_asks_while_the_link_is_lost_is_told_at_once_what_is_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bus = FakeBus()
+    async with two_pods(bus, {"table-*": Table}) as (a, b), trio.open_nursery() as nursery:
+        for pod in (a, b):
+            await knows(pod, 1)
+        assert b.link is not None
+        monkeypatch.setattr(b.link.inquiries, "hears", lambda _: True)
+        nursery.start_soon(a.hub.rooms, "*", None, "", 30.0)
+        await trio.sleep(0.05)
+        assert nursery.child_tasks
+        bus.kill()
+        await until(lambda: not nursery.child_tasks)
+
+
+async def test_a_pod_that_does_not_answer_is_counted_as_one_that_did_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async with two_pods(FakeBus(), {"table-*": Table}) as (a, b):
         for pod in (a, b):
             await knows(pod, 1)
         assert b.link is not None
-        heard = b.link.inquiries.hears
-
-        def lost(said: AskRooms) -> bool:
-            return True
-
-        b.link.inquiries.hears = lost  # type: ignore[method-assign,assignment]
+        monkeypatch.setattr(b.link.inquiries, "hears", lambda _: True)
         listing = await a.hub.rooms(timeout=0.2)
         assert (listing.pods, listing.of) == (1, 2)
-        b.link.inquiries.hears = heard  # type: ignore[method-assign]
+        monkeypatch.undo()
         assert (await a.hub.rooms(timeout=10.0)).pods == 2
 
 
