@@ -9,6 +9,7 @@ from .completion import completion
 from .config import config
 from .failures import failure
 from .log_level import log_level
+from .new import new
 from .pods import pods
 from .publish import publish
 from .serve import serve
@@ -16,6 +17,7 @@ from .simulator.command import simulate
 from .stress.command import stress
 from .token import token
 from .tree import tree
+from .types import types
 
 EXIT_CODES = """\b
 Exit codes:
@@ -58,7 +60,7 @@ def cli() -> None:
 
 
 for command in (
-    *(serve, check, config, token),
+    *(new, serve, check, config, token, types),
     *(backup, restore),
     *(tree, pods, log_level, publish),
     *(stress, simulate, chaos, completion),

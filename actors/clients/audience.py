@@ -68,6 +68,10 @@ class Audience:
         """Return which rooms of this pod are listed, and whether there are more."""
         return rooms_of(self._rooms.rosters, query)
 
+    def pods(self, counted: frozenset[str]) -> None:
+        """Tell the rooms that track who is in them."""
+        self._rooms.count_pods(counted)
+
     def degraded(self, outage: Degraded) -> None:
         """Tell the rooms' hooks and the clients."""
         self._rooms.tell_all(outage)

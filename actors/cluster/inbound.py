@@ -74,6 +74,9 @@ class Listeners(Protocol):
     def rooms_of(self, query: RoomQuery) -> tuple[Sequence[RoomEntry], bool]:
         """Return which rooms of this pod are listed, and whether there are more."""
 
+    def pods(self, counted: frozenset[str]) -> None:
+        """Tell which other pods are taken to be there, whenever they are others."""
+
     def degraded(self, outage: Degraded) -> None:
         """Tell that the pods are cut off."""
 

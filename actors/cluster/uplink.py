@@ -100,6 +100,16 @@ class Uplink:
         """The outage that goes on, if there is one: what a client that comes now is told."""
         return self._state.degraded
 
+    @property
+    def pod_id(self) -> str:
+        """What this pod is called in what it says."""
+        return self._state.pod_id
+
+    @property
+    def pods(self) -> frozenset[str]:
+        """The ids of the other pods that are taken to be there."""
+        return self._state.peers.counted
+
     def enter(self, room: str | None) -> None:
         """Hear a room: its first member has come."""
         channel = room_channel(room)

@@ -24,6 +24,7 @@ from .room import Room
 from .roster import RoomEnvironment, Roster
 from .seat import Departed, Identified, Knock, Seat
 from .speech import Speech
+from .tracking import Tracking
 from .turn import Turn
 
 __all__ = ["Membership"]
@@ -39,6 +40,7 @@ class Membership:
         environment: RoomEnvironment,
         speech: Speech,
         attendance: Attendance,
+        tracking: Tracking | None,
     ) -> None:
         self._room = room
         self._roster = roster
@@ -46,6 +48,7 @@ class Membership:
         self._event_ids = environment.event_ids
         self._speech = speech
         self._attendance = attendance
+        self._tracking = tracking
         self._rules = environment.rules
 
     async def knock(self, message: Knock) -> None:
@@ -92,6 +95,8 @@ class Membership:
                 for gap in problems.closed_gap(self._roster.name, missed, now, now):
                     told = problems.told_of_gap(gap, self._event_ids(), now)
                     self._speech.answer(seat.client, told)
+            if self._tracking is not None:
+                self._tracking.is_somebody_else(seat)
             await self._speech.alone(self._room.on_identity(seat))
 
     async def departed(self, message: Departed) -> None:
@@ -153,6 +158,8 @@ class Membership:
     async def _let_in(self, seat: Seat) -> None:
         self._speech.flush()  # what was said before is not for the one who joins now
         acknowledged = self._speech.turn.acknowledged = seat.admit()
+        if self._tracking is not None:
+            self._tracking.came(seat)
         self._attendance.changed()
         try:
             await self._speech.hook(self._welcome(seat, acknowledged))
@@ -167,10 +174,13 @@ class Membership:
         # Said within the hook: when that raises without having waited, nobody was told anything.
         for reply in acknowledged:
             self._speech.answer(seat.client, Joined(self._name, self._wall(), reply.id))
+        if self._tracking is not None:
+            self._tracking.tell_who_is_there(seat)
         await self._room.on_join(seat)
 
     async def _say_goodbye(self, seat: Seat, reason: str) -> None:
         due = seat.depart()
+        self._note_gone(seat)
         self._attendance.stop_listening()
         self._attendance.changed()
         if due:
@@ -180,8 +190,13 @@ class Membership:
         """Answer the joins, or tell who was told that it is in."""
         was_in = seat.taken
         seat.fail(problem)
+        self._note_gone(seat)
         if not turn.waited:
             for reply in turn.acknowledged:
                 reply.give(problem)
         elif was_in and turn.acknowledged:
             seat.put_out(problem, reason)
+
+    def _note_gone(self, seat: Seat) -> None:
+        if self._tracking is not None:
+            self._tracking.went(seat)

@@ -21,6 +21,7 @@ __all__ = [
     "may_not_stay",
     "no_member",
     "room_closed",
+    "said_by_the_room",
     "told_of_gap",
     "too_fast",
 ]
@@ -60,6 +61,12 @@ def too_fast(room: str, rate: float, retry_after: float) -> Problem:
     """Say that a member has said too much in a room."""
     sentence = f"The room '{room}' takes {rate:g} messages a second of each member; slow down."
     return Problem("too_fast", sentence, room, round(retry_after, 3))
+
+
+def said_by_the_room(event: str) -> Problem:
+    """Say that members believe an event, for none of them can say it."""
+    sentence = f"The event '{event}' is said by the room alone; choose another name."
+    return Problem("event_reserved", sentence)
 
 
 def cannot_hear(room: str) -> Problem:

@@ -14,6 +14,7 @@ from .answering import EventHandler, event_handlers, params_of
 from .hooks import check_hooks
 from .member import EVERYONE, D, Member, Whom
 from .payloads import Build
+from .presence import Presence
 from .roster import S, StatePolicy
 
 if TYPE_CHECKING:
@@ -57,6 +58,9 @@ class Room(Handling, Generic[S, D]):
     """Messages a second that each member may say, a second's worth at once; 0 is no limit but
     `limits.messageRateLimit`. A lower one of `access.rules` counts."""
 
+    presence: Presence = Presence()
+    """Write `presence = True` (`Presence()` to a type checker) and the room tracks who is in."""
+
     __host__: Host | None = None
     __answers__: ClassVar[Mapping[str, EventHandler]] = {}
     __params__: ClassVar[Build | None] = None
@@ -67,6 +71,9 @@ class Room(Handling, Generic[S, D]):
         Raises `ActorDefinitionError`.
         """
         super().__init_subclass__(**kwargs)
+        wish: object = cls.__dict__.get("presence")
+        if isinstance(wish, bool):
+            cls.presence = Presence() if wish else Room.presence
         check_hooks(cls, Room)
         cls.__answers__ = event_handlers(cls)
         if cls.authorize_join is not Room.authorize_join:

@@ -13,6 +13,7 @@ import orjson
 from attrs import evolve
 
 from ...transport import JSON, Event, Failed, Problem, encode_data
+from ...transport.brokers import PRESENCE
 from ..cluster import Degraded, Gap, Healed, Uplink
 from ..runtime import Actor, ActorDefinitionError, Draining, Exit, Handler, handler_of, handles
 from . import problems
@@ -22,11 +23,13 @@ from .emits import Emits
 from .host import Host
 from .membership import Membership
 from .naming import name_of
+from .presence import Presence
 from .refusal import Refuse
 from .room import Room
 from .room_kind import kind_of
 from .roster import (
     LimitsChanged,
+    PodsCounted,
     RemoteEmits,
     RoomEmit,
     RoomEnvironment,
@@ -36,10 +39,12 @@ from .roster import (
 )
 from .seat import Departed, Identified, Knock, Seat
 from .speech import Speech
+from .tracking import Tracking
 from .turn import Turn
 
 __all__ = ["RoomActor"]
 
+_OURS: Final = ("__host__", "presence")
 LONGEST_WAY: Final = 3600.0
 """Seconds that an event of another pod is counted as at most: its clock may be wrong by years."""
 
@@ -65,7 +70,11 @@ class RoomActor(Actor):
         roster.listed = room.listed
         roster.listens = self._kind.hears_the_pod
         attendance = Attendance(host, roster, environment, kept=room.keep_alive)
-        self._membership = Membership(room, roster, environment, speech, attendance)
+        self._tracking = None
+        if self._kind.tracks:
+            self._tracking = Tracking(host, roster, environment, speech)
+            Presence(self._tracking).give(room)
+        self._membership = Membership(room, roster, environment, speech, attendance, self._tracking)
         self._emits = Emits(room, roster.name, environment.rules, speech, self._membership)
 
     # Life ----------------------------------------------------------------------------------
@@ -127,7 +136,7 @@ class RoomActor(Actor):
     def held(self) -> Iterable[object]:
         """Return what the room keeps: its state, and what its author has put on it; only look."""
         own = getattr(self._room, "__dict__", {})
-        return [self._roster.state, *(value for key, value in own.items() if key != "__host__")]
+        return [self._roster.state, *(value for key, value in own.items() if key not in _OURS)]
 
     def naming(self, message: object) -> Mapping[str, str]:
         """Name what crashed the room: who said which event, under which id."""
@@ -235,14 +244,15 @@ class RoomActor(Actor):
         speech = self._speech
         if not message.events:
             self._roster.owns_up = False
-        if self._roster.undelivered:
-            self._own_up()
-        while self._roster.gaps:
-            await self._tell_gap(self._roster.gaps.popleft())
+        if self._roster.undelivered or self._roster.gaps:
+            await self._tell_what_is_missing()
         if not message.events:
             return
         for event in message.events:
-            if self._kind.plain_remote_emit:
+            if event.name == PRESENCE:
+                if self._tracking is not None:
+                    self._tracking.heard(event)
+            elif self._kind.plain_remote_emit:
                 speech.repeat(event)
             else:
                 data = orjson.loads(event.encoded)
@@ -264,12 +274,21 @@ class RoomActor(Actor):
         for seat in self._roster.seats():
             seat.pace = None
 
+    @handles(PodsCounted)
+    async def _pods_counted(self, message: PodsCounted) -> None:
+        if self._tracking is not None:
+            self._tracking.counts(message.pods)
+
     @handles(Degraded)
     async def _degraded(self, message: Degraded) -> None:
+        if self._tracking is not None:
+            self._tracking.degraded(message)
         await self._speech.alone(self._room.on_degraded(message))
 
     @handles(Healed)
     async def _healed(self, message: Healed) -> None:
+        if self._tracking is not None:
+            self._tracking.healed()
         await self._speech.alone(self._room.on_healed(message))
 
     @handles(Draining)
@@ -318,10 +337,20 @@ class RoomActor(Actor):
         roster.lost += missed
         roster.gaps.extend(problems.closed_gap(roster.name, missed, since, now))
         roster.call_to_own_up(roster.ref)
+        if self._tracking is not None:
+            self._tracking.missed()
+
+    async def _tell_what_is_missing(self) -> None:
+        if self._roster.undelivered:
+            self._own_up()
+        while self._roster.gaps:
+            await self._tell_gap(self._roster.gaps.popleft())
 
     async def _tell_gap(self, gap: Gap) -> None:
         """Tell the members of what has not come, and then the room itself."""
         env = self._environment
+        if self._tracking is not None:
+            self._tracking.missed()
         self._speech.announce(problems.told_of_gap(gap, env.event_ids(), env.wall()))
         await self._speech.alone(self._room.on_gap(gap))
 

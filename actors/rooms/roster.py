@@ -17,12 +17,14 @@ from ..cluster import Gap, Uplink
 from ..runtime import ActorRef, Returnable
 from .fanout import Batching
 from .member import Member
+from .people import People
 from .replies import Answer, Reply
 from .seat import Seat
 
 __all__ = [
     "EventIds",
     "LimitsChanged",
+    "PodsCounted",
     "RemoteEmits",
     "RoomEmit",
     "RoomEnvironment",
@@ -125,6 +127,13 @@ class LimitsChanged:
 
 
 @frozen
+class PodsCounted:
+    """The other pods that are taken to be there are these now, by their ids. A signal."""
+
+    pods: frozenset[str]
+
+
+@frozen
 class RoomEnvironment:
     """What every room of a pod shares: its limits, its event ids and the wall clock (unix s).
 
@@ -183,7 +192,8 @@ class Roster(Generic[S]):
     seconds, 0 for never).
     `half_heard` is whether what crashed the room had said something that is out. `attended` learns
     whether anybody is in, whenever that may have changed. `voice` returns what says and writes what
-    waits to be said, while the room runs.
+    waits to be said, while the room runs. `people` are those who are in, on all pods, where the
+    room tracks them; `farewell` tells the other pods that it has ended.
     """
 
     name: str | None
@@ -212,6 +222,8 @@ class Roster(Generic[S]):
     described_at: float = 0.0
     attended: Callable[[bool], None] = _unwatched
     voice: Callable[[], Callable[[], None] | None] = _silent
+    people: People | None = None
+    farewell: Callable[[], object] = _silent
 
     @property
     def present(self) -> int:

@@ -174,6 +174,7 @@ def assemble(
         lobby=clients.lobby,
         protocols=protocols,
         collections=documents if config.server.api_enabled else None,
+        bindings={pattern: each for pattern, each in bindings.items() if pattern not in own},
         tls=tls,
         wall=wall,
     )

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute
 from starlette.types import Scope
 
-from ...actors import Lobby, Publisher
+from ...actors import Lobby, Publisher, RoomFactory
 from ...config import Audit, Config, get_logger, private_paths, read_origin
 from ...documents.http import (
     AuthView,
@@ -54,6 +54,7 @@ from ..description import node_to_json
 from ..observe import Exporter, Views, Watched, pods_of
 from .collections import CollectionTree
 from .health import Health
+from .room_docs import room_docs_routes
 from .stress import StressRunner
 
 __all__ = ["Served", "make_listener", "make_metrics_listener"]
@@ -73,9 +74,9 @@ class Served:
 
     `settings` is the file of the configuration, which nobody gets to see. `upgrade` takes a
     WebSocket handshake over, or says why not; in it one of `protocols` is spoken. `publisher` says
-    what comes over HTTP for rooms, `lobby` shows which there are. `collections` is
-    None for a pod that serves none, `tls` for one that does not encrypt. `wall` returns unix
-    seconds.
+    what comes over HTTP for rooms, `lobby` shows which there are. `collections` is None for a pod
+    that serves none, `tls` for one that does not encrypt. `bindings` are the application's rooms by
+    pattern. `wall` returns unix seconds.
     """
 
     watched: Watched
@@ -93,6 +94,7 @@ class Served:
     lobby: Lobby
     protocols: Sequence[ClientProtocol]
     collections: CollectionTree | None
+    bindings: Mapping[str, RoomFactory]
     tls: TlsTerminator | None
     wall: Callable[[], float]
 
@@ -234,6 +236,9 @@ def _routes(pod: Served, authenticator: Authenticator, public: PublicFiles) -> S
         *auth_routes(view),
         *room_routes(pod.publisher, pod.lobby, authenticator),
         *catalogue_routes(api, authenticator.identify, pod.watched.version),
+        *room_docs_routes(
+            pod.bindings, pod.watched.access, authenticator.identify, pod.watched.version
+        ),
         public.route(),
         *collection_routes(api, authenticator.identify, authenticator.own),
     ]

@@ -49,7 +49,7 @@ from .listings import (
     room_answer,
 )
 from .loading import load_broker
-from .message_rules import DEEPEST, may_be_said, too_deep
+from .message_rules import DEEPEST, PRESENCE, may_be_said, too_deep
 from .signing import SIGNATURE_BYTES, Signer
 
 __all__ = [
@@ -65,6 +65,7 @@ __all__ = [
     "MOST_LISTED_BYTES",
     "MOST_MARKS",
     "MOST_META_BYTES",
+    "PRESENCE",
     "SIGNATURE_BYTES",
     "Acks",
     "AskEcho",

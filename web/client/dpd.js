@@ -266,7 +266,7 @@
 
     static open(report) {
       let ends;
-      const answer = new Answer((resolve, reject) => (ends = { resolve, reject }));
+      const answer = new this((resolve, reject) => (ends = { resolve, reject }));
       Object.assign(answer, ends, { awaited: false });
       Promise.prototype.then.call(answer, undefined, (error) => {
         // `await` shows itself only a moment later.
@@ -284,6 +284,22 @@
     cancel(error) {
       this.awaited = true;
       this.reject(error);
+    }
+  }
+
+  /** What a room answers, or null; `receipt` is the promise of the receipt that it came with. */
+  class Reply extends Answer {
+    static to(receipt, report) {
+      const reply = Reply.open(report);
+      hide(reply, { _receipt: receipt });
+      const answered = ({ answer = null }) => reply.resolve(answer);
+      receipt.then(answered, (error) => reply.reject(error));
+      return reply;
+    }
+
+    get receipt() {
+      this.awaited = true;
+      return this._receipt;
     }
   }
 
@@ -498,13 +514,13 @@
   class Room {
     constructor(name, report) {
       this.name = name;
-      this.holders = new Set(); // 'application', and collections with listeners
+      // 'application', objects of this room, and collections with listeners: what each brings along
+      this.holders = new Map();
       this.state = 'out';
       this.known = false; // we have been in it, however long ago
       this.since = null; // when we came in
       this.failures = 0;
       this.from = 0; // not to be asked for before
-      this.data = undefined; // what the pod's room is told of the wish
       this.left = null; // the promise of leave()
       this.gone = false; // the pod had put us out before it heard that we leave
       this._report = report;
@@ -521,7 +537,26 @@
 
     /** Whether listeners of a collection need it: nobody could ask for it again in their place. */
     get listened() {
-      return this.holders.size > (this.holders.has('application') ? 1 : 0);
+      return [...this.holders.keys()].some((holder) => holder instanceof Collection);
+    }
+
+    /** What the pod's room is told of the wish: what was brought along last. */
+    get data() {
+      return [...this.holders.values()].filter((one) => one !== undefined).pop();
+    }
+
+    hold(holder, data) {
+      this.holders.delete(holder); // it is the last one now
+      this.holders.set(holder, data);
+    }
+
+    /** Forget those who can ask again, as they are told; say whether there was one. */
+    dismiss() {
+      const before = this.holders.size;
+      for (const holder of [...this.holders.keys()]) {
+        if (!(holder instanceof Collection)) this.holders.delete(holder);
+      }
+      return this.holders.size < before;
     }
 
     /** What the pod has to be asked for. */
@@ -566,9 +601,8 @@
     /** Want a room; the promise is of the acknowledgement. */
     hold(name, holder, ended, data) {
       const room = this._byName.get(name) || new Room(name, this._report);
-      if (holder === 'application') room.data = data;
       this._byName.set(name, room);
-      room.holders.add(holder);
+      room.hold(holder, data);
       if (room.state !== 'leaving') room.leaves({ type: 'leave', room: name }); // it stays, then
       if (room.state === 'refused') room.state = 'out';
       if (room.joined) this._in(room, { type: 'join', room: name });
@@ -592,6 +626,31 @@
       if (room.state === 'out' || room.state === 'refused') this._forget(room);
       this.pump();
       return left;
+    }
+
+    /** How a room stands for one of its holders: 'joining', 'in' or 'out'. */
+    standing(name, holder) {
+      const room = this._byName.get(name);
+      if (!room || !room.holders.has(holder) || room.state === 'refused') return 'out';
+      return room.joined ? 'in' : 'joining';
+    }
+
+    /**
+     * The promise of being in, where it is worth waiting for: the first time, and while there is a
+     * connection. Else null.
+     */
+    entering(name, holder) {
+      if (this.standing(name, holder) !== 'joining') return null;
+      const room = this._byName.get(name);
+      return room.known && !this._socket.connected ? null : room.answer;
+    }
+
+    /** Tell those who have a room as an object what was said in it. */
+    tell(message) {
+      const room = this._byName.get(message.room);
+      for (const holder of room ? [...room.holders.keys()] : []) {
+        if (holder instanceof RoomHandle) holder._listeners.tell(message.event, message.data, message);
+      }
     }
 
     /** Ask for all that is due, and come back when more will be. */
@@ -640,7 +699,7 @@
       if (!room) return;
       room.state = 'out';
       room.failed(this._clock.now(), this._random);
-      room.holders.delete('application');
+      room.dismiss();
       if (!room.wanted) this._forget(room);
       this.pump();
     }
@@ -723,7 +782,7 @@
 
     /** Ask again for its listeners alone: the application hears of it, and may do so too. */
     _stayFor(room, error) {
-      if (!room.known && room.holders.delete('application')) {
+      if (!room.known && room.dismiss()) {
         const { answer } = room;
         room.renew();
         answer.reject(error);
@@ -766,7 +825,7 @@
       const { answer } = room;
       room.renew();
       Object.assign(room, { state: 'refused', failures: 0 });
-      if (!room.known) room.holders.delete('application'); // which hears of it now
+      if (!room.known) room.dismiss();
       if (!room.wanted) this._forget(room);
       answer.reject(error);
     }
@@ -776,6 +835,69 @@
       room.leaves({ type: 'leave', room: room.name });
     }
   }
+
+  /**
+   * A room as an object, `dpd.room(name)`: it hears what is said in this room alone. Several of one
+   * name are one member: the pod is asked once, and the room is left when the last one leaves it.
+   * The first `on` or `emit` joins; after that, and after `leave`, it is for `join` to do.
+   */
+  class RoomHandle {
+    constructor(name, params, client) {
+      const { _report: report, socket } = client;
+      const listeners = new Listeners(report);
+      const own = { _report: report, _socket: socket, _listeners: listeners, _params: params };
+      hide(this, { ...own, _begun: false });
+      Object.defineProperty(this, 'name', { value: name, enumerable: true });
+    }
+
+    /** How it stands: 'joining' (also when the connection was lost), 'in' or 'out'. */
+    get state() {
+      return this._socket._rooms.standing(this.name, this);
+    }
+
+    /** Be in it from now on, over reconnections too; the promise is of the acknowledgement. */
+    join() {
+      this._begun = true;
+      return this._socket._hold(this.name, this, this._params);
+    }
+
+    leave() {
+      this._begun = true;
+      return this._socket._release(this.name, this);
+    }
+
+    on(event, listener, once = false) {
+      this._listeners.add(event, listener, once);
+      this._begin();
+      return this;
+    }
+
+    once(event, listener) {
+      return this.on(event, listener, true);
+    }
+
+    off(event, listener) {
+      this._listeners.remove(event, listener);
+      return this;
+    }
+
+    /**
+     * Say something; the promise is of the room's answer, or null. It waits until the room is
+     * joined, but for no connection to come back: then nothing is said.
+     */
+    emit(event, data) {
+      this._begin();
+      const entering = this._socket._rooms.entering(this.name, this);
+      const say = () => this._socket.emit(event, data, this.name);
+      return Reply.to(entering ? entering.then(say) : say(), this._report);
+    }
+
+    _begin() {
+      if (!this._begun) this.join();
+    }
+  }
+
+  takeCallbacks(RoomHandle, 'join', 'leave', 'emit');
 
   // -- The socket --------------------------------------------------------------------------------
 
@@ -1311,6 +1433,12 @@
       return this._collections.get(name);
     }
 
+    /** A room as an object; `params` is what it asks of those who join. */
+    room(name, params) {
+      if (typeof name !== 'string' || name === '') throw new TypeError("Give the room's name.");
+      return new RoomHandle(name, params, this);
+    }
+
     on(event, listener, once = false) {
       this._listeners.add(event, listener, once);
       if (event !== 'error') this.socket._start();
@@ -1372,6 +1500,7 @@
     /** Take an emit from the socket: a change of a collection, or an event of the application. */
     _hear(message) {
       const { event, data, room } = message;
+      this.socket._rooms.tell(message);
       const [, name] = /^(?:collection:)?(.+)$/.exec(room || '') || [];
       if (name !== undefined && room === roomOf(name) && CHANGES.includes(event)) {
         if (this._collections.has(name)) this.collection(name)._tell(event, data, message);
