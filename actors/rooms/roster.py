@@ -36,6 +36,8 @@ __all__ = [
 
 S = TypeVar("S", default=None)
 
+NOTHING_SAID: Final[Mapping[str, JSON]] = {}
+"""What a room says of itself that says nothing; one for all of them."""
 MOST_GAPS: Final = 16
 """Gaps that wait to be told while a room is busy; each tells of all since it began."""
 
@@ -218,7 +220,7 @@ class Roster(Generic[S]):
     counted: bool = False
     listed: bool = False
     opened_at: float = 0.0
-    meta: Mapping[str, JSON] = field(factory=dict)
+    meta: Mapping[str, JSON] = NOTHING_SAID
     described_at: float = 0.0
     attended: Callable[[bool], None] = _unwatched
     voice: Callable[[], Callable[[], None] | None] = _silent
