@@ -11,6 +11,7 @@ from .failures import failure
 from .log_level import log_level
 from .new import new
 from .pods import pods
+from .publish import publish
 from .serve import serve
 from .simulator.command import simulate
 from .stress.command import stress
@@ -61,7 +62,7 @@ def cli() -> None:
 for command in (
     *(new, serve, check, config, token, types),
     *(backup, restore),
-    *(tree, pods, log_level),
+    *(tree, pods, log_level, publish),
     *(stress, simulate, chaos, completion),
 ):
     cli.add_command(command)

@@ -121,7 +121,7 @@ from .sockets import (
     text_frame,
 )
 from .threads import in_thread
-from .tokens import Identity, Tokens, constant_time_equal
+from .tokens import Identity, RoomRights, Tokens, constant_time_equal
 
 __all__ = [
     "DASHBOARD",
@@ -198,6 +198,7 @@ __all__ = [
     "Refusal",
     "RequestHead",
     "RequestId",
+    "RoomRights",
     "Scope",
     "Shares",
     "Spawn",

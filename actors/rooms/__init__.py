@@ -2,9 +2,10 @@
 
 from .answering import on
 from .asyncapi import OfferedRooms, asyncapi
+from .directory import ListedRoom, RoomDirectory, RoomListing, rooms_of
 from .fanout import Batching
 from .headcount import publish_elsewhere
-from .hub import Hub, ThreadHub
+from .hub import Hub
 from .json_schema import Schema, Schemas, may_be_left_out
 from .member import Member, frame_of
 from .offer import EventOffer, RoomOffer, offer_of
@@ -36,12 +37,14 @@ from .roster import (
     StatePolicy,
 )
 from .seat import Seat, Standing, same_person
+from .thread_hub import ThreadHub
 
 __all__ = [
     "Batching",
     "EventIds",
     "EventOffer",
     "Hub",
+    "ListedRoom",
     "Member",
     "OfferedRooms",
     "Person",
@@ -52,9 +55,11 @@ __all__ = [
     "Reply",
     "Room",
     "RoomActor",
+    "RoomDirectory",
     "RoomEmit",
     "RoomEnvironment",
     "RoomFactory",
+    "RoomListing",
     "RoomOffer",
     "RoomRef",
     "RoomRules",
@@ -78,6 +83,7 @@ __all__ = [
     "own_up",
     "publish_elsewhere",
     "room_closed",
+    "rooms_of",
     "same_person",
     "settle_unheard",
     "tell_gap",

@@ -13,6 +13,7 @@ __all__ = [
     "cannot_hear",
     "closed_gap",
     "crashed",
+    "failed_on",
     "failed_to",
     "full",
     "may_not_enter",
@@ -94,6 +95,12 @@ def crashed(room: str, *, heard: bool) -> Problem:
         f"The room '{room}' {halfway if heard else dropped}; "
         "it has been restarted and you are still in it.",
     )
+
+
+def failed_on(room: str) -> Problem:
+    """Say that a room crashed on what the pod itself said."""
+    sentence = f"The room '{room}' failed on this message and dropped it; it has been restarted."
+    return Problem("room_crashed", sentence)
 
 
 def told_of_gap(gap: Gap, event_id: str, now: float) -> Event:

@@ -50,6 +50,8 @@ class Room(Handling, Generic[S, D]):
     What it has set itself to do once (`after`) it does before.
     """
 
+    listed: ClassVar[bool] = False
+    """Whether the directory shows the room, with its name, to those who may see it there."""
     max_members: ClassVar[int] = 0
     """How many may be in on one pod; 0 is no limit. A lower one of `access.rules` counts."""
     message_rate: ClassVar[float] = 0.0
@@ -159,6 +161,14 @@ class Room(Handling, Generic[S, D]):
         `NotAMember` for anybody else.
         """
         _host_of(self).tell_problem(member, problem)
+
+    def describe(self, **meta: JSON) -> None:
+        """Say what the directory shows of the room beside its name; each call says all of it.
+
+        It outlives a crash of the room, and says nothing where the class is not `listed`. Raises
+        `WireError` for what is not JSON, or more than 1 KiB of it.
+        """
+        _host_of(self).describe(meta)
 
     def lose(self, events: int = 1) -> None:
         """Count events that members will not hear (`lost` of the room's figures)."""

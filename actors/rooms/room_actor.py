@@ -25,6 +25,7 @@ from .host import Host
 from .membership import Membership
 from .naming import name_of
 from .presence import Presence
+from .refusal import Refuse
 from .room import Room
 from .room_kind import kind_of
 from .roster import (
@@ -67,6 +68,7 @@ class RoomActor(Actor):
             roster.state_built = True
         roster.voice = weakref.WeakMethod(speech.say_now)
         roster.takes_batches = self._kind.plain_remote_emit
+        roster.listed = room.listed
         roster.listens = self._kind.hears_the_pod
         attendance = Attendance(host, roster, environment, kept=room.keep_alive)
         roster.grace = room.grace
@@ -221,9 +223,16 @@ class RoomActor(Actor):
         if plain:
             speech.say(event)
         else:
-            await self._speech.hook(
-                self._room.on_server_emit(event.name, orjson.loads(event.encoded))
-            )
+            try:
+                await speech.hook(
+                    self._room.on_server_emit(event.name, orjson.loads(event.encoded))
+                )
+            except Refuse as refused:
+                if answer is None:  # nobody waits who could be told
+                    raise
+                speech.discard()
+                problem = evolve(refused.problem, room=self._name)
+                speech.then(partial(answer.refuse, problem))
         await self._end()
 
     def _leave_out(self, message: ServerEmit, problem: Problem) -> None:
@@ -314,7 +323,7 @@ class RoomActor(Actor):
         if isinstance(message, ServerEmit) and turn.waited:
             speech.end()  # its hook has taken it, and perhaps told others
         elif isinstance(message, ServerEmit) and message.answer is not None:
-            message.answer.refuse(problems.crashed(self._name, heard=False))
+            message.answer.refuse(problems.failed_on(self._name))
         speech.discard()
         if isinstance(message, RoomEmit):
             self._roster.half_heard = turn.waited  # told when the room is back

@@ -230,7 +230,9 @@ class Rooms:
 
     def _opened(self, name: str, path: str, room_class: RoomFactory) -> ActorCell[Any]:
         attended = partial(self._attended, name)
-        roster: Roster[Any] = Roster(name=name, attended=attended, counted=self.counts(name))
+        roster: Roster[Any] = Roster(
+            name=name, attended=attended, counted=self.counts(name), opened_at=self.wall()
+        )
         if self._environment.uplink is not None:
             roster.pod = self._environment.uplink.pod_id
         if isinstance(room_class, type) and issubclass(room_class, Room):

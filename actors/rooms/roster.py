@@ -36,6 +36,8 @@ __all__ = [
 
 S = TypeVar("S", default=None)
 
+NOTHING_SAID: Final[Mapping[str, JSON]] = {}
+"""What a room says of itself that says nothing; one for all of them."""
 MOST_GAPS: Final = 16
 """Gaps that wait to be told while a room is busy; each tells of all since it began."""
 
@@ -189,7 +191,9 @@ class Roster(Generic[S]):
     that members do not know of yet, `gaps` what has not come at all; `owns_up` is whether a signal
     is on its way that has them told. `listens` is whether a hook hears what the pod says although
     nobody is in; before it runs that may not be known.
-    `counted` is whether receipts say who has heard.
+    `counted` is whether receipts say who has heard. `listed` is whether the directory shows the
+    room, there since `opened_at`, with the `meta` that it gave of itself at `described_at` (unix
+    seconds, 0 for never).
     `half_heard` is whether what crashed the room had said something that is out. `attended` learns
     whether anybody is in, whenever that may have changed. `voice` returns what says and writes what
     waits to be said, while the room runs. `people` are those who are in, on all pods, where the
@@ -219,6 +223,10 @@ class Roster(Generic[S]):
     gaps: deque[Gap] = field(factory=lambda: deque(maxlen=MOST_GAPS))
     half_heard: bool = False
     counted: bool = False
+    listed: bool = False
+    opened_at: float = 0.0
+    meta: Mapping[str, JSON] = NOTHING_SAID
+    described_at: float = 0.0
     attended: Callable[[bool], None] = _unwatched
     voice: Callable[[], Callable[[], None] | None] = _silent
     people: People | None = None

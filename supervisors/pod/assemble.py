@@ -170,6 +170,8 @@ def assemble(
         stress=stress,
         chaos=chaos,
         upgrade=clients.upgrade,
+        publisher=clients.publisher,
+        lobby=clients.lobby,
         protocols=protocols,
         collections=documents if config.server.api_enabled else None,
         bindings={pattern: each for pattern, each in bindings.items() if pattern not in own},
