@@ -150,6 +150,7 @@ async def run(name: str, pod: Pod | None = None) -> None:
 ALONE = [
     "borders.test.js",
     "decisions.test.js",
+    "grace.test.js",
     "life.test.js",
     "races.test.js",
     "rest.test.js",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +13,14 @@ from trio.testing import MockClock
 from deployd.actors import Member, Presence, Room, on
 from deployd.client import Refused, RoomEntered
 from deployd.testing import RoomGuest, RoomUnderTest, open_room
+from deployd.testing.whereabouts import CHOICE, RoomsAt
+
+
+@pytest.fixture(params=[RoomsAt.ALONE, RoomsAt.POD], ids=lambda place: place.value, autouse=True)
+def place(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Run each test beside the sockets, and over them."""
+    with CHOICE.chosen(request.param):
+        yield
 
 
 @define
