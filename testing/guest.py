@@ -36,13 +36,16 @@ class RoomGuest:
         room: str,
         transcript: Transcript,
         settle: Callable[[], Awaitable[None]],
-        members: Callable[[], Mapping[str, Member]],
+        members: Callable[[int], Mapping[str, Member]],
+        pod: int,
     ) -> None:
         self.id = guest_id
         self._room = room
         self._transcript = transcript
         self._settle = settle
         self._members = members
+        self.pod = pod
+        """The number of the pod that it connects to."""
         self._unread: deque[ClientEvent] = deque(maxlen=MOST_UNREAD)
         self._changed = trio.Event()
         self._closing = trio.Event()
@@ -91,7 +94,7 @@ class RoomGuest:
     @property
     def member(self) -> Member:
         """What the room's hooks and the pod know it as. Raises `KeyError` while it is away."""
-        return self._members()[self.client.id or ""]
+        return self._members(self.pod)[self.client.id or ""]
 
     async def leave(self) -> None:
         """Leave the room."""
@@ -105,11 +108,14 @@ class RoomGuest:
         self._tap.cut()
         await self._settle()
 
-    async def come_back(self) -> None:
+    async def come_back(self, *, pod: int | None = None) -> None:
         """Connect again after `drop`, and be back in the room as clients are by themselves.
+
+        With several pods it may come to another one.
 
         Raises `Disconnected` where the room does not let it in.
         """
+        self.pod = self.pod if pod is None else pod
         self._note("comes back")
         self._tap.mend()
         await self.client.ready()

@@ -50,7 +50,7 @@ class RoomUnderTest:
         self._pods = pods
         self._nursery = nursery
         self._quiet = quiet
-        self._guests: list[tuple[int, RoomGuest]] = []
+        self._guests: list[RoomGuest] = []
 
     # What a test asks and does -----------------------------------------------------------------
 
@@ -93,11 +93,9 @@ class RoomUnderTest:
         """
         self._pods[pod]  # or there is none
         guest_id = f"{user or 'guest'}-{len(self._guests) + 1}"
-        guest = RoomGuest(
-            guest_id, self.name, self.transcript, self._settle, partial(self._members, pod)
-        )
-        self._guests.append((pod, guest))
-        tap = Wiretap(lambda: self._pods[pod].dial, guest.told)
+        guest = RoomGuest(guest_id, self.name, self.transcript, self._settle, self._members, pod)
+        self._guests.append(guest)
+        tap = Wiretap(lambda: self._pods[guest.pod].dial, guest.told)
         shows: Token = token
         if token is None and (user is not None or root):
             shows = partial(self._fresh_token, user or "root", root)
@@ -153,8 +151,8 @@ class RoomUnderTest:
         """
         self.transcript.note(f"pod {pod} restarts")
         await self._pods.restart(pod)
-        for number, guest in self._guests:
-            if number == pod:
+        for guest in self._guests:
+            if guest.pod == pod:
                 await guest.returned(BACK)
         await self._settle()
 

@@ -9,7 +9,7 @@ import inspect
 import typing
 from collections.abc import Callable, Collection, Iterator, Mapping
 from types import SimpleNamespace
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_args, get_origin
 
 from attrs import frozen
 
@@ -134,6 +134,23 @@ def params_of(cls: type, method: object) -> Build | None:
     if not inspect.isfunction(method):
         return None
     return _build_of(cls, method, place)
+
+
+def data_of(cls: type, base: type) -> Build | None:
+    """Return what builds `member.data` again on another pod, of `Room[State, Data]`.
+
+    None where the class does not say, or it is what only this process can hold: a member that
+    comes back on another pod has none then.
+    """
+    for owner in cls.__mro__:
+        for written in getattr(owner, "__orig_bases__", ()):
+            arguments = get_args(written)
+            if get_origin(written) is base and len(arguments) > 1:
+                try:
+                    return Build(arguments[1])
+                except NoPayload:
+                    return None
+    return None
 
 
 def _judged(cls: type, name: str, method: object, event: str) -> EventHandler:

@@ -9,7 +9,8 @@ import trio
 from attrs import evolve
 from structlog.typing import FilteringBoundLogger
 
-from ...transport import JSON, Problem
+from ...config import get_logger
+from ...transport import JSON, PodMessage, Problem
 from ..runtime import failure_of
 from . import problems
 from .answering import misfit
@@ -19,6 +20,7 @@ from .grace import Grace
 from .hooks import allows
 from .member import Member
 from .payloads import WrongPayload
+from .place_words import PlaceGiven
 from .refusal import Refuse
 from .replies import Reply
 from .room import Room
@@ -29,6 +31,8 @@ from .tracking import Tracking
 from .turn import Turn
 
 __all__ = ["Membership"]
+
+_log = get_logger("realtime")
 
 
 class Membership:
@@ -65,6 +69,10 @@ class Membership:
             await self._take_back(place, seat)
             self._speech.end()
             return
+        if self._grace.elsewhere(seat) and await self._attendance.listen():
+            self._grace.fetch(seat)  # it is let in, or knocks again, when that pod has answered
+            self._speech.end()
+            return
         problem = await self._refusal(seat)
         if type(self._room).__params__ is None:
             seat.params = None  # nobody will ask for it again
@@ -75,6 +83,33 @@ class Membership:
         else:
             await self._let_in(seat)
         self._speech.end()
+
+    async def bring(self, seat: Seat, given: PlaceGiven) -> None:
+        """Let somebody in to the place that it had on another pod."""
+        self._speech.begin(Turn(Knock(seat)))
+        if not seat.heard():  # it did not wait, and the place is gone
+            self._attendance.stop_listening()
+        elif self._is_full():
+            seat.turn_away(problems.full(self._name, self._most()))
+        else:
+            seat.be_called(given.member)
+            seat.data = self._data_of(given)
+            await self._let_in(seat, given)
+        self._speech.end()
+
+    def _data_of(self, given: PlaceGiven) -> object:
+        build = type(self._room).__data__
+        if build is None or given.data is None:
+            return given.data
+        try:
+            return build(given.data)
+        except WrongPayload as error:
+            _log.warning(
+                "a member comes back from another pod without its data, which does not fit",
+                room=self._roster.name,
+                reason=str(error),
+            )
+            return None
 
     async def may_join(self, member: Member, params: JSON) -> bool:
         """Ask the room, telling it what the client has said of its wish.
@@ -152,15 +187,21 @@ class Membership:
 
     async def _refusal(self, seat: Seat) -> Problem | None:
         """Say why somebody may not come in, or None."""
-        most = lower_of(self._room.max_members, self._rules.limits(self._roster.name)[0])
-        if most and self._roster.present + len(self._roster.away) >= most:
-            return problems.full(self._name, most)
+        if self._is_full():
+            return problems.full(self._name, self._most())
         problem = await self._verdict(seat, problems.may_not_enter(self._name))
         if problem is not None:
             return problem
         if not await self._attendance.listen():
             return problems.cannot_hear(self._name)
         return None
+
+    def _most(self) -> int:
+        return lower_of(self._room.max_members, self._rules.limits(self._roster.name)[0])
+
+    def _is_full(self) -> bool:
+        most = self._most()
+        return bool(most) and self._roster.present + len(self._roster.away) >= most
 
     async def _verdict(self, seat: Seat, otherwise: Problem) -> Problem | None:
         """Say why the room does not have somebody in it, or None."""
@@ -173,14 +214,19 @@ class Membership:
             return evolve(refused.problem, room=self._name)
         return None if allowed else otherwise
 
-    async def _let_in(self, seat: Seat) -> None:
+    async def _let_in(self, seat: Seat, given: PlaceGiven | None = None) -> None:
         self._speech.flush()  # what was said before is not for the one who joins now
         acknowledged = self._speech.turn.acknowledged = seat.admit()
         if self._tracking is not None:
             self._tracking.came(seat)
         self._attendance.changed()
         try:
-            await self._speech.hook(self._welcome(seat, acknowledged))
+            if given is None:
+                await self._speech.hook(self._welcome(seat, acknowledged))
+            else:
+                await self._speech.hook(
+                    self._welcome_back(seat, acknowledged, given.answers, given.missed, given.away)
+                )
         except Refuse as refused:
             self._speech.discard()
             problem = evolve(refused.problem, room=self._name)
@@ -195,18 +241,23 @@ class Membership:
         self._speech.turn.acknowledged = asked
         if self._tracking is not None:
             self._tracking.is_away(seat, away=False)
-        await self._speech.hook(self._welcome_back(seat, asked, missed, away))
+        answers = [] if seat.missed is None else seat.missed.take(seat.client.say)
+        await self._speech.hook(self._welcome_back(seat, asked, answers, missed, away))
 
     async def _welcome_back(
-        self, seat: Seat, asked: Iterable[Reply], missed: int, away: float
+        self,
+        seat: Seat,
+        asked: Iterable[Reply],
+        answers: Iterable[PodMessage],
+        missed: int,
+        away: float,
     ) -> None:
         now = self._wall()
         for reply in asked:
             told = seat.acknowledgement(now, reply.id, returned=True)
             self._speech.answer(seat.client, told)
-        if seat.missed is not None:
-            for answer in seat.missed.take(seat.client.say):
-                self._speech.answer(seat.client, answer)
+        for answer in answers:
+            self._speech.answer(seat.client, answer)
         if missed:
             for gap in problems.closed_gap(self._roster.name, missed, now - away, now):
                 told_gap = problems.told_of_gap(gap, self._event_ids(), now)

@@ -10,7 +10,7 @@ from structlog.typing import FilteringBoundLogger
 from ...transport import JSON, Problem
 from ..cluster import Degraded, Gap, Healed
 from ..runtime import ActorDefinitionError, ActorRef, Exit, Handling, Timer
-from .answering import EventHandler, event_handlers, params_of
+from .answering import EventHandler, data_of, event_handlers, params_of
 from .hooks import check_hooks
 from .member import EVERYONE, D, Member, Whom
 from .payloads import Build
@@ -67,6 +67,7 @@ class Room(Handling, Generic[S, D]):
     __host__: Host | None = None
     __answers__: ClassVar[Mapping[str, EventHandler]] = {}
     __params__: ClassVar[Build | None] = None
+    __data__: ClassVar[Build | None] = None
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         """Collect the handlers of events (`@on`), and refuse what would never be called.
@@ -81,6 +82,8 @@ class Room(Handling, Generic[S, D]):
         cls.__answers__ = event_handlers(cls)
         if cls.authorize_join is not Room.authorize_join:
             cls.__params__ = params_of(cls, cls.authorize_join)
+        if cls.grace:
+            cls.__data__ = data_of(cls, Room)
 
     # What you may call ------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ import orjson
 from attrs import evolve
 
 from ...transport import JSON, Event, Failed, Problem, encode_data
-from ...transport.brokers import PRESENCE
+from ...transport.brokers import BETWEEN_ROOMS, PLACES
 from ..cluster import Degraded, Gap, Healed, Uplink
 from ..runtime import Actor, ActorDefinitionError, Draining, Exit, Handler, handler_of, handles
 from . import problems
@@ -72,12 +72,13 @@ class RoomActor(Actor):
         roster.listens = self._kind.hears_the_pod
         attendance = Attendance(host, roster, environment, kept=room.keep_alive)
         roster.grace = room.grace
+        self._grace = Grace(host, roster, environment, speech)
         self._tracking = None
         if self._kind.tracks:
             self._tracking = Tracking(host, roster, environment, speech)
             Presence(self._tracking).give(room)
         self._membership = Membership(
-            *(room, roster, environment, speech), attendance, Grace(host, roster), self._tracking
+            *(room, roster, environment, speech), attendance, self._grace, self._tracking
         )
         self._emits = Emits(room, roster.name, environment.rules, speech, self._membership)
 
@@ -257,9 +258,8 @@ class RoomActor(Actor):
         if not message.events:
             return
         for event in message.events:
-            if event.name == PRESENCE:
-                if self._tracking is not None:
-                    self._tracking.heard(event)
+            if event.name in BETWEEN_ROOMS:
+                await self._between_rooms(event)
             elif self._kind.plain_remote_emit:
                 speech.repeat(event)
             else:
@@ -336,6 +336,15 @@ class RoomActor(Actor):
         return await self._speech.alone(speaking)
 
     # Inside --------------------------------------------------------------------------------
+
+    async def _between_rooms(self, event: Event) -> None:
+        """Take what the room of this name on another pod tells the room itself."""
+        if event.name == PLACES:
+            fetched = await self._grace.heard(event)
+            if fetched is not None:
+                await self._membership.bring(*fetched)
+        elif self._tracking is not None:
+            self._tracking.heard(event)
 
     def _own_up(self) -> None:
         """Tell the members how much was said that they will not hear: the room hears all else."""

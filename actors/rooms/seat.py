@@ -177,6 +177,11 @@ class Seat(Member):
         return self.standing is Standing.AWAY
 
     @property
+    def events_missed(self) -> int:
+        """How many of the room's events it has not heard since it is away, or in doubt."""
+        return self.roster.sequence - self._since
+
+    @property
     def open_to_join(self) -> bool:
         """Whether another join may wait for the room's answer."""
         return len(self._asking) < MOST_ASKING
@@ -295,6 +300,11 @@ class Seat(Member):
         if self.place:
             place = KeptPlace(self.place, self.roster.grace, self.client_id, returned)
         return Joined(self.name, time, request_id, place)
+
+    def be_called(self, client_id: str | None) -> None:
+        """Be what the room called it on another pod, unless somebody is called so here."""
+        if client_id is not None and client_id not in self.roster.members:
+            self.client_id = client_id
 
     def turn_away(self, problem: Problem) -> None:
         """Do not come in, and be told why."""

@@ -49,10 +49,11 @@ from .listings import (
     room_answer,
 )
 from .loading import load_broker
-from .message_rules import DEEPEST, PRESENCE, may_be_said, too_deep
+from .message_rules import BETWEEN_ROOMS, DEEPEST, PLACES, PRESENCE, may_be_said, too_deep
 from .signing import SIGNATURE_BYTES, Signer
 
 __all__ = [
+    "BETWEEN_ROOMS",
     "DEEPEST",
     "ENVELOPE_BYTES",
     "EVENT_BYTES",
@@ -65,6 +66,7 @@ __all__ = [
     "MOST_LISTED_BYTES",
     "MOST_MARKS",
     "MOST_META_BYTES",
+    "PLACES",
     "PRESENCE",
     "SIGNATURE_BYTES",
     "Acks",

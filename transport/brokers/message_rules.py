@@ -1,6 +1,6 @@
 """What pods may say to each other, whoever it is that reaches the broker: pure.
 
-The pods' own voice (`system:…`, but what rooms tell each other of who is in) and the rooms that
+The pods' own voice (`system:…`, but what rooms of one name tell each other) and the rooms that
 each pod writes alone never come from a broker. In the rooms of collections only changes do.
 """
 
@@ -16,8 +16,10 @@ from ..errors import EnvelopeError, EnvelopeFault
 from ..protocols import JSON, check_name, is_reserved_event, is_reserved_room
 
 __all__ = [
+    "BETWEEN_ROOMS",
     "DEEPEST",
     "LONGEST_NAME",
+    "PLACES",
     "PRESENCE",
     "demand_change",
     "demand_room",
@@ -29,7 +31,11 @@ __all__ = [
 ]
 
 PRESENCE: Final = "system:presence"
-"""What the rooms of a name tell each other of who is in: for rooms, and never for clients."""
+"""What the rooms of a name tell each other of who is in."""
+PLACES: Final = "system:places"
+"""What they ask and tell each other of places that are kept."""
+BETWEEN_ROOMS: Final = frozenset({PRESENCE, PLACES})
+"""Events for rooms, and never for clients."""
 LONGEST_NAME: Final = 1024
 """Characters; each pod limits its own clients' names further."""
 DEEPEST: Final = 128
@@ -51,7 +57,7 @@ def may_be_said(room: str | None, event: str) -> bool:
     if event_fault(event) is not None:
         return False
     if room is None:
-        return event != PRESENCE
+        return event not in BETWEEN_ROOMS
     return _room_fault(room) is None and (not of_changes(room) or event in CHANGES)
 
 
@@ -122,7 +128,7 @@ def event_fault(name: str) -> EnvelopeFault | None:
     """Say what is wrong with the name of an event from another pod, or None."""
     if check_name("event", name, LONGEST_NAME) is not None:
         return EnvelopeFault.MALFORMED
-    reserved = is_reserved_event(name) and name != PRESENCE
+    reserved = is_reserved_event(name) and name not in BETWEEN_ROOMS
     return EnvelopeFault.RESERVED if reserved else None
 
 

@@ -298,3 +298,91 @@ async def test_a_room_without_grace_keeps_no_place(autojump_clock: MockClock) ->
         assert room.state[-1].startswith("leave ann")
         await ann.come_back()
         assert room.state[-1] == "join ann"
+
+
+async def test_who_comes_back_on_another_pod_has_its_place_there(autojump_clock: MockClock) -> None:
+    async with open_room(Game, pods=2) as room, trio.open_nursery() as nursery:
+        ann, ben = await room.join(user="ann"), await room.join(user="ben", pod=1)
+        await ann.emit("score", 3)
+        answers: list[Any] = []
+
+        async def ask() -> None:
+            answers.append((await ann.emit("think", 0.5)).answer)
+
+        nursery.start_soon(ask)
+        await trio.sleep(0.1)
+        await ann.drop()
+        await room.advance(3)
+        await ann.come_back(pod=1)
+        await room.advance(1)
+
+        assert answers == ["thought"]
+        assert (await ann.emit("score", 4)).answer == 7
+        await ben.emit("say", "there you are")
+        assert await ann.hear("said") == "there you are"
+        assert room.states == [
+            ["join ann", "drop ann", "leave ann: came back elsewhere"],
+            ["join ben", "return ann"],
+        ]
+
+
+async def test_who_comes_back_on_the_first_pod_that_opens_the_room_there(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_room(Game, pods=2) as room:
+        ann = await room.join(user="ann")
+        await ann.emit("score", 3)
+        await ann.drop()
+        await ann.come_back(pod=1)
+        await room.advance(1)
+
+        assert (await ann.emit("score", 4)).answer == 7
+        await ann.drop()
+        await ann.come_back(pod=0)
+        await room.advance(1)
+        assert (await ann.emit("score", 5)).answer == 12
+
+
+async def test_who_was_away_too_long_joins_the_other_pod_anew(autojump_clock: MockClock) -> None:
+    async with open_room(Game, pods=2) as room:
+        ann = await room.join(user="ann")
+        await ann.emit("score", 3)
+        await ann.drop()
+        await room.advance(21)
+        await ann.come_back(pod=1)
+        await room.advance(1)
+
+        assert (await ann.emit("score", 4)).answer == 4
+        assert room.states[1] == ["join ann"]
+
+
+async def test_whose_pod_cannot_be_reached_joins_anew(autojump_clock: MockClock) -> None:
+    async with open_room(Game, pods=2) as room:
+        ann = await room.join(user="ann")
+        await ann.drop()
+        await room.split()
+        await ann.come_back(pod=1)
+        await room.advance(3)
+
+        assert (await ann.emit("score", 4)).answer == 4
+        assert room.states[1] == ["join ann"]
+
+
+async def test_data_that_only_one_process_can_hold_stays_there(autojump_clock: MockClock) -> None:
+    class Held(Room[None, object]):
+        grace = 20
+
+        async def on_join(self, member: Member[object]) -> None:
+            member.data = trio.Event()
+
+        @on("has")
+        def has(self, member: Member[object]) -> bool:
+            return member.data is not None
+
+    async with open_room(Held, pods=2) as room:
+        ann = await room.join(user="ann")
+        assert (await ann.emit("has")).answer is True
+        await ann.drop()
+        await ann.come_back(pod=1)
+        await room.advance(1)
+        assert (await ann.emit("has")).answer is False
