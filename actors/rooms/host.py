@@ -15,9 +15,10 @@ from ...transport import JSON, Failed, Problem
 from ...transport.brokers import brief
 from ..runtime import Actor, ActorDefinitionError, ActorRef, NotAMember, Timer, awaitable
 from .member import EVERYONE, Member, Whom
-from .roster import RoomEmit, RoomEnvironment, Roster
+from .roster import RoomEmit, RoomEnvironment, Roster, ServerEmit
 from .seat import Identified, Knock, Seat
 from .speech import Speech
+from .turn import Asked
 
 __all__ = ["Host"]
 
@@ -68,6 +69,17 @@ class Host:
     def waiting(self) -> int:
         """How many messages wait for the room."""
         return self._there().waiting
+
+    @property
+    def asked(self) -> Asked:
+        """What the hook that runs is about."""
+        turn = self._speech.turn
+        message = turn.message
+        if isinstance(message, RoomEmit):
+            return Asked(message.answer.id, message.event_id)
+        if isinstance(message, ServerEmit):
+            return Asked(None, message.event.id)
+        return Asked() if turn.origin is None else Asked(None, turn.origin.id, turn.origin.origin)
 
     @property
     def promised(self) -> bool:

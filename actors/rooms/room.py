@@ -16,6 +16,7 @@ from .member import EVERYONE, D, Member, Whom
 from .payloads import Build
 from .presence import Presence
 from .roster import S, StatePolicy
+from .turn import Asked
 
 if TYPE_CHECKING:
     from .host import Host
@@ -123,6 +124,11 @@ class Room(Handling, Generic[S, D]):
     def waiting(self) -> int:
         """How many messages wait for the room, beside the one it handles."""
         return _host_of(self).waiting
+
+    @property
+    def asked(self) -> Asked:
+        """What the hook under way is about: the ids of what was said, and which pod said it."""
+        return _host_of(self).asked
 
     def broadcast(
         self,

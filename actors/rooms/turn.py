@@ -6,14 +6,29 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TypeAlias
 
-from ...transport import Event, Outcome
+from attrs import frozen
+
+from ...transport import Event, Outcome, RequestId
 from ..cluster import Tell
 from .replies import Answer, Reply, settle_unheard
 
-__all__ = ["Turn", "Unpublished"]
+__all__ = ["Asked", "Turn", "Unpublished"]
 
 Unpublished: TypeAlias = tuple[Event, Tell | None]
 """An event for the other pods that waits for its hook, and who is to learn how far it gets."""
+
+
+@frozen
+class Asked:
+    """What the hook under way is about, where that is something said.
+
+    `id` is what the client gave it and waits for, None where it waits for nothing; `event_id` is
+    the event's, the same on all pods. `origin` is the pod that said it, "" for this one.
+    """
+
+    id: RequestId = None
+    event_id: str = ""
+    origin: str = ""
 
 
 class Turn:
