@@ -2,6 +2,7 @@
 
 from .errors import (
     AddressInUse,
+    ApplicationNotStarted,
     BadToken,
     BrokerError,
     BrokerImportError,
@@ -137,6 +138,7 @@ __all__ = [
     "SECONDS",
     "AddressInUse",
     "Admission",
+    "ApplicationNotStarted",
     "Asker",
     "Attempts",
     "Auth",

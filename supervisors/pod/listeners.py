@@ -35,6 +35,8 @@ from ...transport.http import (
     HttpLimits,
     HttpServer,
     Keyring,
+    Mounted,
+    MountedRoute,
     PublicFiles,
     chaos_routes,
     create_app,
@@ -67,7 +69,7 @@ class Served:
     `settings` is the file of the configuration, which nobody gets to see. `upgrade` takes a
     WebSocket handshake over, or says why not; in it one of `protocols` is spoken. `collections` is
     None for a pod that serves none, `tls` for one that does not encrypt. `wall` returns unix
-    seconds.
+    seconds. `mounted` answers what is not the pod's, where it is there.
     """
 
     watched: Watched
@@ -85,6 +87,7 @@ class Served:
     collections: CollectionTree | None
     tls: TlsTerminator | None
     wall: Callable[[], float]
+    mounted: Mounted | None
 
     @property
     def config(self) -> Config:
@@ -107,6 +110,7 @@ def make_listener(pod: Served) -> Listener:
             *_routes(pod, authenticator, public),
         ],
         origins=config.origins.allowed,
+        home=pod.mounted is None,
     )
     return Listener(
         config.server.host,
@@ -220,12 +224,23 @@ def _routes(pod: Served, authenticator: Authenticator, public: PublicFiles) -> S
         rate_limited=pod.watched.meters.rate_limited,
     )
     api = None if collections is None else collections.api
+    others = (
+        public.route() if pod.mounted is None else MountedRoute(pod.mounted, _owns(collections))
+    )
     return [
         *auth_routes(view),
         *catalogue_routes(api, authenticator.identify, pod.watched.version),
-        public.route(),
+        others,
         *collection_routes(api, authenticator.identify, authenticator.own),
     ]
+
+
+def _owns(collections: CollectionTree | None) -> Callable[[str], bool]:
+    """Say of a path whether it is a collection's, as long as there is one."""
+    if collections is None:
+        return lambda _: False
+    directory = collections.directory
+    return lambda path: directory.find(path.strip("/").partition("/")[0]) is not None
 
 
 class _Privileges:
