@@ -162,6 +162,9 @@ async def test_two_pods_have_a_room_each_and_hear_each_other_unless_they_are_spl
         await room.emit("boils", 3, pod=1)
         assert (await ann.hear("boils", within=5))[1] in (2, 3)
         assert await ben.hear("boils") == ["cold", 3]
+        await room.restart(pod=1)
+        await room.emit("boils", 4)
+        assert await ben.hear("boils") == ["cold", 4]
         with pytest.raises(IndexError, match="pods=3"):
             await room.join(pod=2)
 
