@@ -76,8 +76,8 @@ repeat: $(VENV)/dev.stamp ## twenty runs of the tests, each in another order
 		$(BIN)/python -m pytest -q --random-order --random-order-seed=$$run || exit 1; done
 
 # A strict editable install shows type checkers what a user will see; it has to be repeated
-# when a module or a page is added, which is why the list of them is a prerequisite.
-MODULES := $(shell find $(PACKAGES) \( -name '*.py' -o -name '*.html' -o -path 'web/*' \) -type f -not -path '*/__pycache__/*' | LC_ALL=C sort)
+# when a module, a page or a file of `deployd new` is added, which is why the list of them is a prerequisite.
+MODULES := $(shell find $(PACKAGES) \( -name '*.py' -o -name '*.html' -o -path 'web/*' -o -path 'tools/new_project/*' \) -type f -not -path '*/__pycache__/*' | LC_ALL=C sort)
 LISTING := $(VENV)/modules.txt
 
 $(VENV)/bin/python:

@@ -13,6 +13,7 @@ from ..transport.protocols import (
     ClientEvent,
     ClientMessage,
     Connected,
+    Emit,
     Failed,
     FromPod,
     Join,
@@ -122,7 +123,8 @@ class Conversation:
 
     async def ask(self, message: ClientMessage, what: str, timeout: float) -> FromPod:
         """See `Talk`."""
-        number, promise = self._core.outstanding.ask(what)
+        room = message.room if isinstance(message, Emit) else None
+        number, promise = self._core.outstanding.ask(what, room)
         heard, sent, answer = self._heard, False, None
         try:
             text = self._encode(evolve(message, id=number))
@@ -238,7 +240,9 @@ class Conversation:
 
     async def _take_step(self, step: Step) -> None:
         """Ask for one room to be joined or left; what comes of it `_settle_step` says."""
-        message = Join(step.room, data=step.data) if step.joins else Leave(step.room)
+        message: Join | Leave = Leave(step.room)
+        if step.joins:
+            message = Join(step.room, data=step.data, resume=step.resume)
         timeout = self._core.options.timeout
         what = "join" if step.joins else "leave"
         try:
@@ -269,7 +273,8 @@ class Conversation:
             return
         problem = answer.problem if isinstance(answer, Failed) else None
         problem = answer if isinstance(answer, Problem) else problem
-        self._core.answered(step, problem, trio.current_time())
+        place = answer.place if isinstance(answer, Joined) else None
+        self._core.answered(step, problem, trio.current_time(), place)
         self.tend()
 
     # Signs of life ------------------------------------------------------------------------------

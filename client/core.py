@@ -15,6 +15,7 @@ from ..transport.protocols import (
     Degraded,
     FromPod,
     Healed,
+    KeptPlace,
     Problem,
 )
 from .endings import Comeback, Ending
@@ -116,6 +117,7 @@ class Core:
         promise: Promise[None] = Promise()
         self.inboxes.leave(room)
         self.rooms.unwant(room)
+        self.outstanding.fail_kept(room, Unconfirmed)
         left = Problem("left", f"The room '{room}' was left meanwhile.", room)
         self._settle(self._joining, room, lambda: Refused.of(left))
         if self.rooms.holds(room):
@@ -148,11 +150,13 @@ class Core:
         elif isinstance(outage, Healed):
             self.degraded = None
 
-    def answered(self, step: Step, problem: Problem | None, now: float) -> None:
-        """Take what the pod says to a join or leave: a problem, or none."""
+    def answered(
+        self, step: Step, problem: Problem | None, now: float, place: KeptPlace | None = None
+    ) -> None:
+        """Take what the pod says to a join or leave: a problem, or none, and perhaps a place."""
         room, outcome = step.room, self.rooms.answered(step, problem, now)
         if outcome is StepOutcome.ENTERED:
-            self.inboxes.signal(RoomEntered(room))
+            self._entered(room, place)
             if room in self.rooms.wanted:
                 self._settle(self._joining, room)
         elif outcome is StepOutcome.REFUSED and problem is not None:
@@ -160,6 +164,15 @@ class Core:
         if (not self.rooms.is_in(room) and not step.joins) or not self.rooms.holds(room):
             self._settle(self._leaving, room)
         self._change()
+
+    def _entered(self, room: str, place: KeptPlace | None) -> None:
+        returned = place is not None and place.returned
+        self.rooms.placed(room, None if place is None else place.resume)
+        if returned:
+            self.outstanding.hope(room)
+        else:
+            self.outstanding.fail_kept(room, Unconfirmed)
+        self.inboxes.signal(RoomEntered(room, returned))
 
     def told(self, problem: Problem, now: float) -> None:
         """Take a problem that answers nothing."""
@@ -172,6 +185,7 @@ class Core:
     def lose(self, problem: Problem) -> None:
         """Note that we are in a room no longer, though we want to."""
         room = problem.room or ""
+        self.outstanding.fail_kept(room, Unconfirmed)
         self.inboxes.lose(problem)
         self.inboxes.signal(RoomLeft(room, problem.code, problem.message))
         self._settle(self._joining, room, lambda: Refused.of(problem))
@@ -183,7 +197,7 @@ class Core:
         """Note that a connection has ended, or that there was none."""
         self.talk, self.degraded, self.last = None, None, ending
         self.rooms.lost()
-        self.outstanding.fail_all(Unconfirmed)
+        self.outstanding.fail_all(Unconfirmed, self.rooms.keeps_place)
         for room in list(self._leaving):
             self._settle(self._leaving, room)  # who is gone has left
         down = WentDown(ending.code, ending.reason, decided.wait, decided.final)
@@ -203,6 +217,7 @@ class Core:
 
     def _refused(self, problem: Problem, room: str) -> None:
         named = evolve(problem, room=room)
+        self.outstanding.fail_kept(room, Unconfirmed)
         if room in self._joining and problem.code == "timeout":
             seconds = self.options.timeout
             self._settle(self._joining, room, lambda: NoAnswer("join", seconds))

@@ -66,9 +66,14 @@ class WentDown:
 
 @frozen
 class RoomEntered:
-    """The pod has let the client into a room, for the first time or again."""
+    """The pod has let the client into a room, for the first time or again.
+
+    `returned` is whether it has its place back, where the room keeps that for a while: it was
+    there all along.
+    """
 
     room: str
+    returned: bool = False
 
 
 @frozen

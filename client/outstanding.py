@@ -65,13 +65,16 @@ class Outstanding(Generic[T]):
         self._most = most
         self._last = 0
         self._promises: dict[int, tuple[str, Promise[T]]] = {}
+        self._rooms: dict[int, str] = {}
+        self._kept: dict[str, list[int]] = {}
 
     def __len__(self) -> int:
         return len(self._promises)
 
-    def ask(self, what: str) -> tuple[int, Promise[T]]:
+    def ask(self, what: str, room: str | None = None) -> tuple[int, Promise[T]]:
         """Return the id of a new request and the promise of its answer; `what` names it.
 
+        What is asked in a `room` may be answered there when the connection was lost meanwhile.
         Raises `TooMuchUnanswered`.
         """
         if len(self._promises) >= self._most:
@@ -79,20 +82,49 @@ class Outstanding(Generic[T]):
         self._last += 1
         promise: Promise[T] = Promise()
         self._promises[self._last] = what, promise
+        if room is not None:
+            self._rooms[self._last] = room
         return self._last, promise
 
     def take(self, request: object) -> Promise[T] | None:
         """Return the promise of a request that is answered; None for one that nobody waits for."""
         if type(request) is not int:
             return None
+        self._rooms.pop(request, None)
         return self._promises.pop(request, (None, None))[1]
 
     def forget(self, request: int) -> None:
         """Wait for its answer no longer."""
         self._promises.pop(request, None)
+        self._rooms.pop(request, None)
 
-    def fail_all(self, error: Callable[[str], ClientError]) -> None:
-        """Tell all who wait that there will be no answer; `error` is given what was asked."""
-        promises, self._promises = self._promises, {}
-        for what, promise in promises.values():
-            promise.fail(lambda what=what: error(what))  # type: ignore[misc]
+    def fail_all(
+        self,
+        error: Callable[[str], ClientError],
+        kept: Callable[[str], bool] = lambda _: False,
+    ) -> None:
+        """Tell all who wait that there will be no answer; `error` is given what was asked.
+
+        But those who wait for one of a room that is `kept`: that may still come.
+        """
+        for request in list(self._promises):
+            room = self._rooms.get(request)
+            if room is not None and kept(room):
+                self._kept.setdefault(room, []).append(request)
+            else:
+                self._fail(request, error)
+
+    def fail_kept(self, room: str, error: Callable[[str], ClientError]) -> None:
+        """Tell those who still wait for answers of a room that was lost that none will come."""
+        for request in self._kept.pop(room, ()):
+            if request in self._promises:
+                self._fail(request, error)
+
+    def hope(self, room: str) -> None:
+        """Note that a room is to answer all that was asked before its connection was lost."""
+        self._kept.pop(room, None)
+
+    def _fail(self, request: int, error: Callable[[str], ClientError]) -> None:
+        what, promise = self._promises.pop(request)
+        self._rooms.pop(request, None)
+        promise.fail(lambda: error(what))

@@ -54,12 +54,13 @@ class StepOutcome(Enum):
 class Step:
     """What the pod is to be asked for: to let us into a room, or out of it.
 
-    `data` is what the room is told of a join.
+    `data` is what the room is told of a join, `resume` what it gave us to come back with.
     """
 
     joins: bool
     room: str
     data: JSON = None
+    resume: str | None = None
 
 
 @define
@@ -108,6 +109,8 @@ class WantedRoom:
     since: float = 0.0
     failures: int = 0
     not_before: float = 0.0
+    resume: str | None = None
+    """What brings us back to our place there, where the room keeps it."""
     reason: str = ""
     """Why the pod has put us out, as far as it has said."""
     gone: bool = False
@@ -149,6 +152,17 @@ class WantedRooms:
         room = self._rooms.get(name)
         return room is not None and room.known
 
+    def keeps_place(self, name: str) -> bool:
+        """Say whether a room keeps our place while the connection is lost."""
+        room = self._rooms.get(name)
+        return room is not None and room.wanted and room.resume is not None
+
+    def placed(self, name: str, resume: str | None) -> None:
+        """Note what brings us back to a room that has let us in; None where nothing does."""
+        room = self._rooms.get(name)
+        if room is not None:
+            room.resume = resume
+
     def holds(self, name: str) -> bool:
         """Say whether anything is still to be done about a room."""
         return name in self._rooms
@@ -184,7 +198,7 @@ class WantedRooms:
                 break
             if room.stand is Stand.OUT and room.not_before <= now:
                 room.stand = Stand.JOINING
-                steps.append(Step(True, room.name, room.data))
+                steps.append(Step(True, room.name, room.data, room.resume))
             elif room.stand is Stand.IN and not room.wanted and room.not_before <= now:
                 room.stand, room.gone = Stand.LEAVING, False
                 steps.append(Step(False, room.name))

@@ -42,7 +42,7 @@ from .logs import (
 from .operations import Chaos, Metrics, Stress
 from .origins import Origin, ascii_host, default_port, read_origin
 from .paths import private_paths, with_absolute_paths
-from .patterns import PatternMap
+from .patterns import PatternMap, matches
 from .redact import redact_text
 from .report import Row, explain, reference_markdown, text_of
 from .sampling import LogLimiter, LogSampler
@@ -132,6 +132,7 @@ __all__ = [
     "log_level",
     "logging_wanted",
     "logs_for_people",
+    "matches",
     "private_paths",
     "read_again",
     "read_definition",

@@ -244,6 +244,16 @@ class Rule:
         choices=tuple(Speaker),
         help="Who may emit: its members, or others too, but never who may not join.",
     )
+    publish: Who = setting(
+        Who.ROOT,
+        choices=tuple(Who),
+        help="Who may say something there over HTTP, in the pod's own voice.",
+    )
+    list: Who = setting(
+        Who.ROOT,
+        choices=tuple(Who),
+        help="Who sees such rooms in the directory, if their class lists them.",
+    )
     members: int = setting(
         0, unit="members", ge=0, help="Members that a room may have on one pod; 0 is no limit."
     )
@@ -266,7 +276,8 @@ class Access:
         {},
         check=formats.patterns,
         help='Rules by pattern of a room\'s name, such as `"admin-*"`: who may `join` (`anyone`) '
-        "and `emit` (`members`, and never who may not join), how many `members` one pod lets in, "
+        "and `emit` (`members`, and never who may not join), who may `publish` over HTTP and see "
+        "such rooms in the directory (`list`; both `root`), how many `members` one pod lets in, "
         "and at which `rate` each may speak (messages/s); 0 is no limit.",
         live=True,
     )

@@ -37,6 +37,7 @@ from ..transport import (
     RequestId,
     WireError,
     encode_data,
+    has_vanished,
 )
 from ..transport.protocols import DEGRADED
 
@@ -78,7 +79,7 @@ class Doorway:
             ending = _first(group)
         finally:
             del self._inside[visit]
-            visit.leave(f"closed {ending.code}")
+            visit.leave(ending.code)
         return ending
 
     def shut(self) -> None:
@@ -117,11 +118,11 @@ class _GuestVisit:
             data = encode_data(outage.to_json())
             self.member.say(Event(None, DEGRADED, data, env.event_ids(), 0, env.wall()))
 
-    def leave(self, reason: str) -> None:
-        """Be gone."""
+    def leave(self, code: int) -> None:
+        """Be gone, as a connection is that was closed so."""
         self._in.close()
         self._env.members.pop(self.member.client_id, None)
-        self.session.end(reason)
+        self.session.end(f"closed {code}", vanished=has_vanished(code))
 
     def send_away(self, ending: Ending) -> None:
         """End the visit, once all that was written is read."""

@@ -9,12 +9,15 @@ from .completion import completion
 from .config import config
 from .failures import failure
 from .log_level import log_level
+from .new import new
 from .pods import pods
+from .publish import publish
 from .serve import serve
 from .simulator.command import simulate
 from .stress.command import stress
 from .token import token
 from .tree import tree
+from .types import types
 
 EXIT_CODES = """\b
 Exit codes:
@@ -57,9 +60,9 @@ def cli() -> None:
 
 
 for command in (
-    *(serve, check, config, token),
+    *(new, serve, check, config, token, types),
     *(backup, restore),
-    *(tree, pods, log_level),
+    *(tree, pods, log_level, publish),
     *(stress, simulate, chaos, completion),
 ):
     cli.add_command(command)

@@ -8,7 +8,7 @@ from typing import Final
 import click
 
 from ..config import load_secrets
-from ..transport import Tokens
+from ..transport import RoomRights, Tokens
 from .common import config_option, data_option, read_settings
 
 UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -28,17 +28,42 @@ def seconds(text: str) -> float:
 @click.command()
 @click.option("--user", required=True, metavar="NAME", help="Who signs in with it.")
 @click.option("--root", is_flag=True, help="Let them do everything.")
+@click.option(
+    "--publish",
+    multiple=True,
+    metavar="PATTERN",
+    help="For saying something in such rooms over HTTP, and nothing else; repeatable.",
+)
+@click.option(
+    "--list",
+    "listing",
+    multiple=True,
+    metavar="PATTERN",
+    help="For seeing such rooms in the directory, and nothing else; repeatable.",
+)
 @click.option("--ttl", type=seconds, metavar="SECONDS|1h|7d",
               help="How long it is valid, instead of auth.tokenTTL.")  # fmt: skip
 @data_option
 @config_option
-def token(user: str, root: bool, ttl: float | None, data: str | None, file: Path) -> None:
-    """Print a token for a client's `auth` message.
+def token(
+    user: str,
+    root: bool,
+    publish: tuple[str, ...],
+    listing: tuple[str, ...],
+    ttl: float | None,
+    data: str | None,
+    file: Path,
+) -> None:
+    """Print a token for a client's `auth` message, or one for rooms over HTTP alone.
 
     It is signed with the secret of the data folder, which is made when it is missing.
     """
     if not user.strip():
         raise click.BadParameter("give a name that is not empty.", param_hint="'--user'")
+    rooms = RoomRights(publish, listing) if publish or listing else None
+    if rooms is not None and (root or not all((*publish, *listing))):
+        sentence = "give patterns that are not empty, and not for root, who may do all of it."
+        raise click.BadParameter(sentence, param_hint="'--publish'")
     config = read_settings(file, os.environ, {"server.data": data}).config
     tokens = Tokens(
         load_secrets(Path(config.server.data), os.environ).jwt_secret,
@@ -48,4 +73,4 @@ def token(user: str, root: bool, ttl: float | None, data: str | None, file: Path
         leeway=config.auth.leeway,
     )
     ttl = config.auth.token_ttl if ttl is None else ttl
-    click.echo(tokens.sign(user, username=user, is_root=root, ttl=ttl))
+    click.echo(tokens.sign(user, username=user, is_root=root, ttl=ttl, rooms=rooms))

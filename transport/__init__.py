@@ -63,6 +63,7 @@ from .protocols import (
     InDoubt,
     Join,
     Joined,
+    KeptPlace,
     Leave,
     Left,
     NativeProtocol,
@@ -80,6 +81,7 @@ from .protocols import (
     decode_json,
     encode_data,
     encode_inner,
+    has_vanished,
     is_reserved_event,
     is_reserved_room,
 )
@@ -120,7 +122,7 @@ from .sockets import (
     text_frame,
 )
 from .threads import in_thread
-from .tokens import Identity, Tokens, constant_time_equal
+from .tokens import Identity, RoomRights, Tokens, constant_time_equal
 
 __all__ = [
     "DASHBOARD",
@@ -169,6 +171,7 @@ __all__ = [
     "InDoubt",
     "Join",
     "Joined",
+    "KeptPlace",
     "Leave",
     "Left",
     "ListenError",
@@ -197,6 +200,7 @@ __all__ = [
     "Refusal",
     "RequestHead",
     "RequestId",
+    "RoomRights",
     "Scope",
     "Shares",
     "Spawn",
@@ -224,6 +228,7 @@ __all__ = [
     "encode_data",
     "encode_inner",
     "expires_at",
+    "has_vanished",
     "in_thread",
     "is_loopback",
     "is_reserved_event",

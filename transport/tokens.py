@@ -9,14 +9,14 @@ import math
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import NoReturn, TypeVar, cast
+from typing import Final, NoReturn, TypeVar, cast
 
 import jwt
-from attrs import frozen
+from attrs import asdict, fields, frozen
 
 from .errors import BadToken
 
-__all__ = ["MAX_TOKEN_BYTES", "Identity", "Tokens", "constant_time_equal"]
+__all__ = ["MAX_TOKEN_BYTES", "Identity", "RoomRights", "Tokens", "constant_time_equal"]
 
 MAX_TOKEN_BYTES = 8192
 """Bytes of a token; longer ones are refused before anything parses them."""
@@ -28,13 +28,31 @@ T = TypeVar("T")
 
 
 @frozen
+class RoomRights:
+    """What a token that is for rooms alone lets its bearer do, by patterns of rooms' names.
+
+    `publish`: say something there over HTTP. `list`: see them in the directory.
+    """
+
+    publish: tuple[str, ...] = ()
+    list: tuple[str, ...] = ()
+
+
+_RIGHTS: Final = frozenset(each.name for each in fields(RoomRights))
+
+
+@frozen
 class Identity:
-    """Who a client has shown to be. `expires_at` is in unix seconds, None for never."""
+    """Who a client has shown to be. `expires_at` is in unix seconds, None for never.
+
+    `rooms` is there for who has shown a token that is good for nothing else.
+    """
 
     user_id: str
     username: str
     is_root: bool
     expires_at: float | None
+    rooms: RoomRights | None = None
 
 
 class Tokens:
@@ -67,8 +85,19 @@ class Tokens:
         """Sign with this secret from now on, and accept no token that another one has signed."""
         self._secret = secret
 
-    def sign(self, user_id: str, *, username: str = "", is_root: bool = False, ttl: float) -> str:
-        """Return a token that is good from now on for `ttl` seconds, rounded up to a whole one."""
+    def sign(
+        self,
+        user_id: str,
+        *,
+        username: str = "",
+        is_root: bool = False,
+        ttl: float,
+        rooms: RoomRights | None = None,
+    ) -> str:
+        """Return a token that is good from now on for `ttl` seconds, rounded up to a whole one.
+
+        With `rooms` it is good for these rights and nothing else.
+        """
         now = self._wall()
         claims: dict[str, object] = {
             "user_id": user_id,
@@ -81,19 +110,31 @@ class Tokens:
             "exp": math.ceil(now + ttl),
             "jti": secrets.token_hex(16),
         }
+        if rooms is not None:
+            claims["rooms"] = asdict(rooms, filter=lambda _, patterns: bool(patterns))
         return jwt.encode(claims, self._secret, algorithm=self._algorithms[0])
 
-    def verify(self, token: str) -> Identity:
-        """Return who signed in with this token, or raise `BadToken`."""
+    def verify(self, token: str, *, for_rooms: bool = False) -> Identity:
+        """Return who signed in with this token, or raise `BadToken`.
+
+        One that is good for rooms alone is taken only where that is asked for.
+        """
         if len(token) > MAX_TOKEN_BYTES or not token.isascii():
             _refuse(f"Send a token of at most {MAX_TOKEN_BYTES} ASCII characters.")
         claims = self._decode(token)
         expires_at = self._check_times(claims)
+        is_root, rooms = _claim(claims, "is_root", bool, False), _room_rights(claims)
+        if rooms is not None and (is_root or not for_rooms):
+            _refuse(
+                "The token is good for publishing into rooms and listing them over HTTP, and for "
+                "nothing else; send one without a 'rooms' claim."
+            )
         return Identity(
             user_id=_user_id(claims),
             username=_text("username", _claim(claims, "username", str, "")),
-            is_root=_claim(claims, "is_root", bool, False),
+            is_root=is_root,
             expires_at=expires_at,
+            rooms=rooms,
         )
 
     def _decode(self, token: str) -> Mapping[str, object]:
@@ -177,6 +218,29 @@ def _claim(claims: Mapping[str, object], name: str, kind: type[T], default: T) -
     if type(value) is not kind:
         _refuse(f"The token's '{name}' claim has the wrong type; it must be a {kind.__name__}.")
     return value
+
+
+def _room_rights(claims: Mapping[str, object]) -> RoomRights | None:
+    """Return what a token may do in rooms, where it is for that alone.
+
+    A right that is not known here is refused: whoever signed it meant something by it.
+    """
+    claim = claims.get("rooms")
+    if claim is None:
+        return None
+    if not isinstance(claim, dict) or not all(
+        name in _RIGHTS and isinstance(patterns, list) and all(map(_is_pattern, patterns))
+        for name, patterns in claim.items()
+    ):
+        _refuse(
+            "The token's 'rooms' claim is not understood; it holds patterns of rooms' names in "
+            "'publish' and 'list'."
+        )
+    return RoomRights(**{name: tuple(patterns) for name, patterns in claim.items()})
+
+
+def _is_pattern(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
 
 
 def _moment(claims: Mapping[str, object], name: str) -> float | None:

@@ -6,7 +6,10 @@ from .backpressure import Backpressure
 from .connection import ConnectionActor, connection_cell
 from .environment import ConnectionEnvironment
 from .heartbeat import Heartbeat
+from .http_rates import HttpRates
+from .lobby import Lobby
 from .notices import Notices
+from .publisher import Publisher
 from .session import Session
 from .socket import RulesChanged
 
@@ -17,8 +20,11 @@ __all__ = [
     "ConnectionActor",
     "ConnectionEnvironment",
     "Heartbeat",
+    "HttpRates",
     "Listening",
+    "Lobby",
     "Notices",
+    "Publisher",
     "RulesChanged",
     "Session",
     "connection_cell",

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from ...config import Access, PatternMap, Rule, Speaker, Who
-from ...transport import DASHBOARD, Identity, Problem, is_reserved_event, is_reserved_room
+from ...config import Access, PatternMap, Rule, Speaker, Who, matches
+from ...transport import (
+    DASHBOARD,
+    Identity,
+    Problem,
+    is_reserved_event,
+    is_reserved_room,
+)
 
 __all__ = ["AccessPolicy", "Listening"]
 
@@ -34,6 +40,7 @@ class AccessPolicy:
         """Decide by these rules from now on."""
         self._emit_to_all = access.emit_to_all
         self._rules = PatternMap(access.rules)
+        self._listing = {rule.list for rule in access.rules.values()}
 
     def join(self, room: str, identity: Identity | None, *, local: bool = False) -> Problem | None:
         """Say why a client may not join a room, or None.
@@ -55,10 +62,7 @@ class AccessPolicy:
         Who is no `member` may where a rule says so, and never where it may not join.
         """
         if is_reserved_room(room):
-            return Problem(
-                "room_reserved",
-                f"The room '{room}' is written by the server alone; emit into a room of your own.",
-            )
+            return _reserved(room)
         speaker = self._rule(room).emit
         if speaker is Speaker.MEMBERS:
             return None if member else self._not_a_member(room)
@@ -70,6 +74,53 @@ class AccessPolicy:
         rule = f"access.rules.'{pattern}'.emit" if pattern else "'emit', for which it has no rule,"
         return Problem(
             "not_a_member", f"Join the room '{room}' to emit into it: {rule} is 'members'."
+        )
+
+    def publish(self, room: str, identity: Identity | None) -> Problem | None:
+        """Say why somebody who is in no room may not say something in one over HTTP, or None.
+
+        A token that is for rooms alone says which, whatever the rule says but `nobody`.
+        """
+        if is_reserved_room(room):
+            return _reserved(room)
+        who = self._rule(room).publish
+        if who is Who.NOBODY:
+            return Problem("forbidden", f"Nobody may publish into the room '{room}'.")
+        rights = None if identity is None else identity.rooms
+        if rights is not None:
+            return None if _covers(rights.publish, room) else _not_covered(room)
+        return None if _is_among(who, identity) else self._may_not_publish(room, who, identity)
+
+    def _may_not_publish(self, room: str, who: Who, identity: Identity | None) -> Problem:
+        pattern = self._rules.pattern_of(room)
+        rule = f"access.rules.'{pattern}'.publish is" if pattern else "no rule says otherwise than"
+        return Problem(
+            "auth_required" if identity is None else "forbidden",
+            f"Publishing into the room '{room}' takes a token of {_whom(who)}: {rule} '{who}'.",
+        )
+
+    def list(self, room: str, identity: Identity | None) -> bool:
+        """Say whether somebody may see a room in the directory.
+
+        A token that is for rooms alone says which, whatever the rule says but `nobody`.
+        """
+        who = self._rule(room).list
+        rights = None if identity is None else identity.rooms
+        if rights is not None:
+            return who is not Who.NOBODY and _covers(rights.list, room)
+        return _is_among(who, identity)
+
+    def list_any(self, identity: Identity | None) -> Problem | None:
+        """Say why somebody may see no room at all in the directory, or None."""
+        rights = None if identity is None else identity.rooms
+        if rights is not None:
+            sentence = "Your token is not for listing rooms."
+            return None if rights.list else Problem("forbidden", sentence)
+        if _is_among(Who.ROOT, identity) or any(_is_among(who, identity) for who in self._listing):
+            return None
+        return Problem(
+            "auth_required" if identity is None else "forbidden",
+            "Listing rooms takes a token: no access.rules.….list shows you any.",
         )
 
     def emit_to_all(self, identity: Identity | None) -> Problem | None:
@@ -91,6 +142,31 @@ class AccessPolicy:
 
     def _rule(self, room: str) -> Rule:
         return self._rules.match(room) or _OPEN
+
+
+def _reserved(room: str) -> Problem:
+    return Problem(
+        "room_reserved",
+        f"The room '{room}' is written by the server alone; emit into a room of your own.",
+    )
+
+
+def _covers(patterns: Sequence[str], room: str) -> bool:
+    return any(matches(pattern, room) for pattern in patterns)
+
+
+def _not_covered(room: str) -> Problem:
+    return Problem("forbidden", f"Your token is not for publishing into the room '{room}'.")
+
+
+def _is_among(who: Who, identity: Identity | None) -> bool:
+    if who is Who.ROOT or who is Who.AUTHENTICATED:
+        return identity is not None and (identity.is_root or who is Who.AUTHENTICATED)
+    return who is Who.ANYONE
+
+
+def _whom(who: Who) -> str:
+    return "root, or one for that room" if who is Who.ROOT else "somebody"
 
 
 def _check(who: Who, identity: Identity | None, what: str, room: str = "") -> Problem | None:

@@ -7,8 +7,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...transport import Event
+from ...transport.brokers import RoomEntry, RoomQuery
 from ..cluster import DEGRADED, HEALED, Degraded, Gap, Healed
-from ..rooms import RoomRef, Rooms, Roster, hand_over, hand_over_in_turn, own_up, tell_gap
+from ..rooms import (
+    RoomRef,
+    Rooms,
+    Roster,
+    hand_over,
+    hand_over_in_turn,
+    own_up,
+    rooms_of,
+    tell_gap,
+)
 from .notices import Notices
 
 __all__ = ["Audience"]
@@ -53,6 +63,14 @@ class Audience:
             tell_gap(self._everyone, self._roster, gap)
         else:
             self._rooms.gap(gap.room, gap)
+
+    def rooms_of(self, query: RoomQuery) -> tuple[Sequence[RoomEntry], bool]:
+        """Return which rooms of this pod are listed, and whether there are more."""
+        return rooms_of(self._rooms.rosters, query)
+
+    def pods(self, counted: frozenset[str]) -> None:
+        """Tell the rooms that track who is in them."""
+        self._rooms.count_pods(counted)
 
     def degraded(self, outage: Degraded) -> None:
         """Tell the rooms' hooks and the clients."""

@@ -29,6 +29,7 @@ from ...transport import (
     UpgradeRequest,
     WireError,
     encode_data,
+    has_vanished,
 )
 from ..cluster import DEGRADED
 from ..rooms import Member
@@ -114,7 +115,7 @@ class ConnectionActor(Actor):
             code, reason = CloseCode.INTERNAL_ERROR, "the server failed on this connection"
             raise
         finally:
-            self._leave_all(reason or "disconnected")
+            self._leave_all(reason or "disconnected", code)
             if self._open:
                 self._env.meters.closed[code] += 1
                 await self.socket.close(code, reason or self._retry_hint())
@@ -134,10 +135,10 @@ class ConnectionActor(Actor):
             data, event_id = encode_data(outage.to_json()), env.event_ids()
             self._answer(Event(None, DEGRADED, data, event_id, 0, env.wall()))
 
-    def _leave_all(self, reason: str) -> None:
+    def _leave_all(self, reason: str, code: int) -> None:
         self._env.members.pop(self._client_id, None)
         self._env.heartbeat.forget(self.socket)
-        self.session.end(reason)
+        self.session.end(reason, vanished=has_vanished(code))
         # In the same turn as it leaves the members, whose sockets are counted while they live.
         self.socket.count_written()
 
@@ -197,8 +198,9 @@ class ConnectionActor(Actor):
     async def _on_ended(self, message: Ended) -> None:
         self._open = False
         self._env.meters.closed_by_peer(message.closed.code)
-        self._leave_all(f"closed {message.closed.code}")
-        self.stop(f"closed {message.closed.code}")
+        reason = f"closed {message.closed.code}"
+        self._leave_all(reason, message.closed.code)
+        self.stop(reason)
 
     @handles(Closing)
     async def _on_closing(self, message: Closing) -> None:
@@ -213,7 +215,7 @@ class ConnectionActor(Actor):
                 suppressed=suppressed,
             )
         self._env.meters.closed[message.code] += 1
-        self._leave_all(message.reason)
+        self._leave_all(message.reason, message.code)
         close = self.socket.abandon if message.abandon else self.socket.close
         await close(message.code, message.reason)
         self._open = False

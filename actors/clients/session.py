@@ -15,7 +15,6 @@ from ...transport import (
     Emit,
     Identity,
     Join,
-    Joined,
     Leave,
     Left,
     Problem,
@@ -82,12 +81,20 @@ class Session:
         """Say where tasks may run as long as the client is there."""
         self._emitter.attach(spawn)
 
-    def end(self, reason: str) -> None:
-        """Leave all rooms, for the client is gone."""
+    def end(self, reason: str, *, vanished: bool = False) -> None:
+        """Leave all rooms, for the client is gone.
+
+        Where it has not wanted that (`vanished`), rooms may keep its place for a while.
+        """
         self._emitter.end()
-        self._replies.end()
-        for seat in list(self._seats.values()):
-            seat.leave(reason, freely=True)
+        now, missed = trio.current_time(), {}
+        for name, seat in list(self._seats.items()):
+            kept = seat.drop(now) if vanished else None
+            if kept is not None:
+                missed[name] = kept
+            else:
+                seat.leave(reason, freely=True)
+        self._replies.end(missed)
         self._seats.clear()
 
     def downgrade(self) -> Problem:
@@ -205,13 +212,13 @@ class Session:
             return problem
         seat = self._seats.get(room)
         if seat is not None and seat.standing is Standing.IN:
-            self._replies.say(Joined(room, self._env.wall(), message.id))
+            self._replies.say(seat.acknowledgement(self._env.wall(), message.id))
             return None
         if seat is not None and not seat.open_to_join:
             return Problem("room_busy", f"Wait for the answer of the room '{room}', or leave it.")
         now = trio.current_time()
         reply = self._replies.owe(message.id, room, self._join_overdue, now)
-        problem = self._knock(room, [reply], message.data)
+        problem = self._knock(room, [reply], message.data, message.resume)
         if problem is not None:
             reply.take()
         return problem
@@ -224,7 +231,9 @@ class Session:
             "too_many_rooms", f"You are in {limit} rooms, the most allowed; leave one first."
         )
 
-    def _knock(self, name: str, asking: list[Reply], params: JSON) -> Problem | None:
+    def _knock(
+        self, name: str, asking: list[Reply], params: JSON, resume: str | None = None
+    ) -> Problem | None:
         """Ask a room to let the client in, and leave the answer to it; or say why that is vain."""
         seat = self._seats.get(name)
         if seat is None:
@@ -237,7 +246,7 @@ class Session:
                 return _busy(name)
             seat = Seat(self._member, roster, self)
         for reply in asking:
-            seat.knock(reply, params)
+            seat.knock(reply, params, resume)
         return None
 
     def _join_overdue(self, reply: Reply) -> Problem:

@@ -18,7 +18,7 @@ from ...transport import (
     MessagesRefused,
     SubscriptionRefused,
 )
-from ...transport.brokers import Acks, AskEcho, AskSince, Beat, Probe
+from ...transport.brokers import Acks, AskEcho, AskRooms, AskSince, Beat, Probe, RoomAnswer
 from ...transport.brokers.contract import EVERYONE, Broker, Channel, pod_channel
 from ..runtime import Actor, BaseExceptionRaised, EnvironmentFailure, failure_of, handles
 from .awake_timeout import AwakeTimeouts
@@ -56,7 +56,7 @@ _log = get_logger("realtime")
 _STRAY: Final = EnvelopeError("it is a probe of another pod, or astray", EnvelopeFault.MISPLACED)
 
 _STRANGER: Final = EnvelopeError(
-    "it acknowledges events, and no such pod is known", EnvelopeFault.MISPLACED
+    "it speaks of rooms, and no such pod is known", EnvelopeFault.MISPLACED
 )
 
 
@@ -166,6 +166,7 @@ class LinkActor(Actor):
         """
         link, now, wall = self._link, self._link.clock(), self._link.wall()
         link.subscriptions.give_up()
+        link.inquiries.lost()
         waiting = link.take_outbox()
         if failure is None:
             self._perform(self._state.stopped(now, waiting))
@@ -223,6 +224,8 @@ class LinkActor(Actor):
         nursery.start_soon(self._gossip.watch)
         acknowledge = link.acknowledgements.run
         nursery.start_soon(self._until_lost, acknowledge, self._outbound.say_in_time)
+        inquire, rooms_of = link.inquiries.run, self._listeners.rooms_of
+        nursery.start_soon(self._until_lost, inquire, self._outbound.say_in_time, rooms_of)
         nursery.start_soon(self._until_lost, self._replay)
         nursery.start_soon(self._until_lost, self._keep_subscriptions, broker)
         while True:
@@ -298,11 +301,17 @@ class LinkActor(Actor):
             holes, self._inbound.holes = self._inbound.holes, []
             for hole in holes:
                 self._gossip.missing(hole)
-        if isinstance(own, Acks):
-            if not self._link.acknowledgements.hears(own):
+        if isinstance(own, Acks | AskRooms | RoomAnswer):
+            if not self._hear_of_rooms(own):
                 self._inbound.refuse(channel, _STRANGER)
         elif own is not None:
             self._hear_of_pods(channel, own)
+
+    def _hear_of_rooms(self, own: Acks | AskRooms | RoomAnswer) -> bool:
+        link = self._link
+        if isinstance(own, Acks):
+            return link.acknowledgements.hears(own)
+        return link.inquiries.hears(own)
 
     def _hear_of_pods(self, channel: Channel, own: Probe | Beat | AskSince | AskEcho) -> None:
         if isinstance(own, Beat):

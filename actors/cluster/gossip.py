@@ -72,6 +72,7 @@ class Gossip:
         self._questions: list[AskSince] = []
         self._echoed = self._denied = 0
         self._renew_at = 0.0
+        self._counted: frozenset[str] | None = None
         self._beats = BeatMaker(link, node)
         self._wake = trio.Event()
         self._news = trio.Event()
@@ -280,6 +281,10 @@ class Gossip:
         if link.state.peers.complete:
             self._reunited.set()
         perform(effects, link.state, self._listeners)
+        counted = link.state.peers.counted
+        if counted != self._counted:
+            self._counted = counted
+            self._listeners.pods(counted)
         renamed = link.name.look(link.state.peers.known)
         if renamed is not None:
             write_down_name(renamed)

@@ -18,10 +18,14 @@ from ...transport.brokers import (
     SIGNATURE_BYTES,
     Acks,
     AskEcho,
+    AskRooms,
     AskSince,
     Beat,
     Envelope,
-    Probe,
+    ForLink,
+    RoomAnswer,
+    RoomEntry,
+    RoomQuery,
     Signer,
     unpack,
 )
@@ -66,6 +70,12 @@ class Listeners(Protocol):
 
     def gap(self, gap: Gap) -> None:
         """Tell a room of events that have not come, or that it hears everything again."""
+
+    def rooms_of(self, query: RoomQuery) -> tuple[Sequence[RoomEntry], bool]:
+        """Return which rooms of this pod are listed, and whether there are more."""
+
+    def pods(self, counted: frozenset[str]) -> None:
+        """Tell which other pods are taken to be there, whenever they are others."""
 
     def degraded(self, outage: Degraded) -> None:
         """Tell that the pods are cut off."""
@@ -126,9 +136,7 @@ class Inbound:
         self._seal = seal
         self._own_channel = pod_channel(pod_id)
 
-    def receive(
-        self, channel: Channel, payload: bytes
-    ) -> Probe | Beat | AskSince | AskEcho | Acks | None:
+    def receive(self, channel: Channel, payload: bytes) -> ForLink | None:
         """Take what came on a channel; return what is for the link itself, and for no room."""
         try:
             if self._seal is not None:
@@ -162,15 +170,18 @@ class Inbound:
     def _take(
         self,
         channel: Channel,
-        message: Envelope | Probe | Beat | AskSince | AskEcho | Acks,
+        message: Envelope | ForLink,
         nbytes: int,
-    ) -> Probe | Beat | AskSince | AskEcho | Acks | None:
+    ) -> ForLink | None:
         if isinstance(message, Envelope):
             self._admit(channel, message, nbytes)
             return None
         if isinstance(message, Beat) and channel not in (EVERYONE, self._own_channel):
             raise EnvelopeError("it is a greeting where events belong", EnvelopeFault.MISPLACED)
-        if isinstance(message, AskSince | AskEcho | Acks) and channel != self._own_channel:
+        if isinstance(message, AskRooms) and channel != EVERYONE:
+            raise EnvelopeError("it asks all pods, and came to one", EnvelopeFault.MISPLACED)
+        for_one = isinstance(message, AskSince | AskEcho | Acks | RoomAnswer)
+        if for_one and channel != self._own_channel:
             raise EnvelopeError("it is for one pod, and came to many", EnvelopeFault.MISPLACED)
         return message
 

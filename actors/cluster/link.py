@@ -19,6 +19,7 @@ from .figures import LinkFigures
 from .gaps import Gaps
 from .handoff import Handoff, hints_of
 from .hearing import PATIENCE
+from .inquiries import Inquiries
 from .names import PodName
 from .patience import RoundTrips
 from .proofs import Proofs
@@ -67,6 +68,7 @@ class Link:
     gaps: Gaps
     round_trips: RoundTrips
     acknowledgements: Acknowledgements
+    inquiries: Inquiries
     outbox: Mailbox[Any]
     seal: Signer | None
     figures: LinkFigures
@@ -112,6 +114,7 @@ class Link:
             clock,
             min(PATIENCE, emit_timeout / 2),
         )
+        inquiries = Inquiries(pod_id, state.peers, clock)
         seal = Signer.of(settings, pod_id, epoch, wall)
         outbox: Mailbox[Any] = Mailbox(
             max_messages=settings.outbox_messages,
@@ -131,6 +134,7 @@ class Link:
             gaps=gaps,
             round_trips=round_trips,
             acknowledgements=acknowledgements,
+            inquiries=inquiries,
             outbox=outbox,
             seal=seal,
             figures=LinkFigures(
@@ -145,7 +149,15 @@ class Link:
                 signed=seal is not None,
             ),
             uplink=Uplink(
-                state, subscriptions, sequences, proofs, gaps, acknowledgements, outbox, clock
+                state,
+                subscriptions,
+                sequences,
+                proofs,
+                gaps,
+                acknowledgements,
+                inquiries,
+                outbox,
+                clock,
             ),
             largest=largest,
             wall=wall,

@@ -80,6 +80,11 @@ class Peers:
         return [pod for pod, peer in self._known.items() if not peer.missing]
 
     @property
+    def counted(self) -> frozenset[str]:
+        """The ids of those that are taken to be there."""
+        return frozenset(pod for pod, peer in self._known.items() if peer.counted)
+
+    @property
     def hears(self) -> list[str]:
         """The ids of those for whose being there this pod stands: they were heard twice."""
         return [

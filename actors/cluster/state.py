@@ -83,7 +83,7 @@ class LinkState:
         self.was_refused = False
         # Who comes before the first try is over must know that it may miss something.
         self.outage: Degraded | None = Degraded(OutageCode.STARTING, wall, self.breaker.reason)
-        self._pod_id = pod_id
+        self.pod_id = pod_id
         self._largest = largest
         self._policy = settings.policy
         self._policies = PatternMap(settings.policies)
@@ -149,7 +149,7 @@ class LinkState:
         room, name, encoded, event_id, _, time, *_ = said
         numbered = (
             *(room, name, encoded, event_id, self.numbering.next(room, now), time),
-            *(self._pod_id, 0, 0),
+            *(self.pod_id, 0, 0),
         )
         # Past the generated constructors, which take as long again: each event that goes is two.
         event = tuple.__new__(Event, numbered)

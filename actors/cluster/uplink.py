@@ -1,6 +1,7 @@
 """What a pod's rooms, its hub and its sessions know of the other pods.
 
-All of it is synchronous, but one thing: who comes into a room first may wait until it is heard.
+All of it is synchronous, but two things: who comes into a room first may wait until it is heard,
+and who asks the other pods for an answer.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ from typing import Any
 
 from ...config import get_logger
 from ...transport import Event, Problem, Scope
-from ...transport.brokers import DEEPEST, may_be_said, too_deep
+from ...transport.brokers import DEEPEST, RoomAnswer, RoomQuery, may_be_said, too_deep
 from ...transport.brokers.contract import room_channel
 from ...transport.protocols import Degraded
 from ..runtime import Delivery, Mailbox
 from .acknowledgements import Acknowledgements
 from .gaps import Gaps
 from .hearing import Tell
+from .inquiries import Inquiries
 from .proofs import Proofs
 from .publication import Settle
 from .sequences import Sequences
@@ -42,6 +44,7 @@ class Uplink:
         proofs: Proofs,
         gaps: Gaps,
         acknowledgements: Acknowledgements,
+        inquiries: Inquiries,
         outbox: Mailbox[Any],
         clock: Callable[[], float],
     ) -> None:
@@ -51,6 +54,7 @@ class Uplink:
         self._proofs = proofs
         self._gaps = gaps
         self._acknowledgements = acknowledgements
+        self._inquiries = inquiries
         self._outbox = outbox
         self._clock = clock
 
@@ -96,6 +100,16 @@ class Uplink:
         """The outage that goes on, if there is one: what a client that comes now is told."""
         return self._state.degraded
 
+    @property
+    def pod_id(self) -> str:
+        """What this pod is called in what it says."""
+        return self._state.pod_id
+
+    @property
+    def pods(self) -> frozenset[str]:
+        """The ids of the other pods that are taken to be there."""
+        return self._state.peers.counted
+
     def enter(self, room: str | None) -> None:
         """Hear a room: its first member has come."""
         channel = room_channel(room)
@@ -137,6 +151,18 @@ class Uplink:
         """Return when a room that was entered is heard, or cannot be for now."""
         if self._state.breaker.closed:
             await self._subscriptions.until_heard(room_channel(room))
+
+    @property
+    def others(self) -> int:
+        """How many other pods are known: heard, missing, or spoken of by those that are heard."""
+        peers = self._state.peers
+        return len(peers.known) + len(peers.rumoured)
+
+    async def ask_rooms(self, query: RoomQuery, timeout: float) -> Sequence[RoomAnswer]:
+        """Return which rooms the other pods list: those that answer within `timeout` seconds."""
+        if not self._state.breaker.closed:
+            return []
+        return await self._inquiries.ask(query, timeout)
 
     def _note_unspeakable(self, room: str | None, event: str) -> None:
         so_far = self._state.unspeakable()

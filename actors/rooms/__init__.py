@@ -1,10 +1,16 @@
 """Rooms: who is where, what is said, how it reaches everybody."""
 
 from .answering import on
+from .asyncapi import OfferedRooms, asyncapi
+from .directory import ListedRoom, RoomDirectory, RoomListing, rooms_of
 from .fanout import Batching
 from .headcount import publish_elsewhere
-from .hub import Hub, ThreadHub
+from .hub import Hub
+from .json_schema import Schema, Schemas, may_be_left_out
 from .member import Member, frame_of
+from .offer import EventOffer, RoomOffer, offer_of
+from .person import Person
+from .presence import Presence
 from .problems import room_closed
 from .receipt import Receipt
 from .refusal import Refuse
@@ -31,38 +37,53 @@ from .roster import (
     StatePolicy,
 )
 from .seat import Seat, Standing, same_person
+from .thread_hub import ThreadHub
 
 __all__ = [
     "Batching",
     "EventIds",
+    "EventOffer",
     "Hub",
+    "ListedRoom",
     "Member",
+    "OfferedRooms",
+    "Person",
+    "Presence",
     "Receipt",
     "Refuse",
     "Replies",
     "Reply",
     "Room",
     "RoomActor",
+    "RoomDirectory",
     "RoomEmit",
     "RoomEnvironment",
     "RoomFactory",
+    "RoomListing",
+    "RoomOffer",
     "RoomRef",
     "RoomRules",
     "Rooms",
     "Roster",
+    "Schema",
+    "Schemas",
     "Seat",
     "ServerEmit",
     "Standing",
     "StatePolicy",
     "ThreadHub",
+    "asyncapi",
     "frame_of",
     "hand_over",
     "hand_over_in_turn",
     "load_room_classes",
+    "may_be_left_out",
+    "offer_of",
     "on",
     "own_up",
     "publish_elsewhere",
     "room_closed",
+    "rooms_of",
     "same_person",
     "settle_unheard",
     "tell_gap",

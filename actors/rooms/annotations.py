@@ -7,7 +7,7 @@ import dataclasses
 import enum
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator
 from typing import Any, Final, Literal, TypeGuard, cast
 
 import attrs
@@ -19,7 +19,7 @@ __all__ = [
     "NoPayload",
     "bare",
     "check_annotation",
-    "fields_of_dict",
+    "fields_of",
     "is_choice",
     "is_class",
     "is_enum",
@@ -112,8 +112,30 @@ def bare(kind: object) -> object:
             return kind
 
 
-def fields_of_dict(kind: type) -> list[tuple[str, object, bool]]:
-    """Return the fields of a `TypedDict`: the name, the type, and whether it has to be there."""
+def fields_of(kind: type) -> list[tuple[str, object, bool]]:
+    """Return the fields of a class or a `TypedDict`: name, type, and whether it has to be there.
+
+    Raises `NameError` for an annotation that cannot be read.
+    """
+    if is_typeddict(kind):
+        return _fields_of_dict(kind)
+    hints = typing.get_type_hints(kind)
+    required = dict(_required(kind))
+    return [(name, hints.get(name, object), needed) for name, needed in required.items()]
+
+
+def _required(kind: type) -> Iterator[tuple[str, bool]]:
+    if dataclasses.is_dataclass(kind):
+        for field in dataclasses.fields(kind):
+            if field.init:
+                yield field.name, field.default is field.default_factory is dataclasses.MISSING
+    else:
+        for attribute in attrs.fields(kind):
+            if attribute.init:
+                yield attribute.name, attribute.default is attrs.NOTHING
+
+
+def _fields_of_dict(kind: type) -> list[tuple[str, object, bool]]:
     hints = typing.get_type_hints(kind, include_extras=True)
     required: frozenset[str] = getattr(kind, "__required_keys__", frozenset())
     marks = {name: typing.get_origin(one) for name, one in hints.items()}
@@ -130,7 +152,7 @@ def _check(kind: object, path: str, seen: set[object]) -> None:
         return
     seen.add(kind)
     if is_class(kind) or is_typeddict(kind):
-        for name, annotation in _fields_of(cast("type", kind), path).items():
+        for name, annotation in _readable_fields(cast("type", kind), path):
             _check(annotation, f"{path}.{name}" if path else name, seen)
     elif is_mapping(kind) and typing.get_args(kind):
         keys, values = typing.get_args(kind)
@@ -145,18 +167,11 @@ def _check(kind: object, path: str, seen: set[object]) -> None:
         raise NoPayload(f"{_at(path)}{name_of_kind(kind)} is nothing that JSON could say")
 
 
-def _fields_of(kind: type, path: str) -> Mapping[str, object]:
+def _readable_fields(kind: type, path: str) -> list[tuple[str, object]]:
     try:
-        hints = typing.get_type_hints(kind)
+        return [(name, annotation) for name, annotation, _ in fields_of(kind)]
     except NameError as error:
         raise NoPayload(f"{_at(path)}{name_of_kind(kind)} cannot be read: {error}") from error
-    if is_typeddict(kind):
-        return hints
-    if dataclasses.is_dataclass(kind):
-        names = [field.name for field in dataclasses.fields(kind) if field.init]
-    else:
-        names = [field.name for field in attrs.fields(kind) if field.init]
-    return {name: hints.get(name, object) for name in names}
 
 
 def _at(path: str) -> str:

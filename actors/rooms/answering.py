@@ -18,7 +18,7 @@ from ...transport import JSON, Problem, WireError, check_name, encode_inner, is_
 from ..runtime import ActorDefinitionError
 from .annotations import NoPayload, check_annotation
 from .hooks import where
-from .payloads import Build, WrongPayload, builder_of, plain_of
+from .payloads import Build, WrongPayload, plain_of
 
 __all__ = ["EventHandler", "event_handlers", "misfit", "on", "params_of", "unknown_event"]
 
@@ -55,11 +55,15 @@ def on(event: str) -> Callable[[F], F]:
 
 @frozen
 class EventHandler:
-    """What handles one event, by its method's name; `build` is None where it takes no data."""
+    """What handles one event, by its method's name; `build` is None where it takes no data.
+
+    `gives` is the annotation of its answer.
+    """
 
     event: str
     name: str
     build: Build | None
+    gives: object
 
     async def run(self, room: object, member: object, data: JSON) -> bytes:
         """Build the payload, run the method and return its answer as JSON.
@@ -139,14 +143,13 @@ def _judged(cls: type, name: str, method: object, event: str) -> EventHandler:
     if inspect.isasyncgenfunction(method) or inspect.isgeneratorfunction(method):
         raise ActorDefinitionError(f"{place} answers once; take its `yield` out.")
     build = _build_of(cls, method, place)
-    hints = _hints(method, cls, place, ("return",))
+    gives = _hints(method, cls, place, ("return",)).get("return", object)
     try:
-        check_annotation(hints.get("return", object))
+        check_annotation(gives)
     except NoPayload as error:
-        gives = hints["return"]
         sentence = f"{place} returns {_shown(gives)}: {error}; {_REMEDY}"
         raise ActorDefinitionError(sentence) from error
-    return EventHandler(event, name, build)
+    return EventHandler(event, name, build, gives)
 
 
 _TAKEN: Final = ("self", "member", "data")
@@ -162,7 +165,7 @@ def _build_of(cls: type, method: Callable[..., object], place: str) -> Build | N
         return None
     kind = _hints(method, cls, place, (payload,)).get(payload, object)
     try:
-        return builder_of(kind)
+        return Build(kind)
     except NoPayload as error:
         raise ActorDefinitionError(f"{place} takes {_shown(kind)}: {error}; {_REMEDY}") from error
 

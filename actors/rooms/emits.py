@@ -21,6 +21,7 @@ from .room_kind import kind_of
 from .roster import RoomEmit, RoomRules
 from .seat import Seat
 from .speech import Speech
+from .tracking import PRESENCE_EVENT
 
 __all__ = ["Emits"]
 
@@ -46,7 +47,7 @@ class Emits:
         """Look again how fast each may speak: the rules may be others."""
         rate = self._rules.limits(self._name)[1]
         self._rate = lower_of(self._room.message_rate, rate)
-        self.plain = self._kind.plain_emit and not self._rate
+        self.plain = self._kind.plain_emit and not self._rate and not self._kind.tracks
 
     async def consider(self, message: RoomEmit) -> None:
         """Do what was asked for, or take back what was said meanwhile and say why not."""
@@ -76,6 +77,8 @@ class Emits:
         """Let the hooks say whether it may be said, and react to it; say why nothing was done."""
         room, kind = self._room, self._kind
         member, event, data = message.member, message.event, message.data
+        if kind.tracks and event == PRESENCE_EVENT:
+            return problems.said_by_the_room(event)
         may_be_in = isinstance(member, Seat) or await self._membership.may_join(member, None)
         if not may_be_in or not await allows(room, room.authorize_emit(member, event, data)):
             return problems.may_not_say(self._name or "")

@@ -7,10 +7,12 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
+import orjson
 from attrs import evolve
 from structlog.typing import FilteringBoundLogger
 
 from ...transport import JSON, Failed, Problem
+from ...transport.brokers import brief
 from ..runtime import Actor, ActorDefinitionError, ActorRef, NotAMember, Timer, awaitable
 from .member import EVERYONE, Member, Whom
 from .roster import RoomEmit, RoomEnvironment, Roster
@@ -125,6 +127,11 @@ class Host:
             to = member.client if isinstance(member, Seat) else member
         failed = Failed(evolve(problem, room=self.name), self._environment.wall())
         self._speech.answer(to, failed)
+
+    def describe(self, meta: Mapping[str, JSON]) -> None:
+        """Say what the directory shows of the room."""
+        self._roster.meta = orjson.loads(brief(meta))
+        self._roster.described_at = self._environment.wall()
 
     def lose(self, events: int) -> None:
         """Count events that members will not hear."""

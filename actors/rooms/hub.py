@@ -2,37 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from functools import partial
-from typing import Final, Literal, NamedTuple, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, Literal, NamedTuple
 
 import orjson
 import trio
 
 from ...config import Limits
-from ...transport import JSON, Event, Outcome, Problem, Reach, Scope, encode_data
+from ...transport import JSON, Event, Outcome, Problem, Scope, encode_data
+from ...transport.brokers import RoomQuery
 from ..cluster import Uplink
-from ..runtime import Affinity, Delivery, Request
+from ..runtime import Affinity, Delivery
+from .awaited import TOO_BUSY, Awaited, known
 from .bounds import excess
+from .directory import ASKING, RoomDirectory, RoomListing
 from .headcount import publish_elsewhere
 from .member import Member
-from .receipt import Receipt
-from .replies import scope_of
+from .receipt import SEND_TIMEOUT, Receipt
 from .rooms import RoomRef, Rooms
 from .roster import EventIds, ServerEmit
+from .thread_hub import ThreadHub
 
-__all__ = ["ChangeType", "Hub", "ThreadHub"]
+__all__ = ["ChangeType", "Hub"]
 
 ChangeType = Literal["created", "updated", "deleted", "revised", "missed"]
 """What became of a document. `revised` is an update with what was there before it, for a room that
 knows who could see that; `missed` stands for a change that is too much for a room."""
-
-R = TypeVar("R")
-
-SEND_TIMEOUT: Final = 5.0
-"""Seconds that `send_` calls wait for, where nothing else is said."""
-
-_TOO_BUSY: Final = "the room is too busy; emit more slowly, or allow it more time"
 
 _WORST_FIRST: Final = (
     Scope.REJECTED,
@@ -82,6 +77,7 @@ class Hub:
         self._event_ids = event_ids
         self._wall = rooms.wall
         self._uplink = uplink
+        self._directory = RoomDirectory(rooms.rosters, uplink)
         self._affinity = Affinity()
 
     def emit_to_all(self, event: str, data: JSON) -> Receipt:
@@ -147,6 +143,27 @@ class Hub:
         self._affinity.check("Hub.room")
         return self._rooms.open(name)
 
+    def rooms_here(
+        self, pattern: str = "*", where: Mapping[str, JSON] | None = None, after: str = ""
+    ) -> RoomListing:
+        """List the rooms of this pod whose classes are `listed`, by name, from `after` on.
+
+        Each key of `where` has to have that value in what the room says of itself (`describe`).
+        """
+        self._affinity.check("Hub.rooms_here")
+        return self._directory.here(RoomQuery.of(pattern, where, after))
+
+    async def rooms(
+        self,
+        pattern: str = "*",
+        where: Mapping[str, JSON] | None = None,
+        after: str = "",
+        timeout: float = ASKING,
+    ) -> RoomListing:
+        """Likewise of all pods that answer within `timeout` seconds; it says how many have."""
+        self._affinity.check("Hub.rooms")
+        return await self._directory.everywhere(RoomQuery.of(pattern, where, after), timeout)
+
     @property
     def from_thread(self) -> ThreadHub:
         """The same calls for other threads. Take it on trio's thread, hand it to the thread."""
@@ -175,7 +192,7 @@ class Hub:
         said = (room, name, encoded, self._event_ids(), 0, self._wall(), "", 0, 0)
         return tuple.__new__(Event, said)  # past the generated constructor: see Speech
 
-    def _emit(self, emit: _Saying, answer: _Awaited | None = None) -> Receipt:
+    def _emit(self, emit: _Saying, answer: Awaited | None = None) -> Receipt:
         """Leave it with the room, or with the other pods' where nobody is in it here."""
         refusal = self._refusal(emit)
         if refusal is not None:
@@ -184,7 +201,7 @@ class Hub:
             return self._publish(emit.event, answer)
         return self._receipt(emit, emit.ref.tell(ServerEmit(emit.event, answer)))
 
-    def _publish(self, event: Event, answer: _Awaited | None) -> Receipt:
+    def _publish(self, event: Event, answer: Awaited | None) -> Receipt:
         outcome: Outcome | None = Scope.LOCAL
         if answer is not None:
             answer.begin()
@@ -197,24 +214,24 @@ class Hub:
             return Receipt(event.id, Scope.QUEUED)
         if answer is not None:
             answer.settle(outcome)
-        return _known(event.id, outcome)
+        return known(event.id, outcome)
 
     async def _send(self, emit: _Saying, timeout: float) -> Receipt:
-        answer = _Awaited()
+        answer = Awaited()
         # Who waits for room in a mailbox in vain leaves nothing behind.
-        receipt = Receipt("", Scope.REJECTED, _TOO_BUSY)
+        receipt = Receipt("", Scope.REJECTED, TOO_BUSY)
         with trio.move_on_after(timeout):
             receipt = await self._leave(emit, answer)
             if receipt.scope is not Scope.REJECTED:
                 await answer.given.wait()
         return answer.applied_to(receipt)
 
-    async def _leave(self, emit: _Saying, answer: _Awaited) -> Receipt:
+    async def _leave(self, emit: _Saying, answer: Awaited) -> Receipt:
         if emit.ref is None or self._refusal(emit) is not None:
             return self._emit(emit, answer)
         return self._receipt(emit, await emit.ref.send(ServerEmit(emit.event, answer)))
 
-    def _refusal(self, emit: _Saying) -> str | None:
+    def _refusal(self, emit: _Saying) -> Problem | None:
         """Say why nobody is to be told, or nobody would hear it; None when there is no reason."""
         (room, name, encoded, *_), _, refusable = emit
         if not refusable:
@@ -223,11 +240,11 @@ class Hub:
         if problem is None and self._uplink is not None:
             problem = self._uplink.refusal(room, len(encoded))
         if problem is not None:
-            return problem.message
+            return problem
         if self._heard_here(room) or self._outlook(room) is not Scope.LOCAL:
             return None
-        where = "nobody is connected" if room is None else f"nobody is in '{room}'"
-        return f"{where} here, and no other pod can be told"
+        where = "Nobody is connected" if room is None else f"Nobody is in the room '{room}'"
+        return Problem("unheard", f"{where} here, and no other pod can be told.")
 
     def _heard_here(self, room: str | None) -> bool:
         if room is None:
@@ -246,123 +263,15 @@ class Hub:
         if delivery:
             problem = None if emit.refusable else self._excess(emit.event)  # the room owns up to it
             if problem is not None:
-                return Receipt(event_id, Scope.REJECTED, problem.message)
+                return Receipt(event_id, Scope.REJECTED, problem)
             return Receipt(event_id, self._outlook(emit.event.room))
         path = emit.ref.path if emit.ref else emit.event.room
-        reason = f"{path} has ended"
+        problem = Problem("room_closed", f"{path} has ended; try again.")
         if delivery is Delivery.DROPPED:
-            reason = f"the mailbox of {path} is full; emit more slowly"
-        return Receipt(event_id, Scope.REJECTED, reason)
-
-
-class _Awaited:
-    """What becomes of an emit for which somebody waits."""
-
-    __slots__ = ("_begun", "_outcome", "_problem", "given")
-
-    def __init__(self) -> None:
-        self.given = trio.Event()
-        self._begun = False
-        self._outcome: Outcome | None = None
-        self._problem = ""
-
-    def begin(self) -> bool:
-        """Note that the room has come to it; False when it was given up."""
-        self._begun = True
-        return not self.given.is_set()
-
-    def settle(self, outcome: Outcome) -> None:
-        """Note how far it has got."""
-        self._give(outcome, "")
-
-    def refuse(self, problem: Problem) -> None:
-        """Note why it was not done."""
-        self._give(Scope.REJECTED, problem.message)
-
-    def returned(self) -> None:
-        """Note that the room has ended and had not come to it."""
-        self._give(Scope.REJECTED, "the room has ended")
-
-    def applied_to(self, receipt: Receipt) -> Receipt:
-        """Return the receipt with what is known by now; what the room has not begun is withdrawn.
-
-        What it has begun, or waits for the broker, stands as it did at first.
-        """
-        if not self._begun and receipt.scope is not Scope.REJECTED:
-            self._give(Scope.REJECTED, _TOO_BUSY)
-        if self._outcome is None:
-            return receipt
-        return _known(receipt.id, self._outcome, self._problem or receipt.reason)
-
-    def _give(self, outcome: Outcome, problem: str) -> None:
-        if not self.given.is_set():
-            self._outcome, self._problem = outcome, problem
-            self.given.set()
-
-
-def _known(event_id: str, outcome: Outcome, reason: str = "") -> Receipt:
-    reach = outcome if isinstance(outcome, Reach) else None
-    return Receipt(event_id, scope_of(outcome), reason, reach)
+            sentence = f"The mailbox of {path} is full; emit more slowly."
+            problem = Problem("room_busy", sentence)
+        return Receipt(event_id, Scope.REJECTED, problem)
 
 
 def _worst(receipts: Sequence[Receipt]) -> Receipt:
     return min(receipts, key=lambda receipt: _WORST_FIRST.index(receipt.scope))
-
-
-class ThreadHub:
-    """The hub for code on other threads: the same calls, each of which waits for trio's thread.
-
-    Raises `trio.RunFinishedError` when the pod is gone, and what the hub raises.
-    """
-
-    def __init__(self, hub: Hub, token: trio.lowlevel.TrioToken) -> None:
-        self._hub = hub
-        self._token = token
-
-    def emit_to_all(self, event: str, data: JSON) -> Receipt:
-        """Tell every connected client."""
-        return self._call(partial(self._hub.emit_to_all, event, data))
-
-    def emit_to_room(self, room: str, event: str, data: JSON) -> Receipt:
-        """Tell the members of a room."""
-        return self._call(partial(self._hub.emit_to_room, room, event, data))
-
-    def emit_collection_change(self, collection: str, event: ChangeType, document: JSON) -> Receipt:
-        """Tell those who listen to a collection that a document changed."""
-        tell = partial(self._hub.emit_collection_change, collection, event, document)
-        return self._call(tell)
-
-    def send_to_all(self, event: str, data: JSON, timeout: float = SEND_TIMEOUT) -> Receipt:
-        """Tell every connected client, and wait for what becomes of it."""
-        return self._wait(partial(self._hub.send_to_all, event, data, timeout))
-
-    def send_to_room(
-        self, room: str, event: str, data: JSON, timeout: float = SEND_TIMEOUT
-    ) -> Receipt:
-        """Tell the members of a room, and wait for what becomes of it."""
-        return self._wait(partial(self._hub.send_to_room, room, event, data, timeout))
-
-    def send_collection_change(
-        self, collection: str, event: ChangeType, document: JSON, timeout: float, brief: JSON
-    ) -> Receipt:
-        """Tell that a document changed, and wait for rooms that are busy."""
-        send = self._hub.send_collection_change
-        return self._wait(partial(send, collection, event, document, timeout, brief))
-
-    def ask(self, room: str, request: Request[R], timeout: float) -> R:
-        """Ask a room something, started if need be, and return its answer; see `ActorRef.ask`."""
-
-        async def asked() -> R:
-            return await self._hub.room(room).ask(request, timeout)
-
-        return self._wait(asked)
-
-    def tell(self, room: str, message: object) -> Delivery:
-        """Leave a message with a room, started if need be; see `ActorRef.tell`."""
-        return self._call(lambda: self._hub.room(room).tell(message))
-
-    def _call(self, call: Callable[[], R]) -> R:
-        return trio.from_thread.run_sync(call, trio_token=self._token)
-
-    def _wait(self, call: Callable[[], Awaitable[R]]) -> R:
-        return trio.from_thread.run(call, trio_token=self._token)

@@ -105,6 +105,11 @@ class Member(Generic[D]):
         self.sink.write(frame_of(self.protocol, message))
 
     @property
+    def away(self) -> bool:
+        """Whether its connection is lost and the room keeps its place (`Room.grace`)."""
+        return False
+
+    @property
     def rooms(self) -> Collection[str]:
         """The names of the rooms it is in."""
         return [name for name, seat in self.seats.items() if seat.taken]

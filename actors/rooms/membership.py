@@ -9,12 +9,13 @@ import trio
 from attrs import evolve
 from structlog.typing import FilteringBoundLogger
 
-from ...transport import JSON, Joined, Problem
+from ...transport import JSON, Problem
 from ..runtime import failure_of
 from . import problems
 from .answering import misfit
 from .attendance import Attendance
 from .bounds import lower_of
+from .grace import Grace
 from .hooks import allows
 from .member import Member
 from .payloads import WrongPayload
@@ -22,8 +23,9 @@ from .refusal import Refuse
 from .replies import Reply
 from .room import Room
 from .roster import RoomEnvironment, Roster
-from .seat import Departed, Identified, Knock, Seat
+from .seat import Departed, Identified, Knock, Seat, Vanished
 from .speech import Speech
+from .tracking import Tracking
 from .turn import Turn
 
 __all__ = ["Membership"]
@@ -39,6 +41,8 @@ class Membership:
         environment: RoomEnvironment,
         speech: Speech,
         attendance: Attendance,
+        grace: Grace,
+        tracking: Tracking | None,
     ) -> None:
         self._room = room
         self._roster = roster
@@ -46,6 +50,8 @@ class Membership:
         self._event_ids = environment.event_ids
         self._speech = speech
         self._attendance = attendance
+        self._grace = grace
+        self._tracking = tracking
         self._rules = environment.rules
 
     async def knock(self, message: Knock) -> None:
@@ -54,6 +60,11 @@ class Membership:
         if not seat.heard():
             return
         self._speech.begin(Turn(message))
+        place = self._grace.place_of(seat)
+        if place is not None:
+            await self._take_back(place, seat)
+            self._speech.end()
+            return
         problem = await self._refusal(seat)
         if type(self._room).__params__ is None:
             seat.params = None  # nobody will ask for it again
@@ -92,7 +103,19 @@ class Membership:
                 for gap in problems.closed_gap(self._roster.name, missed, now, now):
                     told = problems.told_of_gap(gap, self._event_ids(), now)
                     self._speech.answer(seat.client, told)
+            if self._tracking is not None:
+                self._tracking.is_somebody_else(seat)
             await self._speech.alone(self._room.on_identity(seat))
+
+    async def vanished(self, message: Vanished) -> None:
+        """Keep the place of somebody whose connection is lost."""
+        seat = message.seat
+        self._grace.watch()
+        if not seat.away:  # it is back already, or was put out
+            return
+        if self._tracking is not None:
+            self._tracking.is_away(seat, away=True)
+        await self._speech.alone(self._room.on_drop(seat))
 
     async def departed(self, message: Departed) -> None:
         """Say goodbye to somebody who is out already."""
@@ -130,7 +153,7 @@ class Membership:
     async def _refusal(self, seat: Seat) -> Problem | None:
         """Say why somebody may not come in, or None."""
         most = lower_of(self._room.max_members, self._rules.limits(self._roster.name)[0])
-        if most and self._roster.present >= most:
+        if most and self._roster.present + len(self._roster.away) >= most:
             return problems.full(self._name, most)
         problem = await self._verdict(seat, problems.may_not_enter(self._name))
         if problem is not None:
@@ -153,6 +176,8 @@ class Membership:
     async def _let_in(self, seat: Seat) -> None:
         self._speech.flush()  # what was said before is not for the one who joins now
         acknowledged = self._speech.turn.acknowledged = seat.admit()
+        if self._tracking is not None:
+            self._tracking.came(seat)
         self._attendance.changed()
         try:
             await self._speech.hook(self._welcome(seat, acknowledged))
@@ -163,14 +188,44 @@ class Membership:
             self._attendance.stop_listening()
             self._attendance.changed()
 
+    async def _take_back(self, seat: Seat, knocking: Seat) -> None:
+        """Give somebody its place again: it was let in before."""
+        self._speech.flush()  # what was said before is not for the one who comes back
+        asked, missed, away = seat.come_back(knocking, trio.current_time())
+        self._speech.turn.acknowledged = asked
+        if self._tracking is not None:
+            self._tracking.is_away(seat, away=False)
+        await self._speech.hook(self._welcome_back(seat, asked, missed, away))
+
+    async def _welcome_back(
+        self, seat: Seat, asked: Iterable[Reply], missed: int, away: float
+    ) -> None:
+        now = self._wall()
+        for reply in asked:
+            told = seat.acknowledgement(now, reply.id, returned=True)
+            self._speech.answer(seat.client, told)
+        if seat.missed is not None:
+            for answer in seat.missed.take(seat.client.say):
+                self._speech.answer(seat.client, answer)
+        if missed:
+            for gap in problems.closed_gap(self._roster.name, missed, now - away, now):
+                told_gap = problems.told_of_gap(gap, self._event_ids(), now)
+                self._speech.answer(seat.client, told_gap)
+        if self._tracking is not None:
+            self._tracking.tell_who_is_there(seat)
+        await self._room.on_return(seat)
+
     async def _welcome(self, seat: Seat, acknowledged: Iterable[Reply]) -> None:
         # Said within the hook: when that raises without having waited, nobody was told anything.
         for reply in acknowledged:
-            self._speech.answer(seat.client, Joined(self._name, self._wall(), reply.id))
+            self._speech.answer(seat.client, seat.acknowledgement(self._wall(), reply.id))
+        if self._tracking is not None:
+            self._tracking.tell_who_is_there(seat)
         await self._room.on_join(seat)
 
     async def _say_goodbye(self, seat: Seat, reason: str) -> None:
         due = seat.depart()
+        self._note_gone(seat)
         self._attendance.stop_listening()
         self._attendance.changed()
         if due:
@@ -180,8 +235,13 @@ class Membership:
         """Answer the joins, or tell who was told that it is in."""
         was_in = seat.taken
         seat.fail(problem)
+        self._note_gone(seat)
         if not turn.waited:
             for reply in turn.acknowledged:
                 reply.give(problem)
         elif was_in and turn.acknowledged:
             seat.put_out(problem, reason)
+
+    def _note_gone(self, seat: Seat) -> None:
+        if self._tracking is not None:
+            self._tracking.went(seat)

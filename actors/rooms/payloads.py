@@ -8,7 +8,7 @@ else in the protocol. What an annotation may be is judged apart (`annotations`).
 from __future__ import annotations
 
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias, cast
 
 from cattrs import Converter
@@ -28,7 +28,7 @@ from ...config.places import place_of
 from .annotations import (
     bare,
     check_annotation,
-    fields_of_dict,
+    fields_of,
     is_choice,
     is_class,
     is_enum,
@@ -40,10 +40,7 @@ from .annotations import (
     name_of_kind,
 )
 
-__all__ = ["Build", "WrongPayload", "builder_of", "plain_of"]
-
-Build: TypeAlias = Callable[[JSON], object]
-"""Makes an object of what a client has sent. Raises `WrongPayload`."""
+__all__ = ["Build", "WrongPayload", "plain_of"]
 
 Hook: TypeAlias = Callable[[Any, Any], Any]  # cattrs' own signature
 Fits: TypeAlias = Callable[[object], bool]
@@ -62,22 +59,30 @@ class WrongPayload(Exception):
         self.path = path
 
 
-def builder_of(kind: object) -> Build:
-    """Return what builds a payload of an annotation. Raises `NoPayload`."""
-    check_annotation(kind)
-    wanted = cast("type[object]", kind)
-    quick, exact = (one.get_structure_hook(wanted) for one in (_QUICK, _EXACT))
+class Build:
+    """Makes an object of what a client has sent, as an annotation says: `kind`.
 
-    def build(data: JSON) -> object:
+    Raises `NoPayload` for an annotation that no client could fill.
+    """
+
+    __slots__ = ("_exact", "_quick", "kind")
+
+    def __init__(self, kind: object) -> None:
+        check_annotation(kind)
+        self.kind = kind
+        wanted = cast("type[object]", kind)
+        self._quick = _QUICK.get_structure_hook(wanted)
+        self._exact = _EXACT.get_structure_hook(wanted)
+
+    def __call__(self, data: JSON) -> object:
+        """Build it. Raises `WrongPayload`."""
         try:
-            return quick(data, wanted)
+            return self._quick(data, self.kind)
         except _FAULTS:  # once more, to find the place: nearly all that is sent fits
             try:
-                return exact(data, wanted)
+                return self._exact(data, self.kind)
             except _FAULTS as error:
                 raise _misfit(error, "") from None
-
-    return build
 
 
 def plain_of(value: object) -> object:
@@ -123,7 +128,7 @@ def _class(kind: Any, converter: Converter) -> Hook:
 
 def _typed_dict(kind: Any, converter: Converter) -> Hook:
     """Not by cattrs, to which a `NotRequired` is none where annotations are texts (PEP 563)."""
-    fields = [(name, bare(one), required) for name, one, required in fields_of_dict(kind)]
+    fields = [(name, bare(one), required) for name, one, required in fields_of(kind)]
     hooks = [
         (name, converter.get_structure_hook(one), one, required) for name, one, required in fields
     ]
@@ -248,6 +253,12 @@ def _converter(*, detailed: bool) -> Converter:
         converter.register_structure_hook_factory(accepts)(factory)
     for kind, (words, fits) in _SCALARS.items():
         converter.register_structure_hook(kind, _demand(words, fits))
+
+    def plain(value: Mapping[str, object]) -> dict[str, object]:
+        """Not by cattrs here either, for which a key that may be missing never is."""
+        return {name: converter.unstructure(one) for name, one in value.items()}
+
+    converter.register_unstructure_hook_func(is_typeddict, plain)
     return converter
 
 

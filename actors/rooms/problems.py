@@ -13,6 +13,7 @@ __all__ = [
     "cannot_hear",
     "closed_gap",
     "crashed",
+    "failed_on",
     "failed_to",
     "full",
     "may_not_enter",
@@ -20,6 +21,7 @@ __all__ = [
     "may_not_stay",
     "no_member",
     "room_closed",
+    "said_by_the_room",
     "told_of_gap",
     "too_fast",
 ]
@@ -61,6 +63,12 @@ def too_fast(room: str, rate: float, retry_after: float) -> Problem:
     return Problem("too_fast", sentence, room, round(retry_after, 3))
 
 
+def said_by_the_room(event: str) -> Problem:
+    """Say that members believe an event, for none of them can say it."""
+    sentence = f"The event '{event}' is said by the room alone; choose another name."
+    return Problem("event_reserved", sentence)
+
+
 def cannot_hear(room: str) -> Problem:
     """Say that the broker does not bring yet what other pods say in a room."""
     sentence = f"The room '{room}' cannot hear the other pods yet; join it again."
@@ -87,6 +95,12 @@ def crashed(room: str, *, heard: bool) -> Problem:
         f"The room '{room}' {halfway if heard else dropped}; "
         "it has been restarted and you are still in it.",
     )
+
+
+def failed_on(room: str) -> Problem:
+    """Say that a room crashed on what the pod itself said."""
+    sentence = f"The room '{room}' failed on this message and dropped it; it has been restarted."
+    return Problem("room_crashed", sentence)
 
 
 def told_of_gap(gap: Gap, event_id: str, now: float) -> Event:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol
 
 from attrs import evolve
 
@@ -21,7 +21,10 @@ from ...transport import (
 from .member import Member
 from .problems import room_closed
 
-__all__ = ["Answer", "Replies", "Reply", "scope_of", "settle_unheard"]
+__all__ = ["Answer", "MissedAnswers", "Replies", "Reply", "scope_of", "settle_unheard"]
+
+MOST_MISSED: Final = 64
+"""Answers that are kept for a client that may come back; of more the first."""
 
 
 class Answer(Protocol):
@@ -98,6 +101,26 @@ class Reply:
             self.refuse(self._overdue(self))
 
 
+class MissedAnswers:
+    """What is answered to a client while its connection is lost, for when it is back in a room."""
+
+    def __init__(self) -> None:
+        self._kept: list[PodMessage] = []
+        self._say: Callable[[PodMessage], None] | None = None
+
+    def add(self, message: PodMessage) -> None:
+        """Keep an answer, or give it to the client that is back."""
+        if self._say is not None:
+            self._say(message)
+        elif len(self._kept) < MOST_MISSED:
+            self._kept.append(message)
+
+    def take(self, say: Callable[[PodMessage], None]) -> list[PodMessage]:
+        """Return what was kept; what comes from now on is said at once."""
+        kept, self._kept, self._say = self._kept, [], say
+        return kept
+
+
 class Replies:
     """What one client is still owed, oldest first. `timeout` is in seconds, `wall` unix seconds.
 
@@ -105,13 +128,14 @@ class Replies:
     rooms, by the rooms that one client may be in.
     """
 
-    __slots__ = ("_client", "_due", "_timeout", "_wall")
+    __slots__ = ("_client", "_due", "_missed", "_timeout", "_wall")
 
     def __init__(self, client: Member, timeout: float, wall: Callable[[], float]) -> None:
         self._client: Member | None = client
         self._timeout = timeout
         self._wall = wall
         self._due: dict[Reply, float] = {}
+        self._missed: Mapping[str, MissedAnswers] = {}
 
     def __len__(self) -> int:
         return len(self._due)
@@ -146,10 +170,13 @@ class Replies:
         """Note that a reply has been given."""
         self._due.pop(reply, None)
 
-    def end(self) -> None:
-        """Answer nothing any more: the client is gone. What it said before is still done."""
+    def end(self, missed: Mapping[str, MissedAnswers]) -> None:
+        """Answer nothing any more: the client is gone. What it said before is still done.
+
+        What is answered in rooms that keep its place goes to who waits for it there.
+        """
         self._due.clear()
-        self._client = None
+        self._client, self._missed = None, missed
 
     def refuse(self, problem: Problem, request_id: RequestId = None) -> None:
         """Tell the client of a problem."""
@@ -166,6 +193,18 @@ class Replies:
         """Tell the client something."""
         if self._client is not None:
             self._client.say(message)
+        elif self._missed:
+            self._keep(message)
+
+    def _keep(self, message: PodMessage) -> None:
+        room: str | None = None
+        if isinstance(message, Receipted):
+            room = message.room
+        elif isinstance(message, Failed) and message.id is not None:
+            room = message.problem.room
+        missed = None if room is None else self._missed.get(room)
+        if missed is not None:
+            missed.add(message)
 
 
 def scope_of(outcome: Outcome) -> Scope:

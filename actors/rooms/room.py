@@ -14,6 +14,7 @@ from .answering import EventHandler, event_handlers, params_of
 from .hooks import check_hooks
 from .member import EVERYONE, D, Member, Whom
 from .payloads import Build
+from .presence import Presence
 from .roster import S, StatePolicy
 
 if TYPE_CHECKING:
@@ -49,11 +50,19 @@ class Room(Handling, Generic[S, D]):
     What it has set itself to do once (`after`) it does before.
     """
 
+    listed: ClassVar[bool] = False
+    """Whether the directory shows the room, with its name, to those who may see it there."""
     max_members: ClassVar[int] = 0
     """How many may be in on one pod; 0 is no limit. A lower one of `access.rules` counts."""
     message_rate: ClassVar[float] = 0.0
     """Messages a second that each member may say, a second's worth at once; 0 is no limit but
     `limits.messageRateLimit`. A lower one of `access.rules` counts."""
+
+    presence: Presence = Presence()
+    """Write `presence = True` (`Presence()` to a type checker) and the room tracks who is in."""
+
+    grace: ClassVar[float] = 0.0
+    """Seconds that a member's place is kept whose connection is lost without its leaving."""
 
     __host__: Host | None = None
     __answers__: ClassVar[Mapping[str, EventHandler]] = {}
@@ -65,6 +74,9 @@ class Room(Handling, Generic[S, D]):
         Raises `ActorDefinitionError`.
         """
         super().__init_subclass__(**kwargs)
+        wish: object = cls.__dict__.get("presence")
+        if isinstance(wish, bool):
+            cls.presence = Presence() if wish else Room.presence
         check_hooks(cls, Room)
         cls.__answers__ = event_handlers(cls)
         if cls.authorize_join is not Room.authorize_join:
@@ -150,6 +162,14 @@ class Room(Handling, Generic[S, D]):
         """
         _host_of(self).tell_problem(member, problem)
 
+    def describe(self, **meta: JSON) -> None:
+        """Say what the directory shows of the room beside its name; each call says all of it.
+
+        It outlives a crash of the room, and says nothing where the class is not `listed`. Raises
+        `WireError` for what is not JSON, or more than 1 KiB of it.
+        """
+        _host_of(self).describe(meta)
+
     def lose(self, events: int = 1) -> None:
         """Count events that members will not hear (`lost` of the room's figures)."""
         _host_of(self).lose(events)
@@ -225,6 +245,19 @@ class Room(Handling, Generic[S, D]):
         """React to a member who is somebody else now, and whom `authorize_join` lets stay.
 
         It has signed in, signed in as somebody else, or its token has expired.
+        """
+
+    async def on_drop(self, member: Member[D]) -> None:
+        """React to a member whose connection is lost, and whose place is kept (`grace`).
+
+        It stands in `members`, is `away` and hears nothing. It comes back (`on_return`), or it
+        leaves when its time is over, with the reason `did not come back`.
+        """
+
+    async def on_return(self, member: Member[D]) -> None:
+        """React to a member that is back in its place: the same object, with the same `data`.
+
+        It has been told what was answered meanwhile, and how many of the room's events it missed.
         """
 
     async def on_leave(self, member: Member[D], reason: str) -> None:

@@ -13,19 +13,24 @@ import orjson
 from attrs import evolve
 
 from ...transport import JSON, Event, Failed, Problem, encode_data
+from ...transport.brokers import PRESENCE
 from ..cluster import Degraded, Gap, Healed, Uplink
 from ..runtime import Actor, ActorDefinitionError, Draining, Exit, Handler, handler_of, handles
 from . import problems
 from .attendance import Attendance
 from .bounds import may_exceed
 from .emits import Emits
+from .grace import Grace
 from .host import Host
 from .membership import Membership
 from .naming import name_of
+from .presence import Presence
+from .refusal import Refuse
 from .room import Room
 from .room_kind import kind_of
 from .roster import (
     LimitsChanged,
+    PodsCounted,
     RemoteEmits,
     RoomEmit,
     RoomEnvironment,
@@ -33,12 +38,14 @@ from .roster import (
     ServerEmit,
     StatePolicy,
 )
-from .seat import Departed, Identified, Knock, Seat
+from .seat import Departed, Identified, Knock, Seat, Vanished
 from .speech import Speech
+from .tracking import Tracking
 from .turn import Turn
 
 __all__ = ["RoomActor"]
 
+_OURS: Final = ("__host__", "presence")
 LONGEST_WAY: Final = 3600.0
 """Seconds that an event of another pod is counted as at most: its clock may be wrong by years."""
 
@@ -61,9 +68,17 @@ class RoomActor(Actor):
             roster.state_built = True
         roster.voice = weakref.WeakMethod(speech.say_now)
         roster.takes_batches = self._kind.plain_remote_emit
+        roster.listed = room.listed
         roster.listens = self._kind.hears_the_pod
         attendance = Attendance(host, roster, environment, kept=room.keep_alive)
-        self._membership = Membership(room, roster, environment, speech, attendance)
+        roster.grace = room.grace
+        self._tracking = None
+        if self._kind.tracks:
+            self._tracking = Tracking(host, roster, environment, speech)
+            Presence(self._tracking).give(room)
+        self._membership = Membership(
+            *(room, roster, environment, speech), attendance, Grace(host, roster), self._tracking
+        )
         self._emits = Emits(room, roster.name, environment.rules, speech, self._membership)
 
     # Life ----------------------------------------------------------------------------------
@@ -125,7 +140,7 @@ class RoomActor(Actor):
     def held(self) -> Iterable[object]:
         """Return what the room keeps: its state, and what its author has put on it; only look."""
         own = getattr(self._room, "__dict__", {})
-        return [self._roster.state, *(value for key, value in own.items() if key != "__host__")]
+        return [self._roster.state, *(value for key, value in own.items() if key not in _OURS)]
 
     def naming(self, message: object) -> Mapping[str, str]:
         """Name what crashed the room: who said which event, under which id."""
@@ -158,6 +173,10 @@ class RoomActor(Actor):
     @handles(Identified)
     async def _identified(self, message: Identified) -> None:
         await self._membership.identified(message)
+
+    @handles(Vanished)
+    async def _vanished(self, message: Vanished) -> None:
+        await self._membership.vanished(message)
 
     @handles(Departed)
     async def _departed(self, message: Departed) -> None:
@@ -204,9 +223,16 @@ class RoomActor(Actor):
         if plain:
             speech.say(event)
         else:
-            await self._speech.hook(
-                self._room.on_server_emit(event.name, orjson.loads(event.encoded))
-            )
+            try:
+                await speech.hook(
+                    self._room.on_server_emit(event.name, orjson.loads(event.encoded))
+                )
+            except Refuse as refused:
+                if answer is None:  # nobody waits who could be told
+                    raise
+                speech.discard()
+                problem = evolve(refused.problem, room=self._name)
+                speech.then(partial(answer.refuse, problem))
         await self._end()
 
     def _leave_out(self, message: ServerEmit, problem: Problem) -> None:
@@ -226,14 +252,15 @@ class RoomActor(Actor):
         speech = self._speech
         if not message.events:
             self._roster.owns_up = False
-        if self._roster.undelivered:
-            self._own_up()
-        while self._roster.gaps:
-            await self._tell_gap(self._roster.gaps.popleft())
+        if self._roster.undelivered or self._roster.gaps:
+            await self._tell_what_is_missing()
         if not message.events:
             return
         for event in message.events:
-            if self._kind.plain_remote_emit:
+            if event.name == PRESENCE:
+                if self._tracking is not None:
+                    self._tracking.heard(event)
+            elif self._kind.plain_remote_emit:
                 speech.repeat(event)
             else:
                 data = orjson.loads(event.encoded)
@@ -255,12 +282,21 @@ class RoomActor(Actor):
         for seat in self._roster.seats():
             seat.pace = None
 
+    @handles(PodsCounted)
+    async def _pods_counted(self, message: PodsCounted) -> None:
+        if self._tracking is not None:
+            self._tracking.counts(message.pods)
+
     @handles(Degraded)
     async def _degraded(self, message: Degraded) -> None:
+        if self._tracking is not None:
+            self._tracking.degraded(message)
         await self._speech.alone(self._room.on_degraded(message))
 
     @handles(Healed)
     async def _healed(self, message: Healed) -> None:
+        if self._tracking is not None:
+            self._tracking.healed()
         await self._speech.alone(self._room.on_healed(message))
 
     @handles(Draining)
@@ -287,7 +323,7 @@ class RoomActor(Actor):
         if isinstance(message, ServerEmit) and turn.waited:
             speech.end()  # its hook has taken it, and perhaps told others
         elif isinstance(message, ServerEmit) and message.answer is not None:
-            message.answer.refuse(problems.crashed(self._name, heard=False))
+            message.answer.refuse(problems.failed_on(self._name))
         speech.discard()
         if isinstance(message, RoomEmit):
             self._roster.half_heard = turn.waited  # told when the room is back
@@ -309,10 +345,20 @@ class RoomActor(Actor):
         roster.lost += missed
         roster.gaps.extend(problems.closed_gap(roster.name, missed, since, now))
         roster.call_to_own_up(roster.ref)
+        if self._tracking is not None:
+            self._tracking.missed()
+
+    async def _tell_what_is_missing(self) -> None:
+        if self._roster.undelivered:
+            self._own_up()
+        while self._roster.gaps:
+            await self._tell_gap(self._roster.gaps.popleft())
 
     async def _tell_gap(self, gap: Gap) -> None:
         """Tell the members of what has not come, and then the room itself."""
         env = self._environment
+        if self._tracking is not None:
+            self._tracking.missed()
         self._speech.announce(problems.told_of_gap(gap, env.event_ids(), env.wall()))
         await self._speech.alone(self._room.on_gap(gap))
 

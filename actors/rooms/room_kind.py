@@ -25,6 +25,7 @@ class RoomKind:
     plain_remote_emit: bool
     plain_idle: bool
     plain_message: bool
+    tracks: bool
     answers: Mapping[str, EventHandler]
     """What handles each event; where there is none, `on_message`."""
     handlers: dict[type, Handler | None] = field(factory=dict)
@@ -52,6 +53,7 @@ def kind_of(cls: type[Room[Any]]) -> RoomKind:
             plain_remote_emit=cls.on_remote_emit is Room.on_remote_emit,
             plain_idle=cls.on_idle is Room.on_idle,
             plain_message=cls.on_message is Room.on_message,
+            tracks=cls.presence is not Room.presence,
             answers=cls.__answers__,
         )
     return kind

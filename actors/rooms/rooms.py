@@ -28,7 +28,7 @@ from .openings import Openings
 from .room import Room
 from .room_actor import RoomActor
 from .room_kind import kind_of
-from .roster import LimitsChanged, RemoteEmits, RoomEnvironment, Roster
+from .roster import LimitsChanged, PodsCounted, RemoteEmits, RoomEnvironment, Roster
 
 __all__ = [
     "RoomFactory",
@@ -186,6 +186,12 @@ class Rooms:
         for ref in self._refs.values():
             ref.signal(message)
 
+    def count_pods(self, pods: frozenset[str]) -> None:
+        """Tell the rooms that track who is in them which other pods are taken to be there."""
+        for name, roster in self._rosters.items():
+            if roster.people is not None:
+                self._refs[name].signal(PodsCounted(pods))
+
     async def drain(self, seconds: float) -> None:
         """Let every room hand over what it wants to; wait for them so long at most."""
         self._handing_over = dict.fromkeys(self._refs, None)
@@ -224,7 +230,11 @@ class Rooms:
 
     def _opened(self, name: str, path: str, room_class: RoomFactory) -> ActorCell[Any]:
         attended = partial(self._attended, name)
-        roster: Roster[Any] = Roster(name=name, attended=attended, counted=self.counts(name))
+        roster: Roster[Any] = Roster(
+            name=name, attended=attended, counted=self.counts(name), opened_at=self.wall()
+        )
+        if self._environment.uplink is not None:
+            roster.pod = self._environment.uplink.pod_id
         if isinstance(room_class, type) and issubclass(room_class, Room):
             roster.listens = kind_of(room_class).hears_the_pod
         cell = self.cell(path, room_class, roster)
@@ -257,6 +267,7 @@ class Rooms:
 
     def _ended(self, roster: Roster[Any], exit_: Exit) -> None:
         """Forget a room, and then tell those who are in it or knock: they may open another."""
+        roster.farewell()
         self._forget(roster.name)
         if roster.name is not None:
             for seat in roster.seats():

@@ -17,12 +17,14 @@ from ..cluster import Gap, Uplink
 from ..runtime import ActorRef, Returnable
 from .fanout import Batching
 from .member import Member
+from .people import People
 from .replies import Answer, Reply
 from .seat import Seat
 
 __all__ = [
     "EventIds",
     "LimitsChanged",
+    "PodsCounted",
     "RemoteEmits",
     "RoomEmit",
     "RoomEnvironment",
@@ -34,6 +36,8 @@ __all__ = [
 
 S = TypeVar("S", default=None)
 
+NOTHING_SAID: Final[Mapping[str, JSON]] = {}
+"""What a room says of itself that says nothing; one for all of them."""
 MOST_GAPS: Final = 16
 """Gaps that wait to be told while a room is busy; each tells of all since it began."""
 
@@ -125,6 +129,13 @@ class LimitsChanged:
 
 
 @frozen
+class PodsCounted:
+    """The other pods that are taken to be there are these now, by their ids. A signal."""
+
+    pods: frozenset[str]
+
+
+@frozen
 class RoomEnvironment:
     """What every room of a pod shares: its limits, its event ids and the wall clock (unix s).
 
@@ -170,7 +181,9 @@ class Roster(Generic[S]):
 
     `members`, `knocking`, `leaving` and `withdrawn` are written by seats alone: `leaving` are the
     members that are out and wait for `on_leave`, each with the reason, `knocking` those who ask to
-    come in, of whom `withdrawn` do not any more. `ref` is the room's address.
+    come in, of whom `withdrawn` do not any more, `away` those whose connection is lost and whose
+    place is kept for `grace` seconds, by the word that brings them back. `pod` is this one's id
+    where there are others. `ref` is the room's address.
 
     `takes_batches` is whether other pods' events may come several in a message: not where a hook
     sees each, for one that crashes it must take no other along. `undelivered` counts those (said
@@ -178,10 +191,13 @@ class Roster(Generic[S]):
     that members do not know of yet, `gaps` what has not come at all; `owns_up` is whether a signal
     is on its way that has them told. `listens` is whether a hook hears what the pod says although
     nobody is in; before it runs that may not be known.
-    `counted` is whether receipts say who has heard.
+    `counted` is whether receipts say who has heard. `listed` is whether the directory shows the
+    room, there since `opened_at`, with the `meta` that it gave of itself at `described_at` (unix
+    seconds, 0 for never).
     `half_heard` is whether what crashed the room had said something that is out. `attended` learns
     whether anybody is in, whenever that may have changed. `voice` returns what says and writes what
-    waits to be said, while the room runs.
+    waits to be said, while the room runs. `people` are those who are in, on all pods, where the
+    room tracks them; `farewell` tells the other pods that it has ended.
     """
 
     name: str | None
@@ -189,6 +205,9 @@ class Roster(Generic[S]):
     members: dict[str, Member] = field(factory=dict)
     knocking: dict[Seat, None] = field(factory=dict)
     leaving: dict[Seat, str] = field(factory=dict)
+    away: dict[str, Seat] = field(factory=dict)
+    grace: float = 0.0
+    pod: str = ""
     withdrawn: int = 0
     sequence: int = 0
     deliveries: int = 0
@@ -204,13 +223,19 @@ class Roster(Generic[S]):
     gaps: deque[Gap] = field(factory=lambda: deque(maxlen=MOST_GAPS))
     half_heard: bool = False
     counted: bool = False
+    listed: bool = False
+    opened_at: float = 0.0
+    meta: Mapping[str, JSON] = NOTHING_SAID
+    described_at: float = 0.0
     attended: Callable[[bool], None] = _unwatched
     voice: Callable[[], Callable[[], None] | None] = _silent
+    people: People | None = None
+    farewell: Callable[[], object] = _silent
 
     @property
     def present(self) -> int:
-        """How many are in at this moment."""
-        return len(self.members) - len(self.leaving)
+        """How many are in at this moment, and hear what is said."""
+        return len(self.members) - len(self.leaving) - len(self.away)
 
     def call_to_own_up(self, ref: ActorRef[Any] | None) -> None:
         """Have the room at that address tell what it owes: one signal waits, however much it is."""

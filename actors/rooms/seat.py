@@ -13,20 +13,30 @@ stands in `members` and hears nothing until `on_leave` has its turn.
 from __future__ import annotations
 
 import enum
+import secrets
 from typing import TYPE_CHECKING, Final, Protocol
 
 from attrs import evolve, frozen
 
-from ...transport import JSON, Identity, Problem, TokenBucket
+from ...transport import JSON, Identity, Joined, KeptPlace, Problem, RequestId, TokenBucket
 from ..runtime import Exit, RoomError
 from .member import FrameSink, Member
 from .refusal import check_code
-from .replies import Reply
+from .replies import MissedAnswers, Reply
 
 if TYPE_CHECKING:
     from .roster import Roster
 
-__all__ = ["Departed", "Identified", "Knock", "Seat", "SeatOwner", "Standing", "same_person"]
+__all__ = [
+    "Departed",
+    "Identified",
+    "Knock",
+    "Seat",
+    "SeatOwner",
+    "Standing",
+    "Vanished",
+    "same_person",
+]
 
 MOST_ASKING: Final = 16
 """Joins of one client that may wait for the same room's answer."""
@@ -43,6 +53,8 @@ class Standing(enum.Enum):
     """It is a member."""
     DOUBTED = "doubted"
     """It was somebody and is not any more: it hears nothing until the room says that it stays."""
+    AWAY = "away"
+    """It is a member whose connection is lost: its place is kept for a while."""
     OUT = "out"
     """It is not, or no longer, a member."""
 
@@ -67,6 +79,13 @@ class Departed:
 
     seat: Seat
     reason: str
+
+
+@frozen
+class Vanished:
+    """A member's connection is lost, and its place is kept. A signal: one for each time."""
+
+    seat: Seat
 
 
 class SeatOwner(Protocol):
@@ -94,11 +113,15 @@ class Seat(Member):
         "_newest",
         "_signalled",
         "_since",
+        "away_until",
         "client",
         "doubt",
+        "missed",
         "owner",
         "pace",
         "params",
+        "place",
+        "resume",
         "roster",
         "spoke_in",
         "standing",
@@ -122,6 +145,13 @@ class Seat(Member):
         """How fast it may speak in this room, where that is limited and it has spoken."""
         self.params: JSON = None
         """What the client has said of its wish to come in."""
+        self.resume: str | None = None
+        """The place that it had, as it says, and wants back."""
+        self.place = ""
+        """What brings it back here, where the room keeps places."""
+        self.away_until = 0.0
+        """Until when its place is kept while it is away (trio's seconds)."""
+        self.missed: MissedAnswers | None = None
         self.standing = Standing.OUT
         self.spoke_in = False
         """Whether what it said may be heard although it is out: it left of its own accord."""
@@ -139,7 +169,12 @@ class Seat(Member):
     @property
     def taken(self) -> bool:
         """Whether the client is in the room."""
-        return self.standing in (Standing.IN, Standing.DOUBTED)
+        return self.standing in _TAKEN
+
+    @property
+    def away(self) -> bool:
+        """See `Member.away`."""
+        return self.standing is Standing.AWAY
 
     @property
     def open_to_join(self) -> bool:
@@ -148,10 +183,10 @@ class Seat(Member):
 
     # What the client's session does ---------------------------------------------------------
 
-    def knock(self, reply: Reply, params: JSON = None) -> None:
+    def knock(self, reply: Reply, params: JSON = None, resume: str | None = None) -> None:
         """Ask to come in, or wait for the answer of a room that was asked already."""
         self._asking.append(reply)
-        self.params = params
+        self.params, self.resume = params, resume
         if self.standing is Standing.OUT:
             self.standing = Standing.KNOCKING
             self.seats[self.name] = self
@@ -177,6 +212,22 @@ class Seat(Member):
         self.spoke_in = freely
         self.roster.leaving[self] = reason
         self.roster.signal(Departed(self, reason))
+
+    def drop(self, now: float) -> MissedAnswers | None:
+        """Be away, if the room keeps the place of who vanishes; return what it will have missed.
+
+        `now` is trio's seconds. None is out of the room, or never was in it.
+        """
+        if self.standing is not Standing.IN or not self.roster.grace:
+            return None
+        self.standing, self.sink, self._since = Standing.AWAY, _NOWHERE, self.roster.sequence
+        self.away_until = now + self.roster.grace
+        self.roster.away[self.place] = self
+        if self.seats.get(self.name) is self:
+            del self.seats[self.name]
+        self.missed = MissedAnswers()
+        self.roster.signal(Vanished(self))
+        return self.missed
 
     def identify(self, identity: Identity | None) -> None:
         """Be somebody else: the room is to say whether it stays.
@@ -209,10 +260,41 @@ class Seat(Member):
         self.roster.knocking.pop(self, None)
         self.roster.members[self.client_id] = self
         self.standing = Standing.IN
+        if self.roster.grace:
+            self.place = _new_place(self.roster.pod)
         if self._signalled and self.identity is not None:  # somebody else since it knocked
             self.standing = Standing.DOUBTED
             self.sink, self._since = _NOWHERE, self.roster.sequence
         return [reply for reply in self._asked() if reply.take()]
+
+    def come_back(self, knocking: Seat, now: float) -> tuple[list[Reply], int, float]:
+        """Be there again, by the connection of one that has asked with this place's word.
+
+        Returns the joins that are to be acknowledged, how many of the room's events it missed, and
+        for how many seconds it was away; `now` is trio's.
+        """
+        self.roster.away.pop(self.place, None)
+        self.roster.knocking.pop(knocking, None)
+        knocking.standing = Standing.OUT
+        client = self.client = knocking.client
+        self.owner, self.ref, self.sink = knocking.owner, client.ref, client.sink
+        self.address, self.protocol, self.local = client.address, client.protocol, client.local
+        self.identity = self._newest = client.identity
+        self.seats = client.seats
+        self.seats[self.name] = self
+        self.standing, self.place = Standing.IN, _new_place(self.roster.pod)
+        asked = [reply for reply in knocking._asked() if reply.take()]
+        away = now - (self.away_until - self.roster.grace)
+        return asked, self.roster.sequence - self._since, away
+
+    def acknowledgement(
+        self, time: float, request_id: RequestId, *, returned: bool = False
+    ) -> Joined:
+        """Return what tells the client that it is in; `time` is unix seconds."""
+        place = None
+        if self.place:
+            place = KeptPlace(self.place, self.roster.grace, self.client_id, returned)
+        return Joined(self.name, time, request_id, place)
 
     def turn_away(self, problem: Problem) -> None:
         """Do not come in, and be told why."""
@@ -299,6 +381,8 @@ class Seat(Member):
             self.roster.withdrawn -= 1
         self.standing, self.sink = Standing.OUT, _NOWHERE
         self.roster.knocking.pop(self, None)
+        if self.roster.away.get(self.place) is self:
+            del self.roster.away[self.place]
         if self.seats.get(self.name) is self:
             del self.seats[self.name]
         self._believe()
@@ -307,6 +391,14 @@ class Seat(Member):
         doubt, self.doubt = self.doubt, None
         if doubt is not None:
             doubt.take()
+
+
+_TAKEN: Final = frozenset({Standing.IN, Standing.DOUBTED, Standing.AWAY})
+
+
+def _new_place(pod: str) -> str:
+    """Return a word that nobody can guess; whoever says it comes to this pod's room with it."""
+    return f"{pod}.{secrets.token_urlsafe(16)}"
 
 
 def same_person(one: Identity | None, other: Identity | None) -> bool:

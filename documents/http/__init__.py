@@ -11,6 +11,7 @@ from .collections import (
     json_body,
 )
 from .openapi import Offer
+from .rooms import room_routes
 from .schemas import MAX_NAME, MAX_PASSWORD, MIN_PASSWORD
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "catalogue_routes",
     "collection_routes",
     "json_body",
+    "room_routes",
 ]

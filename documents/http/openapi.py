@@ -14,6 +14,7 @@ from attrs import frozen
 from ...config import Definition, PropertyType, Right
 from ...transport import JSON
 from .responses import REFUSAL, REFUSALS, body_of, ref, refusals, response
+from .room_paths import ROOMS
 from .schemas import Schema, changed_schema, found_schema, given_schema, shown_schema
 from .sign_in_paths import SIGNING_IN
 
@@ -83,6 +84,7 @@ def openapi(offers: Sequence[Offer], version: str) -> Schema:
         paths.update(described.paths())
         schemas.update(described.schemas())
     paths.update(SIGNING_IN)
+    paths.update(ROOMS)
     return {
         "openapi": "3.1.0",
         "info": {"title": "deployd", "version": version},

@@ -15,6 +15,7 @@ REFUSAL: Final[Schema] = {
     "required": ["error"],
     "properties": {
         "error": {"type": "string", "description": "A sentence that tells the remedy."},
+        "code": {"type": "string", "description": "A word for programs, where rooms answer."},
         "errors": {
             "type": "array",
             "description": "What is wrong with each property of a document.",
@@ -67,9 +68,9 @@ _TEXTS: Final[Mapping[str, str]] = {
     "400": "The query, the body or the document will not do; `errors` names properties.",
     "401": "Nobody is signed in, or the token, key, name or password is not good.",
     "403": "This caller may not.",
-    "404": "There is no such document.",
+    "404": "There is no such document, or nobody is in the room.",
     "408": "The body took too long to come.",
-    "409": "The document keeps changing meanwhile: read it and try again.",
+    "409": "The document keeps changing meanwhile: read it and try again. Or a room says no.",
     "412": "The document is in another state than `If-Match` and the like speak of.",
     "413": "The body is too large.",
     "415": "The body is not said to be JSON.",

@@ -12,7 +12,10 @@ from ...actors import (
     AccessPolicy,
     ConnectionEnvironment,
     Heartbeat,
+    HttpRates,
     Hub,
+    Lobby,
+    Publisher,
     RulesChanged,
     Uplink,
 )
@@ -34,8 +37,8 @@ CLOSE_TIMEOUT: Final = 2.0
 class ClientTree:
     """Builds what a pod has for its clients; `upgrade` admits them.
 
-    Where there are `collections`, they say who may listen to their changes. `environment` is what
-    all connections share.
+    `publisher` and `lobby` are for who asks over HTTP. Where there are `collections`, they say who
+    may listen to their changes. `environment` is what all connections share.
     """
 
     def __init__(
@@ -49,6 +52,9 @@ class ClientTree:
         config = basis.config
         listening = None if collections is None else collections.listening
         self.access = AccessPolicy(config.access, listening)
+        rates = HttpRates(config.limits, trio.current_time, basis.meters.rate_limited)
+        self.publisher = Publisher(hub, rooms.directory, self.access, config.limits, rates)
+        self.lobby = Lobby(hub, self.access, rates)
         self.heartbeat = Heartbeat(
             config.limits.ping_interval,
             config.limits.pong_timeout,
@@ -95,6 +101,7 @@ class ClientTree:
         """Live by new settings: those who are connected too."""
         self.environment.limits = config.limits
         self._upgrader.adopt(config.limits)
+        self.publisher.adopt(config.limits)
         if config.access == self._rules:
             return
         self._rules = config.access

@@ -12,8 +12,15 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute
 from starlette.types import Scope
 
+from ...actors import Lobby, Publisher, RoomFactory
 from ...config import Audit, Config, get_logger, private_paths, read_origin
-from ...documents.http import AuthView, auth_routes, catalogue_routes, collection_routes
+from ...documents.http import (
+    AuthView,
+    auth_routes,
+    catalogue_routes,
+    collection_routes,
+    room_routes,
+)
 from ...documents.store import database_files, database_url
 from ...transport import (
     JSON,
@@ -49,6 +56,7 @@ from ..description import node_to_json
 from ..observe import Exporter, Views, Watched, pods_of
 from .collections import CollectionTree
 from .health import Health
+from .room_docs import room_docs_routes
 from .stress import StressRunner
 
 __all__ = ["Served", "make_listener", "make_metrics_listener"]
@@ -67,9 +75,10 @@ class Served:
     """What a pod's ports answer from.
 
     `settings` is the file of the configuration, which nobody gets to see. `upgrade` takes a
-    WebSocket handshake over, or says why not; in it one of `protocols` is spoken. `collections` is
-    None for a pod that serves none, `tls` for one that does not encrypt. `wall` returns unix
-    seconds. `mounted` answers what is not the pod's, where it is there.
+    WebSocket handshake over, or says why not; in it one of `protocols` is spoken. `publisher` says
+    what comes over HTTP for rooms, `lobby` shows which there are. `collections` is None for a pod
+    that serves none, `tls` for one that does not encrypt. `bindings` are the application's rooms by
+    pattern. `wall` returns unix seconds. `mounted` answers what is not the pod's.
     """
 
     watched: Watched
@@ -83,8 +92,11 @@ class Served:
     stress: StressRunner
     chaos: Injector | None
     upgrade: Callable[[UpgradeRequest], Refusal | None]
+    publisher: Publisher
+    lobby: Lobby
     protocols: Sequence[ClientProtocol]
     collections: CollectionTree | None
+    bindings: Mapping[str, RoomFactory]
     tls: TlsTerminator | None
     wall: Callable[[], float]
     mounted: Mounted | None
@@ -229,7 +241,11 @@ def _routes(pod: Served, authenticator: Authenticator, public: PublicFiles) -> S
     )
     return [
         *auth_routes(view),
+        *room_routes(pod.publisher, pod.lobby, authenticator),
         *catalogue_routes(api, authenticator.identify, pod.watched.version),
+        *room_docs_routes(
+            pod.bindings, pod.watched.access, authenticator.identify, pod.watched.version
+        ),
         others,
         *collection_routes(api, authenticator.identify, authenticator.own),
     ]

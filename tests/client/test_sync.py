@@ -13,7 +13,9 @@ from contextlib import closing
 
 import pytest
 import trio
+from attrs import evolve
 
+from deployd.actors import JSON, Member, Room, on
 from deployd.client import (
     ClientClosed,
     ClosedForGood,
@@ -23,6 +25,7 @@ from deployd.client import (
     Scope,
 )
 from deployd.client.sync import connect
+from deployd.config import Access, Rule, Speaker
 from deployd.supervisors import Pod
 from support.clients import PATIENCE, pod_config, running_pod, until
 
@@ -226,3 +229,27 @@ with connect(sys.argv[1]) as c:
         await trio.sleep(0.2)
         os.kill(process.pid, signal.SIGINT)
         assert await ended(process) == (0, "after\n", "")
+
+
+async def test_a_script_emits_where_a_rule_lets_it_without_joining() -> None:
+    class Desk(Room):
+        async def on_message(self, member: Member, event: str, data: JSON) -> None:
+            self.broadcast(event, data)
+
+        @on("count")
+        def count(self, member: Member, data: JSON) -> int:
+            return len(self.members)
+
+    def story(url: str) -> None:
+        with connect(url) as inside, connect(url) as script:
+            inside.join("desk")
+            assert script.emit("desk", "count").answer == 1
+            receipt = script.emit("desk", "note", "hello")
+            heard = next(inside.events("desk", timeout=5))
+            assert (heard.id, heard.data) == (receipt.id, "hello")
+            assert script.rooms == set()
+
+    rules = {"desk": Rule(emit=Speaker.ANYONE)}
+    config = evolve(pod_config(), access=Access(rules=rules))
+    async with running_pod(config, {"desk": Desk}) as pod:
+        await run(story, pod)

@@ -108,7 +108,7 @@ FILE = "file realtime.json"
     ({"brokr": {}}, "brokr is not a setting; did you mean broker?"),
     ({"tls": {"zzz": 1}}, "tls.zzz is not a setting; known are certFile, keyFile"),
     ({"access": {"rules": {"a": {"jion": "root"}}}},
-     "access.rules.a.jion is not a setting; known are join, emit, members, rate"),
+     "access.rules.a.jion is not a setting; known are join, emit, publish, list, members, rate"),
     ({"limits": {"pingInterval": "54"}},
      'limits.pingInterval must be a number above 0 (seconds), not "54"'),
     ({"limits": {"pingInterval": True}},

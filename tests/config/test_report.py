@@ -42,7 +42,8 @@ def test_values_are_written_as_files_write_them() -> None:
     )
 
     assert found["origins.allowed"].value == ("https://a.org",)
-    rule = {"join": "root", "emit": "members", "members": 0, "rate": 0.0}
+    closed = {"publish": "root", "list": "root"}
+    rule = {"join": "root", "emit": "members", **closed, "members": 0, "rate": 0.0}
     assert found["access.rules"].value == {"a-*": rule}
     assert found["limits.pingInterval"].value == 20.5
     assert found["limits.pongTimeout"].value == 10

@@ -92,6 +92,7 @@ class SimPod:
     heard: list[Heard] = field(factory=list)
     outages: list[tuple[float, Degraded | Healed]] = field(factory=list)
     gaps: list[tuple[float, Gap]] = field(factory=list)
+    pods: list[tuple[float, frozenset[str]]] = field(factory=list)
     given_up: list[tuple[float, str | None, int]] = field(factory=list)
     joined: float | None = None
     settled: dict[str, list[Scope]] = field(factory=dict)
@@ -161,6 +162,9 @@ class SimPod:
 
     def gap(self, room: str, gap: Gap) -> None:
         self.gaps.append((trio.current_time(), gap))
+
+    def count_pods(self, pods: frozenset[str]) -> None:
+        self.pods.append((trio.current_time(), pods))
 
     def tell_all(self, message: Degraded | Healed) -> None:
         if isinstance(message, Healed) and not self.outages:

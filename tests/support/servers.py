@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 import pytest
 
@@ -13,7 +14,7 @@ from deployd.tools.chaos.servers import NotInstalled
 __all__ = ["not_installed", "where_installed"]
 
 
-def not_installed(program: str, package: str) -> None:
+def not_installed(program: str, package: str) -> NoReturn:
     """Skip the test, or fail it in CI."""
     _miss(f"{program} is not installed: {package}")
 
@@ -27,5 +28,5 @@ def where_installed() -> Iterator[None]:
         _miss(str(missing))
 
 
-def _miss(sentence: str) -> None:
+def _miss(sentence: str) -> NoReturn:
     (pytest.fail if os.environ.get("CI") else pytest.skip)(sentence)

@@ -11,6 +11,7 @@ from deployd.tools.common import (
     AccessDenied,
     Address,
     BadAddress,
+    Declined,
     NotAPod,
     Unreachable,
     ask,
@@ -204,3 +205,12 @@ def test_something_that_speaks_no_http_is_no_pod() -> None:
         with pytest.raises(NotAPod, match="no HTTP"):
             ask(Address("http", "127.0.0.1", listener.getsockname()[1]), "/x", None)
         thread.join(5)
+
+
+def test_who_shows_a_token_is_told_what_the_pod_says_of_it(server: Answers) -> None:
+    server.status, server.body = 401, b'{"error": "The token has expired."}'
+    with pytest.raises(Declined, match=r"The token has expired\."):
+        ask(server.address, "/", None, token="t.o.k")
+    server.status, server.body = 403, b'{"error": "Not there.", "code": "forbidden"}'
+    with pytest.raises(Declined, match=r"Not there\."):
+        ask(server.address, "/", "key")

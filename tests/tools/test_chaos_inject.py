@@ -29,7 +29,14 @@ class Pod:
         monkeypatch.setattr(asking, "ask", self.ask)
 
     def ask(
-        self, address: Address, path: str, key: str | None, *, method: str, body: object
+        self,
+        address: Address,
+        path: str,
+        key: str | None,
+        *,
+        method: str,
+        body: object,
+        token: str | None,
     ) -> object:
         self.asked.append((method, path, body))
         if isinstance(self.answer, Exception):

@@ -33,7 +33,15 @@ def drawn(cluster: ClusterAnswer) -> str:
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     paths: list[str] = []
 
-    def ask(address: Address, path: str, key: str | None, *, method: str, body: object) -> object:
+    def ask(
+        address: Address,
+        path: str,
+        key: str | None,
+        *,
+        method: str,
+        body: object,
+        token: str | None,
+    ) -> object:
         paths.append(path)
         return ANSWER
 

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from deployd.config import Config, load_secrets
 from deployd.tools.cli import cli
 from deployd.tools.token import seconds
-from deployd.transport import Identity, Tokens
+from deployd.transport import Identity, RoomRights, Tokens
 
 
-def verified(token: str, data: str = "data") -> Identity:
+def verified(token: str, data: str = "data", *, for_rooms: bool = False) -> Identity:
     auth = Config().auth
     tokens = Tokens(
         load_secrets(Path(data), {}).jwt_secret,
@@ -26,7 +26,7 @@ def verified(token: str, data: str = "data") -> Identity:
         require_issuer=True,
         leeway=0.0,
     )
-    return tokens.verify(token)
+    return tokens.verify(token, for_rooms=for_rooms)
 
 
 def lasts(identity: Identity, ttl: float, began: float) -> bool:
@@ -110,3 +110,15 @@ def test_no_text_is_read_as_a_time_below_a_second(text: str) -> None:
     except click.BadParameter:
         return
     assert 1 <= found <= 3650 * 86_400
+
+
+def test_a_token_for_rooms_says_which_and_is_none_of_roots(runner: CliRunner) -> None:
+    made = runner.invoke(
+        cli, ["token", "--user", "shop", "--publish", "a-*", "--publish", "b", "--list", "*"]
+    )
+    assert made.exit_code == 0
+    identity = verified(made.stdout.strip(), for_rooms=True)
+    assert identity.rooms == RoomRights(publish=("a-*", "b"), list=("*",))
+    both = runner.invoke(cli, ["token", "--user", "shop", "--publish", "a-*", "--root"])
+    assert both.exit_code == 2
+    assert "not for root" in both.stderr

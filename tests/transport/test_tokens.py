@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployd.transport import BadToken, Tokens, constant_time_equal
+from deployd.transport import BadToken, RoomRights, Tokens, constant_time_equal
 
 SECRET = "a secret of more than sixty-four bytes, so that every HMAC is content"
 NOW = 1_800_000_000.5
@@ -254,3 +254,34 @@ def test_no_message_holds_the_token() -> None:
 )
 def test_keys_are_compared_whole(a: str, b: str, *, equal: bool) -> None:
     assert constant_time_equal(a, b) is equal
+
+
+def test_a_token_for_rooms_is_taken_only_where_it_is_asked_for() -> None:
+    token = tokens().sign("shop", ttl=60, rooms=RoomRights(publish=("a-*", "b")))
+    assert "nothing else" in refusal(token).sentence
+    identity = tokens().verify(token, for_rooms=True)
+    assert identity.rooms == RoomRights(publish=("a-*", "b"), list=())
+    assert not identity.is_root
+    everything = tokens().verify(tokens().sign("ann", ttl=60), for_rooms=True)
+    assert everything.rooms is None
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        [],
+        "a-*",
+        {"publish": "a-*"},
+        {"publish": [""]},
+        {"publish": [1]},
+        {"delete": ["*"]},
+    ],
+)
+def test_a_claim_about_rooms_that_is_not_understood_is_refused(claim: object) -> None:
+    with pytest.raises(BadToken, match="not understood"):
+        tokens().verify(signed(claims(rooms=claim)), for_rooms=True)
+
+
+def test_no_token_is_for_rooms_alone_and_roots() -> None:
+    with pytest.raises(BadToken, match="nothing else"):
+        tokens().verify(signed(claims(rooms={"list": ["*"]}, is_root=True)), for_rooms=True)

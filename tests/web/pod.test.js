@@ -96,6 +96,24 @@ test('an emit reaches the members of its room, and its receipt says how far', as
   assert.deepEqual([called[0].scope, called[1]], ['local', null]);
 });
 
+test('a room as an object answers, tells, refuses, and is left with its last object', async (context) => {
+  const client = clients(context);
+  const [ada, ben] = [client().room('test-sum-1'), client().room('test-sum-1', 5)];
+  await ben.join();
+  const total = next(ben, 'total');
+  const added = ada.emit('add', 2);
+  assert.equal(await added, 2);
+  assert.equal((await added.receipt).scope, 'local');
+  assert.equal((await total)[0], 2);
+  await assert.rejects(ada.emit('add', -1), { code: 'too_low', data: { least: 0 } });
+  await assert.rejects(ada.emit('add', 'two'), { code: 'wrong_data' });
+  await assert.rejects(client().room('test-sum-1', 13).join(), { code: 'room_forbidden' });
+  assert.deepEqual([ada.state, ben.state], ['in', 'in']);
+  await ada.leave();
+  assert.equal(ada.state, 'out');
+  await assert.rejects(ada.emit('add', 1), { code: 'not_a_member' });
+});
+
 test('an emit that may not be is rejected with the reason', async (context) => {
   const dpd = clients(context)();
   await dpd.socket.connect();

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from pathlib import Path
 from subprocess import STDOUT
 from typing import cast
@@ -13,12 +12,13 @@ import pytest
 import trio
 from attrs import evolve
 
-from deployd.actors import JSON, Member, Room
+from deployd.actors import JSON, Member, Refuse, Room, RoomFactory, on
 from deployd.actors.rooms.hub import ChangeType
 from deployd.config import Access, Config, Drain, Rule, Server, Speaker, Who
 from deployd.supervisors import Pod
 from support import pod_config, running_pod
 from support.collections import MASTER, running_collections, write_collection
+from support.packages_of_node import node_program
 
 FOLDER = Path(__file__).parent
 PATIENCE = 120.0
@@ -35,7 +35,7 @@ class Desk:
         self.joins: list[tuple[str, str, str | None]] = []
         self.restart = trio.Event()
 
-    def rooms(self) -> dict[str, type[Room[None]]]:
+    def rooms(self) -> dict[str, RoomFactory]:
         """Return the rooms that tests in JavaScript speak to, by pattern."""
         desk = self
 
@@ -54,13 +54,35 @@ class Desk:
             async def on_leave(self, member: Member, reason: str) -> None:
                 self.broadcast("left", member.client_id)
 
+        class Sum(Room[list[int]]):
+            """Answers with what there is in all, and tells everybody."""
+
+            def initial_state(self) -> list[int]:
+                return [0]
+
+            async def authorize_join(self, member: Member, params: int | None) -> bool:
+                return params != 13
+
+            @on("add")
+            def add(self, member: Member, more: int) -> int:
+                if more < 0:
+                    raise Refuse("Add something.", code="too_low", least=0)
+                self.state[0] += more
+                self.broadcast("total", self.state[0])
+                return self.state[0]
+
         class Seen(Room[None]):
             """Notes who comes in."""
 
             async def on_join(self, member: Member) -> None:
                 desk.joins.append((self.name, member.client_id, member.user_id))
 
-        return {"test-orders": Orders, "test-guests": Guests, "test-seen-*": Seen}
+        return {
+            "test-orders": Orders,
+            "test-guests": Guests,
+            "test-sum-*": Sum,
+            "test-seen-*": Seen,
+        }
 
     def obey(self, event: str, data: JSON) -> None:
         assert self.pod is not None
@@ -99,14 +121,6 @@ def config(port: int = 0) -> Config:
     )
 
 
-def node() -> str:
-    """Return where Node is. Without it a developer's machine skips; CI must have it."""
-    found = shutil.which("node")
-    if found is None and os.environ.get("CI"):
-        pytest.fail("install Node 20 or newer (nodejs): the client's tests run in it")
-    return found or pytest.skip("Node is not installed")
-
-
 async def run(name: str, pod: Pod | None = None) -> None:
     """Run a file of tests; fail with what it printed unless all of them ran and passed."""
     environment = {**os.environ, "FORCE_COLOR": "0"}
@@ -116,7 +130,7 @@ async def run(name: str, pod: Pod | None = None) -> None:
         environment["DEPLOYD_EXPIRED"] = pod.tokens.sign("ada", ttl=-TOKEN_TTL)
         environment["DEPLOYD_MASTER_KEY"] = MASTER["X-Master-Key"]
     # The flag is for Node 20 and 21, whose own WebSocket is behind it.
-    command = [node(), "--test", "--experimental-websocket", "--test-reporter=tap"]
+    command = [node_program(), "--test", "--experimental-websocket", "--test-reporter=tap"]
     with trio.fail_after(PATIENCE):
         process = await trio.run_process(
             [*command, str(FOLDER / name)],
@@ -139,6 +153,7 @@ ALONE = [
     "life.test.js",
     "races.test.js",
     "rest.test.js",
+    "rooms.test.js",
     "socket.test.js",
 ]
 

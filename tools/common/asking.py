@@ -39,6 +39,8 @@ _OPTIONS = (
 class Asked:
     """What a pod answered to a path, or to a `method` and `body` there. Making it asks.
 
+    The master key is looked for where neither that nor a `token` is given.
+
     Raises `ToolError`s.
     """
 
@@ -52,12 +54,13 @@ class Asked:
         *,
         method: str = "GET",
         body: object = None,
+        token: str | None = None,
     ) -> None:
         self.address = parse_address(url)
-        if key is None and self.address.is_loopback:
+        if key is None and token is None and self.address.is_loopback:
             folder = read_settings(file, os.environ, {"server.data": data}).config.server.data
             key = known_key(Path(folder), os.environ)
-        self.answer = ask(self.address, path, key, method=method, body=body)
+        self.answer = ask(self.address, path, key, method=method, body=body, token=token)
 
     def print_json(self) -> None:
         """Print it as it came."""

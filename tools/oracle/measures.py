@@ -104,7 +104,8 @@ def measure(
         duplicated=broken["duplicate"],
         reordered=broken["order"],
         false_receipts=len(false_receipts(seen)),
-        clients_dropped=sum(isinstance(record, Dropped) for record in history),
+        # Who floods on is cut off as often as it comes back before that is over.
+        clients_dropped=len({_guest(one.client) for one in history if isinstance(one, Dropped)}),
         noticed=any(one.begin >= windows[0].begin for one in troubled) if windows else False,
         told_after=max(after, default=None),
         detected=_longest(window.detected for window in windows),
@@ -219,3 +220,8 @@ def _phase(at: float, windows: Sequence[FaultWindow]) -> Phase:
 
 def _share(ordered: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def _guest(visit: str) -> str:
+    """Return which client a visit was of: `client0` of `client0.2`."""
+    return visit.partition(".")[0]

@@ -79,6 +79,11 @@ class Visit:
             data = encode_data(outage.to_json())
             self._member.say(Event(None, "system:degraded", data, "", 0, self._env.wall()))
 
+    @property
+    def rooms(self) -> list[str]:
+        """The rooms that it is in."""
+        return list(self._member.rooms)
+
     def stall(self) -> None:
         """Take nothing: what is written waits, and is counted as told all the same."""
         self.lagging, self._taken = True, trio.Event()

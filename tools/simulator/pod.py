@@ -199,6 +199,12 @@ class SimulatedPod:
         state = self._link.state
         return Linked(trio.current_time(), self.number, state.breaker.state.value, len(state.peers))
 
+    def people(self, room: str) -> list[str]:
+        """Return the users that it knows to be in a room, where that room tracks them."""
+        roster = self._parts.watched.rooms.roster(room)
+        people = None if roster is None else roster.people
+        return [] if people is None else [person.user for person in people]
+
     @property
     def chaos(self) -> Injector | None:
         """What breaks it from inside, where it takes that."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Final, TypeAlias
 
@@ -134,6 +134,11 @@ class World:
     async def _note_calm(self) -> None:
         await trio.sleep_until(self._plan.last_words)
         self.history.append(Calm(trio.current_time()))
+
+    @property
+    def pods(self) -> Mapping[int, SimulatedPod]:
+        """The pods that are there, by their numbers."""
+        return self._pods
 
     def standings(self) -> list[Linked]:
         """Say how each pod stands that is there."""

@@ -203,7 +203,7 @@ def read_beat(origin: str, message: dict[str, JSON]) -> Beat:
         _pods(body["h"]) if "h" in body else None,
         _misses(body.get("m", [])),
         _whole(body.get("t")) / 1000,
-        _seconds(body.get("w", 0), 1000 * LONGEST_INTERVAL) / 1000,
+        _seconds(body.get("w", 0), 1000 * OLDEST) / 1000,
         _seconds(body.get("k", 0), 1000 * OLDEST) / 1000,
         None if after is None else _whole(after),
         _marks(body.get("q", [])),

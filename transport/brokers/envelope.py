@@ -9,15 +9,15 @@ meaning of what is there gets another `v`, and is not read by pods that do not k
 `o` origin pod, `e` epoch (when that pod began to count, unix ms), `r` room (absent: everyone),
 `m` events: sequence in this room, id, event, data, time (unix s), hops, replayed.
 With `w` the pod wants acknowledgements, which `acks` has. In place of `r` and `m` a probe has `p`,
-a nonce; what pods say of themselves and ask each other stands in `beats`. What `signing` signs has
-`k` and `s` at its end.
+a nonce; what pods say of themselves and ask each other stands in `beats`, what they ask of rooms in
+`listings`. What `signing` signs has `k` and `s` at its end.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 import orjson
 from attrs import frozen
@@ -34,6 +34,7 @@ from .beats import (
     read_ask,
     read_beat,
 )
+from .listings import AskRooms, RoomAnswer, read_ask_rooms, read_room_answer
 from .message_rules import (
     demand_change,
     demand_room,
@@ -48,6 +49,7 @@ __all__ = [
     "EVENT_BYTES",
     "MOST_EVENTS",
     "Envelope",
+    "ForLink",
     "Probe",
     "pack",
     "probe",
@@ -93,6 +95,10 @@ class Probe:
     nonce: str
 
 
+ForLink: TypeAlias = Probe | Beat | AskSince | AskEcho | Acks | AskRooms | RoomAnswer
+"""What pods say that is for no room."""
+
+
 def pack(
     origin: str,
     epoch: int,
@@ -116,7 +122,7 @@ def probe(origin: str, nonce: str) -> bytes:
     return orjson.dumps({"v": VERSION, "o": origin, "p": nonce})
 
 
-def unpack(payload: bytes) -> Envelope | Probe | Beat | AskSince | AskEcho | Acks:
+def unpack(payload: bytes) -> Envelope | ForLink:
     """Read what may come from anybody who reaches the broker.
 
     Raises `EnvelopeError`, whose message says what is wrong with it. Takes time and memory in
@@ -134,6 +140,10 @@ def unpack(payload: bytes) -> Envelope | Probe | Beat | AskSince | AskEcho | Ack
         return read_ask(origin, message["ask"])
     if "a" in message:
         return read_acks(origin, message["a"])
+    if "rooms" in message:
+        return read_ask_rooms(origin, message["rooms"])
+    if "listed" in message:
+        return read_room_answer(origin, message["listed"])
     return _envelope(origin, message)
 
 

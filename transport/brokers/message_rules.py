@@ -1,7 +1,7 @@
 """What pods may say to each other, whoever it is that reaches the broker: pure.
 
-The pods' own voice (`system:…`) and the rooms that each pod writes alone never come from a broker.
-In the rooms of collections only changes do.
+The pods' own voice (`system:…`, but what rooms tell each other of who is in) and the rooms that
+each pod writes alone never come from a broker. In the rooms of collections only changes do.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from ..protocols import JSON, check_name, is_reserved_event, is_reserved_room
 __all__ = [
     "DEEPEST",
     "LONGEST_NAME",
+    "PRESENCE",
     "demand_change",
     "demand_room",
     "event_fault",
@@ -27,6 +28,8 @@ __all__ = [
     "too_deep",
 ]
 
+PRESENCE: Final = "system:presence"
+"""What the rooms of a name tell each other of who is in: for rooms, and never for clients."""
 LONGEST_NAME: Final = 1024
 """Characters; each pod limits its own clients' names further."""
 DEEPEST: Final = 128
@@ -48,7 +51,7 @@ def may_be_said(room: str | None, event: str) -> bool:
     if event_fault(event) is not None:
         return False
     if room is None:
-        return True
+        return event != PRESENCE
     return _room_fault(room) is None and (not of_changes(room) or event in CHANGES)
 
 
@@ -119,7 +122,8 @@ def event_fault(name: str) -> EnvelopeFault | None:
     """Say what is wrong with the name of an event from another pod, or None."""
     if check_name("event", name, LONGEST_NAME) is not None:
         return EnvelopeFault.MALFORMED
-    return EnvelopeFault.RESERVED if is_reserved_event(name) else None
+    reserved = is_reserved_event(name) and name != PRESENCE
+    return EnvelopeFault.RESERVED if reserved else None
 
 
 @lru_cache(maxsize=MOST_NAMES)

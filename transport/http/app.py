@@ -22,7 +22,7 @@ from ..sockets import Premises
 from .answers import EXPOSED, error_response, plain_response
 from .diagnostics import DiagnosticsView, diagnostics_routes
 from .middleware import HostAndOriginMiddleware
-from .pages import dashboard_routes, self_test_routes
+from .pages import api_docs_routes, dashboard_routes, self_test_routes
 from .probes import Expose, HealthView, health_routes, metrics_route
 from .public import PublicFiles
 from .routes import OwnRoute
@@ -103,6 +103,7 @@ def create_app(
             metrics_route(pod.expose, pod.refuse_all_but_scrapers),
             *static_routes(),
             *self_test_routes(),
+            *api_docs_routes(),
             *routes,
         ],
         pod.premises,

@@ -61,13 +61,14 @@ class Authenticator:
     scrape_token: str = ""
     audit: Audit = field(factory=Audit)
 
-    def identify(self, request: Request) -> Identity | None:
+    def identify(self, request: Request, *, for_rooms: bool = False) -> Identity | None:
         """Return who sends a request, or None for somebody who shows nothing.
 
-        Raises `BadToken`, and of these `TooManyGuesses` where nothing was looked at; and, whatever
-        the path, `HTTPException` (415) for what root wants done and does not say in JSON.
+        A token that is good for rooms alone is taken only where that is asked for. Raises
+        `BadToken`, and of these `TooManyGuesses` where nothing was looked at; and, whatever the
+        path, `HTTPException` (415) for what root wants done and does not say in JSON.
         """
-        return self._identify(request, scrape_token="")
+        return self._identify(request, scrape_token="", for_rooms=for_rooms)
 
     def own(self, request: Request) -> bool:
         """Say whether a request is a developer's own; see `Premises.own`."""
@@ -75,6 +76,16 @@ class Authenticator:
             return False
         version = request.scope.get("http_version", "1.1")
         return self.premises.own(end_of(request), request.headers.items(), version)
+
+    def acts_as_root(self, request: Request) -> bool:
+        """Say whether a developer's own asks, who may do what root may; the audit is told of it.
+
+        Raises `HTTPException` as `identify` does.
+        """
+        if not self.own(request):
+            return False
+        self._let_act(request, "a developer of this machine")
+        return True
 
     def record(self, what: Audited, request: Request, user: str | None = None) -> None:
         """Tell the audit what became of a request; `user` is who it is from, or says to be."""
@@ -90,8 +101,7 @@ class Authenticator:
         return self._refuse(request, self.scrape_token)
 
     def _refuse(self, request: Request, scrape_token: str) -> Response | None:
-        if self.own(request):
-            self._let_act(request, "a developer of this machine")
+        if self.acts_as_root(request):
             return None
         try:
             identity = self._identify(request, scrape_token)
@@ -114,20 +124,24 @@ class Authenticator:
         if self.own(request):
             return True
         try:
-            identity = self._recognise(request, scrape_token="")
+            identity = self._recognise(request, scrape_token="", for_rooms=True)
         except BadToken:
             return False
         return identity is not None and identity.is_root
 
-    def _identify(self, request: Request, scrape_token: str) -> Identity | None:
-        identity = self._recognise(request, scrape_token)
+    def _identify(
+        self, request: Request, scrape_token: str, *, for_rooms: bool = False
+    ) -> Identity | None:
+        identity = self._recognise(request, scrape_token, for_rooms=for_rooms)
         if identity is not None and identity.is_root:
             self._let_act(request, identity.user_id)
         return identity
 
-    def _recognise(self, request: Request, scrape_token: str) -> Identity | None:
+    def _recognise(
+        self, request: Request, scrape_token: str, *, for_rooms: bool
+    ) -> Identity | None:
         try:
-            return self._look(request, scrape_token)
+            return self._look(request, scrape_token, for_rooms=for_rooms)
         except BadToken as error:
             kind = _KINDS.get(error.code, Audited.TOKEN_REFUSED)
             if kind is Audited.TOKEN_REFUSED and scrape_token:
@@ -135,12 +149,12 @@ class Authenticator:
             self.record(kind, request)
             raise
 
-    def _look(self, request: Request, scrape_token: str) -> Identity | None:
+    def _look(self, request: Request, scrape_token: str, *, for_rooms: bool) -> Identity | None:
         has_key, address = "x-master-key" in request.headers, address_of(request)
         if has_key:
             self._check_guesses(address, "master_key")
         try:
-            return self.keyring.identify(request.headers)
+            return self.keyring.identify(request.headers, for_rooms=for_rooms)
         except BadToken as error:
             if error.code == "expired_token":
                 raise

@@ -37,11 +37,11 @@ class Keyring:
         """Say whether this is the master key, in a time that does not tell how nearly."""
         return bool(self._master_key) and constant_time_equal(key, self._master_key)
 
-    def identify(self, headers: Mapping[str, str]) -> Identity | None:
+    def identify(self, headers: Mapping[str, str], *, for_rooms: bool = False) -> Identity | None:
         """Return who sends these headers, or None for somebody who shows nothing.
 
-        Raises `BadToken` for a key or a token that is not good: nobody becomes anonymous by
-        mistake.
+        A token that is good for rooms alone is taken only where that is asked for. Raises
+        `BadToken` for a key or a token that is not good: nobody becomes anonymous by mistake.
         """
         key = headers.get("x-master-key")
         if key is not None:
@@ -49,7 +49,7 @@ class Keyring:
                 return ROOT
             raise BadToken("bad_key", "This is not the master key.")
         token = bearer(headers)
-        return None if token is None else self._tokens.verify(token)
+        return None if token is None else self._tokens.verify(token, for_rooms=for_rooms)
 
     def sign(self, user_id: str, username: str, is_root: bool) -> tuple[str, int]:
         """Return a token for a user, and the unix time (seconds) at which it ends."""

@@ -1,4 +1,4 @@
-"""The pages that a pod serves of itself, packaged with it: the dashboard and the self-test."""
+"""The pages that a pod serves of itself, packaged with it: dashboard, self-test, its rooms."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -8,9 +8,9 @@ from starlette.routing import Route
 from .runbooks import runbooks_page
 from .static import page_route, page_routes
 
-__all__ = ["dashboard_routes", "self_test_routes"]
+__all__ = ["api_docs_routes", "dashboard_routes", "self_test_routes"]
 
-_DASHBOARD_POLICY = (
+_PLAIN_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
@@ -30,10 +30,10 @@ def dashboard_routes() -> Sequence[Route]:
 
     Anybody may have it, for nothing of the pod is in it: what it shows it asks for as root.
     """
-    policies = {"page.html": _DASHBOARD_POLICY}
+    policies = {"page.html": _PLAIN_POLICY}
     return [
         *page_routes("dashboard", "/_dashboard/", "/_dashboard", policies),
-        page_route("/_dashboard/runbooks", runbooks_page(), _DASHBOARD_POLICY),
+        page_route("/_dashboard/runbooks", runbooks_page(), _PLAIN_POLICY),
     ]
 
 
@@ -41,3 +41,8 @@ def dashboard_routes() -> Sequence[Route]:
 def self_test_routes() -> Sequence[Route]:
     """Return the routes of the self-test: `/self-test.html`, and a file a panel below it."""
     return page_routes("self-test", "/self-test.html", "/self-test", _SELF_TEST_POLICIES)
+
+
+def api_docs_routes() -> list[Route]:
+    """Return the routes of the page that shows the rooms: `/api/docs`, and its parts below it."""
+    return page_routes("api-docs", "/api/docs", "/api/docs", {"page.html": _PLAIN_POLICY})

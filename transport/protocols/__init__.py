@@ -1,7 +1,7 @@
 """What clients speak: the messages, the contract of a protocol, and deployd's own."""
 
 from ...config import JSON
-from .close_codes import CloseCode
+from .close_codes import CloseCode, has_vanished
 from .contract import ClientProtocol, choose_protocol
 from .json_text import MAX_DEPTH, decode_json, encode_data, encode_inner
 from .messages import (
@@ -17,6 +17,7 @@ from .messages import (
     InDoubt,
     Join,
     Joined,
+    KeptPlace,
     Leave,
     Left,
     Outcome,
@@ -67,6 +68,7 @@ __all__ = [
     "InDoubt",
     "Join",
     "Joined",
+    "KeptPlace",
     "Leave",
     "Left",
     "NativeProtocol",
@@ -88,6 +90,7 @@ __all__ = [
     "encode_data",
     "encode_inner",
     "encode_to_pod",
+    "has_vanished",
     "is_reserved_event",
     "is_reserved_room",
     "read_outage",

@@ -6,7 +6,7 @@ do not come back before something has changed.
 
 import enum
 
-__all__ = ["CloseCode"]
+__all__ = ["CloseCode", "has_vanished"]
 
 
 class CloseCode(enum.IntEnum):
@@ -52,3 +52,15 @@ class CloseCode(enum.IntEnum):
 
 
 _TRANSIENT = frozenset({1000, 1001, 1011, 1012, 1013})
+
+
+def has_vanished(code: int) -> bool:
+    """Whether a client whose connection has ended so has not wanted that, and may be back.
+
+    Who closes with 1000 has said goodbye; a page that is left (1001) may be loaded again.
+    """
+    try:
+        known = CloseCode(code)
+    except ValueError:
+        return True
+    return known.reconnect and known is not CloseCode.NORMAL

@@ -21,6 +21,7 @@ __all__ = [
     "InDoubt",
     "Join",
     "Joined",
+    "KeptPlace",
     "Leave",
     "Left",
     "Outcome",
@@ -108,11 +109,15 @@ class Auth:
 
 @frozen
 class Join:
-    """Ask to be let into a room; `data` is what the room is told of the wish."""
+    """Ask to be let into a room; `data` is what the room is told of the wish.
+
+    `resume` is what the room gave to who was in, to come back with.
+    """
 
     room: str
     id: RequestId = None
     data: JSON = None
+    resume: str | None = None
 
 
 @frozen
@@ -174,12 +179,26 @@ class Pong:
 
 
 @frozen
+class KeptPlace:
+    """What brings a client back to its place in a room, within `grace` seconds of vanishing.
+
+    `member` is what the room calls it; `returned` is whether it has just come back.
+    """
+
+    resume: str
+    grace: float
+    member: str
+    returned: bool = False
+
+
+@frozen
 class Joined:
-    """Acknowledge a join."""
+    """Acknowledge a join; `place` is there in rooms that keep it for who loses its connection."""
 
     room: str
     time: float
     id: RequestId = None
+    place: KeptPlace | None = None
 
 
 @frozen

@@ -275,7 +275,15 @@ def _pong(message: Pong) -> bytes:
 
 
 def _joined(message: Joined) -> bytes:
-    return _answer({"type": "join", "room": message.room}, message.id, message.time)
+    fields: dict[str, object] = {"type": "join", "room": message.room}
+    place = message.place
+    if place is not None:
+        told: dict[str, object] = {"resume": place.resume, "grace": place.grace}
+        told["member"] = place.member
+        if place.returned:
+            told["returned"] = True
+        fields["data"] = told
+    return _answer(fields, message.id, message.time)
 
 
 def _left(message: Left) -> bytes:

@@ -25,6 +25,7 @@ from .messages import (
     FromPod,
     Join,
     Joined,
+    KeptPlace,
     Leave,
     Left,
     Ping,
@@ -47,8 +48,10 @@ def encode_to_pod(message: ClientMessage) -> str:
     match message:
         case Auth(token=token):
             fields["token"] = token
-        case Join(room=room, data=data):
+        case Join(room=room, data=data, resume=resume):
             fields["room"] = room
+            if resume is not None:
+                fields["resume"] = resume
             if data is not None:
                 fields["data"] = orjson.Fragment(encode_data(data))
         case Leave(room=room):
@@ -102,7 +105,12 @@ def _pong(fields: Fields) -> Pong:
 
 
 def _joined(fields: Fields) -> Joined:
-    return Joined(_string(fields["room"]), _time(fields), _id(fields))
+    data, place = fields.get("data"), None
+    if isinstance(data, dict) and "resume" in data:
+        returned = data.get("returned") is True
+        grace, member = _number(data.get("grace")), _string(data.get("member", ""))
+        place = KeptPlace(_string(data["resume"]), grace, member, returned)
+    return Joined(_string(fields["room"]), _time(fields), _id(fields), place)
 
 
 def _left(fields: Fields) -> Left:

@@ -38,6 +38,11 @@ declare namespace Deployd {
     readonly users: Users;
     /** The collection of a name that the client has itself, or that is known only at run time. */
     collection<T = Record<string, any>>(name: string): Collection<T>;
+    /**
+     * A room as an object; `params` is what it asks of those who join. `dpd.room<Auction>(…)` knows
+     * what is emitted there and answered, by what `deployd types` writes.
+     */
+    room<R extends RoomTypes = RoomTypes>(name: string, ...params: Given<R, 'params'>): Room<R>;
     on<E extends keyof OwnEvents>(event: E, listener: Listener<OwnEvents[E]>): this;
     on<D = any>(event: string, listener: Listener<D>): this;
     once<E extends keyof OwnEvents>(event: E, listener: Listener<OwnEvents[E]>): this;
@@ -73,6 +78,61 @@ declare namespace Deployd {
       room: string | undefined,
       callback: Callback<Receipt<A>>,
     ): Promise<Receipt<A>>;
+  }
+
+  /** Several of one name are one member, which leaves with the last of them. */
+  interface Room<R extends RoomTypes = RoomTypes> {
+    readonly name: string;
+    /** `joining` also while a connection that was lost is away. */
+    readonly state: 'joining' | 'in' | 'out';
+    /** Who is there, on all pods, where the room tracks it; the event `presence` says what is new. */
+    readonly presence: readonly Person[];
+    /** Rejoins after a loss by itself. Need not be called before the first `on` or `emit`. */
+    join(callback?: Callback<Message>): Promise<Message>;
+    leave(callback?: Callback<Message>): Promise<Message>;
+    /** What is said in this room; `on<Leading>('leading', …)` says what it is. */
+    on<D = any>(event: string, listener: Listener<D>): this;
+    once<D = any>(event: string, listener: Listener<D>): this;
+    /** Takes one `on` back; without a listener all of the event, without an event all there are. */
+    off(event?: string, listener?: (...values: any[]) => unknown): this;
+    /** The promise is of the answer, null where the room has none. */
+    emit<E extends EventOf<R>>(event: E, ...data: Given<R['emits'][E], 'data'>): Reply<R['emits'][E]['answer']>;
+    emit<E extends EventOf<R>>(
+      event: E,
+      data: Said<R['emits'][E]>,
+      callback: Callback<R['emits'][E]['answer']>,
+    ): Reply<R['emits'][E]['answer']>;
+  }
+
+  /** Somebody in a room, by whatever connections; times are unix seconds. */
+  interface Person {
+    readonly user: string;
+    readonly name: string;
+    readonly since: number;
+    readonly connections: number;
+    /** All its connections are lost, and the room keeps its place. */
+    readonly away?: boolean;
+    readonly meta?: { readonly [key: string]: any };
+  }
+
+  /** What `deployd types` writes of a class of rooms: what a join brings, and its events. */
+  interface RoomTypes {
+    params?: any;
+    emits: { [event: string]: { data?: any; answer: any } };
+  }
+  type EventOf<R extends RoomTypes> = keyof R['emits'] & string;
+  type Said<E> = E extends { data?: infer D } ? D : undefined;
+  /** An argument that may be left out where there is none, or null would do. */
+  type Given<T, K extends 'params' | 'data'> = T extends { [P in K]: infer D }
+    ? null extends D
+      ? [value?: D]
+      : [value: D]
+    : T extends { [P in K]?: infer D }
+      ? [value?: D]
+      : [];
+  /** The answer, and the receipt that it came with. */
+  interface Reply<A> extends Promise<A> {
+    readonly receipt: Promise<Receipt<A>>;
   }
 
   interface Collection<T> {

@@ -266,7 +266,7 @@
 
     static open(report) {
       let ends;
-      const answer = new Answer((resolve, reject) => (ends = { resolve, reject }));
+      const answer = new this((resolve, reject) => (ends = { resolve, reject }));
       Object.assign(answer, ends, { awaited: false });
       Promise.prototype.then.call(answer, undefined, (error) => {
         // `await` shows itself only a moment later.
@@ -284,6 +284,22 @@
     cancel(error) {
       this.awaited = true;
       this.reject(error);
+    }
+  }
+
+  /** What a room answers, or null; `receipt` is the promise of the receipt that it came with. */
+  class Reply extends Answer {
+    static to(receipt, report) {
+      const reply = Reply.open(report);
+      hide(reply, { _receipt: receipt });
+      const answered = ({ answer = null }) => reply.resolve(answer);
+      receipt.then(answered, (error) => reply.reject(error));
+      return reply;
+    }
+
+    get receipt() {
+      this.awaited = true;
+      return this._receipt;
     }
   }
 
@@ -498,15 +514,17 @@
   class Room {
     constructor(name, report) {
       this.name = name;
-      this.holders = new Set(); // 'application', and collections with listeners
+      // 'application', objects of this room, and collections with listeners: what each brings along
+      this.holders = new Map();
       this.state = 'out';
       this.known = false; // we have been in it, however long ago
       this.since = null; // when we came in
       this.failures = 0;
       this.from = 0; // not to be asked for before
-      this.data = undefined; // what the pod's room is told of the wish
       this.left = null; // the promise of leave()
       this.gone = false; // the pod had put us out before it heard that we leave
+      this.resume = undefined; // what brings us back to our place, where the room keeps it
+      this.people = new Map(); // who is there, where the room tells it
       this._report = report;
       this.renew();
     }
@@ -521,7 +539,33 @@
 
     /** Whether listeners of a collection need it: nobody could ask for it again in their place. */
     get listened() {
-      return this.holders.size > (this.holders.has('application') ? 1 : 0);
+      return [...this.holders.keys()].some((holder) => holder instanceof Collection);
+    }
+
+    /** What the pod's room is told of the wish: what was brought along last. */
+    get data() {
+      return [...this.holders.values()].filter((one) => one !== undefined).pop();
+    }
+
+    hold(holder, data) {
+      this.holders.delete(holder); // it is the last one now
+      this.holders.set(holder, data);
+    }
+
+    /** Forget those who can ask again, as they are told; say whether there was one. */
+    dismiss() {
+      const before = this.holders.size;
+      for (const holder of [...this.holders.keys()]) {
+        if (!(holder instanceof Collection)) this.holders.delete(holder);
+      }
+      return this.holders.size < before;
+    }
+
+    /** Take what the room says of who is there. */
+    note({ here, came = [], changed = [], went = [] }) {
+      if (Array.isArray(here)) this.people.clear();
+      for (const person of [here || [], came, changed].flat()) this.people.set(person.user, person);
+      for (const person of went) this.people.delete(person.user);
     }
 
     /** What the pod has to be asked for. */
@@ -566,9 +610,8 @@
     /** Want a room; the promise is of the acknowledgement. */
     hold(name, holder, ended, data) {
       const room = this._byName.get(name) || new Room(name, this._report);
-      if (holder === 'application') room.data = data;
       this._byName.set(name, room);
-      room.holders.add(holder);
+      room.hold(holder, data);
       if (room.state !== 'leaving') room.leaves({ type: 'leave', room: name }); // it stays, then
       if (room.state === 'refused') room.state = 'out';
       if (room.joined) this._in(room, { type: 'join', room: name });
@@ -592,6 +635,44 @@
       if (room.state === 'out' || room.state === 'refused') this._forget(room);
       this.pump();
       return left;
+    }
+
+    /** How a room stands for one of its holders: 'joining', 'in' or 'out'. */
+    standing(name, holder) {
+      const room = this._byName.get(name);
+      if (!room || !room.holders.has(holder) || room.state === 'refused') return 'out';
+      return room.joined ? 'in' : 'joining';
+    }
+
+    /** Who is in a room that tells it. */
+    people(name) {
+      const room = this._byName.get(name);
+      return room ? [...room.people.values()] : [];
+    }
+
+    /** Whether a room keeps our place while the connection is lost. */
+    keepsPlace(name) {
+      const room = this._byName.get(name);
+      return Boolean(room && room.wanted && room.resume);
+    }
+
+    /**
+     * The promise of being in, where it is worth waiting for: the first time, and while there is a
+     * connection. Else null.
+     */
+    entering(name, holder) {
+      if (this.standing(name, holder) !== 'joining') return null;
+      const room = this._byName.get(name);
+      return room.known && !this._socket.connected ? null : room.answer;
+    }
+
+    /** Tell those who have a room as an object what was said in it. */
+    tell(message) {
+      const room = this._byName.get(message.room);
+      if (room && message.event === 'presence' && isPlain(message.data)) room.note(message.data);
+      for (const holder of room ? [...room.holders.keys()] : []) {
+        if (holder instanceof RoomHandle) holder._listeners.tell(message.event, message.data, message);
+      }
     }
 
     /** Ask for all that is due, and come back when more will be. */
@@ -640,7 +721,7 @@
       if (!room) return;
       room.state = 'out';
       room.failed(this._clock.now(), this._random);
-      room.holders.delete('application');
+      room.dismiss();
       if (!room.wanted) this._forget(room);
       this.pump();
     }
@@ -697,13 +778,16 @@
         this.pump();
       };
       const [done, failed] = entering ? [this._in, this._notIn] : [this._out, this._notOut];
-      const data = entering ? room.data : undefined;
-      this._socket._request({ type, room: room.name, data }).then(over(done), over(failed));
+      const { data, resume } = entering ? room : {};
+      this._socket._request({ type, room: room.name, data, resume }).then(over(done), over(failed));
     }
 
     _in(room, answer) {
       const since = room.since === null ? this._clock.now() : room.since;
       Object.assign(room, { state: 'in', known: room.wanted, since });
+      const { resume, returned } = Object(answer.data);
+      if (resume) room.resume = resume;
+      this._socket._hope(room.name, returned === true);
       if (room.wanted) room.answer.resolve(answer);
     }
 
@@ -723,7 +807,7 @@
 
     /** Ask again for its listeners alone: the application hears of it, and may do so too. */
     _stayFor(room, error) {
-      if (!room.known && room.holders.delete('application')) {
+      if (!room.known && room.dismiss()) {
         const { answer } = room;
         room.renew();
         answer.reject(error);
@@ -763,19 +847,89 @@
 
     /** Fail who waits. A room that we have been in stays wanted, and is asked for by `askAgain`. */
     _giveUp(room, error) {
+      this._socket._hope(room.name, false);
       const { answer } = room;
       room.renew();
       Object.assign(room, { state: 'refused', failures: 0 });
-      if (!room.known) room.holders.delete('application'); // which hears of it now
+      if (!room.known) room.dismiss();
       if (!room.wanted) this._forget(room);
       answer.reject(error);
     }
 
     _forget(room) {
+      this._socket._hope(room.name, false);
       this._byName.delete(room.name);
       room.leaves({ type: 'leave', room: room.name });
     }
   }
+
+  /**
+   * A room as an object, `dpd.room(name)`: it hears what is said in this room alone. Several of one
+   * name are one member: the pod is asked once, and the room is left when the last one leaves it.
+   * The first `on` or `emit` joins; after that, and after `leave`, it is for `join` to do.
+   */
+  class RoomHandle {
+    constructor(name, params, client) {
+      const { _report: report, socket } = client;
+      const listeners = new Listeners(report);
+      const own = { _report: report, _socket: socket, _listeners: listeners, _params: params };
+      hide(this, { ...own, _begun: false });
+      Object.defineProperty(this, 'name', { value: name, enumerable: true });
+    }
+
+    /** How it stands: 'joining' (also when the connection was lost), 'in' or 'out'. */
+    get state() {
+      return this._socket._rooms.standing(this.name, this);
+    }
+
+    /** Who is there, on all pods, where the room tells it (`presence`): the newest that was told. */
+    get presence() {
+      return this._socket._rooms.people(this.name);
+    }
+
+    /** Be in it from now on, over reconnections too; the promise is of the acknowledgement. */
+    join() {
+      this._begun = true;
+      return this._socket._hold(this.name, this, this._params);
+    }
+
+    leave() {
+      this._begun = true;
+      return this._socket._release(this.name, this);
+    }
+
+    on(event, listener, once = false) {
+      this._listeners.add(event, listener, once);
+      this._begin();
+      return this;
+    }
+
+    once(event, listener) {
+      return this.on(event, listener, true);
+    }
+
+    off(event, listener) {
+      this._listeners.remove(event, listener);
+      return this;
+    }
+
+    /**
+     * Say something; the promise is of the room's answer, or null. It waits until the room is
+     * joined, but for no connection to come back: then nothing is said.
+     */
+    emit(event, data) {
+      this._begin();
+      const entering = this._socket._rooms.entering(this.name, this);
+      const say = () => this._socket.emit(event, data, this.name);
+      return Reply.to(entering ? entering.then(say) : say(), this._report);
+    }
+
+    _begin() {
+      if (!this._begun) this.join();
+    }
+  }
+
+  takeCallbacks(RoomHandle, 'join', 'leave', 'emit');
 
   // -- The socket --------------------------------------------------------------------------------
 
@@ -872,7 +1026,10 @@
       const id = (this._lastRequest += 1);
       const problem = this._problem() || this._send({ ...message, id });
       if (problem) answer.reject(problem);
-      else this._expect(id, { type: message.type, answer, pick, heard: this._heard });
+      else {
+        const { type, room } = message;
+        this._expect(id, { type, room, answer, pick, heard: this._heard, lost: null });
+      }
       return answer;
     }
 
@@ -924,6 +1081,15 @@
       this._options.clock.clearTimeout(one.timer);
       act(one);
       return true;
+    }
+
+    /** A room has let us in again, to our place or anew: then what we said before is lost. */
+    _hope(room, returned) {
+      for (const [id, one] of [...this._unanswered]) {
+        if (!one.lost || one.room !== room) continue;
+        if (returned) one.lost = null;
+        else this._settle(id, ({ answer }) => answer.reject(one.lost));
+      }
     }
 
     // Life: browsers do not show the pod's pings, and a dead connection looks like a silent one.
@@ -1166,8 +1332,10 @@
       this._rooms.lost();
       const sentence = 'The connection was lost before the answer: nobody knows if this arrived.';
       const lost = new DeploydError(sentence, 'disconnected');
-      for (const id of [...this._unanswered.keys()]) {
-        this._settle(id, ({ answer }) => answer.reject(lost));
+      for (const [id, one] of [...this._unanswered]) {
+        // What was said where our place is kept may be answered when we are back in it.
+        if (one.type === 'emit' && this._rooms.keepsPlace(one.room)) one.lost = lost;
+        else this._settle(id, ({ answer }) => answer.reject(lost));
       }
       hangUp(link, clock);
     }
@@ -1311,6 +1479,12 @@
       return this._collections.get(name);
     }
 
+    /** A room as an object; `params` is what it asks of those who join. */
+    room(name, params) {
+      if (typeof name !== 'string' || name === '') throw new TypeError("Give the room's name.");
+      return new RoomHandle(name, params, this);
+    }
+
     on(event, listener, once = false) {
       this._listeners.add(event, listener, once);
       if (event !== 'error') this.socket._start();
@@ -1372,6 +1546,7 @@
     /** Take an emit from the socket: a change of a collection, or an event of the application. */
     _hear(message) {
       const { event, data, room } = message;
+      this.socket._rooms.tell(message);
       const [, name] = /^(?:collection:)?(.+)$/.exec(room || '') || [];
       if (name !== undefined && room === roomOf(name) && CHANGES.includes(event)) {
         if (this._collections.has(name)) this.collection(name)._tell(event, data, message);

@@ -25,12 +25,17 @@ from deployd.transport import EnvelopeError, EnvelopeFault, Event
 from deployd.transport.brokers import (
     DEEPEST,
     MOST_EVENTS,
+    AskRooms,
     Beat,
     Probe,
+    RoomAnswer,
+    RoomQuery,
     Signer,
+    ask_rooms,
     beat,
     may_be_said,
     probe,
+    room_answer,
     too_deep,
     unpack,
 )
@@ -174,7 +179,7 @@ def _event_with(name: str, value: object) -> bytes:
     return event(**{name: value})
 
 
-@pytest.mark.parametrize("kind", ["p", "g"])
+@pytest.mark.parametrize("kind", ["p", "g", "rooms", "listed"])
 @pytest.mark.parametrize("value", [v for v in WRONG if v is not ...], ids=repr)
 def test_a_probe_or_greeting_of_a_wrong_kind_is_refused(kind: str, value: object) -> None:
     payload = orjson.dumps({"v": 1, "o": "pod1", kind: value})
@@ -344,6 +349,10 @@ def test_a_change_of_a_document_passes(name: str) -> None:
         (ROOM, envelope("other")),
         (ROOM, hail("hello")),
         (pod_channel("pod9"), hail("here")),
+        (OWN, ask_rooms(AskRooms("pod1", 1, RoomQuery()))),
+        (ROOM, ask_rooms(AskRooms("pod1", 1, RoomQuery()))),
+        (EVERYONE, room_answer(RoomAnswer("pod1", 1, []))),
+        (ROOM, room_answer(RoomAnswer("pod1", 1, []))),
     ],
 )
 def test_what_came_to_another_place_is_refused(channel: str, payload: bytes) -> None:

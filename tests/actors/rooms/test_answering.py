@@ -16,7 +16,7 @@ from attrs import frozen
 
 from deployd.actors import JSON, ActorDefinitionError, Member, Refuse, Room, on
 from deployd.actors.rooms.annotations import NoPayload
-from deployd.actors.rooms.payloads import WrongPayload, builder_of
+from deployd.actors.rooms.payloads import Build, WrongPayload
 from support.rooms import ask, room_of
 from support.sinks import FakeSink
 
@@ -352,7 +352,7 @@ FAULTS: list[tuple[object, Any, str, str]] = [
 
 @pytest.mark.parametrize(("kind", "sent", "built"), FITS, ids=str)
 def test_what_fits_is_built(kind: object, sent: Any, built: object) -> None:
-    assert builder_of(kind)(sent) == built
+    assert Build(kind)(sent) == built
 
 
 @pytest.mark.parametrize(("kind", "sent", "path", "told"), FAULTS, ids=str)
@@ -360,7 +360,7 @@ def test_what_does_not_fit_is_told_with_its_place(
     kind: object, sent: Any, path: str, told: str
 ) -> None:
     with pytest.raises(WrongPayload) as caught:
-        builder_of(kind)(sent)
+        Build(kind)(sent)
     assert caught.value.path == path
     assert told in str(caught.value)
 
@@ -371,7 +371,7 @@ def test_what_does_not_fit_is_told_with_its_place(
 )
 def test_what_json_cannot_say_is_no_payload(kind: object) -> None:
     with pytest.raises(NoPayload):
-        builder_of(kind)
+        Build(kind)
 
 
 def test_a_fault_in_an_authors_own_code_is_not_the_clients() -> None:
@@ -383,4 +383,4 @@ def test_a_fault_in_an_authors_own_code_is_not_the_clients() -> None:
             raise RuntimeError("a bug")
 
     with pytest.raises(RuntimeError, match="a bug"):
-        builder_of(Broken)({"amount": 1})
+        Build(Broken)({"amount": 1})

@@ -280,6 +280,8 @@ def test_the_pods_own_paths_are_there_without_any_collection() -> None:
         "/auth/validate",
         "/_admin/auth/create-user",
         "/collections",
+        "/api/rooms",
+        "/api/rooms/{room}/events",
     }
 
 

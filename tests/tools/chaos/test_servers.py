@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from deployd.tools.chaos.servers import (
     Deployment,
     NoSuchBroker,
     brokers,
+    free_port,
 )
 from support.deployments import Trouble, linked, refusal, regained, served, started
 
@@ -184,3 +186,12 @@ async def test_a_killed_server_of_three_leaves_the_others_joined(tmp_path: Path)
         await deployment.do(Trouble("broker.kill", servers=(0,)))
         await served(deployment, 1, 2)
         assert "connect" in str(await refusal(deployment, 0)).lower()
+
+
+def test_no_port_is_given_away_twice_though_nobody_listens_yet(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drawn = (number // 3 for number in count(15_000))
+    monkeypatch.setattr("secrets.randbelow", lambda _: next(drawn))
+
+    assert free_port() != free_port()

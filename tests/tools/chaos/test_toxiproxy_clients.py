@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import socket
 import subprocess
 from collections.abc import AsyncIterator
@@ -23,10 +22,7 @@ from deployd.tools.chaos.proxy.api import serve_api
 from deployd.tools.chaos.proxy.place import Place, parse_place
 from deployd.tools.chaos.proxy.proxies import Proxies
 from support.echoing import EchoServer
-from support.servers import not_installed
-
-ROOT: Final = Path(__file__).resolve().parents[3]
-NODE_MODULES: Final = ROOT / ".venv" / "node" / "node_modules"
+from support.packages_of_node import node_program, package_of_npm
 
 STORY: Final = """
 const { Toxiproxy } = require("toxiproxy-node-client");
@@ -118,12 +114,9 @@ async def api() -> AsyncIterator[Place]:
 
 
 async def test_the_client_of_npm_works_unchanged(api: Place, upstream: str, tmp_path: Path) -> None:
-    node = shutil.which("node")
-    if node is None or not (NODE_MODULES / "toxiproxy-node-client").is_dir():
-        not_installed("toxiproxy-node-client", "make .venv/servers.stamp, with node and npm")
-        return
+    node, packages = node_program(), package_of_npm("toxiproxy-node-client").parent
     (tmp_path / "story.js").write_text(STORY)
-    (tmp_path / "node_modules").symlink_to(NODE_MODULES)
+    (tmp_path / "node_modules").symlink_to(packages)
     with trio.fail_after(60):
         done = await trio.run_process(
             [node, "story.js", f"http://{api}", upstream],

@@ -91,6 +91,13 @@ def test_what_comes_twice_or_after_later_words_is_counted() -> None:
     assert (found.duplicated, found.reordered, found.clients_dropped) == (1, 1, 1)
 
 
+def test_a_client_that_is_cut_off_again_when_it_comes_back_is_one_client() -> None:
+    found = measured(
+        Dropped(2.0, "c0.1", 4502), Dropped(3.0, "c0.2", 4502), Dropped(4.0, "c1.1", 1)
+    )
+    assert found.clients_dropped == 2
+
+
 def fault(begin: float, end: float, step: str = "dead") -> list[Record]:
     return [Struck(begin, step, "broker.kill"), Mended(end, step)]
 

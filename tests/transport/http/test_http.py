@@ -132,7 +132,14 @@ async def test_the_page_names_the_pod_and_links_what_there_is() -> None:
     for text in ("p1", "1.2.3", "1 h 2 min", "42 connected", "for root"):
         assert text in response.text
     links = re.findall(r'href="([^"]*)"', response.text)
-    assert links == ["/_dashboard/", "/self-test.html", "/health/live", ACTORS, "/dpd.js"]
+    assert links == [
+        "/_dashboard/",
+        "/self-test.html",
+        "/api/docs",
+        "/health/live",
+        ACTORS,
+        "/dpd.js",
+    ]
     for link in links:
         assert (await request(Pod(), link)).status_code != 404
 

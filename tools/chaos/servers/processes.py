@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -28,6 +29,8 @@ LOG_SHOWN: Final = 4000
 # both are bare numbers (`readdress.py`).
 _LOWEST, _HIGHEST = 16_384, 32_000
 _TRIES: Final = 100
+_drawn: deque[int] = deque(maxlen=1024)
+"""Ports that were given away last: who has one may not listen on it yet."""
 
 
 class ServerProcess:
@@ -137,7 +140,7 @@ class ServerProcess:
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on; it has five digits.
+    """Return a port of 127.0.0.1 that nobody listens on and nobody was given; it has five digits.
 
     It is none of those that the system hands out by itself: until the server is there, another
     client, or a server that asks for any port, could come by it. It is drawn, so that programs
@@ -145,8 +148,11 @@ def free_port() -> int:
     """
     for _ in range(_TRIES):
         port = _LOWEST + secrets.randbelow(_HIGHEST - _LOWEST)
+        if port in _drawn:
+            continue
         with socket.socket() as probe, suppress(OSError):
             probe.bind((LOCALHOST, port))
+            _drawn.append(port)
             return port
     raise ServersError(f"Of {_TRIES} ports not one is free; end what listens on so many.")
 
