@@ -142,6 +142,34 @@ async def test_who_loses_the_connection_is_gone_until_it_comes_back(
         assert await ann.hear("gone") == "ben tea False: closed 1000"
 
 
+class Patient(Room[None]):
+    grace = 20.0
+
+    async def on_drop(self, member: Member) -> None:
+        self.broadcast("away", member.username)
+
+    async def on_return(self, member: Member) -> None:
+        self.broadcast("back", member.username)
+
+    async def on_leave(self, member: Member, reason: str) -> None:
+        self.broadcast("gone", member.username)
+
+
+async def test_a_room_with_grace_keeps_the_place_of_who_loses_the_connection(
+    venue: RoomsAt, autojump_clock: MockClock
+) -> None:
+    async with open_room(Patient) as room:
+        ann, ben = await room.join(user="ann"), await room.join(user="ben")
+        await ben.drop()
+        assert await ann.hear() == "ben"
+        await room.advance(10)
+        await ben.come_back()
+        assert await ann.hear("back") == "ben"
+        await ben.drop()
+        await room.advance(25)
+        assert ann.unread == ["away", "gone"]
+
+
 async def test_two_pods_have_a_room_each_and_hear_each_other_unless_they_are_split(
     venue: RoomsAt, autojump_clock: MockClock
 ) -> None:
