@@ -11,7 +11,7 @@ from trio.testing import MockClock
 from deployd.actors import JSON, Member, Refuse, Request, Room, handles, on
 from deployd.client import ClosedForGood, Disconnected, NothingHeard, Refused, RoomLost
 from deployd.config import Access, Config, Rule
-from deployd.testing import open_room
+from deployd.testing import RoomGuest, open_room
 from deployd.testing.whereabouts import CHOICE, RoomsAt
 
 
@@ -145,6 +145,11 @@ async def test_who_loses_the_connection_is_gone_until_it_comes_back(
 class Patient(Room[None]):
     grace = 20.0
 
+    @on("think")
+    async def think(self, member: Member) -> str:
+        await trio.sleep(0.5)
+        return "thought"
+
     async def on_drop(self, member: Member) -> None:
         self.broadcast("away", member.username)
 
@@ -155,15 +160,22 @@ class Patient(Room[None]):
         self.broadcast("gone", member.username)
 
 
+async def think_with(guest: RoomGuest) -> None:
+    assert (await guest.emit("think")).answer == "thought"
+
+
 async def test_a_room_with_grace_keeps_the_place_of_who_loses_the_connection(
     venue: RoomsAt, autojump_clock: MockClock
 ) -> None:
     async with open_room(Patient) as room:
         ann, ben = await room.join(user="ann"), await room.join(user="ben")
-        await ben.drop()
-        assert await ann.hear() == "ben"
-        await room.advance(10)
-        await ben.come_back()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(think_with, ben)
+            await trio.sleep(0.1)
+            await ben.drop()
+            assert await ann.hear() == "ben"
+            await room.advance(5)
+            await ben.come_back()
         assert await ann.hear("back") == "ben"
         await ben.drop()
         await room.advance(25)
