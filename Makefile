@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PACKAGES := config transport client actors documents supervisors tools testing web
+PACKAGES := config transport client actors documents supervisors embed tools testing web
 SOURCES := $(PACKAGES) tests examples bench conftest.py
 
 .PHONY: run test simulate check lint types lock install install-dev bench bench-pods bench-faults bench-failover bench-operations bench-chaos soak repeat containers image clean
@@ -18,7 +18,7 @@ simulate: $(VENV)/dev.stamp ## two thousand runs of whole pods in networks that 
 
 check: lint types ## the inner loop: all that needs no server and no pod of its own
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal --without-servers tests/test_architecture.py tests/test_libraries.py \
-		$(addprefix tests/,config transport client actors documents supervisors)
+		$(addprefix tests/,config transport client actors documents supervisors embed)
 
 lint: $(VENV)/dev.stamp
 	@$(BIN)/ruff check $(SOURCES)

@@ -2,6 +2,7 @@
 
 from .errors import (
     AddressInUse,
+    ApplicationNotStarted,
     BadToken,
     BrokerError,
     BrokerImportError,
@@ -139,6 +140,7 @@ __all__ = [
     "SECONDS",
     "AddressInUse",
     "Admission",
+    "ApplicationNotStarted",
     "Asker",
     "Attempts",
     "Auth",

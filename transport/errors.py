@@ -96,6 +96,10 @@ class AddressInUse(ListenError):
     """Another process listens on this port."""
 
 
+class ApplicationNotStarted(TransportError):
+    """The application that was to be mounted has refused to start; the program's to mend."""
+
+
 class NoThread(TransportError):
     """The system starts no more threads for this process; what needed one was not done."""
 

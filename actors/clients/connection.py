@@ -136,7 +136,8 @@ class ConnectionActor(Actor):
             self._answer(Event(None, DEGRADED, data, event_id, 0, env.wall()))
 
     def _leave_all(self, reason: str, code: int) -> None:
-        self._env.members.pop(self._client_id, None)
+        if self._env.members.pop(self._client_id, None) is None:
+            return  # it has left all: once more would forget the answers that it may come back for
         self._env.heartbeat.forget(self.socket)
         self.session.end(reason, vanished=has_vanished(code))
         # In the same turn as it leaves the members, whose sockets are counted while they live.

@@ -8,15 +8,17 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 
 import trio
+from starlette.types import ASGIApp
 
 from ...actors import RoomFactory, contained, load_room_classes
 from ...config import Config, Secrets, lead_into_logging, load_secrets, with_absolute_paths
 from ...transport import NATIVE, ClientProtocol
 from ...transport.brokers.contract import Broker
+from ...transport.http import Mounted
 from .assemble import assemble
 from .keyboard import kept_for_the_main_task
 from .pod import Pod
@@ -36,6 +38,7 @@ async def open_pod(
     settings: Path | None = None,
     protocols: Sequence[ClientProtocol] = (NATIVE,),
     wall: Callable[[], float] = time.time,
+    app: ASGIApp | None = None,
 ) -> AsyncIterator[Pod]:
     """Run a pod for the length of the block; leaving it drains the pod.
 
@@ -46,7 +49,8 @@ async def open_pod(
     may start to put the pod under load, `deployd stress` or one with its options. `settings` is the
     file that the configuration came from: it is not served, wherever it lies. `protocols` are what
     clients may speak; those who ask for none in their handshake speak the first. `wall` returns the
-    unix seconds by which rooms and tokens go.
+    unix seconds by which rooms and tokens go. `app` is an ASGI application that answers what is not
+    the pod's own on its port: on trio, with a lifespan around the pod's, and without WebSockets.
 
     Leaving the block stops accepting, after `drain.delay`, closes clients with 1012, paced over
     `drain.window`, and returns `drain.deadline` seconds later at the latest, but for `on_stop`
@@ -58,8 +62,8 @@ async def open_pod(
     program has configured structlog. `deployd.config.configure_logging` is how a program asks for
     the lines that `config.logging` describes.
 
-    Raises `RoomImportError`, `BrokerImportError`, `SecretsError`, `AddressInUse` or `ListenError`
-    before the block runs, and `IntensityExceeded` when the tree has given up.
+    Raises `RoomImportError`, `BrokerImportError`, `SecretsError`, `AddressInUse`, `ListenError` or
+    `ApplicationNotStarted` before the block runs, and `IntensityExceeded` when the tree gives up.
     """
     config = with_absolute_paths(config or Config(), Path.cwd())
     lead_into_logging()
@@ -69,6 +73,7 @@ async def open_pod(
         **rooms,
         **{p: c for p, c in configured.items() if p not in rooms},
     }
+    mounted = None if app is None else Mounted(app)
     parts = assemble(
         config,
         keys or _load_keys(config),
@@ -79,12 +84,13 @@ async def open_pod(
         settings=settings,
         protocols=protocols,
         wall=wall,
+        mounted=mounted,
     )
     pod = Pod(parts)
     failures: list[BaseException] = []
     with kept_for_the_main_task():
         async with trio.open_nursery() as nursery:
-            await nursery.start(_run, pod, failures, nursery.cancel_scope)
+            await nursery.start(_run, pod, mounted, failures, nursery.cancel_scope)
             if not failures:
                 try:
                     yield pod
@@ -98,6 +104,7 @@ async def open_pod(
 
 async def _run(
     pod: Pod,
+    mounted: Mounted | None,
     failures: list[BaseException],
     scope: trio.CancelScope,
     task_status: trio.TaskStatus[None],
@@ -109,13 +116,20 @@ async def _run(
         up = True
         task_status.started()
 
-    try:
-        await pod.run(came_up)
-    except Exception as error:  # noqa: BLE001 - raised below, out of the nursery's groups
+    def give_up(error: Exception) -> None:
         failures.append(contained(error))
         scope.cancel()
         if not up:
             task_status.started()
+
+    try:
+        async with nullcontext() if mounted is None else mounted.alive(pod.config.drain.deadline):
+            try:
+                await pod.run(came_up)
+            except Exception as error:  # noqa: BLE001 - raised above, out of the nurseries' groups
+                give_up(error)
+    except Exception as error:  # noqa: BLE001 - as above
+        give_up(error)
     finally:
         pod.parts.basis.own_name.release()
 

@@ -37,7 +37,7 @@ from ...transport import (
 )
 from ...transport.brokers import load_broker
 from ...transport.brokers.contract import Broker
-from ...transport.http import Keyring
+from ...transport.http import Keyring, Mounted
 from ..chaos import Injector
 from ..child import ChildSpec
 from ..observe import Certificates, DashboardRoom, Exporter, LoadMeter, RoomWeights, Views, Watched
@@ -86,10 +86,11 @@ def assemble(
     settings: Path | None = None,
     protocols: Sequence[ClientProtocol] = (NATIVE,),
     wall: Callable[[], float] = time.time,
+    mounted: Mounted | None = None,
 ) -> Parts:
     """Make the parts of a pod, in order; nothing runs yet, and no port is open.
 
-    The arguments are those of `open_pod`; `wall` returns unix seconds. Raises `BrokerImportError`.
+    The arguments are those of `open_pod`, whose `app` is `mounted`. Raises `BrokerImportError`.
     """
     # The one knot. A pod shows its own tree, and in that tree hangs the listener that shows it;
     # rooms tell how a pod is and what its collections hold, and both are kept with the help of
@@ -177,6 +178,7 @@ def assemble(
         bindings={pattern: each for pattern, each in bindings.items() if pattern not in own},
         tls=tls,
         wall=wall,
+        mounted=mounted,
     )
     metrics, listener = make_metrics_listener(served), make_listener(served)
     tree = PodTree(

@@ -42,6 +42,8 @@ from ...transport.http import (
     HttpLimits,
     HttpServer,
     Keyring,
+    Mounted,
+    MountedRoute,
     PublicFiles,
     chaos_routes,
     create_app,
@@ -76,7 +78,7 @@ class Served:
     WebSocket handshake over, or says why not; in it one of `protocols` is spoken. `publisher` says
     what comes over HTTP for rooms, `lobby` shows which there are. `collections` is None for a pod
     that serves none, `tls` for one that does not encrypt. `bindings` are the application's rooms by
-    pattern. `wall` returns unix seconds.
+    pattern. `wall` returns unix seconds. `mounted` answers what is not the pod's.
     """
 
     watched: Watched
@@ -97,6 +99,7 @@ class Served:
     bindings: Mapping[str, RoomFactory]
     tls: TlsTerminator | None
     wall: Callable[[], float]
+    mounted: Mounted | None
 
     @property
     def config(self) -> Config:
@@ -119,6 +122,7 @@ def make_listener(pod: Served) -> Listener:
             *_routes(pod, authenticator, public),
         ],
         origins=config.origins.allowed,
+        home=pod.mounted is None,
     )
     return Listener(
         config.server.host,
@@ -232,6 +236,9 @@ def _routes(pod: Served, authenticator: Authenticator, public: PublicFiles) -> S
         rate_limited=pod.watched.meters.rate_limited,
     )
     api = None if collections is None else collections.api
+    others = (
+        public.route() if pod.mounted is None else MountedRoute(pod.mounted, _owns(collections))
+    )
     return [
         *auth_routes(view),
         *room_routes(pod.publisher, pod.lobby, authenticator),
@@ -239,9 +246,17 @@ def _routes(pod: Served, authenticator: Authenticator, public: PublicFiles) -> S
         *room_docs_routes(
             pod.bindings, pod.watched.access, authenticator.identify, pod.watched.version
         ),
-        public.route(),
+        others,
         *collection_routes(api, authenticator.identify, authenticator.own),
     ]
+
+
+def _owns(collections: CollectionTree | None) -> Callable[[str], bool]:
+    """Say of a path whether it is a collection's, as long as there is one."""
+    if collections is None:
+        return lambda _: False
+    directory = collections.directory
+    return lambda path: directory.find(path.strip("/").partition("/")[0]) is not None
 
 
 class _Privileges:

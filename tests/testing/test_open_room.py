@@ -11,7 +11,7 @@ from trio.testing import MockClock
 from deployd.actors import JSON, Member, Refuse, Request, Room, handles, on
 from deployd.client import ClosedForGood, Disconnected, NothingHeard, Refused, RoomLost
 from deployd.config import Access, Config, Rule
-from deployd.testing import open_room
+from deployd.testing import RoomGuest, open_room
 from deployd.testing.whereabouts import CHOICE, RoomsAt
 
 
@@ -142,6 +142,46 @@ async def test_who_loses_the_connection_is_gone_until_it_comes_back(
         assert await ann.hear("gone") == "ben tea False: closed 1000"
 
 
+class Patient(Room[None]):
+    grace = 20.0
+
+    @on("think")
+    async def think(self, member: Member) -> str:
+        await trio.sleep(0.5)
+        return "thought"
+
+    async def on_drop(self, member: Member) -> None:
+        self.broadcast("away", member.username)
+
+    async def on_return(self, member: Member) -> None:
+        self.broadcast("back", member.username)
+
+    async def on_leave(self, member: Member, reason: str) -> None:
+        self.broadcast("gone", member.username)
+
+
+async def think_with(guest: RoomGuest) -> None:
+    assert (await guest.emit("think")).answer == "thought"
+
+
+async def test_a_room_with_grace_keeps_the_place_of_who_loses_the_connection(
+    venue: RoomsAt, autojump_clock: MockClock
+) -> None:
+    async with open_room(Patient) as room:
+        ann, ben = await room.join(user="ann"), await room.join(user="ben")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(think_with, ben)
+            await trio.sleep(0.1)
+            await ben.drop()
+            assert await ann.hear() == "ben"
+            await room.advance(5)
+            await ben.come_back()
+        assert await ann.hear("back") == "ben"
+        await ben.drop()
+        await room.advance(25)
+        assert ann.unread == ["away", "gone"]
+
+
 async def test_two_pods_have_a_room_each_and_hear_each_other_unless_they_are_split(
     venue: RoomsAt, autojump_clock: MockClock
 ) -> None:
@@ -162,6 +202,9 @@ async def test_two_pods_have_a_room_each_and_hear_each_other_unless_they_are_spl
         await room.emit("boils", 3, pod=1)
         assert (await ann.hear("boils", within=5))[1] in (2, 3)
         assert await ben.hear("boils") == ["cold", 3]
+        await room.restart(pod=1)
+        await room.emit("boils", 4)
+        assert await ben.hear("boils") == ["cold", 4]
         with pytest.raises(IndexError, match="pods=3"):
             await room.join(pod=2)
 

@@ -9,6 +9,7 @@ from .compression import with_gzip
 from .diagnostics import DiagnosticsView
 from .keyring import ROOT, Keyring
 from .log_level import log_level_routes
+from .mounted import Mounted, MountedRoute
 from .probes import HealthView, health_routes
 from .public import PublicFiles
 from .routes import AnyMethodRoute, OwnRoute
@@ -26,6 +27,8 @@ __all__ = [
     "HttpLimits",
     "HttpServer",
     "Keyring",
+    "Mounted",
+    "MountedRoute",
     "OnUpgrade",
     "OwnRoute",
     "PodView",

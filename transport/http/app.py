@@ -77,25 +77,26 @@ def create_app(
     public: PublicFiles | None = None,
     routes: Sequence[BaseRoute] = (),
     origins: Sequence[str] = (),
+    home: bool = True,
 ) -> ASGIApp:
     """Build the application: pages, health, diagnostics, the packaged files, then `routes`.
 
     Every error is JSON with one sentence. `wall` returns unix seconds. The `index.html` among
     `public` files takes the place of the pod's page at `/`; the route of the others is one of
     `routes`, before those that take every path. Pages of `origins` may call from elsewhere
-    (CORS, Fetch section 3.2); no cookie is ever involved.
+    (CORS, Fetch section 3.2); no cookie is ever involved. Without a `home` the routes have `/`.
     """
 
     async def about(_: Request) -> Response:
         return _page(pod, wall() - pod.started_at)
 
-    async def home(request: Request) -> Response:
+    async def front(request: Request) -> Response:
         index = None if public is None else await public.find("index.html", request)
         return index or await about(request)
 
     return _application(
         [
-            OwnRoute("/", home),
+            *([OwnRoute("/", front)] if home else []),
             *dashboard_routes(),
             *health_routes(pod),
             *diagnostics_routes(pod),

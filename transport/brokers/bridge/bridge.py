@@ -1,4 +1,4 @@
-"""The bridge: the one file of ours that names asyncio, which is all that client libraries know.
+"""The bridge: where transport names asyncio, which is all that client libraries know.
 
 An `Incarnation` is a driver on a thread and a loop of its own, and the calls that cross to it. The
 loop is disposable: nothing is left of it when it ends. What drivers need of asyncio they take
