@@ -176,8 +176,7 @@ class Replies:
         What is answered in rooms that keep its place goes to who waits for it there.
         """
         self._due.clear()
-        if self._client is not None:  # a connection's end is told more than once
-            self._client, self._missed = None, missed
+        self._client, self._missed = None, missed
 
     def refuse(self, problem: Problem, request_id: RequestId = None) -> None:
         """Tell the client of a problem."""

@@ -371,7 +371,7 @@ async def test_the_catalogue_tells_of_what_the_asker_may_use(tmp_path: Path) -> 
             told: dict[str, set[str]] = {}
             by_body = {("query", "post"), ("count", "post"), ("{id}", "patch")}
             for path, item in document["paths"].items():
-                if not path.startswith(("/auth/", "/_admin/", "/collections")):
+                if not path.startswith(("/api/", "/auth/", "/_admin/", "/collections")):
                     name = path.split("/")[1]
                     others = {way for last, way in by_body if path.endswith(f"/{last}")}
                     told.setdefault(name, set()).update(item.keys() - {"parameters", *others})

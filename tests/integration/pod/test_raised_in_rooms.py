@@ -51,6 +51,7 @@ class Well(Request[str]):
 class Bound(Room[int]):
     """A room that raises in one place, unless it is asked whether it is well."""
 
+    grace = 5.0
     place = ""
     raised: Callable[[], BaseException]
 
@@ -101,6 +102,12 @@ class Bound(Room[int]):
     async def on_identity(self, member: Member) -> None:
         self.fail("on_identity")
 
+    async def on_drop(self, member: Member) -> None:
+        self.fail("on_drop")
+
+    async def on_return(self, member: Member) -> None:
+        self.fail("on_return")
+
     async def on_leave(self, member: Member, reason: str) -> None:
         self.fail("on_leave")
 
@@ -149,6 +156,8 @@ PLACES = [
         "on_gap",
         "on_drain",
         "on_identity",
+        "on_drop",
+        "on_return",
     ),
     *("handler", "after", "every"),
 ]
@@ -205,7 +214,18 @@ async def provoke(pod: Pod, talk: Talk, room: str) -> None:
     orjson.dumps(node_to_json(pod.tree()))
     token = pod.tokens.sign(room, username=room, is_root=False, ttl=60.0)
     await talk.ask("auth", f"{room} auth", token=token)
+    await vanish_and_return(pod, talk, room)
     await talk.ask("leave", f"{room} leave", room=room)
+
+
+async def vanish_and_return(pod: Pod, talk: Talk, room: str) -> None:
+    """Have the room believe that its member's connection was lost, and let it come back."""
+    roster = pod.rooms.roster(room)
+    seats = [] if roster is None else roster.seats()
+    for seat in seats:
+        word = seat.place
+        if seat.drop(trio.current_time()) is not None:
+            await talk.ask("join", f"{room} back", room=room, resume=word)
 
 
 async def is_well(pod: Pod, talk: Talk, turn: str) -> None:
