@@ -20,7 +20,7 @@ from _report import machine, quick
 from attrs import frozen
 
 from deployd.actors import JSON
-from deployd.actors.rooms.payloads import Build, plain_of
+from deployd.actors.rooms.handlers.payloads import Build, plain_of
 
 
 @frozen

@@ -29,7 +29,13 @@ INSIDE = {
         "transport.brokers.redis",
         "transport.brokers",
     ],
-    "actors": ["actors.runtime", "actors.cluster", "actors.rooms", "actors.clients"],
+    "actors": [
+        "actors.runtime",
+        "actors.cluster",
+        "actors.rooms.handlers",
+        "actors.rooms",
+        "actors.clients",
+    ],
     "documents": [
         "documents",  # what all of it shares: errors, refusals
         "documents.store",

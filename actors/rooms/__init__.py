@@ -1,19 +1,19 @@
 """Rooms: who is where, what is said, how it reaches everybody."""
 
-from .answering import on
 from .asyncapi import OfferedRooms, asyncapi
 from .directory import ListedRoom, RoomDirectory, RoomListing, rooms_of
 from .fanout import Batching
+from .handlers.answering import on
+from .handlers.json_schema import Schema, Schemas, may_be_left_out
+from .handlers.refusal import Refuse
 from .headcount import publish_elsewhere
 from .hub import Hub
-from .json_schema import Schema, Schemas, may_be_left_out
 from .member import Member, frame_of
 from .offer import EventOffer, RoomOffer, offer_of
 from .person import Person
 from .presence import Presence
 from .problems import room_closed
 from .receipt import Receipt
-from .refusal import Refuse
 from .replies import Replies, Reply, settle_unheard
 from .room import Room
 from .room_actor import RoomActor

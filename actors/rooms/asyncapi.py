@@ -14,7 +14,7 @@ from typing import Final
 from attrs import frozen
 
 from ...transport import JSON
-from .json_schema import Schema, Schemas, may_be_left_out
+from .handlers.json_schema import Schema, Schemas, may_be_left_out
 from .offer import EventOffer, RoomOffer, class_made_by, offer_of
 from .rooms import RoomFactory
 

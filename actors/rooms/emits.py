@@ -10,12 +10,12 @@ from attrs import evolve
 
 from ...transport import Problem, TokenBucket
 from . import problems
-from .answering import EventHandler, misfit, unknown_event
 from .bounds import lower_of
-from .hooks import allows
+from .handlers.answering import EventHandler, misfit, unknown_event
+from .handlers.hooks import allows
+from .handlers.payloads import WrongPayload
+from .handlers.refusal import Refuse
 from .membership import Membership
-from .payloads import WrongPayload
-from .refusal import Refuse
 from .room import Room
 from .room_kind import kind_of
 from .roster import RoomEmit, RoomRules

@@ -17,8 +17,8 @@ from ...transport import JSON, Event, encode_inner
 from ...transport.brokers import PLACES
 from ..cluster import Uplink
 from ..runtime import Timer
+from .handlers.payloads import plain_of
 from .host import Host
-from .payloads import plain_of
 from .place_words import PlaceAsked, PlaceGiven, answers_among, read_place_words
 from .roster import RoomEnvironment, Roster
 from .seat import Knock, Seat

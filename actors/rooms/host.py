@@ -18,7 +18,7 @@ from .member import EVERYONE, Member, Whom
 from .roster import RoomEmit, RoomEnvironment, Roster, ServerEmit
 from .seat import Identified, Knock, Seat
 from .speech import Speech
-from .turn import Asked
+from .turn import Occasion
 
 __all__ = ["Host"]
 
@@ -71,15 +71,19 @@ class Host:
         return self._there().waiting
 
     @property
-    def asked(self) -> Asked:
+    def asked(self) -> Occasion:
         """What the hook that runs is about."""
         turn = self._speech.turn
         message = turn.message
         if isinstance(message, RoomEmit):
-            return Asked(message.answer.id, message.event_id)
+            return Occasion(message.answer.id, message.event_id)
         if isinstance(message, ServerEmit):
-            return Asked(None, message.event.id)
-        return Asked() if turn.origin is None else Asked(None, turn.origin.id, turn.origin.origin)
+            return Occasion(None, message.event.id)
+        return (
+            Occasion()
+            if turn.origin is None
+            else Occasion(None, turn.origin.id, turn.origin.origin)
+        )
 
     @property
     def promised(self) -> bool:

@@ -13,15 +13,15 @@ from ...config import get_logger
 from ...transport import JSON, PodMessage, Problem
 from ..runtime import failure_of
 from . import problems
-from .answering import misfit
 from .attendance import Attendance
 from .bounds import lower_of
 from .grace import Grace
-from .hooks import allows
+from .handlers.answering import misfit
+from .handlers.hooks import allows
+from .handlers.payloads import WrongPayload
+from .handlers.refusal import Refuse
 from .member import Member
-from .payloads import WrongPayload
 from .place_words import PlaceGiven
-from .refusal import Refuse
 from .replies import Reply
 from .room import Room
 from .roster import RoomEnvironment, Roster

@@ -9,8 +9,8 @@ from typing import Any
 
 from attrs import frozen
 
-from .answering import EventHandler
-from .json_schema import Schema, Schemas
+from .handlers.answering import EventHandler
+from .handlers.json_schema import Schema, Schemas
 from .room import Room
 
 __all__ = ["EventOffer", "RoomOffer", "class_made_by", "offer_of"]

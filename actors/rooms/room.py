@@ -10,13 +10,13 @@ from structlog.typing import FilteringBoundLogger
 from ...transport import JSON, Problem
 from ..cluster import Degraded, Gap, Healed
 from ..runtime import ActorDefinitionError, ActorRef, Exit, Handling, Timer
-from .answering import EventHandler, data_of, event_handlers, params_of
-from .hooks import check_hooks
+from .handlers.answering import EventHandler, data_of, event_handlers, params_of
+from .handlers.hooks import check_hooks
+from .handlers.payloads import Build
 from .member import EVERYONE, D, Member, Whom
-from .payloads import Build
 from .presence import Presence
 from .roster import S, StatePolicy
-from .turn import Asked
+from .turn import Occasion
 
 if TYPE_CHECKING:
     from .host import Host
@@ -126,7 +126,7 @@ class Room(Handling, Generic[S, D]):
         return _host_of(self).waiting
 
     @property
-    def asked(self) -> Asked:
+    def asked(self) -> Occasion:
         """What the hook under way is about: the ids of what was said, and which pod said it."""
         return _host_of(self).asked
 
@@ -233,7 +233,7 @@ class Room(Handling, Generic[S, D]):
         Take one argument more, `params`, and you are told what the client says of its wish, built
         and checked as the annotation says, as for handlers (`@on`). Raise `Refuse` to say why not.
 
-        Asked again of a member whose identity has changed: who is refused then is out. And of a
+        Occasion again of a member whose identity has changed: who is refused then is out. And of a
         client whom the rules let speak without joining, each time it does; its params are None.
         """
         return True

@@ -21,11 +21,11 @@ from .attendance import Attendance
 from .bounds import may_exceed
 from .emits import Emits
 from .grace import Grace
+from .handlers.refusal import Refuse
 from .host import Host
 from .membership import Membership
 from .naming import name_of
 from .presence import Presence
-from .refusal import Refuse
 from .room import Room
 from .room_kind import kind_of
 from .roster import (

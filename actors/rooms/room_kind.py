@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 from attrs import field, frozen
 
 from ..runtime import Handler
-from .answering import EventHandler
+from .handlers.answering import EventHandler
 from .room import Room
 
 __all__ = ["RoomKind", "kind_of"]

@@ -20,8 +20,8 @@ from attrs import evolve, frozen
 
 from ...transport import JSON, Identity, Joined, KeptPlace, Problem, RequestId, TokenBucket
 from ..runtime import Exit, RoomError
+from .handlers.refusal import check_code
 from .member import FrameSink, Member
-from .refusal import check_code
 from .replies import MissedAnswers, Reply
 
 if TYPE_CHECKING:

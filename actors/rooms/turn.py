@@ -12,14 +12,14 @@ from ...transport import Event, Outcome, RequestId
 from ..cluster import Tell
 from .replies import Answer, Reply, settle_unheard
 
-__all__ = ["Asked", "Turn", "Unpublished"]
+__all__ = ["Occasion", "Turn", "Unpublished"]
 
 Unpublished: TypeAlias = tuple[Event, Tell | None]
 """An event for the other pods that waits for its hook, and who is to learn how far it gets."""
 
 
 @frozen
-class Asked:
+class Occasion:
     """What the hook under way is about, where that is something said.
 
     `id` is what the client gave it and waits for, None where it waits for nothing; `event_id` is

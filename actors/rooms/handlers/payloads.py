@@ -23,8 +23,8 @@ from cattrs.errors import (
 from cattrs.gen import make_dict_structure_fn
 from typing_extensions import is_typeddict
 
-from ...config import JSON
-from ...config.places import place_of
+from ....config import JSON
+from ....config.places import place_of
 from .annotations import (
     bare,
     check_annotation,

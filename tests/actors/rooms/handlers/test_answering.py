@@ -15,8 +15,8 @@ import trio.testing
 from attrs import frozen
 
 from deployd.actors import JSON, ActorDefinitionError, Member, Refuse, Room, on
-from deployd.actors.rooms.annotations import NoPayload
-from deployd.actors.rooms.payloads import Build, WrongPayload
+from deployd.actors.rooms.handlers.annotations import NoPayload
+from deployd.actors.rooms.handlers.payloads import Build, WrongPayload
 from support.rooms import ask, room_of
 from support.sinks import FakeSink
 

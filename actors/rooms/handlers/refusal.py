@@ -8,8 +8,8 @@ from typing import Final
 
 import orjson
 
-from ...transport import JSON, Problem, encode_inner
-from ..runtime import ActorDefinitionError
+from ....transport import JSON, Problem, encode_inner
+from ...runtime import ActorDefinitionError
 from .payloads import plain_of
 
 __all__ = ["Refuse", "check_code"]

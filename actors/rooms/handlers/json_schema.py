@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, TypeAlias, cast
 
 from typing_extensions import is_typeddict
 
-from ...transport import JSON
+from ....transport import JSON
 from .annotations import (
     bare,
     fields_of,

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, TypeGuard, cast
 import attrs
 from typing_extensions import is_typeddict
 
-from ...config import JSON
+from ....config import JSON
 
 __all__ = [
     "NoPayload",

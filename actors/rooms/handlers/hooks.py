@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeGuard
 
-from ..runtime import ActorDefinitionError
+from ...runtime import ActorDefinitionError
 
 __all__ = ["MARKS", "allows", "check_hooks", "where"]
 

@@ -13,9 +13,9 @@ from typing import Any, Final, TypeVar, get_args, get_origin
 
 from attrs import frozen
 
-from ...config import Limits
-from ...transport import JSON, Problem, WireError, check_name, encode_inner, is_reserved_event
-from ..runtime import ActorDefinitionError
+from ....config import Limits
+from ....transport import JSON, Problem, WireError, check_name, encode_inner, is_reserved_event
+from ...runtime import ActorDefinitionError
 from .annotations import NoPayload, check_annotation
 from .hooks import where
 from .payloads import Build, WrongPayload, plain_of

@@ -13,8 +13,8 @@ import pytest
 from jsonschema import Draft7Validator
 
 from deployd.actors import JSON
-from deployd.actors.rooms.json_schema import Schemas, may_be_left_out
-from deployd.actors.rooms.payloads import Build, WrongPayload, plain_of
+from deployd.actors.rooms.handlers.json_schema import Schemas, may_be_left_out
+from deployd.actors.rooms.handlers.payloads import Build, WrongPayload, plain_of
 
 
 @attrs.frozen
