@@ -11,7 +11,7 @@ from attrs import define
 from trio.testing import MockClock
 
 from deployd.actors import Member, Presence, Room, on
-from deployd.client import Refused, RoomEntered
+from deployd.client import Refused, RoomEntered, Unconfirmed
 from deployd.testing import RoomGuest, RoomUnderTest, open_room
 from deployd.testing.whereabouts import CHOICE, RoomsAt
 
@@ -146,6 +146,30 @@ async def test_what_was_asked_before_the_connection_was_lost_is_answered_after_i
         await room.advance(0.1)
 
         assert answers == ["thought"]
+
+
+async def test_who_is_let_in_anew_knows_that_what_it_asked_before_is_lost(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_room(Game) as room, trio.open_nursery() as nursery:
+        ann, _ = await room.join(user="ann"), await room.join(user="ben")
+        ends: list[str] = []
+
+        async def ask() -> None:
+            try:
+                await ann.client.emit(room.name, "think", 3, timeout=600)
+            except Unconfirmed:
+                ends.append("unconfirmed")
+
+        nursery.start_soon(ask)
+        await trio.sleep(0.1)
+        await ann.drop()
+        await room.advance(30)
+        assert ends == []
+        await ann.come_back()
+        await room.advance(1)
+
+        assert ends == ["unconfirmed"]
 
 
 async def test_what_comes_late_after_the_return_is_an_answer_too(autojump_clock: MockClock) -> None:

@@ -272,3 +272,27 @@ def test_people_without_number_are_not_taken_from_other_pods(
 def test_what_pods_do_not_tell_is_refused(told: JSON) -> None:
     with pytest.raises(Mistold):
         PageWord.read(told)
+
+
+def test_who_is_asked_and_has_nothing_new_says_a_word() -> None:
+    pods = Pods()
+    pods.do(("a", "place", 1))
+    pods.settle()
+    people = pods.people["a"]
+
+    people.hear("b", pods.people["b"].question(0.0))
+    assert people.answers() == [PageWord(people.version)]
+    assert people.answers() == []
+
+
+def test_whoever_comes_when_all_have_gone_is_told_everything_anew() -> None:
+    people = People("a", 1)
+    people.place("tab1", "ann", "Ann", 1.0)
+    people.hear("b", PageWord((1, 1), {"ben": Mention("Ben", 1.0, 1.0, 1, False, {})}))
+    assert len(people.news().came) == 2
+    people.remove("tab1")
+    people.nobody_listens()
+    people.place("tab2", "eve", "Eve", 2.0)
+
+    assert [person.user for person in people.told("tab2")] == ["eve"]
+    assert {person.user for person in people.news().came} == {"ben", "eve"}

@@ -18,9 +18,11 @@ from deployd.actors import (
     Room,
     on,
 )
+from deployd.actors.rooms.person import Mention, PageWord
 from deployd.client import Refused
 from deployd.testing import RoomGuest, open_room
-from deployd.transport import WireError
+from deployd.transport import Event, WireError
+from deployd.transport.brokers import PRESENCE
 
 
 class Square(Room):
@@ -241,3 +243,66 @@ def test_a_person_is_told_without_what_goes_without_saying() -> None:
         "connections": 1,
     }
     assert Person("ann", "Ann", 1.0, 2, True, {"hat": 1}).to_json()["away"] is True
+
+
+class Closing(Square):
+    @on("close")
+    def close(self, member: Member) -> None:
+        self.stop("closed")
+
+
+async def people_of(guest: RoomGuest) -> list[str]:
+    """Return who is there for a guest, by all that it was told."""
+    there: dict[str, None] = {}
+    for event in guest.unread:
+        told = await guest.hear()
+        if event != "presence":
+            continue
+        there = there if "here" not in told else {}
+        for what in ("here", "came", "changed"):
+            there |= dict.fromkeys(users(told.get(what, ())))
+        for user in users(told.get("went", ())):
+            there.pop(user, None)
+    return [*there]
+
+
+async def test_whose_room_has_ended_on_one_pod_is_not_there_on_the_others(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_room(Closing, pods=2) as room:
+        ann, ben = await room.join(user="ann"), await room.join(user="ben", pod=1)
+        await room.advance(1)
+        await ann.emit("close")
+        await room.advance(1)
+
+        assert await people_of(ben) == ["ben"]
+
+
+async def test_pods_that_are_split_know_their_own_and_all_again_when_that_is_over(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_room(Square, pods=2) as room:
+        ann, ben = await room.join(user="ann"), await room.join(user="ben", pod=1)
+        await room.advance(1)
+        await room.split()
+        await room.advance(15)
+        eve = await room.join(user="eve", pod=1)
+        assert users(await there(ben)) == ["ben", "eve"]
+        await room.heal()
+        await room.advance(5)
+
+        for guest in (ann, ben, eve):
+            assert sorted(users(await there(guest))) == ["ann", "ben", "eve"]
+
+
+async def test_a_pod_that_is_not_counted_is_not_believed(autojump_clock: MockClock) -> None:
+    async with open_room(Square, pods=2) as room:
+        ann = await room.join(user="ann")
+        await room.join(user="ben", pod=1)
+        await room.advance(1)
+        forged = PageWord((1, 1), {"mallory": Mention("Mallory", 1.0, 1.0, 1, False, {})})
+        event = Event(room.name, PRESENCE, forged.encode(), "e-1", 1, room.wall(), "stranger")
+        room._pods[0].parts.watched.rooms.deliver(room.name, [event], 100)
+        await room.advance(1)
+
+        assert sorted(users(await there(ann))) == ["ann", "ben"]
