@@ -95,3 +95,27 @@ async def test_who_loses_the_connection_in_a_game_plays_on(
     config, rooms = example("noughts", monkeypatch)
     async with running_pod(config, rooms) as pod:
         await browser.visit(pod, story, viewport={"width": width, "height": 800})
+
+
+async def test_whoever_bids_more_leads_and_who_bids_less_is_told_how_much_it_takes(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def story(visit: Visit) -> None:
+        one, two = visit.open("/"), visit.open("/")
+        for page in (one, two):
+            page.wait_for_function("room.state === 'in'")
+        one.get_by_label("Your bid").fill("5")
+        one.get_by_role("button", name="Bid").click()
+        expect(one.locator("#leading")).to_have_text("5, by you")
+        expect(one.get_by_role("status")).to_contain_text("You lead")
+        expect(two.locator("#leading")).to_contain_text("5, by ")
+        two.get_by_label("Your bid").fill("3")
+        two.get_by_role("button", name="Bid").click()
+        expect(two.get_by_role("status")).to_have_text("Bid more. 6 at least.")
+        two.get_by_label("Your bid").fill("7.5")
+        two.get_by_role("button", name="Bid").click()
+        expect(one.locator("#leading")).to_contain_text("7.5, by ")
+
+    config, rooms = example("auction", monkeypatch)
+    async with running_pod(config, rooms) as pod:
+        await browser.visit(pod, story)
