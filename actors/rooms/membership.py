@@ -159,7 +159,12 @@ class Membership:
         self._speech.end()
 
     async def say_goodbyes(self, seconds: float, log: FilteringBoundLogger) -> None:
-        """Run `on_leave` for those who left before the room has ended of its own will."""
+        """Run `on_leave` for those who left before the room has ended of its own will.
+
+        And for those who are away: they have no room to come back to.
+        """
+        for away in list(self._roster.away.values()):
+            away.leave("the room has ended")
         with trio.move_on_after(seconds):
             for seat, reason in list(self._roster.leaving.items()):
                 self._speech.begin(Turn())

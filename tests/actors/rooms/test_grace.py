@@ -253,6 +253,25 @@ async def test_the_others_see_who_is_away(autojump_clock: MockClock) -> None:
         assert "went" in (await told(ben, "presence"))[-1]
 
 
+async def test_who_is_away_when_the_room_ends_has_left_it(autojump_clock: MockClock) -> None:
+    ended: list[str] = []
+
+    class Ending(Game):
+        async def on_leave(self, member: Member[Player], reason: str) -> None:
+            ended.append(f"{member.username}: {reason}")
+
+        @on("end")
+        def end(self, member: Member[Player]) -> None:
+            self.stop("over")
+
+    async with open_room(Ending) as room:
+        ann, ben = await room.join(user="ann"), await room.join(user="ben")
+        await ann.drop()
+        await ben.emit("end")
+        await room.advance(1)
+        assert ended == ["ann: the room has ended"]
+
+
 async def test_a_place_counts_among_those_that_may_be_in(autojump_clock: MockClock) -> None:
     class Duel(Game):
         max_members = 2
