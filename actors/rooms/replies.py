@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Final, Protocol
 
 from attrs import evolve
@@ -23,6 +24,8 @@ from .problems import room_closed
 
 __all__ = ["Answer", "MissedAnswers", "Replies", "Reply", "scope_of", "settle_unheard"]
 
+_NOTHING_MISSED: Final[Mapping[str, MissedAnswers]] = MappingProxyType({})
+"""Of nearly every client, so there is one."""
 MOST_MISSED: Final = 64
 """Answers that are kept for a client that may come back; of more the first."""
 
@@ -135,7 +138,7 @@ class Replies:
         self._timeout = timeout
         self._wall = wall
         self._due: dict[Reply, float] = {}
-        self._missed: Mapping[str, MissedAnswers] = {}
+        self._missed = _NOTHING_MISSED
 
     def __len__(self) -> int:
         return len(self._due)
