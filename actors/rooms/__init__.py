@@ -36,7 +36,8 @@ from .roster import (
     ServerEmit,
     StatePolicy,
 )
-from .seat import Seat, Standing, same_person
+from .seat import Seat, same_person
+from .standing import Standing
 from .thread_hub import ThreadHub
 
 __all__ = [

@@ -21,8 +21,9 @@ from .handlers.payloads import plain_of
 from .host import Host
 from .place_words import PlaceAsked, PlaceGiven, answers_among, read_place_words
 from .roster import RoomEnvironment, Roster
-from .seat import Knock, Seat
+from .seat import Seat
 from .speech import Speech
+from .standing import Knock
 
 __all__ = ["Grace"]
 

@@ -16,8 +16,9 @@ from ...transport.brokers import brief
 from ..runtime import Actor, ActorDefinitionError, ActorRef, NotAMember, Timer, awaitable
 from .member import EVERYONE, Member, Whom
 from .roster import RoomEmit, RoomEnvironment, Roster, ServerEmit
-from .seat import Identified, Knock, Seat
+from .seat import Seat
 from .speech import Speech
+from .standing import Identified, Knock
 from .turn import Occasion
 
 __all__ = ["Host"]

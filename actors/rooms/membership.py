@@ -25,8 +25,9 @@ from .place_words import PlaceGiven
 from .replies import Reply
 from .room import Room
 from .roster import RoomEnvironment, Roster
-from .seat import Departed, Identified, Knock, Seat, Vanished
+from .seat import Seat
 from .speech import Speech
+from .standing import Departed, Identified, Knock, Vanished
 from .tracking import Tracking
 from .turn import Turn
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .roster import RoomEmit, ServerEmit
-from .seat import Departed, Identified, Knock
+from .standing import Departed, Identified, Knock, Vanished
 
 __all__ = ["name_of"]
 
@@ -24,7 +24,7 @@ def name_of(message: object) -> Mapping[str, str]:
             "event_id": message.event_id,
             **({} if request is None else {"message_id": str(request)}),
         }
-    if isinstance(message, Knock | Identified | Departed):
+    if isinstance(message, Knock | Identified | Departed | Vanished):
         return {"client": message.seat.client_id}
     if isinstance(message, ServerEmit):
         return {"event_name": message.event.name, "event_id": message.event.id}

@@ -3,28 +3,21 @@
     what members do here ─► own page ──────────────► changes, for the other pods
     what other pods say ──► their pages ─► everybody ─► news, for the members here
 
-A page is applied change by change. Where one is missing the whole page is asked for, again and
-again until it has come; who asks says how far its own has come, so either side learns of what the
-other has missed. A pod that is asked and says nothing has no such room any more, and its page goes;
-so does that of one that the cluster does not count.
+Who asks for pages says how far its own has come, so either side learns of what the other has
+missed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
-from typing import Final
 
 from attrs import define, field, frozen
 
 from ...transport import JSON
+from .pages import OtherPages
 from .person import Mention, PageWord, Person, Version, merged, portions, weight
 
-__all__ = ["MOST_PEOPLE", "News", "People"]
-
-SILENT: Final = 3.0
-"""Seconds after which the page of a pod is forgotten that is asked and does not say a word."""
-MOST_PEOPLE: Final = 65_536
-"""People of other pods that one room knows; of more nothing is told, and it is said."""
+__all__ = ["News", "People"]
 
 
 @frozen
@@ -54,16 +47,6 @@ class _Resident:
         return Mention(self.name, self.since, self.at, len(self.clients), away, dict(self.meta))
 
 
-@define
-class _PodPage:
-    """What another pod has said: who is on it, at which version; parts of a newer one."""
-
-    version: Version = (0, 0)
-    users: dict[str, None] = field(factory=dict)
-    coming: Version = (0, 0)
-    parts: dict[int, Mapping[str, Mention | None]] = field(factory=dict)
-
-
 class People:
     """Who is in one room. `pod` is the id of this one.
 
@@ -77,16 +60,11 @@ class People:
         self._said: dict[str, Mention] = {}
         self._version: Version = (number, 0)
         self._unsaid: dict[str, None] = {}
-        self._pages: dict[str, _PodPage] = {}
+        self._pages = OtherPages(self._note)
         self._entries: dict[str, dict[str, Mention]] = {}  # by user, and by who says it
         self._told: dict[str, Person] = {}
         self._untold: dict[str, None] = {}
-        self._strangers = 0  # entries of other pods
-        self._behind: dict[str, None] = {}
-        self._unanswered: dict[str, float] = {}
         self._owes_page = self._owes_word = False
-        self.overfull = 0
-        """People of other pods that found no place."""
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -195,10 +173,7 @@ class People:
 
         Whoever has been asked for long in vain is forgotten; `now` is steady seconds.
         """
-        for pod in list(self._pages):
-            if now >= self._unanswered.setdefault(pod, now) + SILENT:
-                self.forget(pod)
-        return PageWord(self._version, has={pod: page.version for pod, page in self._pages.items()})
+        return PageWord(self._version, has=self._pages.asked(now))
 
     def answers(self) -> list[PageWord]:
         """Return what is owed to those that have asked: the page, as far as it was said, or a word.
@@ -216,115 +191,38 @@ class People:
         parts = len(portions)
         return [PageWord(self._version, some, (nth, parts)) for nth, some in enumerate(portions)]
 
+    # What other pods tell ----------------------------------------------------------------------
+
     @property
     def behind(self) -> bool:
         """Whether a page of another pod may be newer than what is known of it."""
-        return bool(self._behind or self._unanswered)
+        return self._pages.behind
 
-    # What other pods tell ----------------------------------------------------------------------
+    @property
+    def overfull(self) -> int:
+        """People of other pods that found no place."""
+        return self._pages.overfull
 
     def hear(self, pod: str, said: PageWord) -> bool:
         """Take what a pod that is counted says; return whether its page is to be asked for now."""
-        was_behind = pod in self._behind
-        self._hear(pod, said)
-        return pod in self._behind and not was_behind
-
-    def _hear(self, pod: str, said: PageWord) -> None:
-        self._unanswered.pop(pod, None)
         if said.has is not None:
-            self._asked(pod, said, said.has.get(self._pod, (0, 0)))
-            return
-        page = self._pages.setdefault(pod, _PodPage())
-        if said.version <= page.version:
-            return
-        if said.people is not None and said.part is not None:
-            self._turn(pod, page, said.version, said.people, said.part)
-        elif said.people is not None and self._follows(page.version, said.version):
-            if said.version[0] != page.version[0]:
-                self._blank(pod, page)
-            for user, entry in said.people.items():
-                self._write(pod, page, user, entry)
-            page.version = said.version
-            self._caught_up(pod, page)
-        else:
-            self._behind[pod] = None
+            self._owe(said.has.get(self._pod, (0, 0)))
+        return self._pages.hear(pod, said)
 
-    def _asked(self, pod: str, said: PageWord, has: Version) -> None:
+    def _owe(self, has: Version) -> None:
+        """Owe an answer to who has this version of the page."""
         if has == self._version:
             self._owes_word = True
         elif self._version[1] or has != (0, 0):
             self._owes_page = True
-        known = self._pages.get(pod)
-        if said.version[1] and (known is None or known.version < said.version):
-            self._behind[pod] = None
-
-    @staticmethod
-    def _follows(known: Version, version: Version) -> bool:
-        """Whether a change is the next one: of the same room there, or the first of a newer."""
-        (room, count), (newer, after) = known, version
-        return after == (count + 1 if newer == room else 1)
-
-    def _blank(self, pod: str, page: _PodPage) -> None:
-        for user in list(page.users):
-            self._write(pod, page, user, None)
-
-    def _turn(
-        self,
-        pod: str,
-        page: _PodPage,
-        version: Version,
-        some: Mapping[str, Mention | None],
-        part: tuple[int, int],
-    ) -> None:
-        """Take a part of a whole page; when all have come it takes the place of what was known."""
-        if version != page.coming:
-            page.coming, page.parts = version, {}
-        place, parts = part
-        page.parts[place] = some
-        if len(page.parts) < parts:
-            return
-        people = {user: one for told in page.parts.values() for user, one in told.items()}
-        page.version, page.parts = version, {}
-        for user in [user for user in page.users if user not in people]:
-            self._write(pod, page, user, None)
-        for user, entry in people.items():
-            self._write(pod, page, user, entry)
-        self._caught_up(pod, page)
-
-    def _caught_up(self, pod: str, page: _PodPage) -> None:
-        page.parts = {}
-        self._behind.pop(pod, None)
-
-    def _write(self, pod: str, page: _PodPage, user: str, entry: Mention | None) -> None:
-        if entry is None:
-            if user in page.users:
-                del page.users[user]
-                self._strangers -= 1
-        elif user not in page.users:
-            if self._strangers >= MOST_PEOPLE:
-                self.overfull += 1
-                return
-            page.users[user] = None
-            self._strangers += 1
-        self._note(user, pod, entry)
 
     def count_only(self, pods: Set[str]) -> bool:
         """Forget the pages of all other pods than those; say whether any of those is new here."""
-        for pod in [pod for pod in self._pages if pod not in pods]:
-            self.forget(pod)
-        for pod in [pod for pod in self._behind if pod not in pods]:
-            del self._behind[pod]
-        return any(pod not in self._pages for pod in pods)
-
-    def forget(self, pod: str) -> None:
-        """Forget what a pod has said: who is there by it alone is not there any more."""
-        self._unanswered.pop(pod, None)
-        self._behind.pop(pod, None)
-        self._blank(pod, self._pages.pop(pod))
+        return self._pages.count_only(pods)
 
     def forget_others(self) -> None:
         """Forget what all other pods have said."""
-        self.count_only(frozenset())
+        self._pages.count_only(frozenset())
 
     # What members are told -----------------------------------------------------------------------
 

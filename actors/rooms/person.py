@@ -32,6 +32,8 @@ LONGEST: Final = 1024
 FIELDS: Final = 6
 AT_ONCE: Final = 48 * 1024
 """Bytes, about, of people that are told in one message: pods and clients take more, if not much."""
+MOST_PARTS: Final = 4096
+"""Messages of one page."""
 BARE: Final = 160
 """Bytes, about, of a person without its names and what is tracked of it."""
 CHARACTER: Final = 6
@@ -156,7 +158,7 @@ class PageWord:
             return cls(version)
         people = _mapping(told["p"])
         part = None if "part" not in told else _version(told["part"])
-        if part is not None and not part[0] < part[1]:
+        if part is not None and not part[0] < part[1] <= MOST_PARTS:
             raise Mistold("it is no part")
         return cls(version, {_text(user): _entry(one) for user, one in people.items()}, part)
 

@@ -38,8 +38,9 @@ from .roster import (
     ServerEmit,
     StatePolicy,
 )
-from .seat import Departed, Identified, Knock, Seat, Vanished
+from .seat import Seat
 from .speech import Speech
+from .standing import Departed, Identified, Knock, Vanished
 from .tracking import Tracking
 from .turn import Turn
 
@@ -411,5 +412,6 @@ def _told(message: object) -> str:
         return f"the event {message.event!r} of the client {client_id} (id {answer.id!r})"
     if isinstance(message, ServerEmit):
         return f"the event {message.event.name!r} of the pod itself"
-    seat = message.seat if isinstance(message, Knock | Identified | Departed) else None
+    about_seats = Knock | Identified | Departed | Vanished
+    seat = message.seat if isinstance(message, about_seats) else None
     return f"{type(message).__name__} of the client {seat.client_id if seat else ''}"

@@ -17,6 +17,7 @@ from ..cluster import Degraded, OutageCode, Uplink
 from ..runtime import NotAMember, Timer
 from .host import Host
 from .member import Member
+from .pages import MOST_PEOPLE
 from .people import People
 from .person import META_BYTES, Mistold, PageWord, Person, portions, weight
 from .roster import RoomEnvironment, Roster
@@ -60,6 +61,7 @@ class Tracking:
         self._timer: Timer | None = None
         self._again: Timer | None = None
         self._told_at = -TOLD_EVERY
+        self._overfull = 0
         self._cut_off: Timer | None = None
         self._asks = True
         self._asked = 0
@@ -124,6 +126,14 @@ class Tracking:
                 self._asks = True
         except Mistold as error:
             _log.warning("passed over", what="people of another pod", reason=str(error))
+        if self.people.overfull > self._overfull:
+            self._overfull = 2 * self.people.overfull
+            _log.warning(
+                "a room knows no more people of other pods",
+                room=self._roster.name,
+                most=MOST_PEOPLE,
+                left_out=self.people.overfull,
+            )
         self._soon()
 
     def missed(self) -> None:

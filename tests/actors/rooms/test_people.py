@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deployd.actors import Person
-from deployd.actors.rooms.people import SILENT, News, People
+from deployd.actors.rooms.pages import SILENT
+from deployd.actors.rooms.people import News, People
 from deployd.actors.rooms.person import Mention, Mistold, PageWord, merged
 from deployd.transport import JSON
 
@@ -233,7 +234,7 @@ def test_a_pod_that_says_nothing_to_question_after_question_has_no_such_room() -
 def test_people_without_number_are_not_taken_from_other_pods(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("deployd.actors.rooms.people.MOST_PEOPLE", 3)
+    monkeypatch.setattr("deployd.actors.rooms.pages.MOST_PEOPLE", 3)
     here, there = People("a", 1), People("b", 2)
     for number in range(5):
         here.place(f"tab{number}", f"user{number}", "", 1.0)
@@ -264,6 +265,7 @@ def test_people_without_number_are_not_taken_from_other_pods(
         {"v": [1, 1], "p": {"ann": ["x" * 1025, 1, 1, 1, 0, {}]}},
         {"v": [1, 1], "p": {"ann": ["Ann", 1, 1, 1, 0, []]}},
         {"v": [1, 1], "p": {}, "part": [1, 1]},
+        {"v": [1, 1], "p": {}, "part": [1, 4097]},
         {"v": [1, 1], "has": []},
         {"v": [1, 1], "has": {"a": 1}},
     ],

@@ -22,7 +22,8 @@ from deployd.actors import (
     own_up,
 )
 from deployd.actors.rooms.roster import RemoteEmits
-from deployd.actors.rooms.seat import Departed, Identified, Knock, Seat, Standing
+from deployd.actors.rooms.seat import Seat
+from deployd.actors.rooms.standing import Departed, Identified, Knock, Standing
 from deployd.actors.runtime.recipient import Recipient
 from deployd.transport import Event, Identity, Problem
 from support.seats import Desk
