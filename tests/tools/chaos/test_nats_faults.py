@@ -71,8 +71,7 @@ async def test_a_full_server_cuts_pods_and_takes_none(tmp_path: Path) -> None:
                 while not zero.losses and not one.losses:  # noqa: ASYNC110 - two may tell
                     await trio.sleep(0.01)
         assert undo is not None
-        async with linked(deployment, 2):
-            assert "maximum connections" in str(await refusal(deployment, 3))
+        assert "maximum connections" in str(await refusal(deployment, 3))
         await undo()
         await served(deployment)
 

@@ -35,6 +35,8 @@ from .roads import Road
 __all__ = ["NatsDeployment"]
 
 ADMIN: Final = "admin"
+OCCUPANTS: Final = 8
+"""Connections that fill a server beside those of pods: one of nine is left to a pod, of each."""
 LAME: Final = 'lame_duck_duration: "30s"\nlame_duck_grace_period: "1s"'
 """30 s is the least that it takes."""
 SUBJECTS: Final = "deployd"
@@ -177,8 +179,20 @@ class NatsDeployment(Deployment):
         await self._with({"max_payload": str(said(trouble, "size", int))})
 
     async def _fill(self, _: Misfortune) -> Undo:
-        """Leave room for one connection in all."""
-        return await self._with({"max_connections": "1"})
+        """Leave room for one connection on each server, which one that is no pod's most likely has.
+
+        A server closes whichever it likes, and pods may have one each: then none would be cut.
+        """
+        ports = [server.port for server in self.servers if server.running]
+        occupants = [await _occupy(port) for port in ports for _ in range(OCCUPANTS)]
+        undo = await self._with({"max_connections": "1"})
+
+        async def empty() -> None:
+            for occupant in occupants:
+                await trio.aclose_forcefully(occupant)
+            await undo()
+
+        return empty
 
     async def _with(self, lines: Mapping[str, str]) -> Undo:
         before = {name: self._lines.others.get(name) for name in lines}
@@ -251,3 +265,17 @@ class NatsDeployment(Deployment):
 
 RELOADED: Final = "Reloaded server configuration"
 """What a server logs when it has, whatever was different."""
+
+
+async def _occupy(port: int) -> trio.SocketStream:
+    """Return a connection that takes a place on a server, and says nothing."""
+    stream = await trio.open_tcp_stream(LOCALHOST, port)
+    signed_in = {"user": f"pod{PODS - 1}", "pass": PASSWORD, "verbose": False}
+    await stream.send_all(b"CONNECT %s\r\nPING\r\n" % json.dumps(signed_in).encode())
+    heard = b""
+    while b"PONG" not in heard:
+        some = await stream.receive_some()
+        if not some:
+            raise NotObeyed("A server of NATS takes no connection, so it cannot be filled.")
+        heard += some
+    return stream
