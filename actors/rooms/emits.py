@@ -16,12 +16,12 @@ from .handlers.hooks import allows
 from .handlers.payloads import WrongPayload
 from .handlers.refusal import Refuse
 from .membership import Membership
+from .presence import PRESENCE_EVENT
 from .room import Room
 from .room_kind import kind_of
 from .roster import RoomEmit, RoomRules
 from .seat import Seat
 from .speech import Speech
-from .tracking import PRESENCE_EVENT
 
 __all__ = ["Emits"]
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ...transport import JSON
 from ..runtime import ActorDefinitionError
+from .handlers.hooks import where
 from .member import Member
 from .person import Person
 
 if TYPE_CHECKING:
     from .tracking import Tracking
 
-__all__ = ["Presence"]
+__all__ = ["PRESENCE_EVENT", "Presence", "check_presence"]
+
+PRESENCE_EVENT: Final = "presence"
+"""What members hear; no client may say it in a room that tracks them."""
 
 
 class Presence:
@@ -72,3 +76,22 @@ class Presence:
 
 
 _PLACE = "presence"
+
+
+def check_presence(cls: Any, none: Presence) -> None:
+    """Raise `ActorDefinitionError` for a class of rooms whose `presence` would do nothing.
+
+    `none` is that of a class that tracks nobody.
+    """
+    own: object = cls.presence
+    if not isinstance(own, Presence):
+        raise ActorDefinitionError(
+            f"{cls.__qualname__}.presence{where(own, cls)} is {own!a}; write `presence = True`."
+        )
+    handler = cls.__answers__.get(PRESENCE_EVENT)
+    if own is not none and handler is not None:
+        place = where(getattr(cls, handler.name), cls)
+        raise ActorDefinitionError(
+            f"{cls.__qualname__}.{handler.name}{place} handles '{PRESENCE_EVENT}', which only the "
+            "room says where it tracks its members; give the event another name."
+        )

@@ -11,10 +11,10 @@ from ...transport import JSON, Problem
 from ..cluster import Degraded, Gap, Healed
 from ..runtime import ActorDefinitionError, ActorRef, Exit, Handling, Timer
 from .handlers.answering import EventHandler, data_of, event_handlers, params_of
-from .handlers.hooks import check_hooks
+from .handlers.hooks import check_hooks, check_numbers
 from .handlers.payloads import Build
 from .member import EVERYONE, D, Member, Whom
-from .presence import Presence
+from .presence import Presence, check_presence
 from .roster import S, StatePolicy
 from .turn import Occasion
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from .host import Host
 
 __all__ = ["Room"]
+
+_NUMBERS = ("attempts", "stop_deadline", "max_members", "message_rate", "grace")
+"""What a class sets, and is a number."""
 
 
 class Room(Handling, Generic[S, D]):
@@ -80,7 +83,9 @@ class Room(Handling, Generic[S, D]):
         if isinstance(wish, bool):
             cls.presence = Presence() if wish else Room.presence
         check_hooks(cls, Room)
+        check_numbers(cls, _NUMBERS)
         cls.__answers__ = event_handlers(cls)
+        check_presence(cls, Room.presence)
         if cls.authorize_join is not Room.authorize_join:
             cls.__params__ = params_of(cls, cls.authorize_join)
         if cls.grace:

@@ -20,14 +20,13 @@ from .member import Member
 from .pages import MOST_PEOPLE
 from .people import People
 from .person import META_BYTES, Mistold, PageWord, Person, portions, weight
+from .presence import PRESENCE_EVENT
 from .roster import RoomEnvironment, Roster
 from .seat import Seat
 from .speech import Speech
 
-__all__ = ["PRESENCE_EVENT", "Tracking"]
+__all__ = ["Tracking"]
 
-PRESENCE_EVENT: Final = "presence"
-"""What members hear; no client may say it in a room that tracks them."""
 TOLD_EVERY: Final = 0.2
 """Seconds between two times that others are told: who comes in between is told together."""
 ASKED_AGAIN: Final = 1.0

@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 import enum
 import inspect
+import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeGuard
 
 from ...runtime import ActorDefinitionError
 
-__all__ = ["MARKS", "allows", "check_hooks", "where"]
+__all__ = ["MARKS", "allows", "check_hooks", "check_numbers", "where"]
 
 MARKS: Final = ("__handles__", "__answers__")
 """What methods are marked with that handle messages and events: they may have any free name."""
@@ -38,6 +39,16 @@ def check_hooks(cls: type, base: type) -> None:
                 fault = _overshadowed(owner, base) if in_force is vars(base)[name] else None
             if fault is not None:
                 raise ActorDefinitionError(f"{cls.__qualname__}.{name}{where(own, cls)} {fault}")
+
+
+def check_numbers(cls: type, names: Iterable[str]) -> None:
+    """Raise `ActorDefinitionError` for a setting of a class that is no number, or below 0."""
+    for name in names:
+        value: object = getattr(cls, name)
+        number = value if isinstance(value, int | float) and value is not True else -1
+        if not 0 <= number < math.inf:
+            place = f"{cls.__qualname__}.{name}{where(value, cls)}"
+            raise ActorDefinitionError(f"{place} is {value!a}; give a number, 0 or more.")
 
 
 def where(own: object, cls: type) -> str:

@@ -306,3 +306,25 @@ async def test_a_pod_that_is_not_counted_is_not_believed(autojump_clock: MockClo
         await room.advance(1)
 
         assert sorted(users(await there(ann))) == ["ann", "ben"]
+
+
+@pytest.mark.parametrize("value", ["yes", 1, None, Person("ann", "Ann", 1.0)], ids=str)
+def test_what_is_no_wish_to_track_is_refused_with_its_class(value: object) -> None:
+    with pytest.raises(ActorDefinitionError, match=r"Odd\.presence .*presence = True"):
+        type("Odd", (Room,), {"presence": value, "__module__": __name__})
+
+
+def test_a_room_that_tracks_its_members_handles_no_such_event() -> None:
+    with pytest.raises(ActorDefinitionError, match=r"Odd\.say .*test_presence.*another name"):
+
+        class Odd(Square):
+            @on("presence")
+            def say(self, member: Member) -> None:
+                """Never be called."""
+
+
+@pytest.mark.parametrize("name", ["grace", "max_members", "message_rate", "stop_deadline"])
+@pytest.mark.parametrize("value", ["20", -1, True, None, float("inf"), float("nan")], ids=str)
+def test_a_setting_that_is_no_number_is_refused_with_its_class(name: str, value: object) -> None:
+    with pytest.raises(ActorDefinitionError, match=f"Odd.{name} .*give a number"):
+        type("Odd", (Room,), {name: value, "__module__": __name__})
