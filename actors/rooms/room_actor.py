@@ -25,7 +25,7 @@ from .handlers.refusal import Refuse
 from .host import Host
 from .membership import Membership
 from .naming import name_of
-from .presence import Presence
+from .presence import PRESENCE_EVENT, Presence
 from .room import Room
 from .room_kind import kind_of
 from .roster import (
@@ -215,6 +215,9 @@ class RoomActor(Actor):
         event, answer, speech = message.event, message.answer, self._speech
         if answer is not None and not answer.begin():
             return
+        if self._kind.tracks and event.name == PRESENCE_EVENT:
+            self._refuse_own(message)
+            return
         problem = speech.excess(event.name, event.encoded)
         if problem is not None:
             self._leave_out(message, problem)
@@ -236,6 +239,14 @@ class RoomActor(Actor):
                 problem = evolve(refused.problem, room=self._name)
                 speech.then(partial(answer.refuse, problem))
         await self._end()
+
+    def _refuse_own(self, message: ServerEmit) -> None:
+        """Refuse what members believe of the room alone, whoever may say all else here."""
+        problem = problems.said_by_the_room(message.event.name)
+        if message.answer is not None:
+            message.answer.refuse(evolve(problem, room=self._roster.name))
+        else:
+            self.log.warning("not said", reason=problem.message)
 
     def _leave_out(self, message: ServerEmit, problem: Problem) -> None:
         """Refuse what nobody could be told; where nobody waits, it has happened: it is missed.

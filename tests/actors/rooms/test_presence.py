@@ -21,7 +21,7 @@ from deployd.actors import (
 from deployd.actors.rooms.person import Mention, PageWord
 from deployd.client import Refused
 from deployd.testing import RoomGuest, open_room
-from deployd.transport import Event, WireError
+from deployd.transport import Event, Scope, WireError
 from deployd.transport.brokers import PRESENCE
 
 
@@ -204,6 +204,20 @@ async def test_no_member_can_say_who_is_there(autojump_clock: MockClock) -> None
         assert await ann.hear("said") == "hello"
 
     assert refused.value.code == "event_reserved"
+
+
+async def test_nobody_says_who_is_there_from_outside_either(autojump_clock: MockClock) -> None:
+    async with open_room(Square) as room:
+        ann = await room.join(user="ann")
+        await room.advance(1)
+        receipt = await room.hub().send_to_room(room.name, "presence", {"went": [{"user": "ann"}]})
+        room.hub().emit_to_room(room.name, "presence", {"went": [{"user": "ann"}]})
+        await room.advance(1)
+
+        assert receipt.scope is Scope.REJECTED
+        assert receipt.problem is not None
+        assert receipt.problem.code == "event_reserved"
+        assert await people_of(ann) == ["ann"]
 
 
 async def test_true_is_short_for_presence_and_false_takes_it_back(
