@@ -15,12 +15,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
 from starlette.types import ASGIApp
 
 from ..actors import Delivery, Receipt, Request, RoomFactory
+from ..actors.rooms.receipt import SEND_TIMEOUT
 from ..config import Config, Secrets
 from ..supervisors import Pod, open_pod
 from ..transport import JSON
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["PodInAsyncio", "in_asyncio", "open_pod_in_asyncio"]
 
 R = TypeVar("R")
-
-SEND_TIMEOUT: Final = 5.0
-"""Seconds that `send_` calls wait for, where nothing else is said."""
 
 
 @asynccontextmanager

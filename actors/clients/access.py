@@ -160,9 +160,9 @@ def _not_covered(room: str) -> Problem:
 
 
 def _is_among(who: Who, identity: Identity | None) -> bool:
-    if who is Who.ROOT or who is Who.AUTHENTICATED:
-        return identity is not None and (identity.is_root or who is Who.AUTHENTICATED)
-    return who is Who.ANYONE
+    if identity is None or who is Who.NOBODY:
+        return who is Who.ANYONE
+    return identity.is_root or who is not Who.ROOT
 
 
 def _whom(who: Who) -> str:
@@ -170,13 +170,11 @@ def _whom(who: Who) -> str:
 
 
 def _check(who: Who, identity: Identity | None, what: str, room: str = "") -> Problem | None:
-    if who is Who.ANYONE:
+    if _is_among(who, identity):
         return None
     what = f"{what} '{room}'" if room else what
     if who is Who.NOBODY:
         return Problem("forbidden", f"No client may {what}.")
     if identity is None:
         return Problem("auth_required", f"Send an 'auth' message first to {what}.")
-    if who is Who.ROOT and not identity.is_root:
-        return Problem("forbidden", f"Only root may {what}.")
-    return None
+    return Problem("forbidden", f"Only root may {what}.")

@@ -105,10 +105,10 @@ class Uplink:
         """What this pod is called in what it says."""
         return self._state.pod_id
 
-    @property
-    def pods(self) -> frozenset[str]:
-        """The ids of the other pods that are taken to be there."""
-        return self._state.peers.counted
+    def counts(self, pod: str) -> bool:
+        """Whether another pod of this id is taken to be there."""
+        peer = self._state.peers.known.get(pod)
+        return peer is not None and peer.counted
 
     def enter(self, room: str | None) -> None:
         """Hear a room: its first member has come."""

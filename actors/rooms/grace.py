@@ -19,7 +19,7 @@ from ..cluster import Uplink
 from ..runtime import Timer
 from .handlers.payloads import plain_of
 from .host import Host
-from .place_words import PlaceAsked, PlaceGiven, answers_among, read_place_words
+from .place_words import PlaceAsked, PlaceGiven, answers_among, pod_of, read_place_words
 from .roster import RoomEnvironment, Roster
 from .seat import Seat
 from .speech import Speech
@@ -48,7 +48,6 @@ class Grace:
     ) -> None:
         self._host = host
         self._roster = roster
-        self._env = environment
         self._speech = speech
         self._uplink: Uplink | None = environment.uplink
         self._timer: Timer | None = None
@@ -87,7 +86,7 @@ class Grace:
         word, uplink = knocking.resume, self._uplink
         if word is None or uplink is None or not self._roster.grace:
             return False
-        return word.partition(".")[0] in uplink.pods and len(self._fetched) < MOST_FETCHED
+        return uplink.counts(pod_of(word)) and len(self._fetched) < MOST_FETCHED
 
     def fetch(self, knocking: Seat) -> None:
         """Ask that pod for it; somebody who withdraws meanwhile has lost it."""
@@ -117,7 +116,7 @@ class Grace:
         return None
 
     def _give(self, asked: PlaceAsked) -> None:
-        if asked.word.partition(".")[0] != self._roster.pod:
+        if pod_of(asked.word) != self._roster.pod:
             return
         seat = self._place(asked.word, asked.user)
         if seat is None or seat.missed is None:
@@ -148,5 +147,4 @@ class Grace:
         return plain
 
     def _say(self, words: PlaceAsked | PlaceGiven) -> None:
-        room, now = self._roster.name, self._env.wall()
-        self._speech.publish(Event(room, PLACES, words.encode(), self._env.event_ids(), 0, now))
+        self._speech.say_elsewhere(PLACES, words.encode())

@@ -80,11 +80,9 @@ class Host:
             return Occasion(message.answer.id, message.event_id)
         if isinstance(message, ServerEmit):
             return Occasion(None, message.event.id)
-        return (
-            Occasion()
-            if turn.origin is None
-            else Occasion(None, turn.origin.id, turn.origin.origin)
-        )
+        if turn.origin is not None:
+            return Occasion(None, turn.origin.id, turn.origin.origin)
+        return Occasion()
 
     @property
     def promised(self) -> bool:

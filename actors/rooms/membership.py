@@ -90,8 +90,8 @@ class Membership:
         self._speech.begin(Turn(Knock(seat)))
         if not seat.heard():  # it did not wait, and the place is gone
             self._attendance.stop_listening()
-        elif self._is_full():
-            seat.turn_away(problems.full(self._name, self._most()))
+        elif (full := self._no_place()) is not None:
+            seat.turn_away(full)
         else:
             seat.be_called(given.member)
             seat.data = self._data_of(given)
@@ -133,14 +133,9 @@ class Membership:
             seat.expel(problem, "may not stay")
         elif seat.taken:
             self._speech.flush()  # what was said before is not for the one who stays
-            missed = seat.stay()
-            if missed:
-                now = self._wall()
-                for gap in problems.closed_gap(self._roster.name, missed, now, now):
-                    told = problems.told_of_gap(gap, self._event_ids(), now)
-                    self._speech.answer(seat.client, told)
+            self._tell_missed(seat, seat.stay())
             if self._tracking is not None:
-                self._tracking.is_somebody_else(seat)
+                self._tracking.is_somebody(seat)
             await self._speech.alone(self._room.on_identity(seat))
 
     async def vanished(self, message: Vanished) -> None:
@@ -193,21 +188,21 @@ class Membership:
 
     async def _refusal(self, seat: Seat) -> Problem | None:
         """Say why somebody may not come in, or None."""
-        if self._is_full():
-            return problems.full(self._name, self._most())
-        problem = await self._verdict(seat, problems.may_not_enter(self._name))
+        problem = self._no_place()
+        if problem is None:
+            problem = await self._verdict(seat, problems.may_not_enter(self._name))
         if problem is not None:
             return problem
         if not await self._attendance.listen():
             return problems.cannot_hear(self._name)
         return None
 
-    def _most(self) -> int:
-        return lower_of(self._room.max_members, self._rules.limits(self._roster.name)[0])
-
-    def _is_full(self) -> bool:
-        most = self._most()
-        return bool(most) and self._roster.present + len(self._roster.away) >= most
+    def _no_place(self) -> Problem | None:
+        """Say that as many are in as may be, those included whose place is kept; or None."""
+        most = lower_of(self._room.max_members, self._rules.limits(self._roster.name)[0])
+        if most and self._roster.present + len(self._roster.away) >= most:
+            return problems.full(self._name, most)
+        return None
 
     async def _verdict(self, seat: Seat, otherwise: Problem) -> Problem | None:
         """Say why the room does not have somebody in it, or None."""
@@ -258,19 +253,23 @@ class Membership:
         missed: int,
         away: float,
     ) -> None:
-        now = self._wall()
         for reply in asked:
-            told = seat.acknowledgement(now, reply.id, returned=True)
+            told = seat.acknowledgement(self._wall(), reply.id, returned=True)
             self._speech.answer(seat.client, told)
         for answer in answers:
             self._speech.answer(seat.client, answer)
-        if missed:
-            for gap in problems.closed_gap(self._roster.name, missed, now - away, now):
-                told_gap = problems.told_of_gap(gap, self._event_ids(), now)
-                self._speech.answer(seat.client, told_gap)
+        self._tell_missed(seat, missed, away)
         if self._tracking is not None:
             self._tracking.tell_who_is_there(seat)
         await self._room.on_return(seat)
+
+    def _tell_missed(self, seat: Seat, missed: int, seconds: float = 0.0) -> None:
+        """Tell a member how many of the room's events it has not heard, since so long ago."""
+        if missed:
+            now = self._wall()
+            for gap in problems.closed_gap(self._roster.name, missed, now - seconds, now):
+                told = problems.told_of_gap(gap, self._event_ids(), now)
+                self._speech.answer(seat.client, told)
 
     async def _welcome(self, seat: Seat, acknowledged: Iterable[Reply]) -> None:
         # Said within the hook: when that raises without having waited, nobody was told anything.

@@ -6,6 +6,7 @@ the pod that kept the place ── given: member, data, answers, or nothing ─�
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from typing import Final
 
@@ -14,7 +15,14 @@ from attrs import frozen
 from ...transport import JSON, NATIVE, PodMessage, WireError, encode_inner
 from ...transport.protocols import Failed, Receipted, decode_from_pod
 
-__all__ = ["PlaceAsked", "PlaceGiven", "answers_among", "read_place_words"]
+__all__ = [
+    "PlaceAsked",
+    "PlaceGiven",
+    "answers_among",
+    "new_word",
+    "pod_of",
+    "read_place_words",
+]
 
 LONGEST: Final = 1024
 """Characters of a name."""
@@ -56,6 +64,16 @@ class PlaceGiven:
             told |= {"data": self.data, "away": self.away, "missed": self.missed}
             told["answers"] = answers
         return encode_inner(told)
+
+
+def new_word(pod: str) -> str:
+    """Return a word that nobody can guess; whoever says it comes to this pod's room with it."""
+    return f"{pod}.{secrets.token_urlsafe(16)}"
+
+
+def pod_of(word: str) -> str:
+    """Return the pod that keeps the place of a word."""
+    return word.partition(".")[0]
 
 
 def answers_among(messages: Sequence[PodMessage]) -> list[Receipted | Failed]:

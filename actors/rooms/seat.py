@@ -12,7 +12,6 @@ stands in `members` and hears nothing until `on_leave` has its turn.
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
@@ -21,6 +20,7 @@ from ...transport import JSON, Identity, Joined, KeptPlace, Problem, RequestId, 
 from ..runtime import Exit, RoomError
 from .handlers.refusal import check_code
 from .member import FrameSink, Member
+from .place_words import new_word
 from .replies import MissedAnswers, Reply
 from .standing import Departed, Identified, Knock, SeatOwner, Standing, Vanished
 
@@ -198,7 +198,7 @@ class Seat(Member):
         self.roster.members[self.client_id] = self
         self.standing = Standing.IN
         if self.roster.grace:
-            self.place = _new_place(self.roster.pod)
+            self.place = new_word(self.roster.pod)
         if self._signalled and self.identity is not None:  # somebody else since it knocked
             self.standing = Standing.DOUBTED
             self.sink, self._since = _NOWHERE, self.roster.sequence
@@ -219,7 +219,7 @@ class Seat(Member):
         self.identity = self._newest = client.identity
         self.seats = client.seats
         self.seats[self.name] = self
-        self.standing, self.place = Standing.IN, _new_place(self.roster.pod)
+        self.standing, self.place = Standing.IN, new_word(self.roster.pod)
         asked = [reply for reply in knocking._asked() if reply.take()]
         away = now - (self.away_until - self.roster.grace)
         return asked, self.roster.sequence - self._since, away
@@ -336,11 +336,6 @@ class Seat(Member):
 
 
 _TAKEN: Final = frozenset({Standing.IN, Standing.DOUBTED, Standing.AWAY})
-
-
-def _new_place(pod: str) -> str:
-    """Return a word that nobody can guess; whoever says it comes to this pod's room with it."""
-    return f"{pod}.{secrets.token_urlsafe(16)}"
 
 
 def same_person(one: Identity | None, other: Identity | None) -> bool:

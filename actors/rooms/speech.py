@@ -176,9 +176,13 @@ class Speech:
         turn = self.turn
         event_id = turn.relayed_as() or self._env.event_ids()
         if turn.origin is None:
-            room, now = self._roster.name, self._env.wall()
-            self.publish(Event(room, name, encoded, event_id, 0, now))
+            self.say_elsewhere(name, encoded, event_id)
         return event_id
+
+    def say_elsewhere(self, name: str, encoded: bytes, event_id: str = "") -> None:
+        """Tell the rooms of this name on the other pods, and nobody here."""
+        event_id = event_id or self._env.event_ids()
+        self.publish(Event(self._roster.name, name, encoded, event_id, 0, self._env.wall()))
 
     def send(self, members: Sequence[Member], name: str, data: JSON) -> str:
         """Tell some members the same, encoded once."""

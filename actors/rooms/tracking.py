@@ -74,8 +74,7 @@ class Tracking:
         """Note who comes in, and tell it who is there."""
         if not self._roster.present:
             self._asks = True
-        self.people.place(seat.client_id, _user_of(seat), seat.username, self._env.wall())
-        self._soon()
+        self.is_somebody(seat)
 
     def tell_who_is_there(self, seat: Seat) -> None:
         """Tell somebody who has come in: the first of them where they are too many."""
@@ -96,9 +95,10 @@ class Tracking:
         self.people.away(seat.client_id, away=away)
         self._soon()
 
-    def is_somebody_else(self, seat: Seat) -> None:
-        """Note that a member has signed in, or out."""
-        self.people.place(seat.client_id, _user_of(seat), seat.username, self._env.wall())
+    def is_somebody(self, seat: Seat) -> None:
+        """Note who a member is, perhaps another than before: it has signed in, or out."""
+        user = seat.user_id or seat.client_id
+        self.people.place(seat.client_id, user, seat.username, self._env.wall())
         self._soon()
 
     def track(self, member: Member, meta: Mapping[str, JSON]) -> None:
@@ -118,7 +118,7 @@ class Tracking:
     def heard(self, event: Event) -> None:
         """Take what the room of this name on another pod says of its members."""
         uplink = self._uplink
-        if uplink is None or event.origin not in uplink.pods:
+        if uplink is None or not uplink.counts(event.origin):
             return  # when it is counted it is asked
         try:
             if self.people.hear(event.origin, PageWord.read(orjson.loads(event.encoded))):
@@ -209,9 +209,7 @@ class Tracking:
             self._again = self._host.after(wait, self._tell)
 
     def _say(self, said: PageWord) -> None:
-        room, now = self._roster.name, self._env.wall()
-        event_id = self._env.event_ids()
-        self._speech.publish(Event(room, PRESENCE, said.encode(), event_id, 0, now))
+        self._speech.say_elsewhere(PRESENCE, said.encode())
 
     def _tell_members(self) -> None:
         if not self._roster.members:
@@ -233,10 +231,6 @@ class Tracking:
             what: [person.to_json() for person in some] for what, some in people.items()
         }
         return {**told, "count": len(self.people)}
-
-
-def _user_of(seat: Seat) -> str:
-    return seat.user_id or seat.client_id
 
 
 def _weight(person: Person) -> int:
