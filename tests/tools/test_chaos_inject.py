@@ -14,34 +14,16 @@ from click.testing import CliRunner
 from deployd.config import Chaos
 from deployd.supervisors.chaos import KINDS, PodFault
 from deployd.tools.cli import cli
-from deployd.tools.common import Address, Declined, asking
+from deployd.tools.common import Declined
 from support import KEYS, pod_config, running_pod
+from support.asked_pods import AskedPod
 
 BEGUN = {"id": 3, "says": "actor.hang pod/rooms/chat", "left": 9.96, "struck": 2, "more": 1}
 
 
-class Pod:
-    """Answers in place of the network, and notes what it was asked."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, answer: object) -> None:
-        self.asked: list[tuple[str, str, object]] = []
-        self.answer = answer
-        monkeypatch.setattr(asking, "ask", self.ask)
-
-    def ask(
-        self,
-        address: Address,
-        path: str,
-        key: str | None,
-        *,
-        method: str,
-        body: object,
-        token: str | None,
-    ) -> object:
-        self.asked.append((method, path, body))
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return self.answer
+def answering(monkeypatch: pytest.MonkeyPatch, answer: object) -> AskedPod[tuple[str, str, object]]:
+    """Return a pod that answers so."""
+    return AskedPod(monkeypatch, answer, lambda it: (it.method, it.path, it.body))
 
 
 def run(runner: CliRunner, *arguments: str) -> tuple[int, str]:
@@ -52,7 +34,7 @@ def run(runner: CliRunner, *arguments: str) -> tuple[int, str]:
 def test_a_fault_is_asked_for_with_what_was_given_and_nothing_else(
     runner: CliRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pod = Pod(monkeypatch, BEGUN)
+    pod = answering(monkeypatch, BEGUN)
     code, output = run(runner, "inject", "actor.hang", "--path", "pod/rooms/chat", "--seconds", "9")
     assert code == 0
     wanted = {"fault": "actor.hang", "path": "pod/rooms/chat", "seconds": 9.0}
@@ -66,7 +48,7 @@ def test_a_fault_is_asked_for_with_what_was_given_and_nothing_else(
 def test_what_the_pod_says_against_it_is_told(
     runner: CliRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Pod(monkeypatch, Declined("The pod at x says: There is no fault."))
+    answering(monkeypatch, Declined("The pod at x says: There is no fault."))
     assert run(runner, "inject", "actor.hnag") == (
         1,
         "Error: The pod at x says: There is no fault.\n",
@@ -74,7 +56,7 @@ def test_what_the_pod_says_against_it_is_told(
 
 
 def test_one_fault_or_all_are_stopped(runner: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
-    pod = Pod(monkeypatch, BEGUN)
+    pod = answering(monkeypatch, BEGUN)
     assert "Fault 3 (actor.hang pod/rooms/chat) is over" in run(runner, "stop", "3")[1]
     for count, said in ((0, "No fault was"), (1, "One fault is"), (2, "2 faults are")):
         pod.answer = {"stopped": count}
@@ -87,7 +69,7 @@ def test_one_fault_or_all_are_stopped(runner: CliRunner, monkeypatch: pytest.Mon
 
 
 def test_what_is_active_is_listed(runner: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
-    pod = Pod(monkeypatch, {"faults": []})
+    pod = answering(monkeypatch, {"faults": []})
     assert run(runner, "status") == (0, "No fault is active.\n")
     pod.answer = {"faults": [BEGUN, BEGUN | {"id": 4, "says": "x\x1b[2J"}]}
     output = run(runner, "status")[1]

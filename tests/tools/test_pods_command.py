@@ -7,8 +7,9 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from deployd.tools.cli import cli
-from deployd.tools.common import Address, NotAPod, asking
+from deployd.tools.common import Address, NotAPod
 from deployd.tools.pods import ClusterAnswer, PodLine, draw, read_cluster
+from support.asked_pods import AskedPod
 
 HERE = Address("http", "localhost", 2403)
 ANSWER = {
@@ -31,22 +32,7 @@ def drawn(cluster: ClusterAnswer) -> str:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    paths: list[str] = []
-
-    def ask(
-        address: Address,
-        path: str,
-        key: str | None,
-        *,
-        method: str,
-        body: object,
-        token: str | None,
-    ) -> object:
-        paths.append(path)
-        return ANSWER
-
-    monkeypatch.setattr(asking, "ask", ask)
-    return paths
+    return AskedPod(monkeypatch, ANSWER, lambda it: it.path).asked
 
 
 def test_the_pods_are_drawn_with_how_they_are_and_whom_they_do_not_hear(

@@ -4,38 +4,22 @@ import pytest
 from click.testing import CliRunner
 
 from deployd.tools.cli import cli
-from deployd.tools.common import Address, Declined, asking
+from deployd.tools.common import Declined
 from deployd.tools.publish import ReceiptAnswer, told
+from support.asked_pods import AskedPod
 
 
-class Asking:
-    """Stands for the network: notes what is asked, and answers or raises."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, answer: object) -> None:
-        self.asked: list[tuple[str, str, object, str | None]] = []
-        self.answer = answer
-        monkeypatch.setattr(asking, "ask", self.ask)
-
-    def ask(
-        self,
-        address: Address,
-        path: str,
-        key: str | None,
-        *,
-        method: str,
-        body: object,
-        token: str | None,
-    ) -> object:
-        self.asked.append((method, path, body, token))
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return self.answer
+def answering(
+    monkeypatch: pytest.MonkeyPatch, answer: object
+) -> AskedPod[tuple[str, str, object, str | None]]:
+    """Return a pod that answers so."""
+    return AskedPod(monkeypatch, answer, lambda it: (it.method, it.path, it.body, it.token))
 
 
 def test_what_is_said_goes_to_the_room_and_one_line_tells_what_became_of_it(
     runner: CliRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pod = Asking(monkeypatch, {"scope": "cluster", "id": "a1-7"})
+    pod = answering(monkeypatch, {"scope": "cluster", "id": "a1-7"})
     result = runner.invoke(cli, ["publish", "shop/1", "sold", '{"lot": 3}'])
     assert result.exit_code == 0
     assert result.stdout == "shop/1: sold a1-7 is cluster (all pods have it)\n"
@@ -46,7 +30,7 @@ def test_what_is_said_goes_to_the_room_and_one_line_tells_what_became_of_it(
 def test_data_may_come_from_stdin_or_be_left_out(
     runner: CliRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pod = Asking(monkeypatch, {"scope": "local", "id": "a1-7"})
+    pod = answering(monkeypatch, {"scope": "local", "id": "a1-7"})
     read = runner.invoke(cli, ["publish", "r", "e", "-"], input="[1]")
     assert read.exit_code == 0, read.output
     assert runner.invoke(cli, ["publish", "r", "e", "--token", "t.o.k"]).exit_code == 0
@@ -59,7 +43,7 @@ def test_data_may_come_from_stdin_or_be_left_out(
 def test_what_is_no_json_is_wrong_usage_and_asks_nobody(
     runner: CliRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pod = Asking(monkeypatch, {})
+    pod = answering(monkeypatch, {})
     result = runner.invoke(cli, ["publish", "r", "e", "hello"])
     assert result.exit_code == 2
     assert "a text is written" in result.stderr
@@ -69,7 +53,7 @@ def test_what_is_no_json_is_wrong_usage_and_asks_nobody(
 def test_what_the_pod_refuses_ends_with_1_and_its_sentence(
     runner: CliRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Asking(monkeypatch, Declined("The pod at x says: Nobody is there."))
+    answering(monkeypatch, Declined("The pod at x says: Nobody is there."))
     result = runner.invoke(cli, ["publish", "r", "e"])
     assert result.exit_code == 1
     assert "Nobody is there." in result.stderr

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 from click.testing import CliRunner
@@ -10,8 +11,9 @@ from rich.console import Console
 from deployd.config import load_secrets
 from deployd.supervisors import Node, Status, node_to_json
 from deployd.tools.cli import cli
-from deployd.tools.common import Address, NotAPod, asking
+from deployd.tools.common import Address, NotAPod
 from deployd.tools.tree import Branch, Detail, Figures, MailboxLevel, draw, most_telling, read_tree
+from support.asked_pods import AskedPod
 
 HERE = Address("http", "localhost", 2403)
 POD = Node(
@@ -47,30 +49,13 @@ def drawn(branch: Branch, limit: int = 50) -> list[str]:
     return [line.rstrip() for line in capture.get().splitlines()]
 
 
-class Pod:
-    """Answers in place of the network, and notes the key it was shown."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.asked: list[tuple[str, str, str | None]] = []
-        monkeypatch.setattr(asking, "ask", self.ask)
-
-    def ask(
-        self,
-        address: Address,
-        path: str,
-        key: str | None,
-        *,
-        method: str,
-        body: object,
-        token: str | None,
-    ) -> object:
-        self.asked.append((str(address), path, key))
-        return node_to_json(POD)
+Pod: TypeAlias = AskedPod[tuple[str, str, str | None]]
 
 
 @pytest.fixture
 def pod(monkeypatch: pytest.MonkeyPatch) -> Pod:
-    return Pod(monkeypatch)
+    answer = node_to_json(POD)
+    return AskedPod(monkeypatch, answer, lambda it: (str(it.address), it.path, it.key))
 
 
 def test_what_a_pod_answers_is_drawn(runner: CliRunner, pod: Pod) -> None:
