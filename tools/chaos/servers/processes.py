@@ -81,9 +81,11 @@ class ServerProcess:
             self._process = GUARD.start(self._command, self._folder, self._environment, output)
 
     def wait(self) -> None:
-        """Return when it answers. Raises `DoesNotStart`."""
-        deadline = time.monotonic() + PATIENCE
+        """Return when it answers, or somebody has ended it meanwhile. Raises `DoesNotStart`."""
+        process, deadline = self._process, time.monotonic() + PATIENCE
         while not self._answers():
+            if process is None or self._process is not process:
+                return  # a fault that came during the boot: what ends that fault starts it anew
             if not self.running or time.monotonic() > deadline:
                 self.kill()
                 raise DoesNotStart(
