@@ -6,16 +6,14 @@ import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from shutil import which
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import yaml
 
+from .ailing import Scrape
 from .servers import not_installed
 
-__all__ = ["Scrape", "firing"]
-
-Scrape: TypeAlias = Mapping[str, float]
-"""Values by series, as `name{label="value"}`."""
+__all__ = ["firing"]
 
 STEP: Final = 15
 """Seconds between scrapes."""

@@ -197,16 +197,19 @@ class Listener:
         self.open()
         self._slots = self._make_slots()
         stopping = trio.Event()
-        async with trio.open_nursery() as nursery:
-            connections = await nursery.start(_lasting_nursery, stopping, self._limits.grace)
-            try:
-                started()
-                await self._accept(connections)
-            finally:
-                self._slots.close()
-                self._refuse_waiting(connections)
-                self.close()
-                stopping.set()
+        try:
+            async with trio.open_nursery() as nursery:
+                connections = await nursery.start(_lasting_nursery, stopping, self._limits.grace)
+                try:
+                    started()
+                    await self._accept(connections)
+                finally:
+                    self._slots.close()
+                    self._refuse_waiting(connections)
+                    self.close()
+                    stopping.set()
+        finally:
+            self.close()  # also when it was cancelled before it began
 
     def statistics(self) -> ListenerStatistics:
         """Return the figures of this listener, over all its runs."""
@@ -345,6 +348,8 @@ async def _lasting_nursery(
     stopping: trio.Event, grace: float, *, task_status: trio.TaskStatus[trio.Nursery]
 ) -> None:
     """Hold a nursery that cancellation reaches only a grace after `stopping`, in seconds."""
+    # Who is cancelled before this begins has no nursery yet, and would never say `stopping`.
+    await trio.lowlevel.checkpoint_if_cancelled()
     with trio.CancelScope(shield=True) as scope:
         async with trio.open_nursery() as nursery:
             task_status.started(nursery)

@@ -41,6 +41,18 @@ from support.listeners import (
 )
 from support.raw import ask, connect, everything
 
+# -- beginning ---------------------------------------------------------------------------------
+
+
+async def test_a_listener_that_is_cancelled_as_it_begins_ends() -> None:
+    listener = listener_of(lambda request: None)
+    listener.open()
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(listener.run, lambda: None)
+            nursery.cancel_scope.cancel()
+
+
 # -- handing on ------------------------------------------------------------------------------
 
 
