@@ -37,3 +37,14 @@ def test_each_line_of_the_specified_troubleshooting_has_its_answer() -> None:
     assert len(sections) == 4
     for section in sections:
         assert len(re.findall(r"^- \*\*", section, re.MULTILINE)) >= 4, section.splitlines()[0]
+
+
+def test_each_drill_is_tried_by_tests_that_exist() -> None:
+    drills = OPERATING.partition("## Drills")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| [^-d].*$", drills, re.MULTILINE)
+    assert len(rows) >= 15
+    for row in rows:
+        tests = re.findall(r"`(tests/[^:`]+)::(\w+)`", row)
+        assert tests, row
+        for path, name in tests:
+            assert f"def {name}(" in (DOCS.parent / path).read_text(encoding="utf-8"), name

@@ -264,12 +264,20 @@ def reason_of(pod: Running) -> str:
     return reason
 
 
-async def test_a_port_that_is_taken_is_one_sentence(start: Start) -> None:
+@pytest.mark.parametrize("of", ["clients", "metrics"])
+async def test_a_port_that_is_taken_is_one_sentence_and_names_what_to_change(
+    start: Start, folder: Path, of: str
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        pod = await start("serve", "--port", port)
+        metrics = {"bind": f"127.0.0.1:{port}"} if of == "metrics" else {}
+        (folder / "pod.json").write_text(json.dumps({"metrics": metrics}))
+        of_clients = port if of == "clients" else "0"
+        pod = await start("serve", "--port", of_clients, "--config", "pod.json")
         assert await pod.ends() == 1
-    assert port in reason_of(pod)
+    reason = reason_of(pod)
+    assert port in reason
+    assert ("metrics.bind" in reason, "--port" in reason) == (of == "metrics", of == "clients")
 
 
 @pytest.mark.parametrize(
