@@ -44,15 +44,21 @@ class Backpressure:
         """Count a message out."""
         self._messages -= 1
         self._bytes -= nbytes
-        if self._opened is not None and self._below(MAX_WAITING_MESSAGES, MAX_WAITING_BYTES, 2):
+        if self._opened is not None and self._half_done:
             self._opened.set()
             self._opened = None
 
+    @property
+    def full(self) -> bool:
+        """Whether too much waits."""
+        return self._messages >= MAX_WAITING_MESSAGES or self._bytes >= MAX_WAITING_BYTES
+
     async def ready(self) -> None:
         """Return when there is room for more."""
-        while not self._below(MAX_WAITING_MESSAGES, MAX_WAITING_BYTES, 1):
+        while self.full:
             self._opened = trio.Event()
             await self._opened.wait()
 
-    def _below(self, messages: int, nbytes: int, part: int) -> bool:
-        return self._messages < messages // part and self._bytes < nbytes // part
+    @property
+    def _half_done(self) -> bool:
+        return self._messages < MAX_WAITING_MESSAGES // 2 and self._bytes < MAX_WAITING_BYTES // 2

@@ -134,8 +134,13 @@ class ClientSocket:
             # Its bounds are above what `ready` lets come; who is dropped must not go on unheard.
             self.want_closed(CloseCode.INTERNAL_ERROR, "the server failed on this connection")
 
+    @property
+    def full(self) -> bool:
+        """Whether the actor has to catch up: meanwhile nothing is read from the client."""
+        return self.backpressure.full
+
     async def ready(self) -> None:
-        """Wait until the actor has caught up: meanwhile nothing is read from the client."""
+        """Wait until the actor has caught up."""
         await self.backpressure.ready()
 
     def outbox_failed(self, failure: OutboxFailure) -> None:

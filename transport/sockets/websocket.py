@@ -1,39 +1,59 @@
 """One accepted WebSocket (RFC 6455): messages in, frames out, and an honest end.
 
-trio-websocket's reader task runs over a stream of our own and never holds a message: whole ones
-go to the receiver as they are parsed, and all that is sent goes through one outbox. So there is one
-task for each idle connection, and a room may write to the socket without asking anyone.
+It never holds a message: whole ones go to the receiver as they are read, and all that is sent goes
+through one outbox. So there is one task for each idle connection, and a room may write to the
+socket without asking anyone.
 """
 
 from __future__ import annotations
 
-import logging
+import contextlib
 import socket
 from collections.abc import Callable
+from typing import Final, Protocol
 
 import trio
 from attrs import frozen
-from trio_websocket import WebSocketConnection
 
+from ..errors import FrameViolation
 from ..protocols.close_codes import CloseCode
-from .deflate import DeflateGuard, Deflater
-from .frames import PING, binary_frame, text_frame
-from .guard import Closure, FrameGuard, GuardedProtocol
-from .handshake import Opening
-from .outbox import Outbox, Spawn
-from .stream import MessageReceiver, OutboxStream
+from .client_frames import ClientFrames
+from .deflate import Deflater
+from .frames import PING, binary_frame, close_frame, pong_frame, text_frame
+from .handshake import Opening, answer_opening
+from .outbox import Outbox, OutboxFailure, Spawn
 
 __all__ = ["Closure", "MessageReceiver", "WebSocket", "WebSocketLimits"]
 
-_library_log = logging.getLogger("trio-websocket")
-if _library_log.level == logging.NOTSET:
-    # At debug it formats several records a frame, the payloads of pings among them.
-    _library_log.setLevel(logging.WARNING)
+_VANISHED: Final = 1006
+"""The code of an end without a close frame (section 7.4.1)."""
+_DISCARDED_BYTES: Final = 65536
 
-_no_sender, _no_receiver = trio.open_memory_channel[bytes | str](0)
-_no_sender.close()
-_no_receiver.close()
-_nobody_waits = trio.Event()
+
+@frozen
+class Closure:
+    """How a connection ended; `by_peer` when the peer began it, or simply vanished (1006)."""
+
+    code: int
+    reason: str
+    by_peer: bool
+
+
+class MessageReceiver(Protocol):
+    """Who gets the messages of one connection: its actor."""
+
+    @property
+    def full(self) -> bool:
+        """Whether there is no room for more: nothing is read from the peer until there is."""
+
+    def put(self, message: str | bytes, nbytes: int) -> None:
+        """Take a whole message; `nbytes` is its size on the wire, without headers."""
+
+    async def ready(self) -> None:
+        """Return when there is room for more."""
+
+    def outbox_failed(self, failure: OutboxFailure) -> None:
+        """Learn that the peer does not read, or is gone; must neither wait nor raise."""
 
 
 @frozen
@@ -67,13 +87,19 @@ class WebSocket:
 
     __slots__ = (
         "_binary",
+        "_clock",
         "_close_timeout",
         "_deflater",
+        "_ended",
+        "_frames",
         "_over",
-        "_protocol",
-        "_reader",
+        "_pause",
+        "_read_buffer_size",
+        "_receiver",
+        "_rest",
         "_running",
-        "_stream",
+        "_sock",
+        "last_received",
         "outbox",
     )
 
@@ -87,35 +113,42 @@ class WebSocket:
         *,
         rest: bytes = b"",
     ) -> None:
-        kind = FrameGuard if limits.deflater is None else DeflateGuard
-        guard = kind(limits.max_message_bytes, limits.max_fragments, clock)
-        self._protocol = GuardedProtocol(opening, guard, receiver.put, rest)
+        response, deflates = answer_opening(opening, deflates=limits.deflater is not None)
+        self._binary = opening.protocol.binary
+        self._frames = ClientFrames(
+            limits.max_message_bytes,
+            limits.max_fragments,
+            clock,
+            binary=self._binary,
+            deflates=deflates,
+        )
         self.outbox = Outbox(
             sock,
             max_messages=limits.max_buffer_messages,
             max_bytes=limits.max_buffer_bytes,
             stall_timeout=limits.stall_timeout,
             on_failure=receiver.outbox_failed,
-            deflates=guard.deflates,
+            deflates=deflates,
         )
-        self._deflater = limits.deflater if guard.deflates else None
-        self._stream = OutboxStream(sock, self.outbox, receiver, clock)
-        self._reader = _reader(self._stream, self._protocol, limits.read_buffer_size)
+        self._deflater = limits.deflater if deflates else None
+        self._sock = sock
+        self._receiver: MessageReceiver | None = receiver
+        self._clock = clock
+        self._rest = rest
+        self._read_buffer_size = limits.read_buffer_size
         self._close_timeout = limits.close_timeout
-        self._binary = opening.protocol.binary
+        self._ended: Closure | None = None  # as soon as somebody has begun to close
+        self._pause: trio.CancelScope | None = None
         self._running = False
         self._over: trio.Event | None = None
-        self.outbox.write(self._protocol.response, 0)
-
-    @property
-    def last_received(self) -> float:
+        self.last_received = clock()
         """When the last byte came from the peer (seconds of the clock)."""
-        return self._stream.last_received
+        self.outbox.write(response, 0)
 
     @property
     def paused(self) -> bool:
         """Whether reading waits for the receiver to have room."""
-        return self._stream.paused
+        return self._pause is not None
 
     async def run(self, spawn: Spawn) -> Closure:
         """Read until the connection is over, close the socket, and return how it ended.
@@ -126,13 +159,12 @@ class WebSocket:
         self._running = True
         self.outbox.attach(spawn)
         try:
-            await self._reader._reader_task()  # noqa: SLF001
+            await self._read()
             ended = await self._part()
             self.outbox.close()
             return ended
         finally:
             self._running = False
-            self._protocol.stop_reading()
             if self._over is not None:
                 self._over.set()
 
@@ -158,23 +190,88 @@ class WebSocket:
         when repeated. When cancelled, the socket is closed at once.
         """
         if not self.outbox.closed:
-            self.outbox.end(self._protocol.close(code, reason))
+            self._end(Closure(code, reason, by_peer=False))
+            self.outbox.end(close_frame(code, reason))
             await self._leave()
 
     async def abandon(self, code: CloseCode, reason: str) -> None:
         """Like `close`, for a client that is slow or broken: what waits for it is forgotten."""
         if not self.outbox.closed:
-            self.outbox.abandon(self._protocol.close(code, reason))
+            self._end(Closure(code, reason, by_peer=False))
+            self.outbox.abandon(close_frame(code, reason))
             await self._leave()
 
     def abort(self) -> None:
         """Close the socket now, whatever waits."""
-        if self._protocol.ended is None:
-            self._protocol.ended = Closure(1006, "aborted", by_peer=False)
+        self._end(Closure(_VANISHED, "aborted", by_peer=False))
         self.outbox.close()
 
+    # What the peer's frames say (`FrameListener`) --------------------------------------------
+
+    def said(self, message: str | bytes, nbytes: int) -> None:
+        """Hand a message on, as long as nobody has begun to close."""
+        if self._ended is None and self._receiver is not None:
+            self._receiver.put(message, nbytes)
+
+    def pinged(self, payload: bytes) -> None:
+        """Answer a ping, behind what was written before."""
+        if self._ended is None:
+            self.outbox.write(pong_frame(payload), 0)
+
+    def closed(self, code: int, reason: str) -> None:
+        """Note that the peer closes, or agrees to."""
+        self._end(Closure(code, reason, by_peer=True))
+
+    # Reading ------------------------------------------------------------------------------------
+
+    async def _read(self) -> None:
+        """Read until there is nothing more to learn from the peer."""
+        rest, self._rest = self._rest, b""
+        going = self._take(rest)
+        with contextlib.suppress(OSError, trio.ClosedResourceError):
+            while going and not self.outbox.closed:
+                if self._receiver is not None and self._receiver.full:
+                    await self._room(self._receiver)
+                going = await self._read_some()
+
+    async def _read_some(self) -> bool:
+        """Read once, and return whether there may be more.
+
+        Waiting for the socket before each read, not after a failed one, is what keeps a peer
+        that never stops sending from keeping every other task from running.
+        """
+        await trio.lowlevel.wait_readable(self._sock)
+        try:
+            data = self._sock.recv(self._read_buffer_size)
+        except BlockingIOError:
+            return True
+        self.last_received = self._clock()
+        return bool(data) and self._take(data)
+
+    def _take(self, data: bytes) -> bool:
+        try:
+            self._frames.receive(data, self)
+        except FrameViolation as violation:
+            self._end(Closure(violation.code, violation.sentence, by_peer=False))
+            return False
+        return not self._frames.over
+
+    async def _room(self, receiver: MessageReceiver) -> None:
+        with trio.CancelScope() as self._pause:
+            await receiver.ready()
+        self._pause = None
+
+    # Ending -------------------------------------------------------------------------------------
+
+    def _end(self, closure: Closure) -> None:
+        """Note how it ends; who began counts."""
+        if self._ended is None:
+            self._ended = closure
+
     async def _leave(self) -> None:
-        self._stream.ignore_receiver()
+        self._receiver = None  # nothing is delivered any more, so nobody is asked for room
+        if self._pause is not None:
+            self._pause.cancel()
         try:
             with trio.move_on_after(self._close_timeout):
                 await (self._run_over() if self._running else self.outbox.flushed())
@@ -188,26 +285,29 @@ class WebSocket:
 
     async def _part(self) -> Closure:
         """After the last frame was read: send the close frame that the peer has earned."""
-        ended = self._protocol.ended
+        ended = self._ended
         if ended is None:
-            return Closure(1006, "connection lost", by_peer=True)
-        self.outbox.end(self._protocol.close(ended.code, ended.reason))
+            return Closure(_VANISHED, "connection lost", by_peer=True)
+        self.outbox.end(close_frame(ended.code, ended.reason))
         with trio.move_on_after(self._close_timeout):
-            await self._stream.linger()
+            await self._linger()
         return ended
 
+    async def _linger(self) -> None:
+        """After the last frame: send what waits, half-close, and read until the peer closes too.
 
-def _reader(
-    stream: OutboxStream, protocol: GuardedProtocol, read_buffer_size: int
-) -> WebSocketConnection:
-    """Return a connection of which only the reader task is used.
+        A socket that is closed with unread bytes resets the connection, and the peer may lose
+        the close frame that tells it why (RFC 6455 section 7.1.1).
+        """
+        await self.outbox.flushed()
+        with contextlib.suppress(OSError, trio.ClosedResourceError):
+            self._sock.shutdown(socket.SHUT_WR)
+            while not await self._is_at_end():
+                pass
 
-    Channels and events that serve its other methods make up a quarter of an idle WebSocket's
-    memory, so all connections share one of each.
-    """
-    reader = WebSocketConnection(stream, protocol, receive_buffer_size=read_buffer_size)
-    reader._send_channel, reader._recv_channel = _no_sender, _no_receiver  # noqa: SLF001
-    reader._open_handshake = reader._close_handshake = _nobody_waits  # noqa: SLF001
-    reader._for_testing_peer_closed_connection = _nobody_waits  # noqa: SLF001
-    reader._connection_proposal = None  # noqa: SLF001
-    return reader
+    async def _is_at_end(self) -> bool:
+        await trio.lowlevel.wait_readable(self._sock)
+        try:
+            return not self._sock.recv(_DISCARDED_BYTES)
+        except BlockingIOError:
+            return False

@@ -82,6 +82,7 @@ class Echo:
     """An inbox that sends every message back."""
 
     websocket: WebSocket
+    full = True
 
     def put(self, message: str | bytes, nbytes: int) -> None:
         assert isinstance(message, str)
