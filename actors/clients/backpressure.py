@@ -1,29 +1,16 @@
-"""How much of one client may wait for its actor before the pod stops reading from it."""
+"""How much of one client may wait for full rooms before the pod stops reading from it."""
 
 from __future__ import annotations
 
 import trio
 
-__all__ = ["MAX_WAITING_BYTES", "MAX_WAITING_MESSAGES", "Backpressure", "most_waiting"]
+__all__ = ["MAX_WAITING_BYTES", "MAX_WAITING_MESSAGES", "Backpressure"]
 
 MAX_WAITING_MESSAGES = 64
 """Messages that may wait."""
 
 MAX_WAITING_BYTES = 64 * 1024
 """The same in bytes; one message more may always wait, however large it is."""
-
-SMALLEST_MESSAGE = 6
-"""Bytes of the smallest frame a client can send (RFC 6455 section 5.2)."""
-
-
-def most_waiting(read_size: int, message_bytes: int) -> tuple[int, int]:
-    """Return the most messages and bytes that can ever wait.
-
-    Reading stops at the bounds above, but what one read of `read_size` bytes brings comes on top,
-    and it may complete a message of `message_bytes`.
-    """
-    messages = MAX_WAITING_MESSAGES + read_size // SMALLEST_MESSAGE + 1
-    return messages, MAX_WAITING_BYTES + message_bytes + read_size
 
 
 class Backpressure:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar
 
 import trio
-from attrs import evolve
+from attrs import evolve, frozen
 
 from ...config import get_logger, tracing
 from ...transport import (
@@ -33,23 +33,32 @@ from ...transport import (
 )
 from ..cluster import DEGRADED
 from ..rooms import Member
-from ..runtime import Actor, ActorCell, DeadLetters, Exit, Mailbox, Timer, handles
-from .backpressure import most_waiting
+from ..runtime import Actor, ActorCell, DeadLetters, Exit, Timer, handles
 from .environment import ConnectionEnvironment
 from .rate_limits import RateExceeded, RateLimits, strike_for
 from .session import Session
-from .socket import ClientSocket, Closing, Ended, Received, RulesChanged
+from .socket import ClientSocket, Closing, Ended, RulesChanged
 
 __all__ = ["ConnectionActor", "connection_cell"]
 
 _log = get_logger("realtime")
 
 
+@frozen
+class Received:
+    """A message on which the actor crashed; `nbytes` on the wire, read at `at` (trio's seconds)."""
+
+    message: str | bytes
+    nbytes: int
+    at: float
+
+
 class ConnectionActor(Actor):
     """One client. It decodes, limits and answers; what is said in rooms goes past it.
 
-    Rooms write frames straight into `socket.outbox`. What the client sends is handled one
-    message at a time; while the actor is behind, the pod stops reading from the client.
+    Rooms write frames straight into `socket.outbox`. What the client sends is handled in the turn
+    in which it is read, without a switch of tasks; while much of it waits for rooms that are full,
+    the pod stops reading from the client.
     """
 
     attempts: ClassVar[int] = 1
@@ -75,7 +84,7 @@ class ConnectionActor(Actor):
             self.stop("connection lost")
             return
         env = self._env
-        self.socket = ClientSocket(self.ref, request, env.websocket, env.meters)
+        self.socket = ClientSocket(self.ref, self._hear, request, env.websocket, env.meters)
         remote = request.remote
         local = env.premises.own((remote, request.port), request.headers)
         protocol = request.opening.protocol
@@ -164,16 +173,23 @@ class ConnectionActor(Actor):
             "written_messages": outbox.written_messages,
         }
 
-    # Handlers ------------------------------------------------------------------------------
+    # What the client says ------------------------------------------------------------------
 
-    @handles(Received)
-    async def _on_received(self, received: Received) -> None:
-        self.socket.backpressure.handled(received.nbytes)
-        message = _read(self.member.protocol, received.message)
+    def _hear(self, text: str | bytes, nbytes: int, at: float) -> None:
+        """Handle a message; see `Hear`."""
+        if not self._open:
+            return
+        try:
+            self._obey(_read(self.member.protocol, text), nbytes, at)
+        except Exception:
+            self.blame(Received(text, nbytes, at))
+            raise
+
+    def _obey(self, message: ClientMessage | WireError, nbytes: int, at: float) -> None:
         joins = isinstance(message, Join)
         if self._rates.limits is not self._env.limits:
-            self._rates = RateLimits(self._env.limits, received.at)
-        excess = self._rates.judge(received.at, received.nbytes, joins=joins)
+            self._rates = RateLimits(self._env.limits, at)
+        excess = self._rates.judge(at, nbytes, joins=joins)
         if excess is not None:
             self._too_fast(excess, message)
             return
@@ -186,7 +202,7 @@ class ConnectionActor(Actor):
         if tracing():
             kind, request_id = type(message).__name__.lower(), message.id
             _log.debug("client says", client=self._client_id, kind=kind, id=request_id)
-        problem = self.session.act(message, received.nbytes, received.at)
+        problem = self.session.act(message, nbytes, at)
         if problem is not None:
             if isinstance(message, Join | Leave | Emit):
                 problem = evolve(problem, room=message.room)
@@ -194,6 +210,8 @@ class ConnectionActor(Actor):
         elif isinstance(message, Auth):
             self._watch_expiry()
         self._watch_answers()
+
+    # What ends it --------------------------------------------------------------------------
 
     @handles(Ended)
     async def _on_ended(self, message: Ended) -> None:
@@ -305,14 +323,10 @@ def connection_cell(
 ) -> ActorCell[Any]:
     """Make the cell of a connection; the last part of its path is the client's id.
 
-    `ended` is called once, when the connection is gone for good.
-
-    The mailbox never overflows: reading pauses before, and one read brings a bounded number.
+    `ended` is called once, when the connection is gone for good. Its mailbox takes signals alone:
+    what the client says never waits in it.
     """
     client_id = path.rpartition("/")[2]
-    read, limit = environment.websocket.read_buffer_size, environment.limits.max_message_bytes
-    messages, nbytes = most_waiting(read, limit)
-    mailbox: Mailbox[Any] = Mailbox(max_messages=messages, max_bytes=nbytes)
     requests, sock = [request], request.sock
 
     def incarnation() -> ConnectionActor:
@@ -326,7 +340,6 @@ def connection_cell(
     return ActorCell(
         path,
         incarnation,
-        mailbox=mailbox,
         dead_letters=dead_letters,
         on_terminated=close,
     )

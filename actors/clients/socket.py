@@ -1,11 +1,13 @@
-"""A client's WebSocket as its actor has it: what comes, and what ends it, goes into the mailbox.
+"""A client's WebSocket as its actor has it: what comes is handled in the turn in which it is read.
 
-Nothing here waits but `ready`: the reader of the socket and the heartbeat call it.
+What ends it goes into the mailbox. Nothing here waits but `ready`: the reader of the socket and the
+heartbeat call it.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 from attrs import frozen
 
@@ -19,19 +21,13 @@ from ...transport import (
     WebSocket,
     WebSocketLimits,
 )
-from ..runtime import ActorRef, Delivery
+from ..runtime import ActorRef
 from .backpressure import Backpressure
 
-__all__ = ["ClientSocket", "Closing", "Ended", "Received", "RulesChanged"]
+__all__ = ["ClientSocket", "Closing", "Ended", "Hear", "RulesChanged"]
 
-
-@frozen
-class Received:
-    """A whole message of the client; `nbytes` on the wire, read at `at` (trio's seconds)."""
-
-    message: str | bytes
-    nbytes: int
-    at: float
+Hear: TypeAlias = Callable[[str | bytes, int, float], None]
+"""Handles a message of the client: of so many bytes on the wire, read at this time (trio's)."""
 
 
 @frozen
@@ -66,6 +62,7 @@ class ClientSocket:
     __slots__ = (
         "_actor",
         "_counted",
+        "_hear",
         "_meters",
         "_protocol",
         "_websocket",
@@ -75,9 +72,15 @@ class ClientSocket:
     )
 
     def __init__(
-        self, actor: ActorRef[Any], request: UpgradeRequest, limits: WebSocketLimits, meters: Meters
+        self,
+        actor: ActorRef[Any],
+        hear: Hear,
+        request: UpgradeRequest,
+        limits: WebSocketLimits,
+        meters: Meters,
     ) -> None:
         self._actor = actor
+        self._hear: Hear = hear
         self._meters = meters
         self._protocol = request.opening.protocol
         self._counted = (0, 0)
@@ -118,29 +121,25 @@ class ClientSocket:
         self._counted = messages, nbytes
 
     def let_go(self) -> None:
-        """Part from the WebSocket."""
-        del self._websocket, self.outbox
+        """Part from the WebSocket and from the actor's code."""
+        del self._websocket, self.outbox, self._hear
 
     # Inbox: called by the reader, must not wait but in `ready` ---------------------------------
 
     def put(self, message: str | bytes, nbytes: int) -> None:
-        """Take a whole message from the socket."""
-        self.backpressure.took(nbytes)
+        """Have a whole message from the socket handled."""
         self.received += 1
         self._meters.messages_received += 1
         self._meters.bytes_received += nbytes
-        received = Received(message, nbytes, self._websocket.last_received)
-        if self._actor.tell(received) is Delivery.DROPPED:
-            # Its bounds are above what `ready` lets come; who is dropped must not go on unheard.
-            self.want_closed(CloseCode.INTERNAL_ERROR, "the server failed on this connection")
+        self._hear(message, nbytes, self._websocket.last_received)
 
     @property
     def full(self) -> bool:
-        """Whether the actor has to catch up: meanwhile nothing is read from the client."""
+        """Whether too much waits for full rooms: meanwhile nothing is read from the client."""
         return self.backpressure.full
 
     async def ready(self) -> None:
-        """Wait until the actor has caught up."""
+        """Wait until the rooms have caught up."""
         await self.backpressure.ready()
 
     def outbox_failed(self, failure: OutboxFailure) -> None:

@@ -41,6 +41,9 @@ class ActorContext(Protocol):
     def wake(self) -> None:
         """Let the loop look at its timers."""
 
+    def blame(self, message: object) -> None:
+        """Note what the actor was at work on as it crashes, when that was in no mailbox."""
+
     def check_thread(self, what: str) -> None:
         """Raise `WrongThread` when this is not the thread that the actor lives in."""
 
@@ -142,6 +145,14 @@ class Actor(Handling):
     def cancel(self, timer: Timer) -> None:
         """Cancel a timer. Harmless when it is over."""
         timer.cancel()
+
+    def blame(self, message: object) -> None:
+        """Say what the actor was at work on, before what that raised ends it.
+
+        For what it does beside its mailbox, in a task of its own: it is set aside as poison, as a
+        message is.
+        """
+        self._require_context().blame(message)
 
     # For the cell --------------------------------------------------------------------------
 

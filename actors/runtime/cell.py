@@ -229,6 +229,11 @@ class ActorCell(Recipient[M]):
         """Let the loop look at its timers."""
         self.mailbox.wake()
 
+    def blame(self, message: object) -> None:
+        """Set down what the incarnation crashes on, unless it is at work on a message."""
+        if self._current is _NOTHING:
+            self._current, self._attempts = message, self._attempts + 1
+
     def check_thread(self, what: str) -> None:
         """Raise `WrongThread` when this is not the thread that the actor lives in."""
         self.mailbox.check_thread(what)

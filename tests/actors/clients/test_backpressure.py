@@ -8,7 +8,6 @@ from deployd.actors.clients.backpressure import (
     MAX_WAITING_BYTES,
     MAX_WAITING_MESSAGES,
     Backpressure,
-    most_waiting,
 )
 
 
@@ -38,9 +37,3 @@ async def test_reading_stops_at_either_bound_and_goes_on_when_half_is_done(
             backpressure.handled(nbytes)
             await wait_all_tasks_blocked()
     assert went_on == [count if count <= 2 else count // 2 + 1]
-
-
-def test_what_can_ever_wait_is_the_bound_and_what_one_read_brings() -> None:
-    messages, nbytes = most_waiting(read_size=4096, message_bytes=65536)
-    assert messages == MAX_WAITING_MESSAGES + 683
-    assert nbytes == MAX_WAITING_BYTES + 65536 + 4096
