@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import trio
+from collections.abc import Callable
 
 __all__ = ["MAX_WAITING_BYTES", "MAX_WAITING_MESSAGES", "Backpressure"]
 
@@ -14,37 +14,34 @@ MAX_WAITING_BYTES = 64 * 1024
 
 
 class Backpressure:
-    """A gate: it closes when too much waits, and opens again when half of that is done."""
+    """A gate: it closes when too much waits, and opens again when half of that is done.
 
-    __slots__ = ("_bytes", "_messages", "_opened")
+    `opened` is called then.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_bytes", "_messages", "_opened", "full")
+
+    def __init__(self, opened: Callable[[], None] | None = None) -> None:
         self._messages = self._bytes = 0
-        self._opened: trio.Event | None = None
+        self._opened = opened
+        self.full = False
+        """Whether it is closed."""
 
     def took(self, nbytes: int) -> None:
         """Count a message in."""
         self._messages += 1
         self._bytes += nbytes
+        if self._messages >= MAX_WAITING_MESSAGES or self._bytes >= MAX_WAITING_BYTES:
+            self.full = True
 
     def handled(self, nbytes: int) -> None:
         """Count a message out."""
         self._messages -= 1
         self._bytes -= nbytes
-        if self._opened is not None and self._half_done:
-            self._opened.set()
-            self._opened = None
-
-    @property
-    def full(self) -> bool:
-        """Whether too much waits."""
-        return self._messages >= MAX_WAITING_MESSAGES or self._bytes >= MAX_WAITING_BYTES
-
-    async def ready(self) -> None:
-        """Return when there is room for more."""
-        while self.full:
-            self._opened = trio.Event()
-            await self._opened.wait()
+        if self.full and self._half_done:
+            self.full = False
+            if self._opened is not None:
+                self._opened()
 
     @property
     def _half_done(self) -> bool:

@@ -84,7 +84,9 @@ class ConnectionActor(Actor):
             self.stop("connection lost")
             return
         env = self._env
-        self.socket = ClientSocket(self.ref, self._hear, request, env.websocket, env.meters)
+        self.socket = ClientSocket(
+            self.ref, self._hear, self.wake, request, env.websocket, env.meters
+        )
         remote = request.remote
         local = env.premises.own((remote, request.port), request.headers)
         protocol = request.opening.protocol
@@ -104,17 +106,21 @@ class ConnectionActor(Actor):
         _log.debug("connected", client=self._client_id, address=request.remote)
 
     async def around(self, loop: Callable[[], Awaitable[None]]) -> None:
-        """Read from the socket as long as the actor lives, and close it however that ends."""
+        """Have a place for tasks as long as it lives, and close the socket however it ends."""
         if not self._open:
             return
         try:
             async with trio.open_nursery() as nursery:
                 self.session.attach(nursery.start_soon)
-                nursery.start_soon(self.socket.run, nursery.start_soon)
+                self.socket.attach(nursery.start_soon)
                 await self._live(loop)
                 nursery.cancel_scope.cancel()
         finally:
             self._let_go()
+
+    async def listen(self) -> None:
+        """Read from the socket whenever there is nothing else to do."""
+        await self.socket.listen()
 
     async def _live(self, loop: Callable[[], Awaitable[None]]) -> None:
         code, reason = CloseCode.SERVICE_RESTART, ""

@@ -1,7 +1,6 @@
 """A client's WebSocket as its actor has it: what comes is handled in the turn in which it is read.
 
-What ends it goes into the mailbox. Nothing here waits but `ready`: the reader of the socket and the
-heartbeat call it.
+What ends it goes into the mailbox. Nothing here waits but `listen`, `close` and `abandon`.
 """
 
 from __future__ import annotations
@@ -75,6 +74,7 @@ class ClientSocket:
         self,
         actor: ActorRef[Any],
         hear: Hear,
+        wake: Callable[[], None],
         request: UpgradeRequest,
         limits: WebSocketLimits,
         meters: Meters,
@@ -84,15 +84,19 @@ class ClientSocket:
         self._meters = meters
         self._protocol = request.opening.protocol
         self._counted = (0, 0)
-        self.backpressure = Backpressure()
+        self.backpressure = Backpressure(wake)
         self.received = 0
         """Messages of the client."""
         self._websocket = WebSocket(request.sock, request.opening, limits, self, rest=request.rest)
         self.outbox = self._websocket.outbox
 
-    async def run(self, spawn: Spawn) -> None:
-        """Read until the connection is over, and tell the actor."""
-        self._actor.signal(Ended(await self._websocket.run(spawn)))
+    def attach(self, spawn: Spawn) -> None:
+        """Say where tasks may run as long as the client is there."""
+        self._websocket.attach(spawn)
+
+    async def listen(self) -> None:
+        """Read until the connection is over, and tell the actor; see `WebSocket.listen`."""
+        self._actor.signal(Ended(await self._websocket.listen()))
 
     def want_closed(self, code: CloseCode, reason: str, *, abandon: bool = False) -> None:
         """Have the actor close the connection, whatever waits for it."""
@@ -124,7 +128,7 @@ class ClientSocket:
         """Part from the WebSocket and from the actor's code."""
         del self._websocket, self.outbox, self._hear
 
-    # Inbox: called by the reader, must not wait but in `ready` ---------------------------------
+    # Inbox: called while the socket is read, must not wait -------------------------------------
 
     def put(self, message: str | bytes, nbytes: int) -> None:
         """Have a whole message from the socket handled."""
@@ -135,12 +139,8 @@ class ClientSocket:
 
     @property
     def full(self) -> bool:
-        """Whether too much waits for full rooms: meanwhile nothing is read from the client."""
+        """Whether too much waits for full rooms; when it does not, the actor is woken."""
         return self.backpressure.full
-
-    async def ready(self) -> None:
-        """Wait until the rooms have caught up."""
-        await self.backpressure.ready()
 
     def outbox_failed(self, failure: OutboxFailure) -> None:
         """Close the connection: the client does not read, or its socket is broken."""

@@ -94,6 +94,13 @@ class Actor(Handling):
         """Run the loop: override this to open a nursery of the incarnation's own around it."""
         await loop()
 
+    async def listen(self) -> None:
+        """Wait for what comes by other ways than the mailbox, and act on it: override this.
+
+        Called whenever there is nothing to do, and called away (cancelled) when there is: when a
+        message comes or a timer is due. So it must have lost nothing wherever it awaits.
+        """
+
     def on_lost(self, message: object, error: Exception) -> None:
         """Learn that a message was set aside as poison.
 
@@ -133,6 +140,10 @@ class Actor(Handling):
     def stop(self, reason: str = "") -> None:
         """End for good of one's own will, after the current message."""
         self._require_context().end(Exit.normal(reason))
+
+    def wake(self) -> None:
+        """Have `listen` called away, and called anew when there is nothing else to do."""
+        self._require_context().wake()
 
     def after(self, seconds: float, callback: Callable[[], Awaitable[None]]) -> Timer:
         """Call back once in so many seconds, between two messages of this incarnation."""

@@ -291,7 +291,11 @@ class ActorCell(Recipient[M]):
 
     async def _wait(self, actor: Actor) -> None:
         due = math.inf if actor.timers is None else actor.timers.next_due()
-        if due == math.inf:
+        if type(actor).listen is not Actor.listen:
+            with trio.CancelScope(deadline=due) as scope, self.mailbox.calling_away(scope) as free:
+                if free:
+                    await actor.listen()
+        elif due == math.inf:
             await self.mailbox.wait()
         else:
             with trio.move_on_at(due):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from threading import get_ident
 from typing import Any, Final, Generic, TypeVar
 
@@ -93,7 +94,7 @@ class Mailbox(Generic[M]):
         self._removed = 0
         self._slots: dict[Hashable, int] | None = None
         self._waiters: OrderedDict[trio.lowlevel.Task, _Waiter[M]] | None = None
-        self._reader: trio.lowlevel.Task | None = None
+        self._reader: trio.lowlevel.Task | trio.CancelScope | None = None
         self._woken = False
         self._closed = False
         self._thread = this_thread()
@@ -188,6 +189,20 @@ class Mailbox(Generic[M]):
             self._reader = trio.lowlevel.current_task()
             await trio.lowlevel.wait_task_rescheduled(self._abandon_wait)
         self._woken = False
+
+    @contextmanager
+    def calling_away(self, scope: trio.CancelScope) -> Iterator[bool]:
+        """Cancel a scope when `wait` would return, for a reader that waits elsewhere meanwhile.
+
+        Gives False when there is nothing to wait for.
+        """
+        free = not (self._queue or self._closed or self._woken)
+        if free:
+            self._queue, self._reader = _EMPTY, scope
+        try:
+            yield free
+        finally:
+            self._reader, self._woken = None, False
 
     def wake(self) -> None:
         """Let the reader return from `wait`, now or when it next calls it."""
@@ -333,7 +348,10 @@ class Mailbox(Generic[M]):
     def _wake_reader(self) -> None:
         if self._reader is not None:
             reader, self._reader = self._reader, None
-            trio.lowlevel.reschedule(reader)
+            if isinstance(reader, trio.CancelScope):
+                reader.cancel()
+            else:
+                trio.lowlevel.reschedule(reader)
 
     def _abandon_wait(self, _: object) -> trio.lowlevel.Abort:
         self._reader = None

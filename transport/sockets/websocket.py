@@ -1,8 +1,7 @@
 """One accepted WebSocket (RFC 6455): messages in, frames out, and an honest end.
 
 It never holds a message: whole ones go to the receiver as they are read, and all that is sent goes
-through one outbox. So there is one task for each idle connection, and a room may write to the
-socket without asking anyone.
+through one outbox. It has no task: whoever owns it listens, in a task that may be called away.
 """
 
 from __future__ import annotations
@@ -44,13 +43,10 @@ class MessageReceiver(Protocol):
 
     @property
     def full(self) -> bool:
-        """Whether there is no room for more: nothing is read from the peer until there is."""
+        """Whether there is no room for more: nothing is read until `listen` is called anew."""
 
     def put(self, message: str | bytes, nbytes: int) -> None:
         """Take a whole message; `nbytes` is its size on the wire, without headers."""
-
-    async def ready(self) -> None:
-        """Return when there is room for more."""
 
     def outbox_failed(self, failure: OutboxFailure) -> None:
         """Learn that the peer does not read, or is gone; must neither wait nor raise."""
@@ -92,15 +88,16 @@ class WebSocket:
         "_deflater",
         "_ended",
         "_frames",
-        "_over",
-        "_pause",
+        "_listened",
+        "_part_by",
         "_read_buffer_size",
+        "_reading",
         "_receiver",
         "_rest",
-        "_running",
         "_sock",
         "last_received",
         "outbox",
+        "paused",
     )
 
     def __init__(
@@ -138,35 +135,33 @@ class WebSocket:
         self._read_buffer_size = limits.read_buffer_size
         self._close_timeout = limits.close_timeout
         self._ended: Closure | None = None  # as soon as somebody has begun to close
-        self._pause: trio.CancelScope | None = None
-        self._running = False
-        self._over: trio.Event | None = None
+        self._listened = False
+        self._reading = True  # until there is nothing more to learn from the peer
+        self._part_by: float | None = None
+        self.paused = False
+        """Whether reading waits for the receiver to have room."""
         self.last_received = clock()
         """When the last byte came from the peer (seconds of the clock)."""
         self.outbox.write(response, 0)
 
-    @property
-    def paused(self) -> bool:
-        """Whether reading waits for the receiver to have room."""
-        return self._pause is not None
+    def attach(self, spawn: Spawn) -> None:
+        """Say where the outbox's drain task may run."""
+        self.outbox.attach(spawn)
 
-    async def run(self, spawn: Spawn) -> Closure:
+    async def listen(self) -> Closure:
         """Read until the connection is over, close the socket, and return how it ended.
 
-        Never raises for what a peer does. `spawn` starts the outbox's drain task. A run that is
-        cancelled leaves the socket open, so that a close frame can still be sent.
+        Never raises for what a peer does. May be cancelled at any time and called again, for
+        nothing is lost; in between, and when it is not called again, the socket stays open.
         """
-        self._running = True
-        self.outbox.attach(spawn)
-        try:
-            await self._read()
-            ended = await self._part()
-            self.outbox.close()
-            return ended
-        finally:
-            self._running = False
-            if self._over is not None:
-                self._over.set()
+        self._listened = True
+        rest, self._rest = self._rest, b""
+        self._reading = self._reading and self._take(rest)
+        while self._reading:
+            if self._receiver is not None and self._receiver.full:
+                await self._pause()
+            self._reading = await self._read_some()
+        return await self._part()
 
     def say(self, payload: bytes) -> None:
         """Send a message, or queue it; does nothing once a close frame was queued."""
@@ -187,7 +182,7 @@ class WebSocket:
         """Say goodbye behind what waits, hear the peer's, and close the socket.
 
         Takes `close_timeout` seconds at most, also with a peer that does not listen. Harmless
-        when repeated. When cancelled, the socket is closed at once.
+        when repeated. When cancelled, the socket is closed at once. Not while `listen` runs.
         """
         if not self.outbox.closed:
             self._end(Closure(code, reason, by_peer=False))
@@ -224,29 +219,31 @@ class WebSocket:
 
     # Reading ------------------------------------------------------------------------------------
 
-    async def _read(self) -> None:
-        """Read until there is nothing more to learn from the peer."""
-        rest, self._rest = self._rest, b""
-        going = self._take(rest)
-        with contextlib.suppress(OSError, trio.ClosedResourceError):
-            while going and not self.outbox.closed:
-                if self._receiver is not None and self._receiver.full:
-                    await self._room(self._receiver)
-                going = await self._read_some()
-
     async def _read_some(self) -> bool:
         """Read once, and return whether there may be more.
 
         Waiting for the socket before each read, not after a failed one, is what keeps a peer
         that never stops sending from keeping every other task from running.
         """
-        await trio.lowlevel.wait_readable(self._sock)
+        if self.outbox.closed:
+            return False
         try:
+            await trio.lowlevel.wait_readable(self._sock)
             data = self._sock.recv(self._read_buffer_size)
         except BlockingIOError:
             return True
+        except (OSError, trio.ClosedResourceError):
+            return False
         self.last_received = self._clock()
         return bool(data) and self._take(data)
+
+    async def _pause(self) -> None:
+        """Wait to be called away: whoever makes room has `listen` called anew."""
+        self.paused = True
+        try:
+            await trio.sleep_forever()
+        finally:
+            self.paused = False
 
     def _take(self, data: bytes) -> bool:
         try:
@@ -256,12 +253,12 @@ class WebSocket:
             return False
         return not self._frames.over
 
-    async def _room(self, receiver: MessageReceiver) -> None:
-        with trio.CancelScope() as self._pause:
-            await receiver.ready()
-        self._pause = None
-
     # Ending -------------------------------------------------------------------------------------
+
+    @property
+    def ended(self) -> Closure | None:
+        """How it ended, as soon as somebody has begun to close."""
+        return self._ended
 
     def _end(self, closure: Closure) -> None:
         """Note how it ends; who began counts."""
@@ -269,28 +266,28 @@ class WebSocket:
             self._ended = closure
 
     async def _leave(self) -> None:
+        """Hear the peer's goodbye, if it has ever been listened to, and close the socket."""
+        if self._receiver is None:
+            return  # somebody is at it
         self._receiver = None  # nothing is delivered any more, so nobody is asked for room
-        if self._pause is not None:
-            self._pause.cancel()
         try:
             with trio.move_on_after(self._close_timeout):
-                await (self._run_over() if self._running else self.outbox.flushed())
+                while self._listened and self._reading:
+                    self._reading = await self._read_some()
+                await (self._linger() if self._listened else self.outbox.flushed())
         finally:
             self.outbox.close()
 
-    async def _run_over(self) -> None:
-        if self._over is None:
-            self._over = trio.Event()
-        await self._over.wait()
-
     async def _part(self) -> Closure:
         """After the last frame was read: send the close frame that the peer has earned."""
-        ended = self._ended
-        if ended is None:
-            return Closure(_VANISHED, "connection lost", by_peer=True)
-        self.outbox.end(close_frame(ended.code, ended.reason))
-        with trio.move_on_after(self._close_timeout):
-            await self._linger()
+        ended = self._ended or Closure(_VANISHED, "connection lost", by_peer=True)
+        if self._ended is not None:
+            self.outbox.end(close_frame(ended.code, ended.reason))
+            if self._part_by is None:
+                self._part_by = trio.current_time() + self._close_timeout
+            with trio.move_on_at(self._part_by):
+                await self._linger()
+        self.outbox.close()
         return ended
 
     async def _linger(self) -> None:

@@ -82,16 +82,13 @@ class Echo:
     """An inbox that sends every message back."""
 
     websocket: WebSocket
-    full = True
+    full = False
 
     def put(self, message: str | bytes, nbytes: int) -> None:
         assert isinstance(message, str)
         payload = message.encode()
         assert len(payload) == nbytes
         self.websocket.write(text_frame(payload))
-
-    async def ready(self) -> None:
-        await trio.lowlevel.checkpoint()
 
     def outbox_failed(self, failure: OutboxFailure) -> None:
         raise AssertionError(failure)
@@ -320,7 +317,8 @@ async def converse(case: Case) -> tuple[bytes, Closure]:
     ended: list[Closure] = []
 
     async def serve() -> None:
-        ended.append(await echo.websocket.run(nursery.start_soon))
+        echo.websocket.attach(nursery.start_soon)
+        ended.append(await echo.websocket.listen())
 
     try:
         async with trio.open_nursery() as nursery:

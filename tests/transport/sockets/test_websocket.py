@@ -65,9 +65,6 @@ class Mail:
         assert isinstance(message, str)
         self.got.append((message, nbytes))
 
-    async def ready(self) -> None:
-        await self.room.wait()
-
     def outbox_failed(self, failure: OutboxFailure) -> None:
         self.failures.append(failure)
 
@@ -87,17 +84,51 @@ class Dialogue:
         good, rest = opening(head)
         self.websocket = WebSocket(self.sock, good, limits, self.mail, rest=rest)
         self.client = Connection(ConnectionType.CLIENT)
-        self.closed: Closure | None = None
+        self.listening = trio.CancelScope()
+        self.listened: trio.Event | None = None
+        self.told: Closure | None = None
         response, _, rest = self.peer.recv(65536).partition(b"\r\n\r\n")
         self.response = response + b"\r\n\r\n"
         self.client.receive_data(rest)
 
     def start(self) -> Dialogue:
-        self.nursery.start_soon(self.serve)
+        self.websocket.attach(self.nursery.start_soon)
+        self.listen()
         return self
 
-    async def serve(self) -> None:
-        self.closed = await self.websocket.run(self.nursery.start_soon)
+    def listen(self) -> None:
+        """Let the owner listen in a task, which `call_away` ends."""
+        self.listening, self.listened = trio.CancelScope(), trio.Event()
+        self.nursery.start_soon(self._listen, self.listening, self.listened)
+
+    async def _listen(self, scope: trio.CancelScope, over: trio.Event) -> None:
+        with scope:
+            self.told = await self.websocket.listen()
+        over.set()
+
+    async def call_away(self) -> None:
+        self.listening.cancel()
+        if self.listened is not None:
+            await self.listened.wait()
+
+    async def make_room(self) -> None:
+        """Let the inbox have room again, of which the owner is told."""
+        self.mail.room.set()
+        await self.call_away()
+        self.listen()
+
+    async def close(self, code: CloseCode, reason: str = "") -> None:
+        await self.call_away()
+        await self.websocket.close(code, reason)
+
+    async def abandon(self, code: CloseCode, reason: str) -> None:
+        await self.call_away()
+        await self.websocket.abandon(code, reason)
+
+    @property
+    def closed(self) -> Closure | None:
+        """How it ended, when the socket is closed."""
+        return self.told or (self.websocket.ended if self.websocket.outbox.closed else None)
 
     async def say(self, *events: Event) -> None:
         self.peer.send(b"".join(self.client.send(event) for event in events))
@@ -212,7 +243,7 @@ async def test_nothing_is_read_while_the_inbox_has_no_room(dialogue: Dialogue) -
     await dialogue.say(TextMessage("second"), Ping())
     assert dialogue.mail.texts == ["first"]
     assert await dialogue.hear() == []
-    dialogue.mail.room.set()
+    await dialogue.make_room()
     await wait_all_tasks_blocked()
     assert dialogue.mail.texts == ["first", "second"]
     assert await dialogue.hear() == [Pong()]
@@ -386,7 +417,7 @@ async def test_the_pod_closes_and_the_client_answers(
     start = trio.current_time()
     dialogue.websocket.write(text_frame(b"last"))
     async with trio.open_nursery() as closing:
-        closing.start_soon(dialogue.websocket.close, CloseCode.SERVICE_RESTART, "retry_after=2")
+        closing.start_soon(dialogue.close, CloseCode.SERVICE_RESTART, "retry_after=2")
         await wait_all_tasks_blocked()
         assert await dialogue.hear() == [
             TextMessage("last"),
@@ -403,7 +434,7 @@ async def test_closing_waits_a_limited_time_for_a_client_that_does_not_answer(
     dialogue: Dialogue, autojump_clock: MockClock
 ) -> None:
     start = trio.current_time()
-    await dialogue.websocket.close(CloseCode.GOING_AWAY)
+    await dialogue.close(CloseCode.GOING_AWAY)
     assert trio.current_time() == start + LIMITS.close_timeout
     assert dialogue.websocket.outbox.closed
     await wait_all_tasks_blocked()
@@ -413,12 +444,12 @@ async def test_closing_waits_a_limited_time_for_a_client_that_does_not_answer(
 async def test_closing_again_changes_nothing(dialogue: Dialogue, autojump_clock: MockClock) -> None:
     start = trio.current_time()
     async with trio.open_nursery() as closing:
-        closing.start_soon(dialogue.websocket.close, CloseCode.NORMAL)
+        closing.start_soon(dialogue.close, CloseCode.NORMAL)
         await wait_all_tasks_blocked()
-        closing.start_soon(dialogue.websocket.close, CloseCode.ABUSE)
-        closing.start_soon(dialogue.websocket.abandon, CloseCode.ABUSE, "")
-    await dialogue.websocket.close(CloseCode.ABUSE)
-    await dialogue.websocket.abandon(CloseCode.ABUSE, "")
+        closing.start_soon(dialogue.close, CloseCode.ABUSE)
+        closing.start_soon(dialogue.abandon, CloseCode.ABUSE, "")
+    await dialogue.close(CloseCode.ABUSE)
+    await dialogue.abandon(CloseCode.ABUSE, "")
     dialogue.websocket.abort()
     assert trio.current_time() == start + LIMITS.close_timeout
     await wait_all_tasks_blocked()
@@ -428,7 +459,7 @@ async def test_closing_again_changes_nothing(dialogue: Dialogue, autojump_clock:
 
 async def test_after_a_close_frame_nothing_more_is_sent(dialogue: Dialogue) -> None:
     async with trio.open_nursery() as closing:
-        closing.start_soon(dialogue.websocket.close, CloseCode.NORMAL)
+        closing.start_soon(dialogue.close, CloseCode.NORMAL)
         await wait_all_tasks_blocked()
         dialogue.websocket.write(text_frame(b"late"))
         dialogue.websocket.outbox.write(text_frame(b"late"))
@@ -441,7 +472,7 @@ async def test_after_a_close_frame_nothing_more_is_sent(dialogue: Dialogue) -> N
 
 async def test_after_a_close_frame_nothing_more_is_delivered(dialogue: Dialogue) -> None:
     async with trio.open_nursery() as closing:
-        closing.start_soon(dialogue.websocket.close, CloseCode.NORMAL)
+        closing.start_soon(dialogue.close, CloseCode.NORMAL)
         await wait_all_tasks_blocked()
         await dialogue.say(TextMessage("late"), Ping(b"?"), CloseConnection(1000))
         dialogue.peer.close()
@@ -457,7 +488,7 @@ async def test_an_inbox_without_room_does_not_hold_up_the_end(
     await dialogue.say(TextMessage("x"))
     assert dialogue.paused()
     async with trio.open_nursery() as closing:
-        closing.start_soon(dialogue.websocket.close, CloseCode.SERVICE_RESTART)
+        closing.start_soon(dialogue.close, CloseCode.SERVICE_RESTART)
         await wait_all_tasks_blocked()
         await dialogue.say(TextMessage("y"), CloseConnection(1012))
         dialogue.peer.close()
@@ -472,7 +503,7 @@ async def test_abandoning_forgets_what_waits_and_says_why(
     for _ in range(20):
         dialogue.websocket.write(text_frame(b"forgotten"))
     async with trio.open_nursery() as closing:
-        closing.start_soon(dialogue.websocket.abandon, CloseCode.SLOW_CONSUMER, "too slow")
+        closing.start_soon(dialogue.abandon, CloseCode.SLOW_CONSUMER, "too slow")
         await wait_all_tasks_blocked()
         heard: list[Event] = []
         while not any(isinstance(event, CloseConnection) for event in heard):
@@ -489,7 +520,7 @@ async def test_abandoning_takes_a_limited_time_with_a_client_that_never_reads(
 ) -> None:
     start = trio.current_time()
     dialogue.fill()
-    await dialogue.websocket.abandon(CloseCode.DEAD_CLIENT, "you have stopped reading")
+    await dialogue.abandon(CloseCode.DEAD_CLIENT, "you have stopped reading")
     assert trio.current_time() == start + LIMITS.close_timeout
     assert dialogue.websocket.outbox.closed
 
@@ -500,7 +531,7 @@ async def test_a_client_that_does_not_read_is_reported_to_the_inbox(
     for _ in range(200):
         dialogue.websocket.write(text_frame(b"x" * 500))
     assert dialogue.mail.failures == [OutboxFailure.OVERFLOW]
-    await dialogue.websocket.abandon(CloseCode.SLOW_CONSUMER, "")
+    await dialogue.abandon(CloseCode.SLOW_CONSUMER, "")
 
 
 async def test_abort_ends_the_run_at_once(dialogue: Dialogue) -> None:
@@ -512,13 +543,12 @@ async def test_abort_ends_the_run_at_once(dialogue: Dialogue) -> None:
     assert dialogue.websocket.outbox.closed
 
 
-async def test_a_run_that_is_cancelled_leaves_the_last_word_to_the_owner(
+async def test_who_is_called_away_from_listening_has_the_last_word(
     unstarted: Dialogue, autojump_clock: MockClock
 ) -> None:
-    async with trio.open_nursery() as reading:
-        reading.start_soon(unstarted.websocket.run, unstarted.nursery.start_soon)
-        await wait_all_tasks_blocked()
-        reading.cancel_scope.cancel()
+    unstarted.start()
+    await wait_all_tasks_blocked()
+    await unstarted.call_away()
     assert not unstarted.websocket.outbox.closed
     await unstarted.websocket.close(CloseCode.SERVICE_RESTART)
     assert await unstarted.hear() == [CloseConnection(1012, "")]
@@ -527,7 +557,7 @@ async def test_a_run_that_is_cancelled_leaves_the_last_word_to_the_owner(
 
 async def test_a_close_that_is_cancelled_closes_the_socket(dialogue: Dialogue) -> None:
     async with trio.open_nursery() as closing:
-        closing.start_soon(dialogue.websocket.close, CloseCode.SERVICE_RESTART)
+        closing.start_soon(dialogue.close, CloseCode.SERVICE_RESTART)
         await wait_all_tasks_blocked()
         closing.cancel_scope.cancel()
     assert dialogue.websocket.outbox.closed
@@ -543,7 +573,7 @@ async def test_a_connection_that_never_ran_can_be_closed(unstarted: Dialogue) ->
 async def test_a_reason_that_is_too_long_is_cut(
     dialogue: Dialogue, autojump_clock: MockClock
 ) -> None:
-    await dialogue.websocket.close(CloseCode.NORMAL, "ä" * 100)
+    await dialogue.close(CloseCode.NORMAL, "ä" * 100)
     assert await dialogue.hear() == [CloseConnection(1000, "ä" * 61)]
 
 
