@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 import trio
@@ -33,8 +34,9 @@ from ...transport import (
 )
 from ..cluster import DEGRADED
 from ..rooms import Member
-from ..runtime import Actor, ActorCell, DeadLetters, Exit, Timer, handles
+from ..runtime import Actor, ActorCell, ActorRef, DeadLetters, Exit, Timer, handles
 from .environment import ConnectionEnvironment
+from .errands import Errand
 from .rate_limits import RateExceeded, RateLimits, strike_for
 from .session import Session
 from .socket import ClientSocket, Closing, Ended, RulesChanged
@@ -53,6 +55,13 @@ class Received:
     at: float
 
 
+@frozen
+class ErrandFailed:
+    """What an errand of the connection raised."""
+
+    error: Exception
+
+
 class ConnectionActor(Actor):
     """One client. It decodes, limits and answers; what is said in rooms goes past it.
 
@@ -69,7 +78,7 @@ class ConnectionActor(Actor):
         self._client_id = client_id
         self._request = request
         self._env = environment
-        self._rates = RateLimits(environment.limits, trio.current_time())
+        self._rates: RateLimits | None = None  # until it says something
         self._expiry: Timer | None = None
         self._overdue: Timer | None = None
         self._open = False
@@ -106,23 +115,11 @@ class ConnectionActor(Actor):
         _log.debug("connected", client=self._client_id, address=request.remote)
 
     async def around(self, loop: Callable[[], Awaitable[None]]) -> None:
-        """Have a place for tasks as long as it lives, and close the socket however it ends."""
+        """Have a place for errands as long as it lives, and close the socket however it ends."""
         if not self._open:
             return
-        try:
-            async with trio.open_nursery() as nursery:
-                self.session.attach(nursery.start_soon)
-                self.socket.attach(nursery.start_soon)
-                await self._live(loop)
-                nursery.cancel_scope.cancel()
-        finally:
-            self._let_go()
-
-    async def listen(self) -> None:
-        """Read from the socket whenever there is nothing else to do."""
-        await self.socket.listen()
-
-    async def _live(self, loop: Callable[[], Awaitable[None]]) -> None:
+        self.session.attach(self._begin)
+        self.socket.attach(self._begin)
         code, reason = CloseCode.SERVICE_RESTART, ""
         try:
             await loop()
@@ -130,12 +127,33 @@ class ConnectionActor(Actor):
             code, reason = CloseCode.INTERNAL_ERROR, "the server failed on this connection"
             raise
         finally:
-            self._leave_all(reason or "disconnected", code)
-            if self._open:
-                self._env.meters.closed[code] += 1
-                await self.socket.close(code, reason or self._retry_hint())
-            self.socket.abort()
-            self.socket.count_written()
+            try:
+                await self._part(code, reason)
+            finally:
+                self._let_go()
+
+    async def _part(self, code: CloseCode, reason: str) -> None:
+        self._leave_all(reason or "disconnected", code)
+        if self._open:
+            self._env.meters.closed[code] += 1
+            await self.socket.close(code, reason or self._retry_hint())
+        self.socket.abort()
+        self.socket.count_written()
+
+    def listen(self) -> Awaitable[None]:
+        """Read from the socket whenever there is nothing else to do."""
+        return self.socket.listen()
+
+    def call_away(self) -> None:
+        """Stop reading: there is something else to do."""
+        self.socket.call_away()
+
+    def _begin(self, errand: Errand) -> None:
+        self._env.errands.start(partial(_run_errand, errand, self.ref))
+
+    @handles(ErrandFailed)
+    async def _on_errand_failed(self, failed: ErrandFailed) -> None:
+        raise failed.error
 
     def _let_go(self) -> None:
         """Part from the socket, or only the collector would free it."""
@@ -193,9 +211,10 @@ class ConnectionActor(Actor):
 
     def _obey(self, message: ClientMessage | WireError, nbytes: int, at: float) -> None:
         joins = isinstance(message, Join)
-        if self._rates.limits is not self._env.limits:
-            self._rates = RateLimits(self._env.limits, at)
-        excess = self._rates.judge(at, nbytes, joins=joins)
+        rates = self._rates
+        if rates is None or rates.limits is not self._env.limits:
+            rates = self._rates = RateLimits(self._env.limits, at)
+        excess = rates.judge(at, nbytes, joins=joins)
         if excess is not None:
             self._too_fast(excess, message)
             return
@@ -309,7 +328,7 @@ class ConnectionActor(Actor):
         self._strike(strike_for("too_fast"))
 
     def _strike(self, weight: float) -> None:
-        if self._rates.strike(trio.current_time(), weight):
+        if self._rates is not None and self._rates.strike(trio.current_time(), weight):
             self.socket.want_closed(CloseCode.ABUSE, "too many errors in a short time")
 
 
@@ -318,6 +337,14 @@ def _read(protocol: ClientProtocol, message: str | bytes) -> ClientMessage | Wir
         return protocol.decode(message)
     except WireError as error:  # as another: what was raised holds the frames that would hold it
         return WireError(error.code, error.sentence, error.id, error.room)
+
+
+async def _run_errand(errand: Errand, ref: ActorRef[Any]) -> None:
+    """Run an errand: what it raises ends the connection that it is for, and no other."""
+    try:
+        await errand()
+    except Exception as error:  # noqa: BLE001 - raised by the actor
+        ref.signal(ErrandFailed(error))
 
 
 def connection_cell(
@@ -332,20 +359,33 @@ def connection_cell(
     `ended` is called once, when the connection is gone for good. Its mailbox takes signals alone:
     what the client says never waits in it.
     """
-    client_id = path.rpartition("/")[2]
-    requests, sock = [request], request.sock
+    entry = _Entry(path, request, environment, ended)
+    return ActorCell(path, entry.incarnation, dead_letters=dead_letters, on_terminated=entry.close)
 
-    def incarnation() -> ConnectionActor:
+
+class _Entry:
+    """What the cell of a connection keeps for its incarnations, of which there is one."""
+
+    __slots__ = ("_client_id", "_ended", "_environment", "_request", "_sock")
+
+    def __init__(
+        self,
+        path: str,
+        request: UpgradeRequest,
+        environment: ConnectionEnvironment,
+        ended: Callable[[], None],
+    ) -> None:
+        self._client_id = path.rpartition("/")[2]
+        self._request: UpgradeRequest | None = request
+        self._sock = request.sock
+        self._environment = environment
+        self._ended = ended
+
+    def incarnation(self) -> ConnectionActor:
         # Handed over, not kept: the request's head would stay in memory with the connection.
-        return ConnectionActor(client_id, requests.pop() if requests else None, environment)
+        request, self._request = self._request, None
+        return ConnectionActor(self._client_id, request, self._environment)
 
-    def close(_: Exit) -> None:
-        sock.close()
-        ended()
-
-    return ActorCell(
-        path,
-        incarnation,
-        dead_letters=dead_letters,
-        on_terminated=close,
-    )
+    def close(self, _: Exit) -> None:
+        self._sock.close()
+        self._ended()

@@ -5,7 +5,7 @@ What ends it goes into the mailbox. Nothing here waits but `listen`, `close` and
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
 from attrs import frozen
@@ -94,9 +94,13 @@ class ClientSocket:
         """Say where tasks may run as long as the client is there."""
         self._websocket.attach(spawn)
 
-    async def listen(self) -> None:
-        """Read until the connection is over, and tell the actor; see `WebSocket.listen`."""
-        self._actor.signal(Ended(await self._websocket.listen()))
+    def listen(self) -> Awaitable[None]:
+        """Read until called away, or until the connection is over: of that the actor is told."""
+        return self._websocket.listen()
+
+    def call_away(self) -> None:
+        """End `listen`, now or when it is called next."""
+        self._websocket.call_away()
 
     def want_closed(self, code: CloseCode, reason: str, *, abandon: bool = False) -> None:
         """Have the actor close the connection, whatever waits for it."""
@@ -142,6 +146,10 @@ class ClientSocket:
         """Whether too much waits for full rooms; when it does not, the actor is woken."""
         return self.backpressure.full
 
+    def ended(self, closure: Closure) -> None:
+        """Tell the actor that the connection is over."""
+        self._actor.signal(Ended(closure))
+
     def outbox_failed(self, failure: OutboxFailure) -> None:
         """Close the connection: the client does not read, or its socket is broken."""
         if failure is OutboxFailure.OVERFLOW:
@@ -150,7 +158,7 @@ class ClientSocket:
         elif failure is OutboxFailure.STALLED:
             self.want_closed(CloseCode.DEAD_CLIENT, "you have stopped reading", abandon=True)
         else:
-            self._actor.signal(Ended(Closure(1006, "connection broken", by_peer=True)))
+            self.ended(Closure(1006, "connection broken", by_peer=True))
 
     # Pulse: called by the heartbeat ------------------------------------------------------------
 

@@ -94,12 +94,17 @@ class Actor(Handling):
         """Run the loop: override this to open a nursery of the incarnation's own around it."""
         await loop()
 
-    async def listen(self) -> None:
+    def listen(self) -> Awaitable[None]:
         """Wait for what comes by other ways than the mailbox, and act on it: override this.
 
-        Called whenever there is nothing to do, and called away (cancelled) when there is: when a
-        message comes or a timer is due. So it must have lost nothing wherever it awaits.
+        Called whenever there is nothing to do, until a message comes (`call_away`) or a timer is
+        due (it is cancelled, and must have lost nothing wherever it awaits). It may return at any
+        time, and is called again.
         """
+        raise NotImplementedError("override `listen` together with `call_away`")
+
+    def call_away(self) -> None:
+        """Let `listen` return in the next turn: there is something to do. Override both."""
 
     def on_lost(self, message: object, error: Exception) -> None:
         """Learn that a message was set aside as poison.

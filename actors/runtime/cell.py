@@ -284,22 +284,27 @@ class ActorCell(Recipient[M]):
                 idle = True
                 await self.dispatch(actor.on_idle)
             else:
-                await self._wait(actor)
+                await self._something(actor)
             turns += 1
             if turns % TURNS_PER_CHECKPOINT == 0:
                 await trio.lowlevel.checkpoint()
 
-    async def _wait(self, actor: Actor) -> None:
+    def _something(self, actor: Actor) -> Awaitable[None]:
+        """Return what ends when there is something to do.
+
+        It has no frame of its own, for a thousand idle actors would have a thousand of them.
+        """
         due = math.inf if actor.timers is None else actor.timers.next_due()
-        if type(actor).listen is not Actor.listen:
-            with trio.CancelScope(deadline=due) as scope, self.mailbox.calling_away(scope) as free:
-                if free:
-                    await actor.listen()
-        elif due == math.inf:
-            await self.mailbox.wait()
-        else:
-            with trio.move_on_at(due):
-                await self.mailbox.wait()
+        listens = type(actor).listen is not Actor.listen
+        event = self._listen(actor) if listens else self.mailbox.wait()
+        return event if due == math.inf else _at_the_latest(due, event)
+
+    async def _listen(self, actor: Actor) -> None:
+        if self.mailbox.leave(actor.call_away):
+            try:
+                await actor.listen()
+            finally:
+                self.mailbox.come_back()
 
     async def _handle(self, actor: Actor) -> None:
         if self._current is _NOTHING:
@@ -416,6 +421,11 @@ class ActorCell(Recipient[M]):
             actor.on_lost(message, error)
         except BaseException as another:
             actor.log.exception("on_lost failed", exc_info=contained(another))
+
+
+async def _at_the_latest(due: float, event: Awaitable[None]) -> None:
+    with trio.move_on_at(due):
+        await event
 
 
 def _named(actor: Actor, message: object) -> Mapping[str, str]:

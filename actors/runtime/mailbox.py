@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable
 from threading import get_ident
 from typing import Any, Final, Generic, TypeVar
 
@@ -94,7 +93,7 @@ class Mailbox(Generic[M]):
         self._removed = 0
         self._slots: dict[Hashable, int] | None = None
         self._waiters: OrderedDict[trio.lowlevel.Task, _Waiter[M]] | None = None
-        self._reader: trio.lowlevel.Task | trio.CancelScope | None = None
+        self._reader: trio.lowlevel.Task | Callable[[], None] | None = None
         self._woken = False
         self._closed = False
         self._thread = this_thread()
@@ -190,19 +189,20 @@ class Mailbox(Generic[M]):
             await trio.lowlevel.wait_task_rescheduled(self._abandon_wait)
         self._woken = False
 
-    @contextmanager
-    def calling_away(self, scope: trio.CancelScope) -> Iterator[bool]:
-        """Cancel a scope when `wait` would return, for a reader that waits elsewhere meanwhile.
+    def leave(self, call_away: Callable[[], None]) -> bool:
+        """Let the reader wait elsewhere, to be called away from there when `wait` would return.
 
-        Gives False when there is nothing to wait for.
+        Returns False when there is nothing to wait for; else `come_back` has to be called.
         """
-        free = not (self._queue or self._closed or self._woken)
-        if free:
-            self._queue, self._reader = _EMPTY, scope
-        try:
-            yield free
-        finally:
-            self._reader, self._woken = None, False
+        if self._queue or self._closed or self._woken:
+            self._woken = False
+            return False
+        self._queue, self._reader = _EMPTY, call_away
+        return True
+
+    def come_back(self) -> None:
+        """Call the reader no more: it is about to look for itself."""
+        self._reader, self._woken = None, False
 
     def wake(self) -> None:
         """Let the reader return from `wait`, now or when it next calls it."""
@@ -348,10 +348,10 @@ class Mailbox(Generic[M]):
     def _wake_reader(self) -> None:
         if self._reader is not None:
             reader, self._reader = self._reader, None
-            if isinstance(reader, trio.CancelScope):
-                reader.cancel()
-            else:
+            if isinstance(reader, trio.lowlevel.Task):
                 trio.lowlevel.reschedule(reader)
+            else:
+                reader()
 
     def _abandon_wait(self, _: object) -> trio.lowlevel.Abort:
         self._reader = None

@@ -1,7 +1,7 @@
 """One accepted WebSocket (RFC 6455): messages in, frames out, and an honest end.
 
 It never holds a message: whole ones go to the receiver as they are read, and all that is sent goes
-through one outbox. It has no task: whoever owns it listens, in a task that may be called away.
+through one outbox. It has no task: whoever owns it listens, and is called away by a function.
 """
 
 from __future__ import annotations
@@ -48,6 +48,9 @@ class MessageReceiver(Protocol):
     def put(self, message: str | bytes, nbytes: int) -> None:
         """Take a whole message; `nbytes` is its size on the wire, without headers."""
 
+    def ended(self, closure: Closure) -> None:
+        """Learn that the connection is over and its socket closed, by no doing of the owner's."""
+
     def outbox_failed(self, failure: OutboxFailure) -> None:
         """Learn that the peer does not read, or is gone; must neither wait nor raise."""
 
@@ -83,6 +86,7 @@ class WebSocket:
 
     __slots__ = (
         "_binary",
+        "_called_away",
         "_clock",
         "_close_timeout",
         "_deflater",
@@ -92,12 +96,13 @@ class WebSocket:
         "_part_by",
         "_read_buffer_size",
         "_reading",
+        "_recalled",
         "_receiver",
         "_rest",
         "_sock",
+        "_waits",
         "last_received",
         "outbox",
-        "paused",
     )
 
     def __init__(
@@ -138,8 +143,8 @@ class WebSocket:
         self._listened = False
         self._reading = True  # until there is nothing more to learn from the peer
         self._part_by: float | None = None
-        self.paused = False
-        """Whether reading waits for the receiver to have room."""
+        self._waits = self._called_away = False
+        self._recalled: trio.Event | None = None  # while reading waits for room
         self.last_received = clock()
         """When the last byte came from the peer (seconds of the clock)."""
         self.outbox.write(response, 0)
@@ -148,20 +153,31 @@ class WebSocket:
         """Say where the outbox's drain task may run."""
         self.outbox.attach(spawn)
 
-    async def listen(self) -> Closure:
-        """Read until the connection is over, close the socket, and return how it ended.
+    async def listen(self) -> None:
+        """Read until the connection is over, close the socket, and tell the receiver; or less.
 
-        Never raises for what a peer does. May be cancelled at any time and called again, for
-        nothing is lost; in between, and when it is not called again, the socket stays open.
+        Never raises for what a peer does. It returns sooner when it is called away, and may be
+        cancelled at any time: called again it has lost nothing. Meanwhile the socket stays open.
         """
-        self._listened = True
+        self._listened, self._called_away = True, False
         rest, self._rest = self._rest, b""
         self._reading = self._reading and self._take(rest)
-        while self._reading:
+        while self._reading and not self._called_away:
             if self._receiver is not None and self._receiver.full:
                 await self._pause()
-            self._reading = await self._read_some()
-        return await self._part()
+            else:
+                self._reading = await self._read_some()
+        if not self._reading:
+            await self._part()
+
+    def call_away(self) -> None:
+        """Let `listen` return in the next turn, unless the connection is just ending."""
+        self._called_away = True
+        if self._waits:
+            # As if it were closed: a cancel scope for each connection would take 600 bytes of it.
+            trio.lowlevel.notify_closing(self._sock)
+        elif self._recalled is not None:
+            self._recalled.set()
 
     def say(self, payload: bytes) -> None:
         """Send a message, or queue it; does nothing once a close frame was queued."""
@@ -227,23 +243,33 @@ class WebSocket:
         """
         if self.outbox.closed:
             return False
+        self._waits = True
         try:
             await trio.lowlevel.wait_readable(self._sock)
             data = self._sock.recv(self._read_buffer_size)
         except BlockingIOError:
             return True
-        except (OSError, trio.ClosedResourceError):
+        except trio.ClosedResourceError:
+            return not self.outbox.closed
+        except OSError:
             return False
+        finally:
+            self._waits = False
         self.last_received = self._clock()
         return bool(data) and self._take(data)
 
     async def _pause(self) -> None:
-        """Wait to be called away: whoever makes room has `listen` called anew."""
-        self.paused = True
+        """Wait to be called away: whoever makes room does that."""
+        self._recalled = trio.Event()
         try:
-            await trio.sleep_forever()
+            await self._recalled.wait()
         finally:
-            self.paused = False
+            self._recalled = None
+
+    @property
+    def paused(self) -> bool:
+        """Whether reading waits for the receiver to have room."""
+        return self._recalled is not None
 
     def _take(self, data: bytes) -> bool:
         try:
@@ -278,7 +304,7 @@ class WebSocket:
         finally:
             self.outbox.close()
 
-    async def _part(self) -> Closure:
+    async def _part(self) -> None:
         """After the last frame was read: send the close frame that the peer has earned."""
         ended = self._ended or Closure(_VANISHED, "connection lost", by_peer=True)
         if self._ended is not None:
@@ -288,7 +314,8 @@ class WebSocket:
             with trio.move_on_at(self._part_by):
                 await self._linger()
         self.outbox.close()
-        return ended
+        if self._receiver is not None:
+            self._receiver.ended(ended)
 
     async def _linger(self) -> None:
         """After the last frame: send what waits, half-close, and read until the peer closes too.

@@ -84,11 +84,17 @@ class Echo:
     websocket: WebSocket
     full = False
 
+    def __init__(self) -> None:
+        self.closures: list[Closure] = []
+
     def put(self, message: str | bytes, nbytes: int) -> None:
         assert isinstance(message, str)
         payload = message.encode()
         assert len(payload) == nbytes
         self.websocket.write(text_frame(payload))
+
+    def ended(self, closure: Closure) -> None:
+        self.closures.append(closure)
 
     def outbox_failed(self, failure: OutboxFailure) -> None:
         raise AssertionError(failure)
@@ -314,11 +320,10 @@ async def converse(case: Case) -> tuple[bytes, Closure]:
     server.setblocking(False)
     echo = Echo()
     echo.websocket = WebSocket(server, opening(HEAD)[0], LIMITS, echo, clock=lambda: 0.0)
-    ended: list[Closure] = []
 
     async def serve() -> None:
         echo.websocket.attach(nursery.start_soon)
-        ended.append(await echo.websocket.listen())
+        await echo.websocket.listen()
 
     try:
         async with trio.open_nursery() as nursery:
@@ -330,7 +335,8 @@ async def converse(case: Case) -> tuple[bytes, Closure]:
                     sending.cancel_scope.cancel()
     finally:
         echo.websocket.abort()
-    return received, ended[0]
+    [closure] = echo.closures
+    return received, closure
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)

@@ -50,6 +50,7 @@ class Mail:
     def __init__(self) -> None:
         self.got: list[tuple[str, int]] = []
         self.failures: list[OutboxFailure] = []
+        self.told: Closure | None = None
         self.room = trio.Event()
         self.room.set()
 
@@ -64,6 +65,9 @@ class Mail:
     def put(self, message: str | bytes, nbytes: int) -> None:
         assert isinstance(message, str)
         self.got.append((message, nbytes))
+
+    def ended(self, closure: Closure) -> None:
+        self.told = closure
 
     def outbox_failed(self, failure: OutboxFailure) -> None:
         self.failures.append(failure)
@@ -84,9 +88,7 @@ class Dialogue:
         good, rest = opening(head)
         self.websocket = WebSocket(self.sock, good, limits, self.mail, rest=rest)
         self.client = Connection(ConnectionType.CLIENT)
-        self.listening = trio.CancelScope()
         self.listened: trio.Event | None = None
-        self.told: Closure | None = None
         response, _, rest = self.peer.recv(65536).partition(b"\r\n\r\n")
         self.response = response + b"\r\n\r\n"
         self.client.receive_data(rest)
@@ -98,16 +100,15 @@ class Dialogue:
 
     def listen(self) -> None:
         """Let the owner listen in a task, which `call_away` ends."""
-        self.listening, self.listened = trio.CancelScope(), trio.Event()
-        self.nursery.start_soon(self._listen, self.listening, self.listened)
+        self.listened = trio.Event()
+        self.nursery.start_soon(self._listen, self.listened)
 
-    async def _listen(self, scope: trio.CancelScope, over: trio.Event) -> None:
-        with scope:
-            self.told = await self.websocket.listen()
+    async def _listen(self, over: trio.Event) -> None:
+        await self.websocket.listen()
         over.set()
 
     async def call_away(self) -> None:
-        self.listening.cancel()
+        self.websocket.call_away()
         if self.listened is not None:
             await self.listened.wait()
 
@@ -128,7 +129,7 @@ class Dialogue:
     @property
     def closed(self) -> Closure | None:
         """How it ended, when the socket is closed."""
-        return self.told or (self.websocket.ended if self.websocket.outbox.closed else None)
+        return self.mail.told or (self.websocket.ended if self.websocket.outbox.closed else None)
 
     async def say(self, *events: Event) -> None:
         self.peer.send(b"".join(self.client.send(event) for event in events))
