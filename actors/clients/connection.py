@@ -359,11 +359,11 @@ def connection_cell(
     `ended` is called once, when the connection is gone for good. Its mailbox takes signals alone:
     what the client says never waits in it.
     """
-    entry = _Entry(path, request, environment, ended)
+    entry = _Arrival(path, request, environment, ended)
     return ActorCell(path, entry.incarnation, dead_letters=dead_letters, on_terminated=entry.close)
 
 
-class _Entry:
+class _Arrival:
     """What the cell of a connection keeps for its incarnations, of which there is one."""
 
     __slots__ = ("_client_id", "_ended", "_environment", "_request", "_sock")

@@ -104,7 +104,10 @@ class Actor(Handling):
         raise NotImplementedError("override `listen` together with `call_away`")
 
     def call_away(self) -> None:
-        """Let `listen` return in the next turn: there is something to do. Override both."""
+        """Let `listen` return in the next turn: there is something to do. Override both.
+
+        It runs in the turn of whoever leaves a message, and must neither wait nor raise.
+        """
 
     def on_lost(self, message: object, error: Exception) -> None:
         """Learn that a message was set aside as poison.

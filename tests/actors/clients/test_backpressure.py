@@ -18,10 +18,10 @@ def test_reading_stops_at_either_bound_and_goes_on_when_half_is_done(
     went_on: list[int] = []
     handled = 0
     backpressure = Backpressure(lambda: went_on.append(handled))
-    assert not backpressure.full
+    seen = [backpressure.full]
     for _ in range(count):
         backpressure.took(nbytes)
-    assert backpressure.full
+    assert [*seen, backpressure.full] == [False, True]
     for _ in range(count):
         handled += 1
         backpressure.handled(nbytes)
