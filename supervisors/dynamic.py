@@ -176,25 +176,25 @@ class DynamicSupervisor(BaseSupervisor):
 
     async def _live(self, record: ChildRecord) -> None:
         try:
-            while await self._live_once(record):
-                pass
+            while True:
+                await record.run(self._came_up)
+                due = self._next_start(record)
+                if due is None:
+                    break
+                await record.back_off(due - self._clock())  # `run` sees a stop that ends the wait
         finally:
             record.status = Status.STOPPED
             if record.final:
                 self._forget(record)
 
-    async def _live_once(self, record: ChildRecord) -> bool:
-        """Run one incarnation, wait out its backoff, and say whether there is to be another."""
-        await record.run(self._came_up)
+    def _next_start(self, record: ChildRecord) -> float | None:
+        """Note how an incarnation ended; return when there is to be another, None if never."""
         self._note_end(record, self._crash_log)
         if record.final or self._stop_reason is not None:
-            return False
+            return None
         due = self._decide(record)
-        if due is None:
-            record.final = True
-            return False
-        await record.back_off(due - self._clock())
-        return True  # `run` sees a stop that ended the wait
+        record.final = due is None
+        return due
 
     def _came_up(self, record: ChildRecord) -> None:
         state = self._states.get(record.spec.name)

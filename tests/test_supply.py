@@ -81,7 +81,7 @@ def test_every_library_that_is_imported_is_declared() -> None:
     assert not undeclared
 
 
-PRIVATE: Final = ["aiormq", "nats-py", "redis", "trio-websocket", "wsproto"]
+PRIVATE: Final = ["aiormq", "nats-py", "redis"]
 
 
 @pytest.mark.parametrize("library", PRIVATE)

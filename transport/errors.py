@@ -32,6 +32,7 @@ __all__ = [
     "BrokerUnavailable",
     "EnvelopeError",
     "EnvelopeFault",
+    "FrameViolation",
     "ListenError",
     "MessageTooLarge",
     "MessagesRefused",
@@ -62,6 +63,15 @@ class WireError(TransportError):
         self.sentence = sentence
         self.id = id
         self.room = room
+
+
+class FrameViolation(TransportError):
+    """A frame that a client must not send: its connection is closed with this code and sentence."""
+
+    def __init__(self, code: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = code
+        self.sentence = sentence
 
 
 class BadToken(TransportError):

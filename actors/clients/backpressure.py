@@ -1,10 +1,10 @@
-"""How much of one client may wait for its actor before the pod stops reading from it."""
+"""How much of one client may wait for full rooms before the pod stops reading from it."""
 
 from __future__ import annotations
 
-import trio
+from collections.abc import Callable
 
-__all__ = ["MAX_WAITING_BYTES", "MAX_WAITING_MESSAGES", "Backpressure", "most_waiting"]
+__all__ = ["MAX_WAITING_BYTES", "MAX_WAITING_MESSAGES", "Backpressure"]
 
 MAX_WAITING_MESSAGES = 64
 """Messages that may wait."""
@@ -12,47 +12,37 @@ MAX_WAITING_MESSAGES = 64
 MAX_WAITING_BYTES = 64 * 1024
 """The same in bytes; one message more may always wait, however large it is."""
 
-SMALLEST_MESSAGE = 6
-"""Bytes of the smallest frame a client can send (RFC 6455 section 5.2)."""
-
-
-def most_waiting(read_size: int, message_bytes: int) -> tuple[int, int]:
-    """Return the most messages and bytes that can ever wait.
-
-    Reading stops at the bounds above, but what one read of `read_size` bytes brings comes on top,
-    and it may complete a message of `message_bytes`.
-    """
-    messages = MAX_WAITING_MESSAGES + read_size // SMALLEST_MESSAGE + 1
-    return messages, MAX_WAITING_BYTES + message_bytes + read_size
-
 
 class Backpressure:
-    """A gate: it closes when too much waits, and opens again when half of that is done."""
+    """A gate: it closes when too much waits, and opens again when half of that is done.
 
-    __slots__ = ("_bytes", "_messages", "_opened")
+    `opened` is called then.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_bytes", "_messages", "_opened", "full")
+
+    def __init__(self, opened: Callable[[], None] | None = None) -> None:
         self._messages = self._bytes = 0
-        self._opened: trio.Event | None = None
+        self._opened = opened
+        self.full = False
+        """Whether it is closed."""
 
     def took(self, nbytes: int) -> None:
         """Count a message in."""
         self._messages += 1
         self._bytes += nbytes
+        if self._messages >= MAX_WAITING_MESSAGES or self._bytes >= MAX_WAITING_BYTES:
+            self.full = True
 
     def handled(self, nbytes: int) -> None:
         """Count a message out."""
         self._messages -= 1
         self._bytes -= nbytes
-        if self._opened is not None and self._below(MAX_WAITING_MESSAGES, MAX_WAITING_BYTES, 2):
-            self._opened.set()
-            self._opened = None
+        if self.full and self._half_done:
+            self.full = False
+            if self._opened is not None:
+                self._opened()
 
-    async def ready(self) -> None:
-        """Return when there is room for more."""
-        while not self._below(MAX_WAITING_MESSAGES, MAX_WAITING_BYTES, 1):
-            self._opened = trio.Event()
-            await self._opened.wait()
-
-    def _below(self, messages: int, nbytes: int, part: int) -> bool:
-        return self._messages < messages // part and self._bytes < nbytes // part
+    @property
+    def _half_done(self) -> bool:
+        return self._messages < MAX_WAITING_MESSAGES // 2 and self._bytes < MAX_WAITING_BYTES // 2

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 import trio
-from attrs import evolve
+from attrs import evolve, frozen
 
 from ...config import get_logger, tracing
 from ...transport import (
@@ -33,23 +34,40 @@ from ...transport import (
 )
 from ..cluster import DEGRADED
 from ..rooms import Member
-from ..runtime import Actor, ActorCell, DeadLetters, Exit, Mailbox, Timer, handles
-from .backpressure import most_waiting
+from ..runtime import Actor, ActorCell, ActorRef, DeadLetters, Exit, Timer, handles
 from .environment import ConnectionEnvironment
+from .errands import Errand
 from .rate_limits import RateExceeded, RateLimits, strike_for
 from .session import Session
-from .socket import ClientSocket, Closing, Ended, Received, RulesChanged
+from .socket import ClientSocket, Closing, Ended, RulesChanged
 
 __all__ = ["ConnectionActor", "connection_cell"]
 
 _log = get_logger("realtime")
 
 
+@frozen
+class Received:
+    """A message on which the actor crashed; `nbytes` on the wire, read at `at` (trio's seconds)."""
+
+    message: str | bytes
+    nbytes: int
+    at: float
+
+
+@frozen
+class ErrandFailed:
+    """What an errand of the connection raised."""
+
+    error: Exception
+
+
 class ConnectionActor(Actor):
     """One client. It decodes, limits and answers; what is said in rooms goes past it.
 
-    Rooms write frames straight into `socket.outbox`. What the client sends is handled one
-    message at a time; while the actor is behind, the pod stops reading from the client.
+    Rooms write frames straight into `socket.outbox`. What the client sends is handled in the turn
+    in which it is read, without a switch of tasks; while much of it waits for rooms that are full,
+    the pod stops reading from the client.
     """
 
     attempts: ClassVar[int] = 1
@@ -60,7 +78,7 @@ class ConnectionActor(Actor):
         self._client_id = client_id
         self._request = request
         self._env = environment
-        self._rates = RateLimits(environment.limits, trio.current_time())
+        self._rates: RateLimits | None = None  # until it says something
         self._expiry: Timer | None = None
         self._overdue: Timer | None = None
         self._open = False
@@ -75,7 +93,9 @@ class ConnectionActor(Actor):
             self.stop("connection lost")
             return
         env = self._env
-        self.socket = ClientSocket(self.ref, request, env.websocket, env.meters)
+        self.socket = ClientSocket(
+            self.ref, self._hear, self.wake, request, env.websocket, env.meters
+        )
         remote = request.remote
         local = env.premises.own((remote, request.port), request.headers)
         protocol = request.opening.protocol
@@ -95,19 +115,11 @@ class ConnectionActor(Actor):
         _log.debug("connected", client=self._client_id, address=request.remote)
 
     async def around(self, loop: Callable[[], Awaitable[None]]) -> None:
-        """Read from the socket as long as the actor lives, and close it however that ends."""
+        """Have a place for errands as long as it lives, and close the socket however it ends."""
         if not self._open:
             return
-        try:
-            async with trio.open_nursery() as nursery:
-                self.session.attach(nursery.start_soon)
-                nursery.start_soon(self.socket.run, nursery.start_soon)
-                await self._live(loop)
-                nursery.cancel_scope.cancel()
-        finally:
-            self._let_go()
-
-    async def _live(self, loop: Callable[[], Awaitable[None]]) -> None:
+        self.session.attach(self._begin)
+        self.socket.attach(self._begin)
         code, reason = CloseCode.SERVICE_RESTART, ""
         try:
             await loop()
@@ -115,12 +127,33 @@ class ConnectionActor(Actor):
             code, reason = CloseCode.INTERNAL_ERROR, "the server failed on this connection"
             raise
         finally:
-            self._leave_all(reason or "disconnected", code)
-            if self._open:
-                self._env.meters.closed[code] += 1
-                await self.socket.close(code, reason or self._retry_hint())
-            self.socket.abort()
-            self.socket.count_written()
+            try:
+                await self._part(code, reason)
+            finally:
+                self._let_go()
+
+    async def _part(self, code: CloseCode, reason: str) -> None:
+        self._leave_all(reason or "disconnected", code)
+        if self._open:
+            self._env.meters.closed[code] += 1
+            await self.socket.close(code, reason or self._retry_hint())
+        self.socket.abort()
+        self.socket.count_written()
+
+    def listen(self) -> Awaitable[None]:
+        """Read from the socket whenever there is nothing else to do."""
+        return self.socket.listen()
+
+    def call_away(self) -> None:
+        """Stop reading: there is something else to do."""
+        self.socket.call_away()
+
+    def _begin(self, errand: Errand) -> None:
+        self._env.errands.start(partial(_run_errand, errand, self.ref))
+
+    @handles(ErrandFailed)
+    async def _on_errand_failed(self, failed: ErrandFailed) -> None:
+        raise failed.error
 
     def _let_go(self) -> None:
         """Part from the socket, or only the collector would free it."""
@@ -164,16 +197,24 @@ class ConnectionActor(Actor):
             "written_messages": outbox.written_messages,
         }
 
-    # Handlers ------------------------------------------------------------------------------
+    # What the client says ------------------------------------------------------------------
 
-    @handles(Received)
-    async def _on_received(self, received: Received) -> None:
-        self.socket.backpressure.handled(received.nbytes)
-        message = _read(self.member.protocol, received.message)
+    def _hear(self, text: str | bytes, nbytes: int, at: float) -> None:
+        """Handle a message; see `Hear`."""
+        if not self._open:
+            return
+        try:
+            self._obey(_read(self.member.protocol, text), nbytes, at)
+        except Exception:
+            self.blame(Received(text, nbytes, at))
+            raise
+
+    def _obey(self, message: ClientMessage | WireError, nbytes: int, at: float) -> None:
         joins = isinstance(message, Join)
-        if self._rates.limits is not self._env.limits:
-            self._rates = RateLimits(self._env.limits, received.at)
-        excess = self._rates.judge(received.at, received.nbytes, joins=joins)
+        rates = self._rates
+        if rates is None or rates.limits is not self._env.limits:
+            rates = self._rates = RateLimits(self._env.limits, at)
+        excess = rates.judge(at, nbytes, joins=joins)
         if excess is not None:
             self._too_fast(excess, message)
             return
@@ -186,7 +227,7 @@ class ConnectionActor(Actor):
         if tracing():
             kind, request_id = type(message).__name__.lower(), message.id
             _log.debug("client says", client=self._client_id, kind=kind, id=request_id)
-        problem = self.session.act(message, received.nbytes, received.at)
+        problem = self.session.act(message, nbytes, at)
         if problem is not None:
             if isinstance(message, Join | Leave | Emit):
                 problem = evolve(problem, room=message.room)
@@ -194,6 +235,8 @@ class ConnectionActor(Actor):
         elif isinstance(message, Auth):
             self._watch_expiry()
         self._watch_answers()
+
+    # What ends it --------------------------------------------------------------------------
 
     @handles(Ended)
     async def _on_ended(self, message: Ended) -> None:
@@ -285,7 +328,7 @@ class ConnectionActor(Actor):
         self._strike(strike_for("too_fast"))
 
     def _strike(self, weight: float) -> None:
-        if self._rates.strike(trio.current_time(), weight):
+        if self._rates is not None and self._rates.strike(trio.current_time(), weight):
             self.socket.want_closed(CloseCode.ABUSE, "too many errors in a short time")
 
 
@@ -294,6 +337,14 @@ def _read(protocol: ClientProtocol, message: str | bytes) -> ClientMessage | Wir
         return protocol.decode(message)
     except WireError as error:  # as another: what was raised holds the frames that would hold it
         return WireError(error.code, error.sentence, error.id, error.room)
+
+
+async def _run_errand(errand: Errand, ref: ActorRef[Any]) -> None:
+    """Run an errand: what it raises ends the connection that it is for, and no other."""
+    try:
+        await errand()
+    except Exception as error:  # noqa: BLE001 - raised by the actor
+        ref.signal(ErrandFailed(error))
 
 
 def connection_cell(
@@ -305,28 +356,36 @@ def connection_cell(
 ) -> ActorCell[Any]:
     """Make the cell of a connection; the last part of its path is the client's id.
 
-    `ended` is called once, when the connection is gone for good.
-
-    The mailbox never overflows: reading pauses before, and one read brings a bounded number.
+    `ended` is called once, when the connection is gone for good. Its mailbox takes signals alone:
+    what the client says never waits in it.
     """
-    client_id = path.rpartition("/")[2]
-    read, limit = environment.websocket.read_buffer_size, environment.limits.max_message_bytes
-    messages, nbytes = most_waiting(read, limit)
-    mailbox: Mailbox[Any] = Mailbox(max_messages=messages, max_bytes=nbytes)
-    requests, sock = [request], request.sock
+    entry = _Arrival(path, request, environment, ended)
+    return ActorCell(path, entry.incarnation, dead_letters=dead_letters, on_terminated=entry.close)
 
-    def incarnation() -> ConnectionActor:
+
+class _Arrival:
+    """What the cell of a connection keeps for its incarnations, of which there is one."""
+
+    __slots__ = ("_client_id", "_ended", "_environment", "_request", "_sock")
+
+    def __init__(
+        self,
+        path: str,
+        request: UpgradeRequest,
+        environment: ConnectionEnvironment,
+        ended: Callable[[], None],
+    ) -> None:
+        self._client_id = path.rpartition("/")[2]
+        self._request: UpgradeRequest | None = request
+        self._sock = request.sock
+        self._environment = environment
+        self._ended = ended
+
+    def incarnation(self) -> ConnectionActor:
         # Handed over, not kept: the request's head would stay in memory with the connection.
-        return ConnectionActor(client_id, requests.pop() if requests else None, environment)
+        request, self._request = self._request, None
+        return ConnectionActor(self._client_id, request, self._environment)
 
-    def close(_: Exit) -> None:
-        sock.close()
-        ended()
-
-    return ActorCell(
-        path,
-        incarnation,
-        mailbox=mailbox,
-        dead_letters=dead_letters,
-        on_terminated=close,
-    )
+    def close(self, _: Exit) -> None:
+        self._sock.close()
+        self._ended()

@@ -13,6 +13,7 @@ from ...transport import Meters, Premises, Problem, Tokens, WebSocketLimits, che
 from ..cluster import Uplink
 from ..rooms import EventIds, Hub, Member, RoomRef, Rooms
 from .access import AccessPolicy
+from .errands import Errands
 from .heartbeat import Heartbeat
 
 __all__ = ["ConnectionEnvironment"]
@@ -28,7 +29,8 @@ class ConnectionEnvironment:
     `retry_after` draws the seconds a client should wait before it comes back after a restart,
     `everyone` is the room of all connections, `uplink` leads to the other pods, `premises` say
     who is a developer's own, `sampler` bounds the lines that clients can cause, `audit` writes down
-    who fails to sign in. `limits` may be exchanged while the pod runs.
+    who fails to sign in, `errands` run what a connection cannot wait for. `limits` may be exchanged
+    while the pod runs.
     """
 
     limits: Limits
@@ -49,6 +51,7 @@ class ConnectionEnvironment:
     uplink: Uplink | None = None
     audit: Audit = field(factory=Audit)
     sampler: LogSampler = field(factory=LogSampler)
+    errands: Errands = field(factory=Errands)
 
     def too_slow(self, room: str, so: str) -> Problem:
         """Say that a room does not answer in time, to the client and to the operator."""

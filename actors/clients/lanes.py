@@ -52,6 +52,8 @@ class Lanes:
         """Let go of everything: the client is gone."""
         self._spawn = None
         self._refuse = _tell_nobody
+        for lane in self._lanes.values():
+            lane.scope.cancel()
         self._lanes.clear()
 
     def occupied(self, room: str) -> bool:

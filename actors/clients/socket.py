@@ -1,11 +1,12 @@
-"""A client's WebSocket as its actor has it: what comes, and what ends it, goes into the mailbox.
+"""A client's WebSocket as its actor has it: what comes is handled in the turn in which it is read.
 
-Nothing here waits but `ready`: the reader of the socket and the heartbeat call it.
+What ends it goes into the mailbox. Nothing here waits but `listen`, `close` and `abandon`.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
 
 from attrs import frozen
 
@@ -19,19 +20,13 @@ from ...transport import (
     WebSocket,
     WebSocketLimits,
 )
-from ..runtime import ActorRef, Delivery
+from ..runtime import ActorRef
 from .backpressure import Backpressure
 
-__all__ = ["ClientSocket", "Closing", "Ended", "Received", "RulesChanged"]
+__all__ = ["ClientSocket", "Closing", "Ended", "Hear", "RulesChanged"]
 
-
-@frozen
-class Received:
-    """A whole message of the client; `nbytes` on the wire, read at `at` (trio's seconds)."""
-
-    message: str | bytes
-    nbytes: int
-    at: float
+Hear: TypeAlias = Callable[[str | bytes, int, float], None]
+"""Handles a message of the client: of so many bytes on the wire, read at this time (trio's)."""
 
 
 @frozen
@@ -66,6 +61,7 @@ class ClientSocket:
     __slots__ = (
         "_actor",
         "_counted",
+        "_hear",
         "_meters",
         "_protocol",
         "_websocket",
@@ -75,21 +71,36 @@ class ClientSocket:
     )
 
     def __init__(
-        self, actor: ActorRef[Any], request: UpgradeRequest, limits: WebSocketLimits, meters: Meters
+        self,
+        actor: ActorRef[Any],
+        hear: Hear,
+        wake: Callable[[], None],
+        request: UpgradeRequest,
+        limits: WebSocketLimits,
+        meters: Meters,
     ) -> None:
         self._actor = actor
+        self._hear: Hear = hear
         self._meters = meters
         self._protocol = request.opening.protocol
         self._counted = (0, 0)
-        self.backpressure = Backpressure()
+        self.backpressure = Backpressure(wake)
         self.received = 0
         """Messages of the client."""
         self._websocket = WebSocket(request.sock, request.opening, limits, self, rest=request.rest)
         self.outbox = self._websocket.outbox
 
-    async def run(self, spawn: Spawn) -> None:
-        """Read until the connection is over, and tell the actor."""
-        self._actor.signal(Ended(await self._websocket.run(spawn)))
+    def attach(self, spawn: Spawn) -> None:
+        """Say where tasks may run as long as the client is there."""
+        self._websocket.attach(spawn)
+
+    def listen(self) -> Awaitable[None]:
+        """Read until called away, or until the connection is over: of that the actor is told."""
+        return self._websocket.listen()
+
+    def call_away(self) -> None:
+        """End `listen`, now or when it is called next."""
+        self._websocket.call_away()
 
     def want_closed(self, code: CloseCode, reason: str, *, abandon: bool = False) -> None:
         """Have the actor close the connection, whatever waits for it."""
@@ -118,25 +129,26 @@ class ClientSocket:
         self._counted = messages, nbytes
 
     def let_go(self) -> None:
-        """Part from the WebSocket."""
-        del self._websocket, self.outbox
+        """Part from the WebSocket and from the actor's code."""
+        del self._websocket, self.outbox, self._hear
 
-    # Inbox: called by the reader, must not wait but in `ready` ---------------------------------
+    # Inbox: called while the socket is read, must not wait -------------------------------------
 
     def put(self, message: str | bytes, nbytes: int) -> None:
-        """Take a whole message from the socket."""
-        self.backpressure.took(nbytes)
+        """Have a whole message from the socket handled."""
         self.received += 1
         self._meters.messages_received += 1
         self._meters.bytes_received += nbytes
-        received = Received(message, nbytes, self._websocket.last_received)
-        if self._actor.tell(received) is Delivery.DROPPED:
-            # Its bounds are above what `ready` lets come; who is dropped must not go on unheard.
-            self.want_closed(CloseCode.INTERNAL_ERROR, "the server failed on this connection")
+        self._hear(message, nbytes, self._websocket.last_received)
 
-    async def ready(self) -> None:
-        """Wait until the actor has caught up: meanwhile nothing is read from the client."""
-        await self.backpressure.ready()
+    @property
+    def full(self) -> bool:
+        """Whether too much waits for full rooms; when it does not, the actor is woken."""
+        return self.backpressure.full
+
+    def ended(self, closure: Closure) -> None:
+        """Tell the actor that the connection is over."""
+        self._actor.signal(Ended(closure))
 
     def outbox_failed(self, failure: OutboxFailure) -> None:
         """Close the connection: the client does not read, or its socket is broken."""
@@ -146,7 +158,7 @@ class ClientSocket:
         elif failure is OutboxFailure.STALLED:
             self.want_closed(CloseCode.DEAD_CLIENT, "you have stopped reading", abandon=True)
         else:
-            self._actor.signal(Ended(Closure(1006, "connection broken", by_peer=True)))
+            self.ended(Closure(1006, "connection broken", by_peer=True))
 
     # Pulse: called by the heartbeat ------------------------------------------------------------
 

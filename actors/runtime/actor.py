@@ -41,6 +41,9 @@ class ActorContext(Protocol):
     def wake(self) -> None:
         """Let the loop look at its timers."""
 
+    def blame(self, message: object) -> None:
+        """Note what the actor was at work on as it crashes, when that was in no mailbox."""
+
     def check_thread(self, what: str) -> None:
         """Raise `WrongThread` when this is not the thread that the actor lives in."""
 
@@ -91,6 +94,21 @@ class Actor(Handling):
         """Run the loop: override this to open a nursery of the incarnation's own around it."""
         await loop()
 
+    def listen(self) -> Awaitable[None]:
+        """Wait for what comes by other ways than the mailbox, and act on it: override this.
+
+        Called whenever there is nothing to do, until a message comes (`call_away`) or a timer is
+        due (it is cancelled, and must have lost nothing wherever it awaits). It may return at any
+        time, and is called again.
+        """
+        raise NotImplementedError("override `listen` together with `call_away`")
+
+    def call_away(self) -> None:
+        """Let `listen` return in the next turn: there is something to do. Override both.
+
+        It runs in the turn of whoever leaves a message, and must neither wait nor raise.
+        """
+
     def on_lost(self, message: object, error: Exception) -> None:
         """Learn that a message was set aside as poison.
 
@@ -131,6 +149,10 @@ class Actor(Handling):
         """End for good of one's own will, after the current message."""
         self._require_context().end(Exit.normal(reason))
 
+    def wake(self) -> None:
+        """Have `listen` called away, and called anew when there is nothing else to do."""
+        self._require_context().wake()
+
     def after(self, seconds: float, callback: Callable[[], Awaitable[None]]) -> Timer:
         """Call back once in so many seconds, between two messages of this incarnation."""
         return self._set_timer(seconds, callback, repeat=False)
@@ -142,6 +164,14 @@ class Actor(Handling):
     def cancel(self, timer: Timer) -> None:
         """Cancel a timer. Harmless when it is over."""
         timer.cancel()
+
+    def blame(self, message: object) -> None:
+        """Say what the actor was at work on, before what that raised ends it.
+
+        For what it does beside its mailbox, in a task of its own: it is set aside as poison, as a
+        message is.
+        """
+        self._require_context().blame(message)
 
     # For the cell --------------------------------------------------------------------------
 

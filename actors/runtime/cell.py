@@ -229,6 +229,11 @@ class ActorCell(Recipient[M]):
         """Let the loop look at its timers."""
         self.mailbox.wake()
 
+    def blame(self, message: object) -> None:
+        """Set down what the incarnation crashes on, unless it is at work on a message."""
+        if self._current is _NOTHING:
+            self._current, self._attempts = message, self._attempts + 1
+
     def check_thread(self, what: str) -> None:
         """Raise `WrongThread` when this is not the thread that the actor lives in."""
         self.mailbox.check_thread(what)
@@ -279,18 +284,27 @@ class ActorCell(Recipient[M]):
                 idle = True
                 await self.dispatch(actor.on_idle)
             else:
-                await self._wait(actor)
+                await self._something(actor)
             turns += 1
             if turns % TURNS_PER_CHECKPOINT == 0:
                 await trio.lowlevel.checkpoint()
 
-    async def _wait(self, actor: Actor) -> None:
+    def _something(self, actor: Actor) -> Awaitable[None]:
+        """Return what ends when there is something to do.
+
+        It has no frame of its own, for a thousand idle actors would have a thousand of them.
+        """
         due = math.inf if actor.timers is None else actor.timers.next_due()
-        if due == math.inf:
-            await self.mailbox.wait()
-        else:
-            with trio.move_on_at(due):
-                await self.mailbox.wait()
+        listens = type(actor).listen is not Actor.listen
+        event = self._listen(actor) if listens else self.mailbox.wait()
+        return event if due == math.inf else _at_the_latest(due, event)
+
+    async def _listen(self, actor: Actor) -> None:
+        if self.mailbox.leave(actor.call_away):
+            try:
+                await actor.listen()
+            finally:
+                self.mailbox.come_back()
 
     async def _handle(self, actor: Actor) -> None:
         if self._current is _NOTHING:
@@ -407,6 +421,11 @@ class ActorCell(Recipient[M]):
             actor.on_lost(message, error)
         except BaseException as another:
             actor.log.exception("on_lost failed", exc_info=contained(another))
+
+
+async def _at_the_latest(due: float, event: Awaitable[None]) -> None:
+    with trio.move_on_at(due):
+        await event
 
 
 def _named(actor: Actor, message: object) -> Mapping[str, str]:

@@ -93,7 +93,7 @@ class Mailbox(Generic[M]):
         self._removed = 0
         self._slots: dict[Hashable, int] | None = None
         self._waiters: OrderedDict[trio.lowlevel.Task, _Waiter[M]] | None = None
-        self._reader: trio.lowlevel.Task | None = None
+        self._reader: trio.lowlevel.Task | Callable[[], None] | None = None
         self._woken = False
         self._closed = False
         self._thread = this_thread()
@@ -188,6 +188,21 @@ class Mailbox(Generic[M]):
             self._reader = trio.lowlevel.current_task()
             await trio.lowlevel.wait_task_rescheduled(self._abandon_wait)
         self._woken = False
+
+    def leave(self, call_away: Callable[[], None]) -> bool:
+        """Let the reader wait elsewhere, to be called away from there when `wait` would return.
+
+        Returns False when there is nothing to wait for; else `come_back` has to be called.
+        """
+        if self._queue or self._closed or self._woken:
+            self._woken = False
+            return False
+        self._queue, self._reader = _EMPTY, call_away
+        return True
+
+    def come_back(self) -> None:
+        """Call the reader no more: it is about to look for itself."""
+        self._reader, self._woken = None, False
 
     def wake(self) -> None:
         """Let the reader return from `wait`, now or when it next calls it."""
@@ -333,7 +348,10 @@ class Mailbox(Generic[M]):
     def _wake_reader(self) -> None:
         if self._reader is not None:
             reader, self._reader = self._reader, None
-            trio.lowlevel.reschedule(reader)
+            if isinstance(reader, trio.lowlevel.Task):
+                trio.lowlevel.reschedule(reader)
+            else:
+                reader()
 
     def _abandon_wait(self, _: object) -> trio.lowlevel.Abort:
         self._reader = None

@@ -113,6 +113,11 @@ class ClientTree:
         """Return the specification of the connections' supervisor."""
         return ChildSpec("connections", lambda _: self.supervisor, shutdown=self._shutdown)
 
+    def errands(self) -> ChildSpec:
+        """Return the specification of what runs beside connections."""
+        run = self.environment.errands.run
+        return ChildSpec("errands", lambda path: Service(path, run), tireless=True)
+
     def pings(self) -> ChildSpec:
         """Return the specification of who pings them all."""
         return ChildSpec("heartbeat", lambda path: Service(path, self._beat), tireless=True)

@@ -55,6 +55,7 @@ class PodTree:
             yield _tireless("metrics", self.metrics.run)
         if self.tls is not None:  # before the connections, for it carries them to their end
             yield _tireless("tls", self.tls.run)
+        yield self.clients.errands()  # before the connections, for they need them to their end
         yield self.clients.connections()
         yield _tireless("views", self.views.sample)
         yield self.clients.pings()

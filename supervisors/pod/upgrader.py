@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 import secrets
+from collections.abc import Callable
+from typing import Any
 
 import trio
 from attrs import evolve
 
-from ...actors import ConnectionEnvironment, DeadLetters, connection_cell
+from ...actors import ActorCell, ConnectionEnvironment, DeadLetters, connection_cell
 from ...config import Audited, Config, Limits
 from ...transport import (
     Admission,
@@ -82,6 +84,14 @@ class Upgrader:
             or self._admit(request)
         )
 
+    def cell(self, path: str, request: UpgradeRequest, ended: Callable[[], None]) -> ActorCell[Any]:
+        """Make the cell of a connection that was let in."""
+        return connection_cell(path, request, self._environment, self._dead_letters, ended)
+
+    def left(self, remote: str) -> None:
+        """Let the next one have the place of a connection from an address."""
+        self._admission.left(remote)
+
     def _refuse(self, request: UpgradeRequest) -> Refusal | None:
         return self._refuse_name(request) or self._refuse_origin(request)
 
@@ -111,17 +121,9 @@ class Upgrader:
         self._environment.audit(what, address=request.remote, path="/socket.io/", **details)
 
     def _admit(self, request: UpgradeRequest) -> Refusal | None:
-        # Handed over, not kept: the request's head would stay in memory with the connection.
-        requests, remote = [request], request.remote
         spec = ChildSpec(
             secrets.token_hex(8),
-            lambda path: connection_cell(
-                path,
-                requests.pop(),
-                self._environment,
-                self._dead_letters,
-                lambda: self._admission.left(remote),
-            ),
+            _Admitted(self, request).cell,
             restart=Restart.TEMPORARY,
             shutdown=self._shutdown,
         )
@@ -133,6 +135,26 @@ class Upgrader:
             retry = f"{self._environment.retry_after():.0f}"
             return Refusal(503, sentence, (("Retry-After", retry),))
         return None
+
+
+class _Admitted:
+    """Somebody who may come in, and whose place is free again when the connection has ended."""
+
+    __slots__ = ("_remote", "_request", "_upgrader")
+
+    def __init__(self, upgrader: Upgrader, request: UpgradeRequest) -> None:
+        self._upgrader = upgrader
+        self._request: UpgradeRequest | None = request
+        self._remote = request.remote
+
+    def cell(self, path: str) -> ActorCell[Any]:
+        # Handed over, not kept: the request's head would stay in memory with the connection.
+        request, self._request = self._request, None
+        assert request is not None  # noqa: S101 - a specification is carried out once
+        return self._upgrader.cell(path, request, self._left)
+
+    def _left(self) -> None:
+        self._upgrader.left(self._remote)
 
 
 def _connections(limits: Limits) -> Shares:

@@ -12,14 +12,15 @@ from collections.abc import Iterable
 from typing import Final
 
 from attrs import frozen
-from wsproto.frame_protocol import CloseReason, FrameDecoder, FrameProtocol, Opcode, RsvBits
 
 from ...config import Config
+from ..errors import FrameViolation
+from ..protocols.close_codes import CloseCode
 from .frames import deflated, payload_of
-from .guard import FrameGuard
 
-__all__ = ["DeflateGuard", "Deflater"]
+__all__ = ["Deflater", "Inflater", "agreed_deflate", "too_big"]
 
+NAME: Final = "permessage-deflate"
 WINDOW_BITS: Final = 12
 """Of what we send: 4 KiB. Clients may ask for as little; half of the gain is within it anyway."""
 LEVEL: Final = 1
@@ -61,73 +62,56 @@ class Deflater:
         return packed if len(packed) < len(frame) else frame
 
 
-class DeflateGuard(FrameGuard):
-    """Judges frames and inflates messages, never to more bytes than a message may have."""
+class Inflater:
+    """Inflates one message, never to more bytes than it may have. Raises `FrameViolation`s."""
 
-    name = "permessage-deflate"
+    __slots__ = ("_inflater", "_last_blocks", "_most", "inflated")
 
-    _inflater: zlib._Decompress | None = None  # while a compressed message comes in
-    _inflated = _last_blocks = 0  # of that message
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        self._last_blocks = 0
+        self.inflated = 0
+        """Bytes so far."""
 
-    def accept(self, offer: str) -> str | None:
-        """Return what is agreed on, or None where an offer cannot be met (section 7.1)."""
-        agreed = _answer(offer)
-        self.deflates = self.deflates or agreed is not None
-        return agreed
-
-    def frame_inbound_header(
-        self,
-        proto: FrameDecoder | FrameProtocol,
-        opcode: Opcode,
-        rsv: RsvBits,
-        payload_length: int,
-    ) -> CloseReason | RsvBits:
-        """Return the reserved bits that may be set: that of a message's first frame."""
-        verdict = super().frame_inbound_header(proto, opcode, rsv, payload_length)
-        if isinstance(verdict, CloseReason) or opcode is not self.expected or not self.deflates:
-            return verdict
-        self._inflater = zlib.decompressobj(-zlib.MAX_WBITS) if rsv.rsv1 else None
-        self._inflated = self._last_blocks = 0
-        return RsvBits(True, False, False)
-
-    def frame_inbound_payload_data(
-        self, proto: FrameDecoder | FrameProtocol, data: bytes
-    ) -> bytes | CloseReason:
-        """Return the data inflated, or a close code."""
-        if self._inflater is None or self.opcode.iscontrol():
-            return data
-        return self._inflate(self._inflater, data)
-
-    def frame_inbound_complete(
-        self, proto: FrameDecoder | FrameProtocol, fin: bool
-    ) -> bytes | CloseReason | None:
-        """Count the frame; after the last of a message return the rest of it."""
-        verdict = super().frame_inbound_complete(proto, fin)
-        if verdict is not None or self._inflater is None or self.opcode.iscontrol() or not fin:
-            return verdict
-        rest = self._inflate(self._inflater, _TAIL)
-        self._inflater = None
-        self.message_bytes = self._inflated
-        return rest
-
-    def _inflate(self, inflater: zlib._Decompress, data: bytes) -> bytes | CloseReason:
-        room = self.max_message_bytes - self._inflated
+    def inflate(self, data: bytes) -> bytes:
+        """Return the next part of the message."""
+        room = self._most - self.inflated
         inflated = b""
         try:
             while data:
-                inflated += inflater.decompress(data, room + 1 - len(inflated))
+                inflated += self._inflater.decompress(data, room + 1 - len(inflated))
                 if len(inflated) > room:
-                    return self.too_big()
-                data = inflater.unused_data  # behind a last block (section 7.2.3.4)
-                if inflater.eof:
+                    raise too_big(self._most)
+                data = self._inflater.unused_data  # behind a last block (section 7.2.3.4)
+                if self._inflater.eof:
                     self._last_blocks += 1
-                    self._inflater = inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+                    self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
                 if self._last_blocks > MOST_LAST_BLOCKS:
-                    return self.refuse(CloseReason.POLICY_VIOLATION, "Deflate a message in one go.")
+                    raise FrameViolation(CloseCode.POLICY_VIOLATION, "Deflate a message in one go.")
         except zlib.error:
-            return self.refuse(CloseReason.INVALID_FRAME_PAYLOAD_DATA, "That is not deflated.")
-        self._inflated += len(inflated)
+            raise FrameViolation(CloseCode.INVALID_PAYLOAD, "That is not deflated.") from None
+        self.inflated += len(inflated)
         return inflated
+
+    def end(self) -> bytes:
+        """Return the last part of the message, whose last frame has come."""
+        return self.inflate(_TAIL)
+
+
+def too_big(most: int) -> FrameViolation:
+    """Return what to raise for a message of more bytes than it may have."""
+    return FrameViolation(CloseCode.MESSAGE_TOO_BIG, f"A message may have at most {most} bytes.")
+
+
+def agreed_deflate(offers: Iterable[str]) -> str | None:
+    """Return the first offer that can be met, as it is met: the client prefers it (section 7.1)."""
+    for offer in offers:
+        if offer.partition(";")[0].strip() == NAME:
+            parameters = _answer(offer)
+            if parameters is not None:
+                return f"{NAME}; {parameters}"
+    return None
 
 
 def _answer(offer: str) -> str | None:

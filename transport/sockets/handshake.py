@@ -4,6 +4,8 @@ Pure: no socket is touched here. What is asked of a request is RFC 6455 section 
 may ask is said by `origins`.
 """
 
+import base64
+import hashlib
 import re
 import socket
 from collections.abc import Sequence
@@ -12,6 +14,7 @@ from typing import Final, TypeAlias
 from attrs import frozen
 
 from ..protocols import NATIVE, ClientProtocol, choose_protocol
+from .deflate import agreed_deflate
 from .origins import refuse_origin
 from .refusal import Refusal
 from .request import RequestHead
@@ -20,6 +23,7 @@ __all__ = [
     "Headers",
     "Opening",
     "UpgradeRequest",
+    "answer_opening",
     "choose_route",
     "is_websocket_path",
     "refuse_upgrade",
@@ -28,6 +32,7 @@ __all__ = [
 Headers: TypeAlias = Sequence[tuple[str, str]]
 """Header fields in their order, names in lower case."""
 
+_GUID: Final = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
 VERSION: Final = "13"
 """Of the protocol, the only one there is (RFC 6455 section 11.6)."""
 
@@ -102,6 +107,30 @@ def choose_route(
     if head.wants_websocket:
         return _opening(head, protocols)
     return _NO_UPGRADE if websocket else _SWITCHED_OFF
+
+
+def answer_opening(opening: Opening, *, deflates: bool) -> tuple[bytes, bool]:
+    """Return the server's half of the handshake (section 4.2.2), and whether messages may deflate.
+
+    `deflates` is whether that may be agreed on.
+    """
+    fields = [
+        "HTTP/1.1 101 Switching Protocols",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        f"Sec-WebSocket-Accept: {_accept(opening.key)}",
+    ]
+    extension = agreed_deflate(opening.offers) if deflates else None
+    if extension is not None:
+        fields.append(f"Sec-WebSocket-Extensions: {extension}")
+    if opening.agreed is not None:
+        fields.append(f"Sec-WebSocket-Protocol: {opening.agreed}")
+    return "\r\n".join([*fields, "", ""]).encode("latin-1"), extension is not None
+
+
+def _accept(key: str) -> str:
+    digest = hashlib.sha1(f"{key}{_GUID}".encode(), usedforsecurity=False).digest()
+    return base64.b64encode(digest).decode()
 
 
 def is_websocket_path(target: str) -> bool:

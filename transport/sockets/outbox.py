@@ -234,11 +234,11 @@ class Outbox:
         try:
             while self._unsent is not None:
                 with trio.move_on_after(self._stall_timeout) as scope:
-                    await self._push()
+                    # Also raised when who reads from this socket is called away.
+                    with contextlib.suppress(trio.ClosedResourceError):
+                        await self._push()
                 if scope.cancelled_caught:
                     self._fail(OutboxFailure.STALLED)
-        except trio.ClosedResourceError:
-            pass  # `close` woke us
         finally:
             self._draining = False
 

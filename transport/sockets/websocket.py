@@ -1,39 +1,58 @@
 """One accepted WebSocket (RFC 6455): messages in, frames out, and an honest end.
 
-trio-websocket's reader task runs over a stream of our own and never holds a message: whole ones
-go to the receiver as they are parsed, and all that is sent goes through one outbox. So there is one
-task for each idle connection, and a room may write to the socket without asking anyone.
+It never holds a message: whole ones go to the receiver as they are read, and all that is sent goes
+through one outbox. It has no task: whoever owns it listens, and is called away by a function.
 """
 
 from __future__ import annotations
 
-import logging
+import contextlib
 import socket
 from collections.abc import Callable
+from typing import Final, Protocol
 
 import trio
 from attrs import frozen
-from trio_websocket import WebSocketConnection
 
+from ..errors import FrameViolation
 from ..protocols.close_codes import CloseCode
-from .deflate import DeflateGuard, Deflater
-from .frames import PING, binary_frame, text_frame
-from .guard import Closure, FrameGuard, GuardedProtocol
-from .handshake import Opening
-from .outbox import Outbox, Spawn
-from .stream import MessageReceiver, OutboxStream
+from .client_frames import ClientFrames
+from .deflate import Deflater
+from .frames import PING, binary_frame, close_frame, pong_frame, text_frame
+from .handshake import Opening, answer_opening
+from .outbox import Outbox, OutboxFailure, Spawn
 
 __all__ = ["Closure", "MessageReceiver", "WebSocket", "WebSocketLimits"]
 
-_library_log = logging.getLogger("trio-websocket")
-if _library_log.level == logging.NOTSET:
-    # At debug it formats several records a frame, the payloads of pings among them.
-    _library_log.setLevel(logging.WARNING)
+_VANISHED: Final = 1006
+"""The code of an end without a close frame (section 7.4.1)."""
+_DISCARDED_BYTES: Final = 65536
 
-_no_sender, _no_receiver = trio.open_memory_channel[bytes | str](0)
-_no_sender.close()
-_no_receiver.close()
-_nobody_waits = trio.Event()
+
+@frozen
+class Closure:
+    """How a connection ended; `by_peer` when the peer began it, or simply vanished (1006)."""
+
+    code: int
+    reason: str
+    by_peer: bool
+
+
+class MessageReceiver(Protocol):
+    """Who gets the messages of one connection: its actor."""
+
+    @property
+    def full(self) -> bool:
+        """Whether there is no room for more: nothing is read until `listen` is called anew."""
+
+    def put(self, message: str | bytes, nbytes: int) -> None:
+        """Take a whole message; `nbytes` is its size on the wire, without headers."""
+
+    def ended(self, closure: Closure) -> None:
+        """Learn that the connection is over and its socket closed, by no doing of the owner's."""
+
+    def outbox_failed(self, failure: OutboxFailure) -> None:
+        """Learn that the peer does not read, or is gone; must neither wait nor raise."""
 
 
 @frozen
@@ -67,13 +86,22 @@ class WebSocket:
 
     __slots__ = (
         "_binary",
+        "_called_away",
+        "_clock",
         "_close_timeout",
         "_deflater",
-        "_over",
-        "_protocol",
-        "_reader",
-        "_running",
-        "_stream",
+        "_ended",
+        "_frames",
+        "_listened",
+        "_part_by",
+        "_read_buffer_size",
+        "_reading",
+        "_recalled",
+        "_receiver",
+        "_rest",
+        "_sock",
+        "_waits",
+        "last_received",
         "outbox",
     )
 
@@ -87,54 +115,69 @@ class WebSocket:
         *,
         rest: bytes = b"",
     ) -> None:
-        kind = FrameGuard if limits.deflater is None else DeflateGuard
-        guard = kind(limits.max_message_bytes, limits.max_fragments, clock)
-        self._protocol = GuardedProtocol(opening, guard, receiver.put, rest)
+        response, deflates = answer_opening(opening, deflates=limits.deflater is not None)
+        self._binary = opening.protocol.binary
+        self._frames = ClientFrames(
+            limits.max_message_bytes,
+            limits.max_fragments,
+            clock,
+            binary=self._binary,
+            deflates=deflates,
+        )
         self.outbox = Outbox(
             sock,
             max_messages=limits.max_buffer_messages,
             max_bytes=limits.max_buffer_bytes,
             stall_timeout=limits.stall_timeout,
             on_failure=receiver.outbox_failed,
-            deflates=guard.deflates,
+            deflates=deflates,
         )
-        self._deflater = limits.deflater if guard.deflates else None
-        self._stream = OutboxStream(sock, self.outbox, receiver, clock)
-        self._reader = _reader(self._stream, self._protocol, limits.read_buffer_size)
+        self._deflater = limits.deflater if deflates else None
+        self._sock = sock
+        self._receiver: MessageReceiver | None = receiver
+        self._clock = clock
+        self._rest = rest
+        self._read_buffer_size = limits.read_buffer_size
         self._close_timeout = limits.close_timeout
-        self._binary = opening.protocol.binary
-        self._running = False
-        self._over: trio.Event | None = None
-        self.outbox.write(self._protocol.response, 0)
-
-    @property
-    def last_received(self) -> float:
+        self._ended: Closure | None = None  # as soon as somebody has begun to close
+        self._listened = False
+        self._reading = True  # until there is nothing more to learn from the peer
+        self._part_by: float | None = None
+        self._waits = self._called_away = False
+        self._recalled: trio.Event | None = None  # while reading waits for room
+        self.last_received = clock()
         """When the last byte came from the peer (seconds of the clock)."""
-        return self._stream.last_received
+        self.outbox.write(response, 0)
 
-    @property
-    def paused(self) -> bool:
-        """Whether reading waits for the receiver to have room."""
-        return self._stream.paused
-
-    async def run(self, spawn: Spawn) -> Closure:
-        """Read until the connection is over, close the socket, and return how it ended.
-
-        Never raises for what a peer does. `spawn` starts the outbox's drain task. A run that is
-        cancelled leaves the socket open, so that a close frame can still be sent.
-        """
-        self._running = True
+    def attach(self, spawn: Spawn) -> None:
+        """Say where the outbox's drain task may run."""
         self.outbox.attach(spawn)
-        try:
-            await self._reader._reader_task()  # noqa: SLF001
-            ended = await self._part()
-            self.outbox.close()
-            return ended
-        finally:
-            self._running = False
-            self._protocol.stop_reading()
-            if self._over is not None:
-                self._over.set()
+
+    async def listen(self) -> None:
+        """Read until the connection is over, close the socket, and tell the receiver; or less.
+
+        Never raises for what a peer does. It returns sooner when it is called away, and may be
+        cancelled at any time: called again it has lost nothing. Meanwhile the socket stays open.
+        """
+        self._listened, self._called_away = True, False
+        rest, self._rest = self._rest, b""
+        self._reading = self._reading and self._take(rest)
+        while self._reading and not self._called_away:
+            if self._receiver is not None and self._receiver.full:
+                await self._pause()
+            else:
+                self._reading = await self._read_some()
+        if not self._reading:
+            await self._part()
+
+    def call_away(self) -> None:
+        """Let `listen` return in the next turn, unless the connection is just ending."""
+        self._called_away = True
+        if self._waits:
+            # As if it were closed: a cancel scope for each connection would take 600 bytes of it.
+            trio.lowlevel.notify_closing(self._sock)
+        elif self._recalled is not None:
+            self._recalled.set()
 
     def say(self, payload: bytes) -> None:
         """Send a message, or queue it; does nothing once a close frame was queued."""
@@ -155,59 +198,140 @@ class WebSocket:
         """Say goodbye behind what waits, hear the peer's, and close the socket.
 
         Takes `close_timeout` seconds at most, also with a peer that does not listen. Harmless
-        when repeated. When cancelled, the socket is closed at once.
+        when repeated. When cancelled, the socket is closed at once. Not while `listen` runs.
         """
         if not self.outbox.closed:
-            self.outbox.end(self._protocol.close(code, reason))
+            self._end(Closure(code, reason, by_peer=False))
+            self.outbox.end(close_frame(code, reason))
             await self._leave()
 
     async def abandon(self, code: CloseCode, reason: str) -> None:
         """Like `close`, for a client that is slow or broken: what waits for it is forgotten."""
         if not self.outbox.closed:
-            self.outbox.abandon(self._protocol.close(code, reason))
+            self._end(Closure(code, reason, by_peer=False))
+            self.outbox.abandon(close_frame(code, reason))
             await self._leave()
 
     def abort(self) -> None:
         """Close the socket now, whatever waits."""
-        if self._protocol.ended is None:
-            self._protocol.ended = Closure(1006, "aborted", by_peer=False)
+        self._end(Closure(_VANISHED, "aborted", by_peer=False))
         self.outbox.close()
 
+    # What the peer's frames say (`FrameListener`) --------------------------------------------
+
+    def said(self, message: str | bytes, nbytes: int) -> None:
+        """Hand a message on, as long as nobody has begun to close."""
+        if self._ended is None and self._receiver is not None:
+            self._receiver.put(message, nbytes)
+
+    def pinged(self, payload: bytes) -> None:
+        """Answer a ping, behind what was written before."""
+        if self._ended is None:
+            self.outbox.write(pong_frame(payload), 0)
+
+    def closed(self, code: int, reason: str) -> None:
+        """Note that the peer closes, or agrees to."""
+        self._end(Closure(code, reason, by_peer=True))
+
+    # Reading ------------------------------------------------------------------------------------
+
+    async def _read_some(self) -> bool:
+        """Read once, and return whether there may be more.
+
+        Waiting for the socket before each read, not after a failed one, is what keeps a peer
+        that never stops sending from keeping every other task from running.
+        """
+        if self.outbox.closed:
+            return False
+        self._waits = True
+        try:
+            await trio.lowlevel.wait_readable(self._sock)
+            data = self._sock.recv(self._read_buffer_size)
+        except BlockingIOError:
+            return True
+        except trio.ClosedResourceError:
+            return not self.outbox.closed
+        except OSError:
+            return False
+        finally:
+            self._waits = False
+        self.last_received = self._clock()
+        return bool(data) and self._take(data)
+
+    async def _pause(self) -> None:
+        """Wait to be called away: whoever makes room does that."""
+        self._recalled = trio.Event()
+        try:
+            await self._recalled.wait()
+        finally:
+            self._recalled = None
+
+    @property
+    def paused(self) -> bool:
+        """Whether reading waits for the receiver to have room."""
+        return self._recalled is not None
+
+    def _take(self, data: bytes) -> bool:
+        try:
+            self._frames.receive(data, self)
+        except FrameViolation as violation:
+            self._end(Closure(violation.code, violation.sentence, by_peer=False))
+            return False
+        return not self._frames.over
+
+    # Ending -------------------------------------------------------------------------------------
+
+    @property
+    def ended(self) -> Closure | None:
+        """How it ended, as soon as somebody has begun to close."""
+        return self._ended
+
+    def _end(self, closure: Closure) -> None:
+        """Note how it ends; who began counts."""
+        if self._ended is None:
+            self._ended = closure
+
     async def _leave(self) -> None:
-        self._stream.ignore_receiver()
+        """Hear the peer's goodbye, if it has ever been listened to, and close the socket."""
+        if self._receiver is None:
+            return  # somebody is at it
+        self._receiver = None  # nothing is delivered any more, so nobody is asked for room
         try:
             with trio.move_on_after(self._close_timeout):
-                await (self._run_over() if self._running else self.outbox.flushed())
+                while self._listened and self._reading:
+                    self._reading = await self._read_some()
+                await (self._linger() if self._listened else self.outbox.flushed())
         finally:
             self.outbox.close()
 
-    async def _run_over(self) -> None:
-        if self._over is None:
-            self._over = trio.Event()
-        await self._over.wait()
-
-    async def _part(self) -> Closure:
+    async def _part(self) -> None:
         """After the last frame was read: send the close frame that the peer has earned."""
-        ended = self._protocol.ended
-        if ended is None:
-            return Closure(1006, "connection lost", by_peer=True)
-        self.outbox.end(self._protocol.close(ended.code, ended.reason))
-        with trio.move_on_after(self._close_timeout):
-            await self._stream.linger()
-        return ended
+        ended = self._ended or Closure(_VANISHED, "connection lost", by_peer=True)
+        if self._ended is not None:
+            self.outbox.end(close_frame(ended.code, ended.reason))
+            if self._part_by is None:
+                self._part_by = trio.current_time() + self._close_timeout
+            with trio.move_on_at(self._part_by):
+                await self._linger()
+        self.outbox.close()
+        if self._receiver is not None:
+            self._receiver.ended(ended)
 
+    async def _linger(self) -> None:
+        """After the last frame: send what waits, half-close, and read until the peer closes too.
 
-def _reader(
-    stream: OutboxStream, protocol: GuardedProtocol, read_buffer_size: int
-) -> WebSocketConnection:
-    """Return a connection of which only the reader task is used.
+        A socket that is closed with unread bytes resets the connection, and the peer may lose
+        the close frame that tells it why (RFC 6455 section 7.1.1).
+        """
+        await self.outbox.flushed()
+        with contextlib.suppress(OSError, trio.ClosedResourceError):
+            self._sock.shutdown(socket.SHUT_WR)
+            while not await self._is_at_end():
+                pass
 
-    Channels and events that serve its other methods make up a quarter of an idle WebSocket's
-    memory, so all connections share one of each.
-    """
-    reader = WebSocketConnection(stream, protocol, receive_buffer_size=read_buffer_size)
-    reader._send_channel, reader._recv_channel = _no_sender, _no_receiver  # noqa: SLF001
-    reader._open_handshake = reader._close_handshake = _nobody_waits  # noqa: SLF001
-    reader._for_testing_peer_closed_connection = _nobody_waits  # noqa: SLF001
-    reader._connection_proposal = None  # noqa: SLF001
-    return reader
+    async def _is_at_end(self) -> bool:
+        await trio.lowlevel.wait_readable(self._sock)
+        try:
+            return not self._sock.recv(_DISCARDED_BYTES)
+        except BlockingIOError:
+            return False

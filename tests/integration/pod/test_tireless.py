@@ -12,6 +12,7 @@ import trio
 from attrs import evolve
 
 from deployd.actors import Heartbeat, LinkActor, Notices
+from deployd.actors.clients.errands import Errands
 from deployd.config import Config, Metrics
 from deployd.documents.collections import CollectionActor, Discovery
 from deployd.documents.store import DatabaseStore
@@ -39,6 +40,7 @@ TIRELESS: dict[str, tuple[type, str]] = {
     "metrics": (Listener, "run"),
     "tls": (TlsTerminator, "run"),
     "views": (Views, "sample"),
+    "errands": (Errands, "run"),
     "heartbeat": (Heartbeat, "beat"),
     "stress": (DynamicSupervisor, "run"),
 }

@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from wsproto.connection import Connection, ConnectionType
-from wsproto.events import BytesMessage, CloseConnection, Event, Ping, TextMessage
+from wsproto.events import BytesMessage, Event, Ping, TextMessage
 
 from deployd.transport import NATIVE, ClientProtocol, binary_frame, text_frame
-from deployd.transport.sockets.guard import FrameGuard, GuardedProtocol
-from deployd.transport.sockets.handshake import Opening, choose_route
+from deployd.transport.sockets.client_frames import ClientFrames
+from deployd.transport.sockets.handshake import Opening, answer_opening, choose_route
 from deployd.transport.sockets.request import HeadReader, RequestHead
+from support.heard_frames import HeardFrames
 from support.lines import LINES, Lines
 
 KEY = "SGVsbG8gV2ViU29ja2V0IQ=="
@@ -32,15 +33,11 @@ OCTETS = Octets()
 
 def said(protocol: ClientProtocol, *events: Event) -> tuple[list[str | bytes], list[int]]:
     """Return the messages that are delivered, and the codes with which the pod closes."""
-    got: list[str | bytes] = []
-    guard = FrameGuard(1000, 50, clock=lambda: 0.0)
-    server = GuardedProtocol(
-        Opening(KEY, protocol=protocol), guard, lambda message, _: got.append(message)
-    )
+    heard = HeardFrames(ClientFrames(1000, 50, clock=lambda: 0.0, binary=protocol.binary))
     client = Connection(ConnectionType.CLIENT)
-    server.receive_data(b"".join(client.send(event) for event in events))
-    ends = [event for event in server.events() if isinstance(event, CloseConnection)]
-    return got, [int(end.code) for end in ends]
+    heard.take(b"".join(client.send(event) for event in events))
+    got = [message for message, _ in heard.messages]
+    return got, [] if heard.ended is None else [heard.ended[0]]
 
 
 @pytest.mark.parametrize(
@@ -91,7 +88,7 @@ def test_the_opening_of_a_websocket_says_what_will_be_spoken(
     opening = choose_route(head_of(*fields), protocols=[NATIVE, LINES])
     assert isinstance(opening, Opening)
     assert (opening.protocol, opening.agreed) == (protocol, agreed)
-    response = GuardedProtocol(opening, FrameGuard(1, 1, lambda: 0.0), lambda *_: None).response
+    response, _ = answer_opening(opening, deflates=False)
     assert (b"\r\nSec-WebSocket-Protocol: lines\r\n" in response) is (agreed is not None)
 
 

@@ -82,6 +82,10 @@ class Echo:
     """An inbox that sends every message back."""
 
     websocket: WebSocket
+    full = False
+
+    def __init__(self) -> None:
+        self.closures: list[Closure] = []
 
     def put(self, message: str | bytes, nbytes: int) -> None:
         assert isinstance(message, str)
@@ -89,8 +93,8 @@ class Echo:
         assert len(payload) == nbytes
         self.websocket.write(text_frame(payload))
 
-    async def ready(self) -> None:
-        await trio.lowlevel.checkpoint()
+    def ended(self, closure: Closure) -> None:
+        self.closures.append(closure)
 
     def outbox_failed(self, failure: OutboxFailure) -> None:
         raise AssertionError(failure)
@@ -316,10 +320,10 @@ async def converse(case: Case) -> tuple[bytes, Closure]:
     server.setblocking(False)
     echo = Echo()
     echo.websocket = WebSocket(server, opening(HEAD)[0], LIMITS, echo, clock=lambda: 0.0)
-    ended: list[Closure] = []
 
     async def serve() -> None:
-        ended.append(await echo.websocket.run(nursery.start_soon))
+        echo.websocket.attach(nursery.start_soon)
+        await echo.websocket.listen()
 
     try:
         async with trio.open_nursery() as nursery:
@@ -331,7 +335,8 @@ async def converse(case: Case) -> tuple[bytes, Closure]:
                     sending.cancel_scope.cancel()
     finally:
         echo.websocket.abort()
-    return received, ended[0]
+    [closure] = echo.closures
+    return received, closure
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)

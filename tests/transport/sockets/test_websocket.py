@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import logging
 import socket
 from collections.abc import Iterator
 
@@ -25,7 +24,8 @@ from deployd.transport import (
     WebSocketLimits,
     text_frame,
 )
-from deployd.transport.sockets.guard import FrameGuard, GuardedProtocol
+from deployd.transport.sockets.client_frames import ClientFrames
+from support.heard_frames import HeardFrames
 from support.raw import opening
 
 HEAD = (
@@ -50,6 +50,7 @@ class Mail:
     def __init__(self) -> None:
         self.got: list[tuple[str, int]] = []
         self.failures: list[OutboxFailure] = []
+        self.told: Closure | None = None
         self.room = trio.Event()
         self.room.set()
 
@@ -57,12 +58,16 @@ class Mail:
     def texts(self) -> list[str]:
         return [text for text, _ in self.got]
 
+    @property
+    def full(self) -> bool:
+        return not self.room.is_set()
+
     def put(self, message: str | bytes, nbytes: int) -> None:
         assert isinstance(message, str)
         self.got.append((message, nbytes))
 
-    async def ready(self) -> None:
-        await self.room.wait()
+    def ended(self, closure: Closure) -> None:
+        self.told = closure
 
     def outbox_failed(self, failure: OutboxFailure) -> None:
         self.failures.append(failure)
@@ -83,17 +88,48 @@ class Dialogue:
         good, rest = opening(head)
         self.websocket = WebSocket(self.sock, good, limits, self.mail, rest=rest)
         self.client = Connection(ConnectionType.CLIENT)
-        self.closed: Closure | None = None
+        self.listened: trio.Event | None = None
         response, _, rest = self.peer.recv(65536).partition(b"\r\n\r\n")
         self.response = response + b"\r\n\r\n"
         self.client.receive_data(rest)
 
     def start(self) -> Dialogue:
-        self.nursery.start_soon(self.serve)
+        self.websocket.attach(self.nursery.start_soon)
+        self.listen()
         return self
 
-    async def serve(self) -> None:
-        self.closed = await self.websocket.run(self.nursery.start_soon)
+    def listen(self) -> None:
+        """Let the owner listen in a task, which `call_away` ends."""
+        self.listened = trio.Event()
+        self.nursery.start_soon(self._listen, self.listened)
+
+    async def _listen(self, over: trio.Event) -> None:
+        await self.websocket.listen()
+        over.set()
+
+    async def call_away(self) -> None:
+        self.websocket.call_away()
+        if self.listened is not None:
+            await self.listened.wait()
+
+    async def make_room(self) -> None:
+        """Let the inbox have room again, of which the owner is told."""
+        self.mail.room.set()
+        await self.call_away()
+        self.listen()
+
+    async def close(self, code: CloseCode, reason: str = "") -> None:
+        await self.call_away()
+        await self.websocket.close(code, reason)
+
+    async def abandon(self, code: CloseCode, reason: str) -> None:
+        await self.call_away()
+        await self.websocket.abandon(code, reason)
+
+    @property
+    def closed(self) -> Closure | None:
+        """How it ended, when the socket is closed."""
+        return self.mail.told or (self.websocket.ended if self.websocket.outbox.closed else None)
 
     async def say(self, *events: Event) -> None:
         self.peer.send(b"".join(self.client.send(event) for event in events))
@@ -208,7 +244,7 @@ async def test_nothing_is_read_while_the_inbox_has_no_room(dialogue: Dialogue) -
     await dialogue.say(TextMessage("second"), Ping())
     assert dialogue.mail.texts == ["first"]
     assert await dialogue.hear() == []
-    dialogue.mail.room.set()
+    await dialogue.make_room()
     await wait_all_tasks_blocked()
     assert dialogue.mail.texts == ["first", "second"]
     assert await dialogue.hear() == [Pong()]
@@ -275,11 +311,6 @@ async def test_an_idle_connection_costs_one_task(dialogue: Dialogue) -> None:
     assert len(dialogue.nursery.child_tasks) == before == 1
 
 
-def test_the_library_does_not_log_every_frame(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG)
-    assert not logging.getLogger("trio-websocket").isEnabledFor(logging.DEBUG)
-
-
 FRAMES = st.lists(
     st.one_of(
         st.text(max_size=40).map(lambda text: [TextMessage(text)]),
@@ -313,21 +344,18 @@ def test_any_frames_split_at_any_places_give_the_same_messages(
                 sent += client.send(Ping(left.pop(0)))
     asked = pings[: len(pings) - len(left)]
 
-    got: list[tuple[str | bytes, int]] = []
-    guard = FrameGuard(100_000, 9, clock=lambda: 0.0)
-    good, rest = opening(HEAD + sent[:pipelined])
-    protocol = GuardedProtocol(good, guard, lambda text, nbytes: got.append((text, nbytes)), rest)
-    answers = list(protocol.events())
+    heard = HeardFrames(ClientFrames(100_000, 9, clock=lambda: 0.0))
+    _, rest = opening(HEAD + sent[:pipelined])
+    heard.take(rest)
     rest = sent[pipelined:]
     edges = sorted({0, len(rest), *(cut % (len(rest) + 1) for cut in cuts)})
     for start, end in itertools.pairwise(edges):
-        protocol.receive_data(rest[start:end])
-        answers += protocol.events()
+        heard.take(rest[start:end])
 
     expected = ["".join(part.data for part in message) for message in messages]
-    assert got == [(text, len(text.encode())) for text in expected]
-    assert answers == [Ping(payload) for payload in asked]
-    assert protocol.ended is None
+    assert heard.messages == [(text, len(text.encode())) for text in expected]
+    assert heard.pings == asked
+    assert heard.ended is None
 
 
 # Endings
@@ -390,7 +418,7 @@ async def test_the_pod_closes_and_the_client_answers(
     start = trio.current_time()
     dialogue.websocket.write(text_frame(b"last"))
     async with trio.open_nursery() as closing:
-        closing.start_soon(dialogue.websocket.close, CloseCode.SERVICE_RESTART, "retry_after=2")
+        closing.start_soon(dialogue.close, CloseCode.SERVICE_RESTART, "retry_after=2")
         await wait_all_tasks_blocked()
         assert await dialogue.hear() == [
             TextMessage("last"),
@@ -407,7 +435,7 @@ async def test_closing_waits_a_limited_time_for_a_client_that_does_not_answer(
     dialogue: Dialogue, autojump_clock: MockClock
 ) -> None:
     start = trio.current_time()
-    await dialogue.websocket.close(CloseCode.GOING_AWAY)
+    await dialogue.close(CloseCode.GOING_AWAY)
     assert trio.current_time() == start + LIMITS.close_timeout
     assert dialogue.websocket.outbox.closed
     await wait_all_tasks_blocked()
@@ -417,12 +445,12 @@ async def test_closing_waits_a_limited_time_for_a_client_that_does_not_answer(
 async def test_closing_again_changes_nothing(dialogue: Dialogue, autojump_clock: MockClock) -> None:
     start = trio.current_time()
     async with trio.open_nursery() as closing:
-        closing.start_soon(dialogue.websocket.close, CloseCode.NORMAL)
+        closing.start_soon(dialogue.close, CloseCode.NORMAL)
         await wait_all_tasks_blocked()
-        closing.start_soon(dialogue.websocket.close, CloseCode.ABUSE)
-        closing.start_soon(dialogue.websocket.abandon, CloseCode.ABUSE, "")
-    await dialogue.websocket.close(CloseCode.ABUSE)
-    await dialogue.websocket.abandon(CloseCode.ABUSE, "")
+        closing.start_soon(dialogue.close, CloseCode.ABUSE)
+        closing.start_soon(dialogue.abandon, CloseCode.ABUSE, "")
+    await dialogue.close(CloseCode.ABUSE)
+    await dialogue.abandon(CloseCode.ABUSE, "")
     dialogue.websocket.abort()
     assert trio.current_time() == start + LIMITS.close_timeout
     await wait_all_tasks_blocked()
@@ -432,7 +460,7 @@ async def test_closing_again_changes_nothing(dialogue: Dialogue, autojump_clock:
 
 async def test_after_a_close_frame_nothing_more_is_sent(dialogue: Dialogue) -> None:
     async with trio.open_nursery() as closing:
-        closing.start_soon(dialogue.websocket.close, CloseCode.NORMAL)
+        closing.start_soon(dialogue.close, CloseCode.NORMAL)
         await wait_all_tasks_blocked()
         dialogue.websocket.write(text_frame(b"late"))
         dialogue.websocket.outbox.write(text_frame(b"late"))
@@ -445,7 +473,7 @@ async def test_after_a_close_frame_nothing_more_is_sent(dialogue: Dialogue) -> N
 
 async def test_after_a_close_frame_nothing_more_is_delivered(dialogue: Dialogue) -> None:
     async with trio.open_nursery() as closing:
-        closing.start_soon(dialogue.websocket.close, CloseCode.NORMAL)
+        closing.start_soon(dialogue.close, CloseCode.NORMAL)
         await wait_all_tasks_blocked()
         await dialogue.say(TextMessage("late"), Ping(b"?"), CloseConnection(1000))
         dialogue.peer.close()
@@ -461,7 +489,7 @@ async def test_an_inbox_without_room_does_not_hold_up_the_end(
     await dialogue.say(TextMessage("x"))
     assert dialogue.paused()
     async with trio.open_nursery() as closing:
-        closing.start_soon(dialogue.websocket.close, CloseCode.SERVICE_RESTART)
+        closing.start_soon(dialogue.close, CloseCode.SERVICE_RESTART)
         await wait_all_tasks_blocked()
         await dialogue.say(TextMessage("y"), CloseConnection(1012))
         dialogue.peer.close()
@@ -476,7 +504,7 @@ async def test_abandoning_forgets_what_waits_and_says_why(
     for _ in range(20):
         dialogue.websocket.write(text_frame(b"forgotten"))
     async with trio.open_nursery() as closing:
-        closing.start_soon(dialogue.websocket.abandon, CloseCode.SLOW_CONSUMER, "too slow")
+        closing.start_soon(dialogue.abandon, CloseCode.SLOW_CONSUMER, "too slow")
         await wait_all_tasks_blocked()
         heard: list[Event] = []
         while not any(isinstance(event, CloseConnection) for event in heard):
@@ -493,7 +521,7 @@ async def test_abandoning_takes_a_limited_time_with_a_client_that_never_reads(
 ) -> None:
     start = trio.current_time()
     dialogue.fill()
-    await dialogue.websocket.abandon(CloseCode.DEAD_CLIENT, "you have stopped reading")
+    await dialogue.abandon(CloseCode.DEAD_CLIENT, "you have stopped reading")
     assert trio.current_time() == start + LIMITS.close_timeout
     assert dialogue.websocket.outbox.closed
 
@@ -504,7 +532,7 @@ async def test_a_client_that_does_not_read_is_reported_to_the_inbox(
     for _ in range(200):
         dialogue.websocket.write(text_frame(b"x" * 500))
     assert dialogue.mail.failures == [OutboxFailure.OVERFLOW]
-    await dialogue.websocket.abandon(CloseCode.SLOW_CONSUMER, "")
+    await dialogue.abandon(CloseCode.SLOW_CONSUMER, "")
 
 
 async def test_abort_ends_the_run_at_once(dialogue: Dialogue) -> None:
@@ -516,13 +544,12 @@ async def test_abort_ends_the_run_at_once(dialogue: Dialogue) -> None:
     assert dialogue.websocket.outbox.closed
 
 
-async def test_a_run_that_is_cancelled_leaves_the_last_word_to_the_owner(
+async def test_who_is_called_away_from_listening_has_the_last_word(
     unstarted: Dialogue, autojump_clock: MockClock
 ) -> None:
-    async with trio.open_nursery() as reading:
-        reading.start_soon(unstarted.websocket.run, unstarted.nursery.start_soon)
-        await wait_all_tasks_blocked()
-        reading.cancel_scope.cancel()
+    unstarted.start()
+    await wait_all_tasks_blocked()
+    await unstarted.call_away()
     assert not unstarted.websocket.outbox.closed
     await unstarted.websocket.close(CloseCode.SERVICE_RESTART)
     assert await unstarted.hear() == [CloseConnection(1012, "")]
@@ -531,7 +558,7 @@ async def test_a_run_that_is_cancelled_leaves_the_last_word_to_the_owner(
 
 async def test_a_close_that_is_cancelled_closes_the_socket(dialogue: Dialogue) -> None:
     async with trio.open_nursery() as closing:
-        closing.start_soon(dialogue.websocket.close, CloseCode.SERVICE_RESTART)
+        closing.start_soon(dialogue.close, CloseCode.SERVICE_RESTART)
         await wait_all_tasks_blocked()
         closing.cancel_scope.cancel()
     assert dialogue.websocket.outbox.closed
@@ -547,7 +574,7 @@ async def test_a_connection_that_never_ran_can_be_closed(unstarted: Dialogue) ->
 async def test_a_reason_that_is_too_long_is_cut(
     dialogue: Dialogue, autojump_clock: MockClock
 ) -> None:
-    await dialogue.websocket.close(CloseCode.NORMAL, "ä" * 100)
+    await dialogue.close(CloseCode.NORMAL, "ä" * 100)
     assert await dialogue.hear() == [CloseConnection(1000, "ä" * 61)]
 
 
