@@ -30,6 +30,7 @@ types: $(VENV)/dev.stamp
 
 bench: $(VENV)/dev.stamp ## print the figures that README.md and the changelog quote
 	@$(BIN)/python bench/fanout.py
+	@$(BIN)/python bench/way_in.py
 	@$(BIN)/python bench/latency.py
 	@$(BIN)/python bench/memory.py
 	@$(BIN)/python bench/slow_client.py

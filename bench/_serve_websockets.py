@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 
 import uvloop
 from _orders import Work, answer, read_line
@@ -11,10 +12,12 @@ from websockets.asyncio.server import serve as listen
 
 
 async def serve() -> None:
-    """Serve one room, in which everyone is who is connected, until stdin ends."""
-    connections: set[ServerConnection] = set()
+    """Serve rooms, each of who has connected to its path, until stdin ends; orders are for `/`."""
+    rooms = defaultdict[str, set[ServerConnection]](set)
 
     async def handler(connection: ServerConnection) -> None:
+        assert connection.request is not None
+        connections = rooms[connection.request.path]
         await connection.send("joined")
         connections.add(connection)
         try:
@@ -24,7 +27,7 @@ async def serve() -> None:
             connections.discard(connection)
 
     async def say(text: str) -> None:
-        broadcast(connections, text)
+        broadcast(rooms["/"], text)
         await asyncio.sleep(0)
 
     async def next_line() -> str:

@@ -15,7 +15,7 @@ WARM_UP = 100
 """Connections that stay open and do not count: what the first of a kind costs is not per piece."""
 
 ROOMS = 50
-PROMISED = 22.0
+PROMISED = 10.8
 """KB for an idle connection."""
 
 

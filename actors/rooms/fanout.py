@@ -8,8 +8,8 @@ one piece. Bounds keep a batch well below what may wait for one client.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby, islice
 
 from attrs import frozen
 
@@ -121,21 +121,33 @@ class Batch:
         Members are read once per run of messages with the same audience; in the usual case, only
         broadcasts, that is once, and all who speak a protocol get the same bytes object.
         """
+        return sum(self.slices(members))
+
+    def slices(self, members: Iterable[Member], size: int | None = None) -> Iterator[int]:
+        """Do so for `size` members at a time, and yield the deliveries of each slice.
+
+        What is added meanwhile is not of this batch. All slices have to be asked for.
+        """
         entries, self._entries, self._bytes = self._entries, [], 0
-        deliveries = 0
         for (to, but), run in groupby(entries, key=lambda entry: entry[:2]):
             messages = [message for _, _, message in run]
-            reached = self._write_run(messages, members if to is None else to, but)
+            known: dict[ClientProtocol, _Frames] = {}
+            reached = 0
+            for audience in _sliced(members if to is None else to, size):
+                told = self._write_run(messages, audience, but, known)
+                reached += told
+                yield told * len(messages)
             if to is None:
                 self._reached.observe(reached, len(messages))
-            deliveries += reached * len(messages)
-        return deliveries
 
     def _write_run(
-        self, messages: Sequence[PodMessage], members: Iterable[Member], but: Member | None
+        self,
+        messages: Sequence[PodMessage],
+        members: Iterable[Member],
+        but: Member | None,
+        known: dict[ClientProtocol, _Frames],
     ) -> int:
         count, reached = len(messages), 0
-        known: dict[ClientProtocol, _Frames] = {}
         protocol: ClientProtocol | None = None
         plain, large = b"", False
         for member in members:
@@ -154,3 +166,12 @@ class Batch:
                 member.sink.write(plain, count)
             reached += 1
         return reached
+
+
+def _sliced(members: Iterable[Member], size: int | None) -> Iterator[Iterable[Member]]:
+    if size is None:
+        yield members
+        return
+    rest = iter(tuple(members))  # others may come and go between two slices
+    while some := tuple(islice(rest, size)):
+        yield some

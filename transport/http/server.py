@@ -211,7 +211,9 @@ class _HttpConnection:
     async def _read_head(self) -> RequestHead | Refusal | None:
         """Wait for a request's head. None: there is none, and nobody to be told why."""
         limits, slot = self._limits, self._slot
-        self._reader = reader = HeadReader(limits.max_head_bytes)
+        if self.answered:
+            self._reader = HeadReader(limits.max_head_bytes)
+        reader = self._reader
         timeout = limits.keep_alive_timeout if self.answered else limits.head_timeout
         with trio.CancelScope() as waiting:
             waiting.deadline = trio.current_time() + (timeout if slot.granted else HASTE)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 from collections import OrderedDict
+from functools import lru_cache
+from typing import Final
 
 from .token_bucket import TokenBucket
 
@@ -11,6 +13,9 @@ __all__ = ["Attempts", "network_of"]
 
 _TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
 """The prefix under which translators show IPv4 addresses (RFC 6052 section 2.1)."""
+
+NETWORKS_KEPT: Final = 4096
+"""Addresses whose network is remembered: each connection asks twice, and reading one takes 6 us."""
 
 
 class Attempts:
@@ -54,6 +59,7 @@ class Attempts:
         return 0.0 if bucket is None else bucket.retry_after(now)
 
 
+@lru_cache(maxsize=NETWORKS_KEPT)
 def network_of(address: str) -> str:
     """Return what somebody with this address cannot leave at will, to be counted under.
 

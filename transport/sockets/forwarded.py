@@ -43,6 +43,8 @@ def client_address(peer: str, forwarded: Sequence[str], trusted: Networks) -> st
 
 
 def _is_trusted(known: str, trusted: Networks) -> bool:
+    if not trusted:  # as in most pods: to read an address takes 6 us
+        return False
     address = _address(known)
     return address is not None and any(address in network for network in trusted)
 
