@@ -13,6 +13,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable
 from types import FrameType
+from typing import Final
 
 import attrs
 import trio
@@ -205,10 +206,14 @@ def observe(frame: FrameType | None, seconds: float) -> Stall:
     return Stall(getattr(cell, "path", None), handler, seconds, stack)
 
 
+_ACTORS_CODE: Final = (ActorCell.dispatch.__code__, ActorCell.listen.__code__)
+"""From where actors' code is run: a handler, or what an actor does with what it hears."""
+
+
 def _dispatch_of(frame: FrameType | None) -> tuple[FrameType | None, FrameType | None]:
     """Return the frame in which an actor's handler is awaited, and before it the handler's."""
     inner: FrameType | None = None
-    while frame is not None and frame.f_code is not ActorCell.dispatch.__code__:
+    while frame is not None and frame.f_code not in _ACTORS_CODE:
         inner, frame = frame, frame.f_back
     return inner, frame
 

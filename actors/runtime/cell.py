@@ -296,10 +296,11 @@ class ActorCell(Recipient[M]):
         """
         due = math.inf if actor.timers is None else actor.timers.next_due()
         listens = type(actor).listen is not Actor.listen
-        event = self._listen(actor) if listens else self.mailbox.wait()
+        event = self.listen(actor) if listens else self.mailbox.wait()
         return event if due == math.inf else _at_the_latest(due, event)
 
-    async def _listen(self, actor: Actor) -> None:
+    async def listen(self, actor: Actor) -> None:
+        """Let the actor listen. The watchdog looks for this frame on a stuck thread's stack."""
         if self.mailbox.leave(actor.call_away):
             try:
                 await actor.listen()

@@ -224,6 +224,7 @@ class Injector:
             struck = any(one.matches(cell.path) for one in at_actors)
             if struck and type(cell) is ActorCell:
                 cell.__class__ = self._kind
+                cell.wake()  # who listens does so as another from now on
             elif not struck and type(cell) is self._kind:
                 cell.__class__ = ActorCell
 

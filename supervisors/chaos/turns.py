@@ -35,6 +35,10 @@ def disturbed_kind(disturb: Callable[[str], Awaitable[None]]) -> CellKind:
             # Not super(): this may be an ordinary cell again when the wait is over.
             return await ActorCell.dispatch(self, function, *args)
 
+        async def listen(self, actor: Actor) -> None:
+            await ActorCell.dispatch(self, disturb, self.path)
+            await ActorCell.listen(self, actor)
+
     return DisturbedCell
 
 

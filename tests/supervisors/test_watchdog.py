@@ -61,6 +61,22 @@ class Stuck(Actor):
         self.handled.set()
 
 
+class Hearing(Actor):
+    """Hears one thing beside its mailbox, and does not yield then."""
+
+    def __init__(self, block: Block, heard: trio.Event) -> None:
+        self.block = block
+        self.heard = heard
+
+    async def listen(self) -> None:
+        if self.heard.is_set():
+            self.stop()
+            return
+        await trio.lowlevel.checkpoint()
+        self.block.block()
+        self.heard.set()
+
+
 @asynccontextmanager
 async def watching(watchdog: Watchdog) -> AsyncIterator[None]:
     async with trio.open_nursery() as nursery:
@@ -135,6 +151,17 @@ async def test_it_names_the_actor_and_handler_that_does_not_yield_with_its_live_
     assert stall.seconds == pytest.approx(0.005)
     assert "self.block.block()" in stall.stack
     assert watchdog.stalls == 1
+
+
+async def test_it_names_an_actor_that_does_not_yield_when_it_has_heard_something() -> None:
+    block, heard = Block(), trio.Event()
+    cell: ActorCell[str] = ActorCell(
+        "pod/connections/1", lambda: Hearing(block, heard), dead_letters=DeadLetters()
+    )
+    async with watching(block.watchdog()):
+        await cell.run(lambda: None)
+    (stall,) = block.stalls
+    assert (stall.path, stall.handler) == ("pod/connections/1", "Hearing.listen")
 
 
 async def test_a_stall_outside_any_actor_is_reported_without_a_name() -> None:

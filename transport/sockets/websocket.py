@@ -86,7 +86,6 @@ class WebSocket:
 
     __slots__ = (
         "_binary",
-        "_called_away",
         "_clock",
         "_close_timeout",
         "_deflater",
@@ -143,7 +142,7 @@ class WebSocket:
         self._listened = False
         self._reading = True  # until there is nothing more to learn from the peer
         self._part_by: float | None = None
-        self._waits = self._called_away = False
+        self._waits = False
         self._recalled: trio.Event | None = None  # while reading waits for room
         self.last_received = clock()
         """When the last byte came from the peer (seconds of the clock)."""
@@ -154,25 +153,24 @@ class WebSocket:
         self.outbox.attach(spawn)
 
     async def listen(self) -> None:
-        """Read until the connection is over, close the socket, and tell the receiver; or less.
+        """Read once; or, when the connection is over, close the socket and tell the receiver.
 
         Never raises for what a peer does. It returns sooner when it is called away, and may be
         cancelled at any time: called again it has lost nothing. Meanwhile the socket stays open.
         """
-        self._listened, self._called_away = True, False
-        rest, self._rest = self._rest, b""
-        self._reading = self._reading and self._take(rest)
-        while self._reading and not self._called_away:
-            if self._receiver is not None and self._receiver.full:
-                await self._pause()
-            else:
-                self._reading = await self._read_some()
+        self._listened = True
+        if self._rest:
+            rest, self._rest = self._rest, b""
+            self._reading = self._take(rest)
+        elif self._reading and self._receiver is not None and self._receiver.full:
+            await self._pause()
+        elif self._reading:
+            self._reading = await self._read_some()
         if not self._reading:
             await self._part()
 
     def call_away(self) -> None:
         """Let `listen` return in the next turn, unless the connection is just ending."""
-        self._called_away = True
         if self._waits:
             # As if it were closed: a cancel scope for each connection would take 600 bytes of it.
             trio.lowlevel.notify_closing(self._sock)

@@ -323,7 +323,8 @@ async def converse(case: Case) -> tuple[bytes, Closure]:
 
     async def serve() -> None:
         echo.websocket.attach(nursery.start_soon)
-        await echo.websocket.listen()
+        while not echo.closures:
+            await echo.websocket.listen()
 
     try:
         async with trio.open_nursery() as nursery:

@@ -88,6 +88,7 @@ class Dialogue:
         good, rest = opening(head)
         self.websocket = WebSocket(self.sock, good, limits, self.mail, rest=rest)
         self.client = Connection(ConnectionType.CLIENT)
+        self.away = False
         self.listened: trio.Event | None = None
         response, _, rest = self.peer.recv(65536).partition(b"\r\n\r\n")
         self.response = response + b"\r\n\r\n"
@@ -101,13 +102,16 @@ class Dialogue:
     def listen(self) -> None:
         """Let the owner listen in a task, which `call_away` ends."""
         self.listened = trio.Event()
+        self.away = False
         self.nursery.start_soon(self._listen, self.listened)
 
     async def _listen(self, over: trio.Event) -> None:
-        await self.websocket.listen()
+        while not (self.away or self.mail.told):
+            await self.websocket.listen()
         over.set()
 
     async def call_away(self) -> None:
+        self.away = True
         self.websocket.call_away()
         if self.listened is not None:
             await self.listened.wait()
