@@ -295,7 +295,7 @@ class ActorCell(Recipient[M]):
         It has no frame of its own, for a thousand idle actors would have a thousand of them.
         """
         due = math.inf if actor.timers is None else actor.timers.next_due()
-        listens = type(actor).listen is not Actor.listen
+        listens = type(actor).call_away is not Actor.call_away  # a `listen` alone may be anything
         event = self.listen(actor) if listens else self.mailbox.wait()
         return event if due == math.inf else _at_the_latest(due, event)
 

@@ -121,12 +121,17 @@ class InIdle(Good):
         raise self.raised()
 
 
-class InListening(Good):
+class Listens(Good):
+    def call_away(self) -> None:
+        """Be called away by nobody."""
+
+
+class InListening(Listens):
     def listen(self) -> Awaitable[None]:
         raise self.raised()
 
 
-class WhileListening(Good):
+class WhileListening(Listens):
     async def listen(self) -> None:
         await trio.sleep(0.01)
         raise self.raised()

@@ -76,6 +76,9 @@ class Hearing(Actor):
         self.block.block()
         self.heard.set()
 
+    def call_away(self) -> None:
+        """Wait for nothing that would take longer."""
+
 
 @asynccontextmanager
 async def watching(watchdog: Watchdog) -> AsyncIterator[None]:

@@ -98,6 +98,27 @@ async def test_a_timer_that_is_due_ends_the_listening(autojump_clock: MockClock)
         assert cell.idle
 
 
+async def test_an_actor_that_cannot_be_called_away_has_its_listen_to_itself() -> None:
+    class Radio(Actor):
+        heard = 0
+
+        async def listen(self) -> None:
+            self.heard += 1
+
+        @handles(Note)
+        async def note(self, message: Note) -> None:
+            await self.listen()
+
+    radio, letters = Radio(), DeadLetters()
+    cell: ActorCell[object] = ActorCell("pod/radio", lambda: radio, dead_letters=letters)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(cell.run, lambda: None)
+        cell.ref.tell(Note("on"))
+        await wait_all_tasks_blocked()
+        cell.request_stop()
+    assert radio.heard == 1
+
+
 async def test_a_stop_ends_it() -> None:
     async with listening() as (cell, listener):
         cell.request_stop("enough")
