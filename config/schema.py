@@ -93,6 +93,11 @@ class Server:
     port: int = setting(
         2403, ge=0, le=65535, help="Port for HTTP and WebSocket; 0 is any free one."
     )
+    share_port: bool = setting(
+        False,
+        help="Let other processes of the same user listen on the port too (SO_REUSEPORT): "
+        "`deployd serve --pods` sets it for the pods that it starts.",
+    )
     data: str = setting("data", help="Folder of secrets and documents, made when missing.")
     public: str = setting(
         "public", help="Folder of files to serve as they are; its index.html is the page at `/`."

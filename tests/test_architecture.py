@@ -52,6 +52,8 @@ INSIDE = {
     ],
     "tools": [
         "tools.common",
+        "tools.process",
+        "tools.arbiter",
         "tools.stress",
         "tools.oracle",
         "tools.simulator",

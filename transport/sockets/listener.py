@@ -86,7 +86,8 @@ class ListenerLimits:
 
     `max_per_address` is the share of one address in `max_connections` (0: all); `trusted` are
     proxies, which have none. `handshake_timeout` is for that of TLS. `grace` is how long requests
-    under way may go on after the listener was told to stop.
+    under way may go on after the listener was told to stop. With `share_port` other processes may
+    listen on the port too, and the kernel gives each its part of those who come.
     """
 
     max_connections: int = 2000
@@ -96,6 +97,7 @@ class ListenerLimits:
     backlog: int = 4096
     tcp_no_delay: bool = True
     trusted: Networks = ()
+    share_port: bool = False
 
 
 @frozen
@@ -114,18 +116,26 @@ class ListenerStatistics:
 
 
 def bind(
-    host: str, port: int, backlog: int, *, options: tuple[str, str] = ("--host", "--port")
+    host: str,
+    port: int,
+    backlog: int,
+    *,
+    options: tuple[str, str] = ("--host", "--port"),
+    shared: bool = False,
 ) -> socket.socket:
     """Return a non-blocking TCP socket that listens on a host and a port (0: any free one).
 
     `host` is a name or an IPv4 or IPv6 address; `localhost` is 127.0.0.1. `options` are what the
-    two are set by. Raises `AddressInUse` or `ListenError` with the remedy.
+    two are set by. With `shared` other processes may listen there too. Raises `AddressInUse` or
+    `ListenError` with the remedy.
     """
     try:
         family, address = _resolve(host, port)
         sock = socket.socket(family, socket.SOCK_STREAM)
         try:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if shared:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             sock.bind(address)
             sock.listen(backlog)
             sock.setblocking(False)
@@ -177,7 +187,13 @@ class Listener:
     def open(self) -> None:
         """Bind, unless that is done. Raises `AddressInUse` or `ListenError`."""
         if self._sock is None:
-            self._sock = bind(self._host, self._port, self._limits.backlog, options=self._options)
+            self._sock = bind(
+                self._host,
+                self._port,
+                self._limits.backlog,
+                options=self._options,
+                shared=self._limits.share_port,
+            )
             self._port = self._sock.getsockname()[1]
             self._spares.fill()
 

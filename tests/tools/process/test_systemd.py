@@ -10,7 +10,7 @@ import pytest
 import trio
 import trio.testing
 
-from deployd.tools.systemd import ServiceManager
+from deployd.tools.process.systemd import ServiceManager
 
 
 @pytest.fixture

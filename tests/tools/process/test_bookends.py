@@ -9,7 +9,7 @@ import structlog
 from attrs import evolve
 
 from deployd.config import Broker, Config, Nats, RabbitMQ, Redis, Store
-from deployd.tools.bookends import tell_start
+from deployd.tools.process.bookends import tell_start
 
 
 def started(config: Config) -> dict[str, Any]:

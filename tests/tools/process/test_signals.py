@@ -7,7 +7,7 @@ import structlog
 import trio
 import trio.testing
 
-from deployd.tools.signals import Signals
+from deployd.tools.process.signals import Signals
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from ..config import Config, get_logger, logs_for_people
-from ..documents.store import database_place
+from ...config import Config, get_logger, logs_for_people
+from ...documents.store import database_place
 
 __all__ = ["Farewell", "leave_at_once", "tell_start"]
 

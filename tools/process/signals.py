@@ -16,7 +16,7 @@ from types import FrameType
 
 import trio
 
-from ..config import get_logger
+from ...config import get_logger
 
 __all__ = ["Signals", "nothing_at_once"]
 

@@ -1,0 +1,122 @@
+"""`deployd serve --pods N`: from settings to a parent with its pods."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import trio
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from ...config import Config, Secrets
+from ...transport import Listener, Refusal
+from ...transport.http import HttpServer
+from ..process import ServiceManager, Signals, leave_at_once
+from .all_metrics import merged
+from .arbiter import Arbiter
+from .own_nats import OwnNats
+from .plan import planned, refuse_sharing
+from .process import PodProcess, ask_pod
+
+__all__ = ["serve_pods"]
+
+_NO_WEBSOCKET = Refusal(404, "There is no WebSocket at this address, only metrics.")
+
+
+def serve_pods(
+    config: Config, keys: Secrets, count: int, arguments: Sequence[str], *, with_nats: bool
+) -> None:
+    """Serve one port with so many pods until told to stop; `arguments` are those of each.
+
+    Raises `CannotShare` or `NoNats`.
+    """
+    refuse_sharing(config, joined=with_nats, documents=_has_collections(config))
+    with ExitStack() as stack:
+        held, *looks = [stack.enter_context(_held(0)) for _ in range(count + 2)]
+        nats = None
+        if with_nats:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="deployd-nats-")))
+            nats = OwnNats(folder, _port_of(looks[-1]))
+        if config.server.port:
+            held = stack.enter_context(_held(config.server.port, config.server.host, shared=True))
+        else:
+            port = _port_of(held)
+            held.close()
+            held = stack.enter_context(_held(port, config.server.host, shared=True))
+        port = _port_of(held)
+        addresses = [f"127.0.0.1:{_port_of(each)}" for each in looks[:count]]
+        for each in looks:
+            each.close()
+        broker = nats.environ if nats else {}
+        command = [sys.executable, "-P", "-m", "deployd.tools", "serve", *arguments]
+        pods = [
+            PodProcess(f"pods/{plan.name}", plan, command)
+            for plan in planned(config, keys, port, addresses, broker)
+        ]
+        arbiter = Arbiter(config, pods, nats, _metrics(config, pods), port)
+        trio.run(_run, arbiter)
+
+
+async def _run(arbiter: Arbiter) -> None:
+    signals = Signals(leave_at_once)
+    with signals.heard():
+        await arbiter.run(signals, ServiceManager(os.environ))
+
+
+def _has_collections(config: Config) -> bool:
+    folder = Path(config.collections.folder)
+    return folder.is_dir() and any(each.is_dir() for each in folder.iterdir())
+
+
+def _held(port: int, host: str = "127.0.0.1", *, shared: bool = False) -> socket.socket:
+    """Bind a port without listening, so that nobody else is given it."""
+    name = "127.0.0.1" if host == "localhost" else host.strip("[]")
+    family = socket.AF_INET6 if ":" in name else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    if shared:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    sock.bind((name, port))
+    return sock
+
+
+def _port_of(sock: socket.socket) -> int:
+    port = sock.getsockname()[1]
+    assert isinstance(port, int)  # noqa: S101 - of TCP it is
+    return port
+
+
+def _metrics(config: Config, pods: Sequence[PodProcess]) -> Listener | None:
+    """Make what answers for all pods, where one address is to."""
+    if not config.metrics.bind:
+        return None
+
+    async def said(request: Request) -> Response:
+        del request
+        texts: dict[str, str] = {}
+        async with trio.open_nursery() as nursery:
+            for pod in pods:
+                nursery.start_soon(_ask, pod, texts)
+        return PlainTextResponse(merged(dict(sorted(texts.items()))))
+
+    host, _, port = config.metrics.bind.rpartition(":")
+    app = Starlette(routes=[Route("/metrics", said)])
+    server = HttpServer(app, on_upgrade=lambda _: _NO_WEBSOCKET, websocket=False)
+    return Listener(host, int(port), serve=server.serve, options=("metrics.bind", "metrics.bind"))
+
+
+async def _ask(pod: PodProcess, texts: dict[str, str]) -> None:
+    """Add what a pod says; one that does not answer is missing, and `up` tells of it."""
+    try:
+        status, text = await ask_pod(pod.plan.look, "/metrics")
+    except OSError:
+        return
+    if status == 200:
+        texts[pod.plan.name] = text
