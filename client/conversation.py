@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Final
 
 import trio
@@ -43,6 +44,8 @@ __all__ = ["Conversation"]
 
 WAITING: Final = 256
 """Messages that may wait to be written; who has one more waits for a place."""
+EARLY: Final = 64
+"""Events that may come before a client is up; the oldest give way."""
 BAD_TOKEN: Final = 4500
 """How an ending is called in which the pod has not taken the token: as when it expires."""
 _TOKEN_LATER: Final = PASSING | {"too_fast", "too_many_guesses"}
@@ -59,6 +62,8 @@ class Conversation:
         self._out, self._to_write = trio.open_memory_channel[str](WAITING)
         self._steps: dict[int, Step] = {}
         self._greeted = trio.Event()
+        # What the pod says before we are up: of an outage that is on. It is told after that.
+        self._early: deque[tuple[ClientEvent, int]] | None = deque(maxlen=EARLY)
         self._due = trio.Event()
         self._doubted = trio.Event()
         self._heard = 0
@@ -87,6 +92,9 @@ class Conversation:
             raise WireEnded(Ending(1006, f"no greeting in {timeout:g} s"))
         await self._sign_in()
         self._core.up(self)
+        early, self._early = self._early, None
+        for event, nbytes in early or ():
+            self._core.hear(event, nbytes)
 
     # Who we are ---------------------------------------------------------------------------------
 
@@ -186,7 +194,10 @@ class Conversation:
 
     def _take(self, message: FromPod, nbytes: int) -> None:
         if isinstance(message, ClientEvent):
-            self._core.hear(message, nbytes)
+            if self._early is None:
+                self._core.hear(message, nbytes)
+            else:
+                self._early.append((message, nbytes))
         elif isinstance(message, Connected):
             self._greet(message)
         else:

@@ -329,3 +329,18 @@ async def test_the_pods_outage_is_forgotten_with_its_connection(autojump_clock: 
         await wait_all_tasks_blocked()
         await c.ready()
         assert c.degraded is None
+
+
+@pytest.mark.parametrize("token", [None, "a-token"])
+async def test_an_outage_that_is_on_is_told_after_the_client_has_come_up(
+    autojump_clock: MockClock, token: str | None
+) -> None:
+    pod, outage = FakePod(), Degraded(OutageCode.STARTING, 1.0)
+    async with client_of(pod, token) as c:
+        await c.ready()
+        told = c.told()
+        pod.outage = outage
+        pod.wire.end()
+        seen = [await anext(told) for _ in range(3)]
+        assert [type(one) for one in seen] == [WentDown, CameUp, Degraded]
+        assert c.degraded == outage

@@ -33,6 +33,7 @@ from deployd.transport import (
     Scope,
     encode_data,
 )
+from deployd.transport.protocols import Degraded
 
 __all__ = ["FakePod", "client_of"]
 
@@ -44,7 +45,7 @@ class FakePod:
     """`refuse` are the ends of the next attempts; `no` the problems of rooms, one an answer.
 
     It leaves unanswered what is in `deaf`, greets unless that is in it, and takes tokens but those
-    in `bad_tokens`. `asked` is what came, `attempts` when.
+    in `bad_tokens`. Who comes is told of an `outage`. `asked` is what came, `attempts` when.
     """
 
     def __init__(self) -> None:
@@ -53,6 +54,7 @@ class FakePod:
         self.deaf: set[type[ClientMessage] | str] = set()
         self.bad_tokens: dict[str, str] = {}
         self.limit = 0
+        self.outage: Degraded | None = None
         self.attempts: list[float] = []
         self.asked: list[ClientMessage] = []
         self.wires: list[FakeWire] = []
@@ -72,6 +74,8 @@ class FakePod:
         self.wires.append(wire)
         if "greeting" not in self.deaf:
             wire.say(Connected(f"client-{len(self.wires)}", self.limit, 0.0))
+        if self.outage is not None:
+            wire.tell(None, "system:degraded", self.outage.to_json())
         endings = []
         try:
             await talk(wire)
