@@ -23,7 +23,7 @@ from ..process import ServiceManager, Signals, leave_at_once
 from .all_metrics import merged
 from .arbiter import Arbiter
 from .own_nats import OwnNats
-from .plan import planned, refuse_sharing
+from .plan import CannotShare, planned, refuse_sharing
 from .process import PodProcess, ask_pod
 
 __all__ = ["serve_pods"]
@@ -40,21 +40,15 @@ def serve_pods(
     """
     refuse_sharing(config, joined=with_nats, documents=_has_collections(config))
     with ExitStack() as stack:
-        held, *looks = [stack.enter_context(_held(0)) for _ in range(count + 2)]
+        port = _port_of(stack.enter_context(_held(config.server.host, config.server.port)))
+        looks = [_held("127.0.0.1", 0) for _ in range(count + with_nats)]
+        addresses = [f"127.0.0.1:{_port_of(look)}" for look in looks[:count]]
         nats = None
         if with_nats:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="deployd-nats-")))
-            nats = OwnNats(folder, _port_of(looks[-1]))
-        if config.server.port:
-            held = stack.enter_context(_held(config.server.port, config.server.host, shared=True))
-        else:
-            port = _port_of(held)
-            held.close()
-            held = stack.enter_context(_held(port, config.server.host, shared=True))
-        port = _port_of(held)
-        addresses = [f"127.0.0.1:{_port_of(each)}" for each in looks[:count]]
-        for each in looks:
-            each.close()
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="deployd-nats-"))
+            nats = OwnNats(Path(folder), _port_of(looks[-1]))
+        for look in looks:
+            look.close()
         broker = nats.environ if nats else {}
         command = [sys.executable, "-P", "-m", "deployd.tools", "serve", *arguments]
         pods = [
@@ -76,15 +70,28 @@ def _has_collections(config: Config) -> bool:
     return folder.is_dir() and any(each.is_dir() for each in folder.iterdir())
 
 
-def _held(port: int, host: str = "127.0.0.1", *, shared: bool = False) -> socket.socket:
-    """Bind a port without listening, so that nobody else is given it."""
+def _held(host: str, port: int) -> socket.socket:
+    """Bind a port (0: any free one) without listening, so that pods alone listen there.
+
+    Raises `CannotShare`.
+    """
     name = "127.0.0.1" if host == "localhost" else host.strip("[]")
     family = socket.AF_INET6 if ":" in name else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    if shared:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    sock.bind((name, port))
-    return sock
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as alone:  # other pods would let us in
+            alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            alone.bind((name, port))
+        with ExitStack() as failing:
+            sock = failing.enter_context(socket.socket(family, socket.SOCK_STREAM))
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            sock.bind((name, port))
+            failing.pop_all()
+            return sock
+    except OSError as error:
+        raise CannotShare(
+            f"Port {port} of {host} cannot be had ({error.strerror or error}); see who has it, or "
+            "take another with --port."
+        ) from error
 
 
 def _port_of(sock: socket.socket) -> int:

@@ -57,7 +57,7 @@ class PodProcess:
             reading = -1
             await self._live(self._process, started)
         finally:
-            self._end()
+            await self._end()
             for end in (reading, writing):
                 if end >= 0:
                     os.close(end)
@@ -81,10 +81,12 @@ class PodProcess:
         if self._replaced is not None:
             self._replaced.set()
 
-    def _end(self) -> None:
+    async def _end(self) -> None:
         process, self._process = self._process, None
         if process is not None and process.poll() is None:
             process.kill()
+            with trio.CancelScope(shield=True):  # it ends in milliseconds
+                await process.wait()
 
     def request_stop(self, reason: str) -> None:
         """Let it drain and end."""

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,11 @@ async def test_they_share_a_port_a_room_and_an_answer_to_prometheus_and_are_repl
     names = set(re.findall(r'^deployd_ready\{pod_name="([^"]+)"\} 1\.0$', text, re.MULTILINE))
     assert len(names) == 2
 
+    port = url.rpartition(":")[2]
+    others = await start("serve", "--port", port, "--pods", "2", "--with-nats")
+    assert await others.ends() == 1
+    assert "another with --port" in others.printed
+
     pods.process.send_signal(signal.SIGHUP)
     await line_of(pods, "all pods are replaced")
     assert (await eventually(lambda: both(url))).isdisjoint(first)
@@ -133,11 +139,14 @@ async def another(url: str, first: set[str]) -> set[str]:
     return found if found and found != first else set()
 
 
-async def test_what_cannot_be_is_one_sentence(start: Start, folder: Path) -> None:
-    for words, told in (
-        (["--pods", "2"], "--with-nats"),
-        (["--pods", "2", "--with-nats", "--dev"], "--dev"),
-    ):
-        pods = await start("serve", "--port", "0", *words)
-        assert await pods.ends() == 1
-        assert told in pods.printed
+async def test_what_cannot_be_is_one_sentence(start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        for words, told in (
+            (["--pods", "2"], "--with-nats"),
+            (["--pods", "2", "--with-nats", "--dev"], "--dev"),
+            (["--with-nats", "--port", str(taken.getsockname()[1])], "another with --port"),
+        ):
+            pods = await start("serve", "--port", "0", *words)
+            assert await pods.ends() == 1
+            assert told in pods.printed
+            assert "bug" not in pods.printed
