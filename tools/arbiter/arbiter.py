@@ -29,6 +29,22 @@ Run: TypeAlias = Callable[[Callable[[], None]], Awaitable[None]]
 _log = get_logger("serve")
 
 
+class ReplacementAsked:
+    """Whether something was asked for since it was last begun: however often, it is done once."""
+
+    def __init__(self) -> None:
+        self._asked = trio.Event()
+
+    def ask(self) -> None:
+        """Ask for it."""
+        self._asked.set()
+
+    async def wait(self) -> None:
+        """Return when it is asked for; what is asked from now on is another time."""
+        await self._asked.wait()
+        self._asked = trio.Event()
+
+
 @frozen
 class Arbiter:
     """The settings, the pods, a broker of their own if any, and where their metrics are told."""
@@ -42,24 +58,28 @@ class Arbiter:
     async def run(self, signals: Signals, manager: ServiceManager) -> None:
         """Run all until a signal says to stop; then let them drain."""
         root = Supervisor("pods", [*self._children()])
-        rolling = trio.CapacityLimiter(1)
+        up, ended, asked = trio.Event(), trio.Event(), ReplacementAsked()
+        signals.on(signal.SIGHUP, asked.ask)
+        for number in (signal.SIGUSR1, signal.SIGQUIT):
+            signals.on(number, partial(self._pass_on, number))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(manager.feed_watchdog)
-            ended = trio.Event()
-            await nursery.start(_supervised, root, ended)
-            signals.on(signal.SIGHUP, lambda: nursery.start_soon(self._replace_all, rolling))
-            for number in (signal.SIGUSR1, signal.SIGQUIT):
-                signals.on(number, partial(self._pass_on, number))
-            names = [pod.plan.name for pod in self.pods]
-            _log.info("serving with several pods", port=self.port, pods=names)
-            manager.ready(f"{len(names)} pods serve on port {self.port}")
+            nursery.start_soon(_supervised, root, up, ended)
+            nursery.start_soon(self._replace_when_asked, asked)
+            nursery.start_soon(self._announce, up, manager)
             await signals.wait()
             assert signals.first is not None  # noqa: S101 - it is what was waited for
-            _log.info("stopping", signal=signals.first.name, pods=len(names))
+            _log.info("stopping", signal=signals.first.name, pods=len(self.pods))
             manager.stopping(signals.first.name)
             root.request_stop(signals.first.name)
             await ended.wait()
             nursery.cancel_scope.cancel()
+
+    async def _announce(self, up: trio.Event, manager: ServiceManager) -> None:
+        await up.wait()
+        names = [pod.plan.name for pod in self.pods]
+        _log.info("serving with several pods", port=self.port, pods=names)
+        manager.ready(f"{len(names)} pods serve on port {self.port}")
 
     def _children(self) -> Sequence[ChildSpec]:
         drain = self.config.drain
@@ -79,15 +99,18 @@ class Arbiter:
         # The first, so that it is the last that stops.
         return [_service("nats", self.nats.run), *children] if self.nats else children
 
-    async def _replace_all(self, rolling: trio.CapacityLimiter) -> None:
-        """Replace one pod after another, so that the port is always served."""
+    async def _replace_when_asked(self, asked: ReplacementAsked) -> None:
+        """Replace one pod after another, so that the port is always served; and that again."""
         drain = self.config.drain
-        async with rolling:
+        while True:
+            await asked.wait()
             _log.info("replacing the pods one by one", pods=len(self.pods))
+            patience = drain.delay + drain.deadline + SLACK + BOOT
             for pod in self.pods:
-                if not await pod.replace(drain.delay + drain.deadline + SLACK + BOOT):
-                    return
-            _log.info("all pods are replaced", pods=len(self.pods))
+                if not await pod.replace(patience):
+                    break  # what keeps this one from being ready would keep the others too
+            else:
+                _log.info("all pods are replaced", pods=len(self.pods))
 
     def _pass_on(self, number: signal.Signals) -> None:
         for pod in self.pods:
@@ -103,10 +126,8 @@ def _itself(pod: PodProcess, path: str) -> PodProcess:
     return pod
 
 
-async def _supervised(
-    root: Supervisor, ended: trio.Event, task_status: trio.TaskStatus[None]
-) -> None:
+async def _supervised(root: Supervisor, up: trio.Event, ended: trio.Event) -> None:
     try:
-        await root.run(task_status.started)
+        await root.run(up.set)
     finally:
         ended.set()
