@@ -25,6 +25,9 @@ LOOKED: Final = 0.1
 ANSWERS: Final = 5.0
 """Seconds for an answer of a pod on this machine."""
 
+_FOR_PARENTS: Final = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
+"""What a service manager says to the process that it started, and to no other."""
+
 _log = get_logger("serve")
 
 
@@ -48,7 +51,8 @@ class PodProcess:
         self._asked = False
         reading, writing = os.pipe()  # closed when this process ends, however that is
         try:
-            environ = {**os.environ, **self.plan.environ, PARENT: str(reading)}
+            ours = {name: value for name, value in os.environ.items() if name not in _FOR_PARENTS}
+            environ = {**ours, **self.plan.environ, PARENT: str(reading)}
             # A session of its own: Ctrl-C is for the parent, which lets the pods go.
             self._process = await trio.lowlevel.open_process(
                 list(self._command), env=environ, pass_fds=[reading], start_new_session=True
