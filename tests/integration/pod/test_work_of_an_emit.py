@@ -6,12 +6,7 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType
-from typing import Any
 
 import pytest
 import trio
@@ -25,8 +20,6 @@ from deployd.transport.protocols.native import NativeProtocol
 from support import Client, connected, pod_config, running_pod
 
 MEMBERS = 10
-CALLS = 88
-"""Python functions of a pod that may be called for an emit and its ten deliveries."""
 
 
 def unlimited() -> Config:
@@ -101,36 +94,6 @@ async def test_what_comes_in_one_read_is_one_step_of_two_tasks_and_one_write_a_m
         await hear(clients, together)
         assert work.steps.of == {"connections": 1, "rooms": 1}
         assert (work.writes, work.encoded) == (MEMBERS, together)
-
-
-@contextmanager
-def profiled() -> Iterator[Counter[str]]:
-    """Count the calls of a pod's functions, by their names."""
-    calls = Counter[str]()
-
-    def note(frame: FrameType, event: str, _: Any) -> None:
-        if event == "call" and "deployd" in frame.f_code.co_filename:
-            calls[frame.f_code.co_qualname] += 1
-
-    before: Callable[..., Any] | None = sys.getprofile()
-    sys.setprofile(note)
-    try:
-        yield calls
-    finally:
-        sys.setprofile(before)
-
-
-async def test_the_calls_for_an_emit_are_counted() -> None:
-    async with running_pod(unlimited()) as pod, connected(pod, MEMBERS) as clients:
-        await in_a_room(pod, clients)
-        with profiled() as calls:
-            await speak(clients[0], 20)
-            await hear(clients, 20)
-    # What is called once for all twenty, and what is called for each.
-    each = sum(count // 20 for count in calls.values())
-    once = sum(count % 20 for count in calls.values())
-    assert each <= CALLS, calls.most_common(60)
-    assert once <= 11 * MEMBERS, calls.most_common(60)
 
 
 def test_the_protocol_that_is_counted_is_the_one_that_clients_speak() -> None:
