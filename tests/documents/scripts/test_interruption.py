@@ -18,7 +18,7 @@ ENOUGH = 300
 """Interruptions that have to arrive before a thread has shown anything."""
 SOME = 100
 """Rounds after which the other thread has had a turn."""
-MOST = 1_000_000
+MOST = 3 * 1_000_000
 """Rounds after which it is given up."""
 
 
