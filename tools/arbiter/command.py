@@ -7,7 +7,9 @@ import socket
 import sys
 import tempfile
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from http import HTTPStatus
+from http.client import HTTPException
 from pathlib import Path
 
 import trio
@@ -17,13 +19,13 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from ...config import Config, Secrets
-from ...transport import Listener, Refusal
+from ...transport import Listener, Refusal, bind
 from ...transport.http import HttpServer
 from ..process import ServiceManager, Signals, leave_at_once
 from .all_metrics import merged
 from .arbiter import Arbiter
 from .own_nats import OwnNats
-from .plan import CannotShare, planned, refuse_sharing
+from .plan import planned, refuse_sharing
 from .process import PodProcess, ask_pod
 
 __all__ = ["serve_pods"]
@@ -36,7 +38,7 @@ def serve_pods(
 ) -> None:
     """Serve one port with so many pods until told to stop; `arguments` are those of each.
 
-    Raises `CannotShare` or `NoNats`.
+    Raises `CannotShare`, `ListenError` or `NoNats`.
     """
     refuse_sharing(config, joined=with_nats, documents=_has_collections(config))
     with ExitStack() as stack:
@@ -73,25 +75,14 @@ def _has_collections(config: Config) -> bool:
 def _held(host: str, port: int) -> socket.socket:
     """Bind a port (0: any free one) without listening, so that pods alone listen there.
 
-    Raises `CannotShare`.
+    Raises `ListenError`.
     """
-    name = "127.0.0.1" if host == "localhost" else host.strip("[]")
-    family = socket.AF_INET6 if ":" in name else socket.AF_INET
-    try:
-        with socket.socket(family, socket.SOCK_STREAM) as alone:  # other pods would let us in
-            alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            alone.bind((name, port))
-        with ExitStack() as failing:
-            sock = failing.enter_context(socket.socket(family, socket.SOCK_STREAM))
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            sock.bind((name, port))
-            failing.pop_all()
-            return sock
-    except OSError as error:
-        raise CannotShare(
-            f"Port {port} of {host} cannot be had ({error.strerror or error}); see who has it, or "
-            "take another with --port."
-        ) from error
+    with bind(host, port, 1) as alone:  # pods of another parent would let us share it
+        address = alone.getsockname()
+        sock = socket.socket(alone.family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    sock.bind(address)
+    return sock
 
 
 def _port_of(sock: socket.socket) -> int:
@@ -121,9 +112,7 @@ def _metrics(config: Config, pods: Sequence[PodProcess]) -> Listener | None:
 
 async def _ask(pod: PodProcess, texts: dict[str, str]) -> None:
     """Add what a pod says; one that does not answer is missing, and `up` tells of it."""
-    try:
+    with suppress(OSError, HTTPException):
         status, text = await ask_pod(pod.plan.look, "/metrics")
-    except OSError:
-        return
-    if status == 200:
-        texts[pod.plan.name] = text
+        if status == HTTPStatus.OK:
+            texts[pod.plan.name] = text

